@@ -1,0 +1,76 @@
+"""The `cocon` command: its verbs are entry points of the group `cocon.commands`, loaded only when used.
+
+The dispatcher lives below every room that offers a verb, so no room imports another for the sake of a command line.
+"""
+
+import logging
+import os
+import sys
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from cocon.video.errors import CoconError, UsageError
+
+__all__ = ["main", "run"]
+
+
+class _Verbs(TyperGroup):
+    """A command group whose members are entry points."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # vendored Context is not public
+        return sorted(_verbs())
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        verb = _verbs().get(cmd_name)
+        return typer.main.get_command(verb.load()) if verb else None
+
+
+app = typer.Typer(cls=_Verbs, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def cocon(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Make video encoders: generate or check data, train, evaluate, export and serve them."""
+    if show_version:
+        typer.echo(f"cocon {version('cocon')}")
+        raise typer.Exit
+
+
+def run(application: typer.Typer) -> NoReturn:
+    """Run a command line; deliberate errors become one line on stderr and their documented exit code.
+
+    `COCON_DEBUG=1` shows the traceback instead.
+    """
+    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr, level=logging.WARNING)
+    try:
+        application()
+    except CoconError as error:
+        _fail(error, error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(error, UsageError.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def main() -> NoReturn:
+    """Entry point of the console script `cocon`."""
+    run(app)
+
+
+def _fail(error: Exception, exit_code: int) -> NoReturn:
+    if os.environ.get("COCON_DEBUG"):
+        raise error
+    print("error:", " ".join(str(error).split()), file=sys.stderr)
+    sys.exit(exit_code)
+
+
+def _verbs() -> dict[str, EntryPoint]:
+    return {verb.name: verb for verb in entry_points(group="cocon.commands")}

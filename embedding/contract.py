@@ -1,0 +1,183 @@
+"""What a model takes and gives: the contract that travels with its weights into the run, the repository and the index.
+
+Shape letters used everywhere: B clips, N blocks per clip, T frames per block, H × W pixels, C channels, D embedding
+dimension, K labels.
+
+| tensor | type and shape | what |
+|---|---|---|
+| `clip` | uint8 [B, N, T, H, W, C] | input; scaling and normalisation happen inside the model |
+| `blocks` | float32 [B, N, D] | unit-length feature of each block |
+| `embedding` | float32 [B, D] | unit-length mean of `blocks` |
+| `logits` | float32 [B, K] | where a classifier was trained |
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from cocon.video.clips import ClipSpec
+from cocon.video.errors import MismatchError
+from cocon.video.flow import FlowSpec
+from cocon.video.geometry import Geometry
+from cocon.video.views import View, view_named
+
+__all__ = ["BLOCKS", "CLIP", "EMBEDDING", "LOGITS", "EncoderSpec", "ModelContract", "fused_fingerprint"]
+
+CLIP = "clip"
+EMBEDDING = "embedding"
+BLOCKS = "blocks"
+LOGITS = "logits"
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """Enough to build the network again.
+
+    Attributes:
+        backbone: name of the trunk, such as `resnet2d3d`.
+        blocks_per_stage: residual blocks in each of the four stages.
+        width: channels of the first stage.
+        classifier: `none`, `mean` (BatchNorm + linear on the mean block feature) or `gru` (the paper's, on the last
+            ConvGRU state).
+    """
+
+    backbone: str
+    blocks_per_stage: tuple[int, ...]
+    width: int
+    classifier: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelContract:
+    """The contract of one view's encoder.
+
+    Attributes:
+        method: how the encoder was trained, such as `cocon`.
+        view: name of the view it sees.
+        clip: temporal geometry of its clips.
+        geometry: spatial rule of its frames.
+        encoder: architecture.
+        embedding_dim: D.
+        weights_sha256: over the encoder's fp32 tensors, the classifier left out: an index stays valid when only a
+            classifier is added.
+        labels: class names in the order of `logits`; empty without a classifier.
+        flow: what a flow view measures; None for the other views.
+    """
+
+    method: str
+    view: str
+    clip: ClipSpec
+    geometry: Geometry
+    encoder: EncoderSpec
+    embedding_dim: int
+    weights_sha256: str
+    labels: tuple[str, ...] = ()
+    flow: FlowSpec | None = None
+
+    def __post_init__(self) -> None:
+        if (self.flow is not None) != (self.view == "flow"):
+            raise ValueError(f"contract of view '{self.view}' must have a flow section exactly if the view is flow")
+
+    @property
+    def view_spec(self) -> View:
+        """The row of the view table."""
+        return view_named(self.view)
+
+    @property
+    def clip_shape(self) -> tuple[int, int, int, int, int]:
+        """(N, T, H, W, C) of one clip."""
+        side = self.geometry.crop_px
+        return (self.clip.num_blocks, self.clip.frames_per_block, side, side, self.view_spec.channels)
+
+    @property
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every output of one clip, in the order the models give them."""
+        shapes: dict[str, tuple[int, ...]] = {
+            EMBEDDING: (self.embedding_dim,),
+            BLOCKS: (self.clip.num_blocks, self.embedding_dim),
+        }
+        return shapes | ({LOGITS: (len(self.labels),)} if self.labels else {})
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over everything that decides an embedding's value; labels and classifier do not."""
+        content = self.to_dict()
+        del content["labels"], content["tensors"], content["encoder"]["classifier"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def is_compatible(self, other: "ModelContract") -> bool:
+        """Whether both describe the same model but for its weights, labels and training method."""
+        mine, theirs = (
+            dataclasses.replace(
+                contract,
+                weights_sha256="",
+                labels=(),
+                method="",
+                encoder=dataclasses.replace(contract.encoder, classifier="none"),
+            )
+            for contract in (self, other)
+        )
+        return mine == theirs
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, with the derived normalisation and tensor shapes written out for other readers."""
+        content = json.loads(json.dumps(dataclasses.asdict(self)))
+        content["schema"] = _SCHEMA
+        content["normalisation"] = {"mean": list(self.view_spec.mean), "std": list(self.view_spec.std)}
+        outputs = {name: ["float32", ["B", *shape]] for name, shape in self.output_shapes.items()}
+        content["tensors"] = {CLIP: ["uint8", ["B", *self.clip_shape]]} | outputs
+        return dict(content)
+
+    def to_json(self) -> str:
+        """`to_dict` plus the fingerprint, as indented JSON."""
+        return json.dumps(self.to_dict() | {"fingerprint": self.fingerprint}, indent=2, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str, *, source: str = "contract") -> "ModelContract":
+        """Read a contract back and check that it is whole.
+
+        Args:
+            text: what `to_json` wrote.
+            source: named in the error message.
+
+        Raises:
+            MismatchError: the text is no contract of this schema, or its fingerprint does not match its content.
+        """
+        try:
+            content = json.loads(text)
+            contract = cls(
+                method=content["method"],
+                view=content["view"],
+                clip=ClipSpec(**content["clip"]),
+                geometry=Geometry(**content["geometry"]),
+                encoder=_encoder_spec(content["encoder"]),
+                embedding_dim=content["embedding_dim"],
+                weights_sha256=content["weights_sha256"],
+                labels=tuple(content["labels"]),
+                flow=FlowSpec(**content["flow"]) if content["flow"] else None,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise MismatchError(f"{source} is no contract of schema {_SCHEMA}: {error!r}; export again") from error
+        if contract.fingerprint != content.get("fingerprint"):
+            raise MismatchError(f"{source} was changed after it was written (fingerprint differs); export again")
+        return contract
+
+
+def fused_fingerprint(fingerprints: dict[str, str], weights: dict[str, float]) -> str:
+    """Identity of a fused embedding: the views' fingerprints and their relative weights.
+
+    One view alone keeps its own fingerprint, so an index of `rgb` does not care how rgb was selected.
+    """
+    if len(fingerprints) == 1:
+        return next(iter(fingerprints.values()))
+    total = sum(weights[view] for view in fingerprints)
+    parts = [[view, fingerprints[view], round(weights[view] / total, 9)] for view in sorted(fingerprints)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _encoder_spec(content: dict[str, Any]) -> EncoderSpec:
+    return EncoderSpec(**content | {"blocks_per_stage": tuple(content["blocks_per_stage"])})

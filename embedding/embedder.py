@@ -1,0 +1,141 @@
+"""The one method every encoder offers, whatever runs it: PyTorch, ONNX Runtime, TorchScript or Triton."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.embedding.contract import BLOCKS, EMBEDDING, LOGITS, ModelContract
+from cocon.video.errors import GateError, MismatchError
+
+__all__ = ["Congruence", "Embedder", "Outputs", "assert_congruent", "check_clips", "embed_in_batches"]
+
+_UNIT_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What an encoder says about B clips.
+
+    Attributes:
+        embedding: unit length, `float32 [B, D]`.
+        blocks: unit length, `float32 [B, N, D]`.
+        logits: `float32 [B, K]`, or None without a classifier.
+    """
+
+    embedding: NDArray[np.float32]
+    blocks: NDArray[np.float32]
+    logits: NDArray[np.float32] | None
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.embedding).all() and np.isfinite(self.blocks).all()):
+            raise MismatchError("the model gave an embedding that is not finite; export it again from sound weights")
+        norms = np.linalg.norm(self.embedding, axis=-1)
+        if np.abs(norms - 1.0).max(initial=0.0) > _UNIT_TOLERANCE:
+            raise MismatchError(f"the model gave an embedding of length {norms.max():.4f}, not 1; export it again")
+
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+    def __repr__(self) -> str:
+        logits = None if self.logits is None else list(self.logits.shape)
+        return f"Outputs(embedding={list(self.embedding.shape)}, blocks={list(self.blocks.shape)}, logits={logits})"
+
+    def named(self) -> dict[str, NDArray[np.float32]]:
+        """The tensors there are, by their contract names."""
+        tensors = {EMBEDDING: self.embedding, BLOCKS: self.blocks}
+        return tensors if self.logits is None else tensors | {LOGITS: self.logits}
+
+
+class Embedder(Protocol):
+    """Anything that embeds clips of one view."""
+
+    @property
+    def contract(self) -> ModelContract:
+        """What goes in and what comes out."""
+        ...
+
+    def embed(self, clips: NDArray[np.uint8]) -> Outputs:
+        """Embed `uint8 [B, N, T, H, W, C]`, 1 ≤ B ≤ the model's largest batch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Congruence:
+    """How near two embedders came on the same clips.
+
+    Attributes:
+        min_cosine: smallest cosine between corresponding vectors, over all outputs.
+        max_abs_difference: largest absolute difference of any number.
+        num_clips: clips compared.
+    """
+
+    min_cosine: float
+    max_abs_difference: float
+    num_clips: int
+
+
+def check_clips(clips: NDArray[np.uint8], contract: ModelContract) -> None:
+    """Raise `MismatchError` unless `clips` is what the contract takes."""
+    if clips.dtype != np.uint8 or clips.ndim != 6 or clips.shape[1:] != contract.clip_shape or len(clips) == 0:
+        raise MismatchError(
+            f"clips {clips.dtype} {list(clips.shape)} do not fit the model of view '{contract.view}', "
+            f"which takes uint8 [B, {', '.join(map(str, contract.clip_shape))}]"
+        )
+
+
+def embed_in_batches(embedder: Embedder, clips: NDArray[np.uint8], *, batch_size: int) -> Iterator[Outputs]:
+    """Embed any number of clips in batches of at most `batch_size`, in order."""
+    for start in range(0, len(clips), batch_size):
+        yield embedder.embed(clips[start : start + batch_size])
+
+
+def assert_congruent(
+    reference: Embedder,
+    candidate: Embedder,
+    clips: NDArray[np.uint8],
+    *,
+    min_cosine: float = 0.99999,
+    max_abs_difference: float = 1e-4,
+) -> Congruence:
+    """Check that two embedders compute the same function.
+
+    Args:
+        reference: believed right.
+        candidate: under test.
+        clips: `uint8 [B, N, T, H, W, C]`, given to both in one call.
+        min_cosine: what every pair of corresponding vectors must reach.
+        max_abs_difference: what no number may differ by.
+
+    Returns:
+        How near they came.
+
+    Raises:
+        GateError: an output is missing, has another shape, or is too far off; names the output and both figures.
+    """
+    expected, found = reference.embed(clips).named(), candidate.embed(clips).named()
+    if expected.keys() != found.keys():
+        raise GateError(f"outputs differ: {sorted(found)} instead of {sorted(expected)}")
+    cosines, differences = [], []
+    for name, tensor in expected.items():
+        if tensor.shape != found[name].shape:
+            raise GateError(f"output '{name}' has shape {list(found[name].shape)} instead of {list(tensor.shape)}")
+        cosines.append(float(_cosines(tensor, found[name]).min()))
+        differences.append(float(np.abs(tensor - found[name]).max()))
+        # Written so that a NaN fails too.
+        if not (cosines[-1] >= min_cosine and differences[-1] <= max_abs_difference):
+            raise GateError(
+                f"output '{name}' of view '{reference.contract.view}' at batch {len(clips)}: cosine {cosines[-1]:.7f} "
+                f"(must be at least {min_cosine}), difference {differences[-1]:.2e} (at most {max_abs_difference:.0e})"
+            )
+    return Congruence(min(cosines), max(differences), len(clips))
+
+
+def _cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    a64, b64 = a.astype(np.float64), b.astype(np.float64)
+    dot = (a64 * b64).sum(axis=-1)
+    norms = np.linalg.norm(a64, axis=-1) * np.linalg.norm(b64, axis=-1)
+    result: NDArray[np.float64] = np.where(norms > 0, dot / np.maximum(norms, 1e-30), 1.0)
+    return result

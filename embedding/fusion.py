@@ -1,0 +1,49 @@
+"""Fusion of several views into one embedding or one decision.
+
+The fused embedding is the concatenation of √w_v · e_v, so the cosine of two fused embeddings is the weighted mean of
+the views' cosines. Views are taken in alphabetical order; a view that is missing is left out, and its weight with it.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["EQUAL_WEIGHTS", "fuse_embeddings", "fuse_probabilities", "softmax"]
+
+EQUAL_WEIGHTS: Mapping[str, float] = {"flow": 1.0, "mask": 1.0, "pose": 1.0, "rgb": 1.0}
+
+
+def fuse_embeddings(
+    embeddings: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float] = EQUAL_WEIGHTS
+) -> NDArray[np.float32]:
+    """Concatenate unit vectors of several views.
+
+    Args:
+        embeddings: view → `float32 [..., D_v]`, unit length, the leading shape the same for all.
+        weights: view → weight, positive; only their ratios matter.
+
+    Returns:
+        `float32 [..., Σ D_v]`, unit length.
+    """
+    views = sorted(embeddings)
+    total = sum(weights[view] for view in views)
+    parts = [np.sqrt(weights[view] / total) * embeddings[view] for view in views]
+    fused = np.concatenate(parts, axis=-1)
+    normalised = fused / np.linalg.norm(fused, axis=-1, keepdims=True)  # exact unit length despite rounding
+    return normalised.astype(np.float32)
+
+
+def fuse_probabilities(
+    probabilities: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float] = EQUAL_WEIGHTS
+) -> NDArray[np.float32]:
+    """Weighted mean of class probabilities `float32 [..., K]` of several views."""
+    total = sum(weights[view] for view in probabilities)
+    mean = sum(weights[view] / total * probabilities[view] for view in sorted(probabilities))
+    return np.asarray(mean, dtype=np.float32)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Class probabilities of `float32 [..., K]`."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)

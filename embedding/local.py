@@ -1,0 +1,133 @@
+"""ONNX Runtime in this process, straight from a model repository: no server, any operating system.
+
+repository = LocalRepository(Path("model_repository"))
+with repository.open("rgb") as embedder:
+outputs = embedder.embed(clips)
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, ModelContract
+from cocon.embedding.embedder import Outputs, check_clips
+from cocon.video.errors import MismatchError, UsageError
+from cocon.video.views import VIEWS
+
+__all__ = ["LocalEmbedder", "LocalRepository", "execution_providers", "latest_version"]
+
+
+class LocalEmbedder:
+    """An `Embedder` over one ONNX file.
+
+    Args:
+        model_path: `model.onnx`.
+        contract: the file's contract.
+        num_threads: of ONNX Runtime; all cores by default.
+
+    Raises:
+        MismatchError: ONNX Runtime cannot load the file.
+    """
+
+    def __init__(self, model_path: Path, contract: ModelContract, *, num_threads: int = 0) -> None:
+        import onnxruntime
+
+        self._contract = contract
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(model_path), options, providers=execution_providers())
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            raise MismatchError(f"model '{model_path}' cannot be loaded: {error}; export it again") from error
+
+    @property
+    def contract(self) -> ModelContract:
+        """What goes in and what comes out."""
+        return self._contract
+
+    def embed(self, clips: NDArray[np.uint8]) -> Outputs:
+        """Embed `uint8 [B, N, T, H, W, C]`.
+
+        Raises:
+            MismatchError: `clips` is not what the contract takes.
+        """
+        check_clips(clips, self._contract)
+        names = list(self._contract.output_shapes)
+        tensors = dict(zip(names, self._session.run(names, {CLIP: clips}), strict=True))
+        return Outputs(tensors[EMBEDDING], tensors[BLOCKS], tensors.get(LOGITS))
+
+    def close(self) -> None:
+        """Free the session."""
+        del self._session
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRepository:
+    """The encoders of a model repository folder.
+
+    Attributes:
+        root: the folder.
+    """
+
+    root: Path
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Views that have an encoder here, in the order of the view table."""
+        return tuple(view for view in VIEWS if (self.root / f"cocon_{view}").is_dir())
+
+    def contract(self, view: str) -> tuple[ModelContract, int]:
+        """Contract and version number of the newest model of a view.
+
+        Raises:
+            UsageError: the repository has no such model.
+            MismatchError: its contract cannot be read.
+        """
+        version, folder = self._newest(view)
+        path = folder / "contract.json"
+        if not path.is_file():
+            raise MismatchError(f"'{path}' is missing; export the model again")
+        return ModelContract.from_json(path.read_text(), source=f"'{path}'"), version
+
+    def open(self, view: str, *, num_threads: int = 0) -> LocalEmbedder:
+        """Load the newest model of a view; raises like `contract` and `LocalEmbedder`."""
+        contract, _ = self.contract(view)
+        return LocalEmbedder(self._newest(view)[1] / "model.onnx", contract, num_threads=num_threads)
+
+    def _newest(self, view: str) -> tuple[int, Path]:
+        folder = self.root / f"cocon_{view}"
+        if not self.root.is_dir():
+            raise UsageError(f"model repository '{self.root}' does not exist; make one with 'cocon export'")
+        version = latest_version(folder)
+        if version is None:
+            known = ", ".join(self.views) or "none"
+            raise UsageError(f"model repository '{self.root}' has no model of view '{view}'; it has: {known}")
+        return version, folder / str(version)
+
+
+def latest_version(model_folder: Path) -> int | None:
+    """Highest version folder of a model, by Triton's rule: a number without leading zeros."""
+    if not model_folder.is_dir():
+        return None
+    names = [entry.name for entry in model_folder.iterdir() if entry.is_dir()]
+    return max((int(name) for name in names if re.fullmatch("[1-9][0-9]*", name)), default=None)
+
+
+def execution_providers() -> Sequence[str]:
+    """CUDA where a device answers, else the CPU; asking for CUDA without a device prints errors."""
+    import onnxruntime
+
+    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers() and Path("/dev/nvidia0").exists()
+    return ["CUDAExecutionProvider", "CPUExecutionProvider"] if has_cuda else ["CPUExecutionProvider"]
