@@ -1,0 +1,1 @@
+"""Python-based Triton backends that stand in for the C++ ones of the NGC image."""

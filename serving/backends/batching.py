@@ -1,0 +1,102 @@
+"""What the stand-in backends share: join the requests of one Triton `execute` call, run them, split the answer.
+
+Only the last function needs Triton's Python worker; the rest is plain NumPy.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Arrays", "Infer", "Signature", "infer_together", "respond"]
+
+Arrays = Sequence[NDArray[Any]]
+Infer = Callable[[Arrays], Arrays]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The tensors of a `config.pbtxt`, in its order.
+
+    Attributes:
+        inputs: Input names.
+        outputs: Output names.
+        output_types: Triton type of each output, such as `TYPE_FP32`.
+        is_batched: Whether the first axis of every tensor is the batch (`max_batch_size` > 0).
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    output_types: tuple[str, ...]
+    is_batched: bool
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read the signature from a model configuration in Triton's JSON form."""
+        return cls(
+            inputs=tuple(tensor["name"] for tensor in config["input"]),
+            outputs=tuple(tensor["name"] for tensor in config["output"]),
+            output_types=tuple(tensor["data_type"] for tensor in config["output"]),
+            is_batched=config["max_batch_size"] > 0,
+        )
+
+
+def infer_together(requests: Sequence[Arrays], infer: Infer, *, is_batched: bool) -> list[Arrays | Exception]:
+    """Run several requests as one batch.
+
+    When the batch fails, each request is run alone, so that only the guilty ones get the error.
+
+    Args:
+        requests: For each request its inputs, each `[B_i, …]`.
+        infer: The model: inputs `[ΣB_i, …]` to outputs `[ΣB_i, …]`.
+        is_batched: False when tensors have no batch axis; every request is then run alone.
+
+    Returns:
+        For each request its outputs, each `[B_i, …]`, or the error it caused.
+    """
+    if len(requests) > 1 and is_batched:
+        try:
+            return list(_infer_batch(requests, infer))
+        except Exception:
+            return [answer for request in requests for answer in infer_together([request], infer, is_batched=True)]
+    answers: list[Arrays | Exception] = []
+    for request in requests:
+        try:
+            answers.append(infer(request))
+        except Exception as error:  # whatever the library raises belongs to this request, not to the server
+            answers.append(error)
+    return answers
+
+
+def respond(requests: Sequence[object], signature: Signature, infer: Infer) -> list[object]:
+    """Answer the `InferenceRequest`s of one `execute` call with as many `InferenceResponse`s."""
+    import triton_python_backend_utils as triton  # exists only in Triton's worker
+
+    arrays = [
+        [triton.get_input_tensor_by_name(request, name).as_numpy() for name in signature.inputs] for request in requests
+    ]
+    dtypes = [np.dtype(triton.triton_string_to_numpy(name)) for name in signature.output_types]
+
+    def response(answer: Arrays | Exception) -> object:
+        if isinstance(answer, Exception):
+            return triton.InferenceResponse([], triton.TritonError(str(answer)))
+        for name, dtype, array in zip(signature.outputs, dtypes, answer, strict=True):
+            if array.dtype != dtype:  # the C++ backends refuse it too
+                error = f"output '{name}' is {array.dtype}, the configuration says {dtype}"
+                return triton.InferenceResponse([], triton.TritonError(error))
+        return triton.InferenceResponse(list(map(triton.Tensor, signature.outputs, answer)))
+
+    return [response(answer) for answer in infer_together(arrays, infer, is_batched=signature.is_batched)]
+
+
+def _infer_batch(requests: Sequence[Arrays], infer: Infer) -> list[Arrays]:
+    joined = [np.concatenate(parts) for parts in zip(*requests, strict=True)]  # each [ΣB_i, …]
+    ends = np.cumsum([len(request[0]) for request in requests])
+    outputs = infer(joined)
+    for output in outputs:
+        if len(output) != ends[-1]:
+            raise ValueError(f"an output has {len(output)} rows for a batch of {ends[-1]}")
+    split = [np.split(output, ends[:-1]) for output in outputs]
+    return [list(parts) for parts in zip(*split, strict=True)]

@@ -1,0 +1,72 @@
+"""Stand-in for Triton's C++ `pytorch` backend, loaded by the Python worker of the wheel's server.
+
+It maps names as that backend does (`GetNamingConvention` in its `libtorch.cc`). Inputs, by the first rule that fits:
+
+1. the name of an argument of `forward` (`clip`);
+2. `<name>__<index>`: that position among the arguments (`INPUT__0`);
+3. the order of the configuration.
+
+Outputs, the position in the tuple (or NamedTuple, or list) that `forward` returns; a single tensor is position 0:
+
+1. all are called `<name>__<index>`: that index, the name before it is free (`embedding__0`, `OUTPUT__1`);
+2. otherwise the order of the configuration (`embedding`, `blocks`, `logits`), and it may stop early.
+
+Honours from `config.pbtxt`: `default_model_filename`, `instance_group` kind, and the parameters `INTRA_OP_THREAD_COUNT`
+and `INTER_OP_THREAD_COUNT` (0 or absent: PyTorch's choice).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cocon.serving.backends.batching import Arrays, Signature, respond
+from cocon.serving.backends.pytorch.naming import positions
+
+
+class TritonPythonModel:
+    """One instance of one TorchScript model; the name is Triton's."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Load the module.
+
+        Raises:
+            ValueError: The configuration has another number of inputs than `forward`.
+        """
+        config = json.loads(args["model_config"])
+        path = Path(args["model_repository"], args["model_version"], config["default_model_filename"] or "model.pt")
+        _set_thread_counts(config["parameters"])
+        gpu = args["model_instance_kind"] == "GPU" and torch.cuda.is_available()
+        self._device = torch.device(f"cuda:{args['model_instance_device_id']}" if gpu else "cpu")
+        self._module = torch.jit.load(str(path), map_location=self._device).eval()  # type: ignore[no-untyped-call]
+        self._signature = Signature.from_config(config)
+        arguments = [argument.name for argument in self._module.forward.schema.arguments[1:]]  # without self
+        if len(arguments) != len(self._signature.inputs):
+            raise ValueError(f"config.pbtxt has the inputs {list(self._signature.inputs)}, forward takes {arguments}")
+        self._input_positions = positions(self._signature.inputs, arguments)
+        self._output_positions = positions(self._signature.outputs)
+
+    def execute(self, requests: Sequence[object]) -> list[object]:
+        """Answer the requests the dynamic batcher hands over, in one run."""
+        return respond(requests, self._signature, self._infer)
+
+    @torch.inference_mode()
+    def _infer(self, inputs: Arrays) -> Arrays:
+        by_position = sorted(zip(self._input_positions, inputs, strict=True), key=lambda pair: pair[0])
+        # The arrays are read-only views of Triton's memory, which from_numpy warns about; a GPU needs a copy anyway.
+        tensors = [torch.tensor(array, device=self._device) for _, array in by_position]
+        returned = self._module(*tensors)
+        outputs = [returned] if isinstance(returned, torch.Tensor) else list(returned)
+        last = max(self._output_positions)
+        if last >= len(outputs):
+            raise ValueError(f"config.pbtxt asks for output {last}, forward returns {len(outputs)} tensors")
+        return [outputs[position].cpu().numpy() for position in self._output_positions]
+
+
+def _set_thread_counts(parameters: Mapping[str, Any]) -> None:
+    if count := int(parameters.get("INTRA_OP_THREAD_COUNT", {}).get("string_value", 0)):
+        torch.set_num_threads(count)
+    if count := int(parameters.get("INTER_OP_THREAD_COUNT", {}).get("string_value", 0)):
+        torch.set_num_interop_threads(count)

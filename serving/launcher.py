@@ -1,0 +1,253 @@
+"""Start a `tritonserver` process, wait until its models are READY, and end it without leaving anything behind.
+
+with ServerProcess(Path("model_repository"), Address.on_free_ports()) as server:
+    client = tritonclient.grpc.InferenceServerClient(server.url)
+"""
+
+import ipaddress
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cocon.serving.installation import Installation, find_installation
+from cocon.serving.processes import ProcessIdentity, end_group, group_members
+from cocon.serving.readiness import ModelState, wait_until_ready
+from cocon.video.errors import ServerError, UsageError
+
+__all__ = ["Address", "ServerProcess", "end_server", "model_names"]
+
+# In-flight requests get this long at shutdown; then Triton leaves.
+_EXIT_TIMEOUT_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens.
+
+    Attributes:
+        host: Address of the interface, for all three.
+        grpc_port: The protocol our client speaks.
+        http_port: The same protocol over HTTP.
+        metrics_port: Prometheus metrics.
+    """
+
+    host: str = "127.0.0.1"
+    grpc_port: int = 8001
+    http_port: int = 8000
+    metrics_port: int = 8002
+
+    @classmethod
+    def on_free_ports(cls, host: str = "127.0.0.1") -> Self:
+        """An address whose three ports nobody uses at this moment."""
+        with ExitStack() as stack:
+            sockets = [stack.enter_context(socket.create_server((host, 0))) for _ in range(3)]
+            return cls(host, *(bound.getsockname()[1] for bound in sockets))
+
+    @property
+    def url(self) -> str:
+        """What a gRPC client connects to: `host:port`."""
+        return f"{self.host}:{self.grpc_port}"
+
+    def check_free(self) -> None:
+        """Make sure that a server can listen here.
+
+        Raises:
+            ServerError: A port is in use, or the host is not of this machine.
+        """
+        for option, port in [("grpc", self.grpc_port), ("http", self.http_port), ("metrics", self.metrics_port)]:
+            try:
+                socket.create_server((self.host, port)).close()
+            except OSError as error:
+                remedy = f"end what uses it, or choose another with --{option}-port"
+                raise ServerError(
+                    f"cannot listen on {self.host}:{port}: {os.strerror(error.errno or 0)}; {remedy}"
+                ) from error
+
+
+class ServerProcess:
+    """A Triton server that this process started: a context manager, ready inside, gone after.
+
+    The server leads a process group of its own, so Ctrl-C in a terminal reaches only the caller, and it is told to end
+    when the caller dies, unless it is detached.
+
+    Attributes:
+        repository: Absolute path of the model repository.
+        address: Where it listens.
+        log: The file its output goes to.
+    """
+
+    def __init__(
+        self,
+        repository: Path,
+        address: Address | None = None,
+        *,
+        log: Path,
+        timeout_s: float = 120.0,
+        detached: bool = False,
+    ) -> None:
+        self.repository = repository.resolve()
+        self.address = address or Address()
+        self.log = log
+        self._timeout_s = timeout_s
+        self._detached = detached
+        self._models: list[str] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._identity: ProcessIdentity | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """What a gRPC client connects to: `host:port`."""
+        return self.address.url
+
+    @property
+    def identity(self) -> ProcessIdentity:
+        """The server process, once started."""
+        if self._identity is None:
+            raise RuntimeError("the server has not been started")
+        return self._identity
+
+    def start(self) -> None:
+        """Start the process; its models are not READY yet.
+
+        Raises:
+            UsageError: The repository is missing or empty, or the host is not allowed.
+            ServerError: No server can run on this machine, or a port is in use.
+        """
+        self._models = model_names(self.repository)
+        installation = find_installation(self.repository)
+        _check_host(self.address.host, installation)
+        self.address.check_free()
+        command = _command(installation, self.repository, self.address)
+        if not self._detached:
+            tether = Path(__file__).with_name("tether.py")
+            command = [sys.executable, "-I", "-S", str(tether), str(os.getpid()), *command]
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("wb") as log:
+            # The workers have the working directory on their module path, so it must not be the caller's.
+            self._process = subprocess.Popen(
+                command,
+                env=dict(installation.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                start_new_session=True,
+            )
+        self._identity = ProcessIdentity.of(self._process.pid)
+
+    def wait_until_ready(self) -> list[ModelState]:
+        """Wait until every model is READY; see `readiness.wait_until_ready`."""
+        address = self.address
+        return wait_until_ready(
+            address.host,
+            address.grpc_port,
+            self._models,
+            log=self.log,
+            is_alive=self.is_alive,
+            timeout_s=self._timeout_s,
+        )
+
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self) -> int:
+        """Wait for the process to end by itself, and return its exit status."""
+        if self._process is None:
+            raise RuntimeError("the server has not been started")
+        return self._process.wait()
+
+    def stop(self) -> None:
+        """End the server and its workers; without effect when it is not running."""
+        if self._process is None or self._identity is None:
+            return
+        # Until its end is waited for, the pid is ours, so these are our workers even if the server has crashed.
+        end_server(self._identity, group_members(self._identity.pid), self.address)
+        self._process.wait()
+
+
+def model_names(repository: Path) -> list[str]:
+    """The models of a repository: its folders, hidden ones left out.
+
+    Raises:
+        UsageError: The repository does not exist or has no model.
+    """
+    if not repository.is_dir():
+        raise UsageError(f"model repository {repository} does not exist; make it with: cocon export")
+    names = sorted(folder.name for folder in repository.iterdir() if folder.is_dir() and folder.name[0] != ".")
+    if not names:
+        raise UsageError(f"model repository {repository} has no model; make one with: cocon export")
+    return names
+
+
+def end_server(leader: ProcessIdentity, workers: Sequence[ProcessIdentity], address: Address) -> None:
+    """End a server, its workers, and the shared memory that killed ones leave behind."""
+    end_group(leader, members=workers, timeout_s=_EXIT_TIMEOUT_S + 5)
+    for region in Path("/dev/shm").glob(f"{_shared_memory_prefix(address)}*"):
+        region.unlink(missing_ok=True)
+
+
+def _command(installation: Installation, repository: Path, address: Address) -> list[str]:
+    options = {
+        "model-repository": repository,
+        "model-control-mode": "none",
+        "grpc-address": address.host,
+        "grpc-port": address.grpc_port,
+        "http-address": address.host,
+        "http-port": address.http_port,
+        "metrics-address": address.host,
+        "metrics-port": address.metrics_port,
+        # A model that fails must not end the server: it is asked for the reason.
+        "exit-on-error": "false",
+        "strict-readiness": "true",
+        "exit-timeout-secs": _EXIT_TIMEOUT_S,
+    }
+    if installation.backend_directory is not None:
+        options["backend-directory"] = installation.backend_directory
+    # Auto-completion would silently set a maximum batch size of 4 where config.pbtxt is incomplete.
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    if installation.backend_directory is not None:
+        for backend in installation.backend_directory.iterdir():
+            prefix = _shared_memory_prefix(address)
+            arguments.append(f"--backend-config={backend.name},shm-region-prefix-name={prefix}")
+    return [str(installation.binary), *arguments, "--disable-auto-complete-config"]
+
+
+def _shared_memory_prefix(address: Address) -> str:
+    return f"cocon-{address.grpc_port}-"
+
+
+def _check_host(host: str, installation: Installation) -> None:
+    if installation.is_bundled and not _is_loopback(host):
+        raise UsageError(
+            f"--host {host}: the tritonserver of nvidia-pytriton is old and has published vulnerabilities, "
+            "so it listens on loopback only; to serve other machines use the NGC image"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,97 @@
+"""Processes named by pid and start time, so that a recycled pid is never signalled.
+
+Linux only, like the server this room starts: everything is read from `/proc`.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+__all__ = ["ProcessIdentity", "end_group", "group_members"]
+
+_POLL_INTERVAL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """One process, told apart from a later one that got the same pid.
+
+    Attributes:
+        pid: Process id.
+        start_ticks: When the kernel started it, in clock ticks since boot.
+    """
+
+    pid: int
+    start_ticks: int
+
+    @classmethod
+    def of(cls, pid: int) -> Self | None:
+        """Identify a running process; None when there is none, or it has ended and only waits to be reaped."""
+        fields = _stat_fields(pid)
+        if fields is None or fields[0] in "ZX":
+            return None
+        return cls(pid, int(fields[19]))
+
+    def is_alive(self) -> bool:
+        """Whether this very process still runs."""
+        return ProcessIdentity.of(self.pid) == self
+
+    def send(self, signal_number: signal.Signals) -> None:
+        """Signal this very process; nothing happens when it has ended."""
+        if self.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal_number)
+
+
+def group_members(group_id: int) -> list[ProcessIdentity]:
+    """The running processes of a process group."""
+    members = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        fields = _stat_fields(int(entry.name))
+        if fields is not None and fields[0] not in "ZX" and int(fields[2]) == group_id:
+            members.append(ProcessIdentity(int(entry.name), int(fields[19])))
+    return members
+
+
+def end_group(leader: ProcessIdentity, *, members: Sequence[ProcessIdentity] = (), timeout_s: float) -> None:
+    """End a process and every member of the group it leads: ask the leader first, then kill what is left.
+
+    Args:
+        leader: The group's leader; its pid is the group's id.
+        members: Members known from before, which are ended even when the leader is gone already: Triton's workers
+            survive a server that crashes.
+        timeout_s: How long the leader may take to stop by itself, in seconds.
+    """
+    # Listed only while the leader lives: after it, the group's id could belong to somebody else.
+    members = [*members, *(group_members(leader.pid) if leader.is_alive() else [])]
+    leader.send(signal.SIGTERM)
+    _wait_until_gone([leader], timeout_s=timeout_s)
+    leader.send(signal.SIGKILL)
+    # A worker whose server has just ended is on its way out.
+    _wait_until_gone(members, timeout_s=1.0)
+    for member in members:
+        member.send(signal.SIGKILL)
+    _wait_until_gone(members, timeout_s=5.0)
+
+
+def _wait_until_gone(processes: Sequence[ProcessIdentity], *, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while any(process.is_alive() for process in processes) and time.monotonic() < deadline:
+        time.sleep(_POLL_INTERVAL_S)
+
+
+def _stat_fields(pid: int) -> list[str] | None:
+    """The fields of `/proc/<pid>/stat` from the state on (state, parent, group, …, field 19 = start time)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The command name is in parentheses and may itself hold spaces and parentheses.
+    return stat.rpartition(")")[2].split()

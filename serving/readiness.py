@@ -1,0 +1,148 @@
+"""Wait until every model of a server is READY, or say which one is not and why, in Triton's own words."""
+
+import re
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tritonclient.grpc import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from cocon.video.errors import ServerError, UsageError
+
+__all__ = ["ModelState", "model_states", "wait_until_ready"]
+
+_POLL_INTERVAL_S = 0.05
+_CALL_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """One row of the table `cocon serve` prints.
+
+    Attributes:
+        model: Name of the model.
+        version: Its version; empty when none could be read.
+        state: `READY`, `LOADING`, `UNLOADING`, `UNAVAILABLE`.
+        backend: What executes it: `onnxruntime`, `pytorch`, `ensemble`; empty when it is not READY.
+        reason: Why it is not READY, as Triton gives it, on one line.
+    """
+
+    model: str
+    version: str
+    state: str
+    backend: str
+    reason: str = ""
+
+
+def wait_until_ready(
+    host: str, grpc_port: int, models: Sequence[str], *, log: Path, is_alive: Callable[[], bool], timeout_s: float
+) -> list[ModelState]:
+    """Wait until every model in the server's repository is READY.
+
+    Args:
+        host: Address the server listens on.
+        grpc_port: Its gRPC port.
+        models: The models it must serve.
+        log: The server's log, read for reasons that the protocol does not carry.
+        is_alive: Whether the server process still runs.
+        timeout_s: How long to wait, in seconds.
+
+    Returns:
+        The models, sorted by name; all READY.
+
+    Raises:
+        ServerError: The server ended, or was not ready in time.
+        UsageError: A model does not load; the message names it and Triton's reason.
+    """
+    deadline = time.monotonic() + timeout_s
+    # Triton opens its ports only after the last model has loaded or failed.
+    while not _accepts(host, grpc_port):
+        if not is_alive():
+            raise ServerError(f"tritonserver ended before it was ready: {_last_error(log)}; log: {log}")
+        if time.monotonic() > deadline:
+            raise ServerError(f"not READY within {timeout_s:g} s: {_loading(log)}; raise --timeout-s; log: {log}")
+        time.sleep(_POLL_INTERVAL_S)
+    states = model_states(host, grpc_port)
+    reasons = {state.model: state.reason or _reason(log, state.model) for state in states if state.state != "READY"}
+    reasons |= {model: _reason(log, model) for model in set(models) - {state.model for state in states}}
+    if reasons:
+        raise UsageError("; ".join(f"model '{model}' does not load: {why}" for model, why in _causes(reasons)))
+    return states
+
+
+def model_states(host: str, grpc_port: int) -> list[ModelState]:
+    """Ask a server for its models, sorted by name.
+
+    Raises:
+        ServerError: It does not answer.
+    """
+    try:
+        with InferenceServerClient(f"{host}:{grpc_port}") as client:
+            entries = client.get_model_repository_index(client_timeout=_CALL_TIMEOUT_S).models
+            states = [
+                ModelState(
+                    entry.name,
+                    entry.version,
+                    entry.state or "UNAVAILABLE",
+                    _backend(client, entry.name, entry.version) if entry.state == "READY" else "",
+                    _one_line(entry.reason),
+                )
+                for entry in entries
+                if not entry.name.startswith(".")
+            ]
+    except InferenceServerException as error:
+        raise ServerError(f"the server at {host}:{grpc_port} does not answer: {error.message()}") from error
+    return sorted(states, key=lambda state: (state.model, state.version))
+
+
+def _backend(client: InferenceServerClient, model: str, version: str) -> str:
+    config = client.get_model_config(model, version, client_timeout=_CALL_TIMEOUT_S).config
+    return str(config.backend or config.platform)
+
+
+def _accepts(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+def _one_line(reason: str) -> str:
+    # The Python worker appends the traceback of the backend, which says nothing about the model.
+    return " ".join(reason.partition("\n\nAt:\n")[0].split())
+
+
+def _errors(log: Path) -> list[str]:
+    """The error lines of the log, without time stamp and source line."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return re.findall(r"^E\d{4} \S+ \d+ [^\]]+\] \"?(.+?)\"?$", text, flags=re.MULTILINE)
+
+
+def _reason(log: Path, model: str) -> str:
+    about = [_one_line(error.replace("\\n", "\n")) for error in _errors(log) if f"'{model}'" in error]
+    return about[0] if about else f"see {log}"
+
+
+def _causes(reasons: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The models that fail by themselves; an ensemble that only lacks one of them adds nothing."""
+    causes = [
+        (model, why) for model, why in reasons.items() if not any(f"depends on '{other}'" in why for other in reasons)
+    ]
+    return sorted(causes or reasons.items())
+
+
+def _last_error(log: Path) -> str:
+    lines = _errors(log) or log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((_one_line(line) for line in reversed(lines) if line.strip()), "it wrote nothing")
+
+
+def _loading(log: Path) -> str:
+    text = log.read_text(encoding="utf-8", errors="replace")
+    loaded = set(re.findall(r"successfully loaded '([^']+)'", text))
+    started = re.findall(r"\"loading: ([^:]+):", text)
+    waiting = ", ".join(f"'{model}'" for model in dict.fromkeys(started) if model not in loaded)
+    return f"still loading {waiting}" if waiting else "the server has not come up"
