@@ -23,7 +23,7 @@ class _Verbs(TyperGroup):
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # vendored Context is not public
         return sorted(_verbs())
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401  # Typer keeps its Command type private
         verb = _verbs().get(cmd_name)
         return typer.main.get_command(verb.load()) if verb else None
 

@@ -96,10 +96,8 @@ def _pyav_frames(path: Path) -> Iterator[Frame]:
             rate = float(stream.average_rate or stream.guessed_rate or 25)
             for index, frame in enumerate(container.decode(stream)):
                 seconds = frame.time if frame.time is not None else index / rate
-                yield (
-                    float(seconds),
-                    _upright(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False), frame.rotation),
-                )
+                pixels = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+                yield float(seconds), _upright(pixels, frame.rotation)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise UnreadableVideoError(f"video '{path}' cannot be decoded: {error}") from error
 

@@ -4,8 +4,8 @@
     for clip in source.clips():
         clip.start_seconds, clip.pixels["rgb"]          # uint8 [N, T, H, W, C]
 
-`rgb` is decoded, `flow` is estimated while decoding; a view that cannot be made from the pictures, or is stored already,
-is read from the dataset folder that the video belongs to.
+`rgb` is decoded, `flow` is estimated while decoding; a view that cannot be made from the pictures, or is stored
+already, is read from the dataset folder that the video belongs to.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices, resample
 from cocon.video.decode import Frame, read_frames
-from cocon.video.errors import MissingViewError, UsageError
+from cocon.video.errors import MissingViewError
 from cocon.video.flow import FlowSpec, dis_flow, flow_to_bytes, with_later_frame
 from cocon.video.geometry import Geometry, centre_crop, resize_short_side, resized_shape
 from cocon.video.store import StoredView, read_view, view_path
@@ -72,7 +72,7 @@ class VideoSource:
         path: the video file.
         spec: temporal geometry of the clips.
         requests: view → what is wanted.
-        hop_seconds: time between the starts of neighbouring clips; no overlap by default.
+        hop: grid frames between the starts of neighbouring clips; N·T, no overlap, by default.
         missing: view → why it cannot be had; known once `clips` has begun.
         num_frames: frames decoded so far.
         duration_seconds: end of the last frame decoded so far.
@@ -81,7 +81,7 @@ class VideoSource:
     path: Path
     spec: ClipSpec
     requests: Mapping[str, ViewRequest]
-    hop_seconds: float | None = None
+    hop: int | None = None
     missing: dict[str, str] = field(default_factory=dict)
     num_frames: int = 0
     duration_seconds: float = 0.0
@@ -101,10 +101,7 @@ class VideoSource:
         # One decoding pass feeds every live view; the extra branch keeps the time for stored ones.
         branches = tee(self._counted(read_frames(self.path)), len(live) + 1)
         clock = (seconds for seconds, _ in resample(branches[-1], self.spec))
-        grids = [
-            _LIVE_VIEWS[view](branch, self.requests[view], self.spec)
-            for view, branch in zip(live, branches, strict=False)
-        ]
+        grids = [_LIVE_VIEWS[view](branches[i], self.requests[view], self.spec) for i, view in enumerate(live)]
         grids += [self._stored_grid(stored[view], self.requests[view]) for view in stored]
         frames = zip(clock, *grids, strict=False)
         rows = ((row[0], [pixels for _, pixels in row[1:]]) for row in frames)
@@ -112,7 +109,7 @@ class VideoSource:
 
     def _windows(self, rows: Iterator[tuple[float, list[Pixels]]], views: list[str]) -> Iterator[MultiViewClip]:
         """Slide the clip's window over grid rows; the last windows follow the spec's policies."""
-        size, hop = self.spec.num_frames, self._hop()
+        size, hop = self.spec.num_frames, self.hop or self.spec.num_frames
         buffer: deque[tuple[float, list[Pixels]]] = deque(maxlen=size)
         num_rows = num_clips = 0
         for row in rows:
@@ -141,13 +138,6 @@ class VideoSource:
             return self.spec.step_seconds
         assert self.spec.step_frames is not None
         return self.spec.step_frames * self.duration_seconds / max(1, self.num_frames)
-
-    def _hop(self) -> int:
-        if self.hop_seconds is None:
-            return self.spec.num_frames
-        if self.hop_seconds <= 0:
-            raise UsageError(f"hop_seconds ({self.hop_seconds}) must be positive")
-        return max(1, round(self.hop_seconds / (self._step_seconds() or self.hop_seconds)))
 
     def _counted(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Pass frames on while keeping the count and the duration (last time plus the last frame interval)."""
@@ -213,8 +203,5 @@ def _dataset_place(path: Path) -> tuple[Path, str]:
 
 def _same_flow(stored: StoredView, request: ViewRequest) -> bool:
     interval = stored.attributes.get("flow_interval_seconds")
-    return (
-        request.flow is not None
-        and isinstance(interval, float)
-        and abs(interval - request.flow.interval_seconds) < 1e-6
-    )
+    wanted = request.flow.interval_seconds if request.flow else None
+    return isinstance(interval, float) and wanted is not None and abs(interval - wanted) < 1e-6
