@@ -9,7 +9,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from cocon.serving.installation import Installation, find_installation
-from cocon.serving.processes import ProcessIdentity, end_group, group_members
+from cocon.serving.processes import ProcessIdentity, end_group
 from cocon.serving.readiness import ModelState, wait_until_ready
 from cocon.video.errors import ServerError, UsageError
 
@@ -75,12 +74,13 @@ class ServerProcess:
     """A Triton server that this process started: a context manager, ready inside, gone after.
 
     The server leads a process group of its own, so Ctrl-C in a terminal reaches only the caller, and it is told to end
-    when the caller dies, unless it is detached.
+    when the thread that started it dies, unless it is detached.
 
     Attributes:
         repository: Absolute path of the model repository.
         address: Where it listens.
         log: The file its output goes to.
+        models: What it serves, once READY.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class ServerProcess:
         self.log = log
         self._timeout_s = timeout_s
         self._detached = detached
-        self._models: list[str] = []
+        self.models: list[ModelState] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._identity: ProcessIdentity | None = None
 
@@ -134,7 +134,7 @@ class ServerProcess:
             UsageError: The repository is missing or empty, or the host is not allowed.
             ServerError: No server can run on this machine, or a port is in use.
         """
-        self._models = model_names(self.repository)
+        model_names(self.repository)
         installation = find_installation(self.repository)
         _check_host(self.address.host, installation)
         self.address.check_free()
@@ -159,14 +159,15 @@ class ServerProcess:
     def wait_until_ready(self) -> list[ModelState]:
         """Wait until every model is READY; see `readiness.wait_until_ready`."""
         address = self.address
-        return wait_until_ready(
+        self.models = wait_until_ready(
             address.host,
             address.grpc_port,
-            self._models,
+            model_names(self.repository),
             log=self.log,
             is_alive=self.is_alive,
             timeout_s=self._timeout_s,
         )
+        return self.models
 
     def is_alive(self) -> bool:
         """Whether the process runs."""
@@ -182,8 +183,7 @@ class ServerProcess:
         """End the server and its workers; without effect when it is not running."""
         if self._process is None or self._identity is None:
             return
-        # Until its end is waited for, the pid is ours, so these are our workers even if the server has crashed.
-        end_server(self._identity, group_members(self._identity.pid), self.address)
+        end_server(self._identity, self.address)
         self._process.wait()
 
 
@@ -201,9 +201,9 @@ def model_names(repository: Path) -> list[str]:
     return names
 
 
-def end_server(leader: ProcessIdentity, workers: Sequence[ProcessIdentity], address: Address) -> None:
+def end_server(server: ProcessIdentity, address: Address) -> None:
     """End a server, its workers, and the shared memory that killed ones leave behind."""
-    end_group(leader, members=workers, timeout_s=_EXIT_TIMEOUT_S + 5)
+    end_group(server, timeout_s=_EXIT_TIMEOUT_S + 5)
     for region in Path("/dev/shm").glob(f"{_shared_memory_prefix(address)}*"):
         region.unlink(missing_ok=True)
 

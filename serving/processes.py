@@ -48,29 +48,29 @@ class ProcessIdentity:
                 os.kill(self.pid, signal_number)
 
 
-def group_members(group_id: int) -> list[ProcessIdentity]:
-    """The running processes of a process group."""
+def group_members(leader: ProcessIdentity) -> list[ProcessIdentity]:
+    """The running processes of the group a process leads or, if it has ended, led."""
+    # The kernel does not give the pid away while its group has members, so a new owner means that they are gone.
+    if ProcessIdentity.of(leader.pid) not in (None, leader):
+        return []
     members = []
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        fields = _stat_fields(int(entry.name))
-        if fields is not None and fields[0] not in "ZX" and int(fields[2]) == group_id:
+        fields = _stat_fields(int(entry.name)) if entry.name.isdigit() else None
+        if fields is not None and fields[0] not in "ZX" and int(fields[2]) == leader.pid:
             members.append(ProcessIdentity(int(entry.name), int(fields[19])))
     return members
 
 
-def end_group(leader: ProcessIdentity, *, members: Sequence[ProcessIdentity] = (), timeout_s: float) -> None:
+def end_group(leader: ProcessIdentity, *, timeout_s: float) -> None:
     """End a process and every member of the group it leads: ask the leader first, then kill what is left.
+
+    Members are ended even when the leader is gone already: Triton's workers survive a server that crashes.
 
     Args:
         leader: The group's leader; its pid is the group's id.
-        members: Members known from before, which are ended even when the leader is gone already: Triton's workers
-            survive a server that crashes.
         timeout_s: How long the leader may take to stop by itself, in seconds.
     """
-    # Listed only while the leader lives: after it, the group's id could belong to somebody else.
-    members = [*members, *(group_members(leader.pid) if leader.is_alive() else [])]
+    members = group_members(leader)
     leader.send(signal.SIGTERM)
     _wait_until_gone([leader], timeout_s=timeout_s)
     leader.send(signal.SIGKILL)

@@ -51,7 +51,8 @@ def _providers(args: Mapping[str, str]) -> list[str | tuple[str, dict[str, str]]
     # Triton resolves KIND_AUTO to GPU only where it sees one; asking for CUDA elsewhere prints errors.
     if args["model_instance_kind"] != "GPU" or "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         return ["CPUExecutionProvider"]
-    onnxruntime.preload_dlls()  # CUDA and cuDNN from pip packages, where they are not on the library path
+    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21: CUDA and cuDNN from pip packages
+        onnxruntime.preload_dlls()
     # The default search is exhaustive: seconds for each new batch size (onnxruntime issue 19838).
     cuda = {"device_id": args["model_instance_device_id"], "cudnn_conv_algo_search": "HEURISTIC"}
     return [("CUDAExecutionProvider", cuda), "CPUExecutionProvider"]

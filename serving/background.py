@@ -1,0 +1,120 @@
+"""Servers in the background: start one, look it up, end it."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from cocon.serving.launcher import Address, ServerProcess, end_server, model_names
+from cocon.serving.readiness import ModelState, wait_until_ready
+from cocon.serving.record import ServerRecord, exclusive, log_path, repository_digest
+from cocon.video.errors import ServerError
+
+__all__ = ["Detached", "detach", "find", "stop"]
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """What `detach` arrived at.
+
+    Attributes:
+        record: The server.
+        models: Its models, all READY.
+        is_new: Whether it was started now; otherwise it ran already.
+    """
+
+    record: ServerRecord
+    models: list[ModelState]
+    is_new: bool
+
+
+def detach(repository: Path, address: Address, *, timeout_s: float) -> Detached:
+    """Serve a repository in the background, and return when every model is READY.
+
+    A server that serves this repository on this port is kept; it is replaced when the repository has changed since.
+
+    Args:
+        repository: The model repository.
+        address: Where to listen.
+        timeout_s: How long the models may take to load, in seconds.
+
+    Raises:
+        UsageError: The repository or one of its models is broken.
+        ServerError: The port is in use, by a server of another repository for instance, or a model was not in time.
+    """
+    repository = repository.resolve()
+    with exclusive(address.grpc_port):
+        running = _running(address.grpc_port)
+        if running is not None and running.repository != repository:
+            remedy = f"end it with: cocon serve --stop --grpc-port {address.grpc_port}"
+            raise ServerError(f"{running.address.url} serves {running.repository}; {remedy}")
+        if running is not None and running.digest != repository_digest(repository):
+            _logger.warning("%s has changed since its server was started: starting anew", repository)
+            _end(running)
+            running = None
+        if running is None:
+            return _start(repository, address, timeout_s=timeout_s)
+        return Detached(running, _wait(running, timeout_s=timeout_s), is_new=False)
+
+
+def find(grpc_port: int) -> ServerRecord:
+    """Look up the server in the background on this port.
+
+    Raises:
+        ServerError: None runs there.
+    """
+    record = ServerRecord.load(grpc_port)
+    if record is None or not record.process.is_alive():
+        raise ServerError(f"no server in the background on port {grpc_port}; start one with: cocon serve --detach")
+    return record
+
+
+def stop(grpc_port: int) -> ServerRecord | None:
+    """End the server in the background on this port, and return what it was; None when there was none."""
+    with exclusive(grpc_port):
+        record = _running(grpc_port)
+        if record is not None:
+            _end(record)
+        return record
+
+
+def _running(grpc_port: int) -> ServerRecord | None:
+    record = ServerRecord.load(grpc_port)
+    if record is not None and not record.process.is_alive():
+        _end(record)  # it crashed: its workers may still be there
+        return None
+    return record
+
+
+def _wait(record: ServerRecord, *, timeout_s: float) -> list[ModelState]:
+    address = record.address
+    return wait_until_ready(
+        address.host,
+        address.grpc_port,
+        model_names(record.repository),
+        log=record.log,
+        is_alive=record.process.is_alive,
+        timeout_s=timeout_s,
+    )
+
+
+def _start(repository: Path, address: Address, *, timeout_s: float) -> Detached:
+    digest = repository_digest(repository)  # before the start: a change while models load must count as one
+    log = log_path(address.grpc_port)
+    server = ServerProcess(repository, address, log=log, timeout_s=timeout_s, detached=True)
+    try:
+        server.start()
+        record = ServerRecord(server.identity, address, repository, digest, log)
+        record.save()
+        models = server.wait_until_ready()
+    except BaseException:  # also an interrupt: nothing half-started may stay behind
+        server.stop()
+        ServerRecord.forget(address.grpc_port)
+        raise
+    return Detached(record, models, is_new=True)
+
+
+def _end(record: ServerRecord) -> None:
+    end_server(record.process, record.address)
+    ServerRecord.forget(record.address.grpc_port)

@@ -1,0 +1,118 @@
+"""The command `cocon serve`."""
+
+import json
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cocon.serving.launcher import Address
+    from cocon.serving.readiness import ModelState
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def serve(
+    repository: Annotated[Path, typer.Argument(help="Model repository, as `cocon export` writes it.")] = Path(
+        "model_repository"
+    ),
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    grpc_port: Annotated[int, typer.Option(help="Port of the protocol the client speaks.")] = 8001,
+    http_port: Annotated[int, typer.Option(help="Port of the same protocol over HTTP.")] = 8000,
+    metrics_port: Annotated[int, typer.Option(help="Port of the Prometheus metrics.")] = 8002,
+    timeout_s: Annotated[float, typer.Option(help="Seconds the models may take to load.")] = 120.0,
+    detach: Annotated[bool, typer.Option("--detach", help="Serve in the background; return when READY.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End the server in the background.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Show the models of the server in the background.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Host a model repository with Triton; the table appears when every model is READY.
+
+    Ends cleanly on Ctrl-C (exit code 130) and SIGTERM (0). A server in the background is known by its gRPC port.
+
+    Example: cocon serve model_repository --detach
+    """
+    from cocon.serving.launcher import Address
+    from cocon.video.errors import UsageError
+
+    if detach + stop + status > 1:
+        raise UsageError("--detach, --stop and --status exclude each other")
+    # The default action would skip every clean-up; SystemExit does not.
+    signal.signal(signal.SIGTERM, _exit_cleanly)
+    address = Address(host, grpc_port, http_port, metrics_port)
+    if stop:
+        _stop(grpc_port, as_json=as_json)
+    elif status:
+        _status(grpc_port, as_json=as_json)
+    elif detach:
+        _detach(repository, address, timeout_s=timeout_s, as_json=as_json)
+    else:
+        _serve(repository, address, timeout_s=timeout_s, as_json=as_json)
+
+
+def _serve(repository: Path, address: "Address", *, timeout_s: float, as_json: bool) -> None:
+    from cocon.serving.launcher import ServerProcess
+    from cocon.serving.record import log_path
+    from cocon.video.errors import ServerError
+
+    log = log_path(address.grpc_port)
+    with ServerProcess(repository, address, log=log, timeout_s=timeout_s) as server:
+        _show("serving", server.url, server.repository, log, server.models, as_json=as_json)
+        exit_status = server.wait()
+    raise ServerError(f"tritonserver ended by itself with status {exit_status}; log: {log}")
+
+
+def _detach(repository: Path, address: "Address", *, timeout_s: float, as_json: bool) -> None:
+    from cocon.serving.background import detach
+
+    detached = detach(repository, address, timeout_s=timeout_s)
+    record, verb = detached.record, "serving" if detached.is_new else "already serving"
+    _show(verb, record.address.url, record.repository, record.log, detached.models, as_json=as_json)
+
+
+def _status(grpc_port: int, *, as_json: bool) -> None:
+    from cocon.serving.background import find
+    from cocon.serving.readiness import model_states
+
+    record = find(grpc_port)
+    states = model_states(record.address.host, record.address.grpc_port)
+    _show("serving", record.address.url, record.repository, record.log, states, as_json=as_json)
+
+
+def _stop(grpc_port: int, *, as_json: bool) -> None:
+    from cocon.serving.background import stop
+
+    record = stop(grpc_port)
+    if as_json:
+        print(json.dumps({"stopped": record.address.url if record else None}))
+    elif record:
+        print(f"stopped the server of {record.repository} on {record.address.url}")
+    else:
+        print(f"no server in the background on port {grpc_port}")
+
+
+def _show(verb: str, url: str, repository: Path, log: Path, models: "Sequence[ModelState]", *, as_json: bool) -> None:
+    if as_json:
+        states = [asdict(model) for model in models]
+        print(json.dumps({"url": url, "repository": str(repository), "log": str(log), "models": states}), flush=True)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model", "version", "state", "backend")
+    for model in models:
+        table.add_row(model.model, model.version, model.state, model.backend)
+    print(f"{verb} {repository} on {url}")
+    Console().print(table)
+
+
+def _exit_cleanly(signal_number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)

@@ -1,0 +1,96 @@
+"""The state file of a server in the background: what `--status`, `--stop` and a second `--detach` go by.
+
+One file per gRPC port, in `$XDG_STATE_HOME/cocon` (default `~/.local/state/cocon`), beside the server's log.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from cocon.serving.launcher import Address
+from cocon.serving.processes import ProcessIdentity
+
+__all__ = ["ServerRecord", "exclusive", "log_path", "repository_digest"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRecord:
+    """A server started with `--detach`.
+
+    Attributes:
+        process: The server process.
+        address: Where it listens.
+        repository: Absolute path of its model repository.
+        digest: `repository_digest` at its start; another one now means that it serves old models.
+        log: Its log.
+    """
+
+    process: ProcessIdentity
+    address: Address
+    repository: Path
+    digest: str
+    log: Path
+
+    @classmethod
+    def load(cls, grpc_port: int) -> Self | None:
+        """The record of this port; None when there is none. The server in it may have ended."""
+        try:
+            fields = json.loads(_path(grpc_port).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return cls(
+            process=ProcessIdentity(**fields["process"]),
+            address=Address(**fields["address"]),
+            repository=Path(fields["repository"]),
+            digest=fields["digest"],
+            log=Path(fields["log"]),
+        )
+
+    def save(self) -> None:
+        """Write the record, whole or not at all."""
+        path = _path(self.address.grpc_port)
+        fields = asdict(self) | {"repository": str(self.repository), "log": str(self.log)}
+        aside = path.with_suffix(".new")
+        aside.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+        aside.replace(path)
+
+    @staticmethod
+    def forget(grpc_port: int) -> None:
+        """Delete the record of this port, if there is one."""
+        _path(grpc_port).unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive(grpc_port: int) -> Iterator[None]:
+    """Hold this port's record for oneself: a second `--detach` or `--stop` waits until the first has finished."""
+    with _path(grpc_port).with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def log_path(grpc_port: int) -> Path:
+    """Where the server on this port writes its log."""
+    return _path(grpc_port).with_suffix(".log")
+
+
+def repository_digest(repository: Path) -> str:
+    """What changes when a file of a model repository does (by name, size and time; the content is not read)."""
+    digest = hashlib.sha256()
+    for path in sorted(repository.rglob("*")):
+        if path.is_file():
+            stat = path.stat()
+            digest.update(f"{path.relative_to(repository)}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
+
+
+def _path(grpc_port: int) -> Path:
+    root = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    folder = Path(root) / "cocon"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"serve-{grpc_port}.json"
