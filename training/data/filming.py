@@ -1,0 +1,99 @@
+"""Film one planned video: move the skeleton, render it, and write the video and its views."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from numpy.typing import NDArray
+
+from cocon.training.data.actions import JOINTS, REST, joint_angles, mirror_angles
+from cocon.training.data.appearance import paint_materials
+from cocon.training.data.limbs import place_limbs, project_skeleton
+from cocon.training.data.planning import Timing, VideoPlan
+from cocon.training.data.rendering import Shot, Views, flow_bytes, render
+from cocon.training.data.settings import FRAMES_PER_SECOND, FigureSettings
+from cocon.training.data.skeleton import KEYPOINTS, pose_skeleton
+from cocon.video.store import write_frames, write_keypoints
+
+__all__ = ["FLOW_FRAMES", "STORED_VIEWS", "film", "film_to_folder", "video_path"]
+
+Array = NDArray[np.float64]
+
+STORED_VIEWS = ("flow", "pose", "mask")
+# The flow looks 1/15 s ahead.
+FLOW_FRAMES = 2
+_ENCODER_OPTIONS = {"crf": "20", "preset": "veryfast", "threads": "1", "g": str(FRAMES_PER_SECOND)}
+
+
+def video_path(root: Path, video_id: str) -> Path:
+    """Where a video of a set lies."""
+    return root / "videos" / f"{video_id}.mp4"
+
+
+def film(plan: VideoPlan, settings: FigureSettings) -> tuple[Views, Array]:
+    """Render one video.
+
+    Args:
+        plan: What to film.
+        settings: Length and sizes.
+
+    Returns:
+        RGB, exact flow and mask; and the key points `float64 [F, 17, 3]`: x, y in pixels of the RGB frame, and a score
+        of 1 inside it, 0 outside.
+    """
+    seconds = np.arange(settings.num_frames + FLOW_FRAMES) / FRAMES_PER_SECOND
+    angles = _perform(plan.label, plan.timing, seconds)
+    yaw = plan.camera.yaw_degrees
+    skeleton = pose_skeleton(plan.body.proportions, angles).turned(yaw, plan.camera.elevation_degrees)
+    limbs = place_limbs(skeleton, plan.body.proportions, plan.clothes, plan.camera, seconds)
+    materials = paint_materials(plan.body, plan.clothes, float(np.sin(np.deg2rad(yaw))))
+    views = render(
+        Shot(limbs, materials, plan.background, plan.camera, seconds),
+        num_frames=settings.num_frames,
+        flow_frames=FLOW_FRAMES,
+        size_px=settings.size_px,
+        view_size_px=settings.view_size_px,
+    )
+    flat = project_skeleton(skeleton.points, plan.camera, seconds)
+    places = np.stack([flat[name] for name in KEYPOINTS], axis=1)[: settings.num_frames]  # [F, 17, 2]
+    is_inside = ((places >= 0) & (places < 1)).all(axis=-1, keepdims=True)
+    return views, np.concatenate([places * settings.size_px, is_inside], axis=-1)
+
+
+def film_to_folder(root: Path, plan: VideoPlan, settings: FigureSettings) -> None:
+    """Render one video and write it; the mp4 comes last, so that its presence means that all is there."""
+    views, keypoints = film(plan, settings)
+    times = np.arange(settings.num_frames) / FRAMES_PER_SECOND
+    attributes: dict[str, float | str] = {"algorithm": "exact"}
+    flow_attributes = attributes | {"flow_interval_seconds": FLOW_FRAMES / FRAMES_PER_SECOND}
+    write_frames(root, "flow", plan.video_id, flow_bytes(views.flow), times, attributes=flow_attributes)
+    write_frames(root, "mask", plan.video_id, views.mask, times, attributes=attributes)
+    points = keypoints[:, None].astype(np.float16)  # [F, 1, 17, 3]
+    write_keypoints(root, plan.video_id, points, times, height=settings.size_px, width=settings.size_px)
+    _write_mp4(video_path(root, plan.video_id), views.rgb)
+
+
+def _perform(label: str, timing: Timing, seconds: Array) -> Array:
+    """Joint angles `[F, J]` of this performance."""
+    angles = joint_angles(label, timing.phase + timing.cycles_per_second * seconds)
+    angles = REST + timing.amplitude * (angles - REST)
+    if timing.is_mirrored:
+        angles = mirror_angles(angles)
+    unrest = timing.unrest.at(seconds)[:, np.arange(len(JOINTS)) % 2] * np.array(timing.unrest_degrees)
+    unrest[:, JOINTS.index("hop")] = 0.0
+    return np.asarray(angles + unrest)
+
+
+def _write_mp4(path: Path, rgb: NDArray[np.uint8]) -> None:
+    """H.264 `[F, H, W, 3]` at 30 frames/s; the same frames give the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with av.open(str(partial), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=_ENCODER_OPTIONS)
+        stream.width, stream.height, stream.pix_fmt = rgb.shape[2], rgb.shape[1], "yuv420p"
+        stream.codec_context.flags |= Flags.bitexact
+        for picture in rgb:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    partial.replace(path)
