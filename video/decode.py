@@ -56,9 +56,11 @@ def _decord_frames(path: Path) -> Iterator[Frame]:
     try:
         reader = decord.VideoReader(str(path), num_threads=1)
         # [F, 2]: begin and end of each frame's display
-        times = reader.get_frame_timestamp(range(len(reader)))[:, 0] if len(reader) else []
+        times = reader.get_frame_timestamp(range(len(reader)))[:, 0] if len(reader) else np.empty(0)
     except (decord.DECORDError, RuntimeError, OSError, IndexError) as error:
         raise _DecordError(str(error)) from error
+    if not np.all(np.diff(times) > 0):  # MPEG program streams: "no time known" shows as a huge negative number
+        raise _DecordError("presentation times do not increase")
     for seconds in times:
         try:
             pixels = reader.next().asnumpy()

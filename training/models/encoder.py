@@ -1,0 +1,93 @@
+"""The encoder of one view: what is trained, kept, exported and served."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cocon.embedding.contract import EncoderSpec
+from cocon.training.models.heads import CLASSIFIERS
+from cocon.training.models.resnet2d3d import ResNet2d3d
+from cocon.video.errors import UsageError
+from cocon.video.views import View
+
+__all__ = ["BACKBONES", "Encoder", "EncoderOutputs", "build_encoder"]
+
+
+class EncoderOutputs(NamedTuple):
+    """What an encoder gives for B clips.
+
+    Attributes:
+        embedding: unit-length mean of `blocks`, `float [B, D]`.
+        blocks: unit-length block features, `float [B, N, D]`.
+        logits: `float [B, K]`, or None without a classifier.
+    """
+
+    embedding: Tensor
+    blocks: Tensor
+    logits: Tensor | None
+
+
+class Encoder(nn.Module):
+    """Backbone, pooling and an optional classifier, on uint8 clips.
+
+    Args:
+        backbone: trunk with an attribute `out_channels`; `[B, C, T, H, W]` to `[B, D, T', s, s]`.
+        mean: per-channel mean of a byte / 255.
+        std: per-channel divisor.
+        classifier: takes `[B, N, D, s, s]`, gives logits; or None.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, backbone: ResNet2d3d, mean: Sequence[float], std: Sequence[float], classifier: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classifier = classifier
+        self.embedding_dim = backbone.out_channels
+        # Constants of the view, not learned state: the contract carries them.
+        self.register_buffer("mean", 255.0 * torch.tensor(mean), persistent=False)
+        self.register_buffer("std", 255.0 * torch.tensor(std), persistent=False)
+
+    def feature_maps(self, clips: Tensor) -> Tensor:
+        """`uint8 [B, N, T, H, W, C]` to block feature maps `float [B, N, D, s, s]`, averaged over a block's time."""
+        B, N, T, H, W, C = clips.shape
+        x = (clips.reshape(B * N, T, H, W, C).float() - self.mean) / self.std  # [B·N, T, H, W, C]
+        maps = self.backbone(x.permute(0, 4, 1, 2, 3)).mean(dim=2)  # [B·N, D, s, s]
+        return maps.reshape(B, N, *maps.shape[1:])  # [B, N, D, s, s]
+
+    def forward(self, clips: Tensor) -> EncoderOutputs:
+        """Embed `uint8 [B, N, T, H, W, C]`."""
+        maps = self.feature_maps(clips)
+        blocks = F.normalize(maps.mean(dim=(3, 4)), dim=-1)  # [B, N, D]
+        logits = None if self.classifier is None else self.classifier(maps)
+        return EncoderOutputs(F.normalize(blocks.mean(dim=1), dim=-1), blocks, logits)
+
+
+# The only place where a name in a configuration meets a class.
+BACKBONES = {"resnet2d3d": ResNet2d3d}
+
+
+def build_encoder(spec: EncoderSpec, view: View, *, num_classes: int = 0) -> Encoder:
+    """Build the network that a contract or a configuration describes.
+
+    Args:
+        spec: architecture.
+        view: row of the view table.
+        num_classes: K; 0 leaves the classifier out.
+
+    Raises:
+        UsageError: unknown backbone or classifier.
+    """
+    if spec.backbone not in BACKBONES:
+        raise UsageError(f"backbone '{spec.backbone}' is unknown; available: {', '.join(BACKBONES)}")
+    if num_classes and spec.classifier not in CLASSIFIERS:
+        raise UsageError(f"classifier '{spec.classifier}' is unknown; available: {', '.join(CLASSIFIERS)}")
+    backbone = BACKBONES[spec.backbone](view.channels, spec.blocks_per_stage, width=spec.width)
+    classifier = CLASSIFIERS[spec.classifier](backbone.out_channels, num_classes) if num_classes else None
+    return Encoder(backbone, view.mean, view.std, classifier)

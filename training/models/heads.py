@@ -1,0 +1,76 @@
+"""Small networks on top of a backbone: the prediction head of the pre-training loss, and the classifiers."""
+
+import torch
+from torch import Tensor, nn
+
+from cocon.training.models.convgru import ConvGRU
+
+__all__ = ["CLASSIFIERS", "GRUClassifier", "MeanClassifier", "PredictionHead"]
+
+
+class PredictionHead(nn.Module):
+    """φ: two 1×1 convolutions with a ReLU between, from a context to the next block's feature.
+
+    Args:
+        channels: D.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels, 1), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1)
+        )
+        for layer in (self.layers[0], self.layers[2]):
+            nn.init.orthogonal_(layer.weight)
+
+    def forward(self, context: Tensor) -> Tensor:
+        """`float [B, D, s, s]` to the same shape."""
+        prediction: Tensor = self.layers(context)
+        return prediction
+
+
+class MeanClassifier(nn.Module):
+    """BatchNorm and a linear layer on the mean block feature before normalisation.
+
+    Args:
+        channels: D.
+        num_classes: K.
+        dropout: probability of a dropped unit between the two layers.
+    """
+
+    def __init__(self, channels: int, num_classes: int, *, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm1d(channels)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(channels, num_classes)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Block feature maps `float [B, N, D, s, s]` to logits `float [B, K]`."""
+        logits: Tensor = self.fc(self.dropout(self.bn(maps.mean(dim=(1, 3, 4)))))
+        return logits
+
+
+class GRUClassifier(nn.Module):
+    """The paper's classifier: ConvGRU over all blocks, mean over cells, BatchNorm, dropout, linear.
+
+    Args:
+        channels: D.
+        num_classes: K.
+        dropout: probability of a dropped unit before the linear layer.
+    """
+
+    def __init__(self, channels: int, num_classes: int, *, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.aggregator = ConvGRU(channels)
+        self.bn = nn.BatchNorm1d(channels)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(channels, num_classes)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Block feature maps `float [B, N, D, s, s]` to logits `float [B, K]`."""
+        context = self.aggregator.last_state(torch.nn.functional.normalize(maps, dim=2, eps=1e-5))  # [B, D, s, s]
+        logits: Tensor = self.fc(self.dropout(self.bn(context.mean(dim=(2, 3)))))
+        return logits
+
+
+CLASSIFIERS = {"mean": MeanClassifier, "gru": GRUClassifier}

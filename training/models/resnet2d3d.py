@@ -1,0 +1,102 @@
+"""2D-3D residual trunk of DPC and CoCon: early stages see single frames, late stages see time.
+
+Every convolution is a `Conv3d`; the first two stages have kernels 1×3×3, the last two 3×3×3. Channels are
+w, 2w, 4w, 4w for a width w (64 in the paper), time is halved by the last two stages, space by the stem (4×) and by
+stages two to four. The very last block has no final ReLU, so features are signed. Source: Rai et al. 2021, after Han
+et al. 2019 (DPC).
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+__all__ = ["DEPTHS", "ResNet2d3d", "ResidualBlock"]
+
+# Residual blocks in each of the four stages.
+DEPTHS: dict[str, tuple[int, ...]] = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet10": (1, 1, 1, 1)}
+
+Triple = tuple[int, int, int]
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions and a shortcut.
+
+    Args:
+        in_channels: of the input.
+        out_channels: of the output.
+        sees_time: 3×3×3 kernels instead of 1×3×3.
+        stride: 1 or 2, of the first convolution; in time only where the block sees time.
+        final_relu: whether the sum is rectified.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, sees_time: bool, stride: int = 1, final_relu: bool = True
+    ) -> None:
+        super().__init__()
+        kernel: Triple = (3, 3, 3) if sees_time else (1, 3, 3)
+        padding: Triple = (1, 1, 1) if sees_time else (0, 1, 1)
+        strides: Triple = (stride if sees_time else 1, stride, stride)
+        self.conv1 = nn.Conv3d(in_channels, out_channels, kernel, strides, padding, bias=False)
+        self.bn1 = nn.BatchNorm3d(out_channels)
+        self.conv2 = nn.Conv3d(out_channels, out_channels, kernel, 1, padding, bias=False)
+        self.bn2 = nn.BatchNorm3d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.final_relu = final_relu
+        self.downsample: nn.Module | None = None
+        if stride != 1 or in_channels != out_channels:
+            self.downsample = nn.Sequential(
+                nn.Conv3d(in_channels, out_channels, 1, strides, bias=False), nn.BatchNorm3d(out_channels)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [B, C, T, H, W]` to `float [B, C', T', H', W']`."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out)) + shortcut
+        return self.relu(out) if self.final_relu else out
+
+
+class ResNet2d3d(nn.Module):
+    """The trunk.
+
+    Args:
+        in_channels: C of the view.
+        depths: residual blocks per stage, four numbers.
+        width: channels of the first stage.
+    """
+
+    def __init__(self, in_channels: int, depths: Sequence[int], *, width: int = 64) -> None:
+        super().__init__()
+        self.out_channels = 4 * width
+        self.conv1 = nn.Conv3d(in_channels, width, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False)
+        self.bn1 = nn.BatchNorm3d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
+        self.layer1 = _stage(width, width, depths[0], sees_time=False, stride=1)
+        self.layer2 = _stage(width, 2 * width, depths[1], sees_time=False, stride=2)
+        self.layer3 = _stage(2 * width, 4 * width, depths[2], sees_time=True, stride=2)
+        self.layer4 = _stage(4 * width, 4 * width, depths[3], sees_time=True, stride=2, final_relu=False)
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [B, C, T, H, W]` to `float [B, 4·width, ceil(T/4), ceil(H/32), ceil(W/32)]`."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+
+
+def _stage(
+    in_channels: int, out_channels: int, depth: int, *, sees_time: bool, stride: int, final_relu: bool = True
+) -> nn.Sequential:
+    blocks = [
+        ResidualBlock(
+            in_channels if index == 0 else out_channels,
+            out_channels,
+            sees_time=sees_time,
+            stride=stride if index == 0 else 1,
+            final_relu=final_relu or index < depth - 1,
+        )
+        for index in range(depth)
+    ]
+    return nn.Sequential(*blocks)
