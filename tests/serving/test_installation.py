@@ -1,0 +1,50 @@
+"""Where no Triton can run, the message names the ways on."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from cocon.serving.installation import find_installation
+from cocon.video.errors import ServerError
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return tmp_path / "model_repository"
+
+
+def test_a_tritonserver_on_path_is_used_with_its_own_backends(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary = tmp_path / "tritonserver"
+    binary.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    installation = find_installation(repository)
+    assert installation.binary == binary
+    assert not installation.is_bundled
+
+
+def test_without_any_server_the_alternatives_are_named(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setitem(sys.modules, "pytriton", None)
+    with pytest.raises(ServerError) as caught:
+        find_installation(repository)
+    message = str(caught.value)
+    assert "nvidia-pytriton is not installed" in message
+    assert f"docker run --rm -p127.0.0.1:8001:8001 -v {repository}:/models nvcr.io/nvidia/tritonserver" in message
+    assert f"--url local:{repository}" in message
+
+
+def test_the_backend_directory_holds_real_files(
+    can_serve: None, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = find_installation(repository)
+    if installation.backend_directory is None:
+        pytest.skip("this tritonserver has its own backends")
+    names = {
+        str(path.relative_to(installation.backend_directory)) for path in installation.backend_directory.rglob("*")
+    }
+    assert {"onnxruntime/model.py", "pytorch/model.py", "python/libtriton_python.so"} <= names
+    assert not any(path.is_symlink() for path in installation.backend_directory.rglob("*"))
+    assert find_installation(repository) == installation
