@@ -4,7 +4,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from cocon.serving.launcher import Address, ServerProcess, end_server, model_names
+from cocon.serving.address import Address
+from cocon.serving.launcher import ServerProcess, end_server, model_names
 from cocon.serving.readiness import ModelState, wait_until_ready
 from cocon.serving.record import ServerRecord, exclusive, log_path, repository_digest
 from cocon.video.errors import ServerError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cocon.serving.launcher import Address
+    from cocon.serving.address import Address
     from cocon.serving.readiness import ModelState
 
 __all__ = ["app"]
@@ -25,10 +25,10 @@ def serve(
         "model_repository"
     ),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    grpc_port: Annotated[int, typer.Option(help="Port of the protocol the client speaks.")] = 8001,
-    http_port: Annotated[int, typer.Option(help="Port of the same protocol over HTTP.")] = 8000,
-    metrics_port: Annotated[int, typer.Option(help="Port of the Prometheus metrics.")] = 8002,
-    timeout_s: Annotated[float, typer.Option(help="Seconds the models may take to load.")] = 120.0,
+    grpc_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the protocol the client speaks.")] = 8001,
+    http_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the same protocol over HTTP.")] = 8000,
+    metrics_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Prometheus metrics.")] = 8002,
+    timeout_s: Annotated[float, typer.Option(min=0, help="Seconds the models may take to load.")] = 120.0,
     detach: Annotated[bool, typer.Option("--detach", help="Serve in the background; return when READY.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End the server in the background.")] = False,
     status: Annotated[bool, typer.Option("--status", help="Show the models of the server in the background.")] = False,
@@ -40,7 +40,7 @@ def serve(
 
     Example: cocon serve model_repository --detach
     """
-    from cocon.serving.launcher import Address
+    from cocon.serving.address import Address
     from cocon.video.errors import UsageError
 
     if detach + stop + status > 1:

@@ -4,70 +4,23 @@ with ServerProcess(Path("model_repository"), Address.on_free_ports()) as server:
     client = tritonclient.grpc.InferenceServerClient(server.url)
 """
 
-import ipaddress
 import os
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cocon.serving.address import Address
 from cocon.serving.installation import Installation, find_installation
 from cocon.serving.processes import ProcessIdentity, end_group
 from cocon.serving.readiness import ModelState, wait_until_ready
-from cocon.video.errors import ServerError, UsageError
+from cocon.video.errors import UsageError
 
-__all__ = ["Address", "ServerProcess", "end_server", "model_names"]
+__all__ = ["ServerProcess", "end_server", "model_names"]
 
 # In-flight requests get this long at shutdown; then Triton leaves.
 _EXIT_TIMEOUT_S = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server listens.
-
-    Attributes:
-        host: Address of the interface, for all three.
-        grpc_port: The protocol our client speaks.
-        http_port: The same protocol over HTTP.
-        metrics_port: Prometheus metrics.
-    """
-
-    host: str = "127.0.0.1"
-    grpc_port: int = 8001
-    http_port: int = 8000
-    metrics_port: int = 8002
-
-    @classmethod
-    def on_free_ports(cls, host: str = "127.0.0.1") -> Self:
-        """An address whose three ports nobody uses at this moment."""
-        with ExitStack() as stack:
-            sockets = [stack.enter_context(socket.create_server((host, 0))) for _ in range(3)]
-            return cls(host, *(bound.getsockname()[1] for bound in sockets))
-
-    @property
-    def url(self) -> str:
-        """What a gRPC client connects to: `host:port`."""
-        return f"{self.host}:{self.grpc_port}"
-
-    def check_free(self) -> None:
-        """Make sure that a server can listen here.
-
-        Raises:
-            ServerError: A port is in use, or the host is not of this machine.
-        """
-        for option, port in [("grpc", self.grpc_port), ("http", self.http_port), ("metrics", self.metrics_port)]:
-            try:
-                socket.create_server((self.host, port)).close()
-            except OSError as error:
-                remedy = f"end what uses it, or choose another with --{option}-port"
-                raise ServerError(
-                    f"cannot listen on {self.host}:{port}: {os.strerror(error.errno or 0)}; {remedy}"
-                ) from error
 
 
 class ServerProcess:
@@ -136,7 +89,7 @@ class ServerProcess:
         """
         model_names(self.repository)
         installation = find_installation(self.repository)
-        _check_host(self.address.host, installation)
+        _check_host(self.address, installation)
         self.address.check_free()
         command = _command(installation, self.repository, self.address)
         if not self._detached:
@@ -238,16 +191,9 @@ def _shared_memory_prefix(address: Address) -> str:
     return f"cocon-{address.grpc_port}-"
 
 
-def _check_host(host: str, installation: Installation) -> None:
-    if installation.is_bundled and not _is_loopback(host):
+def _check_host(address: Address, installation: Installation) -> None:
+    if installation.is_bundled and not address.is_loopback:
         raise UsageError(
-            f"--host {host}: the tritonserver of nvidia-pytriton is old and has published vulnerabilities, "
+            f"--host {address.host}: the tritonserver of nvidia-pytriton is old and has published vulnerabilities, "
             "so it listens on loopback only; to serve other machines use the NGC image"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

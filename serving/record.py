@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from cocon.serving.launcher import Address
+from cocon.serving.address import Address
 from cocon.serving.processes import ProcessIdentity
 
 __all__ = ["ServerRecord", "exclusive", "log_path", "repository_digest"]

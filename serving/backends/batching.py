@@ -64,7 +64,7 @@ def infer_together(requests: Sequence[Arrays], infer: Infer, *, is_batched: bool
     answers: list[Arrays | Exception] = []
     for request in requests:
         try:
-            answers.append(infer(request))
+            answers.append(_infer_batch([request], infer)[0] if is_batched else infer(request))
         except Exception as error:  # whatever the library raises belongs to this request, not to the server
             answers.append(error)
     return answers
@@ -92,7 +92,7 @@ def respond(requests: Sequence[object], signature: Signature, infer: Infer) -> l
 
 
 def _infer_batch(requests: Sequence[Arrays], infer: Infer) -> list[Arrays]:
-    joined = [np.concatenate(parts) for parts in zip(*requests, strict=True)]  # each [ΣB_i, …]
+    joined = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in zip(*requests, strict=True)]
     ends = np.cumsum([len(request[0]) for request in requests])
     outputs = infer(joined)
     for output in outputs:
