@@ -62,7 +62,7 @@ class TritonPythonModel:
         last = max(self._output_positions)
         if last >= len(outputs):
             raise ValueError(f"config.pbtxt asks for output {last}, forward returns {len(outputs)} tensors")
-        return [outputs[position].cpu().numpy() for position in self._output_positions]
+        return [outputs[position].cpu().contiguous().numpy() for position in self._output_positions]
 
 
 def _set_thread_counts(parameters: Mapping[str, Any]) -> None:
