@@ -1,0 +1,1 @@
+"""Training data: the generator of figure videos, dataset folders, augmentation, batches."""

@@ -41,9 +41,9 @@ def make(
     """
     settings = FigureSettings(num_videos, seconds, size, view_size, clutter, seed)
     from cocon.training.data.figures import make_figures
-    from cocon.training.data.progress import videos_progress
+    from cocon.embedding.progress import progress_bar
 
-    with videos_progress("making videos") as on_progress:
+    with progress_bar("making videos") as on_progress:
         made = make_figures(output, settings, workers=workers, overwrite=overwrite, on_progress=on_progress)
     kept = f" ({made.num_videos - made.num_made} were there)" if made.num_made < made.num_videos else ""
     if made.num_made:

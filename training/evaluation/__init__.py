@@ -1,0 +1,1 @@
+"""Judging encoders: features, linear probe, retrieval, tables."""

@@ -1,0 +1,1 @@
+"""Methods: from a batch to a loss, one file each."""

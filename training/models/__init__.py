@@ -1,0 +1,1 @@
+"""Networks: trunks, aggregator, heads, and the encoder made of them."""

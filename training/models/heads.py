@@ -17,11 +17,10 @@ class PredictionHead(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(channels, channels, 1), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1)
-        )
-        for layer in (self.layers[0], self.layers[2]):
+        layers = [nn.Conv2d(channels, channels, 1) for _ in range(2)]
+        for layer in layers:
             nn.init.orthogonal_(layer.weight)
+        self.layers = nn.Sequential(layers[0], nn.ReLU(inplace=True), layers[1])
 
     def forward(self, context: Tensor) -> Tensor:
         """`float [B, D, s, s]` to the same shape."""

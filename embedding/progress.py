@@ -6,14 +6,15 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["videos_progress"]
+__all__ = ["progress_bar"]
 
 
 @contextmanager
-def videos_progress(description: str) -> Iterator[Callable[[int, int], None]]:
-    """Show progress while the block runs; yields the function to call with (done, total)."""
+def progress_bar(description: str, *, is_quiet: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+    """Show progress while the block runs; yields the function to call with (done, total or None if not known)."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    hidden = is_quiet or not console.is_terminal
+    with Progress(*columns, console=console, disable=hidden, transient=True) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

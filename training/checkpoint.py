@@ -1,0 +1,209 @@
+"""The run folder: what training leaves behind, and how it is read back.
+
+    run/config.toml                 the resolved configuration
+    run/views/<view>/               weights.safetensors, contract.json
+    run/metrics.jsonl, tensorboard/ what was measured on the way
+    run/state.pt                    method, optimizer, random numbers, step: enough to go on bit for bit
+    run/complete.json               written last
+
+Every file appears whole or not at all, and none of them is a pickle: `state.pt` loads with `weights_only=True`.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cocon.embedding.contract import ModelContract
+from cocon.training.config import Config
+from cocon.training.config_file import load_config
+from cocon.training.models.encoder import Encoder, build_encoder
+from cocon.video.errors import MismatchError, UsageError
+from cocon.video.views import view_named
+
+__all__ = [
+    "claim_run",
+    "contract_of",
+    "is_complete",
+    "load_encoder",
+    "load_state",
+    "mark_complete",
+    "random_states",
+    "restore_random_states",
+    "run_config",
+    "run_views",
+    "save_encoder",
+    "save_state",
+    "weights_sha256",
+]
+
+
+def claim_run(run: Path, config: Config, *, overwrite: bool) -> None:
+    """Make the run folder, or accept the one that is there.
+
+    Raises:
+        UsageError: the folder holds a run with another configuration, or something that is no run, and `overwrite`
+            was not asked for.
+    """
+    path = run / "config.toml"
+    if path.is_file():
+        different = _differences(load_config(str(path)).model_dump(mode="json"), config.model_dump(mode="json"))
+        if different and not overwrite:
+            raise UsageError(
+                f"run '{run}' was made with another configuration ({'; '.join(different)}); "
+                "choose another --output or add --overwrite"
+            )
+        if different or overwrite:
+            _empty(run)
+    elif run.is_dir() and any(run.iterdir()):
+        raise UsageError(f"'{run}' is not empty and no run; choose another --output")
+    run.mkdir(parents=True, exist_ok=True)
+    _write(path, config.to_toml().encode())
+
+
+def run_config(run: Path) -> Config:
+    """The configuration of a run.
+
+    Raises:
+        UsageError: the folder is no run.
+    """
+    if not (run / "config.toml").is_file():
+        raise UsageError(f"'{run}' is no training run (no config.toml); make one with 'cocon train --output {run}'")
+    return load_config(str(run / "config.toml"))
+
+
+def run_views(run: Path) -> tuple[str, ...]:
+    """Views whose encoders the run has saved, in the order of its configuration; raises like `run_config`."""
+    config = run_config(run)
+    views = tuple(view for view in config.views if (run / "views" / view / "contract.json").is_file())
+    if not views:
+        raise UsageError(f"run '{run}' has saved no encoder yet; let 'cocon train --output {run}' go on")
+    return views
+
+
+def contract_of(config: Config, view: str, encoder: Encoder, *, method: str, labels: tuple[str, ...]) -> ModelContract:
+    """The contract of an encoder trained with a configuration; the classifier counts only when there are labels."""
+    return ModelContract(
+        method=method,
+        view=view,
+        clip=config.clip.spec(),
+        geometry=config.geometry(view),
+        encoder=config.encoder_spec(config.classifier.head if labels else "none"),
+        embedding_dim=encoder.embedding_dim,
+        weights_sha256=weights_sha256(encoder),
+        labels=labels,
+        flow=config.flow_spec(view),
+    )
+
+
+def save_encoder(run: Path, encoder: Encoder, contract: ModelContract) -> None:
+    """Write one view's weights and contract."""
+    folder = run / "views" / contract.view
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
+    partial = folder / f".weights.{os.getpid()}.partial"
+    save_file(tensors, partial)
+    partial.replace(folder / "weights.safetensors")
+    _write(folder / "contract.json", contract.to_json().encode())
+
+
+def load_encoder(run: Path, view: str) -> tuple[Encoder, ModelContract]:
+    """Build a run's encoder of one view, in evaluation mode, on the CPU.
+
+    Raises:
+        UsageError: no such run or view.
+        MismatchError: weights and contract do not belong together.
+    """
+    folder = run / "views" / view_named(view).name
+    if view not in run_views(run):
+        raise UsageError(f"run '{run}' has no encoder of view '{view}'; it has: {', '.join(run_views(run))}")
+    contract = ModelContract.from_json((folder / "contract.json").read_text(), source=f"'{folder / 'contract.json'}'")
+    encoder = build_encoder(contract.encoder, contract.view_spec, num_classes=len(contract.labels))
+    try:
+        encoder.load_state_dict(load_file(folder / "weights.safetensors"))
+    except Exception as error:  # safetensors raises its own error class, load_state_dict a RuntimeError
+        raise MismatchError(f"weights in '{folder}' do not fit their contract: {error}; train again") from error
+    if weights_sha256(encoder) != contract.weights_sha256:
+        raise MismatchError(f"weights in '{folder}' are not the ones its contract was written for; train again")
+    return encoder.eval(), contract
+
+
+def weights_sha256(encoder: Encoder) -> str:
+    """sha256 over the encoder's tensors in fp32, sorted by name, the classifier left out."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.state_dict().items()):
+        if not name.startswith("classifier."):
+            digest.update(f"{name} {list(tensor.shape)}\n".encode())
+            digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_state(run: Path, state: Mapping[str, Any]) -> None:
+    """Write what training needs to go on; only tensors and plain containers."""
+    partial = run / f".state.{os.getpid()}.partial"
+    torch.save(dict(state), partial)
+    partial.replace(run / "state.pt")
+
+
+def load_state(run: Path) -> dict[str, Any] | None:
+    """Read it back; None where there is nothing to go on from."""
+    path = run / "state.pt"
+    if not path.is_file():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def mark_complete(run: Path, summary: Mapping[str, Any]) -> None:
+    """Record that nothing is left to do."""
+    _write(run / "complete.json", (json.dumps(dict(summary), indent=2) + "\n").encode())
+
+
+def is_complete(run: Path) -> bool:
+    """Whether the run has nothing left to do."""
+    return (run / "complete.json").is_file()
+
+
+def random_states() -> dict[str, Tensor | list[Tensor]]:
+    """State of every random generator that training draws from."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def restore_random_states(states: Mapping[str, Any]) -> None:
+    """Undo everything drawn since `random_states`."""
+    torch.set_rng_state(states["cpu"])
+    if states["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    different = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            different += _differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            different.append(f"{prefix}{key} is {before}, asked for {after}")
+    return different
+
+
+def _empty(run: Path) -> None:
+    """Remove what a run consists of, and nothing else that may lie in the folder."""
+    for name in ("complete.json", "state.pt", "metrics.jsonl", "config.toml"):
+        (run / name).unlink(missing_ok=True)
+    for name in ("views", "tensorboard", "evaluation"):
+        shutil.rmtree(run / name, ignore_errors=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,106 @@
+"""Cooperative contrastive learning (CoCon): one predictive network per view, tied by L_sim and L_sync.
+
+    total = Σ_views L_cpc + Σ_pairs of views ( w_sim · L_sim + w_sync · L_sync )
+
+CPC, CPC + sim and CPC + sync are the same with a weight of zero. Source: Rai et al. 2021.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cocon.training.losses.cooperative import SimForm, SyncForm, sim_loss, sync_loss
+from cocon.training.losses.info_nce import dense_info_nce, dense_top1
+from cocon.training.methods.cpc import Predictions, PredictiveNetwork
+
+__all__ = ["CoCon", "CoConTerms", "LossWeights", "sync_ramp"]
+
+
+@dataclass(frozen=True, slots=True)
+class LossWeights:
+    """How the terms are combined.
+
+    Attributes:
+        temperature: what cosines are divided by in L_cpc; the released code's value is 0.07².
+        sim: weight of L_sim.
+        sync: weight of L_sync.
+        sync_ramp: share of training over which the weight of L_sync grows linearly from 0; un-ramped it can collapse
+            the embeddings early.
+        sim_form: see `sim_loss`.
+        sync_form: see `sync_loss`.
+        mu: see `sim_loss`.
+    """
+
+    temperature: float = 0.07
+    sim: float = 10.0
+    sync: float = 10.0
+    sync_ramp: float = 0.5
+    sim_form: SimForm = "balanced"
+    sync_form: SyncForm = "l1"
+    mu: float = 1.0
+
+
+class CoConTerms(NamedTuple):
+    """One step's loss and what to log of it.
+
+    Attributes:
+        total: scalar with gradient.
+        logged: name → scalar without gradient: each view's L_cpc, top-1 and embedding spread, and the pair losses.
+    """
+
+    total: Tensor
+    logged: dict[str, Tensor]
+
+
+class CoCon(nn.Module):
+    """The method.
+
+    Args:
+        networks: view → its predictive network.
+        weights: how the terms are combined.
+    """
+
+    def __init__(self, networks: Mapping[str, PredictiveNetwork], weights: LossWeights) -> None:
+        super().__init__()
+        self.networks = nn.ModuleDict(networks)
+        self.weights = weights
+
+    def forward(self, clips: Mapping[str, Tensor], progress: float) -> CoConTerms:
+        """The loss of one batch.
+
+        Args:
+            clips: view → `uint8 [B, N, T, H, W, C]`, B the same videos in the same order for every view.
+            progress: share of training done, 0..1.
+        """
+        outputs: dict[str, Predictions] = {view: network(clips[view]) for view, network in self.networks.items()}
+        logged: dict[str, Tensor] = {}
+        total = torch.zeros((), device=next(iter(clips.values())).device)
+        for view, (predicted, targets, vectors) in outputs.items():
+            cpc = dense_info_nce(predicted, targets, temperature=self.weights.temperature)
+            total = total + cpc
+            logged |= {f"cpc/{view}": cpc, f"top1/{view}": dense_top1(predicted, targets)}
+            logged[f"spread/{view}"] = embedding_spread(vectors)
+        ramp = sync_ramp(progress, self.weights.sync_ramp)
+        for one, other in combinations(outputs, 2):
+            first, second = outputs[one].vectors, outputs[other].vectors
+            sim = sim_loss(first, second, form=self.weights.sim_form, mu=self.weights.mu)
+            sync = sync_loss(first, second, form=self.weights.sync_form)
+            total = total + self.weights.sim * sim + self.weights.sync * ramp * sync
+            logged |= {f"sim/{one}-{other}": sim, f"sync/{one}-{other}": sync}
+        logged["loss"] = total
+        return CoConTerms(total, {name: value.detach() for name, value in logged.items()})
+
+
+def sync_ramp(progress: float, ramp: float) -> float:
+    """Factor on the weight of L_sync: 0 at the start, 1 from `ramp` (a share of training) on."""
+    return 1.0 if ramp <= 0 else min(1.0, progress / ramp)
+
+
+@torch.no_grad()
+def embedding_spread(vectors: Tensor) -> Tensor:
+    """Mean standard deviation of unit vectors `float [M, D]` times √D: near 1 when spread out, 0 when collapsed."""
+    return vectors.float().std(dim=0, correction=0).mean() * vectors.shape[1] ** 0.5
