@@ -1,4 +1,58 @@
-"""Using the models: embed, classify, index and search videos."""
+"""Using the models: embed, classify, index and search videos.
+
+from cocon.client import VideoEmbedder, VideoIndex
+
+with VideoEmbedder("127.0.0.1:8001", views=("rgb",)) as embedder:
+    index = VideoIndex("index")
+    index.add(["a.mp4", "b.mp4"], embedder)
+    for hit in index.search(embedder.embed("query.mp4"), top=5):
+        print(hit.rank, hit.video, hit.start_seconds, hit.score)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 if __name__ != "cocon.client":
     raise ImportError("install the project (make setup) and import this room as 'cocon.client'")
+
+if TYPE_CHECKING:
+    from cocon.client.classify import Prediction, classify
+    from cocon.client.connection import connect
+    from cocon.client.index import AddReport, VideoIndex
+    from cocon.client.search import Hit
+    from cocon.client.video_embedder import FailedVideo, VideoEmbedder, VideoEmbedding
+
+__all__ = [
+    "AddReport",
+    "FailedVideo",
+    "Hit",
+    "Prediction",
+    "VideoEmbedder",
+    "VideoEmbedding",
+    "VideoIndex",
+    "classify",
+    "connect",
+]
+
+# Loaded when first asked for: `client --help` must not wait for OpenCV.
+_HOMES = {
+    "AddReport": "index",
+    "FailedVideo": "video_embedder",
+    "Hit": "search",
+    "Prediction": "classify",
+    "VideoEmbedder": "video_embedder",
+    "VideoEmbedding": "video_embedder",
+    "VideoIndex": "index",
+    "classify": "classify",
+    "connect": "connection",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cocon.client' has no attribute '{name}'")
+    return getattr(import_module(f"cocon.client.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

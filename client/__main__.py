@@ -1,0 +1,5 @@
+"""`python -m cocon.client` is the command `client`."""
+
+from cocon.client.cli import main
+
+main()

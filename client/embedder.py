@@ -1,0 +1,202 @@
+"""Encoders behind a Triton server, over the KServe v2 protocol (gRPC).
+
+    with TritonServer("127.0.0.1:8001") as server:
+        model = server.open("rgb")
+        outputs = model.embedder.embed(clips)
+
+The client keeps no constants: what a model takes and gives is read from the contract in its configuration.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+import tritonclient.grpc as grpc_client
+from numpy.typing import NDArray
+from tritonclient.utils import InferenceServerException
+
+from cocon.client.connection import ModelFormat, OpenModel
+from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, ModelContract
+from cocon.embedding.embedder import Outputs, check_clips
+from cocon.video.errors import MismatchError, ServerError, UsageError
+from cocon.video.views import VIEWS
+
+__all__ = ["TritonEmbedder", "TritonServer"]
+
+_SUFFIXES: dict[ModelFormat, str] = {"onnx": "", "torchscript": "_torchscript"}
+
+_MIB = 2**20
+_SERVICE = "inference.GRPCInferenceService"
+# UNAVAILABLE is the only status that says that the request was not worked on, so nothing else is tried again.
+_RETRY = {
+    "maxAttempts": 4,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "1s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+_CHANNEL_OPTIONS: list[tuple[str, Any]] = [
+    # gRPC's own default of 4 MiB is less than three clips.
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.enable_retries", 1),
+    # A request larger than this buffer (256 KiB by default) would not be tried again.
+    ("grpc.per_rpc_retry_buffer_size", 256 * _MIB),
+    ("grpc.service_config", json.dumps({"methodConfig": [{"name": [{"service": _SERVICE}], "retryPolicy": _RETRY}]})),
+]
+
+
+class TritonEmbedder:
+    """An `Embedder` over one version of one model of a server.
+
+    The version is fixed when it is opened: one run never mixes two trainings. Not safe for several threads.
+    """
+
+    def __init__(self, server: "TritonServer", name: str, version: str, contract: ModelContract) -> None:
+        self._server = server
+        self._name = name
+        self._version = version
+        self._contract = contract
+
+    @property
+    def contract(self) -> ModelContract:
+        """What goes in and what comes out."""
+        return self._contract
+
+    def embed(self, clips: NDArray[np.uint8]) -> Outputs:
+        """Embed `uint8 [B, N, T, H, W, C]`.
+
+        Raises:
+            MismatchError: `clips` is not what the contract takes, or the model is gone.
+            ServerError: The server does not answer in time.
+        """
+        check_clips(clips, self._contract)
+        tensors = self._server.infer(self._name, self._version, clips, list(self._contract.output_shapes))
+        return Outputs(tensors[EMBEDDING], tensors[BLOCKS], tensors.get(LOGITS))
+
+
+class TritonServer:
+    """A Triton server, as far as encoders go. Holds a channel; not safe for several threads.
+
+    Args:
+        url: `host:port` or `grpc://host:port`.
+        timeout_s: Deadline of every request, its retries included.
+        model_format: Which export of a view is used.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 30.0, model_format: ModelFormat = "onnx") -> None:
+        self.url = url.removeprefix("grpc://")
+        self._timeout_s = timeout_s
+        self._suffix = _SUFFIXES[model_format]
+        # One client and one channel per object: tritonclient shares neither between threads.
+        self._client = grpc_client.InferenceServerClient(self.url, channel_args=_CHANNEL_OPTIONS)
+
+    @property
+    def software(self) -> str:
+        """Triton and its version."""
+        with self._translated():
+            metadata = self._client.get_server_metadata(client_timeout=self._timeout_s)
+        return f"{metadata.name} {metadata.version}"
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Views that have an encoder here, in the order of the view table."""
+        names = self._model_names()
+        return tuple(view for view in VIEWS if self._name(view) in names)
+
+    def open(self, view: str) -> OpenModel:
+        """Look up the newest encoder of a view and check that its contract describes it.
+
+        Raises:
+            ServerError: The server does not answer.
+            UsageError: It has no such model; the message names those it has.
+            MismatchError: The model carries no contract, a damaged one, or one of another model.
+        """
+        name = self._name(view)
+        if name not in (known := self._model_names()):
+            raise UsageError(f"server {self.url} has no model '{name}'; it has: {', '.join(known) or 'none'}")
+        with self._translated():
+            versions = self._client.get_model_metadata(name, client_timeout=self._timeout_s).versions
+            version = str(max(map(int, versions)))
+            config = self._client.get_model_config(name, version, client_timeout=self._timeout_s).config
+        key, source = f"contract.{version}", f"the contract of model '{name}' version {version} on {self.url}"
+        if key not in config.parameters:
+            raise MismatchError(f"model '{name}' on {self.url} carries no '{key}'; export it with 'cocon export'")
+        contract = ModelContract.from_json(config.parameters[key].string_value, source=source)
+        shapes = {tensor.name: tuple(tensor.dims) for tensor in config.input}
+        if shapes != {CLIP: contract.clip_shape} or contract.view != view:
+            raise MismatchError(f"{source} is of another model: inputs {shapes}; export it again")
+        return OpenModel(TritonEmbedder(self, name, version, contract), name, version, max(1, config.max_batch_size))
+
+    def infer(
+        self, name: str, version: str, clips: NDArray[np.uint8], outputs: list[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """One request.
+
+        Args:
+            name: Model.
+            version: Its version.
+            clips: `uint8 [B, N, T, H, W, C]`.
+            outputs: Names of the tensors wanted.
+
+        Returns:
+            Name → `float32 [B, ...]`.
+
+        Raises:
+            MismatchError: The server gave other tensors than those wanted, or refuses the request.
+            ServerError: It does not answer in time.
+        """
+        tensor = grpc_client.InferInput(CLIP, list(clips.shape), "UINT8")
+        tensor.set_data_from_numpy(clips)
+        wanted = [grpc_client.InferRequestedOutput(output) for output in outputs]
+        with self._translated():
+            result = self._client.infer(
+                name, [tensor], model_version=version, outputs=wanted, client_timeout=self._timeout_s
+            )
+        tensors = {output: result.as_numpy(output) for output in outputs}
+        for output, values in tensors.items():
+            if values is None or values.dtype != np.float32 or len(values) != len(clips):
+                raise MismatchError(f"model '{name}' on {self.url} gave no sound '{output}'; export it again")
+        return tensors
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _name(self, view: str) -> str:
+        return f"cocon_{view}{self._suffix}"
+
+    def _model_names(self) -> list[str]:
+        with self._translated():
+            models = self._client.get_model_repository_index(client_timeout=self._timeout_s).models
+        return sorted({model.name for model in models if model.state == "READY"})
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """The one place where tritonclient's errors become ours."""
+        try:
+            yield
+        except InferenceServerException as error:
+            raise _ours(error, self.url, self._timeout_s) from error
+
+
+def _ours(error: InferenceServerException, url: str, timeout_s: float) -> ServerError | MismatchError:
+    message = " ".join((error.message() or "").split())
+    match (error.status() or "").removeprefix("StatusCode."):
+        case "UNAVAILABLE" if "connect" in message or "Socket closed" in message or "name resolution" in message:
+            remedy = "start it with 'cocon serve', or work without one: --url local:model_repository"
+            return ServerError(f"no Triton server answers at {url}; {remedy}")
+        case "DEADLINE_EXCEEDED":
+            return ServerError(f"server {url} did not answer within {timeout_s:g} s; raise --timeout-s")
+        case "NOT_FOUND" | "INVALID_ARGUMENT":
+            return MismatchError(f"server {url} refuses the request: {message}")
+        case status:
+            return ServerError(f"server {url} failed: {message} ({status})")

@@ -1,0 +1,88 @@
+"""Which videos a command works on: files, folders, globs, `@list.txt` and `-` (a list on standard input)."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from cocon.video.errors import UsageError
+
+__all__ = ["VIDEO_SUFFIXES", "expand_inputs"]
+
+_CONTAINERS = "3gp avi flv gif h264 m2ts m4v mjpeg mkv mov mp4 mpeg mpg mts ogv ts webm wmv"
+
+VIDEO_SUFFIXES = frozenset(f".{container}" for container in _CONTAINERS.split())
+
+
+def expand_inputs(arguments: Sequence[str], stdin: TextIO) -> list[Path]:
+    """Turn command line arguments into video files; the order of the arguments is kept, a folder is sorted.
+
+    Args:
+        arguments: A file, a folder (searched recursively for known video endings), a glob (`**` allowed), `@FILE` (one
+            path per line, relative to the working directory) or `-` (the same on standard input).
+        stdin: Read for `-`.
+
+    Returns:
+        Every file once. What a list names is not checked for existence: a list is data, and its bad lines are failed
+        inputs, not a wrong command.
+
+    Raises:
+        UsageError: An argument names nothing; all such arguments are told at once.
+    """
+    videos: dict[Path, None] = {}
+    problems = []
+    for argument in arguments:
+        try:
+            videos.update(dict.fromkeys(_expand(argument, stdin)))
+        except UsageError as error:
+            problems.append(str(error))
+    if not videos and not problems:
+        problems.append("no videos given")
+    if problems:
+        raise UsageError("; ".join(problems))
+    return list(videos)
+
+
+def _expand(argument: str, stdin: TextIO) -> Iterator[Path]:
+    path = Path(argument)
+    if argument == "-":
+        yield from _listed(stdin)
+    elif path.is_file():
+        yield path
+    elif path.is_dir():
+        yield from _in_folder(path)
+    elif argument.startswith("@"):
+        yield from _in_list(Path(argument[1:]))
+    elif glob.has_magic(argument):
+        yield from _matching(argument)
+    else:
+        raise UsageError(f"'{argument}' does not exist")
+
+
+def _in_folder(folder: Path) -> Iterator[Path]:
+    found = [path for path in sorted(folder.rglob("*")) if _is_video(path.relative_to(folder)) and path.is_file()]
+    if not found:
+        raise UsageError(f"folder '{folder}' holds no video")
+    yield from found
+
+
+def _matching(pattern: str) -> Iterator[Path]:
+    found = [Path(name) for name in sorted(glob.glob(pattern, recursive=True)) if Path(name).is_file()]  # noqa: PTH207  # pathlib globs no absolute pattern
+    if not found:
+        raise UsageError(f"'{pattern}' matches no file")
+    yield from found
+
+
+def _in_list(path: Path) -> Iterator[Path]:
+    if not path.is_file():
+        raise UsageError(f"list '{path}' does not exist")
+    with path.open(encoding="utf-8") as lines:
+        yield from _listed(lines)
+
+
+def _listed(lines: TextIO) -> Iterator[Path]:
+    return (Path(line.strip()) for line in lines if line.strip())
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and not any(part.startswith(".") for part in path.parts)

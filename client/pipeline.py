@@ -1,0 +1,96 @@
+"""Decoding overlaps inference: threads cut the next videos into clips while the caller embeds the current ones.
+
+Decoders leave Python's lock while they work, so threads suffice. Memory is bounded: a thread stops at a full queue, and
+only as many videos are begun as there are threads.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from queue import Full, Queue
+from typing import Generic, TypeVar
+
+__all__ = ["Ahead", "produce_ahead"]
+
+Source = TypeVar("Source")
+Item = TypeVar("Item")
+
+# How often a waiting thread looks whether the work was called off.
+_POLL_INTERVAL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Last entry of a queue; `error` is what stopped the production early."""
+
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class Ahead(Generic[Source, Item]):
+    """One source whose items are produced in a thread.
+
+    Attributes:
+        source: What the items come from.
+    """
+
+    source: Source
+    _queue: "Queue[Item | _End]"
+    _stop: threading.Event = field(repr=False)
+
+    def __iter__(self) -> Iterator[Item]:
+        """The items in order; raises what their production raised, after the items before it."""
+        while not isinstance(item := self._queue.get(), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
+
+    def _produce(self, produce: Callable[[Source], Iterable[Item]]) -> None:
+        try:
+            for item in produce(self.source):
+                if not self._put(item):
+                    return
+            self._put(_End())
+        except BaseException as error:  # handed over, and raised again by the caller's thread
+            self._put(_End(error))
+
+    def _put(self, item: Item | _End) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL_INTERVAL_S)
+            except Full:
+                continue
+            return True
+        return False
+
+
+def produce_ahead(
+    sources: Iterable[Source], produce: Callable[[Source], Iterable[Item]], *, num_threads: int, max_waiting: int
+) -> Generator[Ahead[Source, Item], None, None]:
+    """Begin with the next sources while the items of the current one are consumed.
+
+    Args:
+        sources: Read lazily, at most `num_threads` ahead.
+        produce: Source → its items; called in a thread.
+        num_threads: Sources worked on at a time.
+        max_waiting: Items of one source that may wait to be consumed.
+
+    Yields:
+        Every source in order. Its items must be consumed before the next is asked for.
+    """
+    stop = threading.Event()
+    begun: deque[Ahead[Source, Item]] = deque()
+    with ThreadPoolExecutor(num_threads, thread_name_prefix="decode") as threads:
+        try:
+            for source in sources:
+                ahead: Ahead[Source, Item] = Ahead(source, Queue(max_waiting), stop)
+                threads.submit(ahead._produce, produce)
+                begun.append(ahead)
+                if len(begun) > num_threads:
+                    yield begun.popleft()
+            while begun:
+                yield begun.popleft()
+        finally:
+            stop.set()

@@ -1,0 +1,111 @@
+"""What embedding a video gives: its clips' vectors, or the reason why there are none; both as rows."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.video.errors import MissingViewError
+
+__all__ = ["FailedVideo", "Row", "VideoEmbedding", "completed"]
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoEmbedding:
+    """One video, embedded: K clips in order of time.
+
+    Attributes:
+        video: Path, as it was given.
+        content_sha256: Of the file.
+        view: Views that were fused, joined by `+` in alphabetical order.
+        start_seconds: `float64 [K]`, relative to the first frame.
+        end_seconds: `float64 [K]`.
+        embedding: Unit length, `float32 [K, D]`.
+        probabilities: Of the classes, `float32 [K, L]`; None unless all models have the same labels.
+        num_frames: Frames decoded.
+        truncated: Whether the end of the file is known to be missing.
+        model: Model names, joined like the views.
+        version: Their versions, joined likewise.
+        fingerprint: Identity of what the vectors mean.
+        missing: View asked for → why the video lacks it.
+    """
+
+    video: str
+    content_sha256: str
+    view: str
+    start_seconds: NDArray[np.float64]
+    end_seconds: NDArray[np.float64]
+    embedding: NDArray[np.float32]
+    probabilities: NDArray[np.float32] | None
+    num_frames: int
+    truncated: bool
+    model: str
+    version: str
+    fingerprint: str
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+    def __repr__(self) -> str:
+        return f"VideoEmbedding({self.video!r}, view={self.view!r}, embedding={list(self.embedding.shape)})"
+
+    def check_complete(self) -> None:
+        """Raise `MissingViewError` if a view was left out: such vectors fit no others."""
+        if self.missing:
+            raise MissingViewError(
+                f"video '{self.video}' lacks view {', '.join(self.missing)}: {'; '.join(self.missing.values())}"
+            )
+
+    def rows(self) -> Iterator[Row]:
+        """One row per clip, the embedding as `float32 [D]`."""
+        for clip, vector in enumerate(self.embedding):
+            yield {
+                "video": self.video,
+                "content_sha256": self.content_sha256,
+                "view": self.view,
+                "clip": clip,
+                "start_seconds": round(float(self.start_seconds[clip]), 6),
+                "end_seconds": round(float(self.end_seconds[clip]), 6),
+                "num_frames": self.num_frames,
+                "truncated": self.truncated,
+                "model": self.model,
+                "version": self.version,
+                "fingerprint": self.fingerprint,
+                "embedding": vector,
+            }
+
+
+@dataclass(frozen=True, slots=True)
+class FailedVideo:
+    """One video that could not be worked on; the others are not affected.
+
+    Attributes:
+        video: Path, as it was given.
+        error: Why: a `VideoError`, or what the operating system said.
+    """
+
+    video: str
+    error: Exception
+
+    def row(self) -> Row:
+        """`video, error: {class, message}`."""
+        return {"video": self.video, "error": {"class": type(self.error).__name__, "message": self.message}}
+
+    @property
+    def message(self) -> str:
+        """The reason on one line."""
+        return " ".join(str(self.error).split())
+
+
+def completed(result: VideoEmbedding | FailedVideo) -> VideoEmbedding | FailedVideo:
+    """The same, but a video that lacks a view counts as failed."""
+    if isinstance(result, VideoEmbedding):
+        try:
+            result.check_complete()
+        except MissingViewError as error:
+            return FailedVideo(result.video, error)
+    return result

@@ -1,0 +1,156 @@
+"""A tiny real model repository and real videos; everything here runs, nothing is imitated."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from cocon.client import VideoEmbedder
+from cocon.embedding.contract import EncoderSpec, ModelContract
+from cocon.video.clips import ClipSpec
+from cocon.video.flow import FlowSpec
+from cocon.video.geometry import Geometry
+
+LABELS = ("still", "left", "right", "up", "down", "round")
+SIDE_PX, GRID, DIM = 16, 4, 8
+CLIP = ClipSpec(num_blocks=2, frames_per_block=2, step_seconds=0.1)
+
+
+def contract(view: str, *, weights: str = "1", labels: tuple[str, ...] = LABELS) -> ModelContract:
+    return ModelContract(
+        method="cocon",
+        view=view,
+        clip=CLIP,
+        geometry=Geometry(resize_px=SIDE_PX, crop_px=SIDE_PX),
+        encoder=EncoderSpec("test", (1, 1, 1, 1), 4, "mean" if labels else "none"),
+        embedding_dim=DIM,
+        weights_sha256=hashlib.sha256(weights.encode()).hexdigest(),
+        labels=labels,
+        flow=FlowSpec() if view == "flow" else None,
+    )
+
+
+def write_model(folder: Path, model: ModelContract) -> None:
+    """A linear encoder of coarse colours: `uint8 [B, N, T, H, W, C]` → `embedding`, `blocks`, `logits`."""
+    folder.mkdir(parents=True)
+    (folder / "contract.json").write_text(model.to_json())
+    blocks, frames, height, width, channels = model.clip_shape
+    cell = SIDE_PX // GRID
+    features = GRID * GRID * channels
+    rng = np.random.default_rng(int(model.weights_sha256[:8], 16))
+    constants = {
+        "cells": np.array([-1, blocks, frames, GRID, cell, GRID, cell, channels], np.int64),
+        "flat": np.array([-1, blocks, features], np.int64),
+        "cell_axes": np.array([2, 4, 6], np.int64),
+        "block_axis": np.array([1], np.int64),
+        "middle": np.array(100.0, np.float32),
+        "weight": rng.normal(size=(features, DIM)).astype(np.float32),
+        "head": rng.normal(size=(DIM, max(1, len(model.labels)))).astype(np.float32),
+    }
+    assert height == width == SIDE_PX
+    nodes = [
+        helper.make_node("Cast", ["clip"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["pixels", "middle"], ["centred"]),
+        helper.make_node("Reshape", ["centred", "cells"], ["split"]),
+        helper.make_node("ReduceMean", ["split", "cell_axes"], ["means"], keepdims=0),
+        helper.make_node("Reshape", ["means", "flat"], ["features"]),
+        helper.make_node("MatMul", ["features", "weight"], ["projected"]),
+        helper.make_node("LpNormalization", ["projected"], ["blocks"], axis=-1, p=2),
+        helper.make_node("ReduceMean", ["blocks", "block_axis"], ["mean"], keepdims=0),
+        helper.make_node("LpNormalization", ["mean"], ["embedding"], axis=-1, p=2),
+    ]
+    if model.labels:
+        nodes.append(helper.make_node("MatMul", ["mean", "head"], ["logits"]))
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", *shape])
+        for name, shape in model.output_shapes.items()
+    ]
+    graph = helper.make_graph(
+        nodes,
+        f"cocon_{model.view}",
+        [helper.make_tensor_value_info("clip", TensorProto.UINT8, ["B", *model.clip_shape])],
+        outputs,
+        [numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), folder / "model.onnx"
+    )
+
+
+def make_repository(root: Path, *contracts: ModelContract) -> Path:
+    for model in contracts:
+        write_model(root / f"cocon_{model.view}" / "1", model)
+    return root
+
+
+def write_video(path: Path, *, seed: int, num_frames: int = 20, fps: int = 10) -> Path:
+    """A square of one colour crossing a background of another, lossless enough to be told apart."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    background, colour = rng.integers(0, 255, 3), rng.integers(0, 255, 3)
+    begin, end = rng.uniform(0, 32, 2), rng.uniform(0, 32, 2)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "10", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(num_frames):
+            pixels = np.empty((48, 64, 3), np.uint8)
+            pixels[:] = background
+            left, top = (begin + (end - begin) * index / num_frames).astype(int)
+            pixels[top : top + 16, left : left + 24] = colour
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("repository")
+    return make_repository(root, contract("rgb"), contract("flow", weights="2"))
+
+
+@pytest.fixture(scope="session")
+def url(repository: Path) -> str:
+    return f"local:{repository}"
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Six videos of 2 s: five clips each."""
+    root = tmp_path_factory.mktemp("videos")
+    return [write_video(root / f"v{number}.mp4", seed=number) for number in range(6)]
+
+
+@pytest.fixture
+def embedder(url: str) -> Iterator[VideoEmbedder]:
+    with VideoEmbedder(url) as opened:
+        yield opened
+
+
+Client = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def client(tmp_path: Path, url: str) -> Client:
+    """The command itself, in an empty working directory, with the local models."""
+
+    def run(*arguments: object, stdin: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cocon.client", *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=os.environ | {"COCON_URL": url} | (env or {}),
+            timeout=60,
+            check=False,
+        )
+
+    return run
