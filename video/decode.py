@@ -23,8 +23,11 @@ Frame = tuple[float, NDArray[np.uint8]]
 def read_frames(path: Path) -> Iterator[Frame]:
     """Decode a video from its first frame to its last.
 
-    Yields:
-        (presentation time in seconds, RGB `uint8 [H, W, 3]`), in presentation order, display rotation applied.
+    The file is checked at once, frames are decoded as they are taken.
+
+    Returns:
+        (presentation time in seconds after the first frame, RGB `uint8 [H, W, 3]`) of every frame in presentation
+        order, display rotation applied.
 
     Raises:
         UsageError: there is no such file.
@@ -33,6 +36,11 @@ def read_frames(path: Path) -> Iterator[Frame]:
     """
     if not path.is_file():
         raise UsageError(f"video '{path}' does not exist or is no file")
+    _check_header(path)
+    return _frames(path)
+
+
+def _frames(path: Path) -> Iterator[Frame]:
     last_seconds = float("-inf")
     try:
         for seconds, pixels in _decord_frames(path):
@@ -43,6 +51,19 @@ def read_frames(path: Path) -> Iterator[Frame]:
     except _DecordError as error:
         _logger.debug("decord gave up on %s after %.3f s: %s", path, last_seconds, error)
     yield from _frames_after(path, last_seconds)
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what is no video (0.4 ms), since decord writes lines of its own to stderr about such files."""
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            has_video = bool(container.streams.video)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise UnreadableVideoError(f"video '{path}' cannot be decoded: {error}") from error
+    if not has_video:
+        raise NoVideoStreamError(f"'{path}' has no video stream")
 
 
 class _DecordError(Exception):
@@ -66,6 +87,8 @@ def _decord_frames(path: Path) -> Iterator[Frame]:
             pixels = reader.next().asnumpy()
         except (decord.DECORDError, RuntimeError, StopIteration) as error:
             raise _DecordError(str(error)) from error
+        if pixels.shape[2] != 3:  # decord2 3.4 takes the row padding of narrow pictures for a fourth channel
+            raise _DecordError(f"pictures have {pixels.shape[2]} channels")
         yield float(seconds), pixels
 
 
@@ -91,15 +114,15 @@ def _pyav_frames(path: Path) -> Iterator[Frame]:
 
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise NoVideoStreamError(f"'{path}' has no video stream")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             rate = float(stream.average_rate or stream.guessed_rate or 25)
+            first_seconds: float | None = None
             for index, frame in enumerate(container.decode(stream)):
                 seconds = frame.time if frame.time is not None else index / rate
+                first_seconds = seconds if first_seconds is None else first_seconds
                 pixels = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-                yield float(seconds), _upright(pixels, frame.rotation)
+                yield float(seconds - first_seconds), _upright(pixels, frame.rotation)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise UnreadableVideoError(f"video '{path}' cannot be decoded: {error}") from error
 

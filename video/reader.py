@@ -93,31 +93,34 @@ class VideoSource:
             VideoError: the video cannot be decoded, or none of the views can be had.
             UsageError: the file does not exist.
         """
+        frames = read_frames(self.path)
+        self.num_frames, self.duration_seconds = 0, 0.0
         stored = self._stored_views()
         live = [view for view in self.requests if view in _LIVE_VIEWS and view not in stored]
         views = [*live, *stored]
         if not views:
             raise MissingViewError("; ".join(self.missing.values()))
         # One decoding pass feeds every live view; the extra branch keeps the time for stored ones.
-        branches = tee(self._counted(read_frames(self.path)), len(live) + 1)
+        branches = tee(self._counted(frames), len(live) + 1)
         clock = (seconds for seconds, _ in resample(branches[-1], self.spec))
         grids = [_LIVE_VIEWS[view](branches[i], self.requests[view], self.spec) for i, view in enumerate(live)]
         grids += [self._stored_grid(stored[view], self.requests[view]) for view in stored]
-        frames = zip(clock, *grids, strict=False)
-        rows = ((row[0], [pixels for _, pixels in row[1:]]) for row in frames)
+        rows = ((row[0], [pixels for _, pixels in row[1:]]) for row in zip(clock, *grids, strict=False))
         yield from self._windows(rows, views)
 
     def _windows(self, rows: Iterator[tuple[float, list[Pixels]]], views: list[str]) -> Iterator[MultiViewClip]:
         """Slide the clip's window over grid rows; the last windows follow the spec's policies."""
         size, hop = self.spec.num_frames, self.hop or self.spec.num_frames
         buffer: deque[tuple[float, list[Pixels]]] = deque(maxlen=size)
+        full: list[tuple[float, list[Pixels]]] = []  # waits for the next row, which tells where its clip ends
         num_rows = num_clips = 0
         for row in rows:
+            if full:
+                yield self._clip(num_clips, full, views)
+                num_clips += 1
             buffer.append(row)
             num_rows += 1
-            if num_rows >= size and (num_rows - size) % hop == 0:
-                yield self._clip(num_clips, list(buffer), views)
-                num_clips += 1
+            full = list(buffer) if num_rows >= size and (num_rows - size) % hop == 0 else []
         for window in dense_windows(num_rows, self.spec, hop=hop)[num_clips:]:
             first_kept = num_rows - len(buffer)
             yield self._clip(num_clips, [buffer[position - first_kept] for position in window], views)
@@ -163,9 +166,8 @@ class VideoSource:
                     self.missing[view] = f"view '{view}' of '{self.path}' is not stored and cannot be made from it"
                 continue
             kept = read_view(root, view, video_id)
-            if view == "flow" and not _same_flow(kept, request):
-                continue
-            stored[view] = kept
+            if kept.measures(request.flow):
+                stored[view] = kept
         return stored
 
     def _stored_grid(self, stored: StoredView, request: ViewRequest) -> Grid:
@@ -199,9 +201,3 @@ def _dataset_place(path: Path) -> tuple[Path, str]:
         if (root / "views").is_dir():
             return root, path.stem
     return path.resolve().parent, path.stem
-
-
-def _same_flow(stored: StoredView, request: ViewRequest) -> bool:
-    interval = stored.attributes.get("flow_interval_seconds")
-    wanted = request.flow.interval_seconds if request.flow else None
-    return isinstance(interval, float) and wanted is not None and abs(interval - wanted) < 1e-6

@@ -14,6 +14,7 @@ stored as key points and drawn when they are read.
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.video.errors import MissingViewError
-from cocon.video.flow import rescale_flow_bytes
+from cocon.video.flow import FlowSpec, rescale_flow_bytes
 from cocon.video.geometry import resize
 from cocon.video.pose import draw_heatmaps
 
@@ -50,6 +51,13 @@ class StoredView:
     height: int
     width: int
     attributes: Mapping[str, float | str]
+
+    def measures(self, flow: FlowSpec | None) -> bool:
+        """Whether a stored flow was taken over the interval that a model wants; true of every other view."""
+        if self.view != "flow":
+            return True
+        interval = self.attributes.get("flow_interval_seconds")
+        return flow is not None and isinstance(interval, float) and abs(interval - flow.interval_seconds) < 1e-6
 
     def frames(self, indices: Sequence[int] | NDArray[np.int64], *, height: int, width: int) -> NDArray[np.uint8]:
         """Selected frames at a size: `uint8 [len(indices), height, width, C]`; flow vectors scale with the picture."""
@@ -107,16 +115,18 @@ def read_view(root: Path, view: str, video_id: str) -> StoredView:
     """
     path = view_path(root, view, video_id)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             meta = json.loads(str(archive["meta"]))
             pixels = archive.get("frames")
             keypoints = archive.get("keypoints")
             timestamps = archive["timestamps"]
+        if (pixels is None) == (keypoints is None):
+            raise KeyError("frames")
+        return StoredView(view, timestamps, pixels, keypoints, meta["height"], meta["width"], meta["attributes"])
     except FileNotFoundError as error:
         raise MissingViewError(f"view '{view}' of video '{video_id}' is not stored at '{path}'") from error
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError) as error:
         raise MissingViewError(f"view file '{path}' is damaged ({error}); delete it and make the view again") from error
-    return StoredView(view, timestamps, pixels, keypoints, meta["height"], meta["width"], meta["attributes"])
 
 
 def _check_timestamps(num_frames: int, timestamps: NDArray[np.float64]) -> None:

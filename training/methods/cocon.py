@@ -17,7 +17,7 @@ from cocon.training.losses.cooperative import SimForm, SyncForm, sim_loss, sync_
 from cocon.training.losses.info_nce import dense_info_nce, dense_top1
 from cocon.training.methods.cpc import Predictions, PredictiveNetwork
 
-__all__ = ["CoCon", "CoConTerms", "LossWeights", "sync_ramp"]
+__all__ = ["CoCon", "CoConTerms", "LossWeights", "embedding_spread", "sync_ramp"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,39 @@
+"""`cocon train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(pretty_exceptions_enable=False)
+
+
+@app.command()
+def train(
+    preset: Annotated[str, typer.Option("--preset", "--config", help="A preset's name, or a TOML file.")] = "figures",
+    data: Annotated[Path | None, typer.Option(help="Dataset folder; overrides data.folder.")] = None,
+    output: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/default"),
+    losses: Annotated[str | None, typer.Option(help="cocon, cpc, cpc+sim or cpc+sync; overrides loss.losses.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Overrides training.seed.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run with another configuration.")] = False,
+) -> None:
+    """Train encoders on unlabelled multi-view video, and a classifier where there are labels.
+
+    Goes on where an interrupted run stopped; does nothing if the run is complete.
+
+    Example: cocon train --preset figures --data data/figures --output runs/default --set training.epochs=30
+    """
+    from cocon.embedding.progress import progress_bar
+    from cocon.training.checkpoint import run_views
+    from cocon.training.config_file import load_config
+    from cocon.training.runs import train_run
+
+    given = {"data.folder": data, "loss.losses": losses, "training.seed": seed}
+    overrides = [f"{key}={value}" for key, value in given.items() if value is not None] + (settings or [])
+    config = load_config(preset, overrides)
+    is_new = train_run(config, output, overwrite=overwrite, progress_bar=progress_bar)
+    state = "trained" if is_new else "is complete already:"
+    print(f"{output} {state} {config.loss.losses} encoders of {', '.join(run_views(output))}")

@@ -1,0 +1,112 @@
+"""Dataset folders: videos with optional labels, groups and splits.
+
+    folder/manifest.csv     video_id, path, label, group, split   (all but path optional)
+    folder/views/...        the multi-view store
+
+Without a manifest every video file counts, and the name of its sub-folder is its label.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from cocon.video.errors import UsageError
+
+__all__ = ["VIDEO_SUFFIXES", "DatasetFolder", "VideoEntry"]
+
+VIDEO_SUFFIXES = frozenset(
+    f".{name}"
+    for name in ("3gp", "avi", "flv", "gif", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "ts")
+) | {".vob", ".webm", ".wmv", ".y4m"}
+
+
+@dataclass(frozen=True, slots=True)
+class VideoEntry:
+    """One video of a dataset.
+
+    Attributes:
+        video_id: unique in the dataset; names its files in the store.
+        path: the video file.
+        label: class name, or empty.
+        group: videos of one group must not be split between training and judging; empty is a group of its own.
+        split: `train`, `test`, another name, or empty.
+    """
+
+    video_id: str
+    path: Path
+    label: str = ""
+    group: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFolder:
+    """A folder of videos.
+
+    Attributes:
+        root: the folder.
+        videos: its videos, in the order of the manifest or of their paths.
+    """
+
+    root: Path
+    videos: tuple[VideoEntry, ...]
+
+    @classmethod
+    def open(cls, root: Path) -> "DatasetFolder":
+        """Read the manifest, or else list the video files.
+
+        Raises:
+            UsageError: no such folder, no videos, or a wrong manifest (the line is named).
+        """
+        if not root.is_dir():
+            raise UsageError(f"dataset folder '{root}' does not exist; make one with 'cocon data make --output {root}'")
+        manifest = root / "manifest.csv"
+        videos = _from_manifest(root, manifest) if manifest.is_file() else _from_files(root)
+        if not videos:
+            raise UsageError(f"dataset folder '{root}' has no videos")
+        return cls(root, tuple(videos))
+
+    def split(self, name: str) -> tuple[VideoEntry, ...]:
+        """Videos of a split; a dataset without splits is all `train`."""
+        if not any(video.split for video in self.videos):
+            return self.videos if name == "train" else ()
+        return tuple(video for video in self.videos if video.split == name)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names of the training split, sorted."""
+        return tuple(sorted({video.label for video in self.split("train") if video.label}))
+
+
+def _from_manifest(root: Path, manifest: Path) -> list[VideoEntry]:
+    with manifest.open(newline="", encoding="utf-8-sig") as stream:
+        rows = csv.DictReader(stream)
+        if "path" not in (rows.fieldnames or ()):
+            raise UsageError(f"'{manifest}' has no column 'path'; its columns: {', '.join(rows.fieldnames or ())}")
+        videos = [_entry(root, manifest, rows.line_num, row) for row in rows]
+    seen: set[str] = set()
+    for video in videos:
+        if video.video_id in seen:
+            raise UsageError(f"'{manifest}' has video_id '{video.video_id}' twice; ids must be unique")
+        seen.add(video.video_id)
+    return videos
+
+
+def _entry(root: Path, manifest: Path, line: int, row: dict[str, str | None]) -> VideoEntry:
+    path = (row["path"] or "").strip()
+    if not path:
+        raise UsageError(f"'{manifest}' line {line}: path is empty")
+    video_id = (row.get("video_id") or "").strip() or Path(path).stem
+    if Path(video_id).name != video_id:
+        raise UsageError(f"'{manifest}' line {line}: video_id '{video_id}' must not contain a path separator")
+    label, group, split = ((row.get(column) or "").strip() for column in ("label", "group", "split"))
+    return VideoEntry(video_id, root / path, label, group, split)
+
+
+def _from_files(root: Path) -> list[VideoEntry]:
+    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    return [
+        VideoEntry("__".join(relative.with_suffix("").parts), path, label=relative.parent.name)
+        for path in paths
+        for relative in [path.relative_to(root)]
+    ]

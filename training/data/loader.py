@@ -1,0 +1,124 @@
+"""Batches of multi-view clips. Every sample depends on (seed, epoch, video) alone, so a resumed run draws the same."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from cocon.training.config import Config
+from cocon.training.data.augment import Augmentation, random_clip
+from cocon.training.data.frames import VideoFrames
+from cocon.video.clips import random_window
+from cocon.video.reader import ViewRequest
+
+__all__ = ["Batch", "clip_batches", "steps_per_epoch", "view_requests"]
+
+Key = tuple[int, int]
+
+
+class Batch(TypedDict):
+    """B clips.
+
+    `clips`: view → `uint8 [B, N, T, H, W, C]`, the same moments of the same videos in every view; `targets`: index of
+    each video's label, `int64 [B]`, -1 without one.
+    """
+
+    clips: dict[str, Tensor]
+    targets: Tensor
+
+
+def view_requests(config: Config) -> dict[str, ViewRequest]:
+    """What the configured views need, in the form the readers take."""
+    return {view: ViewRequest(config.geometry(view), config.flow_spec(view)) for view in config.views}
+
+
+def steps_per_epoch(num_videos: int, batch_size: int) -> int:
+    """Full batches in one pass over the videos; at least one, for which videos are drawn more than once."""
+    return max(1, num_videos // batch_size)
+
+
+def clip_batches(
+    frames: VideoFrames,
+    config: Config,
+    labels: Sequence[str],
+    *,
+    first_step: int,
+    num_steps: int,
+    seed: int,
+) -> DataLoader[Batch]:
+    """Training batches of steps `first_step` to `num_steps`, the same whatever step one starts from.
+
+    Args:
+        frames: the videos.
+        config: clip geometry, augmentation, batch size, workers.
+        labels: class names; the position is the target.
+        first_step: where to begin.
+        num_steps: where to end, exclusive.
+        seed: of order, moments and augmentation.
+    """
+    dataset = _RandomClips(frames, config, labels, seed)
+    order = _BatchOrder(len(frames), config.training.batch_size, first_step, num_steps, seed)
+    workers = config.data.workers
+    return DataLoader(dataset, batch_sampler=order, num_workers=workers, persistent_workers=workers > 0)
+
+
+class _RandomClips(Dataset[Batch]):
+    def __init__(self, frames: VideoFrames, config: Config, labels: Sequence[str], seed: int) -> None:
+        self._frames = frames
+        self._config = config
+        self._spec = config.clip.spec()
+        self._targets = {label: index for index, label in enumerate(labels)}
+        self._seed = seed
+        self._how = Augmentation(
+            is_per_block=config.augment.drawn_per == "block",
+            crop_scale=config.augment.crop_scale,
+            gain=config.augment.gain,
+            flips=config.augment.horizontal_flip,
+        )
+
+    def __getitem__(self, key: Key) -> Batch:
+        epoch, index = key
+        rng = np.random.default_rng([self._seed, epoch, index])
+        video = self._frames[index]
+        step_scale = float(rng.uniform(*self._config.clip.stride_jitter))
+        moments = random_window(video.timestamps, self._spec, rng, step_scale=step_scale)
+        seconds = video.timestamps[moments]
+        shape = (self._spec.num_blocks, self._spec.frames_per_block)
+        clips = {}
+        for view, decoded in video.views.items():
+            indices = decoded.nearest(seconds).reshape(shape)  # [N, T]
+            size_px = self._config.geometry(view).crop_px
+            clips[view] = torch.from_numpy(random_clip(decoded, view, indices, size_px, self._how, rng))
+        target = self._targets.get(video.entry.label, -1)
+        return {"clips": clips, "targets": torch.tensor(target)}
+
+
+class _BatchOrder(Sampler[list[Key]]):
+    """Shuffles each epoch on its own and drops the videos that do not fill a batch."""
+
+    def __init__(self, num_videos: int, batch_size: int, first_step: int, num_steps: int, seed: int) -> None:
+        self._num_videos = num_videos
+        self._batch_size = batch_size
+        self._steps = range(first_step, num_steps)
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        per_epoch = steps_per_epoch(self._num_videos, self._batch_size)
+        for step in self._steps:
+            epoch, position = divmod(step, per_epoch)
+            order = np.random.default_rng([self._seed, epoch]).permutation(self._num_videos)
+            order = np.resize(order, per_epoch * self._batch_size)
+            chosen = order[position * self._batch_size : (position + 1) * self._batch_size]
+            yield [(epoch, int(index)) for index in chosen]
+
+
+def to_device(batch: Batch, device: torch.device) -> tuple[Mapping[str, Tensor], Tensor]:
+    """Clips and targets on a device."""
+    clips = {view: tensor.to(device, non_blocking=True) for view, tensor in batch["clips"].items()}
+    return clips, batch["targets"].to(device, non_blocking=True)

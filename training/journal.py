@@ -1,0 +1,86 @@
+"""What a run measures on the way: one JSON object per line, and the same in TensorBoard."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from torch import Tensor
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Keeps running sums of a step's figures and writes their means per epoch.
+
+    Args:
+        run: the run folder.
+        next_step: step that training goes on from; later lines of an interrupted run are dropped.
+    """
+
+    def __init__(self, run: Path, *, next_step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._path = run / "metrics.jsonl"
+        _keep_lines_before(self._path, next_step)
+        self._stream = self._path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(run / "tensorboard"), purge_step=next_step)
+        self._sums: dict[str, float] = defaultdict(float)
+        self._count = 0
+
+    def add(self, figures: Mapping[str, Tensor]) -> None:
+        """Take one step's scalars in."""
+        for name, value in figures.items():
+            self._sums[name] += float(value)
+        self._count += 1
+
+    def state(self) -> dict[str, object]:
+        """Sums since the last `write`, to be kept in a checkpoint."""
+        return {"sums": dict(self._sums), "count": self._count}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Take up the sums of a checkpoint."""
+        sums, count = state["sums"], state["count"]
+        assert isinstance(sums, dict) and isinstance(count, int)
+        self._sums, self._count = defaultdict(float, sums), count
+
+    def write(self, phase: str, *, step: int, epoch: int, **more: float) -> dict[str, float]:
+        """Write the means since the last call.
+
+        Args:
+            phase: `pretrain` or `classify`.
+            step: steps done.
+            epoch: epochs done.
+            more: further figures of this moment.
+
+        Returns:
+            What was written.
+        """
+        means = {name: total / max(1, self._count) for name, total in self._sums.items()} | more
+        line = {"phase": phase, "step": step, "epoch": epoch} | {name: round(value, 6) for name, value in means.items()}
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()
+        for name, value in means.items():
+            self._board.add_scalar(f"{phase}/{name}", value, step)
+        self._sums.clear()
+        self._count = 0
+        return means
+
+    def close(self) -> None:
+        """Close both files."""
+        self._stream.close()
+        self._board.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _keep_lines_before(path: Path, next_step: int) -> None:
+    if not path.is_file():
+        return
+    lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= next_step]
+    path.write_text("".join(f"{line}\n" for line in lines))
