@@ -1,0 +1,245 @@
+"""Clips of generated videos: the right frames, at the right times, in every view."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy, dense_windows, grid_indices
+from cocon.video.errors import MissingViewError, UnreadableVideoError, UsageError
+from cocon.video.flow import FlowSpec, flow_from_bytes, flow_to_bytes
+from cocon.video.geometry import Geometry
+from cocon.video.reader import VideoSource, ViewRequest
+from cocon.video.store import view_path, write_frames, write_keypoints
+
+Pixels = NDArray[np.uint8]
+WriteVideo = Callable[..., Path]
+Numbered = Callable[..., list[Pixels]]
+NumberOf = Callable[[Pixels], int]
+
+RGB = {"rgb": ViewRequest(Geometry(32, 32))}
+FLOW = {"flow": ViewRequest(Geometry(48, 48), FlowSpec())}
+RATES = {
+    "30 fps": np.arange(60) / 30,
+    "25 fps": np.arange(47) / 25,
+    "variable": np.cumsum(np.random.default_rng(1).integers(10, 80, 55)) / 1000,
+}
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory, write_video: WriteVideo, numbered: Numbered) -> dict[str, Path]:
+    """One video per frame rate whose brightness is the frame's number."""
+    root = tmp_path_factory.mktemp("videos")
+    return {
+        name: write_video(root / f"video{index}.mp4", numbered(len(times)), times)
+        for index, (name, times) in enumerate(RATES.items())
+    }
+
+
+def _numbers(clip_pixels: Pixels, number_of: NumberOf) -> list[int]:
+    return [number_of(frame) for frame in clip_pixels.reshape(-1, *clip_pixels.shape[2:])]
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("tail", get_args(TailPolicy))
+@pytest.mark.parametrize("hop", [None, 1, 4])
+@pytest.mark.parametrize("step", [{"step_seconds": 0.1}, {"step_seconds": None, "step_frames": 3}])
+def test_streamed_clips_are_the_dense_windows_of_the_grid(
+    rate: str,
+    tail: TailPolicy,
+    hop: int | None,
+    step: dict[str, float],
+    videos: dict[str, Path],
+    number_of: NumberOf,
+) -> None:
+    spec = ClipSpec(2, 3, tail=tail, **step)  # type: ignore[arg-type]  # the two steps have different types
+    grid = grid_indices(RATES[rate], spec)
+    expected = grid[dense_windows(len(grid), spec, hop=hop)]
+    clips = list(VideoSource(videos[rate], spec, RGB, hop=hop).clips())
+    assert [_numbers(clip.pixels["rgb"], number_of) for clip in clips] == expected.tolist()
+    assert [clip.index for clip in clips] == list(range(len(clips)))
+    assert {clip.pixels["rgb"].shape for clip in clips} == {(2, 3, 32, 32, 3)}
+
+
+@pytest.mark.parametrize("policy", get_args(ShortVideoPolicy))
+@pytest.mark.parametrize("rate", RATES)
+def test_a_short_video_gives_one_clip_by_its_policy(
+    policy: ShortVideoPolicy, rate: str, videos: dict[str, Path], number_of: NumberOf
+) -> None:
+    spec = ClipSpec(8, 5, short_video=policy)
+    grid = grid_indices(RATES[rate], spec)
+    (clip,) = VideoSource(videos[rate], spec, RGB).clips()
+    assert _numbers(clip.pixels["rgb"], number_of) == grid[dense_windows(len(grid), spec)[0]].tolist()
+    assert clip.start_seconds == 0.0
+    assert clip.end_seconds == pytest.approx(RATES[rate][-1] - RATES[rate][0], abs=0.1)
+
+
+def test_clips_say_when_they_start_and_end(videos: dict[str, Path]) -> None:
+    # 30 fps, 60 frames: 2.0 s, grid times 0 … 1.9, three clips of 0.6 s and one anchored to the end.
+    source = VideoSource(videos["30 fps"], ClipSpec(2, 3), RGB)
+    clips = list(source.clips())
+    assert [clip.start_seconds for clip in clips] == pytest.approx([0.0, 0.6, 1.2, 1.4])
+    assert [clip.end_seconds for clip in clips] == pytest.approx([0.6, 1.2, 1.8, 2.0], abs=2e-3)
+    assert source.num_frames == 60
+    assert source.duration_seconds == pytest.approx(2.0, abs=2e-3)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("requests", [RGB, FLOW, {**RGB, **FLOW}], ids=["rgb", "flow", "both"])
+@pytest.mark.parametrize("tail", get_args(TailPolicy))
+def test_a_clip_ends_its_whole_length_after_its_start_or_with_the_video(
+    rate: str, requests: dict[str, ViewRequest], tail: TailPolicy, videos: dict[str, Path]
+) -> None:
+    source = VideoSource(videos[rate], ClipSpec(2, 3, tail=tail), requests, hop=4)
+    clips = list(source.clips())
+    for clip in clips:
+        assert clip.end_seconds == pytest.approx(min(clip.start_seconds + 0.6, source.duration_seconds))
+
+
+def test_frame_steps_give_times_too(videos: dict[str, Path]) -> None:
+    spec = ClipSpec(2, 3, step_seconds=None, step_frames=3, tail="drop")
+    clips = list(VideoSource(videos["30 fps"], spec, RGB).clips())
+    assert [clip.start_seconds for clip in clips] == pytest.approx([0.0, 0.6, 1.2], abs=1e-3)
+    assert [clip.end_seconds for clip in clips] == pytest.approx([0.6, 1.2, 1.8], abs=1e-3)
+
+
+def test_a_source_can_be_read_twice(videos: dict[str, Path]) -> None:
+    source = VideoSource(videos["30 fps"], ClipSpec(2, 3, step_seconds=None, step_frames=3), RGB)
+    first = [(clip.start_seconds, clip.end_seconds) for clip in source.clips()]
+    again = [(clip.start_seconds, clip.end_seconds) for clip in source.clips()]
+    assert first == again
+    assert source.num_frames == 60
+
+
+def test_a_clip_prints_its_span_and_shapes_and_no_pixels(videos: dict[str, Path]) -> None:
+    clip = next(VideoSource(videos["30 fps"], ClipSpec(2, 3), RGB).clips())
+    assert repr(clip) == "MultiViewClip(0, 0.000-0.600 s, {'rgb': [2, 3, 32, 32, 3]})"
+
+
+@pytest.mark.parametrize("size", [48, 96])
+def test_flow_of_a_moving_square_has_its_direction_and_size_in_bytes(
+    size: int, tmp_path: Path, write_video: WriteVideo, square_at: Callable[[float, float], Pixels]
+) -> None:
+    # 2 px right and 1 px up per frame at 96 px; 1/15 s are two frames.
+    pictures = [square_at(4 + 2 * index, 50 - index) for index in range(24)]
+    path = write_video(tmp_path / "square.mp4", pictures, np.arange(24) / 30)
+    request = ViewRequest(Geometry(size, size), FlowSpec())
+    scale = size / 96
+    (clip,) = VideoSource(path, ClipSpec(2, 3, tail="drop"), {"flow": request}).clips()
+    flow = clip.pixels["flow"].reshape(6, size, size, 2)
+    for position in range(6):
+        index = 3 * position  # source frame
+        top, left = (50 - index + 10) * scale, (4 + 2 * index + 10) * scale
+        side = int(12 * scale)
+        inside = flow[position, int(top) : int(top) + side, int(left) : int(left) + side].reshape(-1, 2)
+        expected = 128 + np.array([4, -2]) * scale * 127 / 20
+        assert np.abs(np.median(inside, axis=0) - expected).max() <= 3.2  # 0.5 px
+        corner = flow[position, : size // 8, : size // 8]
+        assert np.abs(corner.astype(int) - 128).max() <= 3
+
+
+def test_several_views_of_a_clip_show_the_same_moments(
+    tmp_path: Path, write_video: WriteVideo, numbered: Numbered, number_of: NumberOf
+) -> None:
+    times = RATES["variable"]
+    pictures = numbered(len(times))
+    path = write_video(tmp_path / "walk.mp4", pictures, times)
+    masks = np.stack(pictures)[..., :1]
+    write_frames(tmp_path, "mask", "walk", masks, times, attributes={})
+    keypoints = np.zeros((len(times), 1, 17, 3), np.float16)
+    keypoints[:, 0, 0] = np.stack([np.arange(len(times)) + 0.5, np.full(len(times), 8.0), np.ones(len(times))], axis=1)
+    write_keypoints(tmp_path, "walk", keypoints, times, height=64, width=64)
+
+    requests = {**RGB, **FLOW, "mask": ViewRequest(Geometry(24, 20)), "pose": ViewRequest(Geometry(64, 64))}
+    source = VideoSource(path, ClipSpec(2, 3), requests)
+    grid = grid_indices(times, source.spec)
+    clips = list(source.clips())
+    windows = grid[dense_windows(len(grid), source.spec)]
+    assert len(clips) == len(windows)
+    for clip, window in zip(clips, windows, strict=True):
+        assert {view: pixels.shape for view, pixels in clip.pixels.items()} == {
+            "rgb": (2, 3, 32, 32, 3),
+            "flow": (2, 3, 48, 48, 2),
+            "mask": (2, 3, 20, 20, 1),
+            "pose": (2, 3, 64, 64, 17),
+        }
+        assert _numbers(clip.pixels["rgb"], number_of) == window.tolist()
+        assert _numbers(clip.pixels["mask"], number_of) == window.tolist()
+        peaks = clip.pixels["pose"][..., 0].reshape(6, 64, 64).max(axis=1).argmax(axis=1)
+        assert peaks.tolist() == window.tolist()
+    assert source.missing == {}
+
+
+@pytest.mark.parametrize("folder", ["", "videos", "videos/day1"])
+def test_stored_views_are_found_from_anywhere_inside_the_dataset_folder(
+    folder: str, tmp_path: Path, write_video: WriteVideo, numbered: Numbered
+) -> None:
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    path = write_video(tmp_path / folder / "walk.mp4", numbered(30), np.arange(30) / 30)
+    write_frames(tmp_path, "mask", "walk", np.full((30, 8, 8, 1), 77, np.uint8), np.arange(30) / 30, attributes={})
+    (clip,) = VideoSource(path, ClipSpec(2, 3, tail="drop"), {"mask": ViewRequest(Geometry(8, 8))}).clips()
+    assert set(clip.pixels["mask"].ravel()) == {77}
+
+
+@pytest.mark.parametrize(("interval", "is_used"), [(1 / 15, True), (1 / 10, False), (None, False)])
+def test_stored_flow_is_used_only_if_it_measures_the_same(
+    interval: float | None, is_used: bool, tmp_path: Path, write_video: WriteVideo, numbered: Numbered
+) -> None:
+    times = np.arange(30) / 30
+    path = write_video(tmp_path / "walk.mp4", numbered(30), times)
+    stored = flow_to_bytes(np.full((30, 96, 128, 2), 8.0, np.float32))
+    attributes = {} if interval is None else {"flow_interval_seconds": interval}
+    write_frames(tmp_path, "flow", "walk", stored, times, attributes=attributes)
+    source = VideoSource(path, ClipSpec(2, 3, tail="drop"), FLOW)
+    (clip,) = source.clips()
+    assert clip.pixels["flow"].shape == (2, 3, 48, 48, 2)
+    mean = float(flow_from_bytes(clip.pixels["flow"]).mean())
+    assert mean == pytest.approx(4.0 if is_used else 0.0, abs=0.2)  # half the size, half the displacement
+    assert source.missing == {}
+
+
+def test_a_view_that_cannot_be_had_is_left_out_and_said(videos: dict[str, Path]) -> None:
+    requests = {**RGB, "pose": ViewRequest(Geometry(64, 64)), "mask": ViewRequest(Geometry(64, 64))}
+    source = VideoSource(videos["30 fps"], ClipSpec(2, 3), requests)
+    assert all(set(clip.pixels) == {"rgb"} for clip in source.clips())
+    assert set(source.missing) == {"pose", "mask"}
+    assert "not stored and cannot be made" in source.missing["pose"]
+
+
+def test_no_view_at_all_is_an_error_that_names_each(videos: dict[str, Path]) -> None:
+    requests = {view: ViewRequest(Geometry(64, 64)) for view in ("pose", "mask")}
+    with pytest.raises(MissingViewError, match=r"view 'pose'.*view 'mask'"):
+        next(VideoSource(videos["30 fps"], ClipSpec(), requests).clips())
+
+
+def test_a_damaged_stored_view_is_said_with_its_remedy(
+    tmp_path: Path, write_video: WriteVideo, numbered: Numbered
+) -> None:
+    path = write_video(tmp_path / "walk.mp4", numbered(10), np.arange(10) / 30)
+    damaged = view_path(tmp_path, "mask", "walk")
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"PK\x03\x04 not an archive")
+    with pytest.raises(MissingViewError, match="delete it and make the view again"):
+        next(VideoSource(path, ClipSpec(), {"mask": ViewRequest(Geometry(8, 8))}).clips())
+
+
+@pytest.mark.parametrize("view", ["rgb", "pose"])
+def test_a_missing_video_is_a_usage_error_whatever_is_wanted_of_it(view: str, tmp_path: Path) -> None:
+    source = VideoSource(tmp_path / "absent.mp4", ClipSpec(), {view: ViewRequest(Geometry(64, 64))})
+    with pytest.raises(UsageError, match=r"absent\.mp4' does not exist"):
+        next(source.clips())
+
+
+def test_a_file_that_is_no_video_is_an_unreadable_video(tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("milk, eggs")
+    with pytest.raises(UnreadableVideoError):
+        next(VideoSource(tmp_path / "notes.mp4", ClipSpec(), RGB).clips())
+
+
+def test_clips_come_while_the_video_is_still_being_decoded(videos: dict[str, Path]) -> None:
+    source = VideoSource(videos["30 fps"], ClipSpec(1, 3), RGB)
+    next(source.clips())
+    assert source.num_frames < 20  # of 60
