@@ -1,0 +1,76 @@
+"""Flow bytes, and which frame flow is measured to."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cocon.video.flow import dis_flow, flow_from_bytes, flow_to_bytes, rescale_flow_bytes, with_later_frame
+
+Pixels = NDArray[np.uint8]
+
+
+def test_a_byte_is_128_plus_the_displacement_times_127_over_20() -> None:
+    displacements = np.array([0, 20, -20, 1, -1, 10, 1000, -1000], np.float32)
+    assert flow_to_bytes(displacements).tolist() == [128, 255, 1, 134, 122, 192, 255, 1]
+
+
+def test_bytes_give_the_displacement_back_to_half_a_byte() -> None:
+    displacements = np.linspace(-20, 20, 1001, dtype=np.float32)
+    assert np.abs(flow_from_bytes(flow_to_bytes(displacements)) - displacements).max() <= 0.5 * 20 / 127 + 1e-5
+
+
+def test_every_byte_but_zero_survives_the_round_trip() -> None:
+    pixels = np.arange(1, 256, dtype=np.uint8)
+    assert np.array_equal(flow_to_bytes(flow_from_bytes(pixels)), pixels)
+
+
+def test_opposite_displacements_are_mirrored_around_128() -> None:
+    displacements = np.linspace(0, 25, 101, dtype=np.float32) + np.float32(0.001)
+    sums = flow_to_bytes(displacements).astype(int) + flow_to_bytes(-displacements)
+    assert set(sums.tolist()) == {256}
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.5, 1.0, 2.0])
+def test_rescaled_bytes_are_the_bytes_of_rescaled_displacements(scale: float) -> None:
+    pixels = np.arange(1, 256, dtype=np.uint8)
+    expected = flow_to_bytes(flow_from_bytes(pixels) * np.float32(scale))
+    assert np.abs(rescale_flow_bytes(pixels, scale).astype(int) - expected).max() <= 1
+    assert rescale_flow_bytes(np.array([128], np.uint8), scale).tolist() == [128]
+
+
+def test_flow_points_from_the_first_frame_to_the_second(square_at: Callable[[float, float], Pixels]) -> None:
+    flow = dis_flow(square_at(20, 30), square_at(24, 28))
+    assert flow.shape == (96, 96, 2)
+    assert flow.dtype == np.float32
+    inside = flow[36:56, 26:46].reshape(-1, 2)
+    assert np.allclose(np.median(inside, axis=0), [4, -2], atol=0.25)
+    assert np.abs(flow[:10]).max() < 0.5  # the background rests
+
+
+def _reference_partner(times: NDArray[np.float64], index: int, interval: float) -> float:
+    return float(np.abs(times - times[index] - interval).min())
+
+
+@pytest.mark.parametrize("interval", [0.001, 1 / 30, 1 / 15, 0.5, 100.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_every_frame_is_paired_with_the_one_nearest_to_the_interval_later(interval: float, seed: int) -> None:
+    times = np.cumsum(np.random.default_rng(seed).integers(5, 90, 40)) / 1000
+    stream = [(float(seconds), np.array([index], np.uint8)) for index, seconds in enumerate(times)]
+    pairs = list(with_later_frame(stream, interval))
+    assert [seconds for seconds, _ in pairs] == times.tolist()
+    assert [int(first[0]) for _, (first, _) in pairs] == list(range(40))
+    for index, (_, (_, later)) in enumerate(pairs):
+        offset = abs(times[int(later[0])] - times[index] - interval)
+        assert offset == pytest.approx(_reference_partner(times, index, interval), abs=1e-9)
+
+
+def test_at_thirty_frames_per_second_flow_is_measured_over_two_frames() -> None:
+    stream = [(index / 30, np.array([index], np.uint8)) for index in range(10)]
+    partners = [int(later[0]) for _, (_, later) in with_later_frame(stream, 1 / 15)]
+    assert partners == [2, 3, 4, 5, 6, 7, 8, 9, 9, 9]
+
+
+def test_no_frames_make_no_pairs() -> None:
+    assert list(with_later_frame([], 0.1)) == []
