@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cocon.video.clips import ClipSpec
-from cocon.video.errors import MismatchError
+from cocon.video.errors import MismatchError, UsageError
 from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import View, view_named
@@ -160,9 +160,10 @@ class ModelContract:
                 labels=tuple(content["labels"]),
                 flow=FlowSpec(**content["flow"]) if content["flow"] else None,
             )
-        except (KeyError, TypeError, ValueError) as error:
+            fingerprint = contract.fingerprint
+        except (KeyError, TypeError, ValueError, UsageError) as error:
             raise MismatchError(f"{source} is no contract of schema {_SCHEMA}: {error!r}; export again") from error
-        if contract.fingerprint != content.get("fingerprint"):
+        if fingerprint != content.get("fingerprint"):
             raise MismatchError(f"{source} was changed after it was written (fingerprint differs); export again")
         return contract
 
