@@ -1,8 +1,10 @@
 """ONNX Runtime in this process, straight from a model repository: no server, any operating system.
 
-repository = LocalRepository(Path("model_repository"))
-with repository.open("rgb") as embedder:
-outputs = embedder.embed(clips)
+    repository = LocalRepository(Path("model_repository"))
+    with repository.open("rgb") as embedder:
+        outputs = embedder.embed(clips)
+
+The highest version folder wins, as in Triton.
 """
 
 import re
@@ -29,12 +31,20 @@ class LocalEmbedder:
         model_path: `model.onnx`.
         contract: the file's contract.
         num_threads: of ONNX Runtime; all cores by default.
+        providers: ONNX Runtime's names of what may run it, best first; by default whatever this machine has.
 
     Raises:
-        MismatchError: ONNX Runtime cannot load the file.
+        MismatchError: ONNX Runtime cannot load the file, or its tensors are not the contract's.
     """
 
-    def __init__(self, model_path: Path, contract: ModelContract, *, num_threads: int = 0) -> None:
+    def __init__(
+        self,
+        model_path: Path,
+        contract: ModelContract,
+        *,
+        num_threads: int = 0,
+        providers: Sequence[str] | None = None,
+    ) -> None:
         import onnxruntime
 
         self._contract = contract
@@ -42,9 +52,13 @@ class LocalEmbedder:
         options.intra_op_num_threads = num_threads
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(model_path), options, providers=execution_providers())
+            chosen = providers or execution_providers()
+            self._session = onnxruntime.InferenceSession(str(model_path), options, providers=chosen)
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise MismatchError(f"model '{model_path}' cannot be loaded: {error}; export it again") from error
+        found = {tensor.name for tensor in (*self._session.get_inputs(), *self._session.get_outputs())}
+        if absent := {CLIP, *contract.output_shapes} - found:
+            raise MismatchError(f"model '{model_path}' has no tensor {sorted(absent)}; export it again")
 
     @property
     def contract(self) -> ModelContract:
@@ -99,7 +113,7 @@ class LocalRepository:
         path = folder / "contract.json"
         if not path.is_file():
             raise MismatchError(f"'{path}' is missing; export the model again")
-        return ModelContract.from_json(path.read_text(), source=f"'{path}'"), version
+        return ModelContract.from_json(path.read_text("utf-8", errors="replace"), source=f"'{path}'"), version
 
     def open(self, view: str, *, num_threads: int = 0) -> LocalEmbedder:
         """Load the newest model of a view; raises like `contract` and `LocalEmbedder`."""

@@ -1,0 +1,169 @@
+"""A model repository read by ONNX Runtime in this process."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from cocon.embedding.contract import EncoderSpec, ModelContract
+from cocon.embedding.embedder import Embedder
+from cocon.embedding.local import LocalEmbedder, LocalRepository, execution_providers, latest_version
+from cocon.video.errors import MismatchError, UsageError
+
+MakeContract = Callable[..., ModelContract]
+
+WEIGHT = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+CLIPS = np.random.default_rng(1).integers(0, 256, (5, 2, 3, 8, 8, 3), dtype=np.uint8)
+
+
+def _write_model(folder: Path, contract: ModelContract, *, scale: float = 1.0, outputs: Sequence[str] = ()) -> None:
+    """A graph: mean colour of each block, a linear map to D, unit length; logits are the first K numbers."""
+    nodes = [
+        helper.make_node("Cast", ["clip"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels", "pixel_axes"], ["colours"], keepdims=0),
+        helper.make_node("MatMul", ["colours", "weight"], ["projected"]),
+        helper.make_node("LpNormalization", ["projected"], ["blocks"], axis=-1, p=2),
+        helper.make_node("ReduceMean", ["blocks", "block_axis"], ["mean"], keepdims=0),
+        helper.make_node("LpNormalization", ["mean"], ["embedding"], axis=-1, p=2),
+        helper.make_node("Slice", ["mean", "zero", "num_labels", "block_axis"], ["logits"]),
+    ]
+    constants = {
+        "weight": WEIGHT * np.float32(scale) + np.float32(scale - 1.0),
+        "pixel_axes": np.array([2, 3, 4]),
+        "block_axis": np.array([1]),
+        "zero": np.array([0]),
+        "num_labels": np.array([len(contract.labels)]),
+    }
+    names = outputs or tuple(contract.output_shapes)
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("clip", TensorProto.UINT8, ["B", *contract.clip_shape])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    folder.mkdir(parents=True)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), folder / "model.onnx"
+    )
+    (folder / "contract.json").write_text(contract.to_json())
+
+
+@pytest.fixture
+def root(tmp_path: Path, make_contract: MakeContract) -> Path:
+    """A repository with one rgb model, version 1."""
+    _write_model(tmp_path / "repository" / "cocon_rgb" / "1", make_contract())
+    return tmp_path / "repository"
+
+
+def _reference_embedding(scale: float = 1.0) -> np.ndarray:
+    projected = CLIPS.astype(np.float64).mean(axis=(2, 3, 4)) @ (WEIGHT * scale + scale - 1.0)
+    blocks = projected / np.linalg.norm(projected, axis=-1, keepdims=True)
+    mean = blocks.mean(axis=1)
+    return mean / np.linalg.norm(mean, axis=-1, keepdims=True)
+
+
+def test_a_model_of_the_repository_embeds_clips(root: Path) -> None:
+    with LocalRepository(root).open("rgb", num_threads=1) as embedder:
+        outputs = embedder.embed(CLIPS)
+    assert np.allclose(outputs.embedding, _reference_embedding(), atol=1e-5)
+    assert outputs.blocks.shape == (5, 2, 4)
+    assert outputs.logits is None
+
+
+def test_a_classifiers_logits_come_with_the_embedding(root: Path, make_contract: MakeContract) -> None:
+    contract = make_contract(labels=("run", "jump"), encoder=EncoderSpec("resnet2d3d", (1, 1, 1, 1), 16, "mean"))
+    _write_model(root / "cocon_rgb" / "2", contract)
+    with LocalRepository(root).open("rgb") as embedder:
+        logits = embedder.embed(CLIPS).logits
+        assert embedder.contract == contract
+    assert logits is not None
+    assert logits.shape == (5, 2)
+
+
+def test_the_highest_version_wins_by_number_not_by_name(root: Path, make_contract: MakeContract) -> None:
+    _write_model(root / "cocon_rgb" / "9", make_contract(weights_sha256="9" * 64), scale=0.9)
+    _write_model(root / "cocon_rgb" / "10", make_contract(weights_sha256="a" * 64), scale=0.5)
+    contract, version = LocalRepository(root).contract("rgb")
+    assert (version, contract.weights_sha256) == (10, "a" * 64)
+    with LocalRepository(root).open("rgb") as embedder:
+        assert np.allclose(embedder.embed(CLIPS).embedding, _reference_embedding(0.5), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["0", "02", "latest", ".3.partial", "-4", "5.0"])
+def test_what_triton_would_not_take_for_a_version_is_none(root: Path, name: str) -> None:
+    (root / "cocon_rgb" / name).mkdir()
+    (root / "cocon_rgb" / "77").write_text("a file")
+    assert latest_version(root / "cocon_rgb") == 1
+
+
+def test_a_folder_that_is_not_there_has_no_version(tmp_path: Path) -> None:
+    assert latest_version(tmp_path / "absent") is None
+
+
+def test_views_are_listed_in_the_order_of_the_view_table(root: Path) -> None:
+    for name in ("cocon_mask", "cocon_flow", "cocon_rgb_int8", "cocon", "other_pose"):
+        (root / name).mkdir()
+    assert LocalRepository(root).views == ("rgb", "flow", "mask")
+
+
+def test_a_missing_repository_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"model repository '.*absent' does not exist; make one with 'cocon export'"):
+        LocalRepository(tmp_path / "absent").open("rgb")
+
+
+def test_a_missing_model_lists_what_there_is(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no model of view 'pose'; it has: rgb"):
+        LocalRepository(root).open("pose")
+    with pytest.raises(UsageError, match="it has: none"):
+        LocalRepository(tmp_path).contract("rgb")
+
+
+def test_a_missing_contract_is_a_mismatch(root: Path) -> None:
+    (root / "cocon_rgb" / "1" / "contract.json").unlink()
+    with pytest.raises(MismatchError, match=r"contract\.json' is missing; export the model again"):
+        LocalRepository(root).open("rgb")
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe\x00garbage", b"[1, 2"])
+def test_a_garbage_contract_is_a_mismatch_that_names_the_file(root: Path, content: bytes) -> None:
+    (root / "cocon_rgb" / "1" / "contract.json").write_bytes(content)
+    with pytest.raises(MismatchError, match=r"contract\.json' is no contract"):
+        LocalRepository(root).open("rgb")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"garbage", bytes(range(256)) * 50])
+def test_a_garbage_or_missing_model_file_is_a_mismatch_that_names_it(root: Path, content: bytes | None) -> None:
+    path = root / "cocon_rgb" / "1" / "model.onnx"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(MismatchError, match=r"model '.*model\.onnx' cannot be loaded.*export it again"):
+        LocalRepository(root).open("rgb")
+
+
+def test_a_model_without_the_contracts_tensors_is_refused_when_loaded(
+    tmp_path: Path, make_contract: MakeContract
+) -> None:
+    _write_model(tmp_path / "1", make_contract(), outputs=["embedding"])
+    with pytest.raises(MismatchError, match=r"has no tensor \['blocks'\]; export it again"):
+        LocalEmbedder(tmp_path / "1" / "model.onnx", make_contract())
+
+
+def test_clips_of_another_shape_are_refused_before_they_reach_the_model(root: Path) -> None:
+    with LocalRepository(root).open("rgb") as embedder, pytest.raises(MismatchError, match="do not fit"):
+        embedder.embed(CLIPS[:, :1])
+
+
+def test_a_local_embedder_is_an_embedder(root: Path) -> None:
+    embedder: Embedder = LocalRepository(root).open("rgb")
+    assert embedder.contract.view == "rgb"
+
+
+def test_cuda_is_not_asked_for_without_a_device() -> None:
+    providers = list(execution_providers())
+    assert providers[-1] == "CPUExecutionProvider"
+    assert Path("/dev/nvidia0").exists() or len(providers) == 1
