@@ -16,7 +16,7 @@ if __name__ != "cocon.client":
     raise ImportError("install the project (make setup) and import this room as 'cocon.client'")
 
 if TYPE_CHECKING:
-    from cocon.client.classify import Prediction, classify
+    from cocon.client.classify import Prediction, top_actions
     from cocon.client.connection import connect
     from cocon.client.index import AddReport, VideoIndex
     from cocon.client.search import Hit
@@ -30,8 +30,8 @@ __all__ = [
     "VideoEmbedder",
     "VideoEmbedding",
     "VideoIndex",
-    "classify",
     "connect",
+    "top_actions",
 ]
 
 # Loaded when first asked for: `client --help` must not wait for OpenCV.
@@ -43,8 +43,8 @@ _HOMES = {
     "VideoEmbedder": "video_embedder",
     "VideoEmbedding": "video_embedder",
     "VideoIndex": "index",
-    "classify": "classify",
     "connect": "connection",
+    "top_actions": "classify",
 }
 
 

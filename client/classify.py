@@ -8,7 +8,7 @@ from cocon.client.fused_model import FusedModel
 from cocon.client.video_embedding import Row, VideoEmbedding
 from cocon.video.errors import MismatchError
 
-__all__ = ["Prediction", "check_labels", "classify"]
+__all__ = ["Prediction", "check_labels", "top_actions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def check_labels(model: FusedModel) -> tuple[str, ...]:
     return model.labels
 
 
-def classify(video: VideoEmbedding, labels: tuple[str, ...], *, top: int = 5) -> list[Prediction]:
+def top_actions(video: VideoEmbedding, labels: tuple[str, ...], *, top: int = 5) -> list[Prediction]:
     """The most probable classes of a video, the best first.
 
     Args:

@@ -100,8 +100,7 @@ def classify(
     Example: client classify video.mp4 --view all --top 3
     """
     from cocon.client.batch_report import batch_report
-    from cocon.client.classify import check_labels
-    from cocon.client.classify import classify as predictions
+    from cocon.client.classify import check_labels, top_actions
     from cocon.client.inputs import expand_inputs
     from cocon.client.output import chosen_format, open_sink
     from cocon.client.video_embedder import VideoEmbedder
@@ -115,7 +114,7 @@ def classify(
         labels = check_labels(embedder.model)
         with open_sink(chosen, output, columns=_PREDICTION_COLUMNS) as sink:
             for video in _sound(embedder.embed_many(paths), report, sink):
-                sink.write([prediction.row() for prediction in predictions(video, labels, top=top)])
+                sink.write([prediction.row() for prediction in top_actions(video, labels, top=top)])
     raise typer.Exit(report.exit_code)
 
 

@@ -54,11 +54,14 @@ class TritonEmbedder:
     The version is fixed when it is opened: one run never mixes two trainings. Not safe for several threads.
     """
 
-    def __init__(self, server: "TritonServer", name: str, version: str, contract: ModelContract) -> None:
+    def __init__(
+        self, server: "TritonServer", name: str, version: str, contract: ModelContract, outputs: dict[str, str]
+    ) -> None:
         self._server = server
         self._name = name
         self._version = version
         self._contract = contract
+        self._outputs = outputs
 
     @property
     def contract(self) -> ModelContract:
@@ -73,7 +76,7 @@ class TritonEmbedder:
             ServerError: The server does not answer in time.
         """
         check_clips(clips, self._contract)
-        tensors = self._server.infer(self._name, self._version, clips, list(self._contract.output_shapes))
+        tensors = self._server.infer(self._name, self._version, clips, self._outputs)
         return Outputs(tensors[EMBEDDING], tensors[BLOCKS], tensors.get(LOGITS))
 
 
@@ -125,13 +128,18 @@ class TritonServer:
         if key not in config.parameters:
             raise MismatchError(f"model '{name}' on {self.url} carries no '{key}'; export it with 'cocon export'")
         contract = ModelContract.from_json(config.parameters[key].string_value, source=source)
+        # Triton's PyTorch backend finds outputs by position, in names like `embedding__0`.
+        outputs = {tensor.name.partition("__")[0]: tensor for tensor in config.output}
         shapes = {tensor.name: tuple(tensor.dims) for tensor in config.input}
-        if shapes != {CLIP: contract.clip_shape} or contract.view != view:
-            raise MismatchError(f"{source} is of another model: inputs {shapes}; export it again")
-        return OpenModel(TritonEmbedder(self, name, version, contract), name, version, max(1, config.max_batch_size))
+        shapes |= {name: tuple(tensor.dims) for name, tensor in outputs.items()}
+        if shapes != {CLIP: contract.clip_shape} | contract.output_shapes or contract.view != view:
+            raise MismatchError(f"{source} is of another model: its tensors are {shapes}; export it again")
+        names = {name: tensor.name for name, tensor in outputs.items()}
+        embedder = TritonEmbedder(self, name, version, contract, names)
+        return OpenModel(embedder, name, version, max(1, config.max_batch_size))
 
     def infer(
-        self, name: str, version: str, clips: NDArray[np.uint8], outputs: list[str]
+        self, name: str, version: str, clips: NDArray[np.uint8], outputs: dict[str, str]
     ) -> dict[str, NDArray[np.float32]]:
         """One request.
 
@@ -139,10 +147,10 @@ class TritonServer:
             name: Model.
             version: Its version.
             clips: `uint8 [B, N, T, H, W, C]`.
-            outputs: Names of the tensors wanted.
+            outputs: Contract's name of a tensor wanted → the model's name of it.
 
         Returns:
-            Name → `float32 [B, ...]`.
+            Contract's name → `float32 [B, ...]`.
 
         Raises:
             MismatchError: The server gave other tensors than those wanted, or refuses the request.
@@ -150,12 +158,12 @@ class TritonServer:
         """
         tensor = grpc_client.InferInput(CLIP, list(clips.shape), "UINT8")
         tensor.set_data_from_numpy(clips)
-        wanted = [grpc_client.InferRequestedOutput(output) for output in outputs]
+        wanted = [grpc_client.InferRequestedOutput(tensor_name) for tensor_name in outputs.values()]
         with self._translated():
             result = self._client.infer(
                 name, [tensor], model_version=version, outputs=wanted, client_timeout=self._timeout_s
             )
-        tensors = {output: result.as_numpy(output) for output in outputs}
+        tensors = {output: result.as_numpy(tensor_name) for output, tensor_name in outputs.items()}
         for output, values in tensors.items():
             if values is None or values.dtype != np.float32 or len(values) != len(clips):
                 raise MismatchError(f"model '{name}' on {self.url} gave no sound '{output}'; export it again")

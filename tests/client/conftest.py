@@ -1,10 +1,12 @@
 """A tiny real model repository and real videos; everything here runs, nothing is imitated."""
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -14,6 +16,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from cocon.client import VideoEmbedder
+from cocon.client.cli import main
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.video.clips import ClipSpec
 from cocon.video.flow import FlowSpec
@@ -134,23 +137,46 @@ def embedder(url: str) -> Iterator[VideoEmbedder]:
         yield opened
 
 
-Client = Callable[..., subprocess.CompletedProcess[str]]
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a command ended and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Client = Callable[..., Finished]
 
 
 @pytest.fixture
-def client(tmp_path: Path, url: str) -> Client:
-    """The command itself, in an empty working directory, with the local models."""
+def client(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Client:
+    """Run the command in this process, in an empty working directory, with the local models."""
 
-    def run(*arguments: object, stdin: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "cocon.client", *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=os.environ | {"COCON_URL": url} | (env or {}),
-            timeout=60,
-            check=False,
+    def run(*arguments: object, stdin: str = "") -> Finished:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("COCON_URL", url)
+        monkeypatch.setattr(sys, "argv", ["client", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return Finished(ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def process(tmp_path: Path, url: str) -> Client:
+    """The same in a process of its own."""
+
+    def run(*arguments: object) -> Finished:
+        command = [sys.executable, "-m", "cocon.client", *map(str, arguments)]
+        environment = os.environ | {"COCON_URL": url}
+        ended = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=60, check=False
         )
+        return Finished(ended.returncode, ended.stdout, ended.stderr)
 
     return run

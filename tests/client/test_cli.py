@@ -1,0 +1,227 @@
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+import cocon.client
+
+from .conftest import Client, contract, make_repository, write_video
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(b"no video")
+    return path
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+
+def test_help_lists_the_verbs_and_is_quick(process: Client) -> None:
+    seconds = []
+    for _ in range(3):
+        begin = time.monotonic()
+        result = process("--help")
+        seconds.append(time.monotonic() - begin)
+    for verb in ("embed", "classify", "index", "search", "info"):
+        assert f" {verb} " in result.stdout
+    assert min(seconds) < 0.6, "0.2 s on an idle machine"
+
+
+@pytest.mark.parametrize("verb", ["embed", "classify", "search", "info", "index add", "index list", "index remove"])
+def test_help_of_every_verb_has_an_example(client: Client, verb: str) -> None:
+    assert f"Example: client {verb}" in client(*verb.split(), "--help").stdout
+
+
+def test_import_is_light() -> None:
+    heavy = ("torch", "onnxruntime", "cv2", "faiss", "grpc", "tritonclient", "pyarrow", "numpy")
+    code = f"import cocon.client.cli, sys; print([name for name in {heavy} if name in sys.modules])"
+    assert python(code).stdout.strip() == "[]"
+    heavy = ("torch", "onnxruntime", "grpc", "tritonclient", "faiss", "pyarrow")
+    code = f"from cocon.client import *; import sys; print([name for name in {heavy} if name in sys.modules])"
+    assert python(code).stdout.strip() == "[]"
+
+
+def test_exported_names_are_exact() -> None:
+    assert cocon.client.__all__ == sorted(cocon.client.__all__)
+    for name in cocon.client.__all__:
+        assert getattr(cocon.client, name).__name__ == name
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        _ = cocon.client.nothing_like_it
+
+
+def test_embed_prints_a_table(client: Client, videos: list[Path]) -> None:
+    result = client("embed", videos[0])
+    assert (result.returncode, result.stderr) == (0, "")
+    assert str(videos[0]) in result.stdout
+    assert result.stdout.count("rgb") == 5
+
+
+def test_bad_video_is_a_row_a_line_and_exit_code_3_and_the_others_are_done(
+    client: Client, tmp_path: Path, videos: list[Path], broken: Path
+) -> None:
+    result = client("embed", videos[0], broken, videos[1], "--format", "jsonl")
+    assert result.returncode == 3
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["video"] for row in rows] == [str(videos[0])] * 5 + [str(broken)] + [str(videos[1])] * 5
+    assert set(rows[5]) == {"video", "error"}
+    assert rows[5]["error"]["class"] == "UnreadableVideoError"
+    assert result.stderr.count("\n") == 1
+    assert json.loads((tmp_path / "failures.jsonl").read_text()) == rows[5]
+
+
+def test_no_failures_no_failures_file(client: Client, tmp_path: Path, videos: list[Path]) -> None:
+    assert client("embed", videos[0], "--output", "rows.parquet").returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.parquet"]
+    assert pyarrow.parquet.read_table(tmp_path / "rows.parquet").num_rows == 5
+
+
+def test_missing_path_is_exit_code_2_before_any_work(client: Client, videos: list[Path]) -> None:
+    for arguments in (("embed", videos[0], "gone.mp4"), ("search", "gone.mp4"), ("index", "add", "gone/")):
+        result = client(*arguments)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert "does not exist" in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_missing_line_of_a_list_is_a_failed_input(client: Client, videos: list[Path]) -> None:
+    result = client("embed", "-", "--format", "jsonl", "--failures", "bad.jsonl", stdin=f"gone.mp4\n{videos[0]}\n")
+    assert result.returncode == 3
+    assert [json.loads(line)["video"] for line in result.stdout.splitlines()] == ["gone.mp4"] + [str(videos[0])] * 5
+
+
+def test_archive_has_one_dimension_so_a_video_without_a_view_fails(
+    client: Client, process: Client, tmp_path: Path, videos: list[Path]
+) -> None:
+    root = make_repository(tmp_path / "models", contract("rgb"), contract("mask"))
+    url = f"local:{root}"
+    kept = process("embed", videos[0], "--view", "rgb,mask", "--format", "jsonl", "--url", url)
+    assert kept.returncode == 0
+    assert json.loads(kept.stdout.splitlines()[0])["view"] == "rgb"
+    assert "embedded as rgb alone" in kept.stderr
+    refused = client("embed", videos[0], "--view", "all", "--output", "rows.npz", "--url", url)
+    assert refused.returncode == 3
+    assert "lacks view mask" in refused.stderr
+
+
+def test_classify(client: Client, tmp_path: Path, videos: list[Path]) -> None:
+    result = client("classify", *videos[:2], "--view", "all", "--top", "3", "--json")
+    assert result.returncode == 0
+    rows = json.loads(result.stdout)
+    assert [row["rank"] for row in rows] == [1, 2, 3, 1, 2, 3]
+    assert set(rows[0]) == {"video", "rank", "label", "probability"}
+    root = make_repository(tmp_path / "models", contract("rgb", labels=()))
+    unlabelled = client("classify", videos[0], "--url", f"local:{root}")
+    assert unlabelled.returncode == 5
+    assert "no classifier" in unlabelled.stderr
+
+
+def test_index_add_search_list_remove_and_info(
+    client: Client, tmp_path: Path, videos: list[Path], broken: Path
+) -> None:
+    nothing = client("search", videos[0])
+    assert nothing.returncode == 2
+    assert "client index add" in nothing.stderr
+    added = client("index", "add", *videos, broken, "--view", "all")
+    assert (added.returncode, added.stdout) == (3, "index: 6 added, 0 unchanged, 1 failed\n")
+    again = client("index", "add", *videos, "--json")
+    assert json.loads(again.stdout) == {
+        "index": "index", "added": 0, "updated": 0, "unchanged": 6, "duplicate": 0, "failed": 0
+    }  # fmt: skip
+    hits = json.loads(client("search", videos[3], "--top", "2", "--json").stdout)
+    assert [hit["rank"] for hit in hits] == [1, 2]
+    assert hits[0]["video"] == str(videos[3])
+    assert hits[0]["score"] >= 0.999
+    moments = json.loads(client("search", videos[3], "--top", "20", "--all-moments", "--json").stdout)
+    assert len(moments) == 20
+    assert client("search", videos[3], "--view", "rgb").returncode == 5
+    assert "1.000" in client("search", videos[3]).stdout
+
+    facts = json.loads(client("info", "--json").stdout)
+    assert [model["view"] for model in facts["models"]] == ["rgb", "flow"]
+    assert facts["index"]["fits_models"] is True
+    assert facts["index"]["num_clips"] == 30
+    assert "6 videos, 30 clips, view flow+rgb, 16 dimensions" in client("info").stdout
+
+    assert client("index", "remove", videos[0]).stdout == "index: 1 removed\n"
+    assert client("index", "remove", videos[0]).returncode == 2
+    assert len(json.loads(client("index", "list", "--json").stdout)) == 5
+    assert client("index", "list").stdout.count(".mp4") == 5
+
+
+def test_index_of_another_model_is_exit_code_5(client: Client, tmp_path: Path, videos: list[Path]) -> None:
+    client("index", "add", videos[0])
+    root = make_repository(tmp_path / "models", contract("rgb", weights="other"))
+    for arguments in (("index", "add", videos[1]), ("search", videos[0])):
+        result = client(*arguments, "--url", f"local:{root}")
+        assert result.returncode == 5
+        assert "client index add --index NEW" in result.stderr
+    assert "NOT made by these models" in client("info", "--url", f"local:{root}").stdout
+
+
+def test_killed_addition_goes_on_where_it_was(client: Client, tmp_path: Path, url: str) -> None:
+    folder = tmp_path / "many"
+    for number in range(40):
+        write_video(folder / f"{number:02d}.mp4", seed=number, num_frames=60)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cocon.client", "index", "add", folder],
+        cwd=tmp_path,
+        env=os.environ | {"COCON_URL": url},
+        stdout=subprocess.DEVNULL,
+    )
+    num_kept = 0
+    while process.poll() is None and num_kept == 0:
+        num_kept = num_videos(tmp_path / "index" / "catalog.sqlite")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    num_kept = num_videos(tmp_path / "index" / "catalog.sqlite")
+    assert 0 < num_kept < 40
+
+    result = client("index", "add", folder)
+    assert result.stdout == f"index: {40 - num_kept} added, {num_kept} unchanged, 0 failed\n"
+    hits = json.loads(client("search", folder / "39.mp4", "--json", "--top", "1").stdout)
+    assert hits[0]["video"] == str(folder / "39.mp4")
+
+
+def test_interrupt_is_exit_code_130_and_what_is_done_stays(tmp_path: Path, url: str) -> None:
+    folder = tmp_path / "many"
+    for number in range(40):
+        write_video(folder / f"{number:02d}.mp4", seed=number, num_frames=60)
+    with subprocess.Popen(
+        [sys.executable, "-m", "cocon.client", "embed", folder, "--output", "rows.jsonl", "--overlap", "0.9"],
+        cwd=tmp_path,
+        env=os.environ | {"COCON_URL": url},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        partial = tmp_path / "rows.jsonl.partial"
+        while process.poll() is None and not (partial.exists() and partial.stat().st_size):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "rows.jsonl.partial" in errors
+    assert "Traceback" not in errors
+    assert json.loads(partial.read_text().splitlines()[0])["clip"] == 0
+
+
+def num_videos(catalog: Path) -> int:
+    if not catalog.exists():
+        return 0
+    connection = sqlite3.connect(catalog)
+    try:
+        (count,) = connection.execute("SELECT count(*) FROM videos").fetchone()
+    except sqlite3.OperationalError:  # not made yet
+        return 0
+    finally:
+        connection.close()
+    return int(count)

@@ -1,0 +1,249 @@
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cocon.client import AddReport, VideoEmbedder, VideoIndex
+from cocon.client.catalog import Catalog
+from cocon.client.writer_lock import writer_lock
+from cocon.video.errors import MismatchError, MissingViewError, UsageError
+
+from .conftest import contract, make_repository, write_video
+
+
+@pytest.fixture
+def index(tmp_path: Path, embedder: VideoEmbedder, videos: list[Path]) -> VideoIndex:
+    made = VideoIndex(tmp_path / "index")
+    assert made.add(videos, embedder) == AddReport(6, 0, 0, 0, ())
+    return made
+
+
+@pytest.fixture
+def own(tmp_path: Path, videos: list[Path]) -> list[Path]:
+    """Copies that a test may change."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    return [Path(shutil.copy(video, folder)) for video in videos[:3]]
+
+
+def record(index: VideoIndex) -> dict[str, object]:
+    content: dict[str, object] = json.loads((index.folder / "index.json").read_text())
+    return content
+
+
+def test_video_itself_comes_back_first(index: VideoIndex, embedder: VideoEmbedder, videos: list[Path]) -> None:
+    for video in videos:
+        hits = index.search(embedder.embed(video), top=3)
+        assert hits[0].video == str(video)
+        assert hits[0].score >= 0.999
+        assert len({hit.video for hit in hits}) == 3
+
+
+def test_adding_again_changes_nothing(index: VideoIndex, embedder: VideoEmbedder, videos: list[Path]) -> None:
+    before = record(index)
+    assert index.add(videos, embedder) == AddReport(0, 0, 6, 0, ())
+    assert record(index) == before
+    assert before["count"] == 30
+
+
+def test_changed_file_replaces_its_rows(tmp_path: Path, embedder: VideoEmbedder, own: list[Path]) -> None:
+    index = VideoIndex(tmp_path / "index")
+    index.add(own, embedder)
+    write_video(own[0], seed=40, num_frames=40)
+    assert index.add(own, embedder) == AddReport(0, 1, 2, 0, ())
+    assert [video.num_clips for video in index.videos()] == [10, 5, 5]
+    assert index.search(embedder.embed(own[0]))[0].video == str(own[0])
+
+
+def test_copy_is_a_duplicate_and_a_moved_file_keeps_its_vectors(
+    tmp_path: Path, embedder: VideoEmbedder, own: list[Path]
+) -> None:
+    index = VideoIndex(tmp_path / "index")
+    twin = Path(shutil.copy(own[0], own[0].with_name("twin.mp4")))
+    assert index.add([own[0], twin], embedder) == AddReport(1, 0, 0, 1, ())
+    own[0].unlink()
+    assert index.add([twin], embedder) == AddReport(0, 1, 0, 0, ())
+    assert [video.video for video in index.videos()] == [str(twin)]
+    assert index.search(embedder.embed(twin))[0].video == str(twin)
+
+
+def test_file_that_became_a_copy_loses_its_old_rows(tmp_path: Path, embedder: VideoEmbedder, own: list[Path]) -> None:
+    index = VideoIndex(tmp_path / "index")
+    index.add(own, embedder)
+    shutil.copy(own[0], own[1])
+    assert index.add([own[1]], embedder).duplicate == 1
+    assert [video.video for video in index.videos()] == [str(own[0]), str(own[2])]
+
+
+def test_other_overlap_embeds_again(tmp_path: Path, url: str, own: list[Path]) -> None:
+    index = VideoIndex(tmp_path / "index")
+    for overlap, num_clips in ((0.0, 5), (0.5, 9)):
+        with VideoEmbedder(url, overlap=overlap) as embedder:
+            index.add(own[:1], embedder)
+        assert [video.num_clips for video in index.videos()] == [num_clips]
+
+
+def test_interrupted_addition_keeps_what_is_done_and_goes_on(
+    tmp_path: Path, embedder: VideoEmbedder, videos: list[Path]
+) -> None:
+    def interrupted() -> Iterator[Path]:
+        yield from videos[:4]
+        raise KeyboardInterrupt
+
+    index = VideoIndex(tmp_path / "index")
+    with pytest.raises(KeyboardInterrupt):
+        index.add(interrupted(), embedder)
+    num_kept = len(index.videos())
+    assert index.add(videos, embedder) == AddReport(6 - num_kept, 0, num_kept, 0, ())
+    assert record(index)["count"] == 30
+
+
+def test_failed_commit_leaves_whole_videos_only(tmp_path: Path, embedder: VideoEmbedder, videos: list[Path]) -> None:
+    outcomes = []
+
+    def break_off(outcome: object) -> None:
+        outcomes.append(outcome)
+        if len(outcomes) == 2:
+            raise OSError("the disk is gone")
+
+    index = VideoIndex(tmp_path / "index")
+    with pytest.raises(OSError, match="disk"):
+        index.add(videos, embedder, on_outcome=break_off)
+    assert [video.num_clips for video in index.videos()] == [5, 5]
+    # Nothing has written the cache; a reader builds it.
+    assert len(index.search(embedder.embed(videos[0]))) == 2
+
+
+@pytest.mark.parametrize("damage", ["missing", "flipped byte", "cut short", "stale", "no record"])
+def test_cache_in_doubt_is_built_anew(
+    index: VideoIndex, embedder: VideoEmbedder, videos: list[Path], damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = index.search(embedder.embed(videos[1]))
+    cache = index.folder / "index.faiss"
+    sound = cache.read_bytes()
+    match damage:
+        case "missing":
+            cache.unlink()
+        case "flipped byte":
+            cache.write_bytes(sound[:-9] + bytes([sound[-9] ^ 64]) + sound[-8:])
+        case "cut short":
+            cache.write_bytes(sound[: len(sound) // 2])
+        case "stale":
+            (index.folder / "index.json").write_text(json.dumps(record(index) | {"generation": 2}))
+        case "no record":
+            (index.folder / "index.json").write_text("{")
+    assert VideoIndex(index.folder).search(embedder.embed(videos[1])) == expected
+    assert cache.read_bytes() == sound, "and saved again"
+    assert ("is damaged" in caplog.text) == (damage in ("flipped byte", "cut short"))
+
+
+def test_open_index_sees_what_others_add(
+    index: VideoIndex, embedder: VideoEmbedder, videos: list[Path], tmp_path: Path
+) -> None:
+    extra = write_video(tmp_path / "extra.mp4", seed=99)
+    assert len(index.search(embedder.embed(extra))) == 6
+    VideoIndex(index.folder).add([extra], embedder)
+    assert index.search(embedder.embed(extra))[0].video == str(extra)
+
+
+def test_other_model_is_refused(tmp_path: Path, index: VideoIndex, videos: list[Path]) -> None:
+    root = make_repository(tmp_path / "other", contract("rgb", weights="other"))
+    with VideoEmbedder(f"local:{root}") as other:
+        for use in (
+            lambda: index.add(videos, other),
+            lambda: index.search(other.embed(videos[0])),
+            lambda: index.check_model(other.model),
+        ):
+            with pytest.raises(MismatchError, match="client index add --index NEW"):
+                use()
+    assert len(index.videos()) == 6
+
+
+def test_video_without_a_view_of_the_index_is_a_failed_input(tmp_path: Path, videos: list[Path]) -> None:
+    root = make_repository(tmp_path / "models", contract("rgb"), contract("mask"))
+    index = VideoIndex(tmp_path / "index")
+    with VideoEmbedder(f"local:{root}", views=("all",)) as embedder:
+        report = index.add(videos[:1], embedder)
+        assert [type(failure.error) for failure in report.failures] == [MissingViewError]
+        with pytest.raises(MissingViewError):
+            index.search(embedder.embed(videos[0]))
+    assert index.videos() == []
+
+
+@pytest.mark.parametrize("fault", ["nan", "length", "dimension"])
+def test_unsound_vectors_neither_enter_nor_ask(
+    index: VideoIndex, embedder: VideoEmbedder, videos: list[Path], fault: str
+) -> None:
+    sound = embedder.embed(videos[0])
+    vectors = {"nan": sound.embedding * np.float32("nan"), "length": sound.embedding * 2}
+    unsound = replace(sound, embedding=vectors.get(fault, sound.embedding[:, :-1]))
+    with pytest.raises(MismatchError, match=r"not finite|unit length|must be float32"):
+        index.search(unsound)
+    with (
+        Catalog(index.folder / "catalog.sqlite") as catalog,
+        pytest.raises(MismatchError, match=r"not finite|unit length|must be float32"),
+    ):
+        catalog.put("x.mp4", unsound, label=None, overlap=0.0)
+    assert len(index.videos()) == 6
+
+
+def test_unsound_vector_in_the_catalogue_is_noticed(
+    index: VideoIndex, embedder: VideoEmbedder, videos: list[Path]
+) -> None:
+    with sqlite3.connect(index.folder / "catalog.sqlite") as connection:
+        connection.execute("UPDATE clips SET vector = ? WHERE clip_id = 3", [np.full(8, 3, "<f4").tobytes()])
+    connection.close()
+    (index.folder / "index.faiss").unlink()
+    with pytest.raises(MismatchError, match="catalogue are off unit length"):
+        VideoIndex(index.folder).search(embedder.embed(videos[0]))
+
+
+def test_damaged_catalogue_is_told(index: VideoIndex) -> None:
+    (index.folder / "catalog.sqlite").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(MismatchError, match="cannot be used"):
+        index.videos()
+
+
+def test_second_writer_is_refused_and_readers_are_not(
+    index: VideoIndex, embedder: VideoEmbedder, videos: list[Path]
+) -> None:
+    with writer_lock(index.folder):
+        with pytest.raises(UsageError, match="being written by process"):
+            index.add(videos, embedder)
+        assert index.search(embedder.embed(videos[0]))
+
+
+def test_remove_forgets_files_and_folders(index: VideoIndex, embedder: VideoEmbedder, videos: list[Path]) -> None:
+    assert index.remove([videos[0]]) == [str(videos[0])]
+    assert str(videos[0]) not in [hit.video for hit in index.search(embedder.embed(videos[0]))]
+    with pytest.raises(UsageError, match="has no video"):
+        index.remove([videos[1], videos[0]])
+    assert len(index.videos()) == 5
+    assert len(index.remove([videos[0].parent])) == 5
+    assert index.search(embedder.embed(videos[0])) == []
+
+
+def test_labels_come_from_the_manifest(tmp_path: Path, embedder: VideoEmbedder, own: list[Path]) -> None:
+    manifest = own[0].parent / "manifest.csv"
+    manifest.write_text(f"video_id,path,label\na,{own[0].name},wave\nb,{own[1].name},\n")
+    index = VideoIndex(tmp_path / "index")
+    index.add(own, embedder)
+    assert [video.label for video in index.videos()] == ["wave", None, None]
+    manifest.write_text(f"path,label\n{own[0].name},wave\n{own[1].name},clap\n")
+    assert index.add(own, embedder) == AddReport(0, 1, 2, 0, ())
+    assert index.search(embedder.embed(own[1]))[0].label == "clap"
+
+
+def test_folder_that_holds_something_else_is_refused(
+    tmp_path: Path, embedder: VideoEmbedder, videos: list[Path]
+) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(UsageError, match="something else"):
+        VideoIndex(tmp_path).add(videos, embedder)
+    with pytest.raises(UsageError, match="does not exist; make one with 'client index add'"):
+        VideoIndex(tmp_path / "none").videos()

@@ -1,0 +1,58 @@
+import io
+from pathlib import Path
+
+import pytest
+
+from cocon.client.inputs import expand_inputs
+from cocon.video.errors import UsageError
+
+NOTHING = io.StringIO("")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.mp4", "a.MKV", "sub/c.webm", "notes.txt", ".hidden/d.mp4", "views/flow/a.npz"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def names(paths: list[Path], folder: Path) -> list[str]:
+    return [str(path.relative_to(folder)) for path in paths]
+
+
+def test_folder_is_searched_recursively_for_videos(folder: Path) -> None:
+    assert names(expand_inputs([str(folder)], NOTHING), folder) == ["a.MKV", "b.mp4", "sub/c.webm"]
+
+
+def test_order_of_arguments_is_kept_and_each_file_comes_once(folder: Path) -> None:
+    found = expand_inputs([str(folder / "b.mp4"), str(folder / "notes.txt"), str(folder)], NOTHING)
+    assert names(found, folder) == ["b.mp4", "notes.txt", "a.MKV", "sub/c.webm"]
+
+
+def test_glob_list_and_stdin(folder: Path) -> None:
+    listed = folder / "list.txt"
+    listed.write_text(f"{folder / 'a.MKV'}\n\n  {folder / 'gone.mp4'}\n")
+    assert names(expand_inputs([f"{folder}/**/*.webm"], NOTHING), folder) == ["sub/c.webm"]
+    assert names(expand_inputs([f"@{listed}"], NOTHING), folder) == ["a.MKV", "gone.mp4"]
+    assert names(expand_inputs(["-"], io.StringIO(f"{folder / 'b.mp4'}\n")), folder) == ["b.mp4"]
+
+
+def test_file_with_glob_characters_in_its_name_is_a_file(folder: Path) -> None:
+    odd = folder / "a[1]*.mp4"
+    odd.touch()
+    assert expand_inputs([str(odd)], NOTHING) == [odd]
+
+
+def test_everything_that_names_nothing_is_told_at_once(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    with pytest.raises(UsageError) as caught:
+        expand_inputs([str(folder / "x.mp4"), f"{folder}/*.avi", "@gone.txt", str(folder / "empty")], NOTHING)
+    for part in ("x.mp4' does not exist", "*.avi' matches no file", "list 'gone.txt'", "empty' holds no video"):
+        assert part in str(caught.value)
+
+
+def test_empty_stdin_is_a_wrong_command() -> None:
+    with pytest.raises(UsageError, match="no videos given"):
+        expand_inputs(["-"], NOTHING)

@@ -1,0 +1,90 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from cocon.client import VideoEmbedder
+from cocon.client.output import chosen_format, open_sink
+from cocon.video.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("wanted", "output", "as_json", "expected"),
+    [
+        (None, None, False, "table"),
+        (None, None, True, "json"),
+        ("jsonl", None, False, "jsonl"),
+        (None, Path("rows.parquet"), False, "parquet"),
+        ("npz", Path("rows.bin"), False, "npz"),
+    ],
+)
+def test_format_follows_from_the_options(wanted: str, output: Path | None, as_json: bool, expected: str) -> None:
+    allowed = ("json", "jsonl", "parquet", "npz")
+    assert chosen_format(wanted, output, as_json=as_json, allowed=allowed) == expected  # type: ignore[arg-type]  # parametrised
+
+
+@pytest.mark.parametrize(
+    ("wanted", "output", "as_json", "message"),
+    [
+        ("jsonl", None, True, "exclude each other"),
+        (None, Path("rows.txt"), False, "no known ending"),
+        ("table", Path("rows.json"), False, "terminal"),
+        ("parquet", None, False, "needs --output"),
+        ("parquet", Path("rows.parquet"), False, "cannot write parquet"),
+    ],
+)
+def test_contradictions_are_refused(wanted: str, output: Path | None, as_json: bool, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        chosen_format(wanted, output, as_json=as_json)  # type: ignore[arg-type]  # parametrised
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.npz", "rows.jsonl", "rows.json"])
+def test_every_format_reads_back(tmp_path: Path, embedder: VideoEmbedder, videos: list[Path], name: str) -> None:
+    expected = [embedder.embed(video) for video in videos[:2]]
+    output = tmp_path / "deep" / name
+    chosen = chosen_format(None, output, as_json=False, allowed=("json", "jsonl", "parquet", "npz"))
+    with open_sink(chosen, output, columns=(), model=embedder.model) as sink:
+        for video in expected:
+            sink.write(list(video.rows()))
+    match chosen:
+        case "parquet":
+            table = pyarrow.parquet.read_table(output)
+            assert table.schema.field("embedding").type == pyarrow.list_(pyarrow.float32(), 8)
+            assert table.schema.metadata[b"normalised"] == b"l2"
+            assert table.schema.metadata[b"fingerprint"].decode() == embedder.model.fingerprint
+            rows = table.to_pylist()
+        case "npz":
+            with np.load(output, allow_pickle=False) as arrays:
+                names = [name for name in arrays.files if arrays[name].ndim]
+                rows = [dict(zip(names, values, strict=True)) for values in zip(*map(arrays.get, names), strict=True)]
+        case "jsonl":
+            rows = [json.loads(line) for line in output.read_text().splitlines()]
+        case _:
+            rows = json.loads(output.read_text())
+    wanted = [row for video in expected for row in video.rows()]
+    assert len(rows) == len(wanted) == 10
+    for row, want in zip(rows, wanted, strict=True):
+        assert list(row) == list(want)
+        np.testing.assert_array_equal(np.array(row.pop("embedding"), np.float32), want.pop("embedding"))
+        assert row == want
+    assert [path.name for path in output.parent.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.jsonl"])
+def test_stopped_output_keeps_what_is_finished_under_another_name(
+    tmp_path: Path, embedder: VideoEmbedder, videos: list[Path], name: str
+) -> None:
+    output = tmp_path / name
+    video = embedder.embed(videos[0])
+    with (
+        pytest.raises(KeyboardInterrupt),
+        open_sink("parquet" if "parquet" in name else "jsonl", output, columns=(), model=embedder.model) as sink,
+    ):
+        sink.write(list(video.rows()))
+        raise KeyboardInterrupt
+    assert not output.exists()
+    partial = tmp_path / f"{name}.partial"
+    num_rows = pyarrow.parquet.read_table(partial).num_rows if "parquet" in name else partial.read_text().count("\n")
+    assert num_rows == 5

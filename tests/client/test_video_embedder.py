@@ -1,0 +1,126 @@
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cocon.client import FailedVideo, VideoEmbedder, VideoEmbedding
+from cocon.embedding.contract import fused_fingerprint
+from cocon.embedding.fusion import EQUAL_WEIGHTS
+from cocon.video.clips import ClipSpec
+from cocon.video.errors import MismatchError, MissingViewError, UnreadableVideoError, UsageError
+
+from .conftest import contract, make_repository, write_video
+
+
+def test_vectors_are_finite_and_of_unit_length(embedder: VideoEmbedder, videos: list[Path]) -> None:
+    result = embedder.embed(videos[0])
+    assert result.embedding.shape == (5, 8)
+    assert result.embedding.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(result.embedding, axis=1), 1.0, atol=1e-6)
+    np.testing.assert_allclose(result.start_seconds, [0.0, 0.4, 0.8, 1.2, 1.6], atol=1e-6)
+    np.testing.assert_allclose(result.end_seconds, [0.4, 0.8, 1.2, 1.6, 2.0], atol=1e-6)
+
+
+def test_row_says_where_it_comes_from(embedder: VideoEmbedder, videos: list[Path]) -> None:
+    row = list(embedder.embed(videos[0]).rows())[1]
+    assert set(row) == {
+        *("video", "content_sha256", "view", "clip", "start_seconds", "end_seconds", "num_frames", "truncated"),
+        *("model", "version", "fingerprint", "embedding"),
+    }
+    assert row["content_sha256"] == hashlib.sha256(videos[0].read_bytes()).hexdigest()
+    assert (row["clip"], row["start_seconds"], row["num_frames"], row["truncated"]) == (1, 0.4, 20, False)
+    assert (row["view"], row["model"], row["version"]) == ("rgb", "cocon_rgb", "1")
+    assert row["fingerprint"] == contract("rgb").fingerprint
+
+
+def test_results_come_in_the_order_of_the_paths_and_equal_single_ones(
+    embedder: VideoEmbedder, videos: list[Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    paths = [videos[2], broken, videos[0], tmp_path / "gone.mp4", *videos]
+    results = list(embedder.embed_many(paths))
+    assert [result.video for result in results] == [str(path) for path in paths]
+    assert [position for position, result in enumerate(results) if isinstance(result, FailedVideo)] == [1, 3]
+    alone = embedder.embed(videos[0])
+    together = results[2]
+    assert isinstance(together, VideoEmbedding)
+    np.testing.assert_allclose(together.embedding, alone.embedding, atol=1e-6)
+
+
+def test_failed_video_says_why(embedder: VideoEmbedder, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    with pytest.raises(UnreadableVideoError):
+        embedder.embed(broken)
+    (failed,) = embedder.embed_many([broken])
+    assert isinstance(failed, FailedVideo)
+    assert failed.row()["error"] == {"class": "UnreadableVideoError", "message": failed.message}
+    with pytest.raises(UsageError, match="does not exist"):
+        embedder.embed(tmp_path / "gone.mp4")
+
+
+def test_overlap_shortens_the_hop(url: str, videos: list[Path]) -> None:
+    with VideoEmbedder(url, overlap=0.5) as embedder:
+        np.testing.assert_allclose(np.diff(embedder.embed(videos[0]).start_seconds), 0.2, atol=1e-6)
+    with pytest.raises(UsageError, match="overlap"):
+        VideoEmbedder(url, overlap=1.0)
+
+
+def test_cosine_of_fused_vectors_is_the_mean_of_the_views(url: str, videos: list[Path]) -> None:
+    found = {}
+    for views in (("rgb",), ("flow",), ("all",)):
+        with VideoEmbedder(url, views=views) as embedder:
+            found[views] = [embedder.embed(video) for video in videos[:2]]
+    rgb, flow, fused = (
+        float(first.embedding[0] @ second.embedding[1]) for first, second in (found[views] for views in found)
+    )
+    assert fused == pytest.approx((rgb + flow) / 2, abs=1e-6)
+    both = found[("all",)][0]
+    assert (both.view, both.model, both.version) == ("flow+rgb", "cocon_flow+cocon_rgb", "1+1")
+    fingerprints = {"rgb": contract("rgb").fingerprint, "flow": contract("flow", weights="2").fingerprint}
+    assert both.fingerprint == fused_fingerprint(fingerprints, dict(EQUAL_WEIGHTS))
+
+
+def test_missing_view_is_left_out_and_said(
+    tmp_path: Path, videos: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    root = make_repository(tmp_path / "models", contract("rgb"), contract("mask"))
+    with VideoEmbedder(f"local:{root}", views=("mask", "rgb")) as embedder:
+        result = embedder.embed(videos[0])
+        assert result.view == "rgb"
+        assert result.fingerprint == contract("rgb").fingerprint
+        assert "embedded as rgb alone: view 'mask'" in caplog.text
+        with pytest.raises(MissingViewError, match="lacks view mask"):
+            result.check_complete()
+        assert result.fingerprint != embedder.model.fingerprint
+    with VideoEmbedder(f"local:{root}", views=("mask",)) as embedder, pytest.raises(MissingViewError, match="mask"):
+        embedder.embed(videos[0])
+
+
+def test_views_with_different_clips_are_not_fused(tmp_path: Path) -> None:
+    longer = dataclasses.replace(contract("mask"), clip=ClipSpec(2, 2, 0.2))
+    root = make_repository(tmp_path / "models", contract("rgb"), longer)
+    with pytest.raises(MismatchError, match="different clips"):
+        VideoEmbedder(f"local:{root}", views=("all",))
+
+
+def test_unknown_view_and_missing_model_are_told(url: str) -> None:
+    with pytest.raises(UsageError, match="known views: rgb, flow"):
+        VideoEmbedder(url, views=("depth",))
+    with pytest.raises(UsageError, match="it has: rgb, flow"):
+        VideoEmbedder(url, views=("pose",))
+    with pytest.raises(UsageError, match="does not exist"):
+        VideoEmbedder("local:/nowhere")
+
+
+def test_not_finite_vectors_are_refused(tmp_path: Path) -> None:
+    root = make_repository(tmp_path / "models", contract("rgb"))
+    grey = tmp_path / "grey.mp4"
+    write_video(grey, seed=0)
+    with VideoEmbedder(f"local:{root}") as embedder:
+        clips = np.full((1, 2, 2, 16, 16, 3), 100, np.uint8)  # this encoder divides zero by zero here
+        with pytest.raises(MismatchError, match=r"not finite|length"):
+            embedder.model.models["rgb"].embedder.embed(clips)
