@@ -1,0 +1,96 @@
+"""ONNX, the artefact that every runtime reads: one file with the weights inside and a free batch dimension."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import torch
+
+from cocon.embedding.contract import CLIP, ModelContract
+from cocon.export.deployable import Deployable
+from cocon.video.errors import GateError
+
+__all__ = ["OPSET", "check_signature", "export_onnx"]
+
+# The newest that ONNX Runtime 1.19, in Triton images of 2024, understands; the exporter's default moves on.
+OPSET = 20
+
+_BATCH = "batch"
+_TYPES = {"uint8": onnx.TensorProto.UINT8, "float32": onnx.TensorProto.FLOAT}
+
+
+def export_onnx(deployable: Deployable, contract: ModelContract, path: Path) -> None:
+    """Write an encoder as ONNX.
+
+    Args:
+        deployable: the encoder.
+        contract: its contract; the file's tensors are checked against it.
+        path: file to write.
+
+    Raises:
+        GateError: the graph does not have the contract's tensors, or its batch dimension is not free.
+    """
+    # Two clips: a dimension of one would be taken for a constant.
+    clips = torch.zeros(2, *contract.clip_shape, dtype=torch.uint8)
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            deployable,
+            (clips,),
+            dynamo=True,
+            dynamic_shapes={CLIP: {0: torch.export.Dim(_BATCH)}},
+            opset_version=OPSET,
+            input_names=[CLIP],
+            output_names=list(contract.output_shapes),
+            verbose=False,
+        )
+        assert program is not None
+        program.save(path, external_data=False)
+    model = onnx.load(path)
+    _forget_source_files(model)
+    onnx.save(model, path)
+    onnx.checker.check_model(path, full_check=True)
+    check_signature(path, contract)
+
+
+def check_signature(path: Path, contract: ModelContract) -> None:
+    """Compare the tensors of an ONNX file with a contract.
+
+    Raises:
+        GateError: a name, type or shape differs, or the batch dimension is a number.
+    """
+    graph = onnx.load(path).graph
+    expected = contract.to_dict()["tensors"]
+    found = {tensor.name: tensor.type.tensor_type for tensor in [*graph.input, *graph.output]}
+    if list(found) != list(expected):
+        raise GateError(f"'{path}' has the tensors {list(found)} instead of {list(expected)}")
+    for name, (dtype, (_, *shape)) in expected.items():
+        batch, *dims = found[name].shape.dim
+        if found[name].elem_type != _TYPES[dtype] or [dim.dim_value for dim in dims] != shape:
+            raise GateError(f"tensor '{name}' of '{path}' is not {dtype} [B, {', '.join(map(str, shape))}]")
+        if not batch.dim_param:
+            raise GateError(f"the batch dimension of '{name}' in '{path}' is fixed to {batch.dim_value}")
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Hide what the exporter says about itself; everything else stays visible."""
+    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = registration.level
+    registration.setLevel(logging.ERROR)  # "torchvision is not installed"
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+            yield
+    finally:
+        registration.setLevel(level)
+
+
+def _forget_source_files(model: onnx.ModelProto) -> None:
+    """Remove the exporter's stack traces: they hold this machine's paths and make equal models differ."""
+    graph = model.graph
+    for part in [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
+        del part.metadata_props[:]
+    del graph.value_info[:]

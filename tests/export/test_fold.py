@@ -1,0 +1,103 @@
+"""The folded network is the trained one, number for number."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cocon.export.deployable import Deployable
+from cocon.export.fold import fold, fold_trunk
+from cocon.export.publishing import ViewSource
+from cocon.video.errors import GateError
+
+
+class Trunk(nn.Module):
+    """One layer with its BatchNorm, as large a network as a rule of the fold needs."""
+
+    def __init__(self, layer: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.layer, self.norm = layer, nn.BatchNorm3d(channels)
+        assert self.norm.running_mean is not None and self.norm.running_var is not None
+        self.norm.running_mean.normal_()
+        self.norm.running_var.uniform_(0.5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm(self.layer(x))
+        return y
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 4, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("kernel", "padding"),
+    [((3, 3, 3), (1, 1, 1)), ((1, 3, 3), (0, 1, 1)), ((1, 1, 1), (0, 0, 0)), ((3, 1, 1), (1, 0, 0))],
+)
+def test_a_convolution_equals_its_twin(
+    kernel: tuple[int, int, int], padding: tuple[int, int, int], stride: int, num_frames: int
+) -> None:
+    torch.manual_seed(0)
+    trunk = Trunk(nn.Conv3d(3, 5, kernel, stride, padding), 5).eval()
+    folded = fold_trunk(trunk, num_frames)
+    assert folded is not None
+    x = torch.randn(3, 3, num_frames, 9, 8)
+    expected = trunk(x)
+    assert folded(x).shape == expected.shape
+    torch.testing.assert_close(folded(x), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"depths": (1, 1, 1, 1), "frames_per_block": 4, "side_px": 32, "classifier": "mean"},
+        {"depths": (2, 1, 1, 2), "frames_per_block": 5, "side_px": 48, "classifier": "gru"},
+        {"depths": (1, 2, 2, 1), "frames_per_block": 1, "side_px": 32, "labels": ()},
+    ],
+)
+def test_an_encoder_equals_its_folded_copy(make_source: Callable[..., ViewSource], options: dict[str, object]) -> None:
+    source = make_source(**options)
+    num_frames = source.contract.clip.frames_per_block
+    before = copy.deepcopy(source.encoder.state_dict())
+    folded = fold(source.encoder, num_frames)
+    assert not [module for module in folded.modules() if isinstance(module, nn.Conv3d | nn.BatchNorm3d | nn.MaxPool3d)]
+    clips = torch.randint(0, 256, (3, *source.contract.clip_shape), dtype=torch.uint8)
+    with torch.no_grad():
+        for expected, found in zip(Deployable(source.encoder)(clips), Deployable(folded)(clips), strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    for name, tensor in source.encoder.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+class Flattened(nn.Module):
+    """Looks at the shape of its input, so time cannot be moved behind its back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(3).mean(dim=3)
+
+
+@pytest.mark.parametrize(
+    "trunk",
+    [
+        Flattened(),
+        nn.Sequential(nn.BatchNorm3d(3)),
+        nn.Sequential(nn.Conv3d(3, 3, 3, groups=3, padding=1)),
+        nn.Sequential(nn.MaxPool3d(3, 2, 1)),
+        nn.Sequential(nn.Conv3d(3, 3, 3, padding="same")),
+    ],
+)
+def test_a_trunk_without_a_twin_is_left_alone(trunk: nn.Module) -> None:
+    assert fold_trunk(trunk.eval(), 4) is None
+
+
+def test_an_encoder_whose_trunk_cannot_be_folded_is_returned_itself(make_source: Callable[..., ViewSource]) -> None:
+    encoder = make_source().encoder
+    encoder.backbone.maxpool = nn.MaxPool3d(3, (1, 2, 2), 1)
+    assert fold(encoder, 4) is encoder
+
+
+def test_an_encoder_in_training_mode_is_refused(make_source: Callable[..., ViewSource]) -> None:
+    encoder = make_source().encoder
+    encoder.backbone.bn1.train()
+    with pytest.raises(GateError, match=r"'backbone\.bn1' of the encoder is in training mode"):
+        Deployable(encoder)
