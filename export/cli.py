@@ -1,0 +1,98 @@
+"""`cocon export`: from a training run to a model repository that Triton serves."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cocon.export.publishing import ExportOptions
+    from cocon.export.stage import Exported
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Option(help="Training run, as `cocon train` leaves it.")] = Path("runs/default"),
+    repository: Annotated[Path, typer.Option(help="Model repository to write to; made if need be.")] = Path(
+        "model_repository"
+    ),
+    views: Annotated[
+        list[str] | None, typer.Option(help="View to export, such as rgb; repeatable. Default: all of the run.")
+    ] = None,
+    torchscript: Annotated[bool, typer.Option(help="Write TorchScript beside ONNX.")] = True,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of one inference on a CPU server. Default: this machine's cores.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace models of another contract, and those that are up to date.")
+    ] = False,
+    fold: Annotated[bool, typer.Option(hidden=True, help="Rewrite 3-D convolutions as 2-D ones.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Write a run's encoders as ONNX and TorchScript, checked against the trained ones, ready for `cocon serve`.
+
+    New weights become a new version; what is up to date is left alone. Exit code 6: a file that does not compute what
+    the encoder does; nothing is published then.
+
+    Example: cocon export --run runs/default --repository model_repository
+    """
+    from cocon.export.model_config import ONNX, TORCHSCRIPT
+    from cocon.export.publishing import ExportOptions
+
+    options = ExportOptions(
+        formats=(ONNX, TORCHSCRIPT) if torchscript else (ONNX,),
+        num_threads=threads or len(os.sched_getaffinity(0)),
+        overwrite=overwrite,
+        folded=fold,
+    )
+    exported = _export(run, views, repository, options)
+    if as_json:
+        print(json.dumps({"repository": str(repository), "models": [asdict(model) for model in exported]}))
+    else:
+        _show(exported, repository)
+
+
+def _export(run: Path, views: list[str] | None, repository: Path, options: "ExportOptions") -> "list[Exported]":
+    from rich.console import Console
+
+    from cocon.export.parity_clips import clips_of_run
+    from cocon.export.publishing import ViewSource, export_encoders
+    from cocon.training.checkpoint import load_encoder, run_views
+    from cocon.video.views import view_named
+
+    names = [view_named(name).name for name in views] if views else run_views(run)
+    console = Console(stderr=True)
+    with console.status("reading the run") as status:
+        loaded = [load_encoder(run, view) for view in dict.fromkeys(names)]
+        sources = [ViewSource(encoder, contract, clips_of_run(run, contract)) for encoder, contract in loaded]
+        # Where nobody watches, a line per step; on a terminal, one line that changes.
+        on_progress = status.update if console.is_terminal else console.print
+        return export_encoders(sources, repository, options, on_progress=on_progress)
+
+
+def _show(exported: "Sequence[Exported]", repository: Path) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model", "version", "D", "labels", "size", "cosine", "max Δ", "", box=SIMPLE_HEAD, pad_edge=False)
+    for row in exported:
+        figures = (f"{row.parity.min_cosine:.6f}", f"{row.parity.max_abs_difference:.1e}") if row.parity else ("", "")
+        labels = str(row.num_labels) if row.num_labels else "-"
+        news = "new" if row.is_new else "kept"
+        table.add_row(row.model, str(row.version), str(row.embedding_dim), labels, _size(row.num_bytes), *figures, news)
+    num_new = sum(row.is_new for row in exported)
+    print(f"exported {num_new} models to {repository}" if num_new else f"{repository} is up to date: nothing to export")
+    Console().print(table)
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:.1f} MB" if num_bytes >= 1e5 else f"{num_bytes / 1e3:.1f} kB"

@@ -1,0 +1,191 @@
+"""The models that fuse views inside the server: `cocon_fuse`, and the ensemble `cocon` that calls it.
+
+`cocon_fuse` is the formula of `cocon.embedding.fusion` as an ONNX graph, and is gated against it. The ensemble hands
+every view's clip to its encoder and the results to `cocon_fuse`; it needs all of its views in every request.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from tritonclient.grpc import model_config_pb2 as triton
+
+from cocon.embedding.contract import CLIP, EMBEDDING, LOGITS, ModelContract, fused_fingerprint
+from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings, fuse_probabilities, softmax
+from cocon.export.model_config import LABELS_FILE, MAX_BATCH_SIZE, ONNX
+from cocon.export.parity import BATCH_SIZES, Parity
+from cocon.export.to_onnx import OPSET
+from cocon.video.errors import GateError
+
+__all__ = ["ENSEMBLE", "FUSE", "PROBABILITIES", "Fusion", "check_fuse", "ensemble_config", "fuse_config", "write_fuse"]
+
+ENSEMBLE = "cocon"
+FUSE = "cocon_fuse"
+PROBABILITIES = "probabilities"
+
+_IR_VERSION = 10  # what the exporter writes for this opset; onnx's own default is newer than many servers
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """Which views are fused; every view counts the same.
+
+    Attributes:
+        contracts: of the views' encoders, views in alphabetical order.
+    """
+
+    contracts: tuple[ModelContract, ...]
+
+    def __post_init__(self) -> None:
+        views = [contract.view for contract in self.contracts]
+        if len(views) < 2 or views != sorted(set(views)):
+            raise ValueError(f"fusion needs two views or more, in alphabetical order, not {views}")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names, where all views agree on them."""
+        first, *others = (contract.labels for contract in self.contracts)
+        return first if all(labels == first for labels in others) else ()
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """View → weight, summing to one."""
+        total = sum(EQUAL_WEIGHTS[contract.view] for contract in self.contracts)
+        return {contract.view: EQUAL_WEIGHTS[contract.view] / total for contract in self.contracts}
+
+    @property
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every output of one row."""
+        shapes: dict[str, tuple[int, ...]] = {EMBEDDING: (sum(contract.embedding_dim for contract in self.contracts),)}
+        return shapes | ({PROBABILITIES: (len(self.labels),)} if self.labels else {})
+
+    @property
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every input of `cocon_fuse`, for one row."""
+        shapes: dict[str, tuple[int, ...]] = {f"{EMBEDDING}_{c.view}": (c.embedding_dim,) for c in self.contracts}
+        return shapes | ({f"{LOGITS}_{c.view}": (len(self.labels),) for c in self.contracts} if self.labels else {})
+
+    def formula(self) -> str:
+        """What decides the graph of `cocon_fuse`, as JSON."""
+        return json.dumps({"inputs": self.input_shapes, "weights": self.weights}, sort_keys=True)
+
+    def to_json(self) -> str:
+        """What a client must know of the ensemble: views, weights, labels and the fused fingerprint."""
+        fingerprints = {contract.view: contract.fingerprint for contract in self.contracts}
+        content = {
+            "views": fingerprints,
+            "weights": self.weights,
+            "fingerprint": fused_fingerprint(fingerprints, self.weights),
+            "embedding_dim": self.output_shapes[EMBEDDING][0],
+            "labels": self.labels,
+        }
+        return json.dumps(content, indent=2, sort_keys=True)
+
+
+def write_fuse(fusion: Fusion, path: Path) -> None:
+    """Write `cocon_fuse`: embeddings `float32 [B, D_v]` to `[B, ΣD_v]`, logits `[B, K]` to mean probabilities."""
+    nodes, constants, embeddings, shares = [], [], [], []
+    for view, weight in fusion.weights.items():
+        constants += [_scalar(f"root_{view}", np.sqrt(weight)), _scalar(f"weight_{view}", weight)]
+        embeddings.append(f"scaled_{view}")
+        nodes.append(helper.make_node("Mul", [f"{EMBEDDING}_{view}", f"root_{view}"], [embeddings[-1]]))
+        if fusion.labels:
+            shares.append(f"share_{view}")
+            nodes.append(helper.make_node("Softmax", [f"{LOGITS}_{view}"], [f"softmax_{view}"], axis=-1))
+            nodes.append(helper.make_node("Mul", [f"softmax_{view}", f"weight_{view}"], [shares[-1]]))
+    nodes.append(helper.make_node("Concat", embeddings, ["joined"], axis=-1))
+    nodes.append(helper.make_node("LpNormalization", ["joined"], [EMBEDDING], axis=-1, p=2))
+    if fusion.labels:
+        nodes.append(helper.make_node("Sum", shares, [PROBABILITIES]))
+    inputs, outputs = (
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape]) for name, shape in shapes.items()]
+        for shapes in (fusion.input_shapes, fusion.output_shapes)
+    )
+    graph = helper.make_graph(nodes, FUSE, inputs, outputs, constants if fusion.labels else constants[::2])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def check_fuse(fusion: Fusion, path: Path) -> Parity:
+    """Compare a `cocon_fuse` file with `cocon.embedding.fusion` on random embeddings and logits.
+
+    Raises:
+        GateError: a number differs by more than 1e-6.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for size in BATCH_SIZES:
+        tensors = {name: rng.standard_normal((size, *shape), np.float32) for name, shape in fusion.input_shapes.items()}
+        for name in (name for name in tensors if name.startswith(EMBEDDING)):
+            tensors[name] /= np.linalg.norm(tensors[name], axis=-1, keepdims=True)
+        found = session.run(list(fusion.output_shapes), tensors)
+        for name, expected, tensor in zip(fusion.output_shapes, _expected(fusion, tensors), found, strict=True):
+            difference = float(np.abs(tensor - expected).max()) if tensor.shape == expected.shape else np.inf
+            if not difference <= _TOLERANCE:
+                raise GateError(f"'{name}' of '{path}' differs from the fusion formula by {difference:.1e}")
+            worst = max(worst, difference)
+    return Parity(1.0, worst, BATCH_SIZES)
+
+
+def fuse_config(fusion: Fusion) -> triton.ModelConfig:
+    """Configuration of `cocon_fuse`, without any version yet."""
+    config = _config(FUSE, fusion, fusion.input_shapes, triton.TYPE_FP32)
+    config.backend, config.default_model_filename = ONNX.backend, ONNX.file_name
+    # A few kilobytes of arithmetic: sending them to a GPU would take longer.
+    config.instance_group.add(count=1, kind=triton.ModelInstanceGroup.KIND_CPU)
+    config.dynamic_batching.SetInParent()
+    config.parameters[ONNX.threads_parameter].string_value = "1"
+    return config
+
+
+def ensemble_config(fusion: Fusion) -> triton.ModelConfig:
+    """Configuration of the ensemble: inputs `clip_<view>`, outputs of `cocon_fuse`; without any version yet."""
+    clips = {f"{CLIP}_{contract.view}": contract.clip_shape for contract in fusion.contracts}
+    config = _config(ENSEMBLE, fusion, clips, triton.TYPE_UINT8)
+    config.platform = "ensemble"
+    fuse = triton.ModelEnsembling.Step(model_name=FUSE, model_version=-1)
+    for contract in fusion.contracts:
+        view = contract.view
+        step = config.ensemble_scheduling.step.add(model_name=ONNX.model_name(view), model_version=-1)
+        step.input_map[CLIP] = f"{CLIP}_{view}"
+        for name in (EMBEDDING, LOGITS) if fusion.labels else (EMBEDDING,):
+            step.output_map[name] = f"{name}_{view}"
+            fuse.input_map[f"{name}_{view}"] = f"{name}_{view}"
+    for name in fusion.output_shapes:
+        fuse.output_map[name] = name
+    config.ensemble_scheduling.step.append(fuse)
+    return config
+
+
+def _config(name: str, fusion: Fusion, inputs: Mapping[str, tuple[int, ...]], data_type: int) -> triton.ModelConfig:
+    config = triton.ModelConfig(name=name, max_batch_size=MAX_BATCH_SIZE)
+    for tensor, shape in inputs.items():
+        config.input.add(name=tensor, data_type=data_type, dims=shape)
+    for tensor, shape in fusion.output_shapes.items():
+        output = config.output.add(name=tensor, data_type=triton.TYPE_FP32, dims=shape)
+        if tensor == PROBABILITIES:
+            output.label_filename = LABELS_FILE
+    return config
+
+
+def _expected(fusion: Fusion, tensors: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    embeddings = {view: tensors[f"{EMBEDDING}_{view}"] for view in fusion.weights}
+    expected = [fuse_embeddings(embeddings, fusion.weights)]
+    if fusion.labels:
+        shares = {view: softmax(tensors[f"{LOGITS}_{view}"]) for view in fusion.weights}
+        expected.append(fuse_probabilities(shares, fusion.weights))
+    return expected
+
+
+def _scalar(name: str, value: float) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.array(value, np.float32), name)

@@ -1,0 +1,207 @@
+"""Export encoders into a model repository: prepare aside, gate, then publish.
+
+export_encoders([ViewSource(encoder, contract, clips)], Path("model_repository"), ExportOptions())
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.embedding.contract import EMBEDDING, ModelContract
+from cocon.embedding.embedder import Embedder
+from cocon.embedding.local import LocalEmbedder
+from cocon.export.deployable import Deployable
+from cocon.export.embedders import TorchEmbedder, load_torchscript
+from cocon.export.fold import fold
+from cocon.export.fusion import Fusion, check_fuse, ensemble_config, fuse_config, write_fuse
+from cocon.export.model_config import ONNX, TORCHSCRIPT, ModelFormat, encoder_config
+from cocon.export.parity import BATCH_SIZES, Parity, check_parity
+from cocon.export.parity_clips import mixed_with_noise
+from cocon.export.repository import CONTRACT_FILE, newest_contract, publish, staging
+from cocon.export.stage import Draft, Exported, Stage
+from cocon.export.to_onnx import export_onnx
+from cocon.export.to_torchscript import export_torchscript
+from cocon.training.models.encoder import Encoder
+from cocon.video.errors import GateError, UsageError
+from cocon.video.views import VIEWS
+
+__all__ = ["ExportOptions", "Progress", "ViewSource", "export_encoders"]
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewSource:
+    """A trained encoder to export.
+
+    Attributes:
+        encoder: in evaluation mode.
+        contract: its contract.
+        clips: real clips for the parity gate, `uint8 [K, N, T, H, W, C]`, K ≥ 1.
+    """
+
+    encoder: Encoder = field(repr=False)
+    contract: ModelContract
+    clips: NDArray[np.uint8] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """How to export.
+
+    Attributes:
+        formats: of every encoder.
+        num_threads: of one inference when served on a CPU.
+        overwrite: replace models, even those that have another contract or are up to date.
+        folded: export the faster, equal graph (see `cocon.export.fold`).
+    """
+
+    formats: tuple[ModelFormat, ...] = (ONNX, TORCHSCRIPT)
+    num_threads: int = 1
+    overwrite: bool = False
+    folded: bool = True
+
+
+def export_encoders(
+    sources: Sequence[ViewSource],
+    repository: Path,
+    options: ExportOptions,
+    *,
+    on_progress: Progress = lambda text: None,
+) -> list[Exported]:
+    """Write encoders, and the fusion of all views that the repository then has, as new versions of their models.
+
+    What is there already with the same weights and labels is left alone. Nothing is published unless every model
+    passes its gate.
+
+    Args:
+        sources: one per view.
+        repository: the folder; made if need be.
+        options: how.
+        on_progress: called with what happens next, in words.
+
+    Returns:
+        A row per model, in the order of publication.
+
+    Raises:
+        UsageError: a model of that name has another contract, or another export writes here.
+        GateError: an exported file does not compute what the encoder does.
+        MismatchError: a model that is there cannot be read.
+    """
+    with staging(repository) as folder:
+        if not options.overwrite:
+            _refuse_incompatible(sources, repository, options.formats)
+        stage = Stage(repository, folder, options.overwrite)
+        drafts = [
+            _encoder_draft(source, model_format, options, on_progress)
+            for source in sources
+            for model_format in options.formats
+        ]
+        exported = [stage.prepare(draft) for draft in (*drafts, *_fusion_drafts(sources, repository))]
+        for model in exported:
+            if model.is_new:
+                publish(folder / model.model, repository / model.model, keep_versions=not options.overwrite)
+    return exported
+
+
+def _refuse_incompatible(sources: Sequence[ViewSource], repository: Path, formats: Sequence[ModelFormat]) -> None:
+    for source in sources:
+        for model_format in formats:
+            name = model_format.model_name(source.contract.view)
+            present = newest_contract(repository / name)
+            if present is not None and not source.contract.is_compatible(present):
+                raise UsageError(
+                    f"model '{name}' in '{repository}' has another contract ({_difference(present, source.contract)}); "
+                    "export to another --repository, or replace the model with --overwrite"
+                )
+
+
+def _difference(present: ModelContract, new: ModelContract) -> str:
+    """What makes two contracts incompatible, in words."""
+    names = ("clip", "geometry", "encoder", "embedding_dim", "flow")
+    pairs = [(getattr(present, name), getattr(new, name)) for name in names]
+    return "; ".join(f"{before} there, {after} here" for before, after in pairs if before != after)
+
+
+def _encoder_draft(
+    source: ViewSource, model_format: ModelFormat, options: ExportOptions, on_progress: Progress
+) -> Draft:
+    contract = source.contract
+    return Draft(
+        config=encoder_config(contract, model_format, num_threads=options.num_threads),
+        file_name=model_format.file_name,
+        identity={"contract": contract.to_json(), "weights": _weights_sha256(source.encoder)},
+        write=partial(_write_encoder, source, model_format, options, on_progress),
+        embedding_dim=contract.embedding_dim,
+        labels=contract.labels,
+    )
+
+
+def _write_encoder(
+    source: ViewSource, model_format: ModelFormat, options: ExportOptions, on_progress: Progress, path: Path
+) -> Parity:
+    contract = source.contract
+    name = model_format.model_name(contract.view)
+    reference = TorchEmbedder(Deployable(source.encoder), contract)
+    on_progress(f"{name}: writing")
+    encoder = fold(source.encoder, contract.clip.frames_per_block) if options.folded else source.encoder
+    _WRITERS[model_format](Deployable(encoder), contract, path)
+    path.with_name(CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
+    on_progress(f"{name}: comparing with the trained encoder")
+    clips = mixed_with_noise(source.clips, BATCH_SIZES[-1])
+    try:
+        return check_parity(reference, _OPENERS[model_format](path, contract), clips)
+    except GateError as error:
+        raise GateError(f"{name}: {error}") from error
+
+
+def _open_onnx(path: Path, contract: ModelContract) -> Embedder:
+    # On the CPU, as the reference: a GPU rounds differently, and the gate is about the file.
+    return LocalEmbedder(path, contract, providers=["CPUExecutionProvider"])
+
+
+_WRITERS: dict[ModelFormat, Callable[[Deployable, ModelContract, Path], None]] = {
+    ONNX: export_onnx,
+    TORCHSCRIPT: export_torchscript,
+}
+_OPENERS: dict[ModelFormat, Callable[[Path, ModelContract], Embedder]] = {
+    ONNX: _open_onnx,
+    TORCHSCRIPT: load_torchscript,
+}
+
+
+def _fusion_drafts(sources: Sequence[ViewSource], repository: Path) -> Iterator[Draft]:
+    """The fusing model and the ensemble of all views, new and present, if there are two or more."""
+    contracts = {view: newest_contract(repository / ONNX.model_name(view)) for view in VIEWS}
+    contracts |= {source.contract.view: source.contract for source in sources}
+    present = tuple(contract for _, contract in sorted(contracts.items()) if contract is not None)
+    if len(present) < 2:
+        return
+    fusion = Fusion(present)
+    dim = fusion.output_shapes[EMBEDDING][0]
+    formula, views = {"formula": fusion.formula()}, {"fusion": fusion.to_json()}
+    yield Draft(fuse_config(fusion), ONNX.file_name, formula, partial(_write_fuse, fusion), dim, fusion.labels)
+    yield Draft(ensemble_config(fusion), "fusion.json", views, partial(_write_ensemble, fusion), dim, fusion.labels)
+
+
+def _write_fuse(fusion: Fusion, path: Path) -> Parity:
+    write_fuse(fusion, path)
+    return check_fuse(fusion, path)
+
+
+def _write_ensemble(fusion: Fusion, path: Path) -> None:
+    path.write_text(fusion.to_json(), encoding="utf-8")
+
+
+def _weights_sha256(encoder: Encoder) -> str:
+    """Over every tensor, the classifier's too: a new classifier is a new model even if no embedding changes."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(f"{name} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

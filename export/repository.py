@@ -1,0 +1,133 @@
+"""The model repository on disk: a model or a version is there whole, or not at all.
+
+    cocon_rgb/config.pbtxt                   all versions
+    cocon_rgb/labels.txt                     class names, one per line, where there is a classifier
+    cocon_rgb/3/model.onnx, contract.json    one version
+
+Everything is written into a hidden folder of the repository and then renamed into place. A process killed at any moment
+leaves models that work; what it left behind is cleared by the next `staging`.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cocon.embedding.contract import ModelContract
+from cocon.embedding.local import latest_version
+from cocon.export.model_config import LABELS_FILE, read_config
+from cocon.video.errors import UsageError
+
+__all__ = ["CONFIG_FILE", "CONTRACT_FILE", "newest_contract", "next_version", "publish", "staging"]
+
+CONFIG_FILE = "config.pbtxt"
+CONTRACT_FILE = "contract.json"
+
+_STAGED = ".staged-"
+_REPLACED = ".replaced-"
+
+
+@contextmanager
+def staging(root: Path) -> Iterator[Path]:
+    """A folder inside the repository to prepare models in; it is gone afterwards.
+
+    Args:
+        root: the repository; made if need be.
+
+    Raises:
+        UsageError: another process prepares something in this repository now.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    lock = os.open(root, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"another export writes to '{root}' now; wait for it, or use --repository") from error
+        _recover(root)
+        folder = Path(tempfile.mkdtemp(prefix=_STAGED, dir=root))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def publish(staged: Path, target: Path, *, keep_versions: bool = True) -> None:
+    """Move a prepared model to its place.
+
+    Args:
+        staged: model folder with `config.pbtxt` and one version.
+        target: where it belongs; a model of that name may be there.
+        keep_versions: whether versions that are there stay.
+    """
+    if not target.exists():
+        staged.rename(target)
+    elif keep_versions and _differ_in_versions_only(staged, target):
+        # The configuration first: a version whose record is missing would be worse than a record without a version.
+        (staged / CONFIG_FILE).replace(target / CONFIG_FILE)
+        for version in _versions(staged):
+            version.rename(target / version.name)
+    else:
+        if keep_versions:
+            for version in _versions(target):
+                shutil.copytree(version, staged / version.name, copy_function=_link)
+        replaced = target.with_name(_REPLACED + target.name)
+        target.rename(replaced)
+        staged.rename(target)
+        shutil.rmtree(replaced)
+
+
+def next_version(model: Path) -> int:
+    """Number of the version that would be written next: one more than the highest there is."""
+    return (latest_version(model) or 0) + 1
+
+
+def newest_contract(model: Path) -> ModelContract | None:
+    """Contract of a model's newest version; None when there is no such model.
+
+    Raises:
+        MismatchError: the contract cannot be read.
+    """
+    path = model / str(latest_version(model)) / CONTRACT_FILE
+    return ModelContract.from_json(path.read_text(encoding="utf-8"), source=f"'{path}'") if path.is_file() else None
+
+
+def _recover(root: Path) -> None:
+    """Finish or undo what a killed export began."""
+    for replaced in root.glob(f"{_REPLACED}*"):
+        target = root / replaced.name.removeprefix(_REPLACED)
+        if target.exists():
+            shutil.rmtree(replaced)
+        else:
+            replaced.rename(target)
+    for staged in root.glob(f"{_STAGED}*"):
+        shutil.rmtree(staged)
+
+
+def _differ_in_versions_only(staged: Path, target: Path) -> bool:
+    """Whether tensors and labels agree, so that one configuration is right for the versions of both."""
+    if not (target / CONFIG_FILE).is_file():
+        return False
+    configs = [read_config(folder / CONFIG_FILE) for folder in (staged, target)]
+    for config in configs:
+        config.ClearField("parameters")
+    labels = [folder / LABELS_FILE for folder in (staged, target)]
+    texts = [path.read_bytes() if path.is_file() else b"" for path in labels]
+    return configs[0] == configs[1] and texts[0] == texts[1]
+
+
+def _versions(model: Path) -> list[Path]:
+    return [entry for entry in model.iterdir() if entry.is_dir() and entry.name.isdigit()]
+
+
+def _link(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target)
+    return target

@@ -1,0 +1,119 @@
+"""Prepare new versions of models beside the repository they are for."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tritonclient.grpc import model_config_pb2 as triton
+
+from cocon.embedding.local import latest_version
+from cocon.export.model_config import LABELS_FILE, add_version, parameter, read_config, write_config
+from cocon.export.parity import Parity
+from cocon.export.repository import CONFIG_FILE, next_version
+
+__all__ = ["Draft", "Exported", "Stage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A model that the repository should have.
+
+    Attributes:
+        config: its configuration, without any version.
+        file_name: of the model in its version folder.
+        identity: parameters, the version left out, that tell whether a version of this model is up to date.
+        write: makes the file at the given path, and compares it with what it stands for.
+        embedding_dim: D.
+        labels: class names; empty without a classifier.
+    """
+
+    config: triton.ModelConfig
+    file_name: str
+    identity: Mapping[str, str] = field(repr=False)
+    write: Callable[[Path], Parity | None]
+    embedding_dim: int
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One model of the repository after an export.
+
+    Attributes:
+        model: its name.
+        version: the newest.
+        is_new: whether this export wrote it; otherwise it was there.
+        embedding_dim: D.
+        num_labels: K; 0 without a classifier.
+        num_bytes: size of the model file.
+        parity: figures of the gate; None for the ensemble, which computes nothing itself.
+    """
+
+    model: str
+    version: int
+    is_new: bool
+    embedding_dim: int
+    num_labels: int
+    num_bytes: int
+    parity: Parity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where models are prepared.
+
+    Attributes:
+        repository: what they are for.
+        folder: where they are prepared, on the same file system.
+        overwrite: prepare even what is up to date, and forget earlier versions.
+    """
+
+    repository: Path
+    folder: Path
+    overwrite: bool
+
+    def prepare(self, draft: Draft) -> Exported:
+        """Write a new version of a model into `folder`, unless the newest one in the repository is up to date."""
+        model = self.repository / draft.config.name
+        earlier = None
+        if not self.overwrite and (model / CONFIG_FILE).is_file():
+            earlier = read_config(model / CONFIG_FILE)
+        version = latest_version(model)
+        if earlier is not None and version is not None and _is_up_to_date(model / str(version), draft, earlier):
+            figures = parameter(earlier, f"parity.{version}")
+            path = model / str(version) / draft.file_name
+            return _exported(draft, path, Parity.from_json(figures) if figures else None, is_new=False)
+        path = self.folder / draft.config.name / str(next_version(model)) / draft.file_name
+        path.parent.mkdir(parents=True)
+        parity = draft.write(path)
+        self._describe(draft, path, parity, earlier)
+        return _exported(draft, path, parity, is_new=True)
+
+    def _describe(self, draft: Draft, path: Path, parity: Parity | None, earlier: triton.ModelConfig | None) -> None:
+        """Write configuration and labels of a version that has just been written."""
+        record = {**draft.identity, "sha256": _sha256(path)} | ({"parity": parity.to_json()} if parity else {})
+        config = triton.ModelConfig()
+        config.CopyFrom(draft.config)
+        add_version(config, int(path.parent.name), record, earlier)
+        model = path.parent.parent
+        write_config(config, model / CONFIG_FILE)
+        if draft.labels:
+            (model / LABELS_FILE).write_text("".join(f"{label}\n" for label in draft.labels), encoding="utf-8")
+
+
+def _exported(draft: Draft, path: Path, parity: Parity | None, *, is_new: bool) -> Exported:
+    version, size = int(path.parent.name), path.stat().st_size
+    return Exported(draft.config.name, version, is_new, draft.embedding_dim, len(draft.labels), size, parity)
+
+
+def _is_up_to_date(folder: Path, draft: Draft, config: triton.ModelConfig) -> bool:
+    """Whether a version has the draft's identity and its file is sound."""
+    version, path = folder.name, folder / draft.file_name
+    same = all(parameter(config, f"{key}.{version}") == text for key, text in draft.identity.items())
+    return same and path.is_file() and parameter(config, f"sha256.{version}") == _sha256(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
