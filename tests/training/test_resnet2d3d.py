@@ -1,0 +1,121 @@
+"""The 2D-3D trunk: shapes and sizes of the paper's networks, and what each stage sees."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cocon.training.models.resnet2d3d import DEPTHS, ResidualBlock, ResNet2d3d
+
+STAGES = ("maxpool", "layer1", "layer2", "layer3", "layer4")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Networks this small lose more to waiting threads than they gain."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
+def _tiny(*, in_channels: int = 3, width: int = 4) -> ResNet2d3d:
+    torch.manual_seed(0)
+    return ResNet2d3d(in_channels, DEPTHS["resnet10"], width=width).eval()
+
+
+def _num_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("depth", "size", "expected"),
+    [
+        ("resnet18", 128, [(64, 5, 32, 32), (64, 5, 32, 32), (128, 5, 16, 16), (256, 3, 8, 8), (256, 2, 4, 4)]),
+        ("resnet34", 224, [(64, 5, 56, 56), (64, 5, 56, 56), (128, 5, 28, 28), (256, 3, 14, 14), (256, 2, 7, 7)]),
+        ("resnet18", 64, [(64, 5, 16, 16), (64, 5, 16, 16), (128, 5, 8, 8), (256, 3, 4, 4), (256, 2, 2, 2)]),
+    ],
+)
+def test_every_stage_has_the_papers_shape(depth: str, size: int, expected: list[tuple[int, ...]]) -> None:
+    with torch.device("meta"):  # shapes without arithmetic
+        trunk, block = ResNet2d3d(3, DEPTHS[depth]), torch.zeros(1, 3, 5, size, size)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name in STAGES:
+        trunk.get_submodule(name).register_forward_hook(
+            lambda _module, _inputs, output, name=name: shapes.update({name: tuple(output.shape[1:])})
+        )
+    trunk(block)
+    assert [shapes[name] for name in STAGES] == expected
+
+
+@pytest.mark.parametrize(("depth", "expected"), [("resnet18", 14_057_536), ("resnet34", 32_422_208)])
+def test_the_rgb_trunk_has_the_released_number_of_parameters(depth: str, expected: int) -> None:
+    with torch.device("meta"):
+        assert _num_parameters(ResNet2d3d(3, DEPTHS[depth])) == expected
+
+
+@pytest.mark.parametrize("in_channels", [1, 2, 17])
+def test_only_the_first_convolution_depends_on_the_view(in_channels: int) -> None:
+    trunk = _tiny(in_channels=in_channels)
+    assert trunk(torch.rand(2, in_channels, 5, 32, 32)).shape == (2, 16, 2, 1, 1)
+    assert _num_parameters(trunk) - _num_parameters(_tiny(in_channels=1)) == (in_channels - 1) * 4 * 49
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 4, 5, 8])
+@pytest.mark.parametrize("size", [32, 48, 65])
+def test_time_shrinks_four_times_and_space_thirty_two(num_frames: int, size: int) -> None:
+    output = _tiny()(torch.rand(1, 3, num_frames, size, size))
+    assert output.shape == (1, 16, -(-num_frames // 4), -(-size // 32), -(-size // 32))
+
+
+def test_features_are_signed_since_only_the_last_block_has_no_relu() -> None:
+    torch.manual_seed(0)
+    trunk = ResNet2d3d(3, DEPTHS["resnet18"], width=4).eval()
+    blocks = [module for module in trunk.modules() if isinstance(module, ResidualBlock)]
+    outputs: list[Tensor] = []
+    for block in blocks:
+        block.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+    features = trunk(torch.randn(2, 3, 5, 64, 64))
+    assert 0.2 < (features < 0).float().mean() < 0.8
+    assert len(outputs) == 8
+    assert all((output >= 0).all() for output in outputs[:-1])
+
+
+def test_the_first_two_stages_see_single_frames_and_the_last_two_see_time() -> None:
+    trunk = _tiny()
+    clip = torch.randn(1, 3, 5, 32, 32)
+    changed = clip.clone()
+    changed[:, :, 2] += 1.0
+    early = nn.Sequential(trunk.conv1, trunk.bn1, trunk.relu, trunk.maxpool, trunk.layer1, trunk.layer2)
+    with torch.no_grad():
+        difference = (early(clip) - early(changed)).abs().amax(dim=(0, 1, 3, 4))  # per frame
+        assert (difference > 0).tolist() == [False, False, True, False, False]
+        late_difference = (trunk.layer3(early(clip)) - trunk.layer3(early(changed))).abs().amax(dim=(0, 1, 3, 4))
+    assert (late_difference > 0).all()
+
+
+def test_a_residual_block_is_its_two_convolutions_plus_the_shortcut() -> None:
+    torch.manual_seed(0)
+    block = ResidualBlock(4, 4, sees_time=True, stride=1).eval()
+    x = torch.randn(2, 4, 3, 5, 5)
+    inner = block.bn2(block.conv2(torch.relu(block.bn1(block.conv1(x)))))
+    assert torch.allclose(block(x), torch.relu(inner + x))
+    assert block.downsample is None
+    strided = ResidualBlock(4, 8, sees_time=True, stride=2).eval()
+    assert strided.downsample is not None
+    assert strided(x).shape == (2, 8, 2, 3, 3)
+    assert ResidualBlock(4, 8, sees_time=False, stride=2)(x).shape == (2, 8, 3, 3, 3)
+
+
+def test_convolutions_start_from_kaiming_fan_out_and_norms_from_one_and_zero() -> None:
+    torch.manual_seed(0)
+    trunk = ResNet2d3d(3, DEPTHS["resnet10"], width=16)
+    for module in trunk.modules():
+        if isinstance(module, nn.Conv3d):
+            fan_out = module.out_channels * module.weight[0, 0].numel()
+            assert module.bias is None
+            assert module.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.1)
+        if isinstance(module, nn.BatchNorm3d):
+            assert (module.weight == 1).all()
+            assert (module.bias == 0).all()
