@@ -44,6 +44,11 @@ class ModelHost(Protocol):
         ...
 
     @property
+    def num_lanes(self) -> int:
+        """Connections that keep it busy."""
+        ...
+
+    @property
     def software(self) -> str:
         """What runs the models, and its version."""
         ...
@@ -76,6 +81,11 @@ class LocalHost:
     def url(self) -> str:
         """`local:` and the folder."""
         return f"{_LOCAL}{self.repository.root}"
+
+    @property
+    def num_lanes(self) -> int:
+        """One: ONNX Runtime uses all cores for one batch."""
+        return 1
 
     @property
     def software(self) -> str:

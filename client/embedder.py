@@ -97,6 +97,11 @@ class TritonServer:
         self._client = grpc_client.InferenceServerClient(self.url, channel_args=_CHANNEL_OPTIONS)
 
     @property
+    def num_lanes(self) -> int:
+        """Two: one batch is packed and sent while the other is computed."""
+        return 2
+
+    @property
     def software(self) -> str:
         """Triton and its version."""
         with self._translated():

@@ -10,20 +10,21 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
+from cocon.client.batches import Batches, Gathering
 from cocon.client.connection import ModelFormat, connect
 from cocon.client.defaults import DEFAULT_URL
-from cocon.client.fused_model import ClipVectors, FusedModel, open_fused
+from cocon.client.fused_model import FusedModel, open_fused
 from cocon.client.pipeline import produce_ahead
 from cocon.client.video_embedding import FailedVideo, VideoEmbedding
-from cocon.video.errors import UnreadableVideoError, UsageError, VideoError
+from cocon.video.errors import ServerError, UnreadableVideoError, UsageError, VideoError
 from cocon.video.reader import MultiViewClip, VideoSource
 
 __all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding", "content_sha256"]
@@ -31,7 +32,7 @@ __all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding", "content_sha256"]
 _logger = logging.getLogger(__name__)
 
 _MAX_OVERLAP = 0.9
-# Decoders share the cores with inference when it runs on this machine; beyond four, disks are the limit.
+# Decoders share the cores with inference when that runs on this machine too.
 _MAX_DECODERS = 4
 
 
@@ -42,23 +43,6 @@ class _Source:
     video: str
     clips: VideoSource
     content_sha256: str = ""
-
-
-@dataclass(slots=True)
-class _Gathering:
-    """What is known of one video so far."""
-
-    source: _Source
-    start_seconds: list[float] = field(default_factory=list)
-    end_seconds: list[float] = field(default_factory=list)
-    vectors: list[dict[str, ClipVectors]] = field(default_factory=list)
-    num_waiting: int = 0
-    is_decoded: bool = False
-    error: Exception | None = None
-
-    @property
-    def is_finished(self) -> bool:
-        return self.error is not None or (self.is_decoded and self.num_waiting == 0)
 
 
 class VideoEmbedder:
@@ -89,17 +73,22 @@ class VideoEmbedder:
         if not 0 <= overlap <= _MAX_OVERLAP:
             raise UsageError(f"overlap ({overlap}) must be from 0 to {_MAX_OVERLAP}")
         self.overlap = overlap
-        self._host = connect(url, timeout_s=timeout_s, model_format=model_format)
-        try:
-            self._model = open_fused(self._host, views)
-        except BaseException:
-            self._host.close()
-            raise
+        with ExitStack() as connections:
+            host = connect(url, timeout_s=timeout_s, model_format=model_format)
+            hosts = [host] + [
+                connect(url, timeout_s=timeout_s, model_format=model_format) for _ in range(1, host.num_lanes)
+            ]
+            for host in hosts:
+                connections.callback(host.close)
+            self._lanes = [open_fused(host, views) for host in hosts]
+            if len({(lane.version, lane.fingerprint) for lane in self._lanes}) > 1:
+                raise ServerError(f"the models on {url} changed while they were looked up; try again")
+            self._connections = connections.pop_all()
 
     @property
     def model(self) -> FusedModel:
         """The encoders, asked as one."""
-        return self._model
+        return self._lanes[0]
 
     def embed(self, path: str | PathLike[str]) -> VideoEmbedding:
         """Embed all clips of a video.
@@ -132,29 +121,25 @@ class VideoEmbedder:
         """
         num_threads = min(_MAX_DECODERS, os.cpu_count() or 1)
         sources = (self._source(path) for path in paths)
-        videos: deque[_Gathering] = deque()
-        batch: list[tuple[_Gathering, MultiViewClip]] = []
-        ahead = produce_ahead(sources, _decode, num_threads=num_threads, max_waiting=self._model.max_batch_size)
-        with closing(ahead):
+        videos: deque[Gathering[_Source]] = deque()
+        ahead = produce_ahead(sources, _decode, num_threads=num_threads, max_waiting=self.model.max_batch_size)
+        with closing(ahead), Batches[_Source](self._lanes) as batches:
             for decoded in ahead:
-                videos.append(_Gathering(decoded.source))
+                videos.append(video := Gathering(decoded.source))
                 try:
                     for clip in decoded:
-                        videos[-1].num_waiting += 1
-                        batch.append((videos[-1], clip))
-                        if len(batch) == self._model.max_batch_size:
-                            self._embed_batch(batch)
-                    videos[-1].is_decoded = True
+                        batches.put(video, clip)
+                    video.is_decoded = True
                 except (VideoError, OSError) as error:
-                    videos[-1].error = error
+                    video.error = error
                 while videos and videos[0].is_finished:
                     yield self._result(videos.popleft())
-            self._embed_batch(batch)
+            batches.finish()
             yield from map(self._result, videos)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._host.close()
+        """Close the connections."""
+        self._connections.close()
 
     def __enter__(self) -> Self:
         return self
@@ -163,29 +148,16 @@ class VideoEmbedder:
         self.close()
 
     def _source(self, path: str | PathLike[str]) -> _Source:
-        spec = self._model.clip
+        spec = self.model.clip
         hop = max(1, round(spec.num_frames * (1 - self.overlap)))
-        return _Source(os.fspath(path), VideoSource(Path(path), spec, self._model.requests, hop=hop))
+        return _Source(os.fspath(path), VideoSource(Path(path), spec, self.model.requests, hop=hop))
 
-    def _embed_batch(self, batch: list[tuple[_Gathering, MultiViewClip]]) -> None:
-        """Embed the waiting clips and empty the batch."""
-        # Clips of a video that turned out to be bad are not worth a request.
-        wanted = [(video, clip) for video, clip in batch if video.error is None]
-        batch.clear()
-        if not wanted:
-            return
-        for (video, clip), vectors in zip(wanted, self._model.embed([clip for _, clip in wanted]), strict=True):
-            video.start_seconds.append(clip.start_seconds)
-            video.end_seconds.append(clip.end_seconds)
-            video.vectors.append(vectors)
-            video.num_waiting -= 1
-
-    def _result(self, video: _Gathering) -> VideoEmbedding | FailedVideo:
+    def _result(self, video: Gathering[_Source]) -> VideoEmbedding | FailedVideo:
         source = video.source
         if video.error is not None:
             return FailedVideo(source.video, video.error)
         missing = dict(source.clips.missing)
-        model = self._model.restricted(video.vectors[0]) if missing else self._model
+        model = self.model.restricted(video.vectors[0]) if missing else self.model
         if missing:
             _logger.warning("%s: embedded as %s alone: %s", source.video, model.view, "; ".join(missing.values()))
         embedding, probabilities = model.fuse(video.vectors)
