@@ -1,0 +1,120 @@
+"""The only direction in which imports may point, and what importing a room may load."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# Room → the rooms it may import besides itself.
+ARROWS = {
+    "video": set(),
+    "embedding": {"video"},
+    "training": {"video", "embedding"},
+    "export": {"video", "embedding", "training"},
+    "serving": {"video", "embedding"},
+    "client": {"video", "embedding"},
+}
+TORCH_FREE = ("video", "embedding", "serving", "client")
+TORCH = {"torch", "torchvision", "torchmetrics", "lightning", "lightning_fabric"}
+
+
+def _modules(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def _is_loaded_inside_triton(path: Path) -> bool:
+    """A backend's model runs in Triton's worker process, not in ours."""
+    return path.match("serving/backends/*/model.py")
+
+
+def _imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and absolute name of everything a module imports, inside functions and for type checkers too."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+@pytest.mark.parametrize("room", ARROWS)
+def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
+    modules = _modules(room)
+    assert modules
+    allowed = ARROWS[room] | {room}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in modules
+        for line, name in _imports(path)
+        if name.split(".")[0] == "cocon" and name.split(".")[1] not in allowed
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", ARROWS)
+def test_no_module_imports_a_room_by_its_bare_name(room: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in _modules(room)
+        for line, name in _imports(path)
+        if name.split(".")[0] in ARROWS
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", TORCH_FREE)
+def test_a_torch_free_room_never_imports_torch(room: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in _modules(room)
+        if not _is_loaded_inside_triton(path)
+        for line, name in _imports(path)
+        if name.split(".")[0] in TORCH
+    ]
+    assert wrong == []
+
+
+def test_no_module_is_called_like_a_library() -> None:
+    libraries = {"onnx", "triton", "faiss", "torch", "numpy", "av", "decord", "grpc", *sys.stdlib_module_names}
+    named = {path.relative_to(ROOT).as_posix() for room in ARROWS for path in _modules(room) if path.stem in libraries}
+    assert named == set()
+
+
+def _python(code: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_importing_the_client_loads_neither_torch_nor_onnxruntime() -> None:
+    result = _python("import cocon.client, sys; print(sorted({'torch', 'onnxruntime'} & set(sys.modules)))")
+    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
+
+
+@pytest.mark.parametrize("room", ["video", "embedding"])
+def test_importing_all_of_a_lower_room_loads_no_inference_library(room: str) -> None:
+    modules = [f"cocon.{room}.{path.stem}" for path in _modules(room) if path.stem != "__init__"]
+    result = _python(
+        f"import sys, importlib; [importlib.import_module(name) for name in {modules}];"
+        "print(sorted({'torch', 'onnxruntime', 'decord', 'av', 'cv2'} & set(sys.modules)))"
+    )
+    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
+
+
+def test_a_room_refuses_to_be_imported_under_its_bare_name() -> None:
+    code = """
+import importlib
+for room in {rooms}:
+    try:
+        importlib.import_module(room)
+    except ImportError as error:
+        print(error.__class__.__name__, error)
+    else:
+        print(room, "came in")
+"""
+    result = _python(code.format(rooms=tuple(ARROWS)))
+    assert result.stdout.splitlines() == [
+        f"ImportError install the project (make setup) and import this room as 'cocon.{room}'" for room in ARROWS
+    ]
