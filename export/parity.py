@@ -23,7 +23,7 @@ class Parity:
 
     Attributes:
         min_cosine: smallest cosine between corresponding vectors of the two, over all outputs and batches.
-        max_abs_difference: largest absolute difference of any number.
+        max_abs_difference: largest absolute difference of any number, as `Congruence` has it.
         batch_sizes: compared.
     """
 
