@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+_FIGURES = ("version", "D", "labels", "size", "cosine", "max Δ")
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -37,10 +39,10 @@ def export(
     fold: Annotated[bool, typer.Option(hidden=True, help="Rewrite 3-D convolutions as 2-D ones.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
-    """Write a run's encoders as ONNX and TorchScript, checked against the trained ones, ready for `cocon serve`.
+    """Write a run's encoders as ONNX and TorchScript, ready for `cocon serve`.
 
-    New weights become a new version; what is up to date is left alone. Exit code 6: a file that does not compute what
-    the encoder does; nothing is published then.
+    Every file is compared with the trained encoder; if one differs, nothing is published (exit code 6). New weights
+    become a new version; what is up to date is left alone.
 
     Example: cocon export --run runs/default --repository model_repository
     """
@@ -81,9 +83,10 @@ def _export(run: Path, views: list[str] | None, repository: Path, options: "Expo
 def _show(exported: "Sequence[Exported]", repository: Path) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("model", "version", "D", "labels", "size", "cosine", "max Δ", "", box=SIMPLE_HEAD, pad_edge=False)
+    columns = [Column("model", no_wrap=True), *(Column(name, justify="right") for name in _FIGURES), Column("")]
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for row in exported:
         figures = (f"{row.parity.min_cosine:.6f}", f"{row.parity.max_abs_difference:.1e}") if row.parity else ("", "")
         labels = str(row.num_labels) if row.num_labels else "-"

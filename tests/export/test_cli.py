@@ -1,0 +1,57 @@
+"""`cocon export` as people run it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cocon.export.cli import app
+from cocon.export.publishing import ViewSource
+from cocon.training.checkpoint import save_encoder
+from cocon.training.config import Config
+from cocon.video.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def run(make_source: Callable[..., ViewSource], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    config = Config.model_validate({"views": ["rgb", "mask"], "data": {"folder": str(folder / "gone")}})
+    (folder / "config.toml").write_text(config.to_toml())
+    for view in ("rgb", "mask"):
+        source = make_source(view)
+        save_encoder(folder, source.encoder, source.contract)
+    return folder
+
+
+def test_a_run_becomes_a_repository_and_a_table(run: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "model_repository"
+    arguments = ["--run", str(run), "--repository", str(repository), "--no-torchscript", "--threads", "3"]
+    first = CliRunner().invoke(app, [*arguments, "--views", "rgb"], catch_exceptions=False)
+    assert "exported 1 models" in first.stdout
+    assert "cocon_rgb" in first.stdout
+    assert "1.000000" in first.stdout
+    assert first.stderr.splitlines() == ["cocon_rgb: writing", "cocon_rgb: comparing with the trained encoder"]
+    assert 'string_value: "3"' in (repository / "cocon_rgb" / "config.pbtxt").read_text()
+
+    second = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
+    models = {model["model"]: model for model in json.loads(second.stdout)["models"]}
+    assert {name: model["is_new"] for name, model in models.items()} == {
+        "cocon_rgb": False,
+        "cocon_mask": True,
+        "cocon_fuse": True,
+        "cocon": True,
+    }
+    assert models["cocon"]["embedding_dim"] == 64
+    assert models["cocon_mask"]["parity"]["min_cosine"] >= 0.99999
+
+    third = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "is up to date: nothing to export" in third.stdout
+
+
+def test_a_missing_run_or_view_is_a_usage_error(run: Path, tmp_path: Path) -> None:
+    for arguments in (["--run", str(tmp_path / "nowhere")], ["--run", str(run), "--views", "flow"]):
+        result = CliRunner().invoke(app, [*arguments, "--repository", str(tmp_path / "repository")])
+        assert isinstance(result.exception, UsageError)
+    assert not (tmp_path / "repository").exists()

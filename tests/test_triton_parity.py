@@ -1,0 +1,150 @@
+"""From a run through `cocon export` to a real Triton: every format answers what the trained encoders do."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tritonclient.grpc import InferenceServerClient, InferInput
+
+from cocon.embedding.contract import ModelContract
+from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities, softmax
+from cocon.embedding.local import LocalRepository
+from cocon.export.deployable import Deployable
+from cocon.export.embedders import TorchEmbedder
+from cocon.export.parity_clips import mixed_with_noise, moving_squares
+from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
+from cocon.serving.address import Address
+from cocon.serving.installation import find_installation
+from cocon.serving.launcher import ServerProcess
+from cocon.training.checkpoint import contract_of, load_encoder, run_views, save_encoder
+from cocon.training.config import Config
+from cocon.training.models.encoder import build_encoder
+from cocon.video.errors import ServerError
+from cocon.video.views import view_named
+
+pytestmark = pytest.mark.triton
+
+LABELS = ("wave", "jump", "turn")
+VIEWS = ("rgb", "flow")
+Arrays = dict[str, NDArray[np.float32]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run as training leaves it, with random weights."""
+    folder = tmp_path_factory.mktemp("run")
+    config = Config.model_validate(
+        {
+            "views": VIEWS,
+            "data": {"folder": str(folder / "gone")},
+            "clip": {"num_blocks": 3, "frames_per_block": 4},
+            "view": {view: {"resize_px": 32, "crop_px": 32} for view in VIEWS},
+            "model": {"depth": "resnet10", "width": 8, "num_predicted": 1},
+        }
+    )
+    (folder / "config.toml").write_text(config.to_toml())
+    for seed, view in enumerate(VIEWS):
+        torch.manual_seed(seed)
+        encoder = build_encoder(config.encoder_spec("mean"), view_named(view), num_classes=len(LABELS))
+        save_encoder(folder, encoder, contract_of(config, view, encoder, method="cocon", labels=LABELS))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repository(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    loaded = [load_encoder(run, view) for view in run_views(run)]
+    folder = tmp_path_factory.mktemp("served") / "model_repository"
+    sources = [ViewSource(encoder, contract, moving_squares(contract)) for encoder, contract in loaded]
+    export_encoders(sources, folder, ExportOptions())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InferenceServerClient]:
+    folder = tmp_path_factory.mktemp("triton")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        try:
+            find_installation(repository)
+        except ServerError as error:
+            pytest.skip(str(error))
+        server = ServerProcess(repository, Address.on_free_ports(), log=folder / "triton.log", timeout_s=120)
+        with server, InferenceServerClient(server.url) as connected:
+            yield connected
+
+
+def clips_of(repository: Path, view: str) -> NDArray[np.uint8]:
+    contract, _ = LocalRepository(repository).contract(view)
+    return mixed_with_noise(moving_squares(contract), 16)
+
+
+def infer(client: InferenceServerClient, model: str, clips: dict[str, NDArray[np.uint8]]) -> Arrays:
+    tensors = []
+    for name, array in clips.items():
+        tensors.append(InferInput(name, list(array.shape), "UINT8"))
+        tensors[-1].set_data_from_numpy(array)
+    result = client.infer(model, tensors)
+    return {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
+
+
+def assert_near(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+    assert found.shape == expected.shape
+    dot = (found * expected).sum(axis=-1) / np.linalg.norm(found, axis=-1) / np.linalg.norm(expected, axis=-1)
+    assert dot.min() >= 0.9999
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("size", [1, 3, 16])
+def test_both_formats_answer_what_the_encoder_does(
+    client: InferenceServerClient, run: Path, repository: Path, view: str, size: int
+) -> None:
+    clips = clips_of(repository, view)[:size]
+    encoder, contract = load_encoder(run, view)
+    expected = TorchEmbedder(Deployable(encoder), contract).embed(clips).named()
+    served = infer(client, f"cocon_{view}", {"clip": clips})
+    scripted = infer(client, f"cocon_{view}_torchscript", {"clip": clips})
+    assert list(served) == list(expected)
+    assert list(scripted) == [f"{name}__{position}" for position, name in enumerate(expected)]
+    for (name, tensor), other in zip(expected.items(), scripted.values(), strict=True):
+        assert_near(served[name], tensor)
+        assert_near(other, tensor)
+
+
+def test_the_ensemble_answers_what_fusion_in_the_client_does(client: InferenceServerClient, repository: Path) -> None:
+    clips = {view: clips_of(repository, view) for view in VIEWS}
+    served = infer(client, "cocon", {f"clip_{view}": array for view, array in clips.items()})
+    local = {}
+    for view in VIEWS:
+        with LocalRepository(repository).open(view) as embedder:
+            local[view] = embedder.embed(clips[view])
+    assert_near(served["embedding"], fuse_embeddings({view: outputs.embedding for view, outputs in local.items()}))
+    logits = {view: outputs.logits for view, outputs in local.items() if outputs.logits is not None}
+    shares = {view: softmax(array) for view, array in logits.items()}
+    assert_near(served["probabilities"], fuse_probabilities(shares))
+
+
+def test_the_server_hands_out_the_contract_of_the_version_it_serves(
+    client: InferenceServerClient, repository: Path
+) -> None:
+    parameters = client.get_model_config("cocon_rgb").config.parameters
+    served = ModelContract.from_json(parameters["contract.1"].string_value)
+    assert (served, 1) == LocalRepository(repository).contract("rgb")
+    fusion = client.get_model_config("cocon").config.parameters["fusion.1"].string_value
+    assert json.loads(fusion)["views"]["rgb"] == served.fingerprint
+
+
+def test_classes_come_with_their_labels(client: InferenceServerClient, repository: Path) -> None:
+    """Triton's classification extension reads `labels.txt`."""
+    from tritonclient.grpc import InferRequestedOutput
+
+    clips = clips_of(repository, "rgb")[:1]
+    tensor = InferInput("clip", list(clips.shape), "UINT8")
+    tensor.set_data_from_numpy(clips)
+    result = client.infer("cocon_rgb", [tensor], outputs=[InferRequestedOutput("logits", class_count=1)])
+    assert result.as_numpy("logits")[0, 0].decode().split(":")[2] in LABELS
