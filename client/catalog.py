@@ -7,7 +7,7 @@ their first look and are not disturbed by a writer (WAL).
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.atomic import replacing
 from cocon.client.records import CacheFacts, IndexedVideo, IndexFacts, Moment
 from cocon.client.vectors import check_vectors
 from cocon.client.video_embedding import VideoEmbedding
@@ -24,8 +25,8 @@ __all__ = ["Catalog"]
 
 _CHUNK = 4096
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS videos (
+CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE videos (
     video_id INTEGER PRIMARY KEY AUTOINCREMENT,
     path TEXT NOT NULL UNIQUE,
     content_sha256 TEXT NOT NULL UNIQUE,
@@ -38,7 +39,7 @@ CREATE TABLE IF NOT EXISTS videos (
     version TEXT NOT NULL,
     fingerprint TEXT NOT NULL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS clips (
+CREATE TABLE clips (
     clip_id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the id in FAISS; never given twice
     video_id INTEGER NOT NULL REFERENCES videos ON DELETE CASCADE,
     clip INTEGER NOT NULL,
@@ -46,7 +47,7 @@ CREATE TABLE IF NOT EXISTS clips (
     end_seconds REAL NOT NULL,
     vector BLOB NOT NULL                        -- float32, little endian
 ) STRICT;
-CREATE INDEX IF NOT EXISTS clips_of_video ON clips (video_id);
+CREATE INDEX clips_of_video ON clips (video_id);
 """
 _VIDEOS = """
 SELECT path, label, count(clip_id), max(end_seconds), overlap, content_sha256
@@ -68,14 +69,11 @@ class Catalog:
     def __init__(self, path: Path, facts: IndexFacts | None = None) -> None:
         self._path = path
         with self._translated():
-            mode = "rw" if facts is None else "rwc"
-            self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None
-            )
+            if facts is not None and not path.exists():
+                with replacing(path) as partial:
+                    _create(partial, facts)
+            self._connection = _connect(path)
             try:
-                self._connection.execute("PRAGMA foreign_keys = ON")
-                if facts is not None:
-                    self._create(facts)
                 self.facts = self._read_facts()
             except BaseException:
                 self._connection.close()
@@ -180,15 +178,6 @@ class Catalog:
             rows = self._connection.execute(query, [json.dumps(list(clip_ids))])
             return {clip_id: Moment(*moment) for clip_id, *moment in rows}
 
-    def _create(self, facts: IndexFacts) -> None:
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        # A power cut may undo the last video but never damages the file; the next run adds it again.
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_SCHEMA)
-        with self._transaction("BEGIN IMMEDIATE"):
-            rows = [("index", json.dumps(asdict(facts))), ("generation", "0")]
-            self._connection.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", rows)
-
     def _read_facts(self) -> IndexFacts:
         row = self._connection.execute("SELECT value FROM facts WHERE key = 'index'").fetchone()
         if row is None:
@@ -217,3 +206,20 @@ class Catalog:
             yield
         except sqlite3.Error as error:
             raise MismatchError(f"catalogue '{self._path}' cannot be used: {error}; index the videos anew") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    # A power cut may undo the last videos but never damages the file; the next run adds them again.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _create(path: Path, facts: IndexFacts) -> None:
+    path.touch()
+    with closing(_connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(_SCHEMA)
+        rows = [("index", json.dumps(asdict(facts))), ("generation", "0")]
+        connection.executemany("INSERT INTO facts VALUES (?, ?)", rows)

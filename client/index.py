@@ -158,7 +158,9 @@ class VideoIndex:
         return Catalog(self._catalog_path)
 
     def _make_folder(self) -> None:
-        if self.folder.is_dir() and not self.exists and any(self.folder.iterdir()):
+        present = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        # A run that was killed at once leaves its lock and a hidden catalogue.
+        if not self.exists and any(name[0] != "." and name != "writer.lock" for name in present):
             raise UsageError(f"folder '{self.folder}' holds something else than an index; choose another with --index")
         self.folder.mkdir(parents=True, exist_ok=True)
 

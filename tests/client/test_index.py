@@ -242,8 +242,12 @@ def test_labels_come_from_the_manifest(tmp_path: Path, embedder: VideoEmbedder, 
 def test_folder_that_holds_something_else_is_refused(
     tmp_path: Path, embedder: VideoEmbedder, videos: list[Path]
 ) -> None:
+    (tmp_path / "none").mkdir()
+    for name in ("writer.lock", ".catalog.sqlite.1.partial"):
+        (tmp_path / "none" / name).touch()
+    assert VideoIndex(tmp_path / "none").add(videos[:1], embedder).added == 1, "left by a run that was killed at once"
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(UsageError, match="something else"):
         VideoIndex(tmp_path).add(videos, embedder)
     with pytest.raises(UsageError, match="does not exist; make one with 'client index add'"):
-        VideoIndex(tmp_path / "none").videos()
+        VideoIndex(tmp_path / "nothing").videos()
