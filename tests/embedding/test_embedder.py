@@ -101,6 +101,22 @@ def test_every_difference_fails_the_gate_and_is_named(
         assert_congruent(*_embedders(make_contract, change), CLIPS)
 
 
+def test_large_numbers_are_compared_as_a_share_of_the_largest(make_contract: MakeContract) -> None:
+    def times(factor: float) -> Callable[[Outputs], Outputs]:
+        def change(outputs: Outputs) -> Outputs:
+            assert outputs.logits is not None
+            return replace(outputs, logits=outputs.logits * np.float32(factor))
+
+        return change
+
+    contract = make_contract()
+    reference = LinearEmbedder(contract, times(1e4))
+    near, far = (LinearEmbedder(contract, times(1e4 * factor)) for factor in (1 + 5e-5, 1 + 5e-4))
+    assert assert_congruent(reference, near, CLIPS).max_abs_difference == pytest.approx(5e-5, rel=0.05)
+    with pytest.raises(GateError, match="output 'logits'"):
+        assert_congruent(reference, far, CLIPS)
+
+
 def test_tolerances_decide(make_contract: MakeContract) -> None:
     pair = _embedders(make_contract, _scaled_logits)
     assert assert_congruent(*pair, CLIPS, max_abs_difference=1.0).max_abs_difference > 1e-4

@@ -228,15 +228,26 @@ def test_a_damaged_end_gives_the_frames_before_it_and_a_warning(
     assert "the rest of the file is damaged" in caplog.text
 
 
-@pytest.mark.usefixtures("decord_refuses")
-def test_a_stream_of_which_nothing_decodes_is_unreadable(
+def test_a_video_whose_media_are_all_damaged_is_unreadable(
     tmp_path: Path, write_video: WriteVideo, numbered: Numbered
 ) -> None:
-    path = write_video(tmp_path / "video.mkv", numbered(5), np.arange(5) / 25, container="matroska")
+    path = write_video(tmp_path / "video.mp4", numbered(20), np.arange(20) / 25)
     content = bytearray(path.read_bytes())
-    first_cluster = content.index(b"\x1f\x43\xb6\x75")
-    path.write_bytes(content[:first_cluster])  # header and track, no pictures
-    with pytest.raises(UnreadableVideoError):
+    media, index = content.index(b"mdat") + 4, content.index(b"moov") - 4
+    content[media:index] = b"\xa5" * (index - media)
+    path.write_bytes(content)
+    with pytest.raises(UnreadableVideoError, match=r"video\.mp4' cannot be decoded"):
+        list(read_frames(path))
+
+
+def test_a_stream_without_frames_is_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "video.avi"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mpeg4", rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        output.start_encoding()
+    with pytest.raises(UnreadableVideoError, match="no frame of it decodes"):
         list(read_frames(path))
 
 
