@@ -115,11 +115,17 @@ class LossSection(_Section):
 
 
 class AugmentSection(_Section):
-    """Random crops and gains, drawn anew per block (our default) or per clip (as published)."""
+    """Random crops, gains and colours, drawn anew per block (our default) or per clip (as published).
+
+    `gain`: contrast of every view within 1 ± gain. `rgb_colour`: gain and offset of each colour channel within
+    ± that share. `rgb_gray`: how often one random colour channel replaces all three.
+    """
 
     drawn_per: Literal["block", "clip"] = "block"
     crop_scale: tuple[float, float] = (0.75, 1.0)
     gain: float = Field(0.2, ge=0, lt=1)
+    rgb_colour: float = Field(0.3, ge=0, lt=1)
+    rgb_gray: float = Field(0.5, ge=0, le=1)
     horizontal_flip: bool = False
 
 

@@ -6,7 +6,6 @@ clip, and predictive coding learns that instead of motion.
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +16,7 @@ from cocon.video.pose import LEFT_RIGHT_SWAP, draw_heatmaps
 __all__ = ["Augmentation", "centred_clip", "random_clip"]
 
 # Byte that means nothing: gains act on the distance from it.
-_NEUTRAL = {"rgb": 0.0, "flow": 128.0, "pose": 0.0, "mask": 0.0}
+_NEUTRAL = {"flow": 128.0, "pose": 0.0, "mask": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +27,30 @@ class Augmentation:
         is_per_block: draw anew for each block rather than once per clip.
         crop_scale: range of the square crop's side as a share of the short side.
         gain: contrast is multiplied by a factor within 1 ± gain.
+        rgb_colour: gain and offset of each colour channel vary within ± this share.
+        rgb_gray: probability that one random colour channel replaces all three.
         flips: mirror whole clips, half of them.
     """
 
     is_per_block: bool
     crop_scale: tuple[float, float]
     gain: float
+    rgb_colour: float
+    rgb_gray: float
     flips: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Draw:
-    """One square crop, in pixels of the decoded view, and a gain."""
+    """One square crop, in pixels of the decoded view, a gain, and what becomes of colours."""
 
     top: int
     left: int
     side: int
     gain: float
+    channels: tuple[int, int, int]
+    channel_gains: NDArray[np.float32]
+    channel_offsets: NDArray[np.float32]
 
 
 def random_clip(
@@ -90,7 +96,12 @@ def _draw(video: DecodedView, how: Augmentation, rng: np.random.Generator) -> _D
     short_side = min(video.height, video.width)
     side = max(1, round(short_side * rng.uniform(*how.crop_scale)))
     top, left = rng.integers(0, video.height - side + 1), rng.integers(0, video.width - side + 1)
-    return _Draw(int(top), int(left), side, float(rng.uniform(1 - how.gain, 1 + how.gain)))
+    gain = float(rng.uniform(1 - how.gain, 1 + how.gain))
+    one = int(rng.integers(3))
+    channels = (one, one, one) if rng.random() < how.rgb_gray else (0, 1, 2)
+    gains = rng.uniform(1 - how.rgb_colour, 1 + how.rgb_colour, 3).astype(np.float32)
+    offsets = rng.uniform(-128 * how.rgb_colour, 128 * how.rgb_colour, 3).astype(np.float32)
+    return _Draw(int(top), int(left), side, gain, channels, gains, offsets)
 
 
 def _augmented(
@@ -102,10 +113,11 @@ def _augmented(
         assert video.pixels is not None
         window = (slice(draw.top, draw.top + draw.side), slice(draw.left, draw.left + draw.side))
         frames = np.stack([resize(video.pixels[index][window], size_px, size_px) for index in indices])
+    if view == "rgb":
+        return _recoloured(frames, draw)
     # Flow vectors grow with the picture, and the gain acts on them likewise.
     scale = draw.gain * (size_px / draw.side if view == "flow" else 1.0)
-    neutral = _NEUTRAL[view]
-    return cv2.LUT(frames, _gain_table(scale, neutral)) if frames.shape[-1] <= 4 else _gained(frames, scale)
+    return _table(scale, _NEUTRAL[view])[frames]
 
 
 def _drawn_pose(video: DecodedView, indices: NDArray[np.int64], size_px: int, draw: _Draw) -> NDArray[np.uint8]:
@@ -119,13 +131,22 @@ def _drawn_pose(video: DecodedView, indices: NDArray[np.int64], size_px: int, dr
     return draw_heatmaps(keypoints, height=size_px, width=size_px)
 
 
-def _gain_table(scale: float, neutral: float) -> NDArray[np.uint8]:
-    values = (np.arange(256, dtype=np.float32) - neutral) * scale + neutral
+def _recoloured(frames: NDArray[np.uint8], draw: _Draw) -> NDArray[np.uint8]:
+    """RGB frames `uint8 [T, H, W, 3]` with every channel stretched and shifted on its own."""
+    tables = [
+        _table(draw.gain * float(g), 128.0, float(o))
+        for g, o in zip(draw.channel_gains, draw.channel_offsets, strict=True)
+    ]
+    if draw.channels == (0, 1, 2):
+        return np.stack([table[frames[..., channel]] for channel, table in enumerate(tables)], axis=-1)
+    one = tables[0][frames[..., draw.channels[0]]]
+    return np.stack([one, one, one], axis=-1)
+
+
+def _table(scale: float, neutral: float, offset: float = 0.0) -> NDArray[np.uint8]:
+    """What each byte becomes when its distance from the neutral one is scaled and the offset added, `uint8 [256]`."""
+    values = (np.arange(256, dtype=np.float32) - neutral) * scale + neutral + offset
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
-def _gained(frames: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    return _gain_table(scale, 0.0)[frames]
 
 
 def _mirrored(clip: NDArray[np.uint8], view: str) -> NDArray[np.uint8]:

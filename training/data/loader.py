@@ -76,6 +76,8 @@ class _RandomClips(Dataset[Batch]):
             is_per_block=config.augment.drawn_per == "block",
             crop_scale=config.augment.crop_scale,
             gain=config.augment.gain,
+            rgb_colour=config.augment.rgb_colour,
+            rgb_gray=config.augment.rgb_gray,
             flips=config.augment.horizontal_flip,
         )
 
