@@ -19,6 +19,9 @@ _logger = logging.getLogger(__name__)
 
 Frame = tuple[float, NDArray[np.uint8]]
 
+# decord rounds times to float32, 0.5 ms off after four hours at most; PyAV's are exact.
+_SAME_FRAME_S = 1e-3
+
 
 def read_frames(path: Path) -> Iterator[Frame]:
     """Decode a video from its first frame to its last.
@@ -98,7 +101,7 @@ def _frames_after(path: Path, last_seconds: float) -> Iterator[Frame]:
     try:
         for seconds, pixels in _pyav_frames(path):
             num_frames += 1
-            if seconds > last_seconds:
+            if seconds > last_seconds + _SAME_FRAME_S:
                 yield seconds, pixels
     except VideoError:
         if num_frames == 0 and last_seconds == float("-inf"):

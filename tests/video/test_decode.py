@@ -45,27 +45,26 @@ def decord_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "decord", _decord_with(refuse))
 
 
-@pytest.fixture
-def decord_breaks_after_ten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """decord opens a file and fails at its eleventh frame."""
-    monkeypatch.setitem(sys.modules, "decord", _decord_with(_BreakingReader))
+def _reader_that_breaks_after(num_frames: int) -> type:
+    """A decord reader that opens a file and fails at a later frame."""
 
+    class BreakingReader:
+        def __init__(self, path: str, **options: int) -> None:
+            self._reader, self._left = decord.VideoReader(path, **options), num_frames
 
-class _BreakingReader:
-    def __init__(self, path: str, **options: int) -> None:
-        self._reader, self._left = decord.VideoReader(path, **options), 10
+        def __len__(self) -> int:
+            return len(self._reader)
 
-    def __len__(self) -> int:
-        return len(self._reader)
+        def get_frame_timestamp(self, indices: range) -> NDArray[np.float32]:
+            return self._reader.get_frame_timestamp(indices)
 
-    def get_frame_timestamp(self, indices: range) -> NDArray[np.float32]:
-        return self._reader.get_frame_timestamp(indices)
+        def next(self) -> object:
+            self._left -= 1
+            if self._left < 0:
+                raise decord.DECORDError("lost the stream")
+            return self._reader.next()
 
-    def next(self) -> object:
-        self._left -= 1
-        if self._left < 0:
-            raise decord.DECORDError("lost the stream")
-        return self._reader.next()
+    return BreakingReader
 
 
 def _decord_with(reader: object) -> SimpleNamespace:
@@ -104,13 +103,20 @@ def test_times_of_a_variable_rate_count_from_the_first_frame(
     assert [seconds for seconds, _ in frames] == pytest.approx(times - times[0], abs=1e-5)
 
 
-@pytest.mark.usefixtures("decord_breaks_after_ten")
 @pytest.mark.parametrize("start", [0.0, 2.5])
+@pytest.mark.parametrize("num_read", [0, 1, *range(8, 20), 30])
 def test_pyav_goes_on_where_decord_broke_off_without_a_gap_or_a_repeat(
-    start: float, tmp_path: Path, write_video: WriteVideo, numbered: Numbered, number_of: NumberOf
+    start: float,
+    num_read: int,
+    tmp_path: Path,
+    write_video: WriteVideo,
+    numbered: Numbered,
+    number_of: NumberOf,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    times = np.arange(30) / 25
+    times = np.arange(30) / 25  # as float32 some come out earlier, some later
     path = write_video(tmp_path / "video.mkv", numbered(30), start + times, container="matroska")
+    monkeypatch.setitem(sys.modules, "decord", _decord_with(_reader_that_breaks_after(num_read)))
     frames = list(read_frames(path))
     assert [number_of(pixels) for _, pixels in frames] == list(range(30))
     assert [seconds for seconds, _ in frames] == pytest.approx(times, abs=1e-5)
