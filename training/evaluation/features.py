@@ -98,7 +98,7 @@ def _windows(timestamps: NDArray[np.float64], spec: ClipSpec) -> NDArray[np.int6
 
 
 def _mean_embedding(encoder: Encoder, clips: NDArray[np.uint8], device: torch.device) -> NDArray[np.float32]:
-    chunks = torch.from_numpy(clips).split(_BATCH_SIZE)
-    embedded = torch.cat([encoder(chunk.to(device)).embedding.float().cpu() for chunk in chunks])  # [K, D]
+    batches = (torch.from_numpy(clips[start : start + _BATCH_SIZE]) for start in range(0, len(clips), _BATCH_SIZE))
+    embedded = torch.cat([encoder(batch.to(device)).embedding.float().cpu() for batch in batches])  # [K, D]
     mean = embedded.mean(dim=0)
     return np.asarray((mean / mean.norm()).numpy(), dtype=np.float32)

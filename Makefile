@@ -1,0 +1,65 @@
+# Every target is a no-op when its result is complete, and goes on when it was interrupted.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.installed
+ROOMS  := video embedding training export serving client
+
+DATA       ?= data/figures
+RUN        ?= runs/default
+REPOSITORY ?= model_repository
+INDEX      ?= index
+
+.PHONY: help setup data train export serve stop demo test lint types bench results clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Create .venv and install everything into it
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=24" "setuptools>=77"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all]"
+	@mkdir -p build/typing/cocon  # mypy and pyright do not see an editable install
+	@for room in $(ROOMS); do ln -sfn ../../../$$room build/typing/cocon/$$room; done
+	@touch $(READY)
+
+data: setup ## Generate the figure videos
+	$(BIN)/cocon data make --output $(DATA)
+
+train: data ## Train encoders of four views, and their classifiers
+	$(BIN)/cocon train --preset figures --data $(DATA) --output $(RUN)
+
+export: train ## Write the Triton model repository, through the parity gates
+	$(BIN)/cocon export --run $(RUN) --repository $(REPOSITORY)
+
+serve: export ## Start Triton in the background on 127.0.0.1:8001
+	$(BIN)/cocon serve $(REPOSITORY) --detach
+
+stop: ## Stop it
+	@if [ -x $(BIN)/cocon ]; then $(BIN)/cocon serve --stop; fi
+
+demo: export ## The whole path: data, training, export, Triton, search
+	@DATA=$(DATA) REPOSITORY=$(REPOSITORY) INDEX=$(INDEX) PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
+
+test: setup ## Run all tests
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=80
+
+lint: setup ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## Check types
+	$(BIN)/mypy
+
+bench: setup ## Measure, and write benchmarks/results
+	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+
+results: data ## Train and judge three seeds of random, CPC and CoCon (about 25 minutes); writes docs/results
+	$(BIN)/python docs/results/figures.py --data $(DATA)
+
+clean: stop ## Remove everything that was generated, and .venv
+	rm -rf build dist runs data/figures $(INDEX) .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	find $(REPOSITORY) -mindepth 1 ! -name README.md -delete 2>/dev/null || true
+	rm -rf $(VENV)
