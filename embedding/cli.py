@@ -16,6 +16,23 @@ from cocon.video.errors import CoconError, UsageError
 
 __all__ = ["main", "run"]
 
+# Which extra brings a library that a verb may find missing.
+_EXTRAS = {
+    "faiss": "client",
+    "grpc": "client",
+    "lightning_fabric": "training",
+    "onnx": "training",
+    "onnxscript": "training",
+    "pyarrow": "client",
+    "pydantic": "training",
+    "safetensors": "training",
+    "sklearn": "training",
+    "tensorboard": "training",
+    "tomlkit": "training",
+    "torch": "training",
+    "tritonclient": "client",
+}
+
 
 class _Verbs(TyperGroup):
     """A command group whose members are entry points."""
@@ -51,6 +68,11 @@ def run(application: typer.Typer) -> NoReturn:
         application()
     except CoconError as error:
         _fail(error, error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        _fail(UsageError(f"'{error.name}' is not installed; run: pip install 'cocon[{extra}]'"), UsageError.exit_code)
     except OSError as error:
         if error.filename is None:
             raise

@@ -16,7 +16,20 @@ from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import VIEWS, view_named
 
-__all__ = ["LOSSES", "Config"]
+__all__ = [
+    "LOSSES",
+    "AugmentSection",
+    "ClassifierSection",
+    "ClipSection",
+    "Config",
+    "DataSection",
+    "FlowSection",
+    "LossSection",
+    "ModelSection",
+    "OptimizerSection",
+    "TrainingSection",
+    "ViewSection",
+]
 
 # Which cooperative terms each row of the paper's ablation has: (sim, sync).
 LOSSES = {"cpc": (False, False), "cpc+sim": (True, False), "cpc+sync": (False, True), "cocon": (True, True)}

@@ -61,7 +61,10 @@ def train_run(config: Config, run: Path, *, overwrite: bool, progress_bar: Progr
     labels = dataset.labels if config.classifier.head != "none" else ()
     labelled = [entry for entry in entries if entry.label]
     if labels:
-        labelled_frames = frames if len(labelled) == len(entries) else _subset(config, dataset, labelled)
+        labelled_frames = frames
+        if len(labelled) < len(entries):
+            requests = view_requests(config)
+            labelled_frames = VideoFrames(labelled, dataset.root, requests, cache_gib=config.data.cache_gib)
         with progress_bar("training classifiers") as on_progress:
             train_classifiers(config, run, encoders, labelled_frames, labels, fabric, on_progress=on_progress)
     for view, encoder in encoders.items():
@@ -71,7 +74,3 @@ def train_run(config: Config, run: Path, *, overwrite: bool, progress_bar: Progr
     minutes = round((time.monotonic() - started) / 60, 2)
     mark_complete(run, {"videos": len(entries), "failed": failures, "labels": list(labels), "minutes": minutes})
     return True
-
-
-def _subset(config: Config, dataset: DatasetFolder, labelled: list) -> VideoFrames:  # type: ignore[type-arg]
-    return VideoFrames(labelled, dataset.root, view_requests(config), cache_gib=config.data.cache_gib)

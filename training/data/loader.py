@@ -14,7 +14,7 @@ from cocon.training.data.frames import VideoFrames
 from cocon.video.clips import random_window
 from cocon.video.reader import ViewRequest
 
-__all__ = ["Batch", "clip_batches", "steps_per_epoch", "view_requests"]
+__all__ = ["Batch", "clip_batches", "steps_per_epoch", "to_device", "view_requests"]
 
 Key = tuple[int, int]
 
