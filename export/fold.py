@@ -15,6 +15,7 @@ outside the list below has no such twin and stays as it is.
 import copy
 import logging
 import operator
+from collections import Counter
 
 import torch
 import torch.nn.functional as F
@@ -80,10 +81,10 @@ def fold_trunk(trunk: nn.Module, num_frames: int) -> FoldedTrunk | None:
         The folded trunk, or None when an operation of it has no 2-D twin.
     """
     try:
-        graph = fx.symbolic_trace(copy.deepcopy(trunk))
+        graph = _trace(copy.deepcopy(trunk))
         _fuse_batch_norms(graph)
         num_frames = _fold_nodes(graph, num_frames)
-    except (_CannotFoldError, fx.proxy.TraceError) as error:
+    except _CannotFoldError as error:
         _logger.info("the trunk stays three-dimensional: %s", error)
         return None
     graph.delete_all_unused_submodules()
@@ -129,16 +130,24 @@ class _NeighbourConv(nn.Module):
         return y
 
 
+def _trace(trunk: nn.Module) -> fx.GraphModule:
+    try:
+        return fx.symbolic_trace(trunk)
+    except Exception as error:  # whatever a forward that looks at numbers makes of a symbol
+        raise _CannotFoldError(f"it cannot be traced: {error}") from error
+
+
 def _fuse_batch_norms(graph: fx.GraphModule) -> None:
     """Put every BatchNorm that follows a convolution into that convolution."""
     modules = dict(graph.named_modules())
+    num_uses = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")
     for node in list(graph.graph.nodes):
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
         if not isinstance(norm, nn.BatchNorm3d):
             continue
         before = node.args[0]
         conv = modules.get(str(before.target))
-        if not isinstance(conv, nn.Conv3d) or len(before.users) > 1:
+        if not isinstance(conv, nn.Conv3d) or len(before.users) > 1 or num_uses[before.target] > 1:
             raise _CannotFoldError(f"'{node.target}' does not follow a convolution of its own")
         graph.add_submodule(str(before.target), fuse_conv_bn_eval(conv, norm))
         node.replace_all_uses_with(before)

@@ -83,10 +83,19 @@ def test_torchscript_equals_the_encoder_in_the_order_of_the_contract(
 def test_the_gate_refuses_other_weights(source: ViewSource, onnx_file: Path) -> None:
     other = copy.deepcopy(source.encoder)
     with torch.no_grad():
-        other.backbone.layer4[0].conv1.weight *= 1.01
+        other.get_parameter("backbone.layer4.0.conv1.weight").mul_(1.01)
     reference = TorchEmbedder(Deployable(other), source.contract)
     with pytest.raises(GateError, match="cosine"):
         check_parity(reference, LocalEmbedder(onnx_file, source.contract), mixed_with_noise(source.clips, 16))
+
+
+def test_large_logits_are_judged_by_their_size(source: ViewSource, tmp_path: Path) -> None:
+    """Noise can drive a sound classifier to logits in the hundreds, where float rounding exceeds 1e-4."""
+    loud = copy.deepcopy(source.encoder)
+    loud.get_parameter("classifier.fc.weight").data *= 1e4
+    export_torchscript(Deployable(fold(loud, 5)), source.contract, tmp_path / "model.pt")
+    candidate = load_torchscript(tmp_path / "model.pt", source.contract)
+    check_parity(TorchEmbedder(Deployable(loud), source.contract), candidate, mixed_with_noise(source.clips, 16))
 
 
 def test_the_gate_refuses_a_result_that_depends_on_the_batch(source: ViewSource) -> None:

@@ -1,6 +1,8 @@
 """`cocon export` as people run it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,3 +57,8 @@ def test_a_missing_run_or_view_is_a_usage_error(run: Path, tmp_path: Path) -> No
         result = CliRunner().invoke(app, [*arguments, "--repository", str(tmp_path / "repository")])
         assert isinstance(result.exception, UsageError)
     assert not (tmp_path / "repository").exists()
+
+
+def test_asking_for_help_loads_nothing_heavy() -> None:
+    code = "import sys, cocon.export.cli; print(sorted({'torch', 'onnx', 'onnxruntime', 'numpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

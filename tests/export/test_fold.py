@@ -76,10 +76,34 @@ class Flattened(nn.Module):
         return x.flatten(3).mean(dim=3)
 
 
+class Unpacked(nn.Module):
+    """Asks for the numbers in its input's shape, which a trace does not have."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, *_ = x.shape
+        return x[:batch]
+
+
+class Shared(nn.Module):
+    """Two BatchNorms after one convolution: neither can go into its weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(3, 3, 1)
+        self.norms = nn.ModuleList([nn.BatchNorm3d(3), nn.BatchNorm3d(3)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for norm in self.norms:
+            x = norm(self.conv(x))
+        return x
+
+
 @pytest.mark.parametrize(
     "trunk",
     [
         Flattened(),
+        Unpacked(),
+        Shared(),
         nn.Sequential(nn.BatchNorm3d(3)),
         nn.Sequential(nn.Conv3d(3, 3, 3, groups=3, padding=1)),
         nn.Sequential(nn.MaxPool3d(3, 2, 1)),

@@ -142,7 +142,7 @@ def test_new_weights_become_a_new_version_and_the_old_one_stays(repository: Path
 
 def test_a_new_classifier_alone_is_a_new_version(repository: Path, make_source: MakeSource) -> None:
     source = make_source("rgb")
-    source.encoder.classifier.fc.bias.data += 1.0
+    source.encoder.get_parameter("classifier.fc.bias").data += 1.0
     exported = export_encoders([source], repository, ONNX_ONLY)
     assert [(row.model, row.version) for row in exported if row.is_new] == [("cocon_rgb", 2)]
 
