@@ -1,10 +1,10 @@
 """The configuration of a run, typed; see `config_file` for how it is read and overridden."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.losses.cooperative import SimForm, SyncForm
@@ -34,7 +34,14 @@ __all__ = [
 # Which cooperative terms each row of the paper's ablation has: (sim, sync).
 LOSSES = {"cpc": (False, False), "cpc+sim": (True, False), "cpc+sync": (False, True), "cocon": (True, True)}
 
+_Share = Annotated[float, Field(gt=0, le=1)]
 Losses = Literal["cpc", "cpc+sim", "cpc+sync", "cocon"]
+
+
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError("the lower end of the range must come first")
+    return value
 
 
 class _Section(BaseModel):
@@ -50,7 +57,7 @@ class DataSection(_Section):
 
 
 class ClipSection(_Section):
-    """Temporal geometry; see `ClipSpec`. `stride_jitter`: range of a random factor on the step."""
+    """Temporal geometry, see `ClipSpec`; `step_frames` replaces `step_seconds`, `stride_jitter` varies the step."""
 
     num_blocks: int = Field(8, ge=2)
     frames_per_block: int = Field(5, ge=1)
@@ -58,7 +65,14 @@ class ClipSection(_Section):
     step_frames: int | None = Field(None, gt=0)
     short_video: ShortVideoPolicy = "repeat_last"
     tail: TailPolicy = "anchor"
-    stride_jitter: tuple[float, float] = (0.8, 1.25)
+    stride_jitter: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)] = (0.8, 1.25)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_step(cls, content: object) -> object:
+        if isinstance(content, dict) and content.get("step_frames") is not None:
+            return content | {"step_seconds": None}  # TOML has no null to say so
+        return content
 
     def spec(self) -> ClipSpec:
         """The contract's form."""
@@ -135,7 +149,7 @@ class AugmentSection(_Section):
     """
 
     drawn_per: Literal["block", "clip"] = "block"
-    crop_scale: tuple[float, float] = (0.75, 1.0)
+    crop_scale: Annotated[tuple[PositiveFloat, _Share], AfterValidator(_rising)] = (0.75, 1.0)
     gain: float = Field(0.2, ge=0, lt=1)
     rgb_colour: float = Field(0.3, ge=0, lt=1)
     rgb_gray: float = Field(0.5, ge=0, le=1)
@@ -189,13 +203,15 @@ class Config(_Section):
     @field_validator("views")
     @classmethod
     def _known_views(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            names = tuple(view_named(name).name for name in value)
-        except UsageError as error:
-            raise ValueError(str(error)) from error
+        names = tuple(map(_view_name, value))
         if not names or len(set(names)) < len(names):
             raise ValueError("views must name at least one view, each once")
         return names
+
+    @field_validator("view")
+    @classmethod
+    def _known_view_sections(cls, value: dict[str, ViewSection]) -> dict[str, ViewSection]:
+        return {_view_name(name): section for name, section in value.items()}
 
     @model_validator(mode="after")
     def _blocks_left_for_context(self) -> "Config":
@@ -225,3 +241,10 @@ class Config(_Section):
         """The resolved configuration; reading it back gives an equal one."""
         content = self.model_dump(mode="json", exclude_none=True)
         return tomlkit.dumps(content)
+
+
+def _view_name(name: str) -> str:
+    try:
+        return view_named(name).name
+    except UsageError as error:
+        raise ValueError(str(error)) from error

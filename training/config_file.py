@@ -5,12 +5,13 @@ import tomllib
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from cocon.training.config import Config
 from cocon.video.errors import UsageError
+from cocon.video.views import VIEWS
 
 __all__ = ["load_config", "preset_names"]
 
@@ -88,4 +89,7 @@ def _known_keys(section: type[BaseModel], prefix: str = "") -> list[str]:
         keys.append(prefix + name)
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             keys += _known_keys(field.annotation, f"{prefix}{name}.")
+        for section in get_args(field.annotation):
+            if isinstance(section, type) and issubclass(section, BaseModel):  # one section per view
+                keys += [key for view in VIEWS for key in _known_keys(section, f"{prefix}{name}.{view}.")]
     return keys

@@ -1,0 +1,112 @@
+"""A tiny generated set, and settings so small that a whole training run takes a second."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cocon.training.config import Config
+from cocon.training.config_file import load_config
+from cocon.training.data.figures import make_figures
+from cocon.training.data.settings import FigureSettings
+from cocon.training.runs import train_run
+
+RESIZE_PX, CROP_PX = 28, 24
+TINY = [
+    "clip.num_blocks=3",
+    "clip.frames_per_block=2",
+    "model.num_predicted=1",
+    "model.width=4",
+    "training.batch_size=2",
+    "classifier.epochs=2",
+    *(f"view.{view}.resize_px={RESIZE_PX}" for view in ("rgb", "flow", "pose", "mask")),
+    *(f"view.{view}.crop_px={CROP_PX}" for view in ("rgb", "flow", "pose", "mask")),
+]
+
+MakeConfig = Callable[..., Config]
+TrainTiny = Callable[..., bool]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Networks this small lose more to waiting threads than they gain."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
+@pytest.fixture(scope="session")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six training and six test videos of a second each; nothing may write here."""
+    root = tmp_path_factory.mktemp("figures")
+    make_figures(root, FigureSettings(num_videos=12, seconds=1.0, size_px=48, view_size_px=32), workers=1)
+    return root
+
+
+@pytest.fixture
+def figures_copy(figures: Path, tmp_path: Path) -> Path:
+    """The same set, to be changed."""
+    return Path(shutil.copytree(figures, tmp_path / "figures_copy"))
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(figures: Path) -> list[str]:
+    """Overrides that make a preset tiny."""
+    return [*TINY, f"data.folder='{figures}'"]
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_settings: list[str]) -> MakeConfig:
+    """`tiny_config("section.key=value", ...)`: two views and two epochs, unless overridden."""
+
+    def make(*overrides: str) -> Config:
+        return load_config("figures", [*tiny_settings, "views=['rgb', 'pose']", "training.epochs=2", *overrides])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def train_tiny() -> TrainTiny:
+    """`train_tiny(config, run)`: `train_run` without a progress bar."""
+    return lambda config, run, *, overwrite=False: train_run(config, run, overwrite=overwrite, progress_bar=silent_bar)
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run of `tiny_config()`; nothing may write here."""
+    run = tmp_path_factory.mktemp("runs") / "trained"
+    assert train_tiny(tiny_config(), run)
+    return run
+
+
+@pytest.fixture
+def trained_copy(trained: Path, tmp_path: Path) -> Path:
+    """The same run, to be changed."""
+    return Path(shutil.copytree(trained, tmp_path / "trained_copy"))
+
+
+@pytest.fixture(scope="session")
+def weights_of() -> Callable[[Path], dict[str, torch.Tensor]]:
+    """`weights_of(run)`: every tensor of every view's encoder."""
+    return lambda run: {
+        f"{path.parent.name}.{name}": tensor
+        for path in sorted(run.glob("views/*/weights.safetensors"))
+        for name, tensor in load_file(path).items()
+    }
+
+
+@pytest.fixture(scope="session")
+def progress_bar() -> Callable[[str], object]:
+    """What a caller without a terminal passes."""
+    return silent_bar
+
+
+@contextmanager
+def silent_bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar that shows nothing."""
+    yield lambda done, total: None

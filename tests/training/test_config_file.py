@@ -1,0 +1,151 @@
+"""Configurations: presets, overrides, and what is said about wrong ones."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from cocon.training.config import LOSSES, Config
+from cocon.training.config_file import load_config, preset_names
+from cocon.video.clips import ClipSpec
+from cocon.video.errors import UsageError
+from cocon.video.flow import FlowSpec
+from cocon.video.geometry import Geometry
+
+
+def _problem(*overrides: str, preset: str = "figures") -> str:
+    with pytest.raises(UsageError) as caught:
+        load_config(preset, overrides)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_a_preset_loads_and_its_toml_reads_back_equal(preset: str, tmp_path: Path) -> None:
+    config = load_config(preset)
+    (tmp_path / "config.toml").write_text(config.to_toml())
+    assert load_config(str(tmp_path / "config.toml")) == config
+
+
+def test_the_presets_are_those_the_readme_names() -> None:
+    assert preset_names() == ("figures", "paper")
+
+
+def test_every_overridden_value_survives_the_toml() -> None:
+    overrides = [
+        "views=['rgb', 'mask']",
+        "data.folder=some folder/with 'quotes'",
+        "clip.stride_jitter=[0.9, 1.1]",
+        "loss.losses=cpc+sim",
+        "loss.temperature_twice=true",
+        "augment.crop_scale=[0.5, 0.75]",
+        "view.rgb.crop_px=40",
+        "training.seed=7",
+    ]
+    config = load_config("figures", overrides)
+    assert Config.model_validate(tomllib.loads(config.to_toml())) == config
+    assert config.data.folder == Path("some folder/with 'quotes'")
+    assert config.loss.losses == "cpc+sim"
+    assert config.clip.stride_jitter == (0.9, 1.1)
+    assert config.views == ("rgb", "mask")
+    assert config.geometry("rgb") == Geometry(56, 40)
+
+
+def test_steps_in_frames_replace_those_in_seconds_and_survive_the_toml() -> None:
+    config = load_config("figures", ["clip.step_frames=3"])
+    assert config.clip.spec() == ClipSpec(6, 4, step_seconds=None, step_frames=3)
+    assert Config.model_validate(tomllib.loads(config.to_toml())) == config
+
+
+def test_views_are_also_known_by_their_names_in_the_papers_code() -> None:
+    config = load_config("paper", ["views=['imgs', 'kphm']", "view.kphm.resize_px=40", "view.kphm.crop_px=32"])
+    assert config.views == ("rgb", "pose")
+    assert config.geometry("pose") == Geometry(40, 32)
+
+
+def test_a_view_without_its_own_section_is_cropped_out_of_eight_sevenths_of_its_size() -> None:
+    config = load_config("paper")
+    assert config.geometry("rgb") == Geometry(146, 128)
+    assert config.geometry("mask") == Geometry(73, 64)
+
+
+def test_only_the_flow_view_has_a_flow_section() -> None:
+    config = load_config("figures", ["flow.interval_seconds=0.1"])
+    assert config.flow_spec("flow") == FlowSpec(0.1)
+    assert config.flow_spec("rgb") is None
+
+
+def test_an_unknown_key_is_named_with_the_nearest_known_one() -> None:
+    assert "training.epoch is unknown; did you mean training.epochs?" in _problem("training.epoch=3")
+    assert "trainings is unknown; did you mean training?" in _problem("trainings.epochs=3")
+    assert "view.rgb.crop_pixels is unknown; did you mean view.rgb.crop_px?" in _problem("view.rgb.crop_pixels=3")
+
+
+def test_an_unknown_view_is_named_wherever_it_stands() -> None:
+    assert "view 'depth' is unknown; known views: rgb, flow, pose, mask" in _problem("views=['rgb', 'depth']")
+    assert "view 'depth' is unknown" in _problem("view.depth.crop_px=8", "view.depth.resize_px=8")
+
+
+def test_all_problems_are_reported_together() -> None:
+    message = _problem("training.epochs=0", "model.depth=resnet99", "loss.tau=1", "optimizer.learning_rate=fast")
+    for part in ("training.epochs (0)", "resnet99", "resnet18", "loss.tau is unknown", "learning_rate (fast)"):
+        assert part in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("views=[]", "at least one view"),
+        ("views=['rgb', 'imgs']", "each once"),
+        ("view.rgb.crop_px=64", "crop_px (64) <= resize_px (56)"),
+        ("clip.step_seconds=0", "clip.step_seconds (0)"),
+        ("clip.stride_jitter=[1.2, 0.8]", "clip.stride_jitter"),
+        ("clip.stride_jitter=[0.0, 1.0]", "clip.stride_jitter"),
+        ("augment.crop_scale=[0.5, 1.5]", "augment.crop_scale"),
+        ("augment.crop_scale=[0.9, 0.5]", "augment.crop_scale"),
+        ("loss.losses=cocoon", "'cpc', 'cpc+sim', 'cpc+sync' or 'cocon'"),
+        ("training=5", "training (5)"),
+    ],
+)
+def test_a_value_that_training_could_not_use_is_refused_at_once(override: str, named: str) -> None:
+    assert named in _problem(override)
+
+
+@pytest.mark.parametrize("num_predicted", [6, 7])
+def test_some_blocks_must_be_left_for_the_context(num_predicted: int) -> None:
+    message = _problem(f"model.num_predicted={num_predicted}")
+    assert f"model.num_predicted ({num_predicted}) must be less than clip.num_blocks (6)" in message
+    assert load_config("figures", ["model.num_predicted=5"]).model.num_predicted == 5
+
+
+def test_an_override_without_a_value_or_below_a_value_is_refused() -> None:
+    assert "override 'training.epochs' must be section.key=value" in _problem("training.epochs")
+    assert "override '=3' must be section.key=value" in _problem("=3")
+    assert "'views' is a value, not a section" in _problem("views.rgb=3")
+
+
+def test_an_unknown_preset_lists_the_known_ones() -> None:
+    assert _problem(preset="figurs") == "preset 'figurs' is unknown; available: figures, paper"
+
+
+def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
+    assert "none.toml' cannot be read" in _problem(preset=str(tmp_path / "none.toml"))
+    (tmp_path / "broken.toml").write_text("views = [")
+    assert "broken.toml' cannot be read" in _problem(preset=str(tmp_path / "broken.toml"))
+
+
+def test_each_row_of_the_ablation_leaves_its_terms_out() -> None:
+    for losses, (has_sim, has_sync) in LOSSES.items():
+        weights = load_config("figures", [f"loss.losses={losses}", "loss.sim=3.0", "loss.sync=4.0"]).loss.weights()
+        assert (weights.sim, weights.sync) == (3.0 * has_sim, 4.0 * has_sync)
+
+
+def test_the_released_codes_temperature_is_the_square() -> None:
+    loss = load_config("figures", ["loss.temperature=0.1", "loss.temperature_twice=true"]).loss
+    assert loss.weights().temperature == pytest.approx(0.01)
+
+
+def test_a_configuration_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(ValidationError):
+        load_config("figures").training.epochs = 3
