@@ -54,27 +54,22 @@ def measure(case: str, depths: tuple[int, ...], width: int, side_px: int, num_fr
     contract = ModelContract("random", "rgb", clip, geometry, spec, encoder.embedding_dim, weights_sha256="")
     clips = np.random.default_rng(0).integers(0, 256, (1, *contract.clip_shape), np.uint8)
     plain, folded = Deployable(encoder), Deployable(fold(encoder, num_frames))
+    runtimes: dict[str, dict[str, Callable[[], object]]] = {"ONNX Runtime": {}, "TorchScript": {}}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        calls: dict[str, Callable[[], object]] = {}
         for graph, deployable in (("folded", folded), ("plain", plain)):
-            export_onnx(deployable, contract, folder / f"{graph}.onnx")
-            export_torchscript(deployable, contract, folder / f"{graph}.pt")
-            onnx = LocalEmbedder(folder / f"{graph}.onnx", contract, providers=["CPUExecutionProvider"])
-            script = load_torchscript(folder / f"{graph}.pt", contract)
-            calls[f"ONNX Runtime, {graph}"] = partial(onnx.embed, clips)
-            calls[f"TorchScript, {graph}"] = partial(script.embed, clips)
+            onnx_file, script_file = Path(name, f"{graph}.onnx"), Path(name, f"{graph}.pt")
+            export_onnx(deployable, contract, onnx_file)
+            export_torchscript(deployable, contract, script_file)
+            onnx = LocalEmbedder(onnx_file, contract, providers=["CPUExecutionProvider"])
+            runtimes["ONNX Runtime"][graph] = partial(onnx.embed, clips)
+            runtimes["TorchScript"][graph] = partial(load_torchscript(script_file, contract).embed, clips)
+    rows = []
+    for runtime, calls in runtimes.items():
         speeds = blocks_per_second(calls)
-    return [
-        Row(
-            f"{case}, {runtime}, folded",
-            round(speeds[f"{runtime}, folded"], 1),
-            "blocks/s",
-            f"the same encoder as Conv3d graph, {runtime}",
-            round(speeds[f"{runtime}, folded"] / speeds[f"{runtime}, plain"], 2),
-        )
-        for runtime in ("ONNX Runtime", "TorchScript")
-    ]
+        versus = f"the same encoder as Conv3d graph, {runtime}"
+        ratio = speeds["folded"] / speeds["plain"]
+        rows.append(Row(f"{case}, {runtime}, folded", round(speeds["folded"], 1), "blocks/s", versus, round(ratio, 2)))
+    return rows
 
 
 def blocks_per_second(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
