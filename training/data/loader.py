@@ -62,7 +62,14 @@ def clip_batches(
     dataset = _RandomClips(frames, config, labels, seed)
     order = _BatchOrder(len(frames), config.training.batch_size, first_step, num_steps, seed)
     workers = config.data.workers
-    return DataLoader(dataset, batch_sampler=order, num_workers=workers, persistent_workers=workers > 0)
+    # Its own generator: one draw from torch's global numbers per start would put a resumed run's dropout out of step.
+    return DataLoader(
+        dataset,
+        batch_sampler=order,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        generator=torch.Generator().manual_seed(seed),
+    )
 
 
 class _RandomClips(Dataset[Batch]):
