@@ -1,6 +1,7 @@
 """What a run measures on the way: one JSON object per line, and the same in TensorBoard."""
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +26,7 @@ class Journal:
         self._path = run / "metrics.jsonl"
         _keep_lines_before(self._path, next_step)
         self._stream = self._path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(run / "tensorboard"), purge_step=next_step)
+        self._board = SummaryWriter(str(run / "tensorboard"), purge_step=next_step + 1)
         self._sums: dict[str, float] = defaultdict(float)
         self._count = 0
 
@@ -82,5 +83,15 @@ class Journal:
 def _keep_lines_before(path: Path, next_step: int) -> None:
     if not path.is_file():
         return
-    lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= next_step]
-    path.write_text("".join(f"{line}\n" for line in lines))
+    lines = [line for line in path.read_text().splitlines() if _step_of(line) <= next_step]
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text("".join(f"{line}\n" for line in lines))
+    partial.replace(path)
+
+
+def _step_of(line: str) -> float:
+    """Step of a line; infinite for the last one of a machine that crashed while writing it."""
+    try:
+        return float(json.loads(line)["step"])
+    except ValueError:
+        return float("inf")
