@@ -29,6 +29,7 @@ def train_classifiers(
     labels: Sequence[str],
     fabric: Fabric,
     *,
+    first_step: int,
     on_progress: Callable[[int, int], None],
 ) -> None:
     """Give every encoder a classifier and train it on labelled clips; each view learns on its own.
@@ -40,6 +41,7 @@ def train_classifiers(
         frames: labelled training videos.
         labels: class names in the order of the logits.
         fabric: device and precision.
+        first_step: steps of pre-training, which the journal counts on from.
         on_progress: called with (steps done, steps in all).
 
     Raises:
@@ -60,7 +62,6 @@ def train_classifiers(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.classifier.learning_rate, num_steps)
     method.to(fabric.device)
     batches = clip_batches(frames, config, labels, first_step=0, num_steps=num_steps, seed=seed)
-    first_step = config.training.epochs * per_epoch
     with Journal(run, next_step=first_step) as journal, interruptible() as interruption:
         for step, batch in enumerate(batches, start=1):
             clips, targets = to_device(batch, fabric.device)

@@ -11,7 +11,7 @@ from cocon.training.classification import train_classifiers
 from cocon.training.config import Config
 from cocon.training.data.folder import DatasetFolder
 from cocon.training.data.frames import VideoFrames
-from cocon.training.data.loader import view_requests
+from cocon.training.data.loader import steps_per_epoch, view_requests
 from cocon.training.loop import make_fabric, pretrain
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.video.errors import UsageError
@@ -65,8 +65,11 @@ def train_run(config: Config, run: Path, *, overwrite: bool, progress_bar: Progr
         if len(labelled) < len(entries):
             requests = view_requests(config)
             labelled_frames = VideoFrames(labelled, dataset.root, requests, cache_gib=config.data.cache_gib)
+        first_step = config.training.epochs * steps_per_epoch(len(frames), config.training.batch_size)
         with progress_bar("training classifiers") as on_progress:
-            train_classifiers(config, run, encoders, labelled_frames, labels, fabric, on_progress=on_progress)
+            train_classifiers(
+                config, run, encoders, labelled_frames, labels, fabric, first_step=first_step, on_progress=on_progress
+            )
     for view, encoder in encoders.items():
         encoder.to("cpu")
         save_encoder(run, encoder, contract_of(config, view, encoder, method=config.loss.losses, labels=labels))

@@ -1,0 +1,302 @@
+"""Pre-training: goes on bit for bit after any kind of stop, learns, and says when it collapses."""
+
+import csv
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from cocon.training.checkpoint import is_complete, load_state
+from cocon.training.config import Config, OptimizerSection
+from cocon.training.loop import build_method, learning_rate_at
+from cocon.training.runs import train_run
+from cocon.video.errors import UnreadableVideoError, UsageError
+
+MakeConfig = Callable[..., Config]
+TrainTiny = Callable[..., bool]
+WeightsOf = Callable[[Path], dict[str, torch.Tensor]]
+
+COCON = [sys.executable, "-c", "from cocon.embedding.cli import main; main()"]
+EPOCHS, STEPS_PER_EPOCH = 2, 3
+
+
+class MachineStopsError(Exception):
+    """Stands for a crash."""
+
+
+def _crash() -> None:
+    raise MachineStopsError
+
+
+def _stop_twice() -> None:
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+
+
+STOPS: dict[str, Callable[[], None]] = {
+    "asked": lambda: signal.raise_signal(signal.SIGINT),
+    "terminated": lambda: signal.raise_signal(signal.SIGTERM),
+    "asked twice": _stop_twice,
+    "crashed": _crash,
+}
+
+
+def _train_until(config: Config, run: Path, phase: str, step: int, stop: Callable[[], None]) -> None:
+    """Train, and stop once in a phase after a step."""
+
+    @contextmanager
+    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+        yield lambda done, total: stop() if (description, done) == (phase, step) else None
+
+    with pytest.raises((KeyboardInterrupt, MachineStopsError)):
+        train_run(config, run, overwrite=False, progress_bar=bar)
+    assert not is_complete(run)
+
+
+def _lines(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def _assert_same_outcome(run: Path, reference: Path, weights_of: WeightsOf) -> None:
+    weights, expected = weights_of(run), weights_of(reference)
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert (run / "metrics.jsonl").read_text() == (reference / "metrics.jsonl").read_text()
+    for path in reference.glob("views/*/contract.json"):
+        assert (run / path.relative_to(reference)).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("how", "phase", "step"),
+    [
+        *(("asked", "pre-training", step) for step in range(EPOCHS * STEPS_PER_EPOCH + 1)),
+        ("terminated", "pre-training", 4),
+        ("asked twice", "pre-training", 2),  # nothing saved yet
+        ("asked twice", "pre-training", 5),
+        ("crashed", "pre-training", 5),
+        ("asked", "training classifiers", 2),
+        ("crashed", "training classifiers", 4),
+    ],
+)
+def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(
+    how: str,
+    phase: str,
+    step: int,
+    trained: Path,
+    tiny_config: MakeConfig,
+    train_tiny: TrainTiny,
+    weights_of: WeightsOf,
+    tmp_path: Path,
+) -> None:
+    _train_until(tiny_config(), tmp_path, phase, step, STOPS[how])
+    assert train_tiny(tiny_config(), tmp_path)
+    _assert_same_outcome(tmp_path, trained, weights_of)
+
+
+def test_asking_for_a_stop_saves_the_step_just_done_and_restores_the_handlers(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    _train_until(tiny_config(), tmp_path, "pre-training", 4, STOPS["asked"])
+    state = load_state(tmp_path)
+    assert state is not None
+    assert state["step"] == 4
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+@pytest.fixture(scope="module")
+def long_run(
+    tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Config, Path]:
+    """A run long enough to be hit by another process."""
+    config, run = tiny_config("training.epochs=12"), tmp_path_factory.mktemp("runs") / "long"
+    assert train_tiny(config, run)
+    return config, run
+
+
+def _started(config: Config, run: Path, *more: str) -> subprocess.Popen[str]:
+    """`cocon train` as its own process group, a few epochs in."""
+    path = run.parent / f"{run.name}.toml"
+    path.write_text(config.to_toml())
+    settings = [argument for setting in more for argument in ("--set", setting)]
+    process = subprocess.Popen(
+        [*COCON, "train", "--config", str(path), "--output", str(run), *settings],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 60
+    while not (run / "metrics.jsonl").is_file() or len((run / "metrics.jsonl").read_text().splitlines()) < 2:
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.005)
+    return process
+
+
+def test_a_killed_process_costs_nothing_but_time(
+    long_run: tuple[Config, Path], train_tiny: TrainTiny, weights_of: WeightsOf, tmp_path: Path
+) -> None:
+    config, reference = long_run
+    run = tmp_path / "run"
+    process = _started(config, run)
+    process.kill()
+    process.communicate()
+    state = load_state(run)
+    assert state is not None
+    assert 0 < state["step"] < 12 * STEPS_PER_EPOCH
+    assert train_tiny(config, run)
+    _assert_same_outcome(run, reference, weights_of)
+    for path in reference.glob("views/*/weights.safetensors"):
+        assert (run / path.relative_to(reference)).read_bytes() == path.read_bytes()
+
+
+def test_ctrl_c_reaches_the_loading_processes_too_and_still_saves(
+    long_run: tuple[Config, Path], train_tiny: TrainTiny, weights_of: WeightsOf, tmp_path: Path
+) -> None:
+    config, reference = long_run
+    run = tmp_path / "run"
+    process = _started(config, run, "data.workers=2")
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "")
+    state = load_state(run)
+    assert state is not None
+    assert state["step"] < 12 * STEPS_PER_EPOCH
+    assert train_tiny(config.model_copy(update={"data": config.data.model_copy(update={"workers": 2})}), run)
+    _assert_same_outcome(run, reference, weights_of)
+
+
+def test_the_learning_rate_warms_up_and_falls_along_a_cosine() -> None:
+    section = OptimizerSection(learning_rate=0.1, warmup_epochs=1.0, final_share=0.2)
+    rates = [learning_rate_at(step, 4, 12, section) for step in range(1, 13)]
+    assert rates[:4] == pytest.approx([0.025, 0.05, 0.075, 0.1])
+    assert rates[7] == pytest.approx(0.06)  # half-way between 0.1 and 0.02
+    assert rates[-1] == pytest.approx(0.02)
+    assert all(later < earlier for earlier, later in pairwise(rates[3:]))
+
+
+def test_a_warm_up_longer_than_the_run_leaves_the_last_step_to_the_cosine() -> None:
+    section = OptimizerSection(learning_rate=0.1, warmup_epochs=9.0, final_share=0.5)
+    assert [learning_rate_at(step, 2, 4, section) for step in (1, 2, 3, 4)] == pytest.approx(
+        [1 / 30, 2 / 30, 0.1, 0.05]
+    )
+    assert learning_rate_at(1, 1, 1, section) == pytest.approx(0.05)
+
+
+def test_the_journal_has_one_line_per_epoch_with_every_views_figures(trained: Path) -> None:
+    lines = _lines(trained)
+    assert [(line["phase"], line["step"], line["epoch"]) for line in lines] == [
+        ("pretrain", 3, 1),
+        ("pretrain", 6, 2),
+        ("classify", 9, 1),
+        ("classify", 12, 2),
+    ]
+    figures = {f"{name}/{view}" for name in ("cpc", "top1", "spread") for view in ("rgb", "pose")}
+    assert lines[0].keys() - {"phase", "step", "epoch"} == figures | {
+        "sim/rgb-pose",
+        "sync/rgb-pose",
+        "loss",
+        "learning_rate",
+    }
+    assert [line["learning_rate"] for line in lines[:2]] == pytest.approx([1e-3, 2e-5])
+    assert lines[2].keys() - {"phase", "step", "epoch"} == {"accuracy/rgb", "accuracy/pose", "loss"}
+
+
+def test_the_loss_falls(tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path) -> None:
+    config = tiny_config(
+        "views=['pose']",
+        "training.epochs=25",
+        "training.batch_size=6",
+        "optimizer.learning_rate=0.01",
+        "classifier.head=none",
+    )
+    train_tiny(config, tmp_path)
+    losses = [line["cpc/pose"] for line in _lines(tmp_path)]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+def test_the_seed_decides_the_networks(tiny_config: MakeConfig) -> None:
+    drawn = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        drawn.append(torch.cat([p.detach().flatten() for p in build_method(tiny_config()).parameters()]))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_embeddings_less_spread_out_than_the_threshold_raise_the_alarm(
+    tiny_config: MakeConfig, train_tiny: TrainTiny, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        train_tiny(tiny_config("training.collapse_alarm=1.5", "classifier.head=none"), tmp_path)
+    lines = _lines(tmp_path)
+    expected = [(epoch, view, lines[epoch - 1][f"spread/{view}"]) for epoch in (1, 2) for view in ("rgb", "pose")]
+    assert [message.split(";")[0] for message in caplog.messages] == [
+        f"epoch {epoch}: embeddings of view '{view}' are collapsing (spread {spread:.2f}, healthy is near 1)"
+        for epoch, view, spread in expected
+    ]
+
+
+def test_healthy_embeddings_raise_no_alarm(
+    tiny_config: MakeConfig, train_tiny: TrainTiny, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        train_tiny(tiny_config("classifier.head=none"), tmp_path)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(("cache_gib", "workers"), [(1.0, 0), (0.0, 0), (1.0, 2)])
+def test_a_video_that_does_not_decode_is_left_out_said_once_and_recorded(
+    cache_gib: float,
+    workers: int,
+    figures_copy: Path,
+    tiny_config: MakeConfig,
+    train_tiny: TrainTiny,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    (figures_copy / "videos" / "figure_00002.mp4").write_bytes(b"no video")
+    config = tiny_config(f"data.folder={figures_copy}", f"data.cache_gib={cache_gib}", f"data.workers={workers}")
+    with caplog.at_level(logging.WARNING):
+        train_tiny(config, tmp_path / "run")
+    said = [message for message in caplog.messages if "figure_00002" in message]
+    assert len(said) == 1
+    assert "is left out" in said[0]
+    summary = json.loads((tmp_path / "run" / "complete.json").read_text())
+    assert list(summary["failed"]) == ["figure_00002"]
+    assert "cannot be decoded" in summary["failed"]["figure_00002"]
+    assert summary["videos"] == 6
+
+
+def test_a_set_of_which_no_video_decodes_is_an_error(
+    figures_copy: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    for path in figures_copy.glob("videos/*"):
+        path.write_bytes(b"no video")
+    with pytest.raises(UnreadableVideoError, match="cannot be decoded"):
+        train_tiny(tiny_config(f"data.folder={figures_copy}"), tmp_path / "run")
+
+
+def test_one_training_video_is_too_few(
+    figures_copy: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    shutil.copy(figures_copy / "manifest.csv", tmp_path / "all.csv")
+    with (tmp_path / "all.csv").open(newline="") as stream:
+        rows = list(csv.reader(stream))
+    with (figures_copy / "manifest.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows[:2])
+    with pytest.raises(UsageError, match="has 1 training videos; at least 2 are needed"):
+        train_tiny(tiny_config(f"data.folder={figures_copy}"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
