@@ -26,12 +26,15 @@ def train(
 
     Example: cocon train --preset figures --data data/figures --output runs/default --set training.epochs=30
     """
+    import json
+
     from cocon.embedding.progress import progress_bar
     from cocon.training.checkpoint import run_views
     from cocon.training.config_file import load_config
     from cocon.training.runs import train_run
 
-    given = {"data.folder": data, "loss.losses": losses, "training.seed": seed}
+    folder = None if data is None else json.dumps(str(data))  # quoted: a folder may be called 2024
+    given = {"data.folder": folder, "loss.losses": losses, "training.seed": seed}
     overrides = [f"{key}={value}" for key, value in given.items() if value is not None] + (settings or [])
     config = load_config(preset, overrides)
     is_new = train_run(config, output, overwrite=overwrite, progress_bar=progress_bar)

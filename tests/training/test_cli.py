@@ -1,0 +1,105 @@
+"""`cocon train`: what it prints, and how it ends when something is wrong."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cocon.embedding.cli import main
+from cocon.training.config import Config
+
+MakeConfig = Callable[..., Config]
+Outcome = tuple[int, str, str]
+
+
+@pytest.fixture
+def cocon(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """`cocon(*arguments)`: exit code, stdout and stderr."""
+
+    def of(*arguments: str | Path) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["cocon", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ending:
+            main()
+        assert isinstance(ending.value.code, int)
+        return ending.value.code, *capsys.readouterr()
+
+    return of
+
+
+@pytest.fixture
+def tiny_file(tiny_config: MakeConfig, tmp_path: Path) -> Path:
+    """A tiny configuration as a file."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(tiny_config().to_toml())
+    return path
+
+
+def _assert_refused(outcome: Outcome, *parts: str) -> None:
+    code, output, errors = outcome
+    assert (code, output) == (2, "")
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    for part in parts:
+        assert part in errors
+
+
+def test_training_prints_what_it_made_and_does_nothing_the_second_time(
+    cocon: Callable[..., Outcome], tiny_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = ("train", "--config", tiny_file, "--output", run, "--losses", "cpc", "--seed", "3")
+    assert cocon(*arguments) == (0, f"{run} trained cpc encoders of rgb, pose\n", "")
+    assert cocon(*arguments) == (0, f"{run} is complete already: cpc encoders of rgb, pose\n", "")
+    text = (run / "config.toml").read_text()
+    assert 'losses = "cpc"' in text
+    assert "seed = 3" in text
+
+
+def test_another_configuration_is_refused_without_overwrite(
+    cocon: Callable[..., Outcome], tiny_file: Path, trained_copy: Path
+) -> None:
+    arguments = ("train", "--config", tiny_file, "--output", trained_copy, "--set", "training.epochs=1")
+    _assert_refused(cocon(*arguments), "training.epochs is 2, asked for 1", "--overwrite")
+    code, output, _ = cocon(*arguments, "--overwrite")
+    assert code == 0
+    assert "trained cocon encoders" in output
+
+
+def test_an_unknown_preset_is_one_line(cocon: Callable[..., Outcome]) -> None:
+    _assert_refused(cocon("train", "--preset", "none"), "preset 'none' is unknown; available: figures, paper")
+
+
+def test_all_wrong_settings_are_one_line(cocon: Callable[..., Outcome]) -> None:
+    wrong = ("--set", "training.epoch=3", "--set", "model.width=-1", "--losses", "cocoon")
+    _assert_refused(cocon("train", *wrong), "did you mean training.epochs?", "model.width (-1)", "loss.losses (cocoon)")
+
+
+def test_a_missing_dataset_is_one_line_and_leaves_no_run_behind(cocon: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = cocon("train", "--data", tmp_path / "none", "--output", tmp_path / "run")
+    _assert_refused(outcome, "none' does not exist", "cocon data make")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dataset_may_be_called_by_a_number(
+    cocon: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "2024").mkdir()
+    _assert_refused(cocon("train", "--data", "2024"), "dataset folder '2024' has no videos")
+
+
+def test_a_video_that_the_manifest_names_but_is_not_there_is_one_line(
+    cocon: Callable[..., Outcome], tiny_file: Path, figures_copy: Path, tmp_path: Path
+) -> None:
+    (figures_copy / "videos" / "figure_00001.mp4").unlink()
+    outcome = cocon("train", "--config", tiny_file, "--data", figures_copy, "--output", tmp_path / "run")
+    _assert_refused(outcome, "figure_00001.mp4' does not exist")
+
+
+def test_an_output_that_is_no_run_is_refused(
+    cocon: Callable[..., Outcome], tiny_file: Path, figures_copy: Path
+) -> None:
+    outcome = cocon("train", "--config", tiny_file, "--output", figures_copy, "--overwrite")
+    _assert_refused(outcome, "is not empty and no run")
+    assert (figures_copy / "manifest.csv").is_file()
