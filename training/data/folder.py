@@ -56,7 +56,7 @@ class DatasetFolder:
         """Read the manifest, or else list the video files.
 
         Raises:
-            UsageError: no such folder, no videos, or a wrong manifest (the line is named).
+            UsageError: no such folder, no videos, two of one id, or a wrong manifest (the line is named).
         """
         if not root.is_dir():
             raise UsageError(f"dataset folder '{root}' does not exist; make one with 'cocon data make --output {root}'")
@@ -64,6 +64,7 @@ class DatasetFolder:
         videos = _from_manifest(root, manifest) if manifest.is_file() else _from_files(root)
         if not videos:
             raise UsageError(f"dataset folder '{root}' has no videos")
+        _check_unique(root, videos)
         return cls(root, tuple(videos))
 
     def split(self, name: str) -> tuple[VideoEntry, ...]:
@@ -79,17 +80,22 @@ class DatasetFolder:
 
 
 def _from_manifest(root: Path, manifest: Path) -> list[VideoEntry]:
-    with manifest.open(newline="", encoding="utf-8-sig") as stream:
-        rows = csv.DictReader(stream)
-        if "path" not in (rows.fieldnames or ()):
-            raise UsageError(f"'{manifest}' has no column 'path'; its columns: {', '.join(rows.fieldnames or ())}")
-        videos = [_entry(root, manifest, rows.line_num, row) for row in rows]
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as stream:
+            rows = csv.DictReader(stream)
+            if "path" not in (rows.fieldnames or ()):
+                raise UsageError(f"'{manifest}' has no column 'path'; its columns: {', '.join(rows.fieldnames or ())}")
+            return [_entry(root, manifest, rows.line_num, row) for row in rows]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"'{manifest}' cannot be read as UTF-8 text with commas: {error}") from error
+
+
+def _check_unique(root: Path, videos: list[VideoEntry]) -> None:
     seen: set[str] = set()
     for video in videos:
         if video.video_id in seen:
-            raise UsageError(f"'{manifest}' has video_id '{video.video_id}' twice; ids must be unique")
+            raise UsageError(f"dataset '{root}' has video_id '{video.video_id}' twice; ids must be unique")
         seen.add(video.video_id)
-    return videos
 
 
 def _entry(root: Path, manifest: Path, line: int, row: dict[str, str | None]) -> VideoEntry:

@@ -17,7 +17,7 @@ from cocon.video.errors import MissingViewError, VideoError
 from cocon.video.flow import FlowSpec, dis_flow, flow_to_bytes, with_later_frame
 from cocon.video.geometry import resize_short_side, resized_shape
 from cocon.video.reader import ViewRequest
-from cocon.video.store import StoredView, read_view
+from cocon.video.store import StoredView, read_view, view_path
 
 __all__ = ["DecodedVideo", "DecodedView", "VideoFrames", "load_video"]
 
@@ -141,7 +141,7 @@ def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest
     """Decode or read every requested view of one video.
 
     Raises:
-        VideoError: the video cannot be decoded, or a view is missing that cannot be made from it.
+        VideoError: the video cannot be decoded, a stored view is damaged, or one is missing that cannot be made.
         UsageError: the file does not exist.
     """
     views: dict[str, DecodedView] = {}
@@ -159,12 +159,9 @@ def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest
 
 
 def _stored(root: Path, view: str, entry: VideoEntry, request: ViewRequest) -> StoredView | None:
-    if view == "rgb":
+    if view == "rgb" or not view_path(root, view, entry.video_id).is_file():
         return None
-    try:
-        kept = read_view(root, view, entry.video_id)
-    except MissingViewError:
-        return None
+    kept = read_view(root, view, entry.video_id)
     return kept if kept.measures(request.flow) else None
 
 

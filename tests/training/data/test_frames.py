@@ -1,0 +1,159 @@
+"""Decoded views: aligned, at the right size, the same from memory and from disk, and honest about what is missing."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cocon.training.data.folder import DatasetFolder, VideoEntry
+from cocon.training.data.frames import DecodedVideo, DecodedView, VideoFrames, load_video
+from cocon.video.decode import read_frames
+from cocon.video.errors import MissingViewError, UnreadableVideoError, UsageError
+from cocon.video.flow import FlowSpec, dis_flow, flow_to_bytes
+from cocon.video.geometry import Geometry, resize_short_side
+from cocon.video.reader import ViewRequest
+from cocon.video.store import read_view, view_path
+
+SEVEN_BY_SIX = Geometry(28, 24)
+REQUESTS = {
+    "rgb": ViewRequest(Geometry(40, 32)),
+    "flow": ViewRequest(SEVEN_BY_SIX, FlowSpec(1 / 15)),
+    "pose": ViewRequest(SEVEN_BY_SIX),
+    "mask": ViewRequest(Geometry(20, 16)),
+}
+
+
+def _entries(root: Path) -> tuple[VideoEntry, ...]:
+    return DatasetFolder.open(root).split("train")
+
+
+def _frames(root: Path, requests: Mapping[str, ViewRequest] = REQUESTS, *, cache_gib: float = 1.0) -> VideoFrames:
+    return VideoFrames(_entries(root), root, requests, cache_gib=cache_gib)
+
+
+def _assert_same(one: DecodedVideo, other: DecodedVideo) -> None:
+    assert one.entry == other.entry
+    assert list(one.views) == list(other.views)
+    for view, decoded in one.views.items():
+        assert np.array_equal(decoded.timestamps, other.views[view].timestamps)
+        if decoded.pixels is not None:
+            assert np.array_equal(decoded.pixels, other.views[view].pixels)
+
+
+def test_every_view_comes_aligned_and_at_its_own_size(figures: Path) -> None:
+    video = _frames(figures)[0]
+    assert list(video.views) == ["rgb", "flow", "pose", "mask"]
+    for view, channels, side in (("rgb", 3, 40), ("flow", 2, 28), ("mask", 1, 20)):
+        pixels = video.views[view].pixels
+        assert pixels is not None
+        assert (pixels.shape, pixels.dtype) == ((30, side, side, channels), np.uint8)
+    assert video.views["pose"].pixels is None
+    assert (video.views["pose"].height, video.views["pose"].width) == (28, 28)
+    for decoded in video.views.values():
+        assert decoded.timestamps == pytest.approx(np.arange(30) / 30, abs=1e-3)
+    assert video.timestamps is video.views["rgb"].timestamps
+
+
+def test_the_first_view_is_the_clock(figures: Path) -> None:
+    video = _frames(figures, {"mask": REQUESTS["mask"], "rgb": REQUESTS["rgb"]})[0]
+    assert video.timestamps is video.views["mask"].timestamps
+
+
+def test_the_nearest_frame_is_found_and_of_two_the_earlier() -> None:
+    view = DecodedView(np.array([0.0, 0.2, 0.3]), np.zeros((3, 4, 4, 1), np.uint8), None, 4, 4)
+    assert view.nearest(np.array([-1.0, 0.0, 0.09, 0.1, 0.11, 0.2, 0.26, 9.0])).tolist() == [0, 0, 0, 0, 1, 1, 2, 2]
+    assert view.num_bytes == 3 * 4 * 4
+
+
+def test_a_budget_of_nothing_reads_each_time_what_a_cache_keeps(figures: Path) -> None:
+    kept, read = _frames(figures), _frames(figures, cache_gib=0.0)
+    assert list(kept.preload()) == list(read.preload()) == [1, 2, 3, 4, 5, 6]
+    for index in (0, 5, 0):
+        _assert_same(kept[index], read[index])
+    assert kept[0] is kept[0]
+    assert read[0] is not read[0]
+
+
+def test_what_fits_in_the_budget_is_kept_and_the_rest_is_read(figures: Path) -> None:
+    one = _frames(figures)[0].num_bytes
+    frames = _frames(figures, cache_gib=2.5 * one / 2**30)
+    list(frames.preload())
+    assert [frames[index] is frames[index] for index in range(6)] == [True, True, False, False, False, False]
+
+
+def test_the_stored_flow_is_used_where_it_measures_what_is_wanted(figures: Path) -> None:
+    entry = _entries(figures)[0]
+    stored = read_view(figures, "flow", entry.video_id)
+    same = load_video(entry, figures, {"flow": REQUESTS["flow"]}).views["flow"]
+    assert np.array_equal(same.pixels, stored.frames(range(30), height=28, width=28))
+
+
+def test_flow_over_another_interval_is_estimated_from_the_pictures(figures: Path) -> None:
+    entry = _entries(figures)[1]
+    pictures = [resize_short_side(pixels, 40) for _, pixels in read_frames(entry.path)]
+    for frames_apart in (1, 4):
+        request = ViewRequest(Geometry(40, 32), FlowSpec(frames_apart / 30))
+        view = load_video(entry, figures, {"flow": request}).views["flow"]
+        assert view.pixels is not None
+        assert len(view.pixels) == 30
+        for index, pixels in enumerate(view.pixels):
+            later = pictures[min(index + frames_apart, 29)]
+            assert np.array_equal(pixels, flow_to_bytes(dis_flow(pictures[index], later)))
+
+
+def test_flow_is_estimated_where_none_is_stored(figures_copy: Path) -> None:
+    entry = _entries(figures_copy)[0]
+    exact = load_video(entry, figures_copy, {"flow": REQUESTS["flow"]}).views["flow"]
+    view_path(figures_copy, "flow", entry.video_id).unlink()
+    live = load_video(entry, figures_copy, {"flow": REQUESTS["flow"]}).views["flow"]
+    assert live.pixels is not None
+    assert exact.pixels is not None
+    assert live.pixels.shape == exact.pixels.shape
+    assert not np.array_equal(live.pixels, exact.pixels)
+
+
+@pytest.mark.parametrize("view", ["pose", "mask"])
+def test_a_view_that_pictures_do_not_give_must_be_stored(view: str, figures_copy: Path) -> None:
+    entry = _entries(figures_copy)[0]
+    view_path(figures_copy, view, entry.video_id).unlink()
+    with pytest.raises(MissingViewError, match=f"view '{view}' of video 'figure_00000' is not stored under"):
+        load_video(entry, figures_copy, REQUESTS)
+
+
+@pytest.mark.parametrize("view", ["flow", "pose"])
+def test_a_damaged_view_is_named_rather_than_replaced(view: str, figures_copy: Path) -> None:
+    entry = _entries(figures_copy)[0]
+    path = view_path(figures_copy, view, entry.video_id)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(MissingViewError, match="is damaged"):
+        load_video(entry, figures_copy, REQUESTS)
+
+
+def test_a_video_that_fails_is_replaced_by_its_neighbour_and_said_once(
+    figures_copy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (figures_copy / "videos" / "figure_00005.mp4").write_bytes(b"no video")
+    frames = _frames(figures_copy)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            assert frames[5].entry.video_id == "figure_00000"
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("video 'figure_00005' is left out: ")
+    assert list(frames.failures) == ["figure_00005"]
+
+
+def test_if_no_video_loads_the_first_ones_error_is_raised(figures_copy: Path) -> None:
+    for path in figures_copy.glob("videos/*"):
+        path.write_bytes(b"no video")
+    frames = _frames(figures_copy)
+    with pytest.raises(UnreadableVideoError, match="figure_00003"):
+        frames[3]
+    assert len(frames.failures) == 6
+
+
+def test_a_missing_file_is_a_mistake_rather_than_a_bad_video(figures_copy: Path) -> None:
+    (figures_copy / "videos" / "figure_00001.mp4").unlink()
+    with pytest.raises(UsageError, match=r"figure_00001\.mp4' does not exist"):
+        _frames(figures_copy)[1]
