@@ -1,9 +1,8 @@
 """The prediction head and the two classifiers."""
 
-import pytest
 import torch
 
-from cocon.training.models.heads import CLASSIFIERS, GRUClassifier, MeanClassifier, PredictionHead
+from cocon.training.models.heads import GRUClassifier, MeanClassifier, PredictionHead
 
 
 def _with_statistics(bn: torch.nn.BatchNorm1d) -> None:
@@ -75,10 +74,9 @@ def test_the_gru_classifier_depends_on_the_order_of_blocks_and_the_mean_classifi
     assert torch.allclose(mean(maps), mean(maps.flip(1)), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
-def test_every_classifier_drops_half_its_units_in_training_only(name: str) -> None:
+def test_the_gru_classifier_drops_half_its_units_in_training_only() -> None:
     torch.manual_seed(0)
-    classifier, maps = CLASSIFIERS[name](16, 4), torch.randn(3, 2, 16, 2, 2)
+    classifier, maps = GRUClassifier(16, 4), torch.randn(3, 2, 16, 2, 2)
     assert classifier.dropout.p == 0.5
     assert not torch.equal(classifier(maps), classifier(maps))
     classifier.eval()

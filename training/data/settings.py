@@ -26,7 +26,7 @@ class FigureSettings:
         seed: Of all random numbers.
     """
 
-    num_videos: int = 480
+    num_videos: int = 960
     seconds: float = 3.0
     size_px: int = 112
     view_size_px: int = 64

@@ -34,18 +34,16 @@ class MeanClassifier(nn.Module):
     Args:
         channels: D.
         num_classes: K.
-        dropout: probability of a dropped unit between the two layers.
     """
 
-    def __init__(self, channels: int, num_classes: int, *, dropout: float = 0.5) -> None:
+    def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
         self.bn = nn.BatchNorm1d(channels)
-        self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(channels, num_classes)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Block feature maps `float [B, N, D, s, s]` to logits `float [B, K]`."""
-        logits: Tensor = self.fc(self.dropout(self.bn(maps.mean(dim=(1, 3, 4)))))
+        logits: Tensor = self.fc(self.bn(maps.mean(dim=(1, 3, 4))))
         return logits
 
 
