@@ -23,6 +23,7 @@ from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.models.encoder import Encoder
 from cocon.training.runs import ProgressBar
 from cocon.video.errors import UsageError
+from cocon.video.reader import ViewRequest
 
 __all__ = ["FUSED", "Merit", "Videos", "judge", "judge_random", "judge_run"]
 
@@ -62,7 +63,7 @@ class Videos:
         progress_bar: makes a bar from its description.
 
     Raises:
-        UsageError: a split has no labelled videos.
+        UsageError: a split has no labelled videos, or training videos are all of one class.
     """
 
     def __init__(self, config: Config, *, progress_bar: ProgressBar) -> None:
@@ -75,6 +76,11 @@ class Videos:
             if not any(entry.label for entry in entries):
                 raise UsageError(
                     f"dataset '{dataset.root}' has no labelled videos in split '{split}'; see manifest.csv"
+                )
+            if split == "train" and len(dataset.labels) < 2:
+                raise UsageError(
+                    f"dataset '{dataset.root}' has only the class '{dataset.labels[0]}' in split 'train'; "
+                    "a probe needs two"
                 )
             gib = config.data.cache_gib / 2
             self.frames[split] = VideoFrames(entries, dataset.root, view_requests(config), cache_gib=gib)
@@ -93,11 +99,12 @@ class Videos:
 
 
 def judge_run(run: Path, videos: Videos) -> list[Merit]:
-    """Judge a training run on the videos; it must have been trained with the same clip and view geometry."""
+    """Judge a training run on the videos; raises `UsageError` if it was trained with other views, clips or geometry."""
     loaded = {view: load_encoder(run, view) for view in run_views(run)}
+    requests, clip = view_requests(videos.config), videos.config.clip.spec()
     for view, (_, contract) in loaded.items():
-        if contract.geometry != videos.config.geometry(view) or contract.clip != videos.config.clip.spec():
-            raise UsageError(f"run '{run}' has another clip or geometry than the run it is compared with")
+        if requests.get(view) != ViewRequest(contract.geometry, contract.flow) or contract.clip != clip:
+            raise UsageError(f"run '{run}' has other views, clips or geometry than the run it is compared with")
     encoders = {view: encoder for view, (encoder, _) in loaded.items()}
     contracts = {view: contract for view, (_, contract) in loaded.items()}
     method = run_config(run).loss.losses

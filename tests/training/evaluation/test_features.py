@@ -1,0 +1,123 @@
+"""Embeddings of whole videos, and statistics for networks that were never trained."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cocon.embedding.contract import EncoderSpec
+from cocon.training.checkpoint import load_encoder
+from cocon.training.config import Config
+from cocon.training.data.folder import DatasetFolder
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.loader import view_requests
+from cocon.training.evaluation.features import calibrate_batch_norm, video_features
+from cocon.training.models.encoder import Encoder, build_encoder
+from cocon.video.reader import VideoSource
+from cocon.video.views import VIEWS
+
+MakeConfig = Callable[..., Config]
+
+
+def _frames(config: Config, split: str = "test") -> VideoFrames:
+    entries = DatasetFolder.open(config.data.folder).split(split)
+    return VideoFrames(entries, config.data.folder, view_requests(config), cache_gib=1.0)
+
+
+def _silent(done: int, total: int | None) -> None:
+    pass
+
+
+def _untrained() -> Encoder:
+    torch.manual_seed(0)
+    return build_encoder(EncoderSpec("resnet2d3d", (1, 1, 1, 1), 4), VIEWS["rgb"])
+
+
+def test_a_videos_embedding_is_the_mean_of_those_a_served_model_gives(trained: Path, tiny_config: MakeConfig) -> None:
+    config = tiny_config()
+    loaded = {view: load_encoder(trained, view) for view in config.views}
+    encoders = {view: encoder for view, (encoder, _) in loaded.items()}
+    contracts = {view: contract for view, (_, contract) in loaded.items()}
+    frames = _frames(config)
+    features = video_features(encoders, contracts, frames, device=torch.device("cpu"), on_progress=_silent)
+    assert features.labels.tolist() == [entry.label for entry in frames.entries]
+    assert features.groups.tolist() == [entry.group for entry in frames.entries]
+    for number in (0, 5):
+        source = VideoSource(frames.entries[number].path, config.clip.spec(), view_requests(config), hop=3)
+        clips = list(source.clips())
+        assert len(clips) == 4  # 15 grid frames: windows of 6 from 0, 3, 6 and 9
+        for view, encoder in encoders.items():
+            with torch.no_grad():
+                stacked = torch.from_numpy(np.stack([clip.pixels[view] for clip in clips]))
+                mean = encoder(stacked).embedding.numpy().mean(axis=0)
+            assert features.embeddings[view][number] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
+
+
+def test_videos_that_fail_or_have_no_label_are_left_out(
+    figures_copy: Path, trained: Path, tiny_config: MakeConfig
+) -> None:
+    config = tiny_config(f"data.folder={figures_copy}", "views=['rgb']")
+    manifest = figures_copy / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("figure_00008.mp4,bow,body_00012", "figure_00008.mp4,,"))
+    (figures_copy / "videos" / "figure_00006.mp4").write_bytes(b"no video")
+    encoder, contract = load_encoder(trained, "rgb")
+    frames = _frames(config)
+    done: list[tuple[int, int | None]] = []
+    features = video_features(
+        {"rgb": encoder},
+        {"rgb": contract},
+        frames,
+        device=torch.device("cpu"),
+        on_progress=lambda now, total: done.append((now, total)),
+    )
+    assert features.labels.tolist() == ["arm swing", "clap overhead", "jump", "jumping jack"]
+    assert features.embeddings["rgb"].shape == (4, encoder.embedding_dim)
+    assert list(frames.failures) == ["figure_00006"]
+    assert done == [(count, 6) for count in range(1, 7)]
+
+
+def test_a_video_without_a_group_is_a_group_of_its_own(
+    figures_copy: Path, trained: Path, tiny_config: MakeConfig
+) -> None:
+    manifest = figures_copy / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("body_00012", ""))
+    encoder, contract = load_encoder(trained, "rgb")
+    frames = _frames(tiny_config(f"data.folder={figures_copy}", "views=['rgb']"))
+    features = video_features(
+        {"rgb": encoder}, {"rgb": contract}, frames, device=torch.device("cpu"), on_progress=_silent
+    )
+    assert features.groups.tolist() == [f"figure_{number:05}" for number in range(6, 12)]
+
+
+def test_calibration_gives_the_statistics_of_the_batches() -> None:
+    encoder = _untrained()
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randint(0, 256, (2, 3, 2, 24, 24, 3), generator=generator, dtype=torch.uint8) for _ in range(3)]
+    first = next(module for module in encoder.modules() if isinstance(module, nn.BatchNorm3d))
+    seen: list[torch.Tensor] = []
+    hook = first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    calibrate_batch_norm(encoder, batches)
+    hook.remove()
+    assert not encoder.training
+    assert len(seen) == 3
+    means = torch.stack([maps.mean(dim=(0, 2, 3, 4)) for maps in seen])
+    variances = torch.stack([maps.var(dim=(0, 2, 3, 4)) for maps in seen])
+    torch.testing.assert_close(first.running_mean, means.mean(dim=0))
+    torch.testing.assert_close(first.running_var, variances.mean(dim=0))
+
+
+def test_calibration_forgets_what_was_before_and_touches_no_weight() -> None:
+    encoder, other = _untrained(), _untrained()
+    for module in other.modules():
+        if isinstance(module, nn.BatchNorm3d) and module.running_mean is not None:
+            module.running_mean.fill_(7.0)
+    batches = [torch.randint(0, 256, (2, 3, 2, 24, 24, 3), dtype=torch.uint8)]
+    calibrate_batch_norm(encoder, batches)
+    calibrate_batch_norm(other, batches)
+    untouched = dict(_untrained().named_parameters())
+    for name, tensor in encoder.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name])
+        assert name not in untouched or torch.equal(tensor, untouched[name])
