@@ -121,7 +121,8 @@ def load_encoder(run: Path, view: str) -> tuple[Encoder, ModelContract]:
         UsageError: no such run or view.
         MismatchError: weights and contract do not belong together.
     """
-    folder = run / "views" / view_named(view).name
+    view = view_named(view).name
+    folder = run / "views" / view
     if view not in run_views(run):
         raise UsageError(f"run '{run}' has no encoder of view '{view}'; it has: {', '.join(run_views(run))}")
     contract = ModelContract.from_json((folder / "contract.json").read_text(), source=f"'{folder / 'contract.json'}'")
