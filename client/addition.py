@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from cocon.client.catalog import Catalog
-from cocon.client.labels import manifest_label
 from cocon.client.video_embedder import content_sha256
 from cocon.client.video_embedding import FailedVideo, VideoEmbedding, completed
+from cocon.video.folder import entry_of
 
 __all__ = ["AddReport", "Addition", "Outcome", "absolute"]
 
@@ -91,7 +91,7 @@ class Addition:
         # Its twin may have been stored since it was looked up, and it may itself be the place another one moved from.
         kind = self._known(result.video, result.content_sha256)
         if kind is None:
-            label = manifest_label(Path(result.video))
+            label = entry_of(Path(result.video))[1].label or None
             was_there = self._catalog.put(absolute(result.video), result, label=label, overlap=self._overlap)
             kind = "updated" if was_there else "added"
         self._note(Outcome(result.video, kind))
@@ -108,7 +108,7 @@ class Addition:
         holder = self._catalog.holder_of(digest)
         if holder is None:
             return None
-        place, label = absolute(path), manifest_label(Path(path))
+        place, label = absolute(path), entry_of(Path(path))[1].label or None
         if holder.video != place and Path(holder.video).exists():
             self._catalog.remove([place])  # what it held before is gone
             return "duplicate"

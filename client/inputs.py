@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import TextIO
 
 from cocon.video.errors import UsageError
+from cocon.video.folder import video_files
 
-__all__ = ["VIDEO_SUFFIXES", "expand_inputs"]
-
-_CONTAINERS = "3gp avi flv gif h264 m2ts m4v mjpeg mkv mov mp4 mpeg mpg mts ogv ts webm wmv"
-
-VIDEO_SUFFIXES = frozenset(f".{container}" for container in _CONTAINERS.split())
+__all__ = ["expand_inputs"]
 
 
 def expand_inputs(arguments: Sequence[str], stdin: TextIO) -> list[Path]:
@@ -60,7 +57,7 @@ def _expand(argument: str, stdin: TextIO) -> Iterator[Path]:
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
-    found = [path for path in sorted(folder.rglob("*")) if _is_video(path.relative_to(folder)) and path.is_file()]
+    found = video_files(folder)
     if not found:
         raise UsageError(f"folder '{folder}' holds no video")
     yield from found
@@ -82,7 +79,3 @@ def _in_list(path: Path) -> Iterator[Path]:
 
 def _listed(lines: TextIO) -> Iterator[Path]:
     return (Path(line.strip()) for line in lines if line.strip())
-
-
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES and not any(part.startswith(".") for part in path.parts)

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from cocon.embedding.contract import ModelContract
 from cocon.training.checkpoint import run_config
-from cocon.video.errors import VideoError
+from cocon.video.errors import UsageError, VideoError
+from cocon.video.folder import DatasetFolder
 from cocon.video.reader import VideoSource, ViewRequest
 
 __all__ = ["clips_of_run", "mixed_with_noise", "moving_squares"]
 
 _logger = logging.getLogger(__name__)
 
-_VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm"}
 _CLIPS_PER_VIDEO = 2
 
 
@@ -70,9 +70,8 @@ def mixed_with_noise(clips: NDArray[np.uint8], num_clips: int) -> NDArray[np.uin
 
 def _videos(run: Path) -> list[Path]:
     folder = run_config(run).data.folder
-    # `views/` holds derived views, not source videos.
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in _VIDEO_SUFFIXES and "views" not in path.relative_to(folder).parts
-    )
+    try:
+        return [entry.path for entry in DatasetFolder.open(folder).videos]
+    except UsageError as error:
+        _logger.info("parity uses generated clips: %s", error)
+        return []

@@ -65,7 +65,8 @@ def claim_run(run: Path, config: Config, *, overwrite: bool) -> None:
     elif run.is_dir() and any(run.iterdir()):
         raise UsageError(f"'{run}' is not empty and no run; choose another --output")
     run.mkdir(parents=True, exist_ok=True)
-    _write(path, config.to_toml().encode())
+    if not path.is_file():
+        _write(path, config.to_toml().encode())
 
 
 def run_config(run: Path) -> Config:

@@ -9,12 +9,12 @@ from pathlib import Path
 from cocon.training.checkpoint import claim_run, contract_of, is_complete, mark_complete, save_encoder
 from cocon.training.classification import train_classifiers
 from cocon.training.config import Config
-from cocon.training.data.folder import DatasetFolder
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import steps_per_epoch, view_requests
 from cocon.training.loop import make_fabric, pretrain
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.video.errors import UsageError
+from cocon.video.folder import DatasetFolder
 
 __all__ = ["ProgressBar", "train_run"]
 

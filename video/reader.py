@@ -21,6 +21,7 @@ from cocon.video.clips import ClipSpec, dense_windows, grid_indices, resample
 from cocon.video.decode import Frame, read_frames
 from cocon.video.errors import MissingViewError
 from cocon.video.flow import FlowSpec, dis_flow, flow_to_bytes, with_later_frame
+from cocon.video.folder import entry_of
 from cocon.video.geometry import Geometry, centre_crop, resize_short_side, resized_shape
 from cocon.video.store import StoredView, read_view, view_path
 
@@ -156,7 +157,8 @@ class VideoSource:
 
     def _stored_views(self) -> dict[str, StoredView]:
         """Views found in the store, and in `missing` those that are nowhere."""
-        root, video_id = _dataset_place(self.path)
+        root, entry = entry_of(self.path)
+        video_id = entry.video_id
         stored = {}
         for view, request in self.requests.items():
             if view == "rgb":
@@ -193,11 +195,3 @@ _LIVE_VIEWS: dict[str, Callable[[Iterator[Frame], ViewRequest, ClipSpec], Grid]]
     "rgb": _rgb_grid,
     "flow": _flow_grid,
 }
-
-
-def _dataset_place(path: Path) -> tuple[Path, str]:
-    """The dataset folder and id a video would have: the nearest ancestor with `views/`, the name without its ending."""
-    for root in path.resolve().parents:
-        if (root / "views").is_dir():
-            return root, path.stem
-    return path.resolve().parent, path.stem

@@ -1,6 +1,5 @@
 """The multi-view store: views kept beside the videos of a dataset folder, one file per view and video.
 
-    folder/manifest.csv                     video_id, path, label, group, split (all but path optional)
     folder/views/<view>/<video_id>.npz      arrays, never pickles
 
 Frames are stored per source frame with their presentation times, so clips of any step can be cut from them. Poses are

@@ -90,13 +90,13 @@ def test_the_contract_names_the_training_labels_in_order(trained: Path) -> None:
 def test_a_classifier_learns_the_training_videos(
     tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:
-    config = tiny_config(
-        "views=['pose']", "classifier.epochs=30", "classifier.learning_rate=0.05", "training.batch_size=6"
-    )
+    still = ["augment.crop_scale=[1.0, 1.0]", "augment.gain=0.0", "clip.stride_jitter=[1.0, 1.0]"]
+    length = ["training.epochs=1", "training.batch_size=6", "classifier.epochs=40", "classifier.learning_rate=0.05"]
+    config = tiny_config("views=['pose']", "model.width=8", *still, *length)
     train_tiny(config, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if line["phase"] == "classify"]
-    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
 
 
 def test_videos_without_labels_give_encoders_without_logits(

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.training.data.folder import VideoEntry
 from cocon.video.decode import read_frames
 from cocon.video.errors import MissingViewError, VideoError
 from cocon.video.flow import FlowSpec, dis_flow, flow_to_bytes, with_later_frame
+from cocon.video.folder import VideoEntry
 from cocon.video.geometry import resize_short_side, resized_shape
 from cocon.video.reader import ViewRequest
 from cocon.video.store import StoredView, read_view, view_path

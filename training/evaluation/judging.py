@@ -12,7 +12,6 @@ from cocon.embedding.contract import ModelContract
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.checkpoint import contract_of, load_encoder, run_config, run_views
 from cocon.training.config import Config
-from cocon.training.data.folder import DatasetFolder
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.evaluation.features import VideoFeatures, calibrate_batch_norm, video_features
@@ -23,6 +22,7 @@ from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.models.encoder import Encoder
 from cocon.training.runs import ProgressBar
 from cocon.video.errors import UsageError
+from cocon.video.folder import DatasetFolder
 from cocon.video.reader import ViewRequest
 
 __all__ = ["FUSED", "Merit", "Videos", "judge", "judge_random", "judge_run"]

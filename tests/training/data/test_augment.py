@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.training.data.augment import Augmentation, centred_clip, random_clip
-from cocon.training.data.folder import DatasetFolder
 from cocon.training.data.frames import DecodedVideo, DecodedView, load_video
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices
 from cocon.video.flow import FlowSpec
+from cocon.video.folder import DatasetFolder
 from cocon.video.geometry import Geometry
 from cocon.video.pose import LEFT_RIGHT_SWAP
 from cocon.video.reader import VideoSource, ViewRequest

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.training.data.folder import DatasetFolder, VideoEntry
 from cocon.training.data.frames import DecodedVideo, DecodedView, VideoFrames, load_video
 from cocon.video.decode import read_frames
 from cocon.video.errors import MissingViewError, UnreadableVideoError, UsageError
 from cocon.video.flow import FlowSpec, dis_flow, flow_to_bytes
+from cocon.video.folder import DatasetFolder, VideoEntry
 from cocon.video.geometry import Geometry, resize_short_side
 from cocon.video.reader import ViewRequest
 from cocon.video.store import read_view, view_path

@@ -11,11 +11,11 @@ from torch import nn
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.checkpoint import load_encoder
 from cocon.training.config import Config
-from cocon.training.data.folder import DatasetFolder
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
 from cocon.training.evaluation.features import calibrate_batch_norm, video_features
 from cocon.training.models.encoder import Encoder, build_encoder
+from cocon.video.folder import DatasetFolder
 from cocon.video.reader import VideoSource
 from cocon.video.views import VIEWS
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cocon.training.data.folder import DatasetFolder, VideoEntry
 from cocon.video.errors import UsageError
+from cocon.video.folder import DatasetFolder, VideoEntry, entry_of
 
 
 def _open(root: Path, manifest: str, encoding: str = "utf-8") -> DatasetFolder:
@@ -100,3 +100,21 @@ def test_without_splits_every_video_is_for_training(tmp_path: Path) -> None:
     dataset = _open(tmp_path, "path\na.mp4\nb.mp4\n")
     assert len(dataset.split("train")) == 2
     assert dataset.split("test") == ()
+
+
+def test_the_nearest_manifest_decides_a_videos_id_and_label(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    video = tmp_path / "deep" / "a.mp4"
+    video.touch()
+    (tmp_path / "manifest.csv").write_text("video_id,path,label\nv1,deep/a.mp4,wave\n")
+    root, entry = entry_of(video)
+    assert (root, entry.video_id, entry.label) == (tmp_path.resolve(), "v1", "wave")
+    (tmp_path / "manifest.csv").write_text("video_id,path,label\nv2,deep/b.mp4,wave\n")
+    assert entry_of(video)[1].video_id == "a"
+
+
+def test_a_broken_manifest_costs_labels_and_not_the_video(tmp_path: Path) -> None:
+    video = tmp_path / "a.mp4"
+    video.touch()
+    (tmp_path / "manifest.csv").write_text("name\nwave\n")
+    assert entry_of(video)[1].label == ""

@@ -7,17 +7,19 @@ Without a manifest every video file counts, and the name of its sub-folder is it
 """
 
 import csv
+import logging
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cocon.video.errors import UsageError
 
-__all__ = ["VIDEO_SUFFIXES", "DatasetFolder", "VideoEntry"]
+__all__ = ["VIDEO_SUFFIXES", "DatasetFolder", "VideoEntry", "entry_of", "video_files"]
 
-VIDEO_SUFFIXES = frozenset(
-    f".{name}"
-    for name in ("3gp", "avi", "flv", "gif", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "ts")
-) | {".vob", ".webm", ".wmv", ".y4m"}
+_logger = logging.getLogger(__name__)
+_CONTAINERS = "3gp avi flv gif h264 m2ts m4v mjpeg mkv mov mp4 mpeg mpg mts ogv ts vob webm wmv y4m"
+
+VIDEO_SUFFIXES = frozenset(f".{container}" for container in _CONTAINERS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,32 @@ class DatasetFolder:
         return tuple(sorted({video.label for video in self.split("train") if video.label}))
 
 
+def video_files(folder: Path) -> list[Path]:
+    """Video files at any depth, sorted; hidden ones and the multi-view store are left out."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        is_video = path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+        if is_video and parts[0] != "views" and not any(part.startswith(".") for part in parts):
+            found.append(path)
+    return found
+
+
+def entry_of(video: Path) -> tuple[Path, VideoEntry]:
+    """Dataset folder and entry of a video file, wherever it lies.
+
+    The nearest manifest above it that names it decides; else the nearest folder above it that has a store, or the
+    video's own folder, with the file's name as the id.
+    """
+    video = video.resolve()
+    for root in video.parents:
+        manifest = root / "manifest.csv"
+        if manifest.is_file() and (entry := _listed(manifest, manifest.stat().st_mtime_ns).get(video)):
+            return root, entry
+    root = next((folder for folder in video.parents if (folder / "views").is_dir()), video.parent)
+    return root, VideoEntry(video.stem, video)
+
+
 def _from_manifest(root: Path, manifest: Path) -> list[VideoEntry]:
     try:
         with manifest.open(newline="", encoding="utf-8-sig") as stream:
@@ -110,9 +138,18 @@ def _entry(root: Path, manifest: Path, line: int, row: dict[str, str | None]) ->
 
 
 def _from_files(root: Path) -> list[VideoEntry]:
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
     return [
         VideoEntry("__".join(relative.with_suffix("").parts), path, label=relative.parent.name)
-        for path in paths
+        for path in video_files(root)
         for relative in [path.relative_to(root)]
     ]
+
+
+@lru_cache(maxsize=8)
+def _listed(manifest: Path, changed_ns: int) -> dict[Path, VideoEntry]:
+    """Video → entry; `changed_ns` keeps an edited manifest from being remembered as it was."""
+    try:
+        return {entry.path.resolve(): entry for entry in _from_manifest(manifest.parent, manifest)}
+    except UsageError as error:
+        _logger.warning("labels and stored views are not looked up: %s", error)
+        return {}
