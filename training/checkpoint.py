@@ -54,7 +54,7 @@ def claim_run(run: Path, config: Config, *, overwrite: bool) -> None:
     """
     path = run / "config.toml"
     if path.is_file():
-        different = _differences(load_config(str(path)).model_dump(mode="json"), config.model_dump(mode="json"))
+        different = _differences(_decisive(load_config(str(path))), _decisive(config))
         if different and not overwrite:
             raise UsageError(
                 f"run '{run}' was made with another configuration ({'; '.join(different)}); "
@@ -65,7 +65,7 @@ def claim_run(run: Path, config: Config, *, overwrite: bool) -> None:
     elif run.is_dir() and any(run.iterdir()):
         raise UsageError(f"'{run}' is not empty and no run; choose another --output")
     run.mkdir(parents=True, exist_ok=True)
-    if not path.is_file():
+    if not path.is_file() or path.read_text() != config.to_toml():
         _write(path, config.to_toml().encode())
 
 
@@ -186,6 +186,11 @@ def restore_random_states(states: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(states["cuda"])
 
 
+def _decisive(config: Config) -> dict[str, Any]:
+    """What decides a run's results; how its data is read does not."""
+    return config.model_dump(mode="json", exclude={"data": {"workers", "cache_gib"}})
+
+
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
     different = []
     for key in sorted(old.keys() | new.keys()):
@@ -198,11 +203,11 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "
 
 
 def _empty(run: Path) -> None:
-    """Remove what a run consists of, and nothing else that may lie in the folder."""
+    """Remove what a run consists of, and nothing else that may lie in the folder; the configuration goes last."""
+    for name in ("views", "tensorboard"):
+        shutil.rmtree(run / name, ignore_errors=True)
     for name in ("complete.json", "state.pt", "metrics.jsonl", "config.toml"):
         (run / name).unlink(missing_ok=True)
-    for name in ("views", "tensorboard", "evaluation"):
-        shutil.rmtree(run / name, ignore_errors=True)
 
 
 def _write(path: Path, content: bytes) -> None:

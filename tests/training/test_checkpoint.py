@@ -65,6 +65,13 @@ def test_a_run_with_another_configuration_is_refused_and_the_keys_named(
     assert run_config(tmp_path / "run") == tiny_config()
 
 
+def test_how_data_is_read_may_change_between_two_calls(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    claim_run(tmp_path / "run", tiny_config(), overwrite=False)
+    changed = tiny_config("data.workers=3", "data.cache_gib=0.5")
+    claim_run(tmp_path / "run", changed, overwrite=False)
+    assert run_config(tmp_path / "run") == changed
+
+
 def test_a_folder_that_is_no_run_is_refused_even_with_overwrite(tiny_config: MakeConfig, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     for overwrite in (False, True):
