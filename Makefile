@@ -19,8 +19,8 @@ setup: $(READY) ## Create .venv and install everything into it
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=24" "setuptools>=77"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all]"
+	$(BIN)/python -m pip install -qq --upgrade "pip>=24" "setuptools>=77"
+	$(BIN)/python -m pip install -qq -c constraints.txt -e ".[all]"
 	@mkdir -p build/typing/cocon  # mypy and pyright do not see an editable install
 	@for room in $(ROOMS); do ln -sfn ../../../$$room build/typing/cocon/$$room; done
 	@touch $(READY)

@@ -51,6 +51,8 @@ class LocalEmbedder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads
         options.log_severity_level = 3
+        # Waiting threads sleep: decoders need the cores, and no model here is slower for it.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             chosen = providers or execution_providers()
             self._session = onnxruntime.InferenceSession(str(model_path), options, providers=chosen)

@@ -16,6 +16,8 @@ import copy
 import logging
 import operator
 from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -97,37 +99,60 @@ class _CannotFoldError(Exception):
 
 
 class _NeighbourConv(nn.Module):
-    """A convolution in time and space as one `Conv2d` over neighbouring frames.
+    """A convolution in time and space as 2-D convolutions over neighbouring frames.
+
+    Frames outside the block are zero, so output frames at its ends have a convolution of their own that leaves those
+    taps out: with three taps and two or three frames that is a third to a fifth of the arithmetic.
 
     Args:
         conv: the 3-D convolution.
         num_frames: T of its input.
     """
 
-    neighbours: Tensor
-
     def __init__(self, conv: nn.Conv3d, num_frames: int) -> None:
         super().__init__()
         (taps, *_), (stride, *_), (dilation, *_) = conv.kernel_size, conv.stride, conv.dilation
+        padding = _padding(conv)[0]
+        starts = range(-padding, num_frames + padding - dilation * (taps - 1), stride)
+        inside = [tuple(tap for tap in range(taps) if 0 <= start + dilation * tap < num_frames) for start in starts]
         self.num_frames = num_frames
-        self.padding = _padding(conv)[0]
-        starts = range(0, num_frames + 2 * self.padding - dilation * (taps - 1), stride)
-        positions = [start + dilation * tap for start in starts for tap in range(taps)]
-        self.register_buffer("neighbours", torch.tensor(positions), persistent=False)
         self.num_frames_out = len(starts)
-        # [C', C, k, kh, kw] → [C', k·C, kh, kw], the channels of one frame together
-        weight = conv.weight.detach().transpose(1, 2).flatten(1, 2)
-        self.conv = _conv2d(conv, weight)
+        self.parts = nn.ModuleList()
+        for kept, members in groupby(range(len(starts)), key=inside.__getitem__):
+            positions = [starts[index] + dilation * tap for index in members for tap in kept]
+            self.parts.append(_GatheredConv(conv, kept, positions))
 
     def forward(self, x: Tensor) -> Tensor:
         """`float [M·T, C, H, W]` to `float [M·T', C', H', W']`."""
         x = x.reshape(-1, self.num_frames, *x.shape[1:])  # [M, T, C, H, W]
-        if self.padding:
-            x = F.pad(x, (0, 0, 0, 0, 0, 0, self.padding, self.padding))
+        return torch.cat([part(x) for part in self.parts], dim=1).flatten(0, 1)  # [M·T', C', H', W']
+
+
+class _GatheredConv(nn.Module):
+    """The output frames of a 3-D convolution that use the same taps, as one `Conv2d`.
+
+    Args:
+        conv: the 3-D convolution.
+        taps: which of its k taps in time.
+        positions: input frames of every output frame, one after another.
+    """
+
+    positions: Tensor
+
+    def __init__(self, conv: nn.Conv3d, taps: Sequence[int], positions: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("positions", torch.tensor(positions), persistent=False)
+        self.num_frames_out = len(positions) // len(taps)
+        # [C', C, k, kh, kw] → [C', k·C, kh, kw], the channels of one frame together
+        weight = conv.weight.detach()[:, :, list(taps)].transpose(1, 2).flatten(1, 2)
+        self.conv = _conv2d(conv, weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [M, T, C, H, W]` to `float [M, n, C', H', W']`."""
         # One gather copies less than slices and a concatenation.
-        x = x.index_select(1, self.neighbours)  # [M, T'·k, C, H, W]
-        y: Tensor = self.conv(x.reshape(-1, self.conv.in_channels, *x.shape[3:]))  # [M·T', C', H', W']
-        return y
+        x = x.index_select(1, self.positions)  # [M, n·k, C, H, W]
+        y = self.conv(x.reshape(-1, self.conv.in_channels, *x.shape[3:]))  # [M·n, C', H', W']
+        return y.reshape(-1, self.num_frames_out, *y.shape[1:])
 
 
 def _trace(trunk: nn.Module) -> fx.GraphModule:

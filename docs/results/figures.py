@@ -116,8 +116,9 @@ def page(rows: list[dict], options: argparse.Namespace) -> str:
 
 def machine() -> str:
     """What it was measured on."""
-    model = "".join(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
-    return f"{os.cpu_count()} cores ({model.split(':')[1].strip()[:24].strip()}), Python {platform.python_version()}"
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{os.cpu_count()} cores of an {model}, no GPU, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

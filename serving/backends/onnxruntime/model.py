@@ -44,6 +44,8 @@ def _options(parameters: Mapping[str, Any]) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(parameters.get("intra_op_thread_count", {}).get("string_value", 0))
     options.inter_op_num_threads = int(parameters.get("inter_op_thread_count", {}).get("string_value", 0))
+    # Waiting threads sleep: other models and the server itself need the cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
