@@ -8,7 +8,7 @@ ROOMS  := video embedding training export serving client
 DATA       ?= data/figures
 RUN        ?= runs/default
 REPOSITORY ?= model_repository
-INDEX      ?= index
+INDEX      ?= runs/demo/index
 
 .PHONY: help setup data train export serve stop demo test lint types bench results clean
 
@@ -60,6 +60,6 @@ results: data ## Train and judge three seeds of random, CPC and CoCon (about 25 
 	$(BIN)/python docs/results/figures.py --data $(DATA)
 
 clean: stop ## Remove everything that was generated, and .venv
-	rm -rf build dist runs data/figures $(INDEX) .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf build dist runs data/figures index .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find $(REPOSITORY) -mindepth 1 ! -name README.md -delete 2>/dev/null || true
 	rm -rf $(VENV)

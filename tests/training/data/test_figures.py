@@ -87,7 +87,7 @@ def test_splits_share_neither_body_nor_place() -> None:
 def test_default_set_is_balanced() -> None:
     counts = Counter((plan.split, plan.label) for plan in plan_videos(FigureSettings()))
     assert len(LABELS) >= 10
-    assert set(counts.values()) == {240 // len(LABELS)}
+    assert set(counts.values()) == {FigureSettings().num_train // len(LABELS)}
     assert len(counts) == 2 * len(LABELS)
 
 
