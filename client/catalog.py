@@ -15,10 +15,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.atomic import replacing
 from cocon.client.records import CacheFacts, IndexedVideo, IndexFacts, Moment
 from cocon.client.vectors import check_vectors
 from cocon.client.video_embedding import VideoEmbedding
+from cocon.video.atomic import replacing
 from cocon.video.errors import MismatchError
 
 __all__ = ["Catalog"]
@@ -70,7 +70,7 @@ class Catalog:
         self._path = path
         with self._translated():
             if facts is not None and not path.exists():
-                with replacing(path) as partial:
+                with replacing(path, is_durable=True) as partial:
                     _create(partial, facts)
             self._connection = _connect(path)
             try:

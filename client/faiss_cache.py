@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from cocon.client.atomic import replacing
 from cocon.client.catalog import Catalog
 from cocon.client.records import CacheFacts
 from cocon.client.vectors import check_vectors
 from cocon.client.writer_lock import writer_lock
+from cocon.video.atomic import replacing
 from cocon.video.errors import UsageError
 
 __all__ = ["FaissCache"]
@@ -83,10 +83,10 @@ def _save(folder: Path, index: Any, facts: CacheFacts) -> None:  # noqa: ANN401 
     import faiss
 
     content = faiss.serialize_index(index).tobytes()
-    with replacing(folder / "index.faiss") as partial:
+    with replacing(folder / "index.faiss", is_durable=True) as partial:
         partial.write_bytes(content)
     record = {"schema": _SCHEMA, **asdict(facts), "sha256": hashlib.sha256(content).hexdigest()}
-    with replacing(folder / "index.json") as partial:
+    with replacing(folder / "index.json", is_durable=True) as partial:
         partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

@@ -15,6 +15,7 @@ from typing import Self
 
 from cocon.serving.address import Address
 from cocon.serving.processes import ProcessIdentity
+from cocon.video.atomic import replacing
 
 __all__ = ["ServerRecord", "exclusive", "log_path", "repository_digest"]
 
@@ -56,9 +57,8 @@ class ServerRecord:
         """Write the record, whole or not at all."""
         path = _path(self.address.grpc_port)
         fields = asdict(self) | {"repository": str(self.repository), "log": str(self.log)}
-        aside = path.with_suffix(".new")
-        aside.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
-        aside.replace(path)
+        with replacing(path) as aside:
+            aside.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
 
     @staticmethod
     def forget(grpc_port: int) -> None:

@@ -11,7 +11,6 @@ Every file appears whole or not at all, and none of them is a pickle: `state.pt`
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from cocon.embedding.contract import ModelContract
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.models.encoder import Encoder, build_encoder
+from cocon.video.atomic import replacing
 from cocon.video.errors import MismatchError, UsageError
 from cocon.video.views import view_named
 
@@ -66,7 +66,7 @@ def claim_run(run: Path, config: Config, *, overwrite: bool) -> None:
         raise UsageError(f"'{run}' is not empty and no run; choose another --output")
     run.mkdir(parents=True, exist_ok=True)
     if not path.is_file() or path.read_text() != config.to_toml():
-        _write(path, config.to_toml().encode())
+        _write(path, config.to_toml())
 
 
 def run_config(run: Path) -> Config:
@@ -107,12 +107,10 @@ def contract_of(config: Config, view: str, encoder: Encoder, *, method: str, lab
 def save_encoder(run: Path, encoder: Encoder, contract: ModelContract) -> None:
     """Write one view's weights and contract."""
     folder = run / "views" / contract.view
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
-    partial = folder / f".weights.{os.getpid()}.partial"
-    save_file(tensors, partial)
-    partial.replace(folder / "weights.safetensors")
-    _write(folder / "contract.json", contract.to_json().encode())
+    with replacing(folder / "weights.safetensors") as partial:
+        save_file(tensors, partial)
+    _write(folder / "contract.json", contract.to_json())
 
 
 def load_encoder(run: Path, view: str) -> tuple[Encoder, ModelContract]:
@@ -149,9 +147,8 @@ def weights_sha256(encoder: Encoder) -> str:
 
 def save_state(run: Path, state: Mapping[str, Any]) -> None:
     """Write what training needs to go on; only tensors and plain containers."""
-    partial = run / f".state.{os.getpid()}.partial"
-    torch.save(dict(state), partial)
-    partial.replace(run / "state.pt")
+    with replacing(run / "state.pt") as partial:
+        torch.save(dict(state), partial)
 
 
 def load_state(run: Path) -> dict[str, Any] | None:
@@ -165,7 +162,7 @@ def load_state(run: Path) -> dict[str, Any] | None:
 
 def mark_complete(run: Path, summary: Mapping[str, Any]) -> None:
     """Record that nothing is left to do."""
-    _write(run / "complete.json", (json.dumps(dict(summary), indent=2) + "\n").encode())
+    _write(run / "complete.json", json.dumps(dict(summary), indent=2) + "\n")
 
 
 def is_complete(run: Path) -> bool:
@@ -210,7 +207,6 @@ def _empty(run: Path) -> None:
         (run / name).unlink(missing_ok=True)
 
 
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -1,13 +1,14 @@
 """What a run measures on the way: one JSON object per line, and the same in TensorBoard."""
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from torch import Tensor
+
+from cocon.video.atomic import replacing
 
 __all__ = ["Journal"]
 
@@ -84,9 +85,8 @@ def _keep_lines_before(path: Path, next_step: int) -> None:
     if not path.is_file():
         return
     lines = [line for line in path.read_text().splitlines() if _step_of(line) <= next_step]
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text("".join(f"{line}\n" for line in lines))
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text("".join(f"{line}\n" for line in lines))
 
 
 def _step_of(line: str) -> float:

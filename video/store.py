@@ -11,7 +11,6 @@ stored as key points and drawn when they are read.
 """
 
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.video.atomic import replacing
 from cocon.video.errors import MissingViewError
 from cocon.video.flow import FlowSpec, rescale_flow_bytes
 from cocon.video.geometry import resize
@@ -134,8 +134,5 @@ def _check_timestamps(num_frames: int, timestamps: NDArray[np.float64]) -> None:
 
 
 def _write(path: Path, meta: Mapping[str, object], **arrays: NDArray[np.generic]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as stream:
+    with replacing(path) as partial, partial.open("wb") as stream:
         np.savez_compressed(stream, meta=np.array(json.dumps(meta, sort_keys=True)), **arrays)
-    partial.replace(path)

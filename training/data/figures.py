@@ -23,6 +23,7 @@ import cv2
 from cocon.training.data.filming import STORED_VIEWS, film_to_folder, video_path
 from cocon.training.data.planning import VideoPlan, plan_videos
 from cocon.training.data.settings import FigureSettings
+from cocon.video.atomic import replacing
 from cocon.video.errors import CoconError, UsageError
 from cocon.video.store import view_path
 
@@ -127,14 +128,12 @@ def _is_whole(root: Path, plan: VideoPlan) -> bool:
 
 
 def _write_manifest(root: Path, plans: Sequence[VideoPlan]) -> None:
-    partial = root / ".manifest.csv.partial"
-    with partial.open("w", newline="") as stream:
+    with replacing(root / "manifest.csv") as partial, partial.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for plan in plans:
             path = video_path(Path(), plan.video_id).as_posix()
             writer.writerow([plan.video_id, path, plan.label, plan.body.identity, plan.split])
-    partial.replace(root / "manifest.csv")
 
 
 def _film_all(

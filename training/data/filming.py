@@ -14,6 +14,7 @@ from cocon.training.data.planning import Timing, VideoPlan
 from cocon.training.data.rendering import Shot, Views, flow_bytes, render
 from cocon.training.data.settings import FRAMES_PER_SECOND, FigureSettings
 from cocon.training.data.skeleton import KEYPOINTS, pose_skeleton
+from cocon.video.atomic import replacing
 from cocon.video.store import write_frames, write_keypoints
 
 __all__ = ["FLOW_FRAMES", "STORED_VIEWS", "film", "film_to_folder", "video_path"]
@@ -87,13 +88,11 @@ def _perform(label: str, timing: Timing, seconds: Array) -> Array:
 
 def _write_mp4(path: Path, rgb: NDArray[np.uint8]) -> None:
     """H.264 `[F, H, W, 3]` at 30 frames/s; the same frames give the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with av.open(str(partial), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+    options = {"fflags": "+bitexact"}
+    with replacing(path) as partial, av.open(str(partial), "w", format="mp4", options=options) as container:
         stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=_ENCODER_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = rgb.shape[2], rgb.shape[1], "yuv420p"
         stream.codec_context.flags |= Flags.bitexact
         for picture in rgb:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
-    partial.replace(path)

@@ -9,11 +9,12 @@ __all__ = ["replacing"]
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Write a file beside its place and move it there, also through a power cut.
+def replacing(path: Path, *, is_durable: bool = False) -> Iterator[Path]:
+    """Write a file beside its place and move it there.
 
     Args:
         path: The file to replace or make; its folder is made when missing.
+        is_durable: Hold also through a power cut, at the price of waiting for the disk.
 
     Yields:
         Where to write. It is removed if the block fails.
@@ -22,17 +23,18 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
+        if is_durable:
+            _sync(partial)
         partial.replace(path)
-        _sync_folder(path.parent)
+        if is_durable:
+            _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Make a file's bytes, or the renames in a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
