@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 from cocon.client.connection import ModelFormat, OpenModel
-from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, ModelContract
+from cocon.embedding.contract import CLIP, ModelContract
 from cocon.embedding.embedder import Outputs, check_clips
 from cocon.video.errors import MismatchError, ServerError, UsageError
 from cocon.video.views import VIEWS
@@ -77,7 +77,7 @@ class TritonEmbedder:
         """
         check_clips(clips, self._contract)
         tensors = self._server.infer(self._name, self._version, clips, self._outputs)
-        return Outputs(tensors[EMBEDDING], tensors[BLOCKS], tensors.get(LOGITS))
+        return Outputs.of(tensors)
 
 
 class TritonServer:

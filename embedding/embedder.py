@@ -1,8 +1,8 @@
 """The one method every encoder offers, whatever runs it: PyTorch, ONNX Runtime, TorchScript or Triton."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,11 @@ class Outputs:
     def __repr__(self) -> str:
         logits = None if self.logits is None else list(self.logits.shape)
         return f"Outputs(embedding={list(self.embedding.shape)}, blocks={list(self.blocks.shape)}, logits={logits})"
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, NDArray[np.float32]]) -> Self:
+        """From tensors by their contract names, the inverse of `named`."""
+        return cls(tensors[EMBEDDING], tensors[BLOCKS], tensors.get(LOGITS))
 
     def named(self) -> dict[str, NDArray[np.float32]]:
         """The tensors there are, by their contract names."""

@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, ModelContract
+from cocon.embedding.contract import CLIP, ModelContract
 from cocon.embedding.embedder import Outputs, check_clips
 from cocon.video.errors import MismatchError, UsageError
 from cocon.video.views import VIEWS
@@ -76,7 +76,7 @@ class LocalEmbedder:
         check_clips(clips, self._contract)
         names = list(self._contract.output_shapes)
         tensors = dict(zip(names, self._session.run(names, {CLIP: clips}), strict=True))
-        return Outputs(tensors[EMBEDDING], tensors[BLOCKS], tensors.get(LOGITS))
+        return Outputs.of(tensors)
 
     def close(self) -> None:
         """Free the session."""

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cocon.embedding.contract import BLOCKS, EMBEDDING, LOGITS, ModelContract
+from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import Outputs, check_clips
 
 __all__ = ["TorchEmbedder", "load_torchscript"]
@@ -41,7 +41,7 @@ class TorchEmbedder:
         with torch.inference_mode():
             tensors = self._module(torch.tensor(clips))
         arrays = {name: tensor.numpy() for name, tensor in zip(self._contract.output_shapes, tensors, strict=True)}
-        return Outputs(arrays[EMBEDDING], arrays[BLOCKS], arrays.get(LOGITS))
+        return Outputs.of(arrays)
 
 
 def load_torchscript(path: Path, contract: ModelContract) -> TorchEmbedder:

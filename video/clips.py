@@ -24,6 +24,7 @@ __all__ = [
     "TailPolicy",
     "dense_windows",
     "grid_indices",
+    "nearest_frames",
     "random_window",
     "regular_windows",
     "resample",
@@ -93,12 +94,26 @@ def grid_indices(
     """
     times = timestamps - timestamps[0]
     if spec.step_frames is not None:
-        first = _nearest(times, np.array([origin_seconds]))[0]
+        first = nearest_frames(times, np.array([origin_seconds]))[0]
         return np.arange(first, len(times), _scaled_step_frames(spec, step_scale), dtype=np.int64)
     assert spec.step_seconds is not None
     step = spec.step_seconds * step_scale
     num_positions = max(0, int((times[-1] - origin_seconds + _TIME_TOLERANCE_S) / step)) + 1
-    return _nearest(times, origin_seconds + step * np.arange(num_positions))
+    return nearest_frames(times, origin_seconds + step * np.arange(num_positions))
+
+
+def nearest_frames(times: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The frame nearest to each moment, the earlier one of two equally near.
+
+    Args:
+        times: presentation times in seconds, `float64 [F]`, increasing.
+        targets: moments on the same clock, `float64 [...]`.
+
+    Returns:
+        `int64`, the shape of `targets`.
+    """
+    middles = (times[1:] + times[:-1]) / 2
+    return np.searchsorted(middles, targets - _TIME_TOLERANCE_S, side="left").astype(np.int64)
 
 
 def resample(frames: Iterable[tuple[float, T]], spec: ClipSpec) -> Iterator[tuple[float, T]]:
@@ -188,12 +203,6 @@ def _fitted(starts: NDArray[np.int64], num_grid: int, spec: ClipSpec) -> NDArray
     if num_grid < spec.num_frames and spec.short_video == "shrink":
         return np.round(positions * (num_grid - 1) / max(1, spec.num_frames - 1)).astype(np.int64)
     return np.minimum(positions, num_grid - 1)
-
-
-def _nearest(times: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Index of the entry of sorted `times` nearest to each target, ties to the earlier."""
-    middles = (times[1:] + times[:-1]) / 2
-    return np.searchsorted(middles, targets - _TIME_TOLERANCE_S, side="left").astype(np.int64)
 
 
 def _resample_by_time(frames: Iterable[tuple[float, T]], step_seconds: float) -> Iterator[tuple[float, T]]:

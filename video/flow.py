@@ -6,6 +6,7 @@ A byte is 128 + v·127/20 for a displacement of v pixels at the view's own size,
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,8 @@ class FlowSpec:
     algorithm: str = "dis"
 
 
-def flow_to_bytes(flow: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Displacements in pixels `float32 [..., 2]` to bytes."""
+def flow_to_bytes(flow: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Displacements in pixels `float [..., 2]` to bytes."""
     clipped = np.clip(flow, -_BOUND_PX, _BOUND_PX)
     return np.rint(128.0 + clipped * _BYTES_PER_PX).astype(np.uint8)
 

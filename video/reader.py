@@ -23,7 +23,7 @@ from cocon.video.errors import MissingViewError
 from cocon.video.flow import FlowSpec, dis_flow, flow_to_bytes, with_later_frame
 from cocon.video.folder import entry_of
 from cocon.video.geometry import Geometry, centre_crop, resize_short_side, resized_shape
-from cocon.video.store import StoredView, read_view, view_path
+from cocon.video.store import StoredView, find_view
 
 __all__ = ["MultiViewClip", "VideoSource", "ViewRequest"]
 
@@ -158,18 +158,12 @@ class VideoSource:
     def _stored_views(self) -> dict[str, StoredView]:
         """Views found in the store, and in `missing` those that are nowhere."""
         root, entry = entry_of(self.path)
-        video_id = entry.video_id
         stored = {}
         for view, request in self.requests.items():
-            if view == "rgb":
-                continue
-            if not view_path(root, view, video_id).is_file():
-                if view not in _LIVE_VIEWS:
-                    self.missing[view] = f"view '{view}' of '{self.path}' is not stored and cannot be made from it"
-                continue
-            kept = read_view(root, view, video_id)
-            if kept.measures(request.flow):
+            if kept := find_view(root, view, entry.video_id, request.flow):
                 stored[view] = kept
+            elif view not in _LIVE_VIEWS:
+                self.missing[view] = f"view '{view}' of '{self.path}' is not stored and cannot be made from it"
         return stored
 
     def _stored_grid(self, stored: StoredView, request: ViewRequest) -> Grid:

@@ -26,7 +26,7 @@ from cocon.video.flow import FlowSpec, rescale_flow_bytes
 from cocon.video.geometry import resize
 from cocon.video.pose import draw_heatmaps
 
-__all__ = ["StoredView", "read_view", "view_path", "write_frames", "write_keypoints"]
+__all__ = ["StoredView", "find_view", "read_view", "view_path", "write_frames", "write_keypoints"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,24 @@ def read_view(root: Path, view: str, video_id: str) -> StoredView:
         raise MissingViewError(f"view '{view}' of video '{video_id}' is not stored at '{path}'") from error
     except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError) as error:
         raise MissingViewError(f"view file '{path}' is damaged ({error}); delete it and make the view again") from error
+
+
+def find_view(root: Path, view: str, video_id: str, flow: FlowSpec | None) -> StoredView | None:
+    """The stored view that a model can use: None for `rgb`, which is decoded, and for what is not there or unfit.
+
+    Args:
+        root: dataset folder.
+        view: name of the view.
+        video_id: whose view.
+        flow: what the model's flow view measures.
+
+    Raises:
+        MissingViewError: it is there, but damaged.
+    """
+    if view == "rgb" or not view_path(root, view, video_id).is_file():
+        return None
+    stored = read_view(root, view, video_id)
+    return stored if stored.measures(flow) else None
 
 
 def _check_timestamps(num_frames: int, timestamps: NDArray[np.float64]) -> None:

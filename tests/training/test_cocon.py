@@ -1,7 +1,6 @@
 """CoCon: the total is the sum of its parts."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -18,15 +17,6 @@ from cocon.video.views import VIEWS
 
 SIZES = {"rgb": 64, "flow": 64, "mask": 32}
 WEIGHTS = LossWeights(temperature=0.2, sim=3.0, sync=5.0, sync_ramp=0.5)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting threads than they gain."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 def _method(*views: str, weights: LossWeights = WEIGHTS) -> CoCon:

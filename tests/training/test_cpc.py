@@ -1,7 +1,5 @@
 """The predictive network against its algorithm box."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
@@ -10,15 +8,6 @@ from cocon.embedding.contract import EncoderSpec
 from cocon.training.methods.cpc import PredictiveNetwork, pool_cells
 from cocon.training.models.encoder import build_encoder
 from cocon.video.views import VIEWS
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting threads than they gain."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 def _network(num_predicted: int = 2) -> PredictiveNetwork:

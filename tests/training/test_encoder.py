@@ -1,7 +1,5 @@
 """The encoder: bytes in, unit vectors out."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,15 +10,6 @@ from cocon.video.errors import UsageError
 from cocon.video.views import VIEWS
 
 TINY = EncoderSpec("resnet2d3d", (1, 1, 1, 1), 4)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting threads than they gain."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 class Passed(nn.Module):

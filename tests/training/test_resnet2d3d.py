@@ -1,7 +1,5 @@
 """The 2D-3D trunk: shapes and sizes of the paper's networks, and what each stage sees."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,15 +7,6 @@ from torch import Tensor, nn
 from cocon.training.models.resnet2d3d import DEPTHS, ResidualBlock, ResNet2d3d
 
 STAGES = ("maxpool", "layer1", "layer2", "layer3", "layer4")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting threads than they gain."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 def _tiny(*, in_channels: int = 3, width: int = 4) -> ResNet2d3d:

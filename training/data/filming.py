@@ -11,10 +11,11 @@ from cocon.training.data.actions import JOINTS, REST, joint_angles, mirror_angle
 from cocon.training.data.appearance import paint_materials
 from cocon.training.data.limbs import place_limbs, project_skeleton
 from cocon.training.data.planning import Timing, VideoPlan
-from cocon.training.data.rendering import Shot, Views, flow_bytes, render
+from cocon.training.data.rendering import Shot, Views, render
 from cocon.training.data.settings import FRAMES_PER_SECOND, FigureSettings
 from cocon.training.data.skeleton import KEYPOINTS, pose_skeleton
 from cocon.video.atomic import replacing
+from cocon.video.flow import flow_to_bytes
 from cocon.video.store import write_frames, write_keypoints
 
 __all__ = ["FLOW_FRAMES", "STORED_VIEWS", "film", "film_to_folder", "video_path"]
@@ -68,7 +69,7 @@ def film_to_folder(root: Path, plan: VideoPlan, settings: FigureSettings) -> Non
     times = np.arange(settings.num_frames) / FRAMES_PER_SECOND
     attributes: dict[str, float | str] = {"algorithm": "exact"}
     flow_attributes = attributes | {"flow_interval_seconds": FLOW_FRAMES / FRAMES_PER_SECOND}
-    write_frames(root, "flow", plan.video_id, flow_bytes(views.flow), times, attributes=flow_attributes)
+    write_frames(root, "flow", plan.video_id, flow_to_bytes(views.flow), times, attributes=flow_attributes)
     write_frames(root, "mask", plan.video_id, views.mask, times, attributes=attributes)
     points = keypoints[:, None].astype(np.float16)  # [F, 1, 17, 3]
     write_keypoints(root, plan.video_id, points, times, height=settings.size_px, width=settings.size_px)

@@ -17,7 +17,7 @@ from cocon.video.flow import FlowSpec, dis_flow, flow_to_bytes, with_later_frame
 from cocon.video.folder import VideoEntry
 from cocon.video.geometry import resize_short_side, resized_shape
 from cocon.video.reader import ViewRequest
-from cocon.video.store import StoredView, read_view, view_path
+from cocon.video.store import StoredView, find_view
 
 __all__ = ["DecodedVideo", "DecodedView", "VideoFrames", "load_video"]
 
@@ -48,11 +48,6 @@ class DecodedView:
         """Memory taken."""
         array = self.pixels if self.pixels is not None else self.pose.keypoints if self.pose else None
         return 0 if array is None else array.nbytes
-
-    def nearest(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Index of the frame nearest to each time."""
-        middles = (self.timestamps[1:] + self.timestamps[:-1]) / 2
-        return np.searchsorted(middles, seconds).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +142,7 @@ def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest
     views: dict[str, DecodedView] = {}
     decoded: list[tuple[float, NDArray[np.uint8]]] = []
     for view, request in requests.items():
-        kept = _stored(root, view, entry, request)
+        kept = find_view(root, view, entry.video_id, request.flow)
         if kept is not None:
             views[view] = _from_store(kept, request)
             continue
@@ -156,13 +151,6 @@ def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest
         decoded = decoded or list(read_frames(entry.path))
         views[view] = _from_frames(decoded, view, request)
     return DecodedVideo(entry, views)
-
-
-def _stored(root: Path, view: str, entry: VideoEntry, request: ViewRequest) -> StoredView | None:
-    if view == "rgb" or not view_path(root, view, entry.video_id).is_file():
-        return None
-    kept = read_view(root, view, entry.video_id)
-    return kept if kept.measures(request.flow) else None
 
 
 def _from_store(stored: StoredView, request: ViewRequest) -> DecodedView:

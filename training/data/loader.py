@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cocon.training.config import Config
 from cocon.training.data.augment import Augmentation, random_clip
 from cocon.training.data.frames import VideoFrames
-from cocon.video.clips import random_window
+from cocon.video.clips import nearest_frames, random_window
 from cocon.video.reader import ViewRequest
 
 __all__ = ["Batch", "clip_batches", "steps_per_epoch", "to_device", "view_requests"]
@@ -98,7 +98,7 @@ class _RandomClips(Dataset[Batch]):
         shape = (self._spec.num_blocks, self._spec.frames_per_block)
         clips = {}
         for view, decoded in video.views.items():
-            indices = decoded.nearest(seconds).reshape(shape)  # [N, T]
+            indices = nearest_frames(decoded.timestamps, seconds).reshape(shape)  # [N, T]
             size_px = self._config.geometry(view).crop_px
             clips[view] = torch.from_numpy(random_clip(decoded, view, indices, size_px, self._how, rng))
         target = self._targets.get(video.entry.label, -1)

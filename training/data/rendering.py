@@ -16,7 +16,7 @@ from cocon.training.data.appearance import TILE_TEXELS
 from cocon.training.data.limbs import Limbs
 from cocon.training.data.scene import BACKGROUND_SIDES, Background, Camera, paint_background, thing_outlines
 
-__all__ = ["Shot", "Views", "flow_bytes", "render"]
+__all__ = ["Shot", "Views", "render"]
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -82,11 +82,6 @@ def render(shot: Shot, *, num_frames: int, flow_frames: int, size_px: int, view_
         mask[frame, ..., 0] = cv2.resize(person, (view_size_px, view_size_px), interpolation=cv2.INTER_AREA)
         parts[frame] = numbers[np.ix_(sampled, sampled)]
     return Views(rgb, _exact_flow(shot, parts, flow_frames) * view_size_px, mask)
-
-
-def flow_bytes(flow: Array) -> Bytes:
-    """Displacements in pixels as bytes 128 + v·127/20, clipped at ±20; same shape."""
-    return np.rint(128 + np.clip(flow, -20, 20) * (127 / 20)).astype(np.uint8)
 
 
 def _paint(shot: Shot, num_frames: int, canvas_px: int) -> Iterator[tuple[Bytes, Bytes]]:

@@ -12,7 +12,7 @@ from cocon.embedding.contract import ModelContract
 from cocon.training.data.augment import centred_clip
 from cocon.training.data.frames import VideoFrames
 from cocon.training.models.encoder import Encoder
-from cocon.video.clips import ClipSpec, dense_windows, grid_indices
+from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames
 
 __all__ = ["VideoFeatures", "calibrate_batch_norm", "video_features"]
 
@@ -62,7 +62,8 @@ def video_features(
             for view, encoder in encoders.items():
                 contract = contracts[view]
                 seconds = video.timestamps[_windows(video.timestamps, contract.clip)]  # [K, N·T]
-                indices = video.views[view].nearest(seconds).reshape(-1, contract.clip.frames_per_block)
+                indices = nearest_frames(video.views[view].timestamps, seconds)
+                indices = indices.reshape(-1, contract.clip.frames_per_block)  # [K·N, T]
                 clips = centred_clip(video.views[view], indices, contract.geometry.crop_px)
                 rows[view].append(_mean_embedding(encoder, clips.reshape(-1, *contract.clip_shape), device))
             labels.append(entry.label)

@@ -90,10 +90,10 @@ class Videos:
     ) -> dict[str, VideoFeatures]:
         """Embeddings of both splits."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        moved = {view: encoder.to(device) for view, encoder in encoders.items()}
         found = {}
         for split, frames in self.frames.items():
             with self.progress_bar(f"embedding {split} videos with {what}") as on_progress:
-                moved = {view: encoder.to(device) for view, encoder in encoders.items()}
                 found[split] = video_features(moved, contracts, frames, device=device, on_progress=on_progress)
         return found
 

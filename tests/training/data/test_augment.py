@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cocon.training.data.augment import Augmentation, centred_clip, random_clip
 from cocon.training.data.frames import DecodedVideo, DecodedView, load_video
-from cocon.video.clips import ClipSpec, dense_windows, grid_indices
+from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames
 from cocon.video.flow import FlowSpec
 from cocon.video.folder import DatasetFolder
 from cocon.video.geometry import Geometry
@@ -200,7 +200,7 @@ def _centred_clips(video: DecodedVideo, view: str, spec: ClipSpec) -> list[NDArr
     grid = grid_indices(video.timestamps, spec)
     clips = []
     for window in dense_windows(len(grid), spec):
-        indices = video.views[view].nearest(video.timestamps[grid[window]])
+        indices = nearest_frames(video.views[view].timestamps, video.timestamps[grid[window]])
         shape = (spec.num_blocks, spec.frames_per_block)
         clips.append(centred_clip(video.views[view], indices.reshape(shape), REQUESTS[view].geometry.crop_px))
     return clips

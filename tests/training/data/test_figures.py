@@ -20,11 +20,11 @@ from cocon.training.data.cli import app
 from cocon.training.data.figures import make_figures
 from cocon.training.data.filming import FLOW_FRAMES, STORED_VIEWS, film, video_path
 from cocon.training.data.planning import VideoPlan, plan_video, plan_videos
-from cocon.training.data.rendering import flow_bytes
 from cocon.training.data.scene import Sway
 from cocon.training.data.settings import DEFAULT_CLUTTER, FigureSettings
 from cocon.training.data.skeleton import Proportions, pose_skeleton
 from cocon.video.errors import UsageError
+from cocon.video.flow import flow_to_bytes
 from cocon.video.store import read_view, view_path
 
 SMALL = FigureSettings(num_videos=4, seconds=0.5, size_px=64, view_size_px=32)
@@ -130,7 +130,7 @@ def test_stored_views_are_what_was_rendered(small_set: Path) -> None:
     views, keypoints = film(plan_videos(SMALL)[2], SMALL)
     flow, pose, mask = (read_view(small_set, view, "figure_00002") for view in STORED_VIEWS)
     assert flow.pixels is not None and mask.pixels is not None and pose.keypoints is not None
-    np.testing.assert_array_equal(flow.pixels, flow_bytes(views.flow))
+    np.testing.assert_array_equal(flow.pixels, flow_to_bytes(views.flow))
     np.testing.assert_array_equal(mask.pixels, views.mask)
     np.testing.assert_allclose(pose.keypoints[:, 0], keypoints, atol=0.04)
     assert flow.attributes == {"algorithm": "exact", "flow_interval_seconds": 1 / 15}
@@ -140,7 +140,7 @@ def test_stored_views_are_what_was_rendered(small_set: Path) -> None:
 
 def test_flow_bytes_follow_the_scale_and_clip() -> None:
     np.testing.assert_array_equal(
-        flow_bytes(np.array([0.0, 20.0, -20.0, 99.0, -99.0, 1.0])), [128, 255, 1, 255, 1, 134]
+        flow_to_bytes(np.array([0.0, 20.0, -20.0, 99.0, -99.0, 1.0])), [128, 255, 1, 255, 1, 134]
     )
 
 
