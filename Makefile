@@ -21,6 +21,8 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade "pip>=24" "setuptools>=77"
 	$(BIN)/python -m pip install -qq -c constraints.txt -e ".[all]"
+	@# MediaPipe requires the OpenCV build that needs libGL, and both write the same folder: put the headless files back.
+	$(BIN)/python -m pip install -qq -c constraints.txt --force-reinstall --no-deps opencv-contrib-python-headless
 	@mkdir -p build/typing/cocon  # mypy and pyright do not see an editable install
 	@for room in $(ROOMS); do ln -sfn ../../../$$room build/typing/cocon/$$room; done
 	@touch $(READY)

@@ -21,6 +21,7 @@ _EXTRAS = {
     "faiss": "client",
     "grpc": "client",
     "lightning_fabric": "training",
+    "mediapipe": "people",
     "onnx": "training",
     "onnxscript": "training",
     "pyarrow": "client",
