@@ -2,18 +2,26 @@
 
 decord reads first; PyAV takes over where decord refuses the file or fails while reading it. Nothing ever seeks: one
 pass is several times cheaper than one seek per clip.
+
+    frames = read_frames(Path("video.mp4"))
+    for seconds, pixels in frames: ...          # uint8 [H, W, 3]
+    frames.num_frames, frames.duration_seconds, frames.lost
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.errors import NoVideoStreamError, UnreadableVideoError, UsageError, VideoError
+from cocon.video.decode_decord import DecordError, decord_frames
+from cocon.video.decode_pyav import pyav_frames, read_header
+from cocon.video.errors import TruncatedVideoError, UnreadableVideoError, UsageError
+from cocon.video.limits import MediaLimits
 
-__all__ = ["read_frames"]
+__all__ = ["Frame", "FrameStream", "read_frames"]
 
 _logger = logging.getLogger(__name__)
 
@@ -21,116 +29,118 @@ Frame = tuple[float, NDArray[np.uint8]]
 
 # decord rounds times to float32, 0.5 ms off after four hours at most; PyAV's are exact.
 _SAME_FRAME_S = 1e-3
+# Headers round durations, and some count the first frame's delay: so much may be missing from a whole file.
+_LOST_SECONDS, _LOST_SHARE = 0.5, 0.02
 
 
-def read_frames(path: Path) -> Iterator[Frame]:
+@dataclass(slots=True)
+class FrameStream:
+    """The frames of one file, decoded as they are taken; an iterator. Made by `read_frames`.
+
+    Attributes:
+        path: the file.
+        num_frames: frames given so far.
+        duration_seconds: end of the last frame given (its time plus the interval before it), 0 being the first one's.
+        lost: after the last frame: why some of the file's pictures are missing; empty if none is known to be.
+    """
+
+    path: Path
+    _frames: Iterator[Frame] = field(repr=False)
+    _limits: MediaLimits = field(repr=False)
+    _declared_seconds: float | None = field(repr=False)
+    _damaged: list[str] = field(repr=False)
+    _on_frame: Callable[[], None] | None = field(repr=False)
+    num_frames: int = 0
+    duration_seconds: float = 0.0
+    lost: str = ""
+    _previous_seconds: float = field(default=0.0, repr=False)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        try:
+            seconds, pixels = next(self._frames)
+        except StopIteration:
+            self._conclude()
+            raise
+        if self._on_frame:
+            self._on_frame()
+        interval = seconds - self._previous_seconds if self.num_frames else 1 / 25
+        self._previous_seconds = seconds
+        self.num_frames += 1
+        self.duration_seconds = seconds + interval
+        self._limits.check(self.path, "max_frames", self.num_frames, "frames or more")
+        self._limits.check(self.path, "max_seconds", seconds, "seconds or more")
+        self._limits.check(self.path, "max_pixels", pixels.shape[0] * pixels.shape[1], "pixels per picture")
+        return seconds, pixels
+
+    def check_whole(self) -> None:
+        """After the last frame: refuse a file that lost some.
+
+        Raises:
+            TruncatedVideoError: it did.
+        """
+        if self.lost:
+            raise TruncatedVideoError(f"video '{self.path}' is damaged: {self.lost}")
+
+    def _conclude(self) -> None:
+        if self.num_frames == 0:
+            detail = self._damaged[0] if self._damaged else "it has a video stream but no frame of it decodes"
+            raise UnreadableVideoError(f"video '{self.path}' cannot be decoded: {detail}")
+        declared = self._declared_seconds
+        if declared and self.duration_seconds + max(_LOST_SECONDS, declared * _LOST_SHARE) < declared:
+            self.lost = f"it ends after {self.duration_seconds:.3f} of {declared:.3f} seconds"
+        elif self._damaged:
+            self.lost = f"{len(self._damaged)} of its packets do not decode: {self._damaged[0]}"
+
+
+def read_frames(
+    path: Path, limits: MediaLimits | None = None, *, on_frame: Callable[[], None] | None = None
+) -> FrameStream:
     """Decode a video from its first frame to its last.
 
-    The file is checked at once, frames are decoded as they are taken.
+    The header is checked at once, frames are decoded as they are taken. A file whose pictures are partly lost gives
+    those that decode, and says so in `FrameStream.lost`.
+
+    Args:
+        path: the file.
+        limits: how much is read before the file is refused; the defaults of `MediaLimits` unless given.
+        on_frame: called for every frame, as a sign of life.
 
     Returns:
         (presentation time in seconds after the first frame, RGB `uint8 [H, W, 3]`) of every frame in presentation
-        order, display rotation applied.
+        order, display rotation applied. Taking frames raises UnreadableVideoError if none decodes, and TooLargeError
+        beyond a limit.
 
     Raises:
         UsageError: there is no such file.
-        UnreadableVideoError: no frame can be decoded.
+        UnreadableVideoError: the file is no media file.
         NoVideoStreamError: the file holds no pictures.
+        TooLargeError: its size or its header is beyond a limit.
     """
     if not path.is_file():
         raise UsageError(f"video '{path}' does not exist or is no file")
-    _check_header(path)
-    return _frames(path)
+    limits = limits or MediaLimits()
+    limits.check(path, "max_bytes", path.stat().st_size, "bytes")
+    # decord writes lines of its own to stderr about files that are no video: PyAV looks first.
+    header = read_header(path)
+    limits.check(path, "max_pixels", header.height * header.width, "pixels per picture")
+    limits.check(path, "max_seconds", header.duration_seconds or 0.0, "seconds")
+    damaged: list[str] = []
+    return FrameStream(path, _frames(path, damaged), limits, header.duration_seconds, damaged, on_frame)
 
 
-def _frames(path: Path) -> Iterator[Frame]:
-    last_seconds = float("-inf")
+def _frames(path: Path, damaged: list[str]) -> Iterator[Frame]:
+    last_seconds = -np.inf
     try:
-        for seconds, pixels in _decord_frames(path):
+        for seconds, pixels in decord_frames(path):
             last_seconds = seconds
             yield seconds, pixels
-        if last_seconds > float("-inf"):
+        if last_seconds >= 0:
             return
-    except _DecordError as error:
+    except DecordError as error:
         _logger.debug("decord gave up on %s after %.3f s: %s", path, last_seconds, error)
-    yield from _frames_after(path, last_seconds)
-
-
-def _check_header(path: Path) -> None:
-    """Refuse what is no video (0.4 ms), since decord writes lines of its own to stderr about such files."""
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            has_video = bool(container.streams.video)
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise UnreadableVideoError(f"video '{path}' cannot be decoded: {error}") from error
-    if not has_video:
-        raise NoVideoStreamError(f"'{path}' has no video stream")
-
-
-class _DecordError(Exception):
-    """decord refused the file or failed while reading."""
-
-
-def _decord_frames(path: Path) -> Iterator[Frame]:
-    import decord
-
-    decord.logging.set_level(decord.logging.QUIET)
-    try:
-        reader = decord.VideoReader(str(path), num_threads=1)
-        # [F, 2]: begin and end of each frame's display
-        times = reader.get_frame_timestamp(range(len(reader)))[:, 0] if len(reader) else np.empty(0)
-    except (decord.DECORDError, RuntimeError, OSError, IndexError) as error:
-        raise _DecordError(str(error)) from error
-    if not np.all(np.diff(times) > 0):  # MPEG program streams: "no time known" shows as a huge negative number
-        raise _DecordError("presentation times do not increase")
-    for seconds in times:
-        try:
-            pixels = reader.next().asnumpy()
-        except (decord.DECORDError, RuntimeError, StopIteration) as error:
-            raise _DecordError(str(error)) from error
-        if pixels.shape[2] != 3:  # decord2 3.4 takes the row padding of narrow pictures for a fourth channel
-            raise _DecordError(f"pictures have {pixels.shape[2]} channels")
-        yield float(seconds), pixels
-
-
-def _frames_after(path: Path, last_seconds: float) -> Iterator[Frame]:
-    """PyAV's frames later than `last_seconds`; a file that breaks half-way gives the frames before the break."""
-    num_frames = 0
-    try:
-        for seconds, pixels in _pyav_frames(path):
-            num_frames += 1
-            if seconds > last_seconds + _SAME_FRAME_S:
-                yield seconds, pixels
-    except VideoError:
-        if num_frames == 0 and last_seconds == float("-inf"):
-            raise
-        _logger.warning("%s: decoding stopped after %d frames; the rest of the file is damaged", path, num_frames)
-        return
-    if num_frames == 0 and last_seconds == float("-inf"):
-        raise UnreadableVideoError(f"video '{path}' has a video stream but no frame of it decodes")
-
-
-def _pyav_frames(path: Path) -> Iterator[Frame]:
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            rate = float(stream.average_rate or stream.guessed_rate or 25)
-            first_seconds: float | None = None
-            for index, frame in enumerate(container.decode(stream)):
-                seconds = frame.time if frame.time is not None else index / rate
-                first_seconds = seconds if first_seconds is None else first_seconds
-                pixels = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-                yield float(seconds - first_seconds), _upright(pixels, frame.rotation)
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise UnreadableVideoError(f"video '{path}' cannot be decoded: {error}") from error
-
-
-def _upright(pixels: NDArray[np.uint8], rotation_degrees: int) -> NDArray[np.uint8]:
-    """Undo the display rotation, counter-clockwise in degrees, that PyAV reports beside the raw frame."""
-    quarter_turns = round(rotation_degrees / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
+    for seconds, pixels in pyav_frames(path, damaged):
+        if seconds > last_seconds + _SAME_FRAME_S:
+            yield seconds, pixels

@@ -5,6 +5,9 @@
     ├── VideoError                  3   one input failed; batch work goes on with the next
     │   ├── UnreadableVideoError        the file is no video, or decoding fails before the first frame
     │   ├── NoVideoStreamError          a media file without pictures
+    │   ├── TooLargeError               beyond a limit for untrusted media
+    │   ├── TimedOutError               no new frame for too long
+    │   ├── TruncatedVideoError         part of the pictures is lost
     │   └── MissingViewError            a view of the video that a model needs is not there
     ├── ServerError                 4   unreachable, not ready, port in use
     ├── MismatchError               5   model, index or vectors do not belong together
@@ -22,6 +25,9 @@ __all__ = [
     "MissingViewError",
     "NoVideoStreamError",
     "ServerError",
+    "TimedOutError",
+    "TooLargeError",
+    "TruncatedVideoError",
     "UnreadableVideoError",
     "UsageError",
     "VideoError",
@@ -52,6 +58,18 @@ class UnreadableVideoError(VideoError):
 
 class NoVideoStreamError(VideoError):
     """The file is media, but has no video stream."""
+
+
+class TooLargeError(VideoError):
+    """The file exceeds a limit for untrusted media."""
+
+
+class TimedOutError(VideoError):
+    """The decoder gave no new frame for too long and was stopped."""
+
+
+class TruncatedVideoError(VideoError):
+    """Some pictures of the file are lost; raised only where a whole file is asked for."""
 
 
 class MissingViewError(VideoError):

@@ -1,0 +1,157 @@
+"""Files that are damaged, cut, no videos at all, or beyond a limit: what is there is given, the rest is said."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cocon.video.decode import read_frames
+from cocon.video.errors import (
+    NoVideoStreamError,
+    TooLargeError,
+    TruncatedVideoError,
+    UnreadableVideoError,
+    UsageError,
+)
+from cocon.video.limits import MediaLimits
+
+Pixels = NDArray[np.uint8]
+WriteVideo = Callable[..., Path]
+Numbered = Callable[..., list[Pixels]]
+NumberOf = Callable[[Pixels], int]
+
+_TICK = Fraction(1, 25)
+CUT = {
+    "mkv": {"container": "matroska"},
+    "ts": {"container": "mpegts", "clock": _TICK},
+    "avi": {"codec": "mpeg4", "clock": _TICK},
+}
+
+
+@pytest.fixture(scope="module")
+def noisy() -> list[Pixels]:
+    """100 pictures that no codec makes small: a file of them, cut in two, has lost half of the pictures."""
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(100)]
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all\n", bytes(range(256)) * 40], ids=["empty", "text", "bytes"])
+def test_a_file_that_is_no_video_says_so_and_nothing_else(
+    content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableVideoError, match=r"video '.*video\.mp4' cannot be decoded"):
+        list(read_frames(path))
+    assert capfd.readouterr() == ("", "")  # decord would write a line of its own
+
+
+def test_a_video_cut_before_its_index_is_unreadable(
+    tmp_path: Path, write_video: WriteVideo, numbered: Numbered
+) -> None:
+    path = write_video(tmp_path / "video.mp4", numbered(20), np.arange(20) / 25)
+    path.write_bytes(path.read_bytes()[:600])
+    with pytest.raises(UnreadableVideoError):
+        list(read_frames(path))
+
+
+def test_a_sound_file_has_no_video_stream(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("aac", rate=16000)
+        assert isinstance(stream, av.AudioStream)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), format="fltp", layout="mono")
+        sound.sample_rate = 16000
+        output.mux(stream.encode(sound))
+        output.mux(stream.encode(None))
+    with pytest.raises(NoVideoStreamError, match=r"sound\.mp4' has no video stream"):
+        list(read_frames(path))
+
+
+@pytest.mark.parametrize("name", ["absent.mp4", "."])
+def test_a_path_that_is_no_file_is_a_usage_error_at_once(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist or is no file"):
+        read_frames(tmp_path / name)
+
+
+def test_a_damaged_end_gives_the_frames_before_it_and_is_said(
+    tmp_path: Path, write_video: WriteVideo, numbered: Numbered, number_of: NumberOf
+) -> None:
+    path = write_video(tmp_path / "video.mp4", numbered(50), np.arange(50) / 25)
+    content = bytearray(path.read_bytes())
+    media, index = content.index(b"mdat"), content.index(b"moov")
+    tail = (index - media) // 4
+    content[index - tail - 8 : index - 8] = b"\xa5" * tail
+    path.write_bytes(content)
+    stream = read_frames(path)
+    frames = list(stream)
+    assert 5 <= len(frames) < 50
+    assert [number_of(pixels) for _, pixels in frames[:5]] == list(range(5))
+    assert all(later > earlier for (earlier, _), (later, _) in pairwise(frames))
+    assert "packets do not decode" in stream.lost or "ends after" in stream.lost
+    with pytest.raises(TruncatedVideoError, match=r"video\.mp4' is damaged"):
+        stream.check_whole()
+
+
+@pytest.mark.parametrize("ending", CUT)
+def test_a_file_cut_in_the_middle_gives_what_is_there_and_says_so(
+    ending: str, tmp_path: Path, write_video: WriteVideo, number_of: NumberOf, noisy: list[Pixels]
+) -> None:
+    options = {
+        "mkv": {"container": "matroska"},
+        "ts": {"container": "mpegts", "clock": _TICK},
+        "avi": {"codec": "mpeg4", "clock": _TICK},
+    }
+    path = write_video(tmp_path / f"video.{ending}", noisy, np.arange(len(noisy)) / 25, **CUT[ending])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    stream = read_frames(path)
+    frames = list(stream)
+    assert 20 < len(frames) < 90
+    if ending != "ts":  # a transport stream has no header that says how long it is
+        assert "ends after" in stream.lost
+
+
+@pytest.mark.parametrize(
+    ("limit", "what"),
+    [
+        ("max_bytes=100", "bytes"),
+        ("max_seconds=1.5", "seconds"),
+        ("max_frames=49", "frames"),
+        ("max_pixels=3071", "pixels per picture"),
+    ],
+)
+def test_a_file_beyond_a_limit_is_refused_with_both_numbers(
+    limit: str, what: str, tmp_path: Path, write_video: WriteVideo, numbered: Numbered
+) -> None:
+    path = write_video(tmp_path / "video.mp4", numbered(50), np.arange(50) / 25)
+    name, number = limit.split("=")
+    with pytest.raises(TooLargeError, match=rf"{what}.*the limit {name} is {float(number):,.6g}"):
+        list(read_frames(path, MediaLimits.parse([limit])))
+
+
+def test_a_video_whose_media_are_all_damaged_is_unreadable(
+    tmp_path: Path, write_video: WriteVideo, numbered: Numbered
+) -> None:
+    path = write_video(tmp_path / "video.mp4", numbered(20), np.arange(20) / 25)
+    content = bytearray(path.read_bytes())
+    media, index = content.index(b"mdat") + 4, content.index(b"moov") - 4
+    content[media:index] = b"\xa5" * (index - media)
+    path.write_bytes(content)
+    with pytest.raises(UnreadableVideoError, match=r"video\.mp4' cannot be decoded"):
+        list(read_frames(path))
+
+
+def test_a_stream_without_frames_is_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "video.avi"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mpeg4", rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        output.start_encoding()
+    with pytest.raises(UnreadableVideoError, match="no frame of it decodes"):
+        list(read_frames(path))
