@@ -12,7 +12,7 @@ from cocon.training.methods.cocon import LossWeights
 from cocon.training.models.resnet2d3d import DEPTHS
 from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy
 from cocon.video.errors import UsageError
-from cocon.video.flow import FlowSpec
+from cocon.video.flow import MIN_FLOW_SIZE_PX, FlowAlgorithm, FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import VIEWS, view_named
 
@@ -94,8 +94,9 @@ class ViewSection(_Section):
 class FlowSection(_Section):
     """What a flow view measures; see `FlowSpec`."""
 
-    interval_seconds: float = Field(1 / 15, gt=0)
-    algorithm: Literal["dis"] = "dis"
+    interval_seconds: float = Field(1 / 15, gt=0, allow_inf_nan=False)
+    algorithm: FlowAlgorithm = "dis"
+    size_px: int = Field(128, ge=MIN_FLOW_SIZE_PX)
 
 
 class ModelSection(_Section):
@@ -231,7 +232,7 @@ class Config(_Section):
 
     def flow_spec(self, view: str) -> FlowSpec | None:
         """What a flow view measures; None for other views."""
-        return FlowSpec(self.flow.interval_seconds, self.flow.algorithm) if view == "flow" else None
+        return FlowSpec(**self.flow.model_dump()) if view == "flow" else None
 
     def encoder_spec(self, classifier: str = "none") -> EncoderSpec:
         """Architecture in the contract's form."""
@@ -239,8 +240,7 @@ class Config(_Section):
 
     def to_toml(self) -> str:
         """The resolved configuration; reading it back gives an equal one."""
-        content = self.model_dump(mode="json", exclude_none=True)
-        return tomlkit.dumps(content)
+        return tomlkit.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
 def _view_name(name: str) -> str:

@@ -1,20 +1,48 @@
 """Optical flow between frames, and its byte form.
 
 A byte is 128 + v·127/20 for a displacement of v pixels at the view's own size, clipped to ±20 px.
+
+    spec = FlowSpec(interval_seconds=1 / 15, algorithm="dis", size_px=128)
+    estimate_flow(first, later, spec)       # RGB uint8 [480, 640, 3] twice → bytes uint8 [128, 171, 2]
 """
 
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FlowSpec", "dis_flow", "flow_from_bytes", "flow_to_bytes", "rescale_flow_bytes", "with_later_frame"]
+from cocon.video.geometry import resize, resized_shape
+
+__all__ = [
+    "FLOW_ALGORITHMS",
+    "MIN_FLOW_SIZE_PX",
+    "FlowAlgorithm",
+    "FlowSpec",
+    "dis_flow",
+    "estimate_flow",
+    "flow_from_bytes",
+    "flow_to_bytes",
+    "rescale_flow_bytes",
+    "resize_flow_bytes",
+    "with_later_frame",
+]
+
+FlowAlgorithm = Literal["dis", "tvl1", "farneback"]
+FLOW_ALGORITHMS: tuple[FlowAlgorithm, ...] = get_args(FlowAlgorithm)
+# DIS reads outside its buffers and dies on pictures 8 to 15 px high and more than 20 px wide (OpenCV 4.11).
+MIN_FLOW_SIZE_PX = 16
 
 _BOUND_PX = 20.0
 _BYTES_PER_PX = 127.0 / _BOUND_PX
+# A strip this long and narrow shows no motion worth an estimate, which can take minutes at 128 × 25,600 px.
+_MAX_ASPECT = 16
+
+_Gray = NDArray[np.uint8]
+_Estimate = Callable[[_Gray, _Gray], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +51,21 @@ class FlowSpec:
 
     Attributes:
         interval_seconds: displacement is taken to the frame this much later.
-        algorithm: how a live video's flow is estimated.
+        algorithm: how a video's flow is estimated: `dis`, `tvl1` or `farneback`.
+        size_px: short side of the frames between which it is measured, at least 16.
     """
 
     interval_seconds: float = 1 / 15
-    algorithm: str = "dis"
+    algorithm: FlowAlgorithm = "dis"
+    size_px: int = 128
+
+    def __post_init__(self) -> None:
+        if not 0 < self.interval_seconds < float("inf"):
+            raise ValueError(f"flow.interval_seconds ({self.interval_seconds}) must be positive")
+        if self.algorithm not in FLOW_ALGORITHMS:
+            raise ValueError(f"flow.algorithm '{self.algorithm}' is unknown; known ones: {', '.join(FLOW_ALGORITHMS)}")
+        if self.size_px < MIN_FLOW_SIZE_PX:
+            raise ValueError(f"flow.size_px ({self.size_px}) must be at least {MIN_FLOW_SIZE_PX}")
 
 
 def flow_to_bytes(flow: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
@@ -41,25 +79,47 @@ def flow_from_bytes(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return ((pixels.astype(np.float32) - 128.0) / _BYTES_PER_PX).astype(np.float32)
 
 
-def rescale_flow_bytes(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    """Multiply the displacements by `scale`, as resizing the picture by that factor does."""
-    if scale == 1.0:
+def rescale_flow_bytes(pixels: NDArray[np.uint8], scale: float | NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Multiply the displacements by `scale`, one factor or one for x and one for y."""
+    if np.all(np.equal(scale, 1.0)):
         return pixels
     return np.clip(np.rint((pixels.astype(np.float32) - 128.0) * scale + 128.0), 1, 255).astype(np.uint8)
 
 
+def resize_flow_bytes(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Bytes `uint8 [h, w, 2]` as they are for the picture resized to `uint8 [height, width, 2]`: vectors scale too."""
+    scale = np.array([width / pixels.shape[1], height / pixels.shape[0]], np.float32)
+    return rescale_flow_bytes(resize(pixels, height, width), scale)
+
+
+def estimate_flow(first: NDArray[np.uint8], later: NDArray[np.uint8], spec: FlowSpec) -> NDArray[np.uint8]:
+    """Flow that takes a point of the first frame to the later one, both at `spec.size_px`.
+
+    Frames are resized to the short side `spec.size_px` first. A picture more than 16 times as long as wide is taken
+    to rest.
+
+    Args:
+        first: RGB `uint8 [H, W, 3]`.
+        later: Another of the same video.
+        spec: Algorithm and size.
+
+    Returns:
+        Bytes `uint8 [h, w, 2]` (x, y), min(h, w) = `spec.size_px`.
+    """
+    height, width = resized_shape(first.shape[0], first.shape[1], spec.size_px)
+    if max(height, width) > _MAX_ASPECT * spec.size_px:
+        return np.full((height, width, 2), 128, np.uint8)
+    small = resize(first, height, width), resize(later, height, width)
+    return flow_to_bytes(_kept.estimator(spec.algorithm, height, width)(_gray(small[0]), _gray(small[1])))
+
+
 def dis_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Dense inverse search flow (Kroeger et al. 2016, OpenCV's medium preset) of two RGB frames `uint8 [H, W, 3]`.
+    """Dense inverse search flow of two RGB frames `uint8 [H, W, 3]` of at least 16 × 16 pixels, at their own size.
 
     Returns:
         Displacement in pixels `float32 [H, W, 2]` (x, y) that takes a point of the first frame to the second.
     """
-    import cv2
-
-    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    gray = [cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY) for pixels in (first, second)]
-    flow: NDArray[np.float32] = estimator.calc(gray[0], gray[1], None)
-    return flow
+    return _kept.estimator("dis", *first.shape[:2])(_gray(first), _gray(second))
 
 
 def with_later_frame(
@@ -77,3 +137,58 @@ def with_later_frame(
     for seconds, pixels in waiting:
         assert previous is not None
         yield seconds, (pixels, previous[1])
+
+
+def _gray(pixels: NDArray[np.uint8]) -> _Gray:
+    import cv2
+
+    gray: _Gray = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    return gray
+
+
+def _dis() -> _Estimate:
+    """Dense inverse search (Kroeger et al., ECCV 2016), OpenCV's medium preset."""
+    import cv2
+
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return lambda first, later: estimator.calc(first, later, None)
+
+
+def _tvl1() -> _Estimate:
+    """Duality-based TV-L1 (Zach, Pock and Bischof, DAGM 2007), OpenCV's default parameters."""
+    import cv2
+
+    estimator = cv2.optflow.DualTVL1OpticalFlow.create()
+    return lambda first, later: estimator.calc(first, later, None)
+
+
+def _farneback() -> _Estimate:
+    """Polynomial expansion (Farnebäck, SCIA 2003), the parameters of OpenCV's optical flow tutorial."""
+    import cv2
+
+    return lambda first, later: cv2.calcOpticalFlowFarneback(
+        first, later, None, pyr_scale=0.5, levels=3, winsize=15, iterations=3, poly_n=5, poly_sigma=1.2, flags=0
+    )
+
+
+_ESTIMATORS: dict[str, Callable[[], _Estimate]] = {"dis": _dis, "tvl1": _tvl1, "farneback": _farneback}
+
+
+class _KeptEstimator(threading.local):
+    """This thread's last estimator: one that is used again is 5 to 10 % faster than a new one.
+
+    It must only see pictures of one size: OpenCV's keep the pyramid that they chose for the first, so that another
+    size would get a flow that depends on what came before (by up to 25 px, measured).
+    """
+
+    key: tuple[str, int, int] | None = None
+    estimate: _Estimate | None = None
+
+    def estimator(self, algorithm: str, height: int, width: int) -> _Estimate:
+        key = (algorithm, height, width)
+        if self.estimate is None or self.key != key:
+            self.key, self.estimate = key, _ESTIMATORS[algorithm]()
+        return self.estimate
+
+
+_kept = _KeptEstimator()

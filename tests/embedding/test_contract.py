@@ -39,6 +39,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 FLOW_CHANGES: dict[str, dict[str, Any]] = {
     "interval_seconds": {"flow": FlowSpec(interval_seconds=0.1)},
     "algorithm": {"flow": FlowSpec(algorithm="tvl1")},
+    "size_px": {"flow": FlowSpec(size_px=64)},
 }
 
 
@@ -74,6 +75,17 @@ def test_the_fingerprint_ignores_labels_and_classifier(make_contract: MakeContra
 def test_the_fingerprint_is_the_same_in_every_process(make_contract: MakeContract) -> None:
     # Golden: an index made with one version of the code must open with the next.
     assert make_contract().fingerprint == "aa848a14a0b53fafc413068734a7441f8c0d2326af6c89ccaad63fe7fdced986"
+
+
+def test_a_flow_contract_older_than_the_size_reads_as_one_of_the_default_size(make_contract: MakeContract) -> None:
+    contract = make_contract(**FLOW)
+    content = json.loads(contract.to_json())
+    # Golden: what the version before the key wrote.
+    assert content["fingerprint"] == "1e4ed5bd6d5268ba8310a7fdeb049ae1a2fb4cf653048d389c43e8b68e2d37cb"
+    assert content["flow"].pop("size_px") == 128
+    assert ModelContract.from_json(json.dumps(content)) == contract
+    other = make_contract(**FLOW_CHANGES["size_px"] | {"view": "flow"})
+    assert ModelContract.from_json(other.to_json()) == other
 
 
 def test_normalisation_is_part_of_the_fingerprint(make_contract: MakeContract, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,6 +172,14 @@ def test_a_changed_value_shows_as_another_fingerprint(path: str, value: object, 
 def test_a_contract_that_makes_no_sense_is_a_mismatch(path: str, value: object, make_contract: MakeContract) -> None:
     content = json.loads(make_contract().to_json())
     _set(content, path, value)
+    with pytest.raises(MismatchError, match="is no contract of schema 1"):
+        ModelContract.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize(("key", "value"), [("algorithm", "raft"), ("size_px", 0), ("size_px", "128"), ("colour", 1)])
+def test_a_flow_that_makes_no_sense_is_a_mismatch(key: str, value: object, make_contract: MakeContract) -> None:
+    content = json.loads(make_contract(**FLOW).to_json())
+    _set(content, f"flow.{key}", value)
     with pytest.raises(MismatchError, match="is no contract of schema 1"):
         ModelContract.from_json(json.dumps(content))
 

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from cocon.training.config import LOSSES, Config
 from cocon.training.config_file import load_config, preset_names
+from cocon.training.data.settings import FigureSettings
 from cocon.video.clips import ClipSpec
 from cocon.video.errors import UsageError
 from cocon.video.flow import FlowSpec
@@ -71,8 +72,13 @@ def test_a_view_without_its_own_section_is_cropped_out_of_eight_sevenths_of_its_
 
 def test_only_the_flow_view_has_a_flow_section() -> None:
     config = load_config("figures", ["flow.interval_seconds=0.1"])
-    assert config.flow_spec("flow") == FlowSpec(0.1)
+    assert config.flow_spec("flow") == FlowSpec(0.1, "dis", 64)
     assert config.flow_spec("rgb") is None
+    assert load_config("paper", ["flow.algorithm=tvl1"]).flow_spec("flow") == FlowSpec(1 / 15, "tvl1", 128)
+
+
+def test_the_figures_preset_wants_flow_at_the_size_that_figures_store_it() -> None:
+    assert load_config("figures").flow.size_px == FigureSettings().view_size_px
 
 
 def test_an_unknown_key_is_named_with_the_nearest_known_one() -> None:
@@ -105,6 +111,9 @@ def test_all_problems_are_reported_together() -> None:
         ("augment.crop_scale=[0.5, 1.5]", "augment.crop_scale"),
         ("augment.crop_scale=[0.9, 0.5]", "augment.crop_scale"),
         ("loss.losses=cocoon", "'cpc', 'cpc+sim', 'cpc+sync' or 'cocon'"),
+        ("flow.algorithm=raft", "'dis', 'tvl1' or 'farneback'"),
+        ("flow.size_px=15", "flow.size_px (15)"),
+        ("flow.interval_seconds=inf", "flow.interval_seconds (inf)"),
         ("training=5", "training (5)"),
     ],
 )

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.video.flow import dis_flow, flow_from_bytes, flow_to_bytes, rescale_flow_bytes, with_later_frame
+from cocon.video.flow import (
+    dis_flow,
+    flow_from_bytes,
+    flow_to_bytes,
+    rescale_flow_bytes,
+    resize_flow_bytes,
+    with_later_frame,
+)
 
 Pixels = NDArray[np.uint8]
 
@@ -38,6 +45,21 @@ def test_rescaled_bytes_are_the_bytes_of_rescaled_displacements(scale: float) ->
     expected = flow_to_bytes(flow_from_bytes(pixels) * np.float32(scale))
     assert np.abs(rescale_flow_bytes(pixels, scale).astype(int) - expected).max() <= 1
     assert rescale_flow_bytes(np.array([128], np.uint8), scale).tolist() == [128]
+
+
+def test_vectors_keep_their_share_of_the_picture_when_it_is_resized() -> None:
+    pixels = flow_to_bytes(np.tile(np.array([6.0, -4.0], np.float32), (12, 20, 1)))
+    for height, width in ((24, 40), (6, 10), (12, 20), (3, 20), (24, 10)):
+        resized = resize_flow_bytes(pixels, height, width)
+        assert (resized.shape, resized.dtype) == ((height, width, 2), np.uint8)
+        expected = [6.0 * width / 20, -4.0 * height / 12]
+        assert np.allclose(flow_from_bytes(resized), expected, atol=0.2)
+    assert np.array_equal(resize_flow_bytes(pixels, 12, 20), pixels)
+
+
+def test_a_vector_longer_than_a_byte_holds_is_cut_rather_than_wrapped() -> None:
+    pixels = flow_to_bytes(np.tile(np.array([15.0, -15.0], np.float32), (4, 4, 1)))
+    assert set(map(tuple, resize_flow_bytes(pixels, 8, 8).reshape(-1, 2))) == {(255, 1)}
 
 
 def test_flow_points_from_the_first_frame_to_the_second(square_at: Callable[[float, float], Pixels]) -> None:
