@@ -102,11 +102,6 @@ def test_a_damaged_end_gives_the_frames_before_it_and_is_said(
 def test_a_file_cut_in_the_middle_gives_what_is_there_and_says_so(
     ending: str, tmp_path: Path, write_video: WriteVideo, number_of: NumberOf, noisy: list[Pixels]
 ) -> None:
-    options = {
-        "mkv": {"container": "matroska"},
-        "ts": {"container": "mpegts", "clock": _TICK},
-        "avi": {"codec": "mpeg4", "clock": _TICK},
-    }
     path = write_video(tmp_path / f"video.{ending}", noisy, np.arange(len(noisy)) / 25, **CUT[ending])
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     stream = read_frames(path)

@@ -1,0 +1,187 @@
+"""Worker processes: what comes back, what a hang or a death costs, and that nothing is left behind."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from cocon.video.errors import NoVideoStreamError, TimedOutError, UnreadableVideoError
+from cocon.video.limits import MediaLimits
+from cocon.video.workers import WorkerPool
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module of jobs, under a name that the worker process finds too."""
+    monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    import worker_jobs
+
+    return worker_jobs
+
+
+@pytest.fixture
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool(MediaLimits(frame_timeout_s=0.8)) as pool:
+        yield pool
+
+
+def _is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _wait_until_gone(process: int) -> None:
+    while _is_running(process):  # the test's own timeout ends this
+        time.sleep(0.05)
+
+
+def test_messages_come_back_in_order_with_their_arrays(jobs: ModuleType, pool: WorkerPool) -> None:
+    messages = list(pool.run(jobs.count, 10, step=3))
+    assert [message.fields["index"] for message in messages] == [0, 3, 6, 9]
+    assert [message.arrays["square"].tolist() for message in messages] == [[[0.0]], [[9.0]], [[36.0]], [[81.0]]]
+
+
+def test_arrays_larger_than_any_buffer_and_empty_ones_arrive_whole(jobs: ModuleType, pool: WorkerPool) -> None:
+    (message,) = pool.run(jobs.give_large, 3_000_000)
+    assert np.array_equal(message.arrays["ramp"], np.arange(3_000_000))
+    assert (message.arrays["none"].shape, message.fields["text"]) == ((0, 3), "ä")
+
+
+def test_a_process_stays_for_the_next_job_also_after_an_error(jobs: ModuleType, pool: WorkerPool) -> None:
+    (first,) = {message.fields["process"] for message in pool.run(jobs.count, 3)}
+    with pytest.raises(NoVideoStreamError, match=r"^'x\.mp3' has no video stream$"):
+        list(pool.run(jobs.refuse))
+    assert {message.fields["process"] for message in pool.run(jobs.count, 3)} == {first}
+
+
+def test_jobs_asked_for_from_several_threads_run_side_by_side(jobs: ModuleType, pool: WorkerPool) -> None:
+    barrier = threading.Barrier(3)
+
+    def process_of(_: int) -> int:
+        run = pool.run(jobs.count, 3)
+        process = next(run).fields["process"]
+        barrier.wait()  # nobody goes on before all three have begun
+        assert len(list(run)) == 2
+        return process
+
+    with ThreadPoolExecutor(3) as threads:
+        assert len(set(threads.map(process_of, range(3)))) == 3
+
+
+@pytest.mark.parametrize("job", ["hang", "hang_and_keep_the_lock"])
+def test_a_hang_ends_at_the_deadline_and_the_next_job_runs(job: str, jobs: ModuleType, pool: WorkerPool) -> None:
+    run = pool.run(getattr(jobs, job))
+    process = next(run).fields["process"]
+    with pytest.raises(TimedOutError, match=r"no new frame for 0\.8 s"):
+        next(run)
+    assert not _is_running(process)
+    assert len(list(pool.run(jobs.count, 3))) == 3
+
+
+def test_signs_of_life_keep_a_long_job_alive(jobs: ModuleType, pool: WorkerPool) -> None:
+    (message,) = pool.run(jobs.work_long_with_signs_of_life, 2.5)
+    assert message.fields == {"done": True}
+
+
+def test_a_consumer_may_take_its_time(jobs: ModuleType, pool: WorkerPool) -> None:
+    run = pool.run(jobs.give_large, 3_000_000)
+    time.sleep(1.5)
+    assert len(list(run)) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT])
+def test_a_death_is_an_unreadable_video(number: signal.Signals, jobs: ModuleType, pool: WorkerPool) -> None:
+    with pytest.raises(UnreadableVideoError, match=f"died of {number.name}"):
+        list(pool.run(jobs.die, int(number)))
+    assert len(list(pool.run(jobs.count, 3))) == 3
+
+
+def test_a_process_that_leaves_is_an_unreadable_video(jobs: ModuleType, pool: WorkerPool) -> None:
+    with pytest.raises(UnreadableVideoError, match="exit code 7"):
+        list(pool.run(jobs.leave))
+
+
+def test_an_error_nobody_meant_is_one_line(jobs: ModuleType, pool: WorkerPool) -> None:
+    with pytest.raises(UnreadableVideoError, match=r"^reading failed with ZeroDivisionError: no frames$"):
+        list(pool.run(jobs.stumble))
+
+
+def test_a_job_that_is_called_off_is_stopped(jobs: ModuleType, pool: WorkerPool) -> None:
+    run = pool.run(jobs.hang)
+    process = next(run).fields["process"]
+    run.close()
+    _wait_until_gone(process)
+
+
+def test_closing_the_pool_stops_idle_and_busy_processes(jobs: ModuleType) -> None:
+    pool = WorkerPool()
+    list(pool.run(jobs.count, 1))
+    runs = [pool.run(jobs.hang), pool.run(jobs.hang)]
+    processes = [next(run).fields["process"] for run in runs]
+    pool.close()
+    assert not any(map(_is_running, processes))
+    for run in runs:
+        run.close()
+
+
+def test_workers_write_nothing_on_our_terminal(
+    jobs: ModuleType, pool: WorkerPool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    list(pool.run(jobs.scribble))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("job", "arguments"), [("work_long_with_signs_of_life", (3600,)), ("hang_and_keep_the_lock", ())]
+)
+def test_workers_do_not_outlive_a_killed_parent(
+    job: str, arguments: tuple[int, ...], jobs: ModuleType, tmp_path: Path
+) -> None:
+    note = tmp_path / "worker"
+    program = f"""
+import sys
+sys.path.insert(0, {str(HERE)!r})
+import worker_jobs
+from pathlib import Path
+import cocon.video.worker_main
+from cocon.video.limits import MediaLimits
+from cocon.video.workers import WorkerPool
+pool = WorkerPool(MediaLimits(frame_timeout_s=2))
+(message,) = pool.run(worker_jobs.count, 1)
+Path({str(note)!r}).write_text(str(message.fields["process"]))
+for _ in pool.run(worker_jobs.{job}, *{arguments!r}): pass
+"""
+    with subprocess.Popen([sys.executable, "-c", program]) as parent:
+        try:
+            while not note.is_file() or not note.read_text():
+                assert parent.poll() is None
+                time.sleep(0.05)
+            process = int(note.read_text())
+            time.sleep(0.3)
+            assert parent.poll() is None
+            assert _is_running(process)
+        finally:
+            parent.kill()
+    _wait_until_gone(process)
+
+
+def test_modules_beside_the_videos_are_not_imported(
+    jobs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('imported a stranger')\n")
+    monkeypatch.chdir(tmp_path)
+    with WorkerPool() as pool:
+        assert len(list(pool.run(jobs.count, 3))) == 3
