@@ -28,10 +28,10 @@ def train(
     """
     import json
 
-    from cocon.embedding.progress import progress_bar
     from cocon.training.checkpoint import run_views
     from cocon.training.config_file import load_config
     from cocon.training.runs import train_run
+    from cocon.video.progress import progress_bar
 
     folder = None if data is None else json.dumps(str(data))  # quoted: a folder may be called 2024
     given = {"data.folder": folder, "loss.losses": losses, "training.seed": seed}

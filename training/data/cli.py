@@ -40,8 +40,8 @@ def make(
     Example: cocon data make --num-videos 48 --output data/small
     """
     settings = FigureSettings(num_videos, seconds, size, view_size, clutter, seed)
-    from cocon.embedding.progress import progress_bar
     from cocon.training.data.figures import make_figures
+    from cocon.video.progress import progress_bar
 
     with progress_bar("making videos") as on_progress:
         made = make_figures(output, settings, workers=workers, overwrite=overwrite, on_progress=on_progress)

@@ -26,10 +26,10 @@ def evaluate(
     """
     import json
 
-    from cocon.embedding.progress import progress_bar
     from cocon.training.checkpoint import run_config
     from cocon.training.evaluation.judging import Videos, judge_random, judge_run
     from cocon.training.evaluation.report import merit_table
+    from cocon.video.progress import progress_bar
 
     config = run_config(run)
     if data is not None:

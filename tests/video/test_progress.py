@@ -2,7 +2,7 @@
 
 import pytest
 
-from cocon.embedding.progress import progress_bar
+from cocon.video.progress import progress_bar
 
 
 @pytest.mark.parametrize("is_quiet", [False, True])
