@@ -3,11 +3,14 @@
     folder/manifest.csv     video_id, path, label, group, split   (all but path optional)
     folder/views/...        the multi-view store
 
-Without a manifest every video file counts, and the name of its sub-folder is its label.
+Without a manifest every video file counts. Its id is its path in the folder, parts joined by `__`, and the name of its
+sub-folder is its label: `jump/a.mp4` is `jump__a.mp4`, a `jump`.
 """
 
 import csv
+import hashlib
 import logging
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +21,9 @@ __all__ = ["VIDEO_SUFFIXES", "DatasetFolder", "VideoEntry", "entry_of", "video_f
 
 _logger = logging.getLogger(__name__)
 _CONTAINERS = "3gp avi flv gif h264 m2ts m4v mjpeg mkv mov mp4 mpeg mpg mts ogv ts vob webm wmv y4m"
+
+# File systems take names of 255 bytes; the store adds an ending, and marks what is being written.
+_MAX_ID_BYTES = 200
 
 VIDEO_SUFFIXES = frozenset(f".{container}" for container in _CONTAINERS.split())
 
@@ -96,15 +102,19 @@ def entry_of(video: Path) -> tuple[Path, VideoEntry]:
     """Dataset folder and entry of a video file, wherever it lies.
 
     The nearest manifest above it that names it decides; else the nearest folder above it that has a store, or the
-    video's own folder, with the file's name as the id.
+    video's own folder, with the id that the video has there without a manifest. Both are looked for where the video is
+    said to be, then where symbolic links lead.
     """
-    video = video.resolve()
-    for root in video.parents:
+    named = Path(os.path.abspath(video))  # noqa: PTH100  # Path.resolve follows links
+    behind_links = video.resolve()
+    roots = list(dict.fromkeys([*named.parents, *behind_links.parents]))
+    for root in roots:
         manifest = root / "manifest.csv"
-        if manifest.is_file() and (entry := _listed(manifest, manifest.stat().st_mtime_ns).get(video)):
+        if manifest.is_file() and (entry := _listed(manifest, manifest.stat().st_mtime_ns).get(behind_links)):
             return root, entry
-    root = next((folder for folder in video.parents if (folder / "views").is_dir()), video.parent)
-    return root, VideoEntry(video.stem, video)
+    root = next((folder for folder in roots if (folder / "views").is_dir()), named.parent)
+    path = named if root in named.parents else behind_links
+    return root, VideoEntry(_video_id(path.relative_to(root)), path)
 
 
 def _from_manifest(root: Path, manifest: Path) -> list[VideoEntry]:
@@ -119,11 +129,14 @@ def _from_manifest(root: Path, manifest: Path) -> list[VideoEntry]:
 
 
 def _check_unique(root: Path, videos: list[VideoEntry]) -> None:
-    seen: set[str] = set()
+    seen: dict[str, VideoEntry] = {}
     for video in videos:
-        if video.video_id in seen:
-            raise UsageError(f"dataset '{root}' has video_id '{video.video_id}' twice; ids must be unique")
-        seen.add(video.video_id)
+        first = seen.setdefault(video.video_id, video)
+        if first is not video:
+            raise UsageError(
+                f"dataset '{root}' has video_id '{video.video_id}' twice, for '{first.path}' and '{video.path}'; ids "
+                "must be unique: rename a file, or give ids in manifest.csv"
+            )
 
 
 def _entry(root: Path, manifest: Path, line: int, row: dict[str, str | None]) -> VideoEntry:
@@ -133,16 +146,30 @@ def _entry(root: Path, manifest: Path, line: int, row: dict[str, str | None]) ->
     video_id = (row.get("video_id") or "").strip() or Path(path).stem
     if Path(video_id).name != video_id:
         raise UsageError(f"'{manifest}' line {line}: video_id '{video_id}' must not contain a path separator")
+    if len(os.fsencode(video_id)) > _MAX_ID_BYTES:
+        raise UsageError(
+            f"'{manifest}' line {line}: video_id '{video_id}' is longer than {_MAX_ID_BYTES} bytes; give a shorter one"
+        )
     label, group, split = ((row.get(column) or "").strip() for column in ("label", "group", "split"))
     return VideoEntry(video_id, root / path, label, group, split)
 
 
 def _from_files(root: Path) -> list[VideoEntry]:
     return [
-        VideoEntry("__".join(relative.with_suffix("").parts), path, label=relative.parent.name)
+        VideoEntry(_video_id(relative), path, label=relative.parent.name)
         for path in video_files(root)
         for relative in [path.relative_to(root)]
     ]
+
+
+def _video_id(relative: Path) -> str:
+    """Id of a video that no manifest names, by its path in the dataset folder."""
+    video_id = "__".join(relative.parts)
+    encoded = os.fsencode(video_id)
+    if len(encoded) <= _MAX_ID_BYTES:
+        return video_id
+    digest = hashlib.sha256(encoded).hexdigest()[:32]
+    return f"{digest}__{os.fsencode(relative.name)[-100:].decode(errors='ignore')}"
 
 
 @lru_cache(maxsize=8)

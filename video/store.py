@@ -11,62 +11,31 @@ stored as key points and drawn when they are read.
 """
 
 import json
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.video.atomic import replacing
 from cocon.video.errors import MissingViewError
-from cocon.video.flow import FlowSpec, rescale_flow_bytes
-from cocon.video.geometry import resize
-from cocon.video.pose import draw_heatmaps
+from cocon.video.flow import FlowSpec
+from cocon.video.stored_view import Attributes, StoredView
 
-__all__ = ["StoredView", "find_view", "read_view", "view_path", "write_frames", "write_keypoints"]
+__all__ = [
+    "StoredView",
+    "find_view",
+    "is_sound",
+    "read_view",
+    "stored_attributes",
+    "view_path",
+    "write_frames",
+    "write_keypoints",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class StoredView:
-    """One view of one video, as stored.
-
-    Attributes:
-        view: name of the view.
-        timestamps: presentation times in seconds, `float64 [F]`.
-        pixels: `uint8 [F, H, W, C]`, or None for a pose.
-        keypoints: `float16 [F, P, 17, 3]` (x, y in pixels of a `height` × `width` frame, score), or None.
-        height: of the stored frames, or of the frame that key points refer to.
-        width: likewise.
-        attributes: what else is known, such as `flow_interval_seconds`.
-    """
-
-    view: str
-    timestamps: NDArray[np.float64]
-    pixels: NDArray[np.uint8] | None
-    keypoints: NDArray[np.float16] | None
-    height: int
-    width: int
-    attributes: Mapping[str, float | str]
-
-    def measures(self, flow: FlowSpec | None) -> bool:
-        """Whether a stored flow was taken over the interval that a model wants; true of every other view."""
-        if self.view != "flow":
-            return True
-        interval = self.attributes.get("flow_interval_seconds")
-        return flow is not None and isinstance(interval, float) and abs(interval - flow.interval_seconds) < 1e-6
-
-    def frames(self, indices: Sequence[int] | NDArray[np.int64], *, height: int, width: int) -> NDArray[np.uint8]:
-        """Selected frames at a size: `uint8 [len(indices), height, width, C]`; flow vectors scale with the picture."""
-        chosen = np.asarray(indices, dtype=np.int64)
-        if self.keypoints is not None:
-            scale = np.array([width / self.width, height / self.height, 1.0], np.float32)
-            return draw_heatmaps(self.keypoints[chosen].astype(np.float32) * scale, height=height, width=width)
-        assert self.pixels is not None
-        resized = np.stack([resize(self.pixels[index], height, width) for index in chosen])
-        return rescale_flow_bytes(resized, height / self.height) if self.view == "flow" else resized
+_NO_ATTRIBUTES: Attributes = {}
+_SAME_INTERVAL_S = 1e-6
 
 
 def view_path(root: Path, view: str, video_id: str) -> Path:
@@ -81,12 +50,15 @@ def write_frames(
     frames: NDArray[np.uint8],
     timestamps: NDArray[np.float64],
     *,
-    attributes: Mapping[str, float | str],
+    attributes: Attributes,
 ) -> None:
-    """Store a view's frames `uint8 [F, H, W, C]`; the file appears whole or not at all."""
-    _check_timestamps(len(frames), timestamps)
-    meta = {"view": view, "height": frames.shape[1], "width": frames.shape[2], "attributes": dict(attributes)}
-    _write(view_path(root, view, video_id), meta, frames=frames, timestamps=timestamps)
+    """Store a view's frames `uint8 [F, H, W, C]`; the file appears whole or not at all.
+
+    Raises:
+        ValueError: the arrays are not what the view has, see `StoredView.check`.
+    """
+    height, width = frames.shape[1:3]
+    _write(root, video_id, StoredView(view, timestamps, frames, None, height, width, attributes))
 
 
 def write_keypoints(
@@ -97,13 +69,15 @@ def write_keypoints(
     *,
     height: int,
     width: int,
+    attributes: Attributes = _NO_ATTRIBUTES,
 ) -> None:
-    """Store a pose as key points `float16 [F, P, 17, 3]`: x, y in pixels of a `height` × `width` frame, score."""
-    if keypoints.ndim != 4 or keypoints.shape[2:] != (17, 3):
-        raise ValueError(f"key points must have shape [F, P, 17, 3], not {list(keypoints.shape)}")
-    _check_timestamps(len(keypoints), timestamps)
-    meta = {"view": "pose", "height": height, "width": width, "attributes": {}}
-    _write(view_path(root, "pose", video_id), meta, keypoints=keypoints.astype(np.float16), timestamps=timestamps)
+    """Store a pose as key points `float16 [F, P, 17, 3]`: x, y in pixels of a `height` × `width` frame, score.
+
+    Raises:
+        ValueError: the arrays are not what a pose has, see `StoredView.check`.
+    """
+    points = keypoints.astype(np.float16)
+    _write(root, video_id, StoredView("pose", timestamps, None, points, height, width, attributes))
 
 
 def read_view(root: Path, view: str, video_id: str) -> StoredView:
@@ -116,41 +90,97 @@ def read_view(root: Path, view: str, video_id: str) -> StoredView:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             meta = json.loads(str(archive["meta"]))
-            pixels = archive.get("frames")
-            keypoints = archive.get("keypoints")
-            timestamps = archive["timestamps"]
-        if (pixels is None) == (keypoints is None):
-            raise KeyError("frames")
-        return StoredView(view, timestamps, pixels, keypoints, meta["height"], meta["width"], meta["attributes"])
+            times, pixels, keypoints = archive["timestamps"], archive.get("frames"), archive.get("keypoints")
+        stored = StoredView(view, times, pixels, keypoints, meta["height"], meta["width"], meta["attributes"])
+        stored.check()
+        return stored
     except FileNotFoundError as error:
         raise MissingViewError(f"view '{view}' of video '{video_id}' is not stored at '{path}'") from error
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError) as error:
-        raise MissingViewError(f"view file '{path}' is damaged ({error}); delete it and make the view again") from error
+    # The file may hold anything, and what the readers of zip, npy and JSON raise on it is written nowhere.
+    except Exception as error:
+        problem = f"view file '{path}' is damaged ({_in_one_line(error)})"
+        raise MissingViewError(f"{problem}; delete it and make the view again: {_remedy(root)}") from error
 
 
-def find_view(root: Path, view: str, video_id: str, flow: FlowSpec | None) -> StoredView | None:
-    """The stored view that a model can use: None for `rgb`, which is decoded, and for what is not there or unfit.
+def stored_attributes(root: Path, view: str, video_id: str) -> Attributes | None:
+    """What is known of a stored view, at the price of opening its file; None if there is none or it was cut.
+
+    Its frames are not looked at: `is_sound` does.
+    """
+    try:
+        with view_path(root, view, video_id).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            attributes = json.loads(str(archive["meta"]))["attributes"]
+    except Exception:  # as in `read_view`
+        return None
+    return attributes if isinstance(attributes, dict) else None
+
+
+def is_sound(root: Path, view: str, video_id: str) -> bool:
+    """Whether a stored view is there and loads, every byte of it."""
+    try:
+        read_view(root, view, video_id)
+    except MissingViewError:
+        return False
+    return True
+
+
+def find_view(
+    root: Path, view: str, video_id: str, flow: FlowSpec | None, *, content_sha256: str | None = None
+) -> StoredView | None:
+    """The stored view that a model can use: None for `rgb`, which is decoded, and for what is not stored.
 
     Args:
         root: dataset folder.
         view: name of the view.
         video_id: whose view.
-        flow: what the model's flow view measures.
+        flow: what the model's flow view measures; None takes any.
+        content_sha256: of the video, if known; a view that records another was made from another video.
 
     Raises:
-        MissingViewError: it is there, but damaged.
+        MissingViewError: it is there, but damaged, or made from another video, or it measures another flow.
     """
-    if view == "rgb" or not view_path(root, view, video_id).is_file():
+    path = view_path(root, view, video_id)
+    if view == "rgb" or not path.is_file():
         return None
     stored = read_view(root, view, video_id)
-    return stored if stored.measures(flow) else None
+    made_from = stored.attributes.get("content_sha256")
+    if content_sha256 is not None and made_from not in (None, content_sha256):
+        contents = f"content {str(made_from)[:12]!r}, not {content_sha256[:12]!r}"
+        problem = f"stored view '{path}' was made from another video ({contents})"
+        raise MissingViewError(f"{problem}; make it again: {_remedy(root)}")
+    if view == "flow" and flow is not None and (differences := _differences(stored, flow)):
+        raise MissingViewError(
+            f"stored view '{path}' measures another flow ({', '.join(differences)}); make it again: {_remedy(root)} "
+            f"--view flow --flow-interval-s {flow.interval_seconds:.9g} --flow-size-px {flow.size_px} --overwrite"
+        )
+    return stored
 
 
-def _check_timestamps(num_frames: int, timestamps: NDArray[np.float64]) -> None:
-    if timestamps.shape != (num_frames,):
-        raise ValueError(f"timestamps {list(timestamps.shape)} must be one per frame ({num_frames})")
+def _differences(stored: StoredView, flow: FlowSpec) -> list[str]:
+    interval = stored.attributes.get("flow_interval_seconds")
+    differences = []
+    if not isinstance(interval, float | int):
+        differences.append(f"interval unknown, not {flow.interval_seconds:.9g} s")
+    elif not abs(interval - flow.interval_seconds) < _SAME_INTERVAL_S:
+        differences.append(f"interval {interval:.9g} s, not {flow.interval_seconds:.9g} s")
+    if min(stored.height, stored.width) != flow.size_px:
+        differences.append(f"size {min(stored.height, stored.width)} px, not {flow.size_px} px")
+    return differences
 
 
-def _write(path: Path, meta: Mapping[str, object], **arrays: NDArray[np.generic]) -> None:
-    with replacing(path) as partial, partial.open("wb") as stream:
-        np.savez_compressed(stream, meta=np.array(json.dumps(meta, sort_keys=True)), **arrays)
+def _remedy(root: Path) -> str:
+    return f"cocon views make {shlex.quote(str(root))}"
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _write(root: Path, video_id: str, stored: StoredView) -> None:
+    stored.check()
+    meta: dict[str, Any] = {"view": stored.view, "height": stored.height, "width": stored.width}
+    meta["attributes"] = dict(stored.attributes)
+    arrays = {"frames": stored.pixels, "keypoints": stored.keypoints, "timestamps": stored.timestamps}
+    kept = {name: array for name, array in arrays.items() if array is not None}
+    with replacing(view_path(root, stored.view, video_id)) as partial, partial.open("wb") as stream:
+        np.savez_compressed(stream, meta=np.array(json.dumps(meta, sort_keys=True)), **kept)

@@ -23,6 +23,7 @@ TINY = [
     "model.width=4",
     "training.batch_size=2",
     "classifier.epochs=2",
+    "flow.size_px=32",
     *(f"view.{view}.resize_px={RESIZE_PX}" for view in ("rgb", "flow", "pose", "mask")),
     *(f"view.{view}.crop_px={CROP_PX}" for view in ("rgb", "flow", "pose", "mask")),
 ]

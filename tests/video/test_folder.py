@@ -48,6 +48,7 @@ def test_columns_that_nobody_asked_for_are_ignored(tmp_path: Path) -> None:
         ("path\na/one.mp4\nb/one.mp4\n", "has video_id 'one' twice"),
         ("video_id,path\na/b,c.mp4\n", "line 2: video_id 'a/b' must not contain a path separator"),
         ("video_id,path\n../b,c.mp4\n", "line 2: video_id '../b' must not contain a path separator"),
+        (f"video_id,path\n{'ü' * 101},c.mp4\n", "is longer than 200 bytes"),
     ],
 )
 def test_a_wrong_manifest_is_refused_and_the_place_named(manifest: str, message: str, tmp_path: Path) -> None:
@@ -67,18 +68,35 @@ def test_without_a_manifest_sub_folders_are_labels(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     videos = DatasetFolder.open(tmp_path).videos
     assert [(video.video_id, video.label) for video in videos] == [
-        ("c", ""),
-        ("deep__er__d", "er"),
-        ("jump__a", "jump"),
-        ("run__b", "run"),
+        ("c.webm", ""),
+        ("deep__er__d.mkv", "er"),
+        ("jump__a.AVI", "jump"),
+        ("run__b.mp4", "run"),
     ]
 
 
-def test_two_files_that_would_share_their_views_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").touch()
-    (tmp_path / "a.avi").touch()
-    with pytest.raises(UsageError, match="has video_id 'a' twice"):
+def test_two_files_that_would_share_their_views_are_refused_and_both_named(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("a.mp4", "a.avi", "sub__a.mp4"):
+        (tmp_path / name).touch()
+    assert [video.video_id for video in DatasetFolder.open(tmp_path).videos] == ["a.avi", "a.mp4", "sub__a.mp4"]
+    (tmp_path / "sub" / "a.mp4").touch()
+    with pytest.raises(UsageError) as caught:
         DatasetFolder.open(tmp_path)
+    for part in ("has video_id 'sub__a.mp4' twice", f"'{tmp_path}/sub/a.mp4'", f"'{tmp_path}/sub__a.mp4'"):
+        assert part in str(caught.value)
+
+
+def test_a_path_too_long_for_a_file_name_gets_a_short_id_of_its_own(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*("ü" * 40 for _ in range(4)))
+    deep.mkdir(parents=True)
+    names = ["a.mp4", "b.mp4", "ö" * 110 + ".mp4"]
+    for name in names:
+        (deep / name).touch()
+    ids = [video.video_id for video in DatasetFolder.open(tmp_path).videos]
+    assert len(set(ids)) == 3
+    assert [video_id[-6:] for video_id in ids] == ["_a.mp4", "_b.mp4", "öö.mp4"]
+    assert max(len(video_id.encode()) for video_id in ids) <= 200
 
 
 def test_a_folder_that_is_missing_or_empty_says_so(tmp_path: Path) -> None:
@@ -110,7 +128,56 @@ def test_the_nearest_manifest_decides_a_videos_id_and_label(tmp_path: Path) -> N
     root, entry = entry_of(video)
     assert (root, entry.video_id, entry.label) == (tmp_path.resolve(), "v1", "wave")
     (tmp_path / "manifest.csv").write_text("video_id,path,label\nv2,deep/b.mp4,wave\n")
-    assert entry_of(video)[1].video_id == "a"
+    assert entry_of(video)[1].video_id == "a.mp4"
+
+
+def _make_nested(root: Path) -> Path:
+    video = root / "jump" / "day 1" / "a.mp4"
+    video.parent.mkdir(parents=True)
+    video.touch()
+    return video
+
+
+def test_a_video_has_the_same_id_alone_and_in_its_dataset(tmp_path: Path) -> None:
+    video = _make_nested(tmp_path)
+    assert entry_of(video)[:2] == (video.parent, VideoEntry("a.mp4", video))
+    (tmp_path / "views").mkdir()
+    (listed,) = DatasetFolder.open(tmp_path).videos
+    root, entry = entry_of(video)
+    assert (root, entry.video_id, entry.path) == (tmp_path, listed.video_id, listed.path)
+    assert entry.video_id == "jump__day 1__a.mp4"
+
+
+def test_the_nearest_store_above_a_video_is_its_own(tmp_path: Path) -> None:
+    video = _make_nested(tmp_path)
+    for folder in (tmp_path, tmp_path / "jump"):
+        (folder / "views").mkdir()
+    root, entry = entry_of(video)
+    assert (root, entry.video_id) == (tmp_path / "jump", "day 1__a.mp4")
+
+
+def test_a_link_belongs_where_it_lies_or_else_where_it_leads(tmp_path: Path) -> None:
+    video = _make_nested(tmp_path / "data")
+    linked = tmp_path / "links" / "b.mp4"
+    linked.parent.mkdir()
+    linked.symlink_to(video)
+    (tmp_path / "data" / "views").mkdir()
+    root, entry = entry_of(linked)
+    assert (root, entry.video_id) == (tmp_path / "data", "jump__day 1__a.mp4")
+    (tmp_path / "links" / "views").mkdir()
+    root, entry = entry_of(linked)
+    assert (root, entry.video_id) == (tmp_path / "links", "b.mp4")
+    (tmp_path / "data" / "manifest.csv").write_text("video_id,path\nv1,jump/day 1/a.mp4\n")
+    root, entry = entry_of(linked)
+    assert (root, entry.video_id) == (tmp_path / "data", "v1")
+
+
+def test_a_relative_path_is_found_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = _make_nested(tmp_path)
+    (tmp_path / "views").mkdir()
+    monkeypatch.chdir(tmp_path / "jump")
+    root, entry = entry_of(Path("../jump/day 1/a.mp4"))
+    assert (root, entry.video_id, entry.path) == (tmp_path, "jump__day 1__a.mp4", video)
 
 
 def test_a_broken_manifest_costs_labels_and_not_the_video(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from cocon.video.store import view_path
 
 __all__ = ["MadeFigures", "make_figures"]
 
-# Raised when the same settings start to give other bytes.
+# Raised when the same settings start to give other videos or views.
 _VERSION = 1
 _RECORD, _UNFINISHED_RECORD = "generator.json", "generator.unfinished.json"
 _COLUMNS = ("video_id", "path", "label", "group", "split")

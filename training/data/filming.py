@@ -15,6 +15,7 @@ from cocon.training.data.rendering import Shot, Views, render
 from cocon.training.data.settings import FRAMES_PER_SECOND, FigureSettings
 from cocon.training.data.skeleton import KEYPOINTS, pose_skeleton
 from cocon.video.atomic import replacing
+from cocon.video.content import content_sha256
 from cocon.video.flow import flow_to_bytes
 from cocon.video.store import write_frames, write_keypoints
 
@@ -64,16 +65,18 @@ def film(plan: VideoPlan, settings: FigureSettings) -> tuple[Views, Array]:
 
 
 def film_to_folder(root: Path, plan: VideoPlan, settings: FigureSettings) -> None:
-    """Render one video and write it; the mp4 comes last, so that its presence means that all is there."""
+    """Render one video and write it, then its views, which name the content that they belong to."""
     views, keypoints = film(plan, settings)
     times = np.arange(settings.num_frames) / FRAMES_PER_SECOND
-    attributes: dict[str, float | str] = {"algorithm": "exact"}
+    path = video_path(root, plan.video_id)
+    _write_mp4(path, views.rgb)
+    attributes: dict[str, float | str] = {"algorithm": "exact", "content_sha256": content_sha256(path)}
     flow_attributes = attributes | {"flow_interval_seconds": FLOW_FRAMES / FRAMES_PER_SECOND}
     write_frames(root, "flow", plan.video_id, flow_to_bytes(views.flow), times, attributes=flow_attributes)
     write_frames(root, "mask", plan.video_id, views.mask, times, attributes=attributes)
     points = keypoints[:, None].astype(np.float16)  # [F, 1, 17, 3]
-    write_keypoints(root, plan.video_id, points, times, height=settings.size_px, width=settings.size_px)
-    _write_mp4(video_path(root, plan.video_id), views.rgb)
+    side = settings.size_px
+    write_keypoints(root, plan.video_id, points, times, height=side, width=side, attributes=attributes)
 
 
 def _perform(label: str, timing: Timing, seconds: Array) -> Array:

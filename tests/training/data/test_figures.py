@@ -23,6 +23,7 @@ from cocon.training.data.planning import VideoPlan, plan_video, plan_videos
 from cocon.training.data.scene import Sway
 from cocon.training.data.settings import DEFAULT_CLUTTER, FigureSettings
 from cocon.training.data.skeleton import Proportions, pose_skeleton
+from cocon.video.content import content_sha256
 from cocon.video.errors import UsageError
 from cocon.video.flow import flow_to_bytes
 from cocon.video.store import read_view, view_path
@@ -133,7 +134,9 @@ def test_stored_views_are_what_was_rendered(small_set: Path) -> None:
     np.testing.assert_array_equal(flow.pixels, flow_to_bytes(views.flow))
     np.testing.assert_array_equal(mask.pixels, views.mask)
     np.testing.assert_allclose(pose.keypoints[:, 0], keypoints, atol=0.04)
-    assert flow.attributes == {"algorithm": "exact", "flow_interval_seconds": 1 / 15}
+    made = {"algorithm": "exact", "content_sha256": content_sha256(video_path(small_set, "figure_00002"))}
+    assert flow.attributes == made | {"flow_interval_seconds": 1 / 15}
+    assert mask.attributes == pose.attributes == made
     assert (pose.height, pose.width) == (64, 64)
     np.testing.assert_allclose(flow.timestamps, np.arange(15) / 30)
 

@@ -20,7 +20,7 @@ from cocon.video.store import read_view, view_path
 SEVEN_BY_SIX = Geometry(28, 24)
 REQUESTS = {
     "rgb": ViewRequest(Geometry(40, 32)),
-    "flow": ViewRequest(SEVEN_BY_SIX, FlowSpec(1 / 15)),
+    "flow": ViewRequest(SEVEN_BY_SIX, FlowSpec(1 / 15, size_px=32)),
     "pose": ViewRequest(SEVEN_BY_SIX),
     "mask": ViewRequest(Geometry(20, 16)),
 }
@@ -92,12 +92,19 @@ def test_the_stored_flow_is_used_where_it_measures_what_is_wanted(figures: Path)
     assert np.array_equal(same.pixels, stored.frames(range(30), height=28, width=28))
 
 
-def test_flow_over_another_interval_is_estimated_from_the_pictures(figures: Path) -> None:
-    entry = _entries(figures)[1]
+@pytest.mark.parametrize("flow", [FlowSpec(0.1, size_px=32), FlowSpec(1 / 15, size_px=40)])
+def test_a_stored_flow_that_measures_something_else_is_refused(flow: FlowSpec, figures: Path) -> None:
+    with pytest.raises(MissingViewError, match=r"measures another flow.*cocon views make .* --view flow"):
+        load_video(_entries(figures)[0], figures, {"flow": ViewRequest(SEVEN_BY_SIX, flow)})
+
+
+def test_flow_over_any_interval_is_estimated_where_none_is_stored(figures_copy: Path) -> None:
+    entry = _entries(figures_copy)[1]
+    view_path(figures_copy, "flow", entry.video_id).unlink()
     pictures = [resize_short_side(pixels, 40) for _, pixels in read_frames(entry.path)]
     for frames_apart in (1, 4):
         request = ViewRequest(Geometry(40, 32), FlowSpec(frames_apart / 30))
-        view = load_video(entry, figures, {"flow": request}).views["flow"]
+        view = load_video(entry, figures_copy, {"flow": request}).views["flow"]
         assert view.pixels is not None
         assert len(view.pixels) == 30
         for index, pixels in enumerate(view.pixels):
