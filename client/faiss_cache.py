@@ -15,9 +15,9 @@ import numpy as np
 from cocon.client.catalog import Catalog
 from cocon.client.records import CacheFacts
 from cocon.client.vectors import check_vectors
-from cocon.client.writer_lock import writer_lock
 from cocon.video.atomic import replacing
 from cocon.video.errors import UsageError
+from cocon.video.folder_lock import folder_lock
 
 __all__ = ["FaissCache"]
 
@@ -53,7 +53,7 @@ class FaissCache:
         if index is None:
             index = _build(catalog)
             try:
-                with writer_lock(self._folder):
+                with folder_lock(self._folder, "index"):
                     _save(self._folder, index, facts)
             except (UsageError, OSError) as error:
                 _logger.debug("index '%s' was built in memory only: %s", self._folder, error)

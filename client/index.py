@@ -24,8 +24,8 @@ from cocon.client.search import Grouping, Hit, nearest
 from cocon.client.vectors import check_vectors
 from cocon.client.video_embedder import VideoEmbedder
 from cocon.client.video_embedding import VideoEmbedding
-from cocon.client.writer_lock import writer_lock
 from cocon.video.errors import MismatchError, UsageError
+from cocon.video.folder_lock import folder_lock
 
 __all__ = ["AddReport", "VideoIndex"]
 
@@ -92,7 +92,7 @@ class VideoIndex:
         model = embedder.model
         facts = IndexFacts(tuple(model.models), model.fingerprint, model.embedding_dim, model.name)
         self._make_folder()
-        with writer_lock(self.folder), Catalog(self._catalog_path, facts) as catalog:
+        with folder_lock(self.folder, "index"), Catalog(self._catalog_path, facts) as catalog:
             self._check_fingerprint(catalog.facts, model.view, model.fingerprint)
             addition = Addition(catalog, embedder.overlap, on_outcome)
             for result in embedder.embed_many(addition.outdated(paths)):
@@ -112,7 +112,7 @@ class VideoIndex:
         Raises:
             UsageError: The index does not exist, has none of a path, or another process is writing; nothing is removed.
         """
-        with self._open() as catalog, writer_lock(self.folder):
+        with self._open() as catalog, folder_lock(self.folder, "index"):
             known = [video.video for video in catalog.videos()]
             chosen: dict[str, None] = {}
             for path in map(absolute, paths):

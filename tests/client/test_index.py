@@ -10,8 +10,8 @@ import pytest
 
 from cocon.client import AddReport, VideoEmbedder, VideoIndex
 from cocon.client.catalog import Catalog
-from cocon.client.writer_lock import writer_lock
 from cocon.video.errors import MismatchError, MissingViewError, UsageError
+from cocon.video.folder_lock import folder_lock
 
 from .conftest import contract, make_repository, write_video
 
@@ -212,7 +212,7 @@ def test_damaged_catalogue_is_told(index: VideoIndex) -> None:
 def test_second_writer_is_refused_and_readers_are_not(
     index: VideoIndex, embedder: VideoEmbedder, videos: list[Path]
 ) -> None:
-    with writer_lock(index.folder):
+    with folder_lock(index.folder, "index"):
         with pytest.raises(UsageError, match="being written by process"):
             index.add(videos, embedder)
         assert index.search(embedder.embed(videos[0]))

@@ -1,0 +1,48 @@
+"""The lock of a folder: one writer, and nothing of it is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cocon.video.errors import UsageError
+from cocon.video.folder_lock import folder_lock
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from cocon.video.folder_lock import folder_lock
+with folder_lock(Path(sys.argv[1]), "store"):
+    print("held", flush=True)
+    time.sleep(3600)
+"""
+
+
+def test_second_writer_is_told_what_is_locked_and_by_whom(tmp_path: Path) -> None:
+    with (
+        folder_lock(tmp_path, "index"),
+        pytest.raises(UsageError, match=f"^index '{tmp_path}' is being written by process {os.getpid()}; try again"),
+        folder_lock(tmp_path, "index"),
+    ):
+        pass
+
+
+def test_a_folder_is_free_after_its_writer_and_after_an_error(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), folder_lock(tmp_path, "index"):
+            raise ZeroDivisionError
+    assert (tmp_path / "writer.lock").read_bytes() == b""
+
+
+def test_a_killed_writer_lets_go(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", _HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UsageError, match=rf"^store .* process {holder.pid};"), folder_lock(tmp_path, "store"):
+            pass
+        holder.send_signal(signal.SIGKILL)
+    with folder_lock(tmp_path, "store"):
+        assert (tmp_path / "writer.lock").read_text() == str(os.getpid())
