@@ -10,10 +10,10 @@ RUN        ?= runs/default
 REPOSITORY ?= model_repository
 INDEX      ?= runs/demo/index
 
-.PHONY: help setup data train export serve stop demo test lint types bench results clean
+.PHONY: help setup data train export serve stop demo test test-videos lint types bench results clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Create .venv and install everything into it
 
@@ -47,6 +47,12 @@ demo: export ## The whole path: data, training, export, Triton, search
 
 test: setup ## Run all tests
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=80
+
+test-videos: setup ## Run the tests on real videos, in the folder that COCON_TEST_VIDEOS names
+	@test -f "$$COCON_TEST_VIDEOS/expected.csv" || { \
+		echo "error: COCON_TEST_VIDEOS ('$$COCON_TEST_VIDEOS') must name a folder with expected.csv; run: make test-videos COCON_TEST_VIDEOS=/path" >&2; \
+		exit 2; }
+	$(BIN)/python -m pytest -m real_videos
 
 lint: setup ## Check style
 	$(BIN)/ruff check .

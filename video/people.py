@@ -1,13 +1,13 @@
 """The person in every frame: key points for the `pose` view and a mask for the `mask` view, by MediaPipe Pose.
 
-MediaPipe Pose (BlazePose GHUM, https://arxiv.org/abs/2006.10204) with the *full* model, whose weights are part of the
+MediaPipe Pose (BlazePose, https://arxiv.org/abs/2006.10204) with the *full* model, whose weights are part of the
 wheel: nothing is ever downloaded. It follows one person, the most prominent one, from frame to frame and looks anew for
 one where it loses it.
 
     for seconds, people in people_of(read_frames(Path("video.mp4"))):
         people.keypoints, people.mask       # float16 [1, 17, 3], uint8 [h, w, 1]
 
-Its native code writes about three lines to stderr per video; no environment variable or option of 0.10.21 stops it.
+Its native code writes two to four lines to stderr per video; no environment variable or option of 0.10.21 stops it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["MASK_SHORT_SIDE_PX", "PEOPLE_SHORT_SIDE_PX", "People", "check_people_available", "people_of"]
 
 # The networks look at 224 × 224 and 256 × 256 pixels. Frames of 256, not 1080 lines, move a key point by 0.3 % of the
-# picture's height (0.2 px of the pose view) and find a person in as many frames; 192 lines lose a tenth of them.
+# picture's height (0.2 px of the pose view) and find a person in as many frames; with 192 lines one of seven videos loses a tenth.
 PEOPLE_SHORT_SIDE_PX = 256
 # Twice the mask view's default side.
 MASK_SHORT_SIDE_PX = 128
