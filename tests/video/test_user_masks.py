@@ -1,0 +1,118 @@
+"""Masks as people have them: videos, and folders of pictures in several conventions."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cocon.video.errors import MissingViewError, UnreadableVideoError
+from cocon.video.user_views import user_masks
+
+Pixels = NDArray[np.uint8]
+WriteVideo = Callable[..., Path]
+
+LEFT = np.zeros((12, 20), np.uint8)
+LEFT[:, :8] = 1
+RIGHT = 1 - LEFT
+NOBODY = np.zeros_like(LEFT)
+
+
+def _folder(path: Path, pictures: Iterable[Pixels], first: int = 1) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    for number, pixels in enumerate(pictures, start=first):
+        (path / f"{number}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    return path
+
+
+def _refused(path: Path, num_frames: int) -> str:
+    with pytest.raises(MissingViewError) as caught:
+        user_masks(path, num_frames=num_frames)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("value", [1, 38, 255])
+def test_one_value_besides_nothing_is_a_person_for_sure(value: int, tmp_path: Path) -> None:
+    pictures = [LEFT * np.uint8(value), NOBODY, RIGHT * np.uint8(value)]
+    masks = user_masks(_folder(tmp_path / "walk", pictures), num_frames=3)
+    assert (masks.shape, masks.dtype) == ((3, 12, 20, 1), np.uint8)
+    assert np.array_equal(masks[..., 0], np.stack([LEFT, NOBODY, RIGHT]) * 255)
+
+
+def test_one_colour_is_a_person_for_sure(tmp_path: Path) -> None:
+    red = np.dstack([NOBODY, NOBODY, LEFT * 128])  # OpenCV writes blue, green, red
+    masks = user_masks(_folder(tmp_path / "walk", [red]), num_frames=1)
+    assert np.array_equal(masks[0, ..., 0], LEFT * 255)
+
+
+def test_probabilities_stay(tmp_path: Path) -> None:
+    soft = np.arange(240, dtype=np.uint8).reshape(12, 20)
+    pictures = [soft, LEFT, LEFT * np.uint8(77), LEFT * np.uint8(255), NOBODY]
+    masks = user_masks(_folder(tmp_path / "walk", pictures), num_frames=5)
+    assert np.array_equal(masks[..., 0], np.stack(pictures))
+
+
+def test_different_sure_values_are_probabilities(tmp_path: Path) -> None:
+    pictures = [LEFT * np.uint8(255), RIGHT * np.uint8(64)]
+    masks = user_masks(_folder(tmp_path / "walk", pictures), num_frames=2)
+    assert np.array_equal(masks[..., 0], np.stack(pictures))
+
+
+def test_pictures_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    pictures = [LEFT * np.uint8(20 * number) for number in range(12)]
+    masks = user_masks(_folder(tmp_path / "walk", pictures, first=0), num_frames=12)
+    assert masks[:, 0, 0, 0].tolist() == [20 * number for number in range(12)]
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_large_masks_are_reduced_to_128_pixels_and_keep_soft_edges(value: int, tmp_path: Path) -> None:
+    large = np.zeros((256, 400), np.uint8)
+    large[:, :101] = value
+    masks = user_masks(_folder(tmp_path / "walk", [large]), num_frames=1)
+    assert masks.shape == (1, 128, 200, 1)
+    assert masks[0, 5, [49, 50, 51], 0] == pytest.approx([255, 128, 0], abs=1)
+
+
+def test_small_masks_keep_their_size(tmp_path: Path) -> None:
+    assert user_masks(_folder(tmp_path / "walk", [LEFT]), num_frames=1).shape == (1, 12, 20, 1)
+
+
+def test_a_video_is_read_as_probabilities(tmp_path: Path, write_video: WriteVideo) -> None:
+    grey = [np.full((48, 64, 3), level, np.uint8) for level in (0, 100, 200, 255)]
+    path = write_video(tmp_path / "walk.mp4", grey, np.arange(4) / 25)
+    masks = user_masks(path, num_frames=4)
+    assert masks.shape == (4, 48, 64, 1)
+    assert masks.mean(axis=(1, 2, 3)) == pytest.approx([0, 100, 200, 255], abs=4)
+
+
+@pytest.mark.parametrize("num_frames", [2, 4])
+def test_as_many_masks_as_frames_are_needed(num_frames: int, tmp_path: Path, write_video: WriteVideo) -> None:
+    folder = _folder(tmp_path / "walk", [LEFT, RIGHT, LEFT])
+    video = write_video(tmp_path / "walk.mp4", [np.zeros((48, 64, 3), np.uint8)] * 3, np.arange(3) / 25)
+    for path in (folder, video):
+        assert f"are 3, the video has {num_frames} frames" in _refused(path, num_frames)
+
+
+def test_masks_of_different_sizes_are_refused(tmp_path: Path) -> None:
+    path = _folder(tmp_path / "walk", [LEFT, LEFT[:, :10]])
+    assert "the mask of frame 1 is 10 × 12, the first 20 × 12" in _refused(path, 2)
+
+
+def test_labels_of_several_things_are_refused(tmp_path: Path) -> None:
+    path = _folder(tmp_path / "walk", [LEFT + 1, NOBODY + 3, NOBODY])
+    assert "have values 0, 1, 2, 3, ...: labels; write people as 255" in _refused(path, 3)
+
+
+def test_what_holds_no_masks_is_refused(tmp_path: Path) -> None:
+    empty = tmp_path / "walk"
+    empty.mkdir()
+    (empty / "1.jpg").touch()
+    assert "has no PNG files" in _refused(empty, 1)
+    (empty / "1.png").write_bytes(b"no picture")
+    assert "cannot be decoded" in _refused(empty, 1)
+    (tmp_path / "walk.mp4").write_bytes(b"no video")
+    with pytest.raises(UnreadableVideoError):
+        user_masks(tmp_path / "walk.mp4", num_frames=1)

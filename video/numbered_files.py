@@ -1,0 +1,68 @@
+"""Files that are named by their number: frames of a video that was taken apart."""
+
+import re
+from collections.abc import Container
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.video.errors import MissingViewError
+
+__all__ = ["last_number", "natural_order", "numbered_files", "read_gray"]
+
+_DIGITS = re.compile(r"([0-9]+)")
+# More digits than any frame number has; Python refuses to read thousands of them.
+_MAX_DIGITS = 18
+
+
+def natural_order(name: str) -> tuple[tuple[str, int, str], ...]:
+    """Sort key by which `frame2` comes before `frame10`, as it does before `frame010`."""
+    parts = _DIGITS.split(name)
+    numbers = [digits.lstrip("0") for digits in parts[1::2]] + [""]
+    return tuple((text, len(digits), digits) for text, digits in zip(parts[::2], numbers, strict=True))
+
+
+def last_number(name: str) -> int | None:
+    """The last run of digits in a file's name, its ending left out: 123 of `video_7_000123.jpg`."""
+    file = Path(name)
+    runs = _DIGITS.findall(file.name if file.suffix[1:].isdigit() else file.stem)
+    return int(runs[-1]) if runs and len(runs[-1]) <= _MAX_DIGITS else None
+
+
+def numbered_files(folder: Path, endings: Container[str], *, prefix: str = "") -> list[Path]:
+    """Files of a folder by natural order of their names; hidden ones are left out.
+
+    Args:
+        folder: where they lie, not deeper.
+        endings: lower-case, with the dot.
+        prefix: that their names begin with.
+
+    Raises:
+        MissingViewError: the folder cannot be read.
+    """
+    try:
+        found = [path for path in folder.iterdir() if path.suffix.lower() in endings]
+    except OSError as error:
+        raise MissingViewError(f"folder '{folder}' cannot be read ({error.strerror})") from error
+    named = [path for path in found if path.name.startswith(prefix) and not path.name.startswith(".")]
+    return sorted(named, key=lambda path: natural_order(path.name))
+
+
+def read_gray(path: Path) -> NDArray[np.uint8]:
+    """A picture file as brightness `uint8 [H, W]`; colours by their luma, transparency is not looked at.
+
+    Raises:
+        MissingViewError: it cannot be read or decoded.
+    """
+    import cv2
+
+    try:
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+        pixels = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+    except (OSError, cv2.error) as error:
+        raise MissingViewError(f"picture '{path}' cannot be read ({' '.join(str(error).split())})") from error
+    if pixels is None:
+        raise MissingViewError(f"picture '{path}' cannot be decoded")
+    gray: NDArray[np.uint8] = pixels
+    return gray
