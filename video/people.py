@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["MASK_SHORT_SIDE_PX", "PEOPLE_SHORT_SIDE_PX", "People", "check_people_available", "people_of"]
 
 # The networks look at 224 × 224 and 256 × 256 pixels. Frames of 256, not 1080 lines, move a key point by 0.3 % of the
-# picture's height (0.2 px of the pose view) and find a person in as many frames; with 192 lines one of seven videos loses a tenth.
+# picture's height (0.2 px of the pose view) and find a person in as many frames; of 192 lines, one video in seven loses
+# a tenth of them.
 PEOPLE_SHORT_SIDE_PX = 256
 # Twice the mask view's default side.
 MASK_SHORT_SIDE_PX = 128
