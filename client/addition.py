@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from cocon.client.catalog import Catalog
-from cocon.client.video_embedder import content_sha256
 from cocon.client.video_embedding import FailedVideo, VideoEmbedding, completed
+from cocon.video.content import content_sha256
 from cocon.video.folder import entry_of
 
 __all__ = ["AddReport", "Addition", "Outcome", "absolute"]

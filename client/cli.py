@@ -51,6 +51,7 @@ def embed(
     overlap: options.Overlap = 0.0,
     model_format: options.ModelFormatOption = "onnx",
     timeout_s: options.TimeoutS = 30.0,
+    limit: options.Limits = None,
     as_json: options.AsJson = False,
     row_format: options.RowFormat = None,
     output: options.Output = None,
@@ -70,7 +71,14 @@ def embed(
     chosen = chosen_format(row_format, output, as_json=as_json, allowed=("json", "jsonl", *ARCHIVES))
     paths, views = expand_inputs(videos, sys.stdin), options.named_views(view)
     with (
-        VideoEmbedder(url, views=views, overlap=overlap, timeout_s=timeout_s, model_format=model_format) as embedder,
+        VideoEmbedder(
+            url,
+            views=views,
+            overlap=overlap,
+            timeout_s=timeout_s,
+            model_format=model_format,
+            limits=options.media_limits(limit),
+        ) as embedder,
         batch_report(len(paths), quiet=quiet, failures=failures) as report,
         open_sink(chosen, output, columns=_CLIP_COLUMNS, model=embedder.model) as sink,
     ):
@@ -89,6 +97,7 @@ def classify(
     overlap: options.Overlap = 0.0,
     model_format: options.ModelFormatOption = "onnx",
     timeout_s: options.TimeoutS = 30.0,
+    limit: options.Limits = None,
     as_json: options.AsJson = False,
     row_format: options.TextFormat = None,
     output: options.Output = None,
@@ -108,7 +117,14 @@ def classify(
     chosen = chosen_format(row_format, output, as_json=as_json)
     paths, views = expand_inputs(videos, sys.stdin), options.named_views(view)
     with (
-        VideoEmbedder(url, views=views, overlap=overlap, timeout_s=timeout_s, model_format=model_format) as embedder,
+        VideoEmbedder(
+            url,
+            views=views,
+            overlap=overlap,
+            timeout_s=timeout_s,
+            model_format=model_format,
+            limits=options.media_limits(limit),
+        ) as embedder,
         batch_report(len(paths), quiet=quiet, failures=failures) as report,
     ):
         labels = check_labels(embedder.model)
@@ -131,6 +147,7 @@ def search(
     overlap: options.Overlap = 0.0,
     model_format: options.ModelFormatOption = "onnx",
     timeout_s: options.TimeoutS = 30.0,
+    limit: options.Limits = None,
     as_json: options.AsJson = False,
     row_format: options.TextFormat = None,
     output: options.Output = None,
@@ -149,7 +166,14 @@ def search(
         raise UsageError(f"video '{query}' does not exist or is no file")
     opened = VideoIndex(index)
     views = options.named_views(view, opened.facts.views)
-    with VideoEmbedder(url, views=views, overlap=overlap, timeout_s=timeout_s, model_format=model_format) as embedder:
+    with VideoEmbedder(
+        url,
+        views=views,
+        overlap=overlap,
+        timeout_s=timeout_s,
+        model_format=model_format,
+        limits=options.media_limits(limit),
+    ) as embedder:
         opened.check_model(embedder.model)
         hits = opened.search(embedder.embed(query), top=top, grouping="moment" if all_moments else "video")
     with open_sink(chosen, output, columns=_HIT_COLUMNS) as sink:

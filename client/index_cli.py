@@ -26,6 +26,7 @@ def add(
     overlap: options.Overlap = 0.0,
     model_format: options.ModelFormatOption = "onnx",
     timeout_s: options.TimeoutS = 30.0,
+    limit: options.Limits = None,
     as_json: options.AsJson = False,
     failures: options.Failures = Path("failures.jsonl"),
     quiet: options.Quiet = False,
@@ -42,7 +43,14 @@ def add(
     paths, opened = expand_inputs(videos, sys.stdin), VideoIndex(index)
     views = options.named_views(view, opened.facts.views if opened.exists else ("rgb",))
     with (
-        VideoEmbedder(url, views=views, overlap=overlap, timeout_s=timeout_s, model_format=model_format) as embedder,
+        VideoEmbedder(
+            url,
+            views=views,
+            overlap=overlap,
+            timeout_s=timeout_s,
+            model_format=model_format,
+            limits=options.media_limits(limit),
+        ) as embedder,
         batch_report(len(paths), quiet=quiet, failures=failures) as report,
     ):
         done = opened.add(paths, embedder, on_outcome=lambda outcome: report.note(outcome.failure))

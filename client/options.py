@@ -5,10 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from cocon.video.limits import MediaLimits
+
 __all__ = [
     "AsJson",
     "Failures",
     "IndexFolder",
+    "Limits",
     "ModelFormatOption",
     "Output",
     "Overlap",
@@ -19,6 +22,7 @@ __all__ = [
     "Url",
     "Videos",
     "Views",
+    "media_limits",
     "named_views",
 ]
 
@@ -46,7 +50,18 @@ RowFormat = Annotated[
 ]
 TextFormat = Annotated[Literal["table", "json", "jsonl"] | None, typer.Option("--format", help="Form of the rows.")]
 Failures = Annotated[Path, typer.Option("--failures", help="Where failed videos are listed, if there are any.")]
+Limits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit", help="NAME=NUMBER: max_bytes, max_seconds, max_pixels, ... (docs/architecture.md)."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
+
+
+def media_limits(limits: list[str] | None) -> MediaLimits:
+    """The table of limits, changed by a repeated `--limit`."""
+    return MediaLimits.parse(limits or ())
 
 
 def named_views(views: list[str] | None, default: tuple[str, ...] = ("rgb",)) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ with VideoEmbedder("127.0.0.1:8001", views=("rgb", "flow")) as embedder:
     embedding.embedding, embedding.start_seconds        # float32 [K, D], float64 [K]
 """
 
-import hashlib
 import logging
 import os
 from collections import deque
@@ -24,16 +23,21 @@ from cocon.client.defaults import DEFAULT_URL
 from cocon.client.fused_model import FusedModel, open_fused
 from cocon.client.pipeline import produce_ahead
 from cocon.client.video_embedding import FailedVideo, VideoEmbedding
+from cocon.video.content import content_sha256
 from cocon.video.errors import ServerError, UnreadableVideoError, UsageError, VideoError
-from cocon.video.reader import MultiViewClip, VideoSource
+from cocon.video.limits import MediaLimits
+from cocon.video.reader import MultiViewClip, VideoSource, clips_in_worker
+from cocon.video.workers import WorkerPool
 
-__all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding", "content_sha256"]
+__all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding"]
 
 _logger = logging.getLogger(__name__)
 
 _MAX_OVERLAP = 0.9
-# Decoders share the cores with inference when that runs on this machine too.
-_MAX_DECODERS = 4
+# One process per core makes views as fast as the machine can; more of them than this feed no encoder.
+_MAX_DECODERS = 16
+# Clips of one video that wait for inference: up to some 6 MB each.
+_MAX_WAITING = 4
 
 
 @dataclass(slots=True)
@@ -42,7 +46,6 @@ class _Source:
 
     video: str
     clips: VideoSource
-    content_sha256: str = ""
 
 
 class VideoEmbedder:
@@ -54,6 +57,7 @@ class VideoEmbedder:
         overlap: Share of a clip that the next one repeats, from 0 to 0.9.
         timeout_s: Deadline of every request to a server.
         model_format: Which export of a view to use: `onnx` or `torchscript`.
+        limits: How much of a video is read before it is refused, and how long a decoder may hang.
 
     Raises:
         UsageError: An argument is out of range, or a view or its model does not exist.
@@ -69,10 +73,12 @@ class VideoEmbedder:
         overlap: float = 0.0,
         timeout_s: float = 30.0,
         model_format: ModelFormat = "onnx",
+        limits: MediaLimits | None = None,
     ) -> None:
         if not 0 <= overlap <= _MAX_OVERLAP:
             raise UsageError(f"overlap ({overlap}) must be from 0 to {_MAX_OVERLAP}")
         self.overlap = overlap
+        self._limits = limits or MediaLimits()
         with ExitStack() as connections:
             host = connect(url, timeout_s=timeout_s, model_format=model_format)
             hosts = [host] + [
@@ -83,6 +89,7 @@ class VideoEmbedder:
             self._lanes = [open_fused(host, views) for host in hosts]
             if len({(lane.version, lane.fingerprint) for lane in self._lanes}) > 1:
                 raise ServerError(f"the models on {url} changed while they were looked up; try again")
+            self._workers = connections.enter_context(WorkerPool(self._limits))
             self._connections = connections.pop_all()
 
     @property
@@ -119,10 +126,10 @@ class VideoEmbedder:
             ServerError: The server does not answer.
             MismatchError: The model refuses the clips or gives unsound vectors.
         """
-        num_threads = min(_MAX_DECODERS, os.cpu_count() or 1)
+        num_threads = min(_MAX_DECODERS, len(os.sched_getaffinity(0)))
         sources = (self._source(path) for path in paths)
         videos: deque[Gathering[_Source]] = deque()
-        ahead = produce_ahead(sources, _decode, num_threads=num_threads, max_waiting=self.model.max_batch_size)
+        ahead = produce_ahead(sources, self._clips, num_threads=num_threads, max_waiting=_MAX_WAITING)
         with closing(ahead), Batches[_Source](self._lanes) as batches:
             for decoded in ahead:
                 videos.append(video := Gathering(decoded.source))
@@ -138,7 +145,7 @@ class VideoEmbedder:
             yield from map(self._result, videos)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections and stop the decoders."""
         self._connections.close()
 
     def __enter__(self) -> Self:
@@ -150,7 +157,17 @@ class VideoEmbedder:
     def _source(self, path: str | PathLike[str]) -> _Source:
         spec = self.model.clip
         hop = max(1, round(spec.num_frames * (1 - self.overlap)))
-        return _Source(os.fspath(path), VideoSource(Path(path), spec, self.model.requests, hop=hop))
+        clips = VideoSource(Path(path), spec, self.model.requests, hop=hop, limits=self._limits)
+        return _Source(os.fspath(path), clips)
+
+    def _clips(self, source: _Source) -> Iterator[MultiViewClip]:
+        """The clips of a video; called in a thread, which waits for a worker process."""
+        clips = source.clips
+        if not clips.path.is_file():
+            raise UnreadableVideoError(f"video '{source.video}' does not exist or is no file")
+        clips.limits.check(clips.path, "max_bytes", clips.path.stat().st_size, "bytes")
+        clips.content_sha256 = content_sha256(clips.path)
+        yield from clips_in_worker(self._workers, clips)
 
     def _result(self, video: Gathering[_Source]) -> VideoEmbedding | FailedVideo:
         source = video.source
@@ -160,37 +177,21 @@ class VideoEmbedder:
         model = self.model.restricted(video.vectors[0]) if missing else self.model
         if missing:
             _logger.warning("%s: embedded as %s alone: %s", source.video, model.view, "; ".join(missing.values()))
+        for note in [*filter(None, [source.clips.lost]), *source.clips.notes]:
+            _logger.warning("%s: %s", source.video, note)
         embedding, probabilities = model.fuse(video.vectors)
         return VideoEmbedding(
             video=source.video,
-            content_sha256=source.content_sha256,
+            content_sha256=source.clips.content_sha256 or "",
             view=model.view,
             start_seconds=np.array(video.start_seconds),
             end_seconds=np.array(video.end_seconds),
             embedding=embedding,
             probabilities=probabilities,
             num_frames=source.clips.num_frames,
-            truncated=False,
+            truncated=bool(source.clips.lost),
             model=model.name,
             version=model.version,
             fingerprint=model.fingerprint,
             missing=missing,
         )
-
-
-def content_sha256(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _decode(source: _Source) -> Iterator[MultiViewClip]:
-    """The clips of a video; called in a decoding thread."""
-    if not source.clips.path.is_file():
-        raise UnreadableVideoError(f"video '{source.video}' does not exist or is no file")
-    source.content_sha256 = content_sha256(source.clips.path)
-    clip = None
-    for clip in source.clips.clips():
-        yield clip
-    if clip is None:
-        raise UnreadableVideoError(f"video '{source.video}' gives no clip")

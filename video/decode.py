@@ -72,7 +72,7 @@ class FrameStream:
         self.duration_seconds = seconds + interval
         self._limits.check(self.path, "max_frames", self.num_frames, "frames or more")
         self._limits.check(self.path, "max_seconds", seconds, "seconds or more")
-        self._limits.check(self.path, "max_pixels", pixels.shape[0] * pixels.shape[1], "pixels per picture")
+        _check_shape(self.path, self._limits, *pixels.shape[:2])
         return seconds, pixels
 
     def check_whole(self) -> None:
@@ -125,10 +125,15 @@ def read_frames(
     limits.check(path, "max_bytes", path.stat().st_size, "bytes")
     # decord writes lines of its own to stderr about files that are no video: PyAV looks first.
     header = read_header(path)
-    limits.check(path, "max_pixels", header.height * header.width, "pixels per picture")
+    _check_shape(path, limits, header.height, header.width)
     limits.check(path, "max_seconds", header.duration_seconds or 0.0, "seconds")
     damaged: list[str] = []
     return FrameStream(path, _frames(path, damaged), limits, header.duration_seconds, damaged, on_frame)
+
+
+def _check_shape(path: Path, limits: MediaLimits, height: int, width: int) -> None:
+    limits.check(path, "max_pixels", height * width, "pixels per picture")
+    limits.check(path, "max_aspect", max(height, width) / max(1, min(height, width)), "times its short side in length")
 
 
 def _frames(path: Path, damaged: list[str]) -> Iterator[Frame]:

@@ -5,6 +5,7 @@
 | `max_bytes` | 64 GiB | a file that fills the disk cache |
 | `max_seconds` | 12 h | a header that promises years, a stream that never ends |
 | `max_pixels` | 8192 × 8192 | pictures that fill the memory |
+| `max_aspect` | 64 times as long as wide | strips that become huge when their short side is resized |
 | `max_frames` | 5,184,000 (12 h at 120 frames/s) | endless frames at one moment |
 | `frame_timeout_s` | 30 s | a decoder that hangs: it is stopped when no new frame comes for so long |
 """
@@ -31,6 +32,7 @@ class MediaLimits:
     max_bytes: int = 64 << 30
     max_seconds: float = 12 * 3600.0
     max_pixels: int = 8192 * 8192
+    max_aspect: float = 64.0
     max_frames: int = 12 * 3600 * 120
     frame_timeout_s: float = 30.0
 

@@ -1,11 +1,12 @@
 """Clips of a video in one or several views, from one decoding pass and whatever views are stored beside it.
 
-    source = VideoSource(Path("query.mp4"), requests={"rgb": request, "flow": request})
+    source = VideoSource(Path("query.mp4"), spec, requests={"rgb": request, "flow": request})
     for clip in source.clips():
         clip.start_seconds, clip.pixels["rgb"]          # uint8 [N, T, H, W, C]
+    source.missing, source.lost, source.notes
 
-`rgb` is decoded, `flow` is estimated while decoding; a view that cannot be made from the pictures, or is stored
-already, is read from the dataset folder that the video belongs to.
+A view stored in the dataset folder that the video belongs to is read from there; the others are made from the
+pictures. `clips_in_worker` does the same in a process of its own.
 """
 
 from collections import deque
@@ -17,31 +18,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.clips import ClipSpec, dense_windows, grid_indices, resample
-from cocon.video.decode import Frame, read_frames
-from cocon.video.errors import MissingViewError
-from cocon.video.flow import FlowSpec, dis_flow, flow_to_bytes, with_later_frame
+from cocon.video.clips import ClipSpec, dense_windows, nearest_frames, resample
+from cocon.video.decode import FrameStream, read_frames
+from cocon.video.errors import MissingViewError, VideoError
 from cocon.video.folder import entry_of
-from cocon.video.geometry import Geometry, centre_crop, resize_short_side, resized_shape
+from cocon.video.geometry import centre_crop, resized_shape
+from cocon.video.limits import MediaLimits
+from cocon.video.live import PeopleCount, ViewRequest, live_views
+from cocon.video.messages import Message
+from cocon.video.people import check_people_available
 from cocon.video.store import StoredView, find_view
+from cocon.video.workers import Beat, WorkerPool
 
-__all__ = ["MultiViewClip", "VideoSource", "ViewRequest"]
+__all__ = ["MultiViewClip", "VideoSource", "ViewRequest", "clips_in_worker"]
 
 Pixels = NDArray[np.uint8]
-Grid = Iterator[tuple[float, Pixels]]
+Row = tuple[float, list[Pixels]]
 
-
-@dataclass(frozen=True, slots=True)
-class ViewRequest:
-    """What a model wants of a view.
-
-    Attributes:
-        geometry: spatial rule.
-        flow: what the flow view measures; None for the others.
-    """
-
-    geometry: Geometry
-    flow: FlowSpec | None = None
+# A stored view may end so much before its video without a word: estimators leave out a last frame or two.
+_SHORT_VIEW_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,118 +69,163 @@ class VideoSource:
         spec: temporal geometry of the clips.
         requests: view → what is wanted.
         hop: grid frames between the starts of neighbouring clips; N·T, no overlap, by default.
+        content_sha256: of the file; views stored for another content are then refused.
+        limits: how much is read before the file is refused.
         missing: view → why it cannot be had; known once `clips` has begun.
-        num_frames: frames decoded so far.
-        duration_seconds: end of the last frame decoded so far.
+        num_frames: after the last clip: frames decoded.
+        duration_seconds: after the last clip: end of the last frame.
+        lost: after the last clip: why some of the pictures are missing; empty if none is known to be.
+        notes: after the last clip: what else a user should know, such as that nobody was found.
     """
 
     path: Path
     spec: ClipSpec
     requests: Mapping[str, ViewRequest]
     hop: int | None = None
+    content_sha256: str | None = None
+    limits: MediaLimits = field(default_factory=MediaLimits)
     missing: dict[str, str] = field(default_factory=dict)
     num_frames: int = 0
     duration_seconds: float = 0.0
+    lost: str = ""
+    notes: list[str] = field(default_factory=list)
 
-    def clips(self) -> Iterator[MultiViewClip]:
+    def clips(self, *, on_frame: Callable[[], None] | None = None) -> Iterator[MultiViewClip]:
         """Cut the whole video into clips, in one pass and bounded memory.
+
+        Args:
+            on_frame: called for every frame, as a sign of life.
 
         Raises:
             VideoError: the video cannot be decoded, or none of the views can be had.
             UsageError: the file does not exist.
         """
-        frames = read_frames(self.path)
-        self.num_frames, self.duration_seconds = 0, 0.0
+        frames = read_frames(self.path, self.limits, on_frame=on_frame)
+        self.missing, self.notes = {}, []
         stored = self._stored_views()
-        live = [view for view in self.requests if view in _LIVE_VIEWS and view not in stored]
-        views = [*live, *stored]
-        if not views:
+        live = [view for view in self.requests if view not in stored and view not in self.missing]
+        if not live and not stored:
             raise MissingViewError("; ".join(self.missing.values()))
-        # One decoding pass feeds every live view; the extra branch keeps the time for stored ones.
-        branches = tee(self._counted(frames), len(live) + 1)
-        clock = (seconds for seconds, _ in resample(branches[-1], self.spec))
-        grids = [_LIVE_VIEWS[view](branches[i], self.requests[view], self.spec) for i, view in enumerate(live)]
-        grids += [self._stored_grid(stored[view], self.requests[view]) for view in stored]
-        rows = ((row[0], [pixels for _, pixels in row[1:]]) for row in zip(clock, *grids, strict=False))
-        yield from self._windows(rows, views)
+        count = PeopleCount()
+        rows = self._rows(frames, live, stored, count)
+        yield from self._windows(rows, [*live, *stored], frames)
+        self.num_frames, self.duration_seconds, self.lost = frames.num_frames, frames.duration_seconds, frames.lost
+        self.notes = [*_people_notes(count), *_length_notes(stored, self.duration_seconds)]
 
-    def _windows(self, rows: Iterator[tuple[float, list[Pixels]]], views: list[str]) -> Iterator[MultiViewClip]:
+    def _stored_views(self) -> dict[str, StoredView]:
+        """Views found in the store, and in `missing` those that cannot be had."""
+        root, entry = entry_of(self.path)
+        stored = {}
+        for view, request in self.requests.items():
+            try:
+                kept = find_view(root, view, entry.video_id, request.flow, content_sha256=self.content_sha256)
+                if kept:
+                    stored[view] = kept
+                elif view in ("pose", "mask"):
+                    check_people_available()
+            except MissingViewError as error:
+                self.missing[view] = str(error)
+        return stored
+
+    def _rows(
+        self, frames: FrameStream, live: list[str], stored: Mapping[str, StoredView], count: PeopleCount
+    ) -> Iterator[Row]:
+        """Grid frames in all views, in the order of `live` and `stored`."""
+        clock, *pictures = tee(frames, 1 + bool(live))  # a branch that nobody reads would keep every frame
+        wanted = {view: self.requests[view] for view in live}
+        views = live_views(pictures[0], wanted, count) if live else {}
+        grids = [resample(views[view].items, self.spec) for view in live]
+        for (seconds, _), *items in zip(resample(clock, self.spec), *grids, strict=True):
+            row = [
+                centre_crop(views[view].finish(item), self.requests[view].geometry.crop_px)
+                for view, (_, item) in zip(live, items, strict=True)
+            ]
+            yield seconds, row + [_stored_frame(stored[view], self.requests[view], seconds) for view in stored]
+
+    def _windows(self, rows: Iterator[Row], views: list[str], frames: FrameStream) -> Iterator[MultiViewClip]:
         """Slide the clip's window over grid rows; the last windows follow the spec's policies."""
         size, hop = self.spec.num_frames, self.hop or self.spec.num_frames
-        buffer: deque[tuple[float, list[Pixels]]] = deque(maxlen=size)
-        full: list[tuple[float, list[Pixels]]] = []  # waits for the next row, which tells where its clip ends
+        buffer: deque[Row] = deque(maxlen=size)
+        full: list[Row] = []  # waits for the next row, which tells where its clip ends
         num_rows = num_clips = 0
         for row in rows:
             if full:
-                yield self._clip(num_clips, full, views)
+                yield self._clip(num_clips, full, views, frames)
                 num_clips += 1
             buffer.append(row)
             num_rows += 1
             full = list(buffer) if num_rows >= size and (num_rows - size) % hop == 0 else []
         for window in dense_windows(num_rows, self.spec, hop=hop)[num_clips:]:
             first_kept = num_rows - len(buffer)
-            yield self._clip(num_clips, [buffer[position - first_kept] for position in window], views)
+            yield self._clip(num_clips, [buffer[position - first_kept] for position in window], views, frames)
             num_clips += 1
 
-    def _clip(self, index: int, rows: list[tuple[float, list[Pixels]]], views: list[str]) -> MultiViewClip:
+    def _clip(self, index: int, rows: list[Row], views: list[str], frames: FrameStream) -> MultiViewClip:
         shape = (self.spec.num_blocks, self.spec.frames_per_block)
         pixels = {}
         for column, view in enumerate(views):
-            frames = np.stack([frames[column] for _, frames in rows])  # [N·T, H, W, C]
-            pixels[view] = frames.reshape(*shape, *frames.shape[1:])  # [N, T, H, W, C]
+            stacked = np.stack([row[column] for _, row in rows])  # [N·T, H, W, C]
+            pixels[view] = stacked.reshape(*shape, *stacked.shape[1:])  # [N, T, H, W, C]
         start = rows[0][0]
-        span = self._step_seconds() * self.spec.num_frames
-        return MultiViewClip(index, start, min(start + span, max(self.duration_seconds, rows[-1][0])), pixels)
+        span = self._step_seconds(frames) * self.spec.num_frames
+        return MultiViewClip(index, start, min(start + span, max(frames.duration_seconds, rows[-1][0])), pixels)
 
-    def _step_seconds(self) -> float:
+    def _step_seconds(self, frames: FrameStream) -> float:
         if self.spec.step_seconds is not None:
             return self.spec.step_seconds
         assert self.spec.step_frames is not None
-        return self.spec.step_frames * self.duration_seconds / max(1, self.num_frames)
-
-    def _counted(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Pass frames on while keeping the count and the duration (last time plus the last frame interval)."""
-        first: float | None = None
-        previous = interval = 0.0
-        for seconds, pixels in frames:
-            first = seconds if first is None else first
-            interval = seconds - previous if self.num_frames else 1 / 25
-            previous = seconds
-            self.num_frames += 1
-            self.duration_seconds = seconds - first + interval
-            yield seconds, pixels
-
-    def _stored_views(self) -> dict[str, StoredView]:
-        """Views found in the store, and in `missing` those that are nowhere."""
-        root, entry = entry_of(self.path)
-        stored = {}
-        for view, request in self.requests.items():
-            if kept := find_view(root, view, entry.video_id, request.flow):
-                stored[view] = kept
-            elif view not in _LIVE_VIEWS:
-                self.missing[view] = f"view '{view}' of '{self.path}' is not stored and cannot be made from it"
-        return stored
-
-    def _stored_grid(self, stored: StoredView, request: ViewRequest) -> Grid:
-        height, width = resized_shape(stored.height, stored.width, request.geometry.resize_px)
-        for index in grid_indices(stored.timestamps, self.spec):
-            frame = stored.frames([int(index)], height=height, width=width)[0]
-            yield float(stored.timestamps[index]), centre_crop(frame, request.geometry.crop_px)
+        return self.spec.step_frames * frames.duration_seconds / max(1, frames.num_frames)
 
 
-def _rgb_grid(frames: Iterator[Frame], request: ViewRequest, spec: ClipSpec) -> Grid:
-    for seconds, pixels in resample(frames, spec):
-        yield seconds, centre_crop(resize_short_side(pixels, request.geometry.resize_px), request.geometry.crop_px)
+def clips_in_worker(pool: WorkerPool, source: VideoSource) -> Iterator[MultiViewClip]:
+    """`source.clips()` made by a worker process; what `source` knows afterwards is the same.
+
+    Raises:
+        TimedOutError: the decoder hangs.
+        VideoError: it died, or as `VideoSource.clips`.
+        UsageError: the file does not exist.
+    """
+    try:
+        for message in pool.run(_clip_job, source):
+            if message.arrays:
+                yield MultiViewClip(pixels=message.arrays, **message.fields)
+            else:
+                for name, value in message.fields.items():
+                    setattr(source, name, value)
+    except VideoError as error:
+        if str(source.path) in str(error):
+            raise
+        raise type(error)(f"video '{source.path}': {error}") from error
 
 
-def _flow_grid(frames: Iterator[Frame], request: ViewRequest, spec: ClipSpec) -> Grid:
-    assert request.flow is not None
-    small = ((seconds, resize_short_side(pixels, request.geometry.resize_px)) for seconds, pixels in frames)
-    for seconds, (first, later) in resample(with_later_frame(small, request.flow.interval_seconds), spec):
-        yield seconds, centre_crop(flow_to_bytes(dis_flow(first, later)), request.geometry.crop_px)
+_KNOWN_AFTERWARDS = ("missing", "num_frames", "duration_seconds", "lost", "notes")
 
 
-_LIVE_VIEWS: dict[str, Callable[[Iterator[Frame], ViewRequest, ClipSpec], Grid]] = {
-    "rgb": _rgb_grid,
-    "flow": _flow_grid,
-}
+def _clip_job(beat: Beat, source: VideoSource) -> Iterator[Message]:
+    for clip in source.clips(on_frame=beat):
+        times = {"index": clip.index, "start_seconds": clip.start_seconds, "end_seconds": clip.end_seconds}
+        yield Message(times, clip.pixels)
+    yield Message({name: getattr(source, name) for name in _KNOWN_AFTERWARDS})
+
+
+def _stored_frame(stored: StoredView, request: ViewRequest, seconds: float) -> Pixels:
+    """The stored frame nearest to a moment; the last one behind the end."""
+    (index,) = nearest_frames(stored.timestamps - stored.timestamps[0], np.array([seconds]))
+    height, width = resized_shape(stored.height, stored.width, request.geometry.resize_px)
+    return centre_crop(stored.frames([int(index)], height=height, width=width)[0], request.geometry.crop_px)
+
+
+def _people_notes(count: PeopleCount) -> list[str]:
+    if count.num_found == count.num_frames:
+        return []
+    without = count.num_frames - count.num_found
+    return [f"no person found in {without} of {count.num_frames} frames; pose and mask are empty there"]
+
+
+def _length_notes(stored: Mapping[str, StoredView], duration_seconds: float) -> list[str]:
+    ends = {view: float(kept.timestamps[-1] - kept.timestamps[0]) for view, kept in stored.items()}
+    return [
+        f"stored view '{view}' ends at {end:.3f} s, the video at {duration_seconds:.3f} s; its last frame is repeated"
+        for view, end in ends.items()
+        if end + _SHORT_VIEW_S < duration_seconds
+    ]

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,10 +22,20 @@ from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.video.clips import ClipSpec
 from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
+from cocon.video.store import view_path
 
 LABELS = ("still", "left", "right", "up", "down", "round")
 SIDE_PX, GRID, DIM = 16, 4, 8
 CLIP = ClipSpec(num_blocks=2, frames_per_block=2, step_seconds=0.1)
+
+
+def copy_with_unfit_view(video: Path, folder: Path, view: str) -> Path:
+    """A copy of a video, in a folder whose store has a damaged file in the place of a view of it."""
+    copy = shutil.copy(video, folder / video.name)
+    damaged = view_path(folder, view, video.name)
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"no archive")
+    return Path(copy)
 
 
 def contract(view: str, *, weights: str = "1", labels: tuple[str, ...] = LABELS) -> ModelContract:

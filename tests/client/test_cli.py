@@ -12,7 +12,7 @@ import pytest
 
 import cocon.client
 
-from .conftest import Client, contract, make_repository, write_video
+from .conftest import Client, contract, copy_with_unfit_view, make_repository, write_video
 
 
 @pytest.fixture
@@ -26,15 +26,13 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
 
-def test_help_lists_the_verbs_and_is_quick(process: Client) -> None:
-    seconds = []
-    for _ in range(3):
-        begin = time.monotonic()
-        result = process("--help")
-        seconds.append(time.monotonic() - begin)
+def test_help_lists_the_verbs_and_loads_nothing_heavy(process: Client) -> None:
+    result = process("--help")
     for verb in ("embed", "classify", "index", "search", "info"):
         assert f" {verb} " in result.stdout
-    assert min(seconds) < 0.6, "0.2 s on an idle machine"
+    heavy = {"av", "cv2", "decord", "faiss", "grpc", "numpy", "onnxruntime", "tritonclient"}
+    loaded = python("import sys, cocon.client.cli; print(*sys.modules)").stdout.split()
+    assert heavy & set(loaded) == set()
 
 
 @pytest.mark.parametrize("verb", ["embed", "classify", "search", "info", "index add", "index list", "index remove"])
@@ -104,11 +102,12 @@ def test_archive_has_one_dimension_so_a_video_without_a_view_fails(
 ) -> None:
     root = make_repository(tmp_path / "models", contract("rgb"), contract("mask"))
     url = f"local:{root}"
-    kept = process("embed", videos[0], "--view", "rgb,mask", "--format", "jsonl", "--url", url)
+    video = copy_with_unfit_view(videos[0], tmp_path, "mask")
+    kept = process("embed", video, "--view", "rgb,mask", "--format", "jsonl", "--url", url)
     assert kept.returncode == 0
     assert json.loads(kept.stdout.splitlines()[0])["view"] == "rgb"
     assert "embedded as rgb alone" in kept.stderr
-    refused = client("embed", videos[0], "--view", "all", "--output", "rows.npz", "--url", url)
+    refused = client("embed", video, "--view", "all", "--output", "rows.npz", "--url", url)
     assert refused.returncode == 3
     assert "lacks view mask" in refused.stderr
 

@@ -13,7 +13,7 @@ from cocon.client.catalog import Catalog
 from cocon.video.errors import MismatchError, MissingViewError, UsageError
 from cocon.video.folder_lock import folder_lock
 
-from .conftest import contract, make_repository, write_video
+from .conftest import contract, copy_with_unfit_view, make_repository, write_video
 
 
 @pytest.fixture
@@ -167,11 +167,12 @@ def test_other_model_is_refused(tmp_path: Path, index: VideoIndex, videos: list[
 def test_video_without_a_view_of_the_index_is_a_failed_input(tmp_path: Path, videos: list[Path]) -> None:
     root = make_repository(tmp_path / "models", contract("rgb"), contract("mask"))
     index = VideoIndex(tmp_path / "index")
+    video = copy_with_unfit_view(videos[0], tmp_path, "mask")
     with VideoEmbedder(f"local:{root}", views=("all",)) as embedder:
-        report = index.add(videos[:1], embedder)
+        report = index.add([video], embedder)
         assert [type(failure.error) for failure in report.failures] == [MissingViewError]
         with pytest.raises(MissingViewError):
-            index.search(embedder.embed(videos[0]))
+            index.search(embedder.embed(video))
     assert index.videos() == []
 
 

@@ -9,9 +9,10 @@ from cocon.client import FailedVideo, VideoEmbedder, VideoEmbedding
 from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.fusion import EQUAL_WEIGHTS
 from cocon.video.clips import ClipSpec
-from cocon.video.errors import MismatchError, MissingViewError, UnreadableVideoError, UsageError
+from cocon.video.errors import MismatchError, MissingViewError, TooLargeError, UnreadableVideoError, UsageError
+from cocon.video.limits import MediaLimits
 
-from .conftest import contract, make_repository, write_video
+from .conftest import contract, copy_with_unfit_view, make_repository, write_video
 
 
 def test_vectors_are_finite_and_of_unit_length(embedder: VideoEmbedder, videos: list[Path]) -> None:
@@ -88,16 +89,17 @@ def test_missing_view_is_left_out_and_said(
     tmp_path: Path, videos: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     root = make_repository(tmp_path / "models", contract("rgb"), contract("mask"))
+    video = copy_with_unfit_view(videos[0], tmp_path, "mask")
     with VideoEmbedder(f"local:{root}", views=("mask", "rgb")) as embedder:
-        result = embedder.embed(videos[0])
+        result = embedder.embed(video)
         assert result.view == "rgb"
         assert result.fingerprint == contract("rgb").fingerprint
-        assert "embedded as rgb alone: view 'mask'" in caplog.text
+        assert "embedded as rgb alone: view file" in caplog.text
         with pytest.raises(MissingViewError, match="lacks view mask"):
             result.check_complete()
         assert result.fingerprint != embedder.model.fingerprint
     with VideoEmbedder(f"local:{root}", views=("mask",)) as embedder, pytest.raises(MissingViewError, match="mask"):
-        embedder.embed(videos[0])
+        embedder.embed(video)
 
 
 def test_views_with_different_clips_are_not_fused(tmp_path: Path) -> None:
@@ -124,3 +126,34 @@ def test_not_finite_vectors_are_refused(tmp_path: Path) -> None:
         clips = np.full((1, 2, 2, 16, 16, 3), 100, np.uint8)  # this encoder divides zero by zero here
         with pytest.raises(MismatchError, match=r"not finite|length"):
             embedder.model.models["rgb"].embedder.embed(clips)
+
+
+def test_pose_and_mask_are_made_from_a_bare_video_and_nobody_in_it_is_said(
+    tmp_path: Path, videos: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    root = make_repository(tmp_path / "models", *(contract(view) for view in ("rgb", "flow", "pose", "mask")))
+    with VideoEmbedder(f"local:{root}", views=("all",)) as embedder:
+        result = embedder.embed(videos[0])
+    assert result.view == "flow+mask+pose+rgb"
+    assert result.missing == {}
+    assert "no person found in" in caplog.text
+
+
+def test_a_video_that_lost_its_end_is_embedded_as_far_as_it_goes_and_marked(
+    tmp_path: Path, embedder: VideoEmbedder, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = write_video(tmp_path / "whole.mkv", seed=1, num_frames=200)
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert not embedder.embed(whole).truncated
+    result = embedder.embed(cut)
+    assert result.truncated
+    assert all(row["truncated"] for row in result.rows())
+    assert 50 < result.num_frames < 150
+    assert "it ends after" in caplog.text
+
+
+def test_limits_refuse_a_video_and_the_others_go_on(videos: list[Path], repository: Path) -> None:
+    with VideoEmbedder(f"local:{repository}", limits=MediaLimits(max_pixels=10)) as embedder:
+        results = list(embedder.embed_many(videos[:2]))
+    assert [type(result.error) for result in results if isinstance(result, FailedVideo)] == [TooLargeError] * 2

@@ -1,5 +1,6 @@
 """Small videos that say in each picture which frame it is."""
 
+import runpy
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -51,6 +52,13 @@ def square_at() -> SquareAt:
         return pixels
 
     return picture
+
+
+@pytest.fixture(scope="session")
+def walking_person() -> list[Pixels]:
+    """30 pictures of a drawn person that moves to the right."""
+    draw_person = runpy.run_path(str(Path(__file__).with_name("person.py")))["draw_person"]
+    return [draw_person(shift)[0] for shift in range(30)]
 
 
 def _blocks(colours: Pixels, side: int) -> Pixels:

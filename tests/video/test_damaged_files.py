@@ -118,6 +118,7 @@ def test_a_file_cut_in_the_middle_gives_what_is_there_and_says_so(
         ("max_seconds=1.5", "seconds"),
         ("max_frames=49", "frames"),
         ("max_pixels=3071", "pixels per picture"),
+        ("max_aspect=1.25", "in length"),
     ],
 )
 def test_a_file_beyond_a_limit_is_refused_with_both_numbers(

@@ -9,11 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy, dense_windows, grid_indices
-from cocon.video.errors import MissingViewError, UnreadableVideoError, UsageError
-from cocon.video.flow import FlowSpec, flow_from_bytes, flow_to_bytes
+from cocon.video.errors import TooLargeError, UnreadableVideoError, UsageError
+from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
-from cocon.video.reader import VideoSource, ViewRequest
-from cocon.video.store import view_path, write_frames, write_keypoints
+from cocon.video.limits import MediaLimits
+from cocon.video.reader import VideoSource, ViewRequest, clips_in_worker
+from cocon.video.workers import WorkerPool
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]
@@ -141,91 +142,6 @@ def test_flow_of_a_moving_square_has_its_direction_and_size_in_bytes(
         assert np.abs(corner.astype(int) - 128).max() <= 3
 
 
-def test_several_views_of_a_clip_show_the_same_moments(
-    tmp_path: Path, write_video: WriteVideo, numbered: Numbered, number_of: NumberOf
-) -> None:
-    times = RATES["variable"]
-    pictures = numbered(len(times))
-    path = write_video(tmp_path / "walk.mp4", pictures, times)
-    masks = np.stack(pictures)[..., :1]
-    write_frames(tmp_path, "mask", "walk", masks, times, attributes={})
-    keypoints = np.zeros((len(times), 1, 17, 3), np.float16)
-    keypoints[:, 0, 0] = np.stack([np.arange(len(times)) + 0.5, np.full(len(times), 8.0), np.ones(len(times))], axis=1)
-    write_keypoints(tmp_path, "walk", keypoints, times, height=64, width=64)
-
-    requests = {**RGB, **FLOW, "mask": ViewRequest(Geometry(24, 20)), "pose": ViewRequest(Geometry(64, 64))}
-    source = VideoSource(path, ClipSpec(2, 3), requests)
-    grid = grid_indices(times, source.spec)
-    clips = list(source.clips())
-    windows = grid[dense_windows(len(grid), source.spec)]
-    assert len(clips) == len(windows)
-    for clip, window in zip(clips, windows, strict=True):
-        assert {view: pixels.shape for view, pixels in clip.pixels.items()} == {
-            "rgb": (2, 3, 32, 32, 3),
-            "flow": (2, 3, 48, 48, 2),
-            "mask": (2, 3, 20, 20, 1),
-            "pose": (2, 3, 64, 64, 17),
-        }
-        assert _numbers(clip.pixels["rgb"], number_of) == window.tolist()
-        assert _numbers(clip.pixels["mask"], number_of) == window.tolist()
-        peaks = clip.pixels["pose"][..., 0].reshape(6, 64, 64).max(axis=1).argmax(axis=1)
-        assert peaks.tolist() == window.tolist()
-    assert source.missing == {}
-
-
-@pytest.mark.parametrize("folder", ["", "videos", "videos/day1"])
-def test_stored_views_are_found_from_anywhere_inside_the_dataset_folder(
-    folder: str, tmp_path: Path, write_video: WriteVideo, numbered: Numbered
-) -> None:
-    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    path = write_video(tmp_path / folder / "walk.mp4", numbered(30), np.arange(30) / 30)
-    write_frames(tmp_path, "mask", "walk", np.full((30, 8, 8, 1), 77, np.uint8), np.arange(30) / 30, attributes={})
-    (clip,) = VideoSource(path, ClipSpec(2, 3, tail="drop"), {"mask": ViewRequest(Geometry(8, 8))}).clips()
-    assert set(clip.pixels["mask"].ravel()) == {77}
-
-
-@pytest.mark.parametrize(("interval", "is_used"), [(1 / 15, True), (1 / 10, False), (None, False)])
-def test_stored_flow_is_used_only_if_it_measures_the_same(
-    interval: float | None, is_used: bool, tmp_path: Path, write_video: WriteVideo, numbered: Numbered
-) -> None:
-    times = np.arange(30) / 30
-    path = write_video(tmp_path / "walk.mp4", numbered(30), times)
-    stored = flow_to_bytes(np.full((30, 96, 128, 2), 8.0, np.float32))
-    attributes = {} if interval is None else {"flow_interval_seconds": interval}
-    write_frames(tmp_path, "flow", "walk", stored, times, attributes=attributes)
-    source = VideoSource(path, ClipSpec(2, 3, tail="drop"), FLOW)
-    (clip,) = source.clips()
-    assert clip.pixels["flow"].shape == (2, 3, 48, 48, 2)
-    mean = float(flow_from_bytes(clip.pixels["flow"]).mean())
-    assert mean == pytest.approx(4.0 if is_used else 0.0, abs=0.2)  # half the size, half the displacement
-    assert source.missing == {}
-
-
-def test_a_view_that_cannot_be_had_is_left_out_and_said(videos: dict[str, Path]) -> None:
-    requests = {**RGB, "pose": ViewRequest(Geometry(64, 64)), "mask": ViewRequest(Geometry(64, 64))}
-    source = VideoSource(videos["30 fps"], ClipSpec(2, 3), requests)
-    assert all(set(clip.pixels) == {"rgb"} for clip in source.clips())
-    assert set(source.missing) == {"pose", "mask"}
-    assert "not stored and cannot be made" in source.missing["pose"]
-
-
-def test_no_view_at_all_is_an_error_that_names_each(videos: dict[str, Path]) -> None:
-    requests = {view: ViewRequest(Geometry(64, 64)) for view in ("pose", "mask")}
-    with pytest.raises(MissingViewError, match=r"view 'pose'.*view 'mask'"):
-        next(VideoSource(videos["30 fps"], ClipSpec(), requests).clips())
-
-
-def test_a_damaged_stored_view_is_said_with_its_remedy(
-    tmp_path: Path, write_video: WriteVideo, numbered: Numbered
-) -> None:
-    path = write_video(tmp_path / "walk.mp4", numbered(10), np.arange(10) / 30)
-    damaged = view_path(tmp_path, "mask", "walk")
-    damaged.parent.mkdir(parents=True)
-    damaged.write_bytes(b"PK\x03\x04 not an archive")
-    with pytest.raises(MissingViewError, match="delete it and make the view again"):
-        next(VideoSource(path, ClipSpec(), {"mask": ViewRequest(Geometry(8, 8))}).clips())
-
-
 @pytest.mark.parametrize("view", ["rgb", "pose"])
 def test_a_missing_video_is_a_usage_error_whatever_is_wanted_of_it(view: str, tmp_path: Path) -> None:
     source = VideoSource(tmp_path / "absent.mp4", ClipSpec(), {view: ViewRequest(Geometry(64, 64))})
@@ -240,6 +156,32 @@ def test_a_file_that_is_no_video_is_an_unreadable_video(tmp_path: Path) -> None:
 
 
 def test_clips_come_while_the_video_is_still_being_decoded(videos: dict[str, Path]) -> None:
-    source = VideoSource(videos["30 fps"], ClipSpec(1, 3), RGB)
-    next(source.clips())
-    assert source.num_frames < 20  # of 60
+    decoded: list[None] = []
+    next(VideoSource(videos["30 fps"], ClipSpec(1, 3), RGB).clips(on_frame=lambda: decoded.append(None)))
+    assert 6 < len(decoded) < 20  # of 60
+
+
+def test_clips_made_in_a_worker_are_the_same(videos: dict[str, Path]) -> None:
+    here, there = (VideoSource(videos["variable"], ClipSpec(2, 3), {**RGB, **FLOW}) for _ in range(2))
+    with WorkerPool() as pool:
+        for one, other in zip(here.clips(), clips_in_worker(pool, there), strict=True):
+            assert (one.index, one.start_seconds, one.end_seconds) == (
+                other.index,
+                other.start_seconds,
+                other.end_seconds,
+            )
+            assert all(np.array_equal(one.pixels[view], other.pixels[view]) for view in ("rgb", "flow"))
+    assert here == there
+    assert here.num_frames == 55
+
+
+def test_errors_in_a_worker_name_the_video(tmp_path: Path, videos: dict[str, Path]) -> None:
+    (tmp_path / "notes.mp4").write_text("milk, eggs")
+    with WorkerPool(MediaLimits(frame_timeout_s=60)) as pool:
+        with pytest.raises(UnreadableVideoError, match=r"notes\.mp4"):
+            next(clips_in_worker(pool, VideoSource(tmp_path / "notes.mp4", ClipSpec(), RGB)))
+        with pytest.raises(UsageError, match=r"absent\.mp4"):
+            next(clips_in_worker(pool, VideoSource(tmp_path / "absent.mp4", ClipSpec(), RGB)))
+        limited = VideoSource(videos["30 fps"], ClipSpec(), RGB, limits=MediaLimits(max_frames=10))
+        with pytest.raises(TooLargeError, match="max_frames is 10"):
+            list(clips_in_worker(pool, limited))

@@ -4,6 +4,8 @@ Frames are resized once, to the short side of the view's geometry; poses stay ke
 """
 
 import logging
+import os
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +13,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.video.content import content_sha256
 from cocon.video.decode import read_frames
 from cocon.video.errors import MissingViewError, VideoError
-from cocon.video.flow import FlowSpec, dis_flow, flow_to_bytes, with_later_frame
 from cocon.video.folder import VideoEntry
-from cocon.video.geometry import resize_short_side, resized_shape
-from cocon.video.reader import ViewRequest
-from cocon.video.store import StoredView, find_view
+from cocon.video.geometry import resized_shape
+from cocon.video.live import PeopleCount, ViewRequest, live_views
+from cocon.video.messages import Message
+from cocon.video.store import find_view
+from cocon.video.stored_view import StoredView
+from cocon.video.workers import Beat, WorkerPool
 
 __all__ = ["DecodedVideo", "DecodedView", "VideoFrames", "load_video"]
 
 _logger = logging.getLogger(__name__)
 _BYTES_PER_GIB = 1 << 30
+# People are looked for once, beforehand, and not in every run: that is slower than training on what was found.
+_MADE_HERE = frozenset(("rgb", "flow"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ class VideoFrames:
         self._requests = dict(requests)
         self._budget_bytes = int(cache_gib * _BYTES_PER_GIB)
         self._kept: dict[int, DecodedVideo] = {}
+        self._workers: tuple[int, WorkerPool] | None = None
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -120,11 +128,19 @@ class VideoFrames:
         entry = self.entries[index]
         if entry.video_id in self.failures:
             raise VideoError(self.failures[entry.video_id])
-        video = load_video(entry, self._root, self._requests)
+        video = load_video(entry, self._root, self._requests, self._worker_pool())
         if video.num_bytes <= self._budget_bytes:
             self._budget_bytes -= video.num_bytes
             self._kept[index] = video
         return video
+
+    def _worker_pool(self) -> WorkerPool:
+        """A pool of this process: one that a fork took along talks to another process's workers."""
+        if self._workers is None or self._workers[0] != os.getpid():
+            pool = WorkerPool()
+            self._workers = os.getpid(), pool
+            weakref.finalize(self, pool.close)
+        return self._workers[1]
 
     def _remember(self, entry: VideoEntry, failure: VideoError) -> None:
         if entry.video_id not in self.failures:
@@ -132,24 +148,32 @@ class VideoFrames:
             _logger.warning("video '%s' is left out: %s", entry.video_id, failure)
 
 
-def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest]) -> DecodedVideo:
-    """Decode or read every requested view of one video.
+def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest], workers: WorkerPool) -> DecodedVideo:
+    """Read every requested view of one video from the store, or make it from the pictures in a worker process.
 
     Raises:
-        VideoError: the video cannot be decoded, a stored view is damaged, or one is missing that cannot be made.
+        VideoError: the video cannot be decoded, a stored view is unfit, or one is missing that is not made here.
         UsageError: the file does not exist.
     """
-    views: dict[str, DecodedView] = {}
-    decoded: list[tuple[float, NDArray[np.uint8]]] = []
+    digest = content_sha256(entry.path) if entry.path.is_file() else None
+    stored: dict[str, StoredView] = {}
+    problems: dict[str, MissingViewError] = {}
     for view, request in requests.items():
-        kept = find_view(root, view, entry.video_id, request.flow)
-        if kept is not None:
-            views[view] = _from_store(kept, request)
-            continue
-        if view not in ("rgb", "flow"):
-            raise MissingViewError(f"view '{view}' of video '{entry.video_id}' is not stored under '{root / 'views'}'")
-        decoded = decoded or list(read_frames(entry.path))
-        views[view] = _from_frames(decoded, view, request)
+        try:
+            if kept := find_view(root, view, entry.video_id, request.flow, content_sha256=digest):
+                stored[view] = kept
+            elif view not in _MADE_HERE:
+                raise MissingViewError(
+                    f"view '{view}' of video '{entry.video_id}' is not stored under '{root / 'views'}';"
+                    f" make it: cocon views make {root} --view {view}"
+                )
+        except MissingViewError as error:
+            problems[view] = error
+    live = {view: request for view, request in requests.items() if view not in stored and view not in problems}
+    made = _made(entry.path, live, workers) if live else {}  # a video that does not decode has no other problem
+    for problem in problems.values():
+        raise problem
+    views = {view: made[view] if view in made else _from_store(stored[view], requests[view]) for view in requests}
     return DecodedVideo(entry, views)
 
 
@@ -162,17 +186,21 @@ def _from_store(stored: StoredView, request: ViewRequest) -> DecodedView:
     return DecodedView(seconds, pixels, None, height, width)
 
 
-def _from_frames(frames: list[tuple[float, NDArray[np.uint8]]], view: str, request: ViewRequest) -> DecodedView:
-    small = [(seconds, resize_short_side(pixels, request.geometry.resize_px)) for seconds, pixels in frames]
-    if view == "flow":
-        small = list(_flow_frames(small, request.flow or FlowSpec()))
-    seconds = np.array([moment for moment, _ in small]) - small[0][0]
-    pixels = np.stack([picture for _, picture in small])
-    return DecodedView(seconds, pixels, None, pixels.shape[1], pixels.shape[2])
+def _made(path: Path, requests: Mapping[str, ViewRequest], workers: WorkerPool) -> dict[str, DecodedView]:
+    (message,) = workers.run(_decode_job, path, requests)
+    seconds = message.arrays["timestamps"]
+    pixels = {view: message.arrays[view] for view in requests}
+    return {view: DecodedView(seconds, made, None, *made.shape[1:3]) for view, made in pixels.items()}
 
 
-def _flow_frames(
-    frames: list[tuple[float, NDArray[np.uint8]]], flow: FlowSpec
-) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    for seconds, (first, later) in with_later_frame(frames, flow.interval_seconds):
-        yield seconds, flow_to_bytes(dis_flow(first, later))
+def _decode_job(beat: Beat, path: Path, requests: Mapping[str, ViewRequest]) -> Iterator[Message]:
+    """All frames of a video in the requested views, as one message."""
+    views = live_views(read_frames(path, on_frame=beat), requests, PeopleCount())
+    timestamps: list[float] = []
+    pixels: dict[str, list[NDArray[np.uint8]]] = {view: [] for view in requests}
+    for row in zip(*(view.items for view in views.values()), strict=True):
+        timestamps.append(row[0][0])
+        for (name, view), (_, item) in zip(views.items(), row, strict=True):
+            pixels[name].append(view.finish(item))
+    arrays = {view: np.stack(made) for view, made in pixels.items()}  # each [F, H, W, C]
+    yield Message({}, {"timestamps": np.array(timestamps), **arrays})

@@ -17,6 +17,7 @@ from cocon.video.pose import LEFT_RIGHT_SWAP
 from cocon.video.reader import VideoSource, ViewRequest
 from cocon.video.store import StoredView, view_path
 from cocon.video.views import VIEWS
+from cocon.video.workers import WorkerPool
 
 NOTHING = Augmentation(is_per_block=False, crop_scale=(1.0, 1.0), gain=0.0, rgb_colour=0.0, rgb_gray=0.0, flips=False)
 CROPS = replace(NOTHING, crop_scale=(0.4, 0.9))
@@ -212,7 +213,8 @@ def test_judging_sees_the_clips_that_a_served_model_sees(spec: ClipSpec, live_fl
     entry = DatasetFolder.open(figures_copy).split("train")[2]
     if live_flow:
         view_path(figures_copy, "flow", entry.video_id).unlink()
-    video = load_video(entry, figures_copy, REQUESTS)
+    with WorkerPool() as workers:
+        video = load_video(entry, figures_copy, REQUESTS, workers)
     served = list(VideoSource(entry.path, spec, REQUESTS).clips())
     for view in REQUESTS:
         clips = _centred_clips(video, view, spec)

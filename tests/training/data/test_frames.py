@@ -11,11 +11,12 @@ from cocon.training.data.frames import DecodedVideo, DecodedView, VideoFrames, l
 from cocon.video.clips import nearest_frames
 from cocon.video.decode import read_frames
 from cocon.video.errors import MissingViewError, UnreadableVideoError, UsageError
-from cocon.video.flow import FlowSpec, dis_flow, flow_to_bytes
+from cocon.video.flow import FlowSpec, estimate_flow, resize_flow_bytes
 from cocon.video.folder import DatasetFolder, VideoEntry
-from cocon.video.geometry import Geometry, resize_short_side
+from cocon.video.geometry import Geometry
 from cocon.video.reader import ViewRequest
 from cocon.video.store import read_view, view_path
+from cocon.video.workers import WorkerPool
 
 SEVEN_BY_SIX = Geometry(28, 24)
 REQUESTS = {
@@ -32,6 +33,11 @@ def _entries(root: Path) -> tuple[VideoEntry, ...]:
 
 def _frames(root: Path, requests: Mapping[str, ViewRequest] = REQUESTS, *, cache_gib: float = 1.0) -> VideoFrames:
     return VideoFrames(_entries(root), root, requests, cache_gib=cache_gib)
+
+
+def _load(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest]) -> DecodedVideo:
+    with WorkerPool() as workers:
+        return load_video(entry, root, requests, workers)
 
 
 def _assert_same(one: DecodedVideo, other: DecodedVideo) -> None:
@@ -88,35 +94,37 @@ def test_what_fits_in_the_budget_is_kept_and_the_rest_is_read(figures: Path) -> 
 def test_the_stored_flow_is_used_where_it_measures_what_is_wanted(figures: Path) -> None:
     entry = _entries(figures)[0]
     stored = read_view(figures, "flow", entry.video_id)
-    same = load_video(entry, figures, {"flow": REQUESTS["flow"]}).views["flow"]
+    same = _load(entry, figures, {"flow": REQUESTS["flow"]}).views["flow"]
     assert np.array_equal(same.pixels, stored.frames(range(30), height=28, width=28))
 
 
 @pytest.mark.parametrize("flow", [FlowSpec(0.1, size_px=32), FlowSpec(1 / 15, size_px=40)])
 def test_a_stored_flow_that_measures_something_else_is_refused(flow: FlowSpec, figures: Path) -> None:
     with pytest.raises(MissingViewError, match=r"measures another flow.*cocon views make .* --view flow"):
-        load_video(_entries(figures)[0], figures, {"flow": ViewRequest(SEVEN_BY_SIX, flow)})
+        _load(_entries(figures)[0], figures, {"flow": ViewRequest(SEVEN_BY_SIX, flow)})
 
 
 def test_flow_over_any_interval_is_estimated_where_none_is_stored(figures_copy: Path) -> None:
     entry = _entries(figures_copy)[1]
     view_path(figures_copy, "flow", entry.video_id).unlink()
-    pictures = [resize_short_side(pixels, 40) for _, pixels in read_frames(entry.path)]
+    pictures = [pixels for _, pixels in read_frames(entry.path)]
     for frames_apart in (1, 4):
-        request = ViewRequest(Geometry(40, 32), FlowSpec(frames_apart / 30))
-        view = load_video(entry, figures_copy, {"flow": request}).views["flow"]
+        request = ViewRequest(Geometry(40, 32), FlowSpec(frames_apart / 30, size_px=64))
+        view = _load(entry, figures_copy, {"flow": request}).views["flow"]
         assert view.pixels is not None
         assert len(view.pixels) == 30
         for index, pixels in enumerate(view.pixels):
             later = pictures[min(index + frames_apart, 29)]
-            assert np.array_equal(pixels, flow_to_bytes(dis_flow(pictures[index], later)))
+            assert request.flow is not None
+            expected = resize_flow_bytes(estimate_flow(pictures[index], later, request.flow), 40, 40)
+            assert np.array_equal(pixels, expected)
 
 
 def test_flow_is_estimated_where_none_is_stored(figures_copy: Path) -> None:
     entry = _entries(figures_copy)[0]
-    exact = load_video(entry, figures_copy, {"flow": REQUESTS["flow"]}).views["flow"]
+    exact = _load(entry, figures_copy, {"flow": REQUESTS["flow"]}).views["flow"]
     view_path(figures_copy, "flow", entry.video_id).unlink()
-    live = load_video(entry, figures_copy, {"flow": REQUESTS["flow"]}).views["flow"]
+    live = _load(entry, figures_copy, {"flow": REQUESTS["flow"]}).views["flow"]
     assert live.pixels is not None
     assert exact.pixels is not None
     assert live.pixels.shape == exact.pixels.shape
@@ -128,7 +136,7 @@ def test_a_view_that_pictures_do_not_give_must_be_stored(view: str, figures_copy
     entry = _entries(figures_copy)[0]
     view_path(figures_copy, view, entry.video_id).unlink()
     with pytest.raises(MissingViewError, match=f"view '{view}' of video 'figure_00000' is not stored under"):
-        load_video(entry, figures_copy, REQUESTS)
+        _load(entry, figures_copy, REQUESTS)
 
 
 @pytest.mark.parametrize("view", ["flow", "pose"])
@@ -137,7 +145,7 @@ def test_a_damaged_view_is_named_rather_than_replaced(view: str, figures_copy: P
     path = view_path(figures_copy, view, entry.video_id)
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(MissingViewError, match="is damaged"):
-        load_video(entry, figures_copy, REQUESTS)
+        _load(entry, figures_copy, REQUESTS)
 
 
 def test_a_video_that_fails_is_replaced_by_its_neighbour_and_said_once(
@@ -156,7 +164,7 @@ def test_a_video_that_fails_is_replaced_by_its_neighbour_and_said_once(
 def test_if_no_video_loads_the_first_ones_error_is_raised(figures_copy: Path) -> None:
     for path in figures_copy.glob("videos/*"):
         path.write_bytes(b"no video")
-    frames = _frames(figures_copy)
+    frames = _frames(figures_copy, {"rgb": REQUESTS["rgb"]})
     with pytest.raises(UnreadableVideoError, match="figure_00003"):
         frames[3]
     assert len(frames.failures) == 6

@@ -1,0 +1,133 @@
+"""Views made from the pictures themselves, in the pass that decodes them.
+
+A view that is made while reading goes through the form in which it would be stored, so that clips are the same whether
+their views were stored before or not.
+
+| view | made from | by |
+|---|---|---|
+| `rgb` | each frame | decoding |
+| `flow` | a frame and the one `interval_seconds` later | `flow.estimate_flow`, only where a clip needs it |
+| `pose`, `mask` | every frame, since people are followed from frame to frame | `people.people_of`, once for both |
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import tee
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.video.decode import Frame
+from cocon.video.flow import FlowSpec, estimate_flow, with_later_frame
+from cocon.video.geometry import Geometry, resize_short_side, resized_shape
+from cocon.video.people import People, people_of
+from cocon.video.stored_view import StoredView
+
+__all__ = ["LIVE_VIEWS", "LiveView", "PeopleCount", "ViewRequest", "live_views"]
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRequest:
+    """What a model wants of a view.
+
+    Attributes:
+        geometry: spatial rule.
+        flow: what the flow view measures; None for the others.
+    """
+
+    geometry: Geometry
+    flow: FlowSpec | None = None
+
+
+@dataclass(slots=True)
+class PeopleCount:
+    """How often somebody was found, counted while frames are taken."""
+
+    num_frames: int = 0
+    num_found: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveView:
+    """One view of the video that is being decoded.
+
+    Attributes:
+        items: (seconds, what the view of that frame is made from) of every frame.
+        finish: an item → `uint8 [h, w, C]` whose short side is the request's `resize_px`.
+    """
+
+    items: Iterator[tuple[float, Any]]
+    finish: Callable[[Any], Pixels]
+
+
+LIVE_VIEWS = ("rgb", "flow", "pose", "mask")
+
+_ONE_MOMENT = np.zeros(1)
+
+
+def live_views(frames: Iterator[Frame], requests: Mapping[str, ViewRequest], count: PeopleCount) -> dict[str, LiveView]:
+    """Make views of one stream of frames; they must be taken side by side, or the frames between them pile up.
+
+    Args:
+        frames: of one video.
+        requests: view → what is wanted; any of `LIVE_VIEWS`.
+        count: filled in when a person is looked for.
+    """
+    makers = [view for view in ("rgb", "flow") if view in requests]
+    people = [view for view in ("pose", "mask") if view in requests]
+    branches = iter(tee(frames, len(makers) + bool(people)))
+    live = {view: _MAKERS[view](next(branches), requests[view]) for view in makers}
+    if people:
+        found = tee(_counted(people_of(next(branches)), count), len(people))
+        live |= {view: _of_people(view, items, requests[view]) for view, items in zip(people, found, strict=True)}
+    return {view: live[view] for view in requests}
+
+
+def _rgb(frames: Iterator[Frame], request: ViewRequest) -> LiveView:
+    return LiveView(frames, lambda pixels: resize_short_side(pixels, request.geometry.resize_px))
+
+
+def _flow(frames: Iterator[Frame], request: ViewRequest) -> LiveView:
+    spec = request.flow or FlowSpec()
+    small = ((seconds, resize_short_side(pixels, spec.size_px)) for seconds, pixels in frames)
+
+    def finish(pair: tuple[Pixels, Pixels]) -> Pixels:
+        return _as_read(_stored_pixels("flow", estimate_flow(*pair, spec)), request)
+
+    return LiveView(with_later_frame(small, spec.interval_seconds), finish)
+
+
+def _of_people(view: str, items: Iterator[tuple[float, People]], request: ViewRequest) -> LiveView:
+    store = _stored_pose if view == "pose" else _stored_mask
+    return LiveView(items, lambda people: _as_read(store(people), request))
+
+
+def _stored_pose(people: People) -> StoredView:
+    return StoredView("pose", _ONE_MOMENT, None, people.keypoints[None], people.height, people.width, {})
+
+
+def _stored_mask(people: People) -> StoredView:
+    return _stored_pixels("mask", people.mask)
+
+
+def _stored_pixels(view: str, pixels: Pixels) -> StoredView:
+    return StoredView(view, _ONE_MOMENT, pixels[None], None, pixels.shape[0], pixels.shape[1], {})
+
+
+def _as_read(stored: StoredView, request: ViewRequest) -> Pixels:
+    """A view's only frame, read back from the store at the request's size."""
+    height, width = resized_shape(stored.height, stored.width, request.geometry.resize_px)
+    return stored.frames([0], height=height, width=width)[0]
+
+
+def _counted(people: Iterator[tuple[float, People]], count: PeopleCount) -> Iterator[tuple[float, People]]:
+    for seconds, found in people:
+        count.num_frames += 1
+        count.num_found += found.is_found
+        yield seconds, found
+
+
+_MAKERS: dict[str, Callable[[Iterator[Frame], ViewRequest], LiveView]] = {"rgb": _rgb, "flow": _flow}
