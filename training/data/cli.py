@@ -1,7 +1,8 @@
 """`cocon data`: make and check training data."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -50,3 +51,47 @@ def make(
         print(f"made {made.num_made} videos in {output}{kept}")
     else:
         print(f"{output} is complete: {made.num_videos} videos")
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="The dataset folder.", show_default=False)],
+    clip_seconds: Annotated[float, typer.Option(help="Name videos shorter than this.", min=0.0)] = 4.0,
+    workers: Annotated[int | None, typer.Option(help="Processes; default: one per core.", min=1)] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=NUMBER: max_bytes, max_seconds, max_pixels, max_frames, frame_timeout_s."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    row_format: Annotated[
+        Literal["table", "json", "jsonl"] | None, typer.Option("--format", help="Form of the rows.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the rows to a file, .json or .jsonl.")] = None,
+) -> None:
+    """Decode every video to its end; name broken, truncated, missing, short and doubled ones, and stale views.
+
+    Exit code 3 if some are broken, truncated or missing; the others are warnings.
+
+    Example: cocon data check videos/ --format jsonl
+    """
+    from cocon.training.data.check_report import chosen_format, print_table, summary, write_rows
+    from cocon.video.checking import check_dataset, unused_views
+    from cocon.video.errors import VideoError
+    from cocon.video.folder import DatasetFolder
+    from cocon.video.limits import MediaLimits
+    from cocon.video.progress import progress_bar
+
+    chosen = chosen_format(row_format, output, as_json=as_json)
+    limits, dataset = MediaLimits.parse(limit or ()), DatasetFolder.open(folder)
+    with progress_bar("checking videos") as on_progress:
+        videos = check_dataset(
+            dataset, clip_seconds=clip_seconds, limits=limits, num_workers=workers, on_progress=on_progress
+        )
+    if chosen == "table":
+        print_table(videos)
+    else:
+        write_rows(videos, chosen, output)
+    print(summary(folder, videos), file=sys.stdout if chosen == "table" or output else sys.stderr)
+    if unused := unused_views(dataset):
+        print(f"{len(unused)} stored views belong to none of the videos, such as '{unused[0]}'", file=sys.stderr)
+    raise typer.Exit(0 if all(video.is_usable for video in videos) else VideoError.exit_code)

@@ -1,0 +1,89 @@
+"""What `cocon data check` prints: a table for people, or one JSON object per video."""
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from cocon.video.atomic import replacing
+from cocon.video.checking import CheckedVideo
+from cocon.video.errors import UsageError
+
+__all__ = ["CheckFormat", "chosen_format", "print_table", "summary", "write_rows"]
+
+CheckFormat = Literal["table", "json", "jsonl"]
+
+_WIDE = 10_000
+
+
+def chosen_format(wanted: CheckFormat | None, output: Path | None, *, as_json: bool) -> CheckFormat:
+    """The format that `--format`, `--json` and the ending of `--output` ask for; a table unless they do.
+
+    Raises:
+        UsageError: they contradict each other.
+    """
+    if as_json and wanted not in (None, "json"):
+        raise UsageError(f"--json and --format {wanted} exclude each other")
+    if wanted or as_json:
+        chosen: CheckFormat = wanted or "json"
+    elif output is None:
+        chosen = "table"
+    elif output.suffix in (".json", ".jsonl"):
+        chosen = "jsonl" if output.suffix == ".jsonl" else "json"
+    else:
+        raise UsageError(f"--output '{output}' has no known ending (.json, .jsonl); give --format")
+    if chosen == "table" and output is not None:
+        raise UsageError("a table is for the terminal; give --format json or jsonl for a file")
+    return chosen
+
+
+def write_rows(videos: Sequence[CheckedVideo], chosen: CheckFormat, output: Path | None) -> None:
+    """Write JSON to a file, which appears whole, or to standard output; in ASCII, since file names may be any bytes."""
+    rows = [json.dumps(video.row()) for video in videos]
+    text = "".join(f"{row}\n" for row in rows) if chosen == "jsonl" else "[" + ",\n ".join(rows) + "]\n"
+    if output is None:
+        sys.stdout.write(text)
+        return
+    with replacing(output) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def print_table(videos: Sequence[CheckedVideo]) -> None:
+    """Print one line per problem; nothing when there is none."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("video", "problem", "message", box=box.SIMPLE_HEAD, pad_edge=False)
+    for video in videos:
+        for problem in video.problems:
+            message = problem.message.replace(str(video.entry.path), video.entry.path.name)
+            # As plain text: square brackets in file names are no markup.
+            table.add_row(*(Text(_printable(text)) for text in (_short_path(video.entry.path), problem.kind, message)))
+    if table.row_count:
+        Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)
+
+
+def summary(folder: Path, videos: Sequence[CheckedVideo]) -> str:
+    """One line: how many videos are fit for use, what they hold, and how often each problem occurs."""
+    usable = [video for video in videos if video.is_usable]
+    num_frames, seconds = (sum(getattr(v, name) or 0 for v in videos) for name in ("num_frames", "duration_seconds"))
+    kinds = Counter(problem.kind for video in videos for problem in video.problems)
+    found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no problems"
+    return (
+        f"{folder}: {len(usable)} of {len(videos)} videos are usable ({num_frames:,} frames, {seconds:,.1f} s); {found}"
+    )
+
+
+def _short_path(path: Path) -> str:
+    """A path below the working directory without it."""
+    return str(path).removeprefix(f"{Path.cwd()}{os.sep}")
+
+
+def _printable(text: str) -> str:
+    """File names may be bytes that are no text."""
+    return text.encode(errors="backslashreplace").decode()
