@@ -11,7 +11,7 @@ A byte b of a picture is -20 + b·40/255 pixels. Files may be JPEG or PNG and be
 
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import chain, pairwise
 from pathlib import Path
@@ -37,13 +37,16 @@ _LAYOUTS = (((".", "flow_x_"), (".", "flow_y_")), (("u", ""), ("v", "")))
 _Field = NDArray[np.float32]
 
 
-def user_flow(path: Path, *, num_frames: int, size_px: int) -> NDArray[np.uint8]:
+def user_flow(
+    path: Path, *, num_frames: int, size_px: int, on_frame: Callable[[], None] = lambda: None
+) -> NDArray[np.uint8]:
     """Read a video's flow, one field at a time.
 
     Args:
         path: see the module.
         num_frames: F, of the video. F - 1 fields will do, since the last frame has no later one: the last is repeated.
         size_px: short side of the result; vectors scale with the picture.
+        on_frame: called for every field, as a sign of life.
 
     Returns:
         Bytes `uint8 [F, h, w, 2]`, see `cocon.video.flow`.

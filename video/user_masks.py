@@ -1,6 +1,6 @@
 """A user's own person masks: a video, or a folder of PNG files, one per frame."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -21,7 +21,7 @@ _MAX_LABELS, _MAX_LABEL = 32, 127
 _SEVERAL = -1
 
 
-def user_masks(path: Path, *, num_frames: int) -> NDArray[np.uint8]:
+def user_masks(path: Path, *, num_frames: int, on_frame: Callable[[], None] = lambda: None) -> NDArray[np.uint8]:
     """Read a video's masks.
 
     Brightness is the probability of a person, 255 being 1. Where all frames together have one value besides 0 (1, 255,
@@ -30,6 +30,7 @@ def user_masks(path: Path, *, num_frames: int) -> NDArray[np.uint8]:
     Args:
         path: a video file, or a folder of PNG files that are frames in the natural order of their names.
         num_frames: F, of the video that the masks belong to.
+        on_frame: called for every mask, as a sign of life.
 
     Returns:
         Person probability × 255 `uint8 [F, h, w, 1]`; a short side above 128 pixels is reduced to that.
@@ -48,6 +49,7 @@ def user_masks(path: Path, *, num_frames: int) -> NDArray[np.uint8]:
     seen = np.zeros(256, np.bool_)
     num_masks = 0
     for num_masks, picture in enumerate(chain([first], pictures), start=1):
+        on_frame()
         if picture.shape != first.shape:
             sizes = f"{picture.shape[1]} × {picture.shape[0]}, the first {first.shape[1]} × {first.shape[0]}"
             raise MissingViewError(f"masks '{path}': the mask of frame {num_masks - 1} is {sizes}; they must be alike")
