@@ -22,11 +22,9 @@ __all__ = [
     "MIN_FLOW_SIZE_PX",
     "FlowAlgorithm",
     "FlowSpec",
-    "dis_flow",
     "estimate_flow",
     "flow_from_bytes",
     "flow_to_bytes",
-    "rescale_flow_bytes",
     "resize_flow_bytes",
     "with_later_frame",
 ]
@@ -80,17 +78,15 @@ def flow_from_bytes(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return ((pixels.astype(np.float32) - 128.0) / _BYTES_PER_PX).astype(np.float32)
 
 
-def rescale_flow_bytes(pixels: NDArray[np.uint8], scale: float | NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Multiply the displacements by `scale`, one factor or one for x and one for y."""
-    if np.all(np.equal(scale, 1.0)):
-        return pixels
-    return np.clip(np.rint((pixels.astype(np.float32) - 128.0) * scale + 128.0), 1, 255).astype(np.uint8)
-
-
 def resize_flow_bytes(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Bytes `uint8 [h, w, 2]` as they are for the picture resized to `uint8 [height, width, 2]`: vectors scale too."""
-    scale = np.array([width / pixels.shape[1], height / pixels.shape[0]], np.float32)
-    return rescale_flow_bytes(resize(pixels, height, width), scale)
+    import cv2
+
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    scale = np.array([width / pixels.shape[1], height / pixels.shape[0]])
+    rescaled = np.clip(np.rint((np.arange(256)[:, None] - 128.0) * scale + 128.0), 1, 255).astype(np.uint8)  # [256, 2]
+    return cv2.LUT(resize(pixels, height, width), rescaled[None])
 
 
 def estimate_flow(first: NDArray[np.uint8], later: NDArray[np.uint8], spec: FlowSpec) -> NDArray[np.uint8]:
@@ -112,15 +108,6 @@ def estimate_flow(first: NDArray[np.uint8], later: NDArray[np.uint8], spec: Flow
         return np.full((height, width, 2), 128, np.uint8)
     small = resize(first, height, width), resize(later, height, width)
     return flow_to_bytes(_ESTIMATORS[spec.algorithm](_gray(small[0]), _gray(small[1])))
-
-
-def dis_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Dense inverse search flow of two RGB frames `uint8 [H, W, 3]` of at least 16 × 16 pixels, at their own size.
-
-    Returns:
-        Displacement in pixels `float32 [H, W, 2]` (x, y) that takes a point of the first frame to the second.
-    """
-    return _dis(_gray(first), _gray(second))
 
 
 def with_later_frame(
