@@ -92,7 +92,7 @@ class FrameStream:
         if declared and self.duration_seconds + max(_LOST_SECONDS, declared * _LOST_SHARE) < declared:
             self.lost = f"it ends after {self.duration_seconds:.3f} of {declared:.3f} seconds"
         elif self._damaged:
-            self.lost = f"{len(self._damaged)} of its packets do not decode: {self._damaged[0]}"
+            self.lost = f"{len(self._damaged)} of its packets are damaged: {self._damaged[0]}"
 
 
 def read_frames(

@@ -10,6 +10,8 @@ __all__ = ["DecordError", "decord_frames"]
 
 # decord looks through the whole file before the first frame.
 _MAX_BYTES = 4 << 30
+# A longer pause between two frames may be a damaged time, which the other reader judges by the header.
+_MAX_PAUSE_S = 60.0
 
 
 class DecordError(Exception):
@@ -33,8 +35,10 @@ def decord_frames(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         times = reader.get_frame_timestamp(range(len(reader)))[:, 0] if len(reader) else np.empty(0)
     except (decord.DECORDError, RuntimeError, OSError, IndexError) as error:
         raise DecordError(str(error)) from error
-    if not np.all(np.diff(times) > 0):  # MPEG program streams: "no time known" shows as a huge negative number
-        raise DecordError("presentation times do not increase")
+    # "No time known" shows as a huge negative number, in MPEG program streams and where a first packet is damaged.
+    pauses = np.diff(times)
+    if times[:1].any() or not np.all((pauses > 0) & (pauses <= _MAX_PAUSE_S)):
+        raise DecordError("presentation times do not increase steadily from 0")
     for seconds in times:
         try:
             pixels = reader.next().asnumpy()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Header", "pyav_frames", "read_header"]
 
 _ASSUMED_RATE = 25.0
+# A pause beyond what the header declares is believed up to here; one damaged time must not become hours of stills.
+_MAX_PAUSE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ def read_header(path: Path) -> Header:
             if not container.streams.video:
                 raise NoVideoStreamError(f"'{path}' has no video stream")
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise UnreadableVideoError(f"video '{path}' cannot be decoded: its codec is not known")
             return Header(stream.height or 0, stream.width or 0, _declared_seconds(container, stream))
     except (av.FFmpegError, OSError, ValueError) as error:
         raise UnreadableVideoError(f"video '{path}' cannot be decoded: {_reason(error)}") from error
@@ -67,7 +71,8 @@ def pyav_frames(path: Path, damaged: list[str]) -> Iterator[tuple[float, NDArray
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1  # with frame threads, a damaged packet takes sound neighbours with it
-        clock = _Clock(float(stream.average_rate or stream.guessed_rate or _ASSUMED_RATE))
+        rate = float(stream.average_rate or stream.guessed_rate or _ASSUMED_RATE)
+        clock = _Clock(rate, _declared_seconds(container, stream) or 0.0, damaged)
         for frame in _decoded(container, stream, damaged):
             seconds = clock.seconds_of(frame)
             try:
@@ -84,10 +89,13 @@ class _Clock:
 
     Some containers (AVI) have no presentation times; what the demuxer makes up for reordered frames then goes back and
     forth, while the decoding times increase. As soon as presentation times have gone back more often, decoding times
-    are taken; a frame without a later time by either comes one frame interval after the one before.
+    are taken; a frame without a later time by either comes one frame interval after the one before. So does one that
+    would come after a long pause and behind the end that the header declares.
     """
 
     rate: float
+    declared_seconds: float
+    damaged: list[str]
     _first: float | None = None
     _previous: float = -math.inf
     _last_of: dict[str, float] = field(default_factory=lambda: {"pts": -math.inf, "dts": -math.inf})
@@ -104,6 +112,11 @@ class _Clock:
         seconds = times["pts" if self._num_faults["pts"] <= self._num_faults["dts"] else "dts"]
         if not seconds > self._previous:
             seconds = 0.0 if self._first is None else self._previous + 1 / self.rate
+        elif self._first is not None and seconds > max(
+            self._previous + _MAX_PAUSE_S, self._first + self.declared_seconds + 1 / self.rate
+        ):
+            self.damaged.append(f"a frame claims to come {seconds - self._previous:.6g} s after the one before")
+            seconds = self._previous + 1 / self.rate
         self._first = seconds if self._first is None else self._first
         self._previous = seconds
         return seconds - self._first

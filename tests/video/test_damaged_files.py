@@ -1,5 +1,6 @@
 """Files that are damaged, cut, no videos at all, or beyond a limit: what is there is given, the rest is said."""
 
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -93,7 +94,7 @@ def test_a_damaged_end_gives_the_frames_before_it_and_is_said(
     assert 5 <= len(frames) < 50
     assert [number_of(pixels) for _, pixels in frames[:5]] == list(range(5))
     assert all(later > earlier for (earlier, _), (later, _) in pairwise(frames))
-    assert "packets do not decode" in stream.lost or "ends after" in stream.lost
+    assert "packets are damaged" in stream.lost or "ends after" in stream.lost
     with pytest.raises(TruncatedVideoError, match=r"video\.mp4' is damaged"):
         stream.check_whole()
 
@@ -150,4 +151,46 @@ def test_a_stream_without_frames_is_unreadable(tmp_path: Path) -> None:
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         output.start_encoding()
     with pytest.raises(UnreadableVideoError, match="no frame of it decodes"):
+        list(read_frames(path))
+
+
+def _picture_headers(content: bytes) -> list[int]:
+    """Where the packets of a transport stream that begin a picture have their headers (ISO 13818-1, 2.4.3.6)."""
+    return [match.start() for match in re.finditer(rb"\x00\x00\x01\xe0", content)]
+
+
+def test_a_damaged_time_does_not_become_hours_of_stills(
+    tmp_path: Path, write_video: WriteVideo, numbered: Numbered, number_of: NumberOf
+) -> None:
+    path = write_video(tmp_path / "video.ts", numbered(50), np.arange(50) / 25, **CUT["ts"], codec="mpeg2video")
+    content = bytearray(path.read_bytes())
+    content[_picture_headers(content)[30] + 9] ^= 2  # bit 30 of the time: more than three hours
+    path.write_bytes(content)
+    stream = read_frames(path)
+    frames = list(stream)
+    assert [number_of(pixels) for _, pixels in frames] == list(range(50))
+    assert [seconds for seconds, _ in frames] == pytest.approx(np.arange(50) / 25, abs=1e-5)
+    assert "claims to come 11930" in stream.lost
+
+
+def test_a_first_frame_without_a_time_comes_at_zero(
+    tmp_path: Path, write_video: WriteVideo, numbered: Numbered, number_of: NumberOf
+) -> None:
+    path = write_video(tmp_path / "video.ts", numbered(50), np.arange(50) / 25, **CUT["ts"], codec="mpeg2video")
+    content = bytearray(path.read_bytes())
+    content[_picture_headers(content)[0] + 7] &= 0x3F  # "no times here"
+    path.write_bytes(content)
+    stream = read_frames(path)
+    frames = list(stream)
+    assert frames[0][0] == 0
+    assert number_of(frames[-1][1]) == 49
+    assert stream.duration_seconds == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_video_whose_codec_is_not_named_is_unreadable(
+    tmp_path: Path, write_video: WriteVideo, numbered: Numbered
+) -> None:
+    path = write_video(tmp_path / "video.mp4", numbered(5), np.arange(5) / 25)
+    path.write_bytes(path.read_bytes().replace(b"stsd", b"free"))
+    with pytest.raises(UnreadableVideoError, match=r"video\.mp4' cannot be decoded"):
         list(read_frames(path))
