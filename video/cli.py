@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cocon.video.preview_cli import preview
+
 if TYPE_CHECKING:
     from cocon.video.failures import Failure
     from cocon.video.making import MadeViews
@@ -32,7 +34,7 @@ def make(
     ] = False,
     flow_algorithm: Annotated[Literal["dis", "tvl1", "farneback"], typer.Option(help="How flow is estimated.")] = "dis",
     flow_interval_s: Annotated[
-        float, typer.Option(help="Flow leads to the frame so much later.", show_default="1/15")
+        float, typer.Option(help="Flow is measured to the frame so much later.", show_default="1/15")
     ] = 1 / 15,
     flow_size_px: Annotated[int, typer.Option(help="Short side of the flow view.")] = 128,
     pose: Annotated[Path | None, typer.Option(help="Your own key points: COCO-17 JSON, one file per video.")] = None,
@@ -88,6 +90,9 @@ def make(
     if made.num_failed_before:
         print(f"{made.num_failed_before} failed before; --overwrite tries again", file=sys.stderr)
     raise typer.Exit(VideoError.exit_code if made.num_failed + made.num_failed_before else 0)
+
+
+app.command()(preview)
 
 
 def _print_failure(failure: "Failure") -> None:

@@ -1,0 +1,105 @@
+"""The command `cocon views make`."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cocon.video.store import stored_attributes
+
+_COCON = "from cocon.embedding.cli import main; main()"
+# What an import of a library that is not installed raises.
+_WITHOUT_MEDIAPIPE = f"import sys; sys.modules['mediapipe'] = None; {_COCON}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, write_video: Callable[..., Path], square_at: Callable[..., np.ndarray]) -> Path:
+    """`sound.mp4` of ten frames, and `broken.mp4`."""
+    write_video(tmp_path / "sound.mp4", [square_at(10 + index, 20) for index in range(10)], np.arange(10) / 15)
+    (tmp_path / "broken.mp4").write_bytes(b"")
+    return tmp_path
+
+
+def _make(*arguments: str | Path, program: str = _COCON) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", program, "views", "make", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=200)
+
+
+def test_all_views_are_made_failures_told_and_the_code_is_three(folder: Path) -> None:
+    result = _make(folder)
+    assert result.returncode == 3
+    assert result.stdout == f"views of 2 videos in {folder}: 1 made, 0 were there, 1 failed; nobody was found in 1\n"
+    reason = "video 'broken.mp4' cannot be decoded: Invalid data found when processing input"
+    assert result.stderr == f"failed: broken.mp4: {reason}\n"
+    assert all((folder / "views" / view / "sound.mp4.npz").is_file() for view in ("flow", "pose", "mask"))
+    again = _make(folder)
+    assert again.returncode == 3
+    assert again.stdout == f"views of 2 videos in {folder}: 0 made, 1 were there, 1 failed; nobody was found in 1\n"
+    assert again.stderr == "1 failed before; --overwrite tries again\n"
+
+
+def test_options_reach_the_stored_flow_and_json_has_the_numbers(folder: Path) -> None:
+    (folder / "broken.mp4").unlink()
+    options = ["--flow-algorithm", "farneback", "--flow-interval-s", "0.2", "--flow-size-px", "32", "--json"]
+    result = _make(folder, "--view", "flow", *options)
+    assert (result.returncode, result.stderr) == (0, "")
+    numbers = {"num_made": 1, "num_there": 0, "num_failed": 0, "num_failed_before": 0}
+    assert json.loads(result.stdout) == {
+        "folder": str(folder),
+        **numbers,
+        "num_truncated": 0,
+        "num_nobody_found": 0,
+    }
+    attributes = stored_attributes(folder, "flow", "sound.mp4")
+    assert attributes is not None
+    known = (attributes["flow_algorithm"], attributes["flow_interval_seconds"], attributes["flow_size_px"])
+    assert known == ("farneback", 0.2, 32)
+    assert sorted(path.name for path in (folder / "views").iterdir()) == ["flow", "writer.lock"]
+
+
+def test_a_missing_people_extra_is_told_once_with_the_line_that_installs_it(folder: Path) -> None:
+    result = _make(folder, program=_WITHOUT_MEDIAPIPE)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "pip install 'cocon[people]'" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (folder / "views").exists()
+
+
+def test_no_people_extra_is_needed_for_flow_and_ones_own_key_points(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    points = [{"image_id": frame, "keypoints": [9.0, 9.0, 1.0] * 17} for frame in range(10)]
+    (own / "sound.json").write_text(json.dumps(points))
+    (folder / "broken.mp4").unlink()
+    result = _make(folder, "--view", "flow,pose", "--pose", own, program=_WITHOUT_MEDIAPIPE)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--view", "depth"], "view 'depth' is unknown"),
+        (["--view", "rgb"], "view 'rgb' is decoded, not stored; views that can be made: flow, pose, mask"),
+        (["--flow-size-px", "8"], "flow.size_px (8) must be at least 16"),
+        (["--flow-interval-s", "-1"], "flow.interval_seconds (-1.0) must be positive"),
+        (["--limit", "max_frames=many"], "limit 'max_frames=many' needs a number"),
+        (["--mask", "nowhere"], "--mask 'nowhere' does not exist or is no folder"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_end_with_two(folder: Path, arguments: list[str], message: str) -> None:
+    result = _make(folder, *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (folder / "views").exists()
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    result = _make(tmp_path / "gone")
+    assert result.returncode == 2
+    assert "gone' does not exist" in result.stderr
