@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 __all__ = ["DecordError", "decord_frames"]
 
-# decord looks through the whole file before the first frame.
-_MAX_BYTES = 4 << 30
+# decord reads packets ahead of its decoder without end: it comes to hold the whole file in memory.
+_MAX_BYTES = 32 << 20
 # A longer pause between two frames may be a damaged time, which the other reader judges by the header.
 _MAX_PAUSE_S = 60.0
 
@@ -27,7 +27,7 @@ def decord_frames(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     import decord
 
     if path.stat().st_size > _MAX_BYTES:
-        raise DecordError("the file is too big to be indexed")
+        raise DecordError("the file is too big to be held in memory")
     decord.logging.set_level(decord.logging.QUIET)
     try:
         reader = decord.VideoReader(str(path), num_threads=1)
