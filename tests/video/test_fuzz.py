@@ -1,0 +1,62 @@
+"""Files damaged at random: each ends as clips or as one error, and nothing is left behind."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import cocon.video.errors
+from cocon.video.errors import VideoError
+from cocon.video.limits import MediaLimits
+from cocon.video.workers import WorkerPool
+
+from .endings import CLIPS, ending_of
+from .mutations import MUTATIONS, mutated_files
+from .processes import children_of
+from .seed_videos import NUM_FRAMES, SEEDS, write_seeds
+
+# docs/results/robustness.py reads many more.
+NUM_FILES = 3 * len(SEEDS)
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_damaged_files_end_as_clips_or_as_one_error(
+    seed: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = children_of(os.getpid())
+    files = list(mutated_files(tmp_path, NUM_FILES, seed))
+    capfd.readouterr()
+    with WorkerPool(MediaLimits(frame_timeout_s=5)) as pool:
+        endings = [ending_of(pool, path) for path in files]
+        assert len(children_of(os.getpid()) - before) <= 1
+    kinds = Counter(ending.kind for ending in endings)
+    assert kinds.total() == NUM_FILES
+    assert 0 < kinds[CLIPS] < NUM_FILES, "some files must still decode, and some must not"
+    for kind in kinds.keys() - {CLIPS}:
+        assert issubclass(getattr(cocon.video.errors, kind), VideoError)
+    surprises = [ending.message for ending in endings if "reading failed with" in ending.message]
+    assert surprises == [], "errors that nobody meant"
+    assert children_of(os.getpid()) <= before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_every_sound_file_gives_all_its_clips(tmp_path: Path) -> None:
+    with WorkerPool(MediaLimits(frame_timeout_s=20)) as pool:
+        endings = {name: ending_of(pool, path) for name, path in write_seeds(tmp_path).items()}
+    # The spec of `ending_of` takes clips of 0.4 s from 24 frames at 25 per second.
+    assert NUM_FRAMES == 24
+    assert {name: (ending.kind, ending.num_clips, ending.message) for name, ending in endings.items()} == dict.fromkeys(
+        SEEDS, (CLIPS, 3, "")
+    )
+
+
+def test_the_same_seed_makes_the_same_files_and_none_is_sound(tmp_path: Path) -> None:
+    files = [list(mutated_files(tmp_path / folder, len(MUTATIONS) + 6, 5)) for folder in ("a", "b")]
+    for first, second in zip(*files, strict=True):
+        assert first.name == second.name
+        assert first.read_bytes() == second.read_bytes()
+    sound = {path.read_bytes() for path in (tmp_path / "a" / "sound").iterdir()}
+    num_unchanged = sum(path.read_bytes() in sound for path in files[0])
+    assert num_unchanged <= 1  # a stretch may be empty, or zeros already
+    assert all(any(mutation in path.name for path in files[0]) for mutation in MUTATIONS)

@@ -1,0 +1,55 @@
+"""Memory does not grow with the files that were read, nor with the length of one."""
+
+import os
+from itertools import cycle, islice
+from pathlib import Path
+
+from cocon.video.clips import ClipSpec
+from cocon.video.geometry import Geometry
+from cocon.video.limits import MediaLimits
+from cocon.video.reader import VideoSource, ViewRequest, clips_in_worker
+from cocon.video.workers import WorkerPool
+
+from .endings import CLIPS, ending_of
+from .mutations import mutated_files
+from .processes import children_of, family_resident_bytes, resident_bytes
+from .seed_videos import Seed, repeat_video, write_seed
+
+MEBIBYTE = 1 << 20
+
+
+def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
+    damaged = list(mutated_files(tmp_path, 20, seed=3))
+    sound = [path for path in sorted((tmp_path / "sound").iterdir()) if path.suffix != ".webm"]
+    before = children_of(os.getpid())
+    kinds, workers, resident = set(), set[int](), {}
+    with WorkerPool(MediaLimits(frame_timeout_s=20)) as pool:
+        # Fewer than a worker is kept for: a new one would hide what the old one leaked.
+        for number, path in enumerate(islice(cycle(damaged + sound), 190), start=1):
+            kinds.add(ending_of(pool, path).kind)
+            workers |= children_of(os.getpid()) - before
+            resident[number] = family_resident_bytes()
+    assert len(workers) == 1
+    assert {CLIPS, "UnreadableVideoError"} <= kinds
+    assert max(resident.values()) - resident[40] < 20 * MEBIBYTE
+
+
+def _peak_bytes(path: Path) -> tuple[int, int]:
+    """Read a video's clips: the most that its worker had, and the most that this process had meanwhile."""
+    source = VideoSource(path, ClipSpec(4, 5, step_seconds=0.2), {"rgb": ViewRequest(Geometry(64, 64))})
+    before, ours = children_of(os.getpid()), 0
+    with WorkerPool() as pool:
+        for _ in clips_in_worker(pool, source):
+            ours = max(ours, resident_bytes(os.getpid()))
+        (worker,) = children_of(os.getpid()) - before
+        return resident_bytes(worker, field="VmHWM"), ours
+
+
+def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path: Path) -> None:
+    minute = write_seed(tmp_path / "minute.mp4", Seed("mp4"), num_frames=60 * 25, height=120, width=160)
+    eight_minutes = repeat_video(minute, tmp_path / "eight_minutes.mp4", 8)
+    (worker_short, ours_short), (worker_long, ours_long) = _peak_bytes(minute), _peak_bytes(eight_minutes)
+    # 12,000 pictures of 58 kB are 690 MB; the file alone, which decord would come to hold, is 46 MB.
+    assert eight_minutes.stat().st_size > 40 * MEBIBYTE
+    assert worker_long - worker_short < 30 * MEBIBYTE
+    assert ours_long - ours_short < 30 * MEBIBYTE
