@@ -35,7 +35,10 @@ def draw_text(canvas: Pixels, text: str, *, left: int, top: int, cap_px: int, co
 
 def text_width(text: str, cap_px: int) -> int:
     """Pixels that `draw_text` needs from left to right."""
-    return _lettering(text, cap_px).shape[1]
+    import cv2
+
+    (width, _), _ = cv2.getTextSize(_ascii(text), cv2.FONT_HERSHEY_SIMPLEX, *_pen(cap_px))
+    return math.ceil(width / _OVERSAMPLING) + 1
 
 
 def wrap_text(text: str, cap_px: int, max_px: int, *, max_lines: int) -> list[str]:
@@ -64,13 +67,19 @@ def _lettering(text: str, cap_px: int) -> NDArray[np.float32]:
     """How much of each pixel a line of text covers: `float32 [h, w, 1]`, the capitals' top being the first row."""
     import cv2
 
-    ascii_text = text.encode("ascii", "replace").decode()
-    scale = cap_px * _OVERSAMPLING / _HERSHEY_CAP_PX
-    stroke = max(1, round(cap_px * _OVERSAMPLING / 8))
-    (width, _), _ = cv2.getTextSize(ascii_text, cv2.FONT_HERSHEY_SIMPLEX, scale, stroke)
-    columns, rows = math.ceil(width / _OVERSAMPLING) + 1, math.ceil(cap_px * 1.4)
+    scale, stroke = _pen(cap_px)
+    columns, rows = text_width(text, cap_px), math.ceil(cap_px * 1.4)
     large = np.zeros((rows * _OVERSAMPLING, columns * _OVERSAMPLING), np.uint8)
     origin = (0, cap_px * _OVERSAMPLING)
-    cv2.putText(large, ascii_text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, stroke, cv2.LINE_AA)
+    cv2.putText(large, _ascii(text), origin, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, stroke, cv2.LINE_AA)
     small = cv2.resize(large, (columns, rows), interpolation=cv2.INTER_AREA)
     return (small.astype(np.float32) / 255)[..., None]
+
+
+def _pen(cap_px: int) -> tuple[float, int]:
+    """OpenCV's font scale and stroke width for oversampled letters."""
+    return cap_px * _OVERSAMPLING / _HERSHEY_CAP_PX, max(1, round(cap_px * _OVERSAMPLING / 8))
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode()
