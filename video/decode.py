@@ -128,7 +128,14 @@ def read_frames(
     _check_shape(path, limits, header.height, header.width)
     limits.check(path, "max_seconds", header.duration_seconds or 0.0, "seconds")
     damaged: list[str] = []
-    return FrameStream(path, _frames(path, damaged), limits, header.duration_seconds, damaged, on_frame)
+    return FrameStream(
+        path,
+        _frames(path, 3 * header.height * header.width, damaged),
+        limits,
+        header.duration_seconds,
+        damaged,
+        on_frame,
+    )
 
 
 def _check_shape(path: Path, limits: MediaLimits, height: int, width: int) -> None:
@@ -136,10 +143,10 @@ def _check_shape(path: Path, limits: MediaLimits, height: int, width: int) -> No
     limits.check(path, "max_aspect", max(height, width) / max(1, min(height, width)), "times its short side in length")
 
 
-def _frames(path: Path, damaged: list[str]) -> Iterator[Frame]:
+def _frames(path: Path, picture_bytes: int, damaged: list[str]) -> Iterator[Frame]:
     last_seconds = -np.inf
     try:
-        for seconds, pixels in decord_frames(path):
+        for seconds, pixels in decord_frames(path, picture_bytes):
             last_seconds = seconds
             yield seconds, pixels
         if last_seconds >= 0:

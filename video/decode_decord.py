@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 __all__ = ["DecordError", "decord_frames"]
 
-# decord reads packets ahead of its decoder without end: it comes to hold the whole file in memory.
-_MAX_BYTES = 32 << 20
+# decord decodes ahead of whoever takes the frames, without end: it may come to hold all of them (4 GB a minute at
+# 720p), so it reads only what it may hold.
+_MAX_HELD_BYTES = 128 << 20
 # A longer pause between two frames may be a damaged time, which the other reader judges by the header.
 _MAX_PAUSE_S = 60.0
 
@@ -18,15 +19,19 @@ class DecordError(Exception):
     """decord refused the file or failed while reading; another reader may do better."""
 
 
-def decord_frames(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+def decord_frames(path: Path, picture_bytes: int) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """Decode a video, upright: (presentation time in seconds after the first frame, RGB `uint8 [H, W, 3]`).
+
+    Args:
+        path: the file.
+        picture_bytes: size of one decoded picture, as the header has it.
 
     Raises:
         DecordError: at once or after any frame.
     """
     import decord
 
-    if path.stat().st_size > _MAX_BYTES:
+    if path.stat().st_size > _MAX_HELD_BYTES:
         raise DecordError("the file is too big to be held in memory")
     decord.logging.set_level(decord.logging.QUIET)
     try:
@@ -36,6 +41,8 @@ def decord_frames(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     except (decord.DECORDError, RuntimeError, OSError, IndexError) as error:
         raise DecordError(str(error)) from error
     # "No time known" shows as a huge negative number, in MPEG program streams and where a first packet is damaged.
+    if len(times) * picture_bytes > _MAX_HELD_BYTES:
+        raise DecordError("its pictures are too many to be held in memory")
     pauses = np.diff(times)
     if times[:1].any() or not np.all((pauses > 0) & (pauses <= _MAX_PAUSE_S)):
         raise DecordError("presentation times do not increase steadily from 0")

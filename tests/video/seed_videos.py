@@ -81,9 +81,9 @@ def write_seeds(folder: Path) -> dict[str, Path]:
 
 
 def write_seed(
-    path: Path, seed: Seed, *, num_frames: int = NUM_FRAMES, height: int = HEIGHT, width: int = WIDTH
+    path: Path, seed: Seed, *, num_frames: int = NUM_FRAMES, height: int = HEIGHT, width: int = WIDTH, grain: int = 40
 ) -> Path:
-    """Encode a textured picture that drifts, with enough noise that the file has a body."""
+    """Encode a textured picture that drifts, with `grain` grey levels of noise, so that the file has a body."""
     # Muxers draw identifiers at random otherwise.
     options = {**seed.muxing, "fflags": "+bitexact"}
     with av.open(str(path), "w", format=seed.container, options=options) as output:
@@ -94,7 +94,7 @@ def write_seed(
         if seed.has_variable_rate:
             stream.codec_context.time_base = Fraction(1, 1000)
         sound = output.add_stream("aac", rate=16000) if seed.has_sound else None
-        for number, pixels in enumerate(_drifting(num_frames, height, width)):
+        for number, pixels in enumerate(_drifting(num_frames, height, width, grain)):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             if seed.has_variable_rate:
                 frame.pts, frame.time_base = 40 * number + 13 * (number % 3), Fraction(1, 1000)
@@ -127,11 +127,11 @@ def repeat_video(path: Path, output: Path, times: int) -> Path:
     return output
 
 
-def _drifting(num_frames: int, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
+def _drifting(num_frames: int, height: int, width: int, levels: int) -> Iterator[NDArray[np.uint8]]:
     rng = np.random.default_rng(0)
     texture = rng.integers(0, 200, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
     ground = np.kron(texture, np.ones((8, 8, 1), np.uint8))[:height, :width]
-    grain = rng.integers(0, 40, (8, height, width, 3), dtype=np.uint8)
+    grain = rng.integers(0, levels, (8, height, width, 3), dtype=np.uint8)
     return (np.roll(ground, 2 * number, axis=1) + grain[number % 8] for number in range(num_frames))
 
 
