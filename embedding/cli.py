@@ -43,7 +43,11 @@ class _Verbs(TyperGroup):
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401  # Typer keeps its Command type private
         verb = _verbs().get(cmd_name)
-        return typer.main.get_command(verb.load()) if verb else None
+        if verb is None:
+            return None
+        command = typer.main.get_command(verb.load())
+        command.name = cmd_name  # a group of commands does not know what it is called
+        return command
 
 
 app = typer.Typer(cls=_Verbs, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
@@ -53,7 +57,7 @@ app = typer.Typer(cls=_Verbs, no_args_is_help=True, add_completion=True, pretty_
 def cocon(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
-    """Make video encoders: generate or check data, train, evaluate, export and serve them."""
+    """Make video encoders: make or check data, make views, train, evaluate, export and serve."""
     if show_version:
         typer.echo(f"cocon {version('cocon')}")
         raise typer.Exit

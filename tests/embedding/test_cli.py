@@ -154,3 +154,9 @@ def test_an_unknown_verb_ends_with_two_and_is_named() -> None:
 
 def test_the_version_is_the_installed_one() -> None:
     assert _cocon("--version").stdout == f"cocon {version('cocon')}\n"
+
+
+def test_the_help_names_every_verb_groups_too() -> None:
+    shown = subprocess.run([*COCON, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+    for verb in ("data", "evaluate", "export", "serve", "train", "views"):
+        assert f" {verb} " in shown
