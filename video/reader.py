@@ -102,7 +102,7 @@ class VideoSource:
         """
         frames = read_frames(self.path, self.limits, on_frame=on_frame)
         self.missing, self.notes = {}, []
-        stored = self._stored_views()
+        stored = self._stored_views(on_frame)
         live = [view for view in self.requests if view not in stored and view not in self.missing]
         if not live and not stored:
             raise MissingViewError("; ".join(self.missing.values()))
@@ -112,13 +112,20 @@ class VideoSource:
         self.num_frames, self.duration_seconds, self.lost = frames.num_frames, frames.duration_seconds, frames.lost
         self.notes = [*_people_notes(count), *_length_notes(stored, self.duration_seconds)]
 
-    def _stored_views(self) -> dict[str, StoredView]:
+    def _stored_views(self, on_progress: Callable[[], None] | None) -> dict[str, StoredView]:
         """Views found in the store, and in `missing` those that cannot be had."""
         root, entry = entry_of(self.path)
         stored = {}
         for view, request in self.requests.items():
             try:
-                kept = find_view(root, view, entry.video_id, request.flow, content_sha256=self.content_sha256)
+                kept = find_view(
+                    root,
+                    view,
+                    entry.video_id,
+                    request.flow,
+                    content_sha256=self.content_sha256,
+                    on_progress=on_progress,
+                )
                 if kept:
                     stored[view] = kept
                 elif view in ("pose", "mask"):

@@ -12,12 +12,15 @@ stored as key points and drawn when they are read.
 
 import json
 import shlex
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.video.archive import read_array
 from cocon.video.atomic import replacing
 from cocon.video.errors import MissingViewError
 from cocon.video.flow import FlowSpec
@@ -80,18 +83,27 @@ def write_keypoints(
     _write(root, video_id, StoredView("pose", timestamps, None, points, height, width, attributes))
 
 
-def read_view(root: Path, view: str, video_id: str) -> StoredView:
-    """Load a stored view.
+def read_view(root: Path, view: str, video_id: str, *, on_progress: Callable[[], None] | None = None) -> StoredView:
+    """Load a stored view; frames of more than 64 MiB are unpacked on disk and stay there.
+
+    Args:
+        root: dataset folder.
+        view: name of the view.
+        video_id: whose view.
+        on_progress: called now and then while much is unpacked, as a sign of life.
 
     Raises:
         MissingViewError: it is not there, or its file is damaged.
     """
     path = view_path(root, view, video_id)
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            meta = json.loads(str(archive["meta"]))
-            times, pixels, keypoints = archive["timestamps"], archive.get("frames"), archive.get("keypoints")
-        stored = StoredView(view, times, pixels, keypoints, meta["height"], meta["width"], meta["attributes"])
+        with zipfile.ZipFile(path) as archive:
+            names = ("meta", "timestamps", "frames", "keypoints")
+            meta, times, pixels, keypoints = (read_array(archive, name, on_progress=on_progress) for name in names)
+        if meta is None or times is None:
+            raise ValueError("it has no meta or no timestamps")
+        facts = json.loads(str(meta))
+        stored = StoredView(view, times, pixels, keypoints, facts["height"], facts["width"], facts["attributes"])
         stored.check()
         return stored
     except FileNotFoundError as error:
@@ -125,7 +137,13 @@ def is_sound(root: Path, view: str, video_id: str) -> bool:
 
 
 def find_view(
-    root: Path, view: str, video_id: str, flow: FlowSpec | None, *, content_sha256: str | None = None
+    root: Path,
+    view: str,
+    video_id: str,
+    flow: FlowSpec | None,
+    *,
+    content_sha256: str | None = None,
+    on_progress: Callable[[], None] | None = None,
 ) -> StoredView | None:
     """The stored view that a model can use: None for `rgb`, which is decoded, and for what is not stored.
 
@@ -135,6 +153,7 @@ def find_view(
         video_id: whose view.
         flow: what the model's flow view measures; None takes any.
         content_sha256: of the video, if known; a view that records another was made from another video.
+        on_progress: as for `read_view`.
 
     Raises:
         MissingViewError: it is there, but damaged, or made from another video, or it measures another flow.
@@ -142,7 +161,7 @@ def find_view(
     path = view_path(root, view, video_id)
     if view == "rgb" or not path.is_file():
         return None
-    stored = read_view(root, view, video_id)
+    stored = read_view(root, view, video_id, on_progress=on_progress)
     made_from = stored.attributes.get("content_sha256")
     if content_sha256 is not None and made_from not in (None, content_sha256):
         contents = f"content {str(made_from)[:12]!r}, not {content_sha256[:12]!r}"

@@ -1,0 +1,67 @@
+"""Arrays of an npz archive; large ones stay on disk: the flow of an hour does not fit in memory."""
+
+import math
+import tempfile
+import zipfile
+from collections.abc import Callable
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["read_array"]
+
+npy: Any = np.lib.format  # which NumPy 1.26 does not annotate
+
+_LARGE_BYTES = 64 << 20
+_CHUNK_BYTES = 4 << 20
+
+
+def read_array(
+    archive: zipfile.ZipFile, name: str, *, on_progress: Callable[[], None] | None = None
+) -> NDArray[Any] | None:
+    """One array, every byte of it checked; None if the archive has none of that name.
+
+    Args:
+        archive: as written by `numpy.savez_compressed`.
+        name: of the array.
+        on_progress: called now and then while a large array is unpacked, as a sign of life.
+
+    Returns:
+        The array; one of more than 64 MiB is unpacked into a nameless file and read from there where it is used.
+
+    Raises:
+        ValueError: it is no array, or has objects in it.
+        zipfile.BadZipFile: it is damaged.
+    """
+    member = f"{name}.npy"
+    if member not in archive.namelist():
+        return None
+    with archive.open(member) as stream:
+        version = npy.read_magic(stream)
+        if version != (1, 0):
+            raise ValueError(f"npy version {version} is not (1, 0)")
+        shape, is_fortran, dtype = npy.read_array_header_1_0(stream)
+        num_bytes = math.prod(shape) * dtype.itemsize
+        if num_bytes > _LARGE_BYTES and not is_fortran and not dtype.hasobject:
+            return _unpacked(stream, shape, dtype, num_bytes, on_progress)
+    with archive.open(member) as stream:
+        return npy.read_array(stream, allow_pickle=False)
+
+
+def _unpacked(
+    stream: IO[bytes],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    num_bytes: int,
+    on_progress: Callable[[], None] | None,
+) -> NDArray[Any]:
+    with tempfile.TemporaryFile(prefix="cocon") as unpacked:  # the mapping outlives the name and the descriptor
+        while chunk := stream.read(_CHUNK_BYTES):
+            unpacked.write(chunk)
+            if on_progress:
+                on_progress()
+        unpacked.flush()
+        if unpacked.tell() != num_bytes:
+            raise ValueError(f"{unpacked.tell()} bytes are no array of {dtype} {list(shape)}")
+        return np.memmap(unpacked, dtype, "r", shape=shape)
