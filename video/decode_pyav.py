@@ -155,14 +155,16 @@ def _declared_seconds(container: "av.container.InputContainer", stream: "av.Vide
         return stream.frames / float(stream.average_rate)  # FFmpeg shortens the duration of a file that was cut
     if stream.duration is not None and stream.time_base:
         return float(stream.duration * stream.time_base)
-    if tag := stream.metadata.get("DURATION"):  # Matroska: 00:00:04.000000000
+    # What Matroska calls a duration is an end: it counts from zero, also where the pictures begin later.
+    start_seconds = max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
+    if tag := stream.metadata.get("DURATION"):  # 00:00:04.000000000
         try:
             hours, minutes, seconds = tag.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - start_seconds
         except ValueError:
             return None
     if container.duration and len(container.streams) == 1:
-        return container.duration / 1e6
+        return container.duration / 1e6 - ("matroska" in container.format.name) * start_seconds
     return None
 
 
