@@ -12,12 +12,12 @@ their views were stored before or not.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import tee
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.video.branches import branches
 from cocon.video.decode import Frame
 from cocon.video.flow import FlowSpec, estimate_flow, with_later_frame
 from cocon.video.geometry import Geometry, resize_short_side, resized_shape
@@ -78,10 +78,10 @@ def live_views(frames: Iterator[Frame], requests: Mapping[str, ViewRequest], cou
     """
     makers = [view for view in ("rgb", "flow") if view in requests]
     people = [view for view in ("pose", "mask") if view in requests]
-    branches = iter(tee(frames, len(makers) + bool(people)))
-    live = {view: _MAKERS[view](next(branches), requests[view]) for view in makers}
+    pictures = iter(branches(frames, len(makers) + bool(people)))
+    live = {view: _MAKERS[view](next(pictures), requests[view]) for view in makers}
     if people:
-        found = tee(_counted(people_of(next(branches)), count), len(people))
+        found = branches(_counted(people_of(next(pictures)), count), len(people))
         live |= {view: _of_people(view, items, requests[view]) for view, items in zip(people, found, strict=True)}
     return {view: live[view] for view in requests}
 

@@ -12,12 +12,12 @@ pictures. `clips_in_worker` does the same in a process of its own.
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import tee
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.video.branches import branches
 from cocon.video.clips import ClipSpec, dense_windows, nearest_frames, resample
 from cocon.video.decode import FrameStream, read_frames
 from cocon.video.errors import MissingViewError, VideoError
@@ -138,7 +138,7 @@ class VideoSource:
         self, frames: FrameStream, live: list[str], stored: Mapping[str, StoredView], count: PeopleCount
     ) -> Iterator[Row]:
         """Grid frames in all views, in the order of `live` and `stored`."""
-        clock, *pictures = tee(frames, 1 + bool(live))  # a branch that nobody reads would keep every frame
+        clock, *pictures = branches(frames, 1 + bool(live))  # a branch that nobody reads would keep every frame
         wanted = {view: self.requests[view] for view in live}
         views = live_views(pictures[0], wanted, count) if live else {}
         grids = [resample(views[view].items, self.spec) for view in live]
