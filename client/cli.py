@@ -65,20 +65,12 @@ def embed(
     from cocon.client.batch_report import batch_report
     from cocon.client.inputs import expand_inputs
     from cocon.client.output import ARCHIVES, chosen_format, open_sink
-    from cocon.client.video_embedder import VideoEmbedder
     from cocon.client.video_embedding import completed
 
     chosen = chosen_format(row_format, output, as_json=as_json, allowed=("json", "jsonl", *ARCHIVES))
     paths, views = expand_inputs(videos, sys.stdin), options.named_views(view)
     with (
-        VideoEmbedder(
-            url,
-            views=views,
-            overlap=overlap,
-            timeout_s=timeout_s,
-            model_format=model_format,
-            limits=options.media_limits(limit),
-        ) as embedder,
+        options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder,
         batch_report(len(paths), quiet=quiet, failures=failures) as report,
         open_sink(chosen, output, columns=_CLIP_COLUMNS, model=embedder.model) as sink,
     ):
@@ -112,19 +104,11 @@ def classify(
     from cocon.client.classify import check_labels, top_actions
     from cocon.client.inputs import expand_inputs
     from cocon.client.output import chosen_format, open_sink
-    from cocon.client.video_embedder import VideoEmbedder
 
     chosen = chosen_format(row_format, output, as_json=as_json)
     paths, views = expand_inputs(videos, sys.stdin), options.named_views(view)
     with (
-        VideoEmbedder(
-            url,
-            views=views,
-            overlap=overlap,
-            timeout_s=timeout_s,
-            model_format=model_format,
-            limits=options.media_limits(limit),
-        ) as embedder,
+        options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder,
         batch_report(len(paths), quiet=quiet, failures=failures) as report,
     ):
         labels = check_labels(embedder.model)
@@ -158,7 +142,6 @@ def search(
     """
     from cocon.client.index import VideoIndex
     from cocon.client.output import chosen_format, open_sink
-    from cocon.client.video_embedder import VideoEmbedder
     from cocon.video.errors import UsageError
 
     chosen = chosen_format(row_format, output, as_json=as_json)
@@ -166,14 +149,7 @@ def search(
         raise UsageError(f"video '{query}' does not exist or is no file")
     opened = VideoIndex(index)
     views = options.named_views(view, opened.facts.views)
-    with VideoEmbedder(
-        url,
-        views=views,
-        overlap=overlap,
-        timeout_s=timeout_s,
-        model_format=model_format,
-        limits=options.media_limits(limit),
-    ) as embedder:
+    with options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder:
         opened.check_model(embedder.model)
         hits = opened.search(embedder.embed(query), top=top, grouping="moment" if all_moments else "video")
     with open_sink(chosen, output, columns=_HIT_COLUMNS) as sink:

@@ -38,19 +38,11 @@ def add(
     from cocon.client.batch_report import batch_report
     from cocon.client.index import VideoIndex
     from cocon.client.inputs import expand_inputs
-    from cocon.client.video_embedder import VideoEmbedder
 
     paths, opened = expand_inputs(videos, sys.stdin), VideoIndex(index)
     views = options.named_views(view, opened.facts.views if opened.exists else ("rgb",))
     with (
-        VideoEmbedder(
-            url,
-            views=views,
-            overlap=overlap,
-            timeout_s=timeout_s,
-            model_format=model_format,
-            limits=options.media_limits(limit),
-        ) as embedder,
+        options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder,
         batch_report(len(paths), quiet=quiet, failures=failures) as report,
     ):
         done = opened.add(paths, embedder, on_outcome=lambda outcome: report.note(outcome.failure))

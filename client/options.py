@@ -1,11 +1,14 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cocon.video.limits import MediaLimits
+
+if TYPE_CHECKING:
+    from cocon.client.video_embedder import VideoEmbedder
 
 __all__ = [
     "AsJson",
@@ -22,8 +25,8 @@ __all__ = [
     "Url",
     "Videos",
     "Views",
-    "media_limits",
     "named_views",
+    "open_embedder",
 ]
 
 Videos = Annotated[
@@ -52,19 +55,33 @@ TextFormat = Annotated[Literal["table", "json", "jsonl"] | None, typer.Option("-
 Failures = Annotated[Path, typer.Option("--failures", help="Where failed videos are listed, if there are any.")]
 Limits = Annotated[
     list[str] | None,
-    typer.Option(
-        "--limit", help="NAME=NUMBER: max_bytes, max_seconds, max_pixels, ... (docs/architecture.md)."
-    ),
+    typer.Option("--limit", help="NAME=NUMBER: max_bytes, max_seconds, max_pixels, ... (docs/architecture.md)."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
-
-
-def media_limits(limits: list[str] | None) -> MediaLimits:
-    """The table of limits, changed by a repeated `--limit`."""
-    return MediaLimits.parse(limits or ())
 
 
 def named_views(views: list[str] | None, default: tuple[str, ...] = ("rgb",)) -> tuple[str, ...]:
     """The views of a repeated, comma-separated `--view`."""
     named = tuple(name.strip() for view in views or () for name in view.split(",") if name.strip())
     return named or default
+
+
+def open_embedder(
+    url: str,
+    views: tuple[str, ...],
+    overlap: float,
+    timeout_s: float,
+    model_format: Literal["onnx", "torchscript"],
+    limits: list[str] | None,
+) -> "VideoEmbedder":
+    """The embedder that a command's options describe; `limits` are those of a repeated `--limit`."""
+    from cocon.client.video_embedder import VideoEmbedder
+
+    return VideoEmbedder(
+        url,
+        views=views,
+        overlap=overlap,
+        timeout_s=timeout_s,
+        model_format=model_format,
+        limits=MediaLimits.parse(limits or ()),
+    )
