@@ -10,7 +10,7 @@ RUN        ?= runs/default
 REPOSITORY ?= model_repository
 INDEX      ?= runs/demo/index
 
-.PHONY: help setup data train export serve stop demo test test-videos lint types bench results clean
+.PHONY: help setup data train export serve stop demo test test-videos lint types bench results robustness clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench: setup ## Measure, and write benchmarks/results
 
 results: data ## Train and judge three seeds of random, CPC and CoCon (about 25 minutes); writes docs/results
 	$(BIN)/python docs/results/figures.py --data $(DATA)
+
+robustness: setup ## Read damaged, many and long videos (about 15 minutes); writes docs/results
+	SVT_LOG=0 $(BIN)/python docs/results/robustness.py
 
 clean: stop ## Remove everything that was generated, and .venv
 	rm -rf build dist runs data/figures index .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
