@@ -11,7 +11,7 @@ their views were stored before or not.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,20 @@ def live_views(frames: Iterator[Frame], requests: Mapping[str, ViewRequest], cou
     if people:
         found = branches(_counted(people_of(next(pictures)), count), len(people))
         live |= {view: _of_people(view, items, requests[view]) for view, items in zip(people, found, strict=True)}
-    return {view: live[view] for view in requests}
+    return {view: replace(live[view], finish=_once(live[view].finish)) for view in requests}
+
+
+def _once(finish: Callable[[Any], Pixels]) -> Callable[[Any], Pixels]:
+    """The same, but an item that comes again at once, as in a slow or paused video, costs nothing."""
+    last: tuple[Any, Pixels] | None = None
+
+    def finish_once(item: Any) -> Pixels:  # noqa: ANN401  # whatever the view is made from
+        nonlocal last
+        if last is None or last[0] is not item:
+            last = item, finish(item)
+        return last[1]
+
+    return finish_once
 
 
 def _rgb(frames: Iterator[Frame], request: ViewRequest) -> LiveView:
