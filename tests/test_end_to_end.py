@@ -19,6 +19,8 @@ pytestmark = pytest.mark.triton
 BIN = Path(sys.executable).parent
 CONFIG = """
 views = ["rgb", "flow", "pose", "mask"]
+[flow]
+size_px = 64
 [clip]
 num_blocks = 3
 frames_per_block = 3

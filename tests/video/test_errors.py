@@ -14,6 +14,9 @@ from cocon.video.errors import CoconError
         ("VideoError", 3),
         ("UnreadableVideoError", 3),
         ("NoVideoStreamError", 3),
+        ("TooLargeError", 3),
+        ("TimedOutError", 3),
+        ("TruncatedVideoError", 3),
         ("MissingViewError", 3),
         ("ServerError", 4),
         ("MismatchError", 5),
@@ -27,7 +30,7 @@ def test_every_error_ends_a_command_with_its_documented_code(name: str, exit_cod
 
 
 def test_no_deliberate_error_is_left_out_of_the_table_above() -> None:
-    assert len(errors.__all__) == 9
+    assert len(errors.__all__) == 12
 
 
 def test_a_failed_input_is_told_apart_from_a_wrong_command() -> None:
