@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cocon.video.limits import MediaLimits
+from cocon.video.limits import LIMIT_HELP, MediaLimits
 
 if TYPE_CHECKING:
     from cocon.client.video_embedder import VideoEmbedder
@@ -55,7 +55,7 @@ TextFormat = Annotated[Literal["table", "json", "jsonl"] | None, typer.Option("-
 Failures = Annotated[Path, typer.Option("--failures", help="Where failed videos are listed, if there are any.")]
 Limits = Annotated[
     list[str] | None,
-    typer.Option("--limit", help="NAME=NUMBER: max_bytes, max_seconds, max_pixels, ... (docs/architecture.md)."),
+    typer.Option("--limit", help=LIMIT_HELP),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
 

@@ -27,7 +27,7 @@ from cocon.video.content import content_sha256
 from cocon.video.errors import ServerError, UnreadableVideoError, UsageError, VideoError
 from cocon.video.limits import MediaLimits
 from cocon.video.reader import MultiViewClip, VideoSource, clips_in_worker
-from cocon.video.workers import WorkerPool
+from cocon.video.workers import WorkerPool, num_cores
 
 __all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding"]
 
@@ -126,7 +126,7 @@ class VideoEmbedder:
             ServerError: The server does not answer.
             MismatchError: The model refuses the clips or gives unsound vectors.
         """
-        num_threads = min(_MAX_DECODERS, len(os.sched_getaffinity(0)))
+        num_threads = min(_MAX_DECODERS, num_cores())
         sources = (self._source(path) for path in paths)
         videos: deque[Gathering[_Source]] = deque()
         ahead = produce_ahead(sources, self._clips, num_threads=num_threads, max_waiting=_MAX_WAITING)

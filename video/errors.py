@@ -4,6 +4,7 @@
     ├── UsageError                  2   wrong argument or configuration, refused overwrite, missing path
     ├── VideoError                  3   one input failed; batch work goes on with the next
     │   ├── UnreadableVideoError        the file is no video, or decoding fails before the first frame
+    │   │   └── WorkerDiedError             the process that decoded it died
     │   ├── NoVideoStreamError          a media file without pictures
     │   ├── TooLargeError               beyond a limit for untrusted media
     │   ├── TimedOutError               no new frame for too long
@@ -31,6 +32,7 @@ __all__ = [
     "UnreadableVideoError",
     "UsageError",
     "VideoError",
+    "WorkerDiedError",
 ]
 
 
@@ -54,6 +56,10 @@ class VideoError(CoconError):
 
 class UnreadableVideoError(VideoError):
     """The file is not a video, or nothing of it decodes."""
+
+
+class WorkerDiedError(UnreadableVideoError):
+    """The process that decoded the file died: a decoder's fault, or the system's for want of memory."""
 
 
 class NoVideoStreamError(VideoError):

@@ -18,7 +18,9 @@ from typing import Self
 
 from cocon.video.errors import TooLargeError, UsageError
 
-__all__ = ["MediaLimits"]
+__all__ = ["LIMIT_HELP", "MediaLimits"]
+
+_LONGEST_TIMEOUT_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class MediaLimits:
         for limit in dataclasses.fields(self):
             if not getattr(self, limit.name) > 0:
                 raise UsageError(f"limit {limit.name} ({getattr(self, limit.name)}) must be above 0")
+        if self.frame_timeout_s > _LONGEST_TIMEOUT_S:
+            raise UsageError(
+                f"limit frame_timeout_s ({self.frame_timeout_s:g}) must be at most {_LONGEST_TIMEOUT_S}, a day"
+            )
 
     @classmethod
     def parse(cls, settings: Iterable[str]) -> Self:
@@ -69,6 +75,14 @@ class MediaLimits:
         limit = getattr(self, name)
         if value > limit:
             raise TooLargeError(
-                f"video '{path}' has {value:,.6g} {unit}, the limit {name} is {limit:,.6g};"
-                f" raise it with --limit {name}={value:.6g}"
+                f"video '{path}' has {_in_full(value)} {unit}, the limit {name} is {_in_full(limit)};"
+                f" raise it with --limit {name}=NUMBER"
             )
+
+
+def _in_full(value: float) -> str:
+    """A number whose every digit before the point counts."""
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.3g}"
+
+
+LIMIT_HELP = f"NAME=NUMBER: {', '.join(limit.name for limit in dataclasses.fields(MediaLimits))}."

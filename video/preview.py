@@ -21,7 +21,7 @@ from cocon.video.clips import nearest_frames
 from cocon.video.content import content_sha256
 from cocon.video.decode import Frame
 from cocon.video.encode import write_mp4
-from cocon.video.errors import UsageError, VideoError
+from cocon.video.errors import UsageError
 from cocon.video.folder import entry_of
 from cocon.video.limits import MediaLimits
 from cocon.video.messages import Message
@@ -29,7 +29,7 @@ from cocon.video.panels import Legend, draw_legend, draw_sheet, time_label
 from cocon.video.store import view_path
 from cocon.video.strips import FULL_FLOW_SHARE, StripPlan, strip_job, times_job
 from cocon.video.views import VIEWS
-from cocon.video.workers import WorkerPool
+from cocon.video.workers import WorkerPool, named
 
 __all__ = ["PREVIEW_SUFFIXES", "Survey", "check_output", "survey_video", "write_preview"]
 
@@ -94,7 +94,7 @@ def survey_video(
         VideoError: it cannot be decoded.
     """
     limits = limits or MediaLimits()
-    for message in _named(pool.run(times_job, video, limits), video):
+    for message in named(pool.run(times_job, video, limits), video):
         if message.arrays:
             return Survey(video, limits, message.arrays["times"], **message.fields)
         on_progress(message.fields["num_frames"], None)
@@ -128,7 +128,7 @@ def write_preview(
     check_output(survey.video, output)
     is_film = output.suffix.lower() == ".mp4"
     plan = _plan(survey, None if is_film else num_rows)
-    messages = _named(pool.run(strip_job, plan), survey.video)
+    messages = named(pool.run(strip_job, plan), survey.video)
     facts = next(messages).fields
     strips = _strips(messages, lambda done: on_progress(done, plan.num_frames or len(survey.times)))
     legend = _legend(survey, facts)
@@ -196,13 +196,3 @@ def _legend(survey: Survey, facts: Mapping[str, Any]) -> Legend:
         has_pose="pose" not in missing,
         has_mask="mask" not in missing,
     )
-
-
-def _named(messages: Iterator[Message], video: Path) -> Iterator[Message]:
-    """The messages; an error that does not name the video gets its name."""
-    try:
-        yield from messages
-    except VideoError as error:
-        if str(video) in str(error):
-            raise
-        raise type(error)(f"video '{video}': {error}") from error

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cocon.video.branches import branches
 from cocon.video.clips import ClipSpec, dense_windows, nearest_frames, resample
 from cocon.video.decode import FrameStream, read_frames
-from cocon.video.errors import MissingViewError, VideoError
+from cocon.video.errors import MissingViewError
 from cocon.video.folder import entry_of
 from cocon.video.geometry import centre_crop, resized_shape
 from cocon.video.limits import MediaLimits
@@ -28,7 +28,7 @@ from cocon.video.live import PeopleCount, ViewRequest, live_views
 from cocon.video.messages import Message
 from cocon.video.people import check_people_available
 from cocon.video.store import StoredView, find_view
-from cocon.video.workers import Beat, WorkerPool
+from cocon.video.workers import Beat, WorkerPool, named
 
 __all__ = ["MultiViewClip", "VideoSource", "ViewRequest", "clips_in_worker"]
 
@@ -192,17 +192,12 @@ def clips_in_worker(pool: WorkerPool, source: VideoSource) -> Iterator[MultiView
         VideoError: it died, or as `VideoSource.clips`.
         UsageError: the file does not exist.
     """
-    try:
-        for message in pool.run(_clip_job, source):
-            if message.arrays:
-                yield MultiViewClip(pixels=message.arrays, **message.fields)
-            else:
-                for name, value in message.fields.items():
-                    setattr(source, name, value)
-    except VideoError as error:
-        if str(source.path) in str(error):
-            raise
-        raise type(error)(f"video '{source.path}': {error}") from error
+    for message in named(pool.run(_clip_job, source), source.path):
+        if message.arrays:
+            yield MultiViewClip(pixels=message.arrays, **message.fields)
+        else:
+            for name, value in message.fields.items():
+                setattr(source, name, value)
 
 
 _KNOWN_AFTERWARDS = ("missing", "num_frames", "duration_seconds", "lost", "notes")

@@ -20,14 +20,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import Pipe
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self
 
 import cocon.video.errors
-from cocon.video.errors import CoconError, TimedOutError, UnreadableVideoError
+from cocon.video.errors import CoconError, TimedOutError, UnreadableVideoError, VideoError, WorkerDiedError
 from cocon.video.limits import MediaLimits
 from cocon.video.messages import Message, receive_message
 
-__all__ = ["Beat", "WorkerPool"]
+__all__ = ["Beat", "WorkerPool", "named", "num_cores"]
 
 P = ParamSpec("P")
 Beat = Callable[[], None]
@@ -65,7 +66,7 @@ class _Worker:
         if not self._is_ready:
             self._receive(_START_TIMEOUT_S)
             self._is_ready = True
-        self._connection.send((job, arguments, options))
+        self._send((job, arguments, options))
         while True:
             message = self._receive(self._frame_timeout_s)
             match message.fields.get("kind"):
@@ -78,10 +79,21 @@ class _Worker:
                     self.is_idle = True
                     raise _error(message)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
     def stop(self) -> None:
         """End the process, whatever it does. The connection is left open: a thread may be waiting on it."""
         self._process.kill()
         self._process.wait()
+
+    def _send(self, job: tuple[object, ...]) -> None:
+        try:
+            self._connection.send(job)
+        except OSError as error:
+            raise self._died() from error
 
     def _receive(self, timeout_s: float) -> Message:
         try:
@@ -89,8 +101,11 @@ class _Worker:
                 raise TimedOutError(f"the decoder gave no new frame for {timeout_s:g} s and was stopped")
             return receive_message(self._connection)
         except (EOFError, OSError, ValueError, KeyError, TypeError) as error:
-            self._process.kill()
-            raise UnreadableVideoError(f"the decoder {_death(self._process.wait())}") from error
+            raise self._died() from error
+
+    def _died(self) -> WorkerDiedError:
+        self._process.kill()
+        return WorkerDiedError(f"the decoder {_death(self._process.wait())}")
 
 
 class WorkerPool:
@@ -121,7 +136,8 @@ class WorkerPool:
 
         Raises:
             TimedOutError: no message and no sign of life for `frame_timeout_s`.
-            UnreadableVideoError: the process died, or the job raised what it must not.
+            WorkerDiedError: the process died.
+            UnreadableVideoError: the job raised what it must not.
             CoconError: the job raised it.
         """
         worker = self._borrow()
@@ -147,7 +163,13 @@ class WorkerPool:
 
     def _borrow(self) -> _Worker:
         with self._lock:
-            worker = self._idle.pop() if self._idle else _Worker(self._frame_timeout_s)
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.is_alive:  # it may have died of what a decoder left behind
+                    break
+                worker.stop()
+            else:
+                worker = _Worker(self._frame_timeout_s)
             self._busy.add(worker)
             return worker
 
@@ -159,6 +181,23 @@ class WorkerPool:
                 self._idle.append(worker)
                 return
         worker.stop()
+
+
+def named(messages: Iterator[Message], video: Path) -> Iterator[Message]:
+    """The same messages; an error that does not say which video it is about is made to."""
+    try:
+        yield from messages
+    except VideoError as error:
+        if str(video) in str(error):
+            raise
+        raise type(error)(f"video '{video}': {error}") from error
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _error(message: Message) -> CoconError:

@@ -13,6 +13,7 @@ from cocon.video.errors import CoconError
         ("UsageError", 2),
         ("VideoError", 3),
         ("UnreadableVideoError", 3),
+        ("WorkerDiedError", 3),
         ("NoVideoStreamError", 3),
         ("TooLargeError", 3),
         ("TimedOutError", 3),
@@ -30,7 +31,7 @@ def test_every_error_ends_a_command_with_its_documented_code(name: str, exit_cod
 
 
 def test_no_deliberate_error_is_left_out_of_the_table_above() -> None:
-    assert len(errors.__all__) == 12
+    assert len(errors.__all__) == 13
 
 
 def test_a_failed_input_is_told_apart_from_a_wrong_command() -> None:

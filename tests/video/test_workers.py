@@ -13,9 +13,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from cocon.video.errors import NoVideoStreamError, TimedOutError, UnreadableVideoError
+from cocon.video.errors import NoVideoStreamError, TimedOutError, UnreadableVideoError, WorkerDiedError
 from cocon.video.limits import MediaLimits
-from cocon.video.workers import WorkerPool
+from cocon.video.workers import WorkerPool, named
 
 HERE = Path(__file__).parent
 
@@ -107,6 +107,21 @@ def test_a_death_is_an_unreadable_video(number: signal.Signals, jobs: ModuleType
     with pytest.raises(UnreadableVideoError, match=f"died of {number.name}"):
         list(pool.run(jobs.die, int(number)))
     assert len(list(pool.run(jobs.count, 3))) == 3
+
+
+def test_a_process_that_died_while_idle_is_replaced(jobs: ModuleType, pool: WorkerPool) -> None:
+    (first,) = {message.fields["process"] for message in pool.run(jobs.count, 3)}
+    os.kill(first, signal.SIGKILL)
+    _wait_until_gone(first)
+    (second,) = {message.fields["process"] for message in pool.run(jobs.count, 3)}
+    assert second != first
+
+
+def test_an_error_is_made_to_name_its_video(jobs: ModuleType, pool: WorkerPool) -> None:
+    with pytest.raises(WorkerDiedError, match=r"^video 'a\.mp4': the decoder process ended"):
+        list(named(pool.run(jobs.leave), Path("a.mp4")))
+    with pytest.raises(NoVideoStreamError, match=r"^'x\.mp3' has"):
+        list(named(pool.run(jobs.refuse), Path("x.mp3")))
 
 
 def test_a_process_that_leaves_is_an_unreadable_video(jobs: ModuleType, pool: WorkerPool) -> None:
