@@ -4,7 +4,7 @@ Views leave the process frame by frame, so its memory does not grow with the vid
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from cocon.video.decode import Frame, read_frames
 from cocon.video.flow import FlowSpec, estimate_flow, with_later_frame
-from cocon.video.geometry import resize, resize_short_side
+from cocon.video.geometry import resize_short_side
 from cocon.video.limits import MediaLimits
 from cocon.video.messages import Message
+from cocon.video.one_size import of_one_size
 from cocon.video.people import People, people_of
 from cocon.video.user_views import user_flow, user_keypoints, user_masks
 from cocon.video.workers import Beat
@@ -75,7 +76,7 @@ def make_views_job(beat: Beat, order: Order) -> Iterator[Message]:
     frames = read_frames(order.path, order.limits, on_frame=beat)
     found = _Found()
     waiting: list[Arrays] = []
-    for row in _rows(_of_one_size(frames, found), order, found):
+    for row in _rows(_noting_size(of_one_size(frames), found), order, found):
         waiting.append(row)
         if len(waiting) == _FRAMES_PER_MESSAGE:
             yield _stacked(waiting)
@@ -88,13 +89,11 @@ def make_views_job(beat: Beat, order: Order) -> Iterator[Message]:
     yield Message({"height": found.height, "width": found.width, "num_found": found.num_found, "lost": frames.lost})
 
 
-def _of_one_size(frames: Iterable[Frame], found: _Found) -> Iterator[Frame]:
-    """Streams may change their size on the way; stored views do not."""
-    shape: tuple[int, int] | None = None
+def _noting_size(frames: Iterator[Frame], found: _Found) -> Iterator[Frame]:
     for seconds, pixels in frames:
-        if shape is None:
-            shape = found.height, found.width = pixels.shape[0], pixels.shape[1]
-        yield seconds, resize(pixels, *shape)
+        if not found.height:
+            found.height, found.width = pixels.shape[:2]
+        yield seconds, pixels
 
 
 def _rows(frames: Iterator[Frame], order: Order, found: _Found) -> Iterator[Arrays]:

@@ -20,6 +20,7 @@ from cocon.video.folder import VideoEntry
 from cocon.video.geometry import resized_shape
 from cocon.video.live import PeopleCount, ViewRequest, live_views
 from cocon.video.messages import Message
+from cocon.video.one_size import of_one_size
 from cocon.video.store import find_view
 from cocon.video.stored_view import StoredView
 from cocon.video.workers import Beat, WorkerPool
@@ -195,7 +196,7 @@ def _made(path: Path, requests: Mapping[str, ViewRequest], workers: WorkerPool) 
 
 def _decode_job(beat: Beat, path: Path, requests: Mapping[str, ViewRequest]) -> Iterator[Message]:
     """All frames of a video in the requested views, as one message."""
-    views = live_views(read_frames(path, on_frame=beat), requests, PeopleCount())
+    views = live_views(of_one_size(read_frames(path, on_frame=beat)), requests, PeopleCount())
     timestamps: list[float] = []
     pixels: dict[str, list[NDArray[np.uint8]]] = {view: [] for view in requests}
     for row in zip(*(view.items for view in views.values()), strict=True):

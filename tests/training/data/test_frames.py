@@ -1,9 +1,11 @@
 """Decoded views: aligned, at the right size, the same from memory and from disk, and honest about what is missing."""
 
+import io
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -174,3 +176,23 @@ def test_a_missing_file_is_a_mistake_rather_than_a_bad_video(figures_copy: Path)
     (figures_copy / "videos" / "figure_00001.mp4").unlink()
     with pytest.raises(UsageError, match=r"figure_00001\.mp4' does not exist"):
         _frames(figures_copy)[1]
+
+
+def test_a_video_whose_pictures_change_their_size_has_all_frames_at_the_size_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "joined.h264"
+    with path.open("wb") as joined:
+        for height, width in ((64, 96), (96, 64)):
+            stream = io.BytesIO()
+            with av.open(stream, "w", format="h264") as output:
+                video = output.add_stream("libx264", rate=25)
+                video.height, video.width, video.pix_fmt = height, width, "yuv420p"
+                for _ in range(6):
+                    frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 99, np.uint8), format="rgb24")
+                    output.mux(video.encode(frame))
+                output.mux(video.encode(None))
+            joined.write(stream.getvalue())
+    assert len({pixels.shape for _, pixels in read_frames(path)}) == 2
+    (entry,) = _entries(tmp_path)
+    loaded = _load(entry, tmp_path, {view: REQUESTS[view] for view in ("rgb", "flow")})
+    shapes = {view: decoded.pixels.shape for view, decoded in loaded.views.items() if decoded.pixels is not None}
+    assert shapes == {"rgb": (12, 40, 60, 3), "flow": (12, 28, 42, 2)}
