@@ -4,6 +4,7 @@ import math
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import IO, Any
 
 import numpy as np
@@ -18,13 +19,18 @@ _CHUNK_BYTES = 4 << 20
 
 
 def read_array(
-    archive: zipfile.ZipFile, name: str, *, on_progress: Callable[[], None] | None = None
+    archive: zipfile.ZipFile,
+    name: str,
+    *,
+    is_kept: bool = True,
+    on_progress: Callable[[], None] | None = None,
 ) -> NDArray[Any] | None:
     """One array, every byte of it checked; None if the archive has none of that name.
 
     Args:
         archive: as written by `numpy.savez_compressed`.
         name: of the array.
+        is_kept: whether a large array is wanted, and not only checked; zeros of its shape take no memory.
         on_progress: called now and then while a large array is unpacked, as a sign of life.
 
     Returns:
@@ -44,24 +50,27 @@ def read_array(
         shape, is_fortran, dtype = npy.read_array_header_1_0(stream)
         num_bytes = math.prod(shape) * dtype.itemsize
         if num_bytes > _LARGE_BYTES and not is_fortran and not dtype.hasobject:
-            return _unpacked(stream, shape, dtype, num_bytes, on_progress)
+            with tempfile.TemporaryFile(prefix="cocon") if is_kept else nullcontext() as unpacked:
+                _unpack(stream, unpacked, num_bytes, on_progress)
+                # The mapping outlives the descriptor.
+                return (
+                    np.memmap(unpacked, dtype, "r", shape=shape) if unpacked else np.broadcast_to(dtype.type(), shape)
+                )
     with archive.open(member) as stream:
         return npy.read_array(stream, allow_pickle=False)
 
 
-def _unpacked(
-    stream: IO[bytes],
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    num_bytes: int,
-    on_progress: Callable[[], None] | None,
-) -> NDArray[Any]:
-    with tempfile.TemporaryFile(prefix="cocon") as unpacked:  # the mapping outlives the name and the descriptor
-        while chunk := stream.read(_CHUNK_BYTES):
+def _unpack(
+    stream: IO[bytes], unpacked: IO[bytes] | None, num_bytes: int, on_progress: Callable[[], None] | None
+) -> None:
+    num_read = 0
+    while chunk := stream.read(_CHUNK_BYTES):
+        num_read += len(chunk)
+        if unpacked:
             unpacked.write(chunk)
-            if on_progress:
-                on_progress()
+        if on_progress:
+            on_progress()
+    if unpacked:
         unpacked.flush()
-        if unpacked.tell() != num_bytes:
-            raise ValueError(f"{unpacked.tell()} bytes are no array of {dtype} {list(shape)}")
-        return np.memmap(unpacked, dtype, "r", shape=shape)
+    if num_read != num_bytes:
+        raise ValueError(f"{num_read} bytes are not the {num_bytes} of the array")

@@ -177,6 +177,6 @@ def _listed(manifest: Path, changed_ns: int) -> dict[Path, VideoEntry]:
     """Video → entry; `changed_ns` keeps an edited manifest from being remembered as it was."""
     try:
         return {entry.path.resolve(): entry for entry in _from_manifest(manifest.parent, manifest)}
-    except UsageError as error:
+    except (UsageError, OSError) as error:
         _logger.warning("labels and stored views are not looked up: %s", error)
         return {}

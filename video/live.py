@@ -12,6 +12,7 @@ their views were stored before or not.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,14 @@ from numpy.typing import NDArray
 
 from cocon.video.branches import branches
 from cocon.video.decode import Frame
+from cocon.video.errors import MissingViewError
 from cocon.video.flow import FlowSpec, estimate_flow, with_later_frame
 from cocon.video.geometry import Geometry, resize_short_side, resized_shape
-from cocon.video.people import People, people_of
+from cocon.video.people import People, check_people_available, people_of
+from cocon.video.store import find_view
 from cocon.video.stored_view import StoredView
 
-__all__ = ["LIVE_VIEWS", "LiveView", "PeopleCount", "ViewRequest", "live_views"]
+__all__ = ["LiveView", "PeopleCount", "ViewRequest", "live_views", "stored_or_missing"]
 
 Pixels = NDArray[np.uint8]
 
@@ -63,8 +66,6 @@ class LiveView:
     finish: Callable[[Any], Pixels]
 
 
-LIVE_VIEWS = ("rgb", "flow", "pose", "mask")
-
 _ONE_MOMENT = np.zeros(1)
 
 
@@ -73,7 +74,7 @@ def live_views(frames: Iterator[Frame], requests: Mapping[str, ViewRequest], cou
 
     Args:
         frames: of one video.
-        requests: view → what is wanted; any of `LIVE_VIEWS`.
+        requests: view → what is wanted.
         count: filled in when a person is looked for.
     """
     makers = [view for view in ("rgb", "flow") if view in requests]
@@ -84,6 +85,37 @@ def live_views(frames: Iterator[Frame], requests: Mapping[str, ViewRequest], cou
         found = branches(_counted(people_of(next(pictures)), count), len(people))
         live |= {view: _of_people(view, items, requests[view]) for view, items in zip(people, found, strict=True)}
     return {view: replace(live[view], finish=_once(live[view].finish)) for view in requests}
+
+
+def stored_or_missing(
+    root: Path,
+    video_id: str,
+    flows: Mapping[str, FlowSpec | None],
+    *,
+    content_sha256: str | None,
+    on_progress: Callable[[], None] | None,
+) -> tuple[dict[str, StoredView], dict[str, str]]:
+    """What the store has of a video, and why those views cannot be had that are neither stored nor can be made.
+
+    Args:
+        root: dataset folder.
+        video_id: whose views.
+        flows: view → what a flow must measure, None for any and for the other views.
+        content_sha256: as for `store.find_view`.
+        on_progress: likewise.
+    """
+    stored: dict[str, StoredView] = {}
+    missing: dict[str, str] = {}
+    for view, flow in flows.items():
+        try:
+            kept = find_view(root, view, video_id, flow, content_sha256=content_sha256, on_progress=on_progress)
+            if kept:
+                stored[view] = kept
+            elif view in ("pose", "mask"):
+                check_people_available()
+        except MissingViewError as error:
+            missing[view] = str(error)
+    return stored, missing
 
 
 def _once(finish: Callable[[Any], Pixels]) -> Callable[[Any], Pixels]:

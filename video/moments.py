@@ -8,7 +8,7 @@
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from cocon.video.branches import branches
 from cocon.video.clips import nearest_frames
 from cocon.video.decode import Frame
-from cocon.video.errors import MissingViewError
 from cocon.video.flow import FlowSpec, estimate_flow, with_later_frame
 from cocon.video.folder import entry_of
 from cocon.video.geometry import resize_short_side
-from cocon.video.people import People, check_people_available, people_of
-from cocon.video.store import find_view
+from cocon.video.live import stored_or_missing
+from cocon.video.people import People, people_of
 from cocon.video.stored_view import StoredView
 from cocon.video.views import VIEWS
 
@@ -66,25 +65,21 @@ class ViewSources:
     missing: dict[str, str]
 
     @classmethod
-    def of(cls, video: Path, content_sha256: str | None = None) -> Self:
+    def of(
+        cls, video: Path, content_sha256: str | None = None, *, on_progress: Callable[[], None] | None = None
+    ) -> Self:
         """Look into the store, and for what estimates people.
 
         Args:
             video: the file.
             content_sha256: of it, if known; views that were stored for another content are missing then.
+            on_progress: called now and then while stored views are unpacked, as a sign of life.
         """
         root, entry = entry_of(video)
-        sources = cls({}, {})
-        for view in VIEWS:
-            try:
-                kept = find_view(root, view, entry.video_id, None, content_sha256=content_sha256)
-                if kept:
-                    sources.stored[view] = kept
-                elif view in ("pose", "mask"):
-                    check_people_available()
-            except MissingViewError as error:
-                sources.missing[view] = str(error).replace(f"{root}{os.sep}", "")
-        return sources
+        stored, missing = stored_or_missing(
+            root, entry.video_id, dict.fromkeys(VIEWS), content_sha256=content_sha256, on_progress=on_progress
+        )
+        return cls(stored, {view: reason.replace(f"{root}{os.sep}", "") for view, reason in missing.items()})
 
     @property
     def flow_interval_seconds(self) -> float | None:

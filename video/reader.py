@@ -24,10 +24,9 @@ from cocon.video.errors import MissingViewError
 from cocon.video.folder import entry_of
 from cocon.video.geometry import centre_crop, resized_shape
 from cocon.video.limits import MediaLimits
-from cocon.video.live import PeopleCount, ViewRequest, live_views
+from cocon.video.live import PeopleCount, ViewRequest, live_views, stored_or_missing
 from cocon.video.messages import Message
-from cocon.video.people import check_people_available
-from cocon.video.store import StoredView, find_view
+from cocon.video.stored_view import StoredView
 from cocon.video.workers import Beat, WorkerPool, named
 
 __all__ = ["MultiViewClip", "VideoSource", "ViewRequest", "clips_in_worker"]
@@ -71,6 +70,7 @@ class VideoSource:
         hop: grid frames between the starts of neighbouring clips; N·T, no overlap, by default.
         content_sha256: of the file; views stored for another content are then refused.
         limits: how much is read before the file is refused.
+        kept_as: dataset folder and video_id of its stored views; looked up by `find_store` unless given.
         missing: view → why it cannot be had; known once `clips` has begun.
         num_frames: after the last clip: frames decoded.
         duration_seconds: after the last clip: end of the last frame.
@@ -84,11 +84,18 @@ class VideoSource:
     hop: int | None = None
     content_sha256: str | None = None
     limits: MediaLimits = field(default_factory=MediaLimits)
+    kept_as: tuple[Path, str] | None = None
     missing: dict[str, str] = field(default_factory=dict)
     num_frames: int = 0
     duration_seconds: float = 0.0
     lost: str = ""
     notes: list[str] = field(default_factory=list)
+
+    def find_store(self) -> None:
+        """Look up where views of this video are stored; manifests that cannot be read are warned of."""
+        if self.kept_as is None:
+            root, entry = entry_of(self.path)
+            self.kept_as = root, entry.video_id
 
     def clips(self, *, on_frame: Callable[[], None] | None = None) -> Iterator[MultiViewClip]:
         """Cut the whole video into clips, in one pass and bounded memory.
@@ -101,8 +108,7 @@ class VideoSource:
             UsageError: the file does not exist.
         """
         frames = read_frames(self.path, self.limits, on_frame=on_frame)
-        self.missing, self.notes = {}, []
-        stored = self._stored_views(on_frame)
+        stored = self._look_into_store(on_frame)
         live = [view for view in self.requests if view not in stored and view not in self.missing]
         if not live and not stored:
             raise MissingViewError("; ".join(self.missing.values()))
@@ -112,26 +118,14 @@ class VideoSource:
         self.num_frames, self.duration_seconds, self.lost = frames.num_frames, frames.duration_seconds, frames.lost
         self.notes = [*_people_notes(count), *_length_notes(stored, self.duration_seconds)]
 
-    def _stored_views(self, on_progress: Callable[[], None] | None) -> dict[str, StoredView]:
+    def _look_into_store(self, on_progress: Callable[[], None] | None) -> dict[str, StoredView]:
         """Views found in the store, and in `missing` those that cannot be had."""
-        root, entry = entry_of(self.path)
-        stored = {}
-        for view, request in self.requests.items():
-            try:
-                kept = find_view(
-                    root,
-                    view,
-                    entry.video_id,
-                    request.flow,
-                    content_sha256=self.content_sha256,
-                    on_progress=on_progress,
-                )
-                if kept:
-                    stored[view] = kept
-                elif view in ("pose", "mask"):
-                    check_people_available()
-            except MissingViewError as error:
-                self.missing[view] = str(error)
+        self.find_store()
+        assert self.kept_as is not None
+        flows = {view: request.flow for view, request in self.requests.items()}
+        stored, self.missing = stored_or_missing(
+            *self.kept_as, flows, content_sha256=self.content_sha256, on_progress=on_progress
+        )
         return stored
 
     def _rows(
@@ -192,6 +186,7 @@ def clips_in_worker(pool: WorkerPool, source: VideoSource) -> Iterator[MultiView
         VideoError: it died, or as `VideoSource.clips`.
         UsageError: the file does not exist.
     """
+    source.find_store()  # here, where somebody reads the warnings
     for message in named(pool.run(_clip_job, source), source.path):
         if message.arrays:
             yield MultiViewClip(pixels=message.arrays, **message.fields)

@@ -10,6 +10,7 @@ stored as key points and drawn when they are read.
     stored.frames([0, 3, 6], height=56, width=75)       # uint8 [3, 56, 75, 2]
 """
 
+import errno
 import json
 import shlex
 import zipfile
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from cocon.video.archive import read_array
 from cocon.video.atomic import replacing
 from cocon.video.errors import MissingViewError
-from cocon.video.flow import FlowSpec
+from cocon.video.flow import FLOW_ALGORITHMS, FlowSpec
 from cocon.video.stored_view import Attributes, StoredView
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
 
 _NO_ATTRIBUTES: Attributes = {}
 _SAME_INTERVAL_S = 1e-6
+_NOT_THE_FILES_FAULT = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
 def view_path(root: Path, view: str, video_id: str) -> Path:
@@ -95,11 +97,19 @@ def read_view(root: Path, view: str, video_id: str, *, on_progress: Callable[[],
     Raises:
         MissingViewError: it is not there, or its file is damaged.
     """
+    return _read(root, view, video_id, on_progress=on_progress)
+
+
+def _read(
+    root: Path, view: str, video_id: str, *, is_kept: bool = True, on_progress: Callable[[], None] | None = None
+) -> StoredView:
     path = view_path(root, view, video_id)
     try:
         with zipfile.ZipFile(path) as archive:
-            names = ("meta", "timestamps", "frames", "keypoints")
-            meta, times, pixels, keypoints = (read_array(archive, name, on_progress=on_progress) for name in names)
+            meta, times, pixels, keypoints = (
+                read_array(archive, name, is_kept=is_kept, on_progress=on_progress)
+                for name in ("meta", "timestamps", "frames", "keypoints")
+            )
         if meta is None or times is None:
             raise ValueError("it has no meta or no timestamps")
         facts = json.loads(str(meta))
@@ -110,6 +120,8 @@ def read_view(root: Path, view: str, video_id: str, *, on_progress: Callable[[],
         raise MissingViewError(f"view '{view}' of video '{video_id}' is not stored at '{path}'") from error
     # The file may hold anything, and what the readers of zip, npy and JSON raise on it is written nowhere.
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NOT_THE_FILES_FAULT:
+            raise MissingViewError(f"view file '{path}' cannot be read: {error.strerror}") from error
         problem = f"view file '{path}' is damaged ({_in_one_line(error)})"
         raise MissingViewError(f"{problem}; delete it and make the view again: {_remedy(root)}") from error
 
@@ -128,9 +140,9 @@ def stored_attributes(root: Path, view: str, video_id: str) -> Attributes | None
 
 
 def is_sound(root: Path, view: str, video_id: str) -> bool:
-    """Whether a stored view is there and loads, every byte of it."""
+    """Whether a stored view is there and loads, every byte of it; nothing large is unpacked for that."""
     try:
-        read_view(root, view, video_id)
+        _read(root, view, video_id, is_kept=False)
     except MissingViewError:
         return False
     return True
@@ -170,7 +182,8 @@ def find_view(
     if view == "flow" and flow is not None and (differences := _differences(stored, flow)):
         raise MissingViewError(
             f"stored view '{path}' measures another flow ({', '.join(differences)}); make it again: {_remedy(root)} "
-            f"--view flow --flow-interval-s {flow.interval_seconds:.9g} --flow-size-px {flow.size_px} --overwrite"
+            f"--view flow --flow-interval-s {flow.interval_seconds:.9g} --flow-size-px {flow.size_px} "
+            f"--flow-algorithm {flow.algorithm} --overwrite"
         )
     return stored
 
@@ -184,6 +197,9 @@ def _differences(stored: StoredView, flow: FlowSpec) -> list[str]:
         differences.append(f"interval {interval:.9g} s, not {flow.interval_seconds:.9g} s")
     if min(stored.height, stored.width) != flow.size_px:
         differences.append(f"size {min(stored.height, stored.width)} px, not {flow.size_px} px")
+    algorithm = stored.attributes.get("flow_algorithm")  # exact flow and a user's own have none of ours
+    if algorithm in FLOW_ALGORITHMS and algorithm != flow.algorithm:
+        differences.append(f"by {algorithm}, not {flow.algorithm}")
     return differences
 
 

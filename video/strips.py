@@ -105,7 +105,7 @@ def strip_job(beat: Beat, plan: StripPlan) -> Iterator[Message]:
         First `missing` (view → why it cannot be had) and `flow_interval_seconds` (None if nobody knows); then
         `num_frames` read so far, now and then, and with every wanted frame its `seconds` and the array `strip`.
     """
-    sources = ViewSources.of(plan.video, plan.content_sha256)
+    sources = ViewSources.of(plan.video, plan.content_sha256, on_progress=beat)
     yield Message({"missing": sources.missing, "flow_interval_seconds": sources.flow_interval_seconds})
     frames = _followed_frames(read_frames(plan.video, plan.limits, on_frame=beat), plan)
     numbers = count() if plan.followed is None else plan.followed

@@ -38,6 +38,13 @@ def test_a_large_array_stays_on_disk_and_gives_signs_of_life(archive: Path) -> N
     assert len(signs) > 10
 
 
+def test_a_large_array_can_be_checked_without_being_unpacked(archive: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        checked = read_array(opened, "large", is_kept=False)
+    assert checked is not None
+    assert (checked.shape, checked.dtype, checked.strides) == (LARGE, np.uint8, (0, 0, 0))
+
+
 def test_objects_are_refused(archive: Path) -> None:
     with zipfile.ZipFile(archive) as opened, pytest.raises(ValueError, match="pickle"):
         read_array(opened, "objects")
@@ -49,5 +56,6 @@ def test_damage_in_a_large_array_is_found_before_it_is_used(archive: Path, tmp_p
     content[place : place + 4] = b"\0\1\2\3"
     damaged = tmp_path / "damaged.npz"
     damaged.write_bytes(content)
-    with zipfile.ZipFile(damaged) as opened, pytest.raises((zipfile.BadZipFile, zlib.error), match=r"CRC|Error -3"):
-        read_array(opened, "large")
+    for is_kept in (True, False):
+        with zipfile.ZipFile(damaged) as opened, pytest.raises((zipfile.BadZipFile, zlib.error), match=r"CRC|Error -3"):
+            read_array(opened, "large", is_kept=is_kept)

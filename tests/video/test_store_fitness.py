@@ -196,3 +196,14 @@ def test_what_would_not_be_read_back_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="finite and increase"):
         write_frames(tmp_path, "flow", "walk", FLOW, TIMES[::-1], attributes={})
     assert not view_path(tmp_path, "flow", "walk").exists()
+
+
+def test_flow_by_another_algorithm_is_refused_and_the_remedy_names_it(tmp_path: Path) -> None:
+    attributes = {"flow_interval_seconds": 1 / 15, "flow_algorithm": "tvl1"}
+    write_frames(tmp_path, "flow", "walk", FLOW, TIMES, attributes=attributes)
+    message = _problem(tmp_path, "flow", FlowSpec(1 / 15, "farneback", size_px=20))
+    assert "by tvl1, not farneback" in message
+    assert "--flow-algorithm farneback" in message
+    assert find_view(tmp_path, "flow", "walk", FlowSpec(1 / 15, "tvl1", size_px=20)) is not None
+    write_frames(tmp_path, "flow", "walk", FLOW, TIMES, attributes=attributes | {"flow_algorithm": "user"})
+    assert find_view(tmp_path, "flow", "walk", FlowSpec(1 / 15, "farneback", size_px=20)) is not None

@@ -1,5 +1,6 @@
 """Worker processes: what comes back, what a hang or a death costs, and that nothing is left behind."""
 
+import os
 import signal
 import subprocess
 import sys
