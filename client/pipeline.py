@@ -7,7 +7,7 @@ only as many videos are begun as there are threads.
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from queue import Full, Queue
 from typing import Generic, TypeVar
@@ -49,6 +49,8 @@ class Ahead(Generic[Source, Item]):
 
     def _produce(self, produce: Callable[[Source], Iterable[Item]]) -> None:
         try:
+            if self._stop.is_set():
+                return
             for item in produce(self.source):
                 if not self._put(item):
                     return
@@ -67,7 +69,12 @@ class Ahead(Generic[Source, Item]):
 
 
 def produce_ahead(
-    sources: Iterable[Source], produce: Callable[[Source], Iterable[Item]], *, num_threads: int, max_waiting: int
+    sources: Iterable[Source],
+    produce: Callable[[Source], Iterable[Item]],
+    *,
+    num_threads: int,
+    max_waiting: int,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> Generator[Ahead[Source, Item], None, None]:
     """Begin with the next sources while the items of the current one are consumed.
 
@@ -76,17 +83,20 @@ def produce_ahead(
         produce: Source → its items; called in a thread.
         num_threads: Sources worked on at a time.
         max_waiting: Items of one source that may wait to be consumed.
+        on_stop: Ends what is being produced when the work is called off early; called until it has ended.
 
     Yields:
         Every source in order. Its items must be consumed before the next is asked for.
     """
     stop = threading.Event()
     begun: deque[Ahead[Source, Item]] = deque()
+    producing: set[Future[None]] = set()
     with ThreadPoolExecutor(num_threads, thread_name_prefix="decode") as threads:
         try:
             for source in sources:
                 ahead: Ahead[Source, Item] = Ahead(source, Queue(max_waiting), stop)
-                threads.submit(ahead._produce, produce)
+                producing.add(threads.submit(ahead._produce, produce))
+                producing = {future for future in producing if not future.done()}
                 begun.append(ahead)
                 if len(begun) > num_threads:
                     yield begun.popleft()
@@ -94,3 +104,7 @@ def produce_ahead(
                 yield begun.popleft()
         finally:
             stop.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            while any(not future.done() for future in producing):
+                on_stop()
+                producing = wait(producing, timeout=_POLL_INTERVAL_S).not_done

@@ -129,7 +129,9 @@ class VideoEmbedder:
         num_threads = min(_MAX_DECODERS, num_cores())
         sources = (self._source(path) for path in paths)
         videos: deque[Gathering[_Source]] = deque()
-        ahead = produce_ahead(sources, self._clips, num_threads=num_threads, max_waiting=_MAX_WAITING)
+        ahead = produce_ahead(
+            sources, self._clips, num_threads=num_threads, max_waiting=_MAX_WAITING, on_stop=self._workers.close
+        )
         with closing(ahead), Batches[_Source](self._lanes) as batches:
             for decoded in ahead:
                 videos.append(video := Gathering(decoded.source))

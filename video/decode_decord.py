@@ -38,7 +38,7 @@ def decord_frames(path: Path, picture_bytes: int) -> Iterator[tuple[float, NDArr
         reader = decord.VideoReader(str(path), num_threads=1)
         # [F, 2]: begin and end of each frame's display
         times = reader.get_frame_timestamp(range(len(reader)))[:, 0] if len(reader) else np.empty(0)
-    except (decord.DECORDError, RuntimeError, OSError, IndexError) as error:
+    except (decord.DECORDError, RuntimeError, OSError, IndexError, ValueError) as error:  # ValueError: a name not UTF-8
         raise DecordError(str(error)) from error
     # "No time known" shows as a huge negative number, in MPEG program streams and where a first packet is damaged.
     if len(times) * picture_bytes > _MAX_HELD_BYTES:

@@ -66,8 +66,10 @@ class DatasetFolder:
         Raises:
             UsageError: no such folder, no videos, two of one id, or a wrong manifest (the line is named).
         """
+        if root.is_file():
+            raise UsageError(f"dataset folder '{root}' is a file; name the folder that it lies in")
         if not root.is_dir():
-            raise UsageError(f"dataset folder '{root}' does not exist; make one with 'cocon data make --output {root}'")
+            raise UsageError(f"dataset folder '{root}' does not exist; name a folder of videos, or make one: cocon data make")
         manifest = root / "manifest.csv"
         videos = _from_manifest(root, manifest) if manifest.is_file() else _from_files(root)
         if not videos:
@@ -114,7 +116,8 @@ def entry_of(video: Path) -> tuple[Path, VideoEntry]:
             return root, entry
     root = next((folder for folder in roots if (folder / "views").is_dir()), named.parent)
     path = named if root in named.parents else behind_links
-    return root, VideoEntry(_video_id(path.relative_to(root)), path)
+    relative = path.relative_to(root)
+    return root, VideoEntry(_video_id(relative), path, label=relative.parent.name)
 
 
 def _from_manifest(root: Path, manifest: Path) -> list[VideoEntry]:

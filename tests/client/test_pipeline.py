@@ -71,3 +71,19 @@ def test_leaving_early_ends_the_threads() -> None:
     with closing(produce_ahead(range(10), produce, num_threads=3, max_waiting=1)) as ahead:
         next(iter(next(ahead)))
     assert threading.active_count() == num_before
+
+
+def test_work_that_is_called_off_ends_what_is_being_produced_and_begins_nothing_more() -> None:
+    called_off, begun = threading.Event(), []
+
+    def produce(source: int) -> Iterator[int]:
+        begun.append(source)
+        yield source
+        called_off.wait()  # as for a decoder that gives no more frames
+        raise RuntimeError("stopped")
+
+    ahead = produce_ahead(range(9), produce, num_threads=2, max_waiting=1, on_stop=called_off.set)
+    first = next(ahead)
+    assert next(iter(first)) == 0
+    ahead.close()
+    assert sorted(begun) == [0, 1]

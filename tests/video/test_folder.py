@@ -100,7 +100,7 @@ def test_a_path_too_long_for_a_file_name_gets_a_short_id_of_its_own(tmp_path: Pa
 
 
 def test_a_folder_that_is_missing_or_empty_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="does not exist; make one with 'cocon data make"):
+    with pytest.raises(UsageError, match="does not exist; name a folder of videos, or make one"):
         DatasetFolder.open(tmp_path / "none")
     with pytest.raises(UsageError, match="has no videos"):
         DatasetFolder.open(tmp_path)
@@ -185,3 +185,9 @@ def test_a_broken_manifest_costs_labels_and_not_the_video(tmp_path: Path) -> Non
     video.touch()
     (tmp_path / "manifest.csv").write_text("name\nwave\n")
     assert entry_of(video)[1].label == ""
+
+
+def test_a_file_in_the_place_of_a_folder_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(UsageError, match=r"a\.mp4' is a file; name the folder"):
+        DatasetFolder.open(tmp_path / "a.mp4")
