@@ -1,6 +1,7 @@
 """One video in a worker process: a single decoding pass makes all the views wanted of it.
 
-Views leave the process frame by frame, so its memory does not grow with the video's length or the size of its frames.
+Views that are made leave the process frame by frame, so its memory does not grow with the video's length. A user's own
+view is held whole before it leaves, at its stored size: an hour of masks at 30 frames per second takes 2 GB.
 """
 
 from collections import deque
@@ -55,8 +56,16 @@ class Order:
 
 @dataclass(slots=True)
 class _Found:
-    """What the views of a video leave to be known: sizes that key points refer to, frames with a person per view."""
+    """What the views of a video leave to be known.
 
+    Attributes:
+        picture: height and width of the video's frames.
+        height: that key points refer to.
+        width: likewise.
+        num_found: view → frames with a person.
+    """
+
+    picture: tuple[int, int] = (0, 0)
     height: int = 0
     width: int = 0
     num_found: dict[str, int] = field(default_factory=dict)
@@ -92,7 +101,7 @@ def make_views_job(beat: Beat, order: Order) -> Iterator[Message]:
 def _noting_size(frames: Iterator[Frame], found: _Found) -> Iterator[Frame]:
     for seconds, pixels in frames:
         if not found.height:
-            found.height, found.width = pixels.shape[:2]
+            found.picture = found.height, found.width = pixels.shape[0], pixels.shape[1]
         yield seconds, pixels
 
 
@@ -144,16 +153,15 @@ def _stacked(rows: list[Arrays]) -> Message:
 
 
 def _user_view(beat: Beat, view: str, source: Path, order: Order, num_frames: int, found: _Found) -> Iterator[Message]:
+    video = {"num_frames": num_frames, "height": found.picture[0], "width": found.picture[1]}
     pixels: NDArray[Any]
     if view == "flow":
-        pixels = user_flow(source, num_frames=num_frames, size_px=order.flow.size_px, on_frame=beat)
+        pixels = user_flow(source, **video, size_px=order.flow.size_px, limits=order.limits, on_frame=beat)
     elif view == "mask":
-        pixels = user_masks(source, num_frames=num_frames, on_frame=beat)
+        pixels = user_masks(source, **video, limits=order.limits, on_frame=beat)
         found.num_found[view] = int((pixels >= _IS_PERSON).any(axis=(1, 2, 3)).sum())
     else:
-        pixels, found.height, found.width = user_keypoints(
-            source, num_frames=num_frames, height=found.height, width=found.width
-        )
+        pixels, found.height, found.width = user_keypoints(source, **video)
         found.num_found[view] = int((pixels[..., 2] > 0).any(axis=(1, 2)).sum())
     for start in range(0, num_frames, _FRAMES_PER_MESSAGE):
         yield Message({}, {view: pixels[start : start + _FRAMES_PER_MESSAGE]})

@@ -26,6 +26,7 @@ from cocon.video.flow import flow_to_bytes
 from cocon.video.geometry import resized_shape
 from cocon.video.limits import MediaLimits
 from cocon.video.numbered_files import last_number, numbered_files, read_gray
+from cocon.video.picture_shape import other_shape
 
 __all__ = ["user_flow"]
 
@@ -38,39 +39,55 @@ _Field = NDArray[np.float32]
 
 
 def user_flow(
-    path: Path, *, num_frames: int, size_px: int, on_frame: Callable[[], None] = lambda: None
+    path: Path,
+    *,
+    num_frames: int,
+    height: int,
+    width: int,
+    size_px: int,
+    limits: MediaLimits | None = None,
+    on_frame: Callable[[], None] = lambda: None,
 ) -> NDArray[np.uint8]:
     """Read a video's flow, one field at a time.
 
     Args:
         path: see the module.
         num_frames: F, of the video. F - 1 fields will do, since the last frame has no later one: the last is repeated.
+        height: of the video's frames; fields may be larger or smaller, but not of another shape.
+        width: likewise.
         size_px: short side of the result; vectors scale with the picture.
+        limits: its `max_pixels` holds for every field; the defaults of `MediaLimits` unless given.
         on_frame: called for every field, as a sign of life.
 
     Returns:
         Bytes `uint8 [F, h, w, 2]`, see `cocon.video.flow`.
 
     Raises:
-        MissingViewError: another number of fields, values that are not finite, or files of another kind.
+        MissingViewError: another number or shape than the video's, values that are not finite, or unknown files.
         TooLargeError: a field has more pixels than any picture may have.
     """
     with ExitStack() as files:
-        num_fields, fields = _from_folder(path) if path.is_dir() else _from_array(path, files)
+        num_fields, fields = _from_folder(path) if path.is_dir() else _from_array(path, files, limits or MediaLimits())
         if num_fields == 0 or num_fields not in (num_frames, num_frames - 1):
             counts = f"{num_fields} fields, the video {num_frames} frames"
             raise MissingViewError(f"flow '{path}' has {counts}; it needs as many, or one less")
         first = next(fields)
-        height, width = resized_shape(first.shape[0], first.shape[1], size_px)
-        flow = np.zeros((num_frames, height, width, 2), np.uint8)
+        if problem := other_shape(first.shape[0], first.shape[1], height, width):
+            raise MissingViewError(f"flow '{path}' has fields that are {problem}")
+        flow = np.zeros((num_frames, *resized_shape(first.shape[0], first.shape[1], size_px), 2), np.uint8)
         for index, field in enumerate(chain([first], fields)):
-            if field.shape != first.shape:
-                raise MissingViewError(f"flow '{path}': field {index} has another size than the first")
-            if not np.isfinite(field).all():
-                raise MissingViewError(f"flow '{path}': field {index} has values that are not finite")
-            flow[index] = _resized_bytes(field, height, width)
+            on_frame()
+            _check_field(path, index, field, first)
+            flow[index] = _resized_bytes(field, *flow.shape[1:3])
     flow[num_fields:] = flow[num_fields - 1]
     return flow
+
+
+def _check_field(path: Path, index: int, field: _Field, first: _Field) -> None:
+    if field.shape != first.shape:
+        raise MissingViewError(f"flow '{path}': field {index} has another size than the first")
+    if not np.isfinite(field).all():
+        raise MissingViewError(f"flow '{path}': field {index} has values that are not finite")
 
 
 def _resized_bytes(field: _Field, height: int, width: int) -> NDArray[np.uint8]:
@@ -82,7 +99,7 @@ def _resized_bytes(field: _Field, height: int, width: int) -> NDArray[np.uint8]:
     return flow_to_bytes(cv2.resize(field, (width, height), interpolation=method) * scale)
 
 
-def _from_array(path: Path, files: ExitStack) -> tuple[int, Iterator[_Field]]:
+def _from_array(path: Path, files: ExitStack, limits: MediaLimits) -> tuple[int, Iterator[_Field]]:
     """Fields of a `.npy` file, or of the only array in a `.npz`, read one by one; nothing is unpickled."""
     try:
         stream: IO[bytes] = files.enter_context(path.open("rb"))
@@ -94,7 +111,7 @@ def _from_array(path: Path, files: ExitStack) -> tuple[int, Iterator[_Field]]:
         raise MissingViewError(f"flow '{path}' cannot be read ({_in_one_line(error)})") from error
     if dtype.kind != "f" or len(shape) != 4 or shape[3] != 2 or min(shape[1:]) < 1:
         raise MissingViewError(f"flow '{path}' is {dtype} {list(shape)}, not floating point [F, H, W, 2]")
-    MediaLimits().check(path, "max_pixels", shape[1] * shape[2], "pixels per field")
+    limits.check(path, "max_pixels", shape[1] * shape[2], "pixels per field")
     return shape[0], (_field(path, stream, index, shape[1:], dtype) for index in range(shape[0]))
 
 

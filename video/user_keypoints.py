@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cocon.video.errors import MissingViewError
 from cocon.video.numbered_files import last_number, natural_order
+from cocon.video.picture_shape import other_shape
 
 __all__ = ["user_keypoints"]
 
@@ -28,8 +29,6 @@ _NUM_VALUES = 17 * 3
 _MAX_FLOAT16 = 65504.0
 # A point that was labelled though something hides it: its place is known, it cannot be seen.
 _HIDDEN_SCORE = 0.5
-# Key points of a picture of another shape belong to another picture; rounding of sizes stays below this.
-_SAME_ASPECT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +115,8 @@ def _picture_size(images: Sequence[Mapping[str, Any]], height: int, width: int) 
     if len(sizes) > 1:
         raise _WrongError(f"its images have {len(sizes)} different sizes; a video has one")
     stated_height, stated_width = sizes.pop() if sizes else (height, width)
-    if abs(stated_height * width / (stated_width * height) - 1) > _SAME_ASPECT:
-        raise _WrongError(
-            f"its images are {stated_width} × {stated_height}, the video is {width} × {height}: another shape"
-        )
+    if problem := other_shape(stated_height, stated_width, height, width):
+        raise _WrongError(f"its images are {problem}")
     return stated_height, stated_width
 
 

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from cocon.video.decode import read_frames
 from cocon.video.errors import MissingViewError
 from cocon.video.geometry import resize, resized_shape
+from cocon.video.limits import MediaLimits
 from cocon.video.numbered_files import numbered_files, read_gray
+from cocon.video.picture_shape import other_shape
 
 __all__ = ["user_masks"]
 
@@ -21,7 +23,15 @@ _MAX_LABELS, _MAX_LABEL = 32, 127
 _SEVERAL = -1
 
 
-def user_masks(path: Path, *, num_frames: int, on_frame: Callable[[], None] = lambda: None) -> NDArray[np.uint8]:
+def user_masks(
+    path: Path,
+    *,
+    num_frames: int,
+    height: int,
+    width: int,
+    limits: MediaLimits | None = None,
+    on_frame: Callable[[], None] = lambda: None,
+) -> NDArray[np.uint8]:
     """Read a video's masks.
 
     Brightness is the probability of a person, 255 being 1. Where all frames together have one value besides 0 (1, 255,
@@ -30,25 +40,42 @@ def user_masks(path: Path, *, num_frames: int, on_frame: Callable[[], None] = la
     Args:
         path: a video file, or a folder of PNG files that are frames in the natural order of their names.
         num_frames: F, of the video that the masks belong to.
+        height: of that video's frames; masks may be larger or smaller, but not of another shape.
+        width: likewise.
+        limits: how much of a video of masks is read before it is refused; the defaults of `MediaLimits` unless given.
         on_frame: called for every mask, as a sign of life.
 
     Returns:
         Person probability × 255 `uint8 [F, h, w, 1]`; a short side above 128 pixels is reduced to that.
 
     Raises:
-        MissingViewError: not one mask per frame, of different sizes, unreadable, or numbers of several things.
+        MissingViewError: not one mask per frame, of different sizes, of another shape than the video, unreadable, or
+            numbers of several things.
         VideoError: the video of masks cannot be decoded.
     """
-    pictures = _from_folder(path) if path.is_dir() else _from_video(path)
+    pictures = _from_folder(path) if path.is_dir() else _from_video(path, limits)
     first = next(pictures, None)
     if first is None:
         raise MissingViewError(f"masks '{path}': the folder has no PNG files")
+    if problem := other_shape(first.shape[0], first.shape[1], height, width):
+        raise MissingViewError(f"masks '{path}' are {problem}")
+    return _on_one_scale(*_collected(path, first, chain([first], pictures), num_frames, on_frame))
+
+
+def _collected(
+    path: Path,
+    first: NDArray[np.uint8],
+    pictures: Iterator[NDArray[np.uint8]],
+    num_frames: int,
+    on_frame: Callable[[], None],
+) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    """Masks `uint8 [F, h, w, 1]` and the only value besides 0 that each had, as `_kept` gives them."""
     height, width = _reduced(*first.shape)
     masks = np.zeros((num_frames, height, width, 1), np.uint8)
     values = np.zeros(num_frames, np.int16)
     seen = np.zeros(256, np.bool_)
     num_masks = 0
-    for num_masks, picture in enumerate(chain([first], pictures), start=1):
+    for num_masks, picture in enumerate(pictures, start=1):
         on_frame()
         if picture.shape != first.shape:
             sizes = f"{picture.shape[1]} × {picture.shape[0]}, the first {first.shape[1]} × {first.shape[0]}"
@@ -60,17 +87,17 @@ def user_masks(path: Path, *, num_frames: int, on_frame: Callable[[], None] = la
         raise MissingViewError(f"masks '{path}' are {num_masks}, the video has {num_frames} frames; it needs as many")
     if path.is_dir():
         _check_no_labels(path, seen)
-    return _on_one_scale(masks, values)
+    return masks, values
 
 
 def _from_folder(folder: Path) -> Iterator[NDArray[np.uint8]]:
     return map(read_gray, numbered_files(folder, {".png"}))
 
 
-def _from_video(path: Path) -> Iterator[NDArray[np.uint8]]:
+def _from_video(path: Path, limits: MediaLimits | None) -> Iterator[NDArray[np.uint8]]:
     import cv2
 
-    return (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for _, pixels in read_frames(path))
+    return (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for _, pixels in read_frames(path, limits))
 
 
 def _reduced(height: int, width: int) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """A user's own views of videos: files made elsewhere that take the place of an estimator.
 
     path = user_view_path(Path("masks"), "jump__a.mp4", "a", view="mask")
-    masks = user_masks(path, num_frames=300)            # uint8 [300, h, w, 1]
+    masks = user_masks(path, num_frames=300, height=480, width=640)     # uint8 [300, h, w, 1]
 
 | view | read from | by |
 |---|---|---|
@@ -23,7 +23,7 @@ __all__ = ["user_flow", "user_keypoints", "user_masks", "user_view_path"]
 _ENDINGS = {"pose": (".json",), "mask": ("", *sorted(VIDEO_SUFFIXES)), "flow": (".npy", ".npz", "")}
 
 
-def user_view_path(folder: Path, video_id: str, stem: str, *, view: str | None = None) -> Path | None:
+def user_view_path(folder: Path, video_id: str, stem: str, *, view: str) -> Path | None:
     """Where a user's view of a video lies: `<video_id>` or else `<stem>` with an ending of the view, or as a folder.
 
     A video of masks may also have the id itself as its name.
@@ -32,9 +32,9 @@ def user_view_path(folder: Path, video_id: str, stem: str, *, view: str | None =
         folder: of the user's files.
         video_id: of the video.
         stem: of the video's file.
-        view: `pose`, `mask` or `flow`; whatever any of them is read from unless given.
+        view: `pose`, `mask` or `flow`.
     """
-    endings = _ENDINGS[view] if view else dict.fromkeys(ending for known in _ENDINGS.values() for ending in known)
+    endings = _ENDINGS[view]
     for name in (video_id, stem):
         if Path(name).suffix.lower() in [ending for ending in endings if ending] and (folder / name).is_file():
             return folder / name

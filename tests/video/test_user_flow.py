@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cocon.video.errors import MissingViewError, TooLargeError
 from cocon.video.flow import flow_from_bytes, flow_to_bytes
+from cocon.video.limits import MediaLimits
 from cocon.video.user_views import user_flow
 
 HEIGHT, WIDTH = 24, 32
@@ -19,9 +20,13 @@ HEIGHT, WIDTH = 24, 32
 FIELDS = np.stack([np.full((HEIGHT, WIDTH, 2), (index, -2.0 * index), np.float32) for index in range(4)])
 
 
+def _flow(path: Path, num_frames: int, size_px: int, height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.uint8]:
+    return user_flow(path, num_frames=num_frames, height=height, width=width, size_px=size_px)
+
+
 def _refused(path: Path, num_frames: int = 4) -> str:
     with pytest.raises(MissingViewError) as caught:
-        user_flow(path, num_frames=num_frames, size_px=16)
+        _flow(path, num_frames, 16)
     message = str(caught.value)
     assert str(path) in message
     assert "\n" not in message
@@ -42,13 +47,13 @@ def _save(path: Path, array: NDArray[Any]) -> Path:
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8"])
 def test_arrays_give_their_displacements(name: str, dtype: str, tmp_path: Path) -> None:
     path = _save(tmp_path / name, FIELDS.astype(dtype))
-    assert np.array_equal(user_flow(path, num_frames=4, size_px=HEIGHT), flow_to_bytes(FIELDS))
+    assert np.array_equal(_flow(path, 4, HEIGHT), flow_to_bytes(FIELDS))
 
 
 @pytest.mark.parametrize("size_px", [16, 24, 48])
 def test_vectors_keep_their_share_of_the_picture(size_px: int, tmp_path: Path) -> None:
     path = _save(tmp_path / "walk.npy", FIELDS)
-    flow = user_flow(path, num_frames=4, size_px=size_px)
+    flow = _flow(path, 4, size_px)
     scale = size_px / HEIGHT
     assert flow.shape == (4, size_px, round(WIDTH * scale), 2)
     assert np.allclose(flow_from_bytes(flow).mean(axis=(1, 2)), FIELDS[:, 0, 0] * scale, atol=0.15)
@@ -56,13 +61,13 @@ def test_vectors_keep_their_share_of_the_picture(size_px: int, tmp_path: Path) -
 
 def test_what_is_fast_in_a_large_picture_is_not_cut_in_a_small_one(tmp_path: Path) -> None:
     fields = np.full((1, 160, 320, 2), (90.0, -60.0), np.float32)
-    flow = user_flow(_save(tmp_path / "walk.npy", fields), num_frames=1, size_px=32)
+    flow = _flow(_save(tmp_path / "walk.npy", fields), 1, 32, 160, 320)
     assert np.allclose(flow_from_bytes(flow), [18.0, -12.0], atol=0.1)
 
 
 def test_the_last_frame_needs_no_field_of_its_own(tmp_path: Path) -> None:
     path = _save(tmp_path / "walk.npy", FIELDS)
-    flow = user_flow(path, num_frames=5, size_px=HEIGHT)
+    flow = _flow(path, 5, HEIGHT)
     assert np.array_equal(flow, flow_to_bytes(FIELDS[[0, 1, 2, 3, 3]]))
 
 
@@ -88,7 +93,7 @@ VALUES = np.array([[0, 255], [64, 191], [127, 128]] + [[20 * number, 200] for nu
 @pytest.mark.parametrize(("first", "ending"), [(0, "jpg"), (1, "png"), (1, "jpg")])
 def test_pictures_are_minus_20_to_20_pixels(names: tuple[str, str], first: int, ending: str, tmp_path: Path) -> None:
     folder = _write_parts(tmp_path / "walk", names, VALUES, first, ending)
-    flow = user_flow(folder, num_frames=len(VALUES), size_px=HEIGHT)
+    flow = _flow(folder, len(VALUES), HEIGHT)
     assert flow.shape == (len(VALUES), HEIGHT, WIDTH, 2)
     expected = VALUES.astype(np.float32) * 40 / 255 - 20
     assert np.allclose(flow_from_bytes(flow).mean(axis=(1, 2)), expected, atol=0.25)
@@ -96,7 +101,7 @@ def test_pictures_are_minus_20_to_20_pixels(names: tuple[str, str], first: int, 
 
 def test_a_scene_at_rest_is_at_rest(tmp_path: Path) -> None:
     folder = _write_parts(tmp_path / "walk", LAYOUTS["dense_flow"], np.full((2, 2), 128, np.uint8), 1, "png")
-    assert set(user_flow(folder, num_frames=3, size_px=16).ravel()) == {128}
+    assert set(_flow(folder, 3, 16).ravel()) == {128}
 
 
 @pytest.mark.parametrize("num_frames", [3, 6])
@@ -137,7 +142,7 @@ def test_a_damaged_array_is_refused_wherever_it_was_cut(name: str, tmp_path: Pat
     for position in range(120):
         path.write_bytes(good[:position] + bytes([good[position] ^ 0xFF]) + good[position + 1 :])
         try:
-            user_flow(path, num_frames=4, size_px=16)
+            _flow(path, 4, 16)
         except MissingViewError as error:
             assert str(path) in str(error)  # some bytes, as those of a date, do not matter
 
@@ -155,12 +160,12 @@ def test_a_field_larger_than_any_picture_is_refused_before_it_is_read(tmp_path: 
     with zipfile.ZipFile(tmp_path / "walk.npz", "w") as archive:
         archive.writestr("flow.npy", stream.getvalue())
     with pytest.raises(TooLargeError, match="pixels per field"):
-        user_flow(tmp_path / "walk.npz", num_frames=4, size_px=16)
+        _flow(tmp_path / "walk.npz", 4, 16)
 
 
 def test_pictures_that_do_not_pair_are_refused(tmp_path: Path) -> None:
     folder = _write_parts(tmp_path / "walk", LAYOUTS["dense_flow"], VALUES[:4], 1, "png")
-    small = cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes()
+    small = cv2.imencode(".png", np.zeros((6, 8), np.uint8))[1].tobytes()
     (folder / "flow_y_00001.png").write_bytes(small)
     assert "has another size than" in _refused(folder)
     (folder / "flow_x_00001.png").write_bytes(small)
@@ -178,3 +183,20 @@ def test_a_folder_without_flow_is_refused(tmp_path: Path) -> None:
     (tmp_path / "walk" / "flow_x_1.jpg").touch()
     (tmp_path / "walk" / "flow_y_1.jpg").touch()
     assert "flow_x_1.jpg' cannot be decoded" in _refused(tmp_path / "walk", 1)
+
+
+def test_fields_of_another_shape_than_the_video_are_refused_and_rounded_ones_are_not(tmp_path: Path) -> None:
+    path = _save(tmp_path / "walk.npy", FIELDS)
+    with pytest.raises(MissingViewError, match=r"has fields that are 32 × 24, the video is 48 × 64: another shape"):
+        _flow(path, 4, 16, 64, 48)
+    assert len(_flow(path, 4, 16, 720, 990)) == 4
+
+
+def test_the_users_limits_hold_for_fields_and_every_field_is_a_sign_of_life(tmp_path: Path) -> None:
+    path = _save(tmp_path / "walk.npy", FIELDS)
+    picture = {"height": HEIGHT, "width": WIDTH, "size_px": 16}
+    with pytest.raises(TooLargeError, match="--limit max_pixels="):
+        user_flow(path, num_frames=4, **picture, limits=MediaLimits(max_pixels=700))
+    signs: list[None] = []
+    user_flow(path, num_frames=4, **picture, on_frame=lambda: signs.append(None))
+    assert len(signs) == 4
