@@ -38,7 +38,8 @@ class BatchReport:
         if failure is None:
             return
         self.failures.append(failure)
-        self._progress.console.print(f"failed: {failure.video}: {failure.message}", markup=False, soft_wrap=True)
+        reason = failure.message.removeprefix(f"video '{failure.video}'").lstrip(": ")
+        self._progress.console.print(f"failed: {failure.video}: {reason}", markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -62,5 +63,15 @@ def batch_report(num_videos: int, *, quiet: bool, failures: Path) -> Iterator[Ba
             yield report
         finally:
             if report.failures:
-                lines = [json.dumps(failure.row(), ensure_ascii=False) + "\n" for failure in report.failures]
-                failures.write_text("".join(lines), encoding="utf-8")
+                console.print(_listed(report.failures, failures), markup=False, soft_wrap=True)
+
+
+def _listed(failed: list[FailedVideo], path: Path) -> str:
+    """Write the list, and say where it is."""
+    lines = [json.dumps(failure.row(), ensure_ascii=False) + "\n" for failure in failed]
+    count = f"{len(failed)} video{'s' if len(failed) > 1 else ''} failed"
+    try:
+        path.write_text("".join(lines), encoding="utf-8")
+    except OSError as error:
+        return f"{count}; the list '{path}' cannot be written: {error.strerror}; name another file with --failures"
+    return f"{count}; listed in {path}"

@@ -81,7 +81,7 @@ def run(application: typer.Typer) -> NoReturn:
     except OSError as error:
         if error.filename is None:
             raise
-        _fail(error, UsageError.exit_code)
+        _fail(UsageError(f"'{error.filename}' cannot be read or written: {error.strerror}"), UsageError.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)

@@ -69,7 +69,9 @@ class DatasetFolder:
         if root.is_file():
             raise UsageError(f"dataset folder '{root}' is a file; name the folder that it lies in")
         if not root.is_dir():
-            raise UsageError(f"dataset folder '{root}' does not exist; name a folder of videos, or make one: cocon data make")
+            raise UsageError(
+                f"dataset folder '{root}' does not exist; name a folder of videos, or make one: cocon data make"
+            )
         manifest = root / "manifest.csv"
         videos = _from_manifest(root, manifest) if manifest.is_file() else _from_files(root)
         if not videos:

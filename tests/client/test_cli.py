@@ -224,3 +224,15 @@ def num_videos(catalog: Path) -> int:
     finally:
         connection.close()
     return int(count)
+
+
+def test_a_list_of_failures_that_cannot_be_written_is_said_and_the_rows_and_the_exit_code_stand(
+    client: Client, tmp_path: Path, videos: list[Path]
+) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"not a video")
+    taken = tmp_path / "a folder"
+    taken.mkdir()
+    result = client("embed", videos[0], tmp_path / "broken.mp4", "--format", "jsonl", "--failures", taken)
+    assert result.returncode == 3
+    assert len(result.stdout.splitlines()) == 6
+    assert "cannot be written: Is a directory; name another file with --failures" in result.stderr
