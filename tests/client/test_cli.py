@@ -73,7 +73,10 @@ def test_bad_video_is_a_row_a_line_and_exit_code_3_and_the_others_are_done(
     assert [row["video"] for row in rows] == [str(videos[0])] * 5 + [str(broken)] + [str(videos[1])] * 5
     assert set(rows[5]) == {"video", "error"}
     assert rows[5]["error"]["class"] == "UnreadableVideoError"
-    assert result.stderr.count("\n") == 1
+    assert result.stderr.splitlines() == [
+        f"failed: {broken}: cannot be decoded: Invalid data found when processing input",
+        "1 video failed; listed in failures.jsonl",
+    ]
     assert json.loads((tmp_path / "failures.jsonl").read_text()) == rows[5]
 
 
