@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from cocon.video.limits import LIMIT_HELP
+
 __all__ = ["preview"]
 
 _MAX_ROWS = 100
@@ -14,10 +16,7 @@ def preview(
     video: Annotated[Path, typer.Argument(help="The video.", show_default=False)],
     output: Annotated[Path, typer.Option(help="FILE.png: some moments; FILE.mp4: all frames.", show_default=False)],
     rows: Annotated[int, typer.Option(min=1, max=_MAX_ROWS, help="Moments on a PNG, spread over the video.")] = 4,
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=NUMBER: max_bytes, max_seconds, max_pixels, max_frames, frame_timeout_s."),
-    ] = None,
+    limit: Annotated[list[str] | None, typer.Option(help=LIMIT_HELP)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")] = False,
 ) -> None:
     """Draw the four views of a video side by side, to look at.
@@ -28,6 +27,7 @@ def preview(
     """
     from cocon.video.limits import MediaLimits
     from cocon.video.preview import check_output, survey_video, write_preview
+    from cocon.video.printable import printable
     from cocon.video.progress import progress_bar
     from cocon.video.workers import WorkerPool
 
@@ -39,5 +39,5 @@ def preview(
         with progress_bar("drawing", is_quiet=quiet) as on_progress:
             notes = write_preview(pool, survey, output, num_rows=rows, on_progress=on_progress)
     for note in notes:
-        typer.echo(f"warning: {note}", err=True)
-    typer.echo(output)
+        typer.echo(f"warning: {printable(note)}", err=True)
+    typer.echo(printable(output))

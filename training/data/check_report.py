@@ -11,6 +11,7 @@ from typing import Literal
 from cocon.video.atomic import replacing
 from cocon.video.checking import CheckedVideo
 from cocon.video.errors import UsageError
+from cocon.video.printable import printable
 
 __all__ = ["CheckFormat", "chosen_format", "print_table", "summary", "write_rows"]
 
@@ -63,7 +64,7 @@ def print_table(videos: Sequence[CheckedVideo]) -> None:
         for problem in video.problems:
             message = problem.message.replace(str(video.entry.path), video.entry.path.name)
             # As plain text: square brackets in file names are no markup.
-            table.add_row(*(Text(_printable(text)) for text in (_short_path(video.entry.path), problem.kind, message)))
+            table.add_row(*(Text(printable(text)) for text in (_short_path(video.entry.path), problem.kind, message)))
     if table.row_count:
         Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)
 
@@ -74,16 +75,10 @@ def summary(folder: Path, videos: Sequence[CheckedVideo]) -> str:
     num_frames, seconds = (sum(getattr(v, name) or 0 for v in videos) for name in ("num_frames", "duration_seconds"))
     kinds = Counter(problem.kind for video in videos for problem in video.problems)
     found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no problems"
-    return (
-        f"{folder}: {len(usable)} of {len(videos)} videos are usable ({num_frames:,} frames, {seconds:,.1f} s); {found}"
-    )
+    usable_of = f"{len(usable)} of {len(videos)} videos are usable"
+    return f"{printable(folder)}: {usable_of} ({num_frames:,} frames, {seconds:,.1f} s); {found}"
 
 
 def _short_path(path: Path) -> str:
     """A path below the working directory without it."""
     return str(path).removeprefix(f"{Path.cwd()}{os.sep}")
-
-
-def _printable(text: str) -> str:
-    """File names may be bytes that are no text."""
-    return text.encode(errors="backslashreplace").decode()

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from cocon.training.data.settings import DEFAULT_CLUTTER, FigureSettings
+from cocon.video.limits import LIMIT_HELP, MediaLimits
+from cocon.video.printable import printable
 
 __all__ = ["app"]
 
@@ -48,9 +50,9 @@ def make(
         made = make_figures(output, settings, workers=workers, overwrite=overwrite, on_progress=on_progress)
     kept = f" ({made.num_videos - made.num_made} were there)" if made.num_made < made.num_videos else ""
     if made.num_made:
-        print(f"made {made.num_made} videos in {output}{kept}")
+        print(f"made {made.num_made} videos in {printable(output)}{kept}")
     else:
-        print(f"{output} is complete: {made.num_videos} videos")
+        print(f"{printable(output)} is complete: {made.num_videos} videos")
 
 
 @app.command()
@@ -58,10 +60,7 @@ def check(
     folder: Annotated[Path, typer.Argument(help="The dataset folder.", show_default=False)],
     clip_seconds: Annotated[float, typer.Option(help="Name videos shorter than this.", min=0.0)] = 4.0,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core.", min=1)] = None,
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=NUMBER: max_bytes, max_seconds, max_pixels, max_frames, frame_timeout_s."),
-    ] = None,
+    limit: Annotated[list[str] | None, typer.Option(help=LIMIT_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     row_format: Annotated[
         Literal["table", "json", "jsonl"] | None, typer.Option("--format", help="Form of the rows.")
@@ -78,7 +77,6 @@ def check(
     from cocon.video.checking import check_dataset, unused_views
     from cocon.video.errors import VideoError
     from cocon.video.folder import DatasetFolder
-    from cocon.video.limits import MediaLimits
     from cocon.video.progress import progress_bar
 
     chosen = chosen_format(row_format, output, as_json=as_json)
@@ -93,5 +91,6 @@ def check(
         write_rows(videos, chosen, output)
     print(summary(folder, videos), file=sys.stdout if chosen == "table" or output else sys.stderr)
     if unused := unused_views(dataset):
-        print(f"{len(unused)} stored views belong to none of the videos, such as '{unused[0]}'", file=sys.stderr)
+        such = printable(unused[0])
+        print(f"{len(unused)} stored views belong to none of the videos, such as '{such}'", file=sys.stderr)
     raise typer.Exit(0 if all(video.is_usable for video in videos) else VideoError.exit_code)
