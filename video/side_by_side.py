@@ -1,12 +1,11 @@
 """Work on many videos side by side, each in a worker process, with progress and a clean end."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from typing import TypeVar
 
 from cocon.video.limits import MediaLimits
-from cocon.video.workers import WorkerPool
+from cocon.video.workers import WorkerPool, num_cores
 
 __all__ = ["OnProgress", "side_by_side"]
 
@@ -44,7 +43,7 @@ def side_by_side(
     """
     on_progress = on_progress or (lambda done, total: None)
     on_progress(0, len(items))
-    with WorkerPool(limits) as pool, ThreadPoolExecutor(num_workers or len(os.sched_getaffinity(0))) as threads:
+    with WorkerPool(limits) as pool, ThreadPoolExecutor(num_workers or num_cores()) as threads:
         item_of = {threads.submit(task, pool, item): item for item in items}
         try:
             for num_done, ended in enumerate(as_completed(item_of), start=1):
