@@ -68,10 +68,7 @@ def user_flow(
     """
     with ExitStack() as files:
         num_fields, fields = _from_folder(path) if path.is_dir() else _from_array(path, files, limits or MediaLimits())
-        if num_fields == 0 or num_fields not in (num_frames, num_frames - 1):
-            counts = f"{num_fields} fields, the video {num_frames} frames"
-            raise MissingViewError(f"flow '{path}' has {counts}; it needs as many, or one less")
-        first = next(fields)
+        first = _first_field(path, num_fields, fields, num_frames)
         if problem := other_shape(first.shape[0], first.shape[1], height, width):
             raise MissingViewError(f"flow '{path}' has fields that are {problem}")
         flow = np.zeros((num_frames, *resized_shape(first.shape[0], first.shape[1], size_px), 2), np.uint8)
@@ -81,6 +78,13 @@ def user_flow(
             flow[index] = _resized_bytes(field, *flow.shape[1:3])
     flow[num_fields:] = flow[num_fields - 1]
     return flow
+
+
+def _first_field(path: Path, num_fields: int, fields: Iterator[_Field], num_frames: int) -> _Field:
+    if num_fields == 0 or num_fields not in (num_frames, num_frames - 1):
+        counts = f"{num_fields} fields, the video {num_frames} frames"
+        raise MissingViewError(f"flow '{path}' has {counts}; it needs as many, or one less")
+    return next(fields)
 
 
 def _check_field(path: Path, index: int, field: _Field, first: _Field) -> None:
