@@ -2,7 +2,8 @@
 
 | problem | what | warning only |
 |---|---|---|
-| `UnreadableVideoError`, `NoVideoStreamError`, `TooLargeError`, `TimedOutError` | the video gives no frames | |
+| `UnreadableVideoError`, `NoVideoStreamError`, `TooLargeError` | the video gives no frames | |
+| `TimedOutError`, `WorkerDiedError` | likewise, or the machine was too busy | |
 | `TruncatedVideoError` | some of its pictures are lost | |
 | `MissingFile` | the manifest names a file that is not there | |
 | `ShortVideo` | it is shorter than one clip | yes |
@@ -25,7 +26,7 @@ from cocon.video.messages import Message
 from cocon.video.side_by_side import OnProgress, side_by_side
 from cocon.video.store import stored_attributes, view_path
 from cocon.video.views import VIEWS
-from cocon.video.workers import Beat, WorkerPool
+from cocon.video.workers import Beat, WorkerPool, named
 
 __all__ = ["CheckedVideo", "Problem", "check_dataset", "unused_views"]
 
@@ -141,7 +142,7 @@ def _checked(pool: WorkerPool, entry: VideoEntry, limits: MediaLimits) -> Checke
     digest: str | None = None
     try:
         digest = content_sha256(path)
-        (message,) = pool.run(_decode_job, path, limits)
+        (message,) = named(pool.run(_decode_job, path, limits), path)
     except OSError as error:
         problem = Problem(UnreadableVideoError.__name__, f"video '{path}' cannot be read: {error.strerror}")
     except CoconError as error:

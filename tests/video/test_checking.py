@@ -61,7 +61,10 @@ def test_a_broken_video_has_its_class_and_no_figures(folder: Path, name: str, co
 def test_a_limit_is_kept(folder: Path) -> None:
     checked = _checked(folder, limits=MediaLimits(max_frames=15))
     assert _kinds(checked["sound.mp4"]) == ["TooLargeError"]
-    assert "--limit max_frames=16" in checked["sound.mp4"].problems[0].message
+    assert (
+        "16 frames or more, the limit max_frames is 15; raise it with --limit max_frames="
+        in checked["sound.mp4"].problems[0].message
+    )
     assert checked["short.mp4"].num_frames == 10
 
 
@@ -122,3 +125,9 @@ def test_rows_keep_the_order_of_the_dataset_and_progress_reaches_the_end(folder:
     )
     assert [video.entry for video in videos] == list(dataset.videos)
     assert seen == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_a_deadline_that_was_missed_names_the_video(folder: Path) -> None:
+    (problem,) = _checked(folder, limits=MediaLimits(frame_timeout_s=1e-6))["sound.mp4"].problems
+    assert problem.kind == "TimedOutError"
+    assert problem.message.startswith(f"video '{folder / 'sound.mp4'}': the decoder gave no new frame")
