@@ -16,9 +16,9 @@ from cocon.video.stored_view import Attributes
 from cocon.video.user_views import user_view_path
 from cocon.video.views import view_named
 
-__all__ = ["MADE_VIEWS", "Recipe", "is_current", "made_views_named"]
+__all__ = ["Recipe", "is_current", "made_views_named"]
 
-MADE_VIEWS = ("flow", "pose", "mask")
+_MADE_VIEWS = ("flow", "pose", "mask")
 
 _SAME_FIGURE = 1e-6
 
@@ -28,13 +28,13 @@ class Recipe:
     """What to make of every video.
 
     Attributes:
-        views: names, of `MADE_VIEWS`.
+        views: `flow`, `pose` or `mask`, several or all.
         flow: what the flow view measures; with a user's own flow, what that one measures.
         user_folders: view → folder with the user's own, in place of an estimator.
         limits: how much of a file is read before it is refused.
     """
 
-    views: tuple[str, ...] = MADE_VIEWS
+    views: tuple[str, ...] = _MADE_VIEWS
     flow: FlowSpec = field(default_factory=FlowSpec)
     user_folders: Mapping[str, Path] = field(default_factory=dict)
     limits: MediaLimits = field(default_factory=MediaLimits)
@@ -96,11 +96,11 @@ def made_views_named(names: Sequence[str]) -> tuple[str, ...]:
         UsageError: a view is unknown, or never stored.
     """
     if not names or "all" in names:
-        return MADE_VIEWS
+        return _MADE_VIEWS
     chosen = {view_named(name).name for name in names}
-    if not chosen <= set(MADE_VIEWS):
-        raise UsageError(f"view 'rgb' is decoded, not stored; views that can be made: {', '.join(MADE_VIEWS)}")
-    return tuple(view for view in MADE_VIEWS if view in chosen)
+    if not chosen <= set(_MADE_VIEWS):
+        raise UsageError(f"view 'rgb' is decoded, not stored; views that can be made: {', '.join(_MADE_VIEWS)}")
+    return tuple(view for view in _MADE_VIEWS if view in chosen)
 
 
 def is_current(root: Path, view: str, video_id: str, wanted: Attributes) -> bool:
