@@ -1,16 +1,23 @@
 """`cocon views`: make the views of videos, and look at them."""
 
+import json
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
+from cocon.video.errors import UsageError, VideoError
+from cocon.video.limits import LIMIT_HELP, MediaLimits
 from cocon.video.preview_cli import preview
+from cocon.video.printable import printable
 
 if TYPE_CHECKING:
     from cocon.video.failures import Failure
     from cocon.video.making import MadeViews
+    from cocon.video.recipe import Recipe
 
 __all__ = ["app"]
 
@@ -22,29 +29,38 @@ def views() -> None:
     """Make the views of videos: flow, pose and mask."""
 
 
+_Folder = Annotated[Path, typer.Argument(help="The dataset folder.", show_default=False)]
+_Views = Annotated[
+    list[str] | None, typer.Option("--view", help="flow, pose, mask; several, or all.", show_default="all")
+]
+_Workers = Annotated[int | None, typer.Option(help="Videos at a time; default: one per core.", min=1)]
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Make all views again, and try failed videos again.")]
+_RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try failed videos again.")]
+_Algorithm = Annotated[Literal["dis", "tvl1", "farneback"], typer.Option(help="How flow is estimated.")]
+_Interval = Annotated[float, typer.Option(help="Flow is measured to the frame so much later.", show_default="1/15")]
+_SizePx = Annotated[int, typer.Option(help="Short side of the flow view.")]
+_Pose = Annotated[Path | None, typer.Option(help="Your own key points: COCO-17 JSON, one file per video.")]
+_Mask = Annotated[Path | None, typer.Option(help="Your own masks: a video or a folder of PNG per video.")]
+_Flow = Annotated[Path | None, typer.Option(help="Your own flow: .npy, .npz or a folder of JPEG per video.")]
+_Limits = Annotated[list[str] | None, typer.Option(help=LIMIT_HELP)]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a line.")]
+
+
 @app.command()
 def make(
-    folder: Annotated[Path, typer.Argument(help="The dataset folder.", show_default=False)],
-    view: Annotated[
-        list[str] | None, typer.Option(help="flow, pose, mask; several, or all.", show_default="all")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Videos at a time; default: one per core.", min=1)] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Make all views again, and try failed videos again.")
-    ] = False,
-    flow_algorithm: Annotated[Literal["dis", "tvl1", "farneback"], typer.Option(help="How flow is estimated.")] = "dis",
-    flow_interval_s: Annotated[
-        float, typer.Option(help="Flow is measured to the frame so much later.", show_default="1/15")
-    ] = 1 / 15,
-    flow_size_px: Annotated[int, typer.Option(help="Short side of the flow view.")] = 128,
-    pose: Annotated[Path | None, typer.Option(help="Your own key points: COCO-17 JSON, one file per video.")] = None,
-    mask: Annotated[Path | None, typer.Option(help="Your own masks: a video or a folder of PNG per video.")] = None,
-    flow: Annotated[Path | None, typer.Option(help="Your own flow: .npy, .npz or a folder of JPEG per video.")] = None,
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=NUMBER: max_bytes, max_seconds, max_pixels, max_frames, frame_timeout_s."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a line.")] = False,
+    folder: _Folder,
+    view: _Views = None,
+    workers: _Workers = None,
+    overwrite: _Overwrite = False,
+    retry_failed: _RetryFailed = False,
+    flow_algorithm: _Algorithm = "dis",
+    flow_interval_s: _Interval = 1 / 15,
+    flow_size_px: _SizePx = 128,
+    pose: _Pose = None,
+    mask: _Mask = None,
+    flow: _Flow = None,
+    limit: _Limits = None,
+    as_json: _AsJson = False,
 ) -> None:
     """Make the views of every video of a dataset and store them beside it.
 
@@ -53,42 +69,48 @@ def make(
 
     Example: cocon views make videos/ --view flow --view pose
     """
-    import json
-    from dataclasses import asdict
-
-    from cocon.video.errors import UsageError, VideoError
-    from cocon.video.flow import FlowSpec
     from cocon.video.folder import DatasetFolder
-    from cocon.video.limits import MediaLimits
     from cocon.video.making import make_views
     from cocon.video.progress import progress_bar
-    from cocon.video.recipe import Recipe, made_views_named
 
     own = {"flow": flow, "pose": pose, "mask": mask}
-    named = [name.strip() for names in view or () for name in names.split(",") if name.strip()]
-    try:
-        spec = FlowSpec(flow_interval_s, flow_algorithm, flow_size_px)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    recipe = Recipe(
-        made_views_named(named),
-        spec,
-        {name: path for name, path in own.items() if path},
-        MediaLimits.parse(limit or ()),
-    )
+    recipe = _recipe(view, (flow_interval_s, flow_algorithm, flow_size_px), own, limit)
     dataset = DatasetFolder.open(folder)
     with progress_bar("making views") as on_progress:
         made = make_views(
             dataset,
             recipe,
             overwrite=overwrite,
+            retry_failed=retry_failed,
             num_workers=workers,
             on_failure=_print_failure,
             on_progress=on_progress,
         )
-    print(json.dumps({"folder": str(folder), **asdict(made)}) if as_json else _summary(folder, made))
+    _end(folder, made, as_json=as_json)
+
+
+def _recipe(
+    names: list[str] | None,
+    flow: tuple[float, Literal["dis", "tvl1", "farneback"], int],
+    own: Mapping[str, Path | None],
+    limits: list[str] | None,
+) -> "Recipe":
+    from cocon.video.flow import FlowSpec
+    from cocon.video.recipe import Recipe, made_views_named
+
+    wanted = [name.strip() for several in names or () for name in several.split(",") if name.strip()]
+    try:
+        spec = FlowSpec(*flow)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    given = {view: path for view, path in own.items() if path}
+    return Recipe(made_views_named(wanted), spec, given, MediaLimits.parse(limits or ()))
+
+
+def _end(folder: Path, made: "MadeViews", *, as_json: bool) -> NoReturn:
+    print(json.dumps({"folder": str(folder), **asdict(made)}) if as_json else printable(_summary(folder, made)))
     if made.num_failed_before:
-        print(f"{made.num_failed_before} failed before; --overwrite tries again", file=sys.stderr)
+        print(f"{made.num_failed_before} failed before; --retry-failed tries again", file=sys.stderr)
     raise typer.Exit(VideoError.exit_code if made.num_failed + made.num_failed_before else 0)
 
 
@@ -96,7 +118,7 @@ app.command()(preview)
 
 
 def _print_failure(failure: "Failure") -> None:
-    print(f"failed: {failure.video}: {failure.message}", file=sys.stderr)
+    print(printable(f"failed: {failure.video}: {failure.message}"), file=sys.stderr)
 
 
 def _summary(folder: Path, made: "MadeViews") -> str:

@@ -3,7 +3,8 @@
     {"video": "jump/a.mp4", "video_id": "jump__a.mp4", "content_sha256": "9f...", "recipe": {...},
      "error": {"class": "UnreadableVideoError", "message": "video 'jump/a.mp4' cannot be decoded: ..."}}
 
-A failure counts as long as the video's content and the recipe are the same.
+A failure counts as long as the video's content and the recipe are the same; one that a busy machine may have caused,
+such as a deadline that was missed, is listed but does not count.
 """
 
 import json
@@ -13,8 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from cocon.video.atomic import replacing
+from cocon.video.errors import TimedOutError, WorkerDiedError
 
 __all__ = ["Failure", "FailureMemory"]
+
+# Deadlines are missed on busy machines, and the system ends processes when memory is short.
+_MAY_PASS = frozenset((TimedOutError.__name__, WorkerDiedError.__name__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +42,14 @@ class Failure:
     kind: str
     message: str
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether it may have been the machine's fault, and not the video's."""
+        return self.kind in _MAY_PASS
+
     def is_of(self, content_sha256: str | None, recipe: Mapping[str, Any]) -> bool:
-        """Whether the same would be tried again."""
-        return (self.content_sha256, self.recipe) == (content_sha256, recipe)
+        """Whether the same would be tried again, and in vain."""
+        return not self.may_pass and (self.content_sha256, self.recipe) == (content_sha256, recipe)
 
     def line(self) -> str:
         """As one line of JSON; characters that no encoding has are escaped."""

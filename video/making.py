@@ -4,7 +4,8 @@
     made.num_made, made.num_there, len(made.failures)
 
 One decoding pass per video makes all its views. Each file appears whole or not at all; what is there already, from the
-same content and by the same recipe, is not made again. Neither are failures tried again that are remembered.
+same content and by the same recipe, is not made again. Neither are failures tried again that are remembered,
+unless a busy machine may have caused them.
 """
 
 from collections import Counter
@@ -19,13 +20,13 @@ from cocon.video.errors import CoconError, MissingViewError, UnreadableVideoErro
 from cocon.video.failures import Failure, FailureMemory
 from cocon.video.folder import DatasetFolder, VideoEntry
 from cocon.video.folder_lock import folder_lock
-from cocon.video.making_job import Order, make_views_job
+from cocon.video.making_job import Order
 from cocon.video.people import check_people_available
 from cocon.video.recipe import Recipe, is_current
 from cocon.video.side_by_side import OnProgress, side_by_side
-from cocon.video.spool import Spool
-from cocon.video.store import stored_attributes, write_frames, write_keypoints
+from cocon.video.store import stored_attributes
 from cocon.video.stored_view import Attributes
+from cocon.video.storing import UnwritableFolderError, make_and_store, writing
 from cocon.video.workers import WorkerPool
 
 __all__ = ["MadeViews", "Outcome", "make_views"]
@@ -76,6 +77,7 @@ def make_views(
     recipe: Recipe,
     *,
     overwrite: bool = False,
+    retry_failed: bool = False,
     num_workers: int | None = None,
     on_failure: Callable[[Failure], None] | None = None,
     on_progress: OnProgress | None = None,
@@ -86,28 +88,36 @@ def make_views(
         dataset: the folder.
         recipe: what to make.
         overwrite: also what is there, and what failed before.
+        retry_failed: also what failed before.
         num_workers: videos at a time; one per core unless given.
         on_failure: called when a video has failed.
         on_progress: called with (number of videos done, total).
 
     Raises:
-        UsageError: people are to be estimated and cannot be here, or another process makes views in this folder.
-        OSError: the folder cannot be written.
+        UsageError: people are to be estimated and cannot be here, another process makes views in this folder, or it
+            cannot be written.
     """
+    _check_estimator(recipe)
+    views = dataset.root / "views"
+    with ExitStack() as held:
+        with writing(views):
+            views.mkdir(exist_ok=True)
+            held.enter_context(folder_lock(views, "views folder"))
+            _sweep(views)
+            memory = FailureMemory(views / "failures.jsonl")
+        run = _Run(dataset, recipe, memory, on_failure, overwrite=overwrite, retry_failed=retry_failed or overwrite)
+        side_by_side(
+            dataset.videos, run.make, run.note, limits=recipe.limits, num_workers=num_workers, on_progress=on_progress
+        )
+        return run.end()
+
+
+def _check_estimator(recipe: Recipe) -> None:
     if recipe.needs_estimator:
         try:
             check_people_available()
         except MissingViewError as error:
             raise UsageError(str(error)) from error
-    views = dataset.root / "views"
-    views.mkdir(exist_ok=True)
-    with folder_lock(views, "views folder"):
-        _sweep(views)
-        run = _Run(dataset, recipe, overwrite, FailureMemory(views / "failures.jsonl"), on_failure)
-        side_by_side(
-            dataset.videos, run.make, run.note, limits=recipe.limits, num_workers=num_workers, on_progress=on_progress
-        )
-        return run.end()
 
 
 class _Run:
@@ -117,13 +127,16 @@ class _Run:
         self,
         dataset: DatasetFolder,
         recipe: Recipe,
-        overwrite: bool,
         memory: FailureMemory,
         on_failure: Callable[[Failure], None] | None,
+        *,
+        overwrite: bool,
+        retry_failed: bool,
     ) -> None:
         self._dataset = dataset
         self._recipe = recipe
         self._overwrite = overwrite
+        self._retry_failed = retry_failed
         self._memory = memory
         self._on_failure = on_failure or (lambda failure: None)
         self._num_called = Counter(entry.path.stem for entry in dataset.videos)
@@ -140,12 +153,14 @@ class _Run:
             tried["views"] = {view: _without_content(known) for view, known in attributes.items()}
             wanted = {view: known for view, known in attributes.items() if not self._is_there(view, entry, known)}
             before = self._memory.of(entry.video_id)
-            if wanted and before and before.is_of(digest, tried) and not self._overwrite:
+            if wanted and before and before.is_of(digest, tried) and not self._retry_failed:
                 return Outcome("failed before", before)
             if wanted:
                 order = Order(entry.path, tuple(wanted), recipe.flow, sources, recipe.limits)
-                _make_and_store(pool, root, entry.video_id, order, wanted)
+                make_and_store(pool, root, entry.video_id, order, wanted)
             return _stored_outcome("made" if wanted else "there", root, entry.video_id, recipe.views)
+        except UnwritableFolderError:
+            raise
         except CoconError as error:
             return self._failed(entry, digest, tried, error)
 
@@ -153,7 +168,8 @@ class _Run:
         self._outcomes.append(outcome)
         if outcome.kind == "failed":
             assert outcome.failure is not None
-            self._memory.note(outcome.failure)
+            with writing(self._dataset.root / "views"):
+                self._memory.note(outcome.failure)
             self._on_failure(outcome.failure)
         elif outcome.kind != "failed before":
             before = self._memory.of(entry.video_id)
@@ -161,7 +177,8 @@ class _Run:
                 self._memory.forget(entry.video_id)
 
     def end(self) -> MadeViews:
-        self._memory.settle([entry.video_id for entry in self._dataset.videos])
+        with writing(self._dataset.root / "views"):
+            self._memory.settle([entry.video_id for entry in self._dataset.videos])
         kinds = Counter(outcome.kind for outcome in self._outcomes)
         return MadeViews(
             kinds["made"],
@@ -187,33 +204,8 @@ class _Run:
         # The folder may be moved, and its memory with it.
         message = " ".join(str(error).replace(str(path), video).split())
         failure = Failure(video, entry.video_id, digest, tried, type(error).__name__, message)
-        is_known = failure == self._memory.of(entry.video_id) and not self._overwrite
+        is_known = failure == self._memory.of(entry.video_id) and not (failure.may_pass or self._retry_failed)
         return Outcome("failed before" if is_known else "failed", failure)
-
-
-def _make_and_store(
-    pool: WorkerPool, root: Path, video_id: str, order: Order, wanted: Mapping[str, Attributes]
-) -> None:
-    spools: dict[str, Spool] = {}
-    facts: Mapping[str, Any] = {}
-    with ExitStack() as files:
-        for message in pool.run(make_views_job, order):
-            for name, rows in message.arrays.items():
-                if name not in spools:
-                    spools[name] = files.enter_context(Spool(root / "views"))
-                spools[name].add(rows)
-            facts = message.fields
-        seconds = spools["seconds"].whole()
-        for view, attributes in wanted.items():
-            known = dict(attributes) | {"lost": facts["lost"]} if facts["lost"] else dict(attributes)
-            if view in facts["num_found"]:
-                known["num_frames_with_person"] = facts["num_found"][view]
-            rows = spools[view].whole()
-            if view == "pose":
-                size = {"height": facts["height"], "width": facts["width"]}
-                write_keypoints(root, video_id, rows, seconds, **size, attributes=known)
-            else:
-                write_frames(root, view, video_id, rows, seconds, attributes=known)
 
 
 def _stored_outcome(kind: OutcomeKind, root: Path, video_id: str, views: tuple[str, ...]) -> Outcome:

@@ -1,6 +1,7 @@
 """Arrays that grow frame by frame, on disk: a view of a long video does not fit in memory."""
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +29,7 @@ class Spool:
 
         Raises:
             ValueError: they have not.
+            OSError: the disk is full.
         """
         if self._row is None:
             self._row = np.empty(rows.shape[1:], rows.dtype)
@@ -51,7 +53,8 @@ class Spool:
 
     def close(self) -> None:
         """Give the disk space back."""
-        self._file.close()
+        with suppress(OSError):  # a full disk takes no last bytes either, and nobody wants them
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,6 +1,7 @@
 """The command `cocon views make`."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,7 +40,7 @@ def test_all_views_are_made_failures_told_and_the_code_is_three(folder: Path) ->
     again = _make(folder)
     assert again.returncode == 3
     assert again.stdout == f"views of 2 videos in {folder}: 0 made, 1 were there, 1 failed; nobody was found in 1\n"
-    assert again.stderr == "1 failed before; --overwrite tries again\n"
+    assert again.stderr == "1 failed before; --retry-failed tries again\n"
 
 
 def test_options_reach_the_stored_flow_and_json_has_the_numbers(folder: Path) -> None:
@@ -103,3 +104,38 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     result = _make(tmp_path / "gone")
     assert result.returncode == 2
     assert "gone' does not exist" in result.stderr
+
+
+def test_failed_videos_are_tried_again_alone(folder: Path) -> None:
+    assert _make(folder, "--view", "flow").returncode == 3
+    stored = folder / "views" / "flow" / "sound.mp4.npz"
+    before = stored.stat().st_mtime_ns
+    result = _make(folder, "--view", "flow", "--retry-failed")
+    assert (result.returncode, result.stderr.count("\n")) == (3, 1)
+    assert result.stderr.startswith("failed: broken.mp4: ")
+    assert stored.stat().st_mtime_ns == before
+
+
+def test_a_disk_that_is_full_is_one_line(folder: Path) -> None:
+    (folder / "broken.mp4").unlink()
+    program = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); {_COCON}"
+    result = _make(folder, "--view", "flow", program=program)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"error: views folder '{folder / 'views'}' cannot be written: File too large\n"
+    assert not list((folder / "views" / "flow").glob("*"))
+    assert _make(folder, "--view", "flow").stdout == f"views of 1 videos in {folder}: 1 made, 0 were there, 0 failed\n"
+
+
+@pytest.mark.parametrize("command", [["views", "make", "--view", "flow"], ["data", "check"]])
+def test_folders_whose_names_are_no_text_are_told_also_to_a_strict_terminal(folder: Path, command: list[str]) -> None:
+    odd = folder / "odd\udcff"
+    odd.mkdir()
+    (folder / "sound.mp4").rename(odd / "sound\udcfe.mp4")
+    (folder / "broken.mp4").rename(odd / "broken\udcfd.mp4")
+    line = [sys.executable, "-c", _COCON, *command, str(odd)]
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    result = subprocess.run(line, capture_output=True, text=True, timeout=200, env=strict)
+    assert result.returncode == 3, result.stderr
+    assert "odd\\udcff" in result.stdout
+    assert "broken\\udcfd.mp4" in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr

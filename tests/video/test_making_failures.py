@@ -30,11 +30,11 @@ def folder(tmp_path: Path, write_video: Callable[..., Path], square_at: Callable
     return folder
 
 
-def _make(folder: Path, recipe: Recipe = FLOW_ONLY, *, overwrite: bool = False) -> tuple[MadeViews, list[str]]:
+def _make(folder: Path, recipe: Recipe = FLOW_ONLY, **again: bool) -> tuple[MadeViews, list[str]]:
     """What became of the folder, and the videos of which a failure was told."""
     told: list[Failure] = []
     dataset = DatasetFolder.open(folder)
-    made = make_views(dataset, recipe, overwrite=overwrite, num_workers=2, on_failure=told.append)
+    made = make_views(dataset, recipe, **again, num_workers=2, on_failure=told.append)
     return made, sorted(failure.video for failure in told)
 
 
@@ -79,7 +79,8 @@ def test_other_content_another_recipe_other_limits_and_overwrite_try_again(folde
     for recipe in (replace(FLOW_ONLY, flow=FlowSpec(0.1)), replace(FLOW_ONLY, limits=MediaLimits(max_frames=99))):
         assert _make(folder, recipe)[1] == both
         assert _make(folder, recipe)[1] == []
-    assert _make(folder, overwrite=True)[1] == both
+    assert _make(folder, retry_failed=True) == (MadeViews(0, 1, 2, 0, 0, 0), both)
+    assert _make(folder, overwrite=True) == (MadeViews(1, 0, 2, 0, 0, 0), both)
 
 
 def test_a_limit_that_was_raised_lets_the_video_in(folder: Path) -> None:
@@ -122,3 +123,23 @@ def test_a_memory_that_was_cut_keeps_its_whole_lines(tmp_path: Path) -> None:
     assert [again.of(name) for name in "abc"] == [*failures[:2], None]
     again.note(failures[2])
     assert [FailureMemory(path).of(name) for name in "abc"] == failures
+
+
+def test_a_deadline_that_was_missed_names_the_video_and_is_tried_again_by_the_next_run(folder: Path) -> None:
+    hasty = replace(FLOW_ONLY, limits=MediaLimits(frame_timeout_s=1e-6))
+    for _ in range(2):
+        assert _make(folder, hasty) == (MadeViews(0, 0, 3, 0, 0, 0), ["a.mp4", "jump/z.avi", "sound.mp4"])
+        assert _memory(folder)[2]["error"] == {
+            "class": "TimedOutError",
+            "message": "video 'sound.mp4': the decoder gave no new frame for 1e-06 s and was stopped",
+        }
+    assert _make(folder)[0] == MadeViews(1, 0, 2, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "may_pass"), [("TimedOutError", True), ("WorkerDiedError", True), ("UnreadableVideoError", False)]
+)
+def test_what_a_busy_machine_may_have_caused_does_not_count(kind: str, may_pass: bool) -> None:
+    failure = Failure("a.mp4", "a", "9f", {"views": {}}, kind, "it failed")
+    assert failure.is_of("9f", {"views": {}}) != may_pass
+    assert not failure.is_of("9e", {"views": {}})
