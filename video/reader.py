@@ -26,6 +26,7 @@ from cocon.video.geometry import centre_crop, resized_shape
 from cocon.video.limits import MediaLimits
 from cocon.video.live import PeopleCount, ViewRequest, live_views, stored_or_missing
 from cocon.video.messages import Message
+from cocon.video.one_size import of_one_size
 from cocon.video.stored_view import StoredView
 from cocon.video.workers import Beat, WorkerPool, named
 
@@ -132,7 +133,7 @@ class VideoSource:
         self, frames: FrameStream, live: list[str], stored: Mapping[str, StoredView], count: PeopleCount
     ) -> Iterator[Row]:
         """Grid frames in all views, in the order of `live` and `stored`."""
-        clock, *pictures = branches(frames, 1 + bool(live))  # a branch that nobody reads would keep every frame
+        clock, *pictures = branches(of_one_size(frames), 1 + bool(live))  # one that nobody reads would keep all
         wanted = {view: self.requests[view] for view in live}
         views = live_views(pictures[0], wanted, count) if live else {}
         grids = [resample(views[view].items, self.spec) for view in live]

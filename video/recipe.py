@@ -107,11 +107,14 @@ def is_current(root: Path, view: str, video_id: str, wanted: Attributes) -> bool
     """Whether a view is stored, loads, and was made from the same content in the same way.
 
     A view that came from elsewhere (rendered, or measured by a sensor) records less than we do; what it does not record
-    is not held against it, unless a user's own view is to take its place.
+    is not held against it, unless a user's own view is to take its place. A user's own view gives way only to another
+    one of theirs, or to another content of the video: an estimator could not bring it back.
     """
     stored = stored_attributes(root, view, video_id)
     if stored is None or ("source_sha256" in wanted and "source_sha256" not in stored):
         return False
+    if "source_sha256" in stored and "source_sha256" not in wanted:
+        wanted = {"content_sha256": wanted["content_sha256"]}
     return all(_agree(stored.get(name, value), value) for name, value in wanted.items()) and is_sound(
         root, view, video_id
     )

@@ -19,6 +19,7 @@ from cocon.video.geometry import resize
 from cocon.video.limits import MediaLimits
 from cocon.video.messages import Message
 from cocon.video.moments import FLOW_SPEC, Moment, ViewSources
+from cocon.video.one_size import of_one_size
 from cocon.video.panels import Layout, Panel, caption, draw_strip, notice
 from cocon.video.views import VIEWS
 from cocon.video.workers import Beat
@@ -107,7 +108,7 @@ def strip_job(beat: Beat, plan: StripPlan) -> Iterator[Message]:
     """
     sources = ViewSources.of(plan.video, plan.content_sha256, on_progress=beat)
     yield Message({"missing": sources.missing, "flow_interval_seconds": sources.flow_interval_seconds})
-    frames = _followed_frames(read_frames(plan.video, plan.limits, on_frame=beat), plan)
+    frames = _followed_frames(of_one_size(read_frames(plan.video, plan.limits, on_frame=beat)), plan)
     numbers = count() if plan.followed is None else plan.followed
     wanted = None if plan.wanted is None else frozenset(plan.wanted)
     layout: Layout | None = None

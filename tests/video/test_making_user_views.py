@@ -107,6 +107,18 @@ def test_a_users_own_replace_views_that_came_from_elsewhere(folder: Path, own: P
     assert read_view(folder, "pose", "run__a.mp4").attributes["estimator"] == "user"
 
 
+def test_an_estimator_never_takes_the_place_of_a_users_own_unasked(folder: Path, own: Path) -> None:
+    _write_points(own / "a.json", 10.0)
+    _write_points(own / "b.json", 30.0)
+    _make(folder, pose=own)
+    dataset, theirs = DatasetFolder.open(folder), read_view(folder, "pose", "run__a.mp4")
+    assert make_views(dataset, Recipe(("pose",)), num_workers=1) == MadeViews(0, 2, 0, 0, 0, 0)
+    kept = read_view(folder, "pose", "run__a.mp4")
+    assert kept.attributes == theirs.attributes
+    assert make_views(dataset, Recipe(("pose",)), overwrite=True, num_workers=1).num_made == 2
+    assert "source_sha256" not in read_view(folder, "pose", "run__a.mp4").attributes
+
+
 def test_a_file_name_that_two_videos_share_says_nothing(folder: Path, own: Path) -> None:
     (folder / "jump" / "b.mp4").rename(folder / "jump" / "a.mp4")
     _write_points(own / "a.json", 10.0)
