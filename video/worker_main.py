@@ -22,7 +22,7 @@ Job = Callable[[], Iterator[Message]]
 
 _SIGN_OF_LIFE_S = 0.25
 # Later than the parent's own deadline: the alarm is for orphans.
-_ALARM_PER_DEADLINE = 1.5
+_ALARM_PER_DEADLINE, _ALARM_MARGIN_S = 1.5, 1.0
 
 
 class _Line:
@@ -56,7 +56,7 @@ def main() -> None:
     descriptor, frame_timeout_s = int(sys.argv[1]), float(sys.argv[2])
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process without asking Python
     logging.basicConfig(level=logging.ERROR)
-    line = _Line(Connection(descriptor), frame_timeout_s * _ALARM_PER_DEADLINE)
+    line = _Line(Connection(descriptor), max(frame_timeout_s * _ALARM_PER_DEADLINE, frame_timeout_s + _ALARM_MARGIN_S))
     try:
         line.send(Message({"kind": "ready"}))
         while True:
