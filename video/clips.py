@@ -24,6 +24,7 @@ __all__ = [
     "TailPolicy",
     "dense_windows",
     "grid_indices",
+    "nearest_frame",
     "nearest_frames",
     "random_window",
     "regular_windows",
@@ -114,6 +115,15 @@ def nearest_frames(times: NDArray[np.float64], targets: NDArray[np.float64]) -> 
     """
     middles = (times[1:] + times[:-1]) / 2
     return np.searchsorted(middles, targets - _TIME_TOLERANCE_S, side="left").astype(np.int64)
+
+
+def nearest_frame(times: NDArray[np.float64], target: float) -> int:
+    """`nearest_frames` of one moment, without looking at all frames."""
+    moment = target - _TIME_TOLERANCE_S
+    after = int(np.searchsorted(times, moment))  # times[after - 1] < moment <= times[after]
+    if after in (0, len(times)):
+        return max(0, after - 1)
+    return after - 1 + int((times[after - 1] + times[after]) / 2 < moment)
 
 
 def resample(frames: Iterable[tuple[float, T]], spec: ClipSpec) -> Iterator[tuple[float, T]]:

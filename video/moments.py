@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.video.branches import branches
-from cocon.video.clips import nearest_frames
 from cocon.video.decode import Frame
 from cocon.video.flow import FlowSpec, estimate_flow, with_later_frame
 from cocon.video.folder import entry_of
@@ -119,7 +118,7 @@ class ViewSources:
         elif source.keypoints is None:
             keypoints = _peaks(_stored_frame(source, moment))
         else:
-            keypoints = source.keypoints[_nearest(source, moment)]
+            keypoints = source.keypoints[source.nearest(moment.seconds)]
         scale = np.array([width / source.width, height / source.height, 1.0], np.float32)
         return keypoints.astype(np.float32) * scale
 
@@ -134,14 +133,9 @@ class ViewSources:
         return any(view not in self.stored and view not in self.missing for view in views)
 
 
-def _nearest(stored: StoredView, moment: Moment) -> int:
-    (index,) = nearest_frames(stored.timestamps - stored.timestamps[0], np.array([moment.seconds]))
-    return int(index)
-
-
 def _stored_frame(stored: StoredView, moment: Moment) -> Pixels:
     assert stored.pixels is not None
-    return stored.pixels[_nearest(stored, moment)]
+    return stored.pixels[stored.nearest(moment.seconds)]
 
 
 def _peaks(heatmaps: Pixels) -> NDArray[np.float16]:

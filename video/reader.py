@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.video.branches import branches
-from cocon.video.clips import ClipSpec, dense_windows, nearest_frames, resample
+from cocon.video.clips import ClipSpec, dense_windows, resample
 from cocon.video.decode import FrameStream, read_frames
 from cocon.video.errors import MissingViewError
 from cocon.video.folder import entry_of
@@ -208,9 +208,10 @@ def _clip_job(beat: Beat, source: VideoSource) -> Iterator[Message]:
 
 def _stored_frame(stored: StoredView, request: ViewRequest, seconds: float) -> Pixels:
     """The stored frame nearest to a moment; the last one behind the end."""
-    (index,) = nearest_frames(stored.timestamps - stored.timestamps[0], np.array([seconds]))
     height, width = resized_shape(stored.height, stored.width, request.geometry.resize_px)
-    return centre_crop(stored.frames([int(index)], height=height, width=width)[0], request.geometry.crop_px)
+    return centre_crop(
+        stored.frames([stored.nearest(seconds)], height=height, width=width)[0], request.geometry.crop_px
+    )
 
 
 def _people_notes(count: PeopleCount) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.video.clips import nearest_frame
 from cocon.video.flow import resize_flow_bytes
 from cocon.video.geometry import resize
 from cocon.video.pose import draw_heatmaps
@@ -60,6 +61,10 @@ class StoredView:
             raise ValueError("timestamps must be finite and increase")
         if not isinstance(self.attributes, Mapping):
             raise ValueError("attributes must have names")
+
+    def nearest(self, seconds: float) -> int:
+        """The frame nearest to a moment after the first one; the last one behind the end."""
+        return nearest_frame(self.timestamps, seconds + float(self.timestamps[0]))
 
     def frames(self, indices: Sequence[int] | NDArray[np.int64], *, height: int, width: int) -> NDArray[np.uint8]:
         """Selected frames at a size: `uint8 [len(indices), height, width, C]`; flow vectors scale with the picture."""

@@ -13,6 +13,8 @@ from cocon.video.clips import (
     TailPolicy,
     dense_windows,
     grid_indices,
+    nearest_frame,
+    nearest_frames,
     random_window,
     regular_windows,
     resample,
@@ -260,3 +262,12 @@ def test_random_clips_repeat_with_their_generator() -> None:
 def test_a_spec_that_makes_no_sense_is_refused(arguments: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"clip|policy"):
         ClipSpec(**arguments)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_moment_finds_the_frame_that_many_at_once_find(seed: int) -> None:
+    times = _variable(seed, 40)
+    ties = (times[1:] + times[:-1]) / 2
+    moments = np.concatenate([ties, ties + 1e-4, ties - 2e-4, times, [-1.0, times[-1] + 1]])
+    assert [nearest_frame(times, float(moment)) for moment in moments] == nearest_frames(times, moments).tolist()
+    assert nearest_frame(times[:1], 3.0) == 0
