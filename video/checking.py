@@ -23,7 +23,8 @@ from cocon.video.errors import CoconError, TruncatedVideoError, UnreadableVideoE
 from cocon.video.folder import DatasetFolder, VideoEntry
 from cocon.video.limits import MediaLimits
 from cocon.video.messages import Message
-from cocon.video.side_by_side import OnProgress, side_by_side
+from cocon.video.progress import OnProgress
+from cocon.video.side_by_side import side_by_side
 from cocon.video.store import stored_attributes, view_path
 from cocon.video.views import VIEWS
 from cocon.video.workers import Beat, WorkerPool, named

@@ -22,8 +22,9 @@ from cocon.video.folder import DatasetFolder, VideoEntry
 from cocon.video.folder_lock import folder_lock
 from cocon.video.making_job import Order
 from cocon.video.people import check_people_available
+from cocon.video.progress import OnProgress
 from cocon.video.recipe import Recipe, is_current
-from cocon.video.side_by_side import OnProgress, side_by_side
+from cocon.video.side_by_side import side_by_side
 from cocon.video.store import stored_attributes
 from cocon.video.stored_view import Attributes
 from cocon.video.storing import UnwritableFolderError, make_and_store, writing

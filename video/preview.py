@@ -26,6 +26,7 @@ from cocon.video.folder import entry_of
 from cocon.video.limits import MediaLimits
 from cocon.video.messages import Message
 from cocon.video.panels import Legend, draw_legend, draw_sheet, time_label
+from cocon.video.progress import OnProgress
 from cocon.video.store import view_path
 from cocon.video.strips import FULL_FLOW_SHARE, StripPlan, strip_job, times_job
 from cocon.video.views import VIEWS
@@ -33,7 +34,6 @@ from cocon.video.workers import WorkerPool, named
 
 __all__ = ["PREVIEW_SUFFIXES", "Survey", "check_output", "survey_video", "write_preview"]
 
-OnProgress = Callable[[int, int | None], None]
 
 PREVIEW_SUFFIXES = (".png", ".mp4")
 

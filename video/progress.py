@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["progress_bar"]
+__all__ = ["OnProgress", "progress_bar"]
+
+# Called with how much is done, and the total or None if that is not known.
+OnProgress = Callable[[int, int | None], None]
 
 
 @contextmanager
-def progress_bar(description: str, *, is_quiet: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+def progress_bar(description: str, *, is_quiet: bool = False) -> Iterator[OnProgress]:
     """Show progress while the block runs; yields the function to call with (done, total or None if not known)."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

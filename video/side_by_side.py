@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from typing import TypeVar
 
 from cocon.video.limits import MediaLimits
+from cocon.video.progress import OnProgress
 from cocon.video.workers import WorkerPool, num_cores
 
-__all__ = ["OnProgress", "side_by_side"]
+__all__ = ["side_by_side"]
 
 T = TypeVar("T")
 R = TypeVar("R")
-OnProgress = Callable[[int, int | None], None]
 
 _RECHECK_S = 0.1
 

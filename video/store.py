@@ -25,6 +25,7 @@ from cocon.video.archive import read_array
 from cocon.video.atomic import replacing
 from cocon.video.errors import MissingViewError
 from cocon.video.flow import FLOW_ALGORITHMS, FlowSpec
+from cocon.video.printable import in_one_line
 from cocon.video.stored_view import Attributes, StoredView
 
 __all__ = [
@@ -122,7 +123,7 @@ def _read(
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _NOT_THE_FILES_FAULT:
             raise MissingViewError(f"view file '{path}' cannot be read: {error.strerror}") from error
-        problem = f"view file '{path}' is damaged ({_in_one_line(error)})"
+        problem = f"view file '{path}' is damaged ({in_one_line(error)})"
         raise MissingViewError(f"{problem}; delete it and make the view again: {_remedy(root)}") from error
 
 
@@ -205,10 +206,6 @@ def _differences(stored: StoredView, flow: FlowSpec) -> list[str]:
 
 def _remedy(root: Path) -> str:
     return f"cocon views make {shlex.quote(str(root))}"
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _write(root: Path, video_id: str, stored: StoredView) -> None:

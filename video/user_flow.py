@@ -27,6 +27,7 @@ from cocon.video.geometry import resized_shape
 from cocon.video.limits import MediaLimits
 from cocon.video.numbered_files import last_number, numbered_files, read_gray
 from cocon.video.picture_shape import other_shape
+from cocon.video.printable import in_one_line
 
 __all__ = ["user_flow"]
 
@@ -112,7 +113,7 @@ def _from_array(path: Path, files: ExitStack, limits: MediaLimits) -> tuple[int,
         shape, dtype = _header(stream)
     # What zipfile and NumPy raise on damaged bytes is written nowhere.
     except Exception as error:
-        raise MissingViewError(f"flow '{path}' cannot be read ({_in_one_line(error)})") from error
+        raise MissingViewError(f"flow '{path}' cannot be read ({in_one_line(error)})") from error
     if dtype.kind != "f" or len(shape) != 4 or shape[3] != 2 or min(shape[1:]) < 1:
         raise MissingViewError(f"flow '{path}' is {dtype} {list(shape)}, not floating point [F, H, W, 2]")
     limits.check(path, "max_pixels", shape[1] * shape[2], "pixels per field")
@@ -140,7 +141,7 @@ def _field(path: Path, stream: IO[bytes], index: int, shape: tuple[int, ...], dt
     try:
         content = stream.read(num_bytes)
     except Exception as error:  # as above
-        raise MissingViewError(f"flow '{path}' cannot be read at field {index} ({_in_one_line(error)})") from error
+        raise MissingViewError(f"flow '{path}' cannot be read at field {index} ({in_one_line(error)})") from error
     if len(content) < num_bytes:
         raise MissingViewError(f"flow '{path}' ends within field {index}")
     with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and refused
@@ -172,7 +173,3 @@ def _pictured_field(x_path: Path, y_path: Path) -> _Field:
         raise MissingViewError(f"flow picture '{y_path}' has another size than '{x_path}'")
     scale = np.float32(2 * _PICTURE_BOUND_PX / 255)
     return np.stack(parts, axis=-1).astype(np.float32) * scale - np.float32(_PICTURE_BOUND_PX)
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

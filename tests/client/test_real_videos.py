@@ -6,7 +6,6 @@ any), exact (1 if that number is certain), width, height, pyav_error (what stopp
 
 import csv
 import json
-import os
 import subprocess
 import sys
 import time
@@ -51,16 +50,8 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
-    named = os.environ.get("COCON_TEST_VIDEOS", "")
-    if not named or not (Path(named) / "expected.csv").is_file():
-        pytest.fail(f"COCON_TEST_VIDEOS ({named!r}) must name a folder with expected.csv and the videos that it lists")
-    return Path(named)
-
-
-@pytest.fixture(scope="module")
-def expected(folder: Path) -> dict[str, Expected]:
-    with (folder / "expected.csv").open() as lines:
+def expected(real_videos: Path) -> dict[str, Expected]:
+    with (real_videos / "expected.csv").open() as lines:
         return {
             row["path"]: Expected(
                 int(row["frames_decodable"]),
@@ -74,13 +65,13 @@ def expected(folder: Path) -> dict[str, Expected]:
 @pytest.fixture(scope="module", params=["rgb", "all"])
 def run(
     request: pytest.FixtureRequest,
-    folder: Path,
+    real_videos: Path,
     expected: dict[str, Expected],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Run:
     root = tmp_path_factory.mktemp("real")
     repository = make_repository(root / "models", *(contract(view, weights=view) for view in VIEWS))
-    (root / "list.txt").write_text("".join(f"{folder / path}\n" for path in expected))
+    (root / "list.txt").write_text("".join(f"{real_videos / path}\n" for path in expected))
     options = ["--view", request.param, "--format", "jsonl", "--url", f"local:{repository}"]
     begin = time.monotonic()
     ended = subprocess.run(
@@ -94,7 +85,7 @@ def run(
     print(f"client embed --view {request.param}: {len(expected)} files in {time.monotonic() - begin:.1f} s")  # noqa: T201
     rows, errors = defaultdict(list), defaultdict(list)
     for row in map(json.loads, ended.stdout.splitlines()):
-        path = Path(row["video"]).relative_to(folder).as_posix()
+        path = Path(row["video"]).relative_to(real_videos).as_posix()
         if "error" in row:
             errors[path].append(row["error"])
         else:
@@ -149,8 +140,8 @@ def _raw_pictures(path: Path) -> tuple[list[NDArray[np.uint8]], int]:
 
 
 @pytest.mark.parametrize(("degrees", "rotation"), [(0, 0), (90, -90), (180, -180), (270, 90)])
-def test_rotated_videos_are_their_stored_pictures_turned(folder: Path, degrees: int, rotation: int) -> None:
-    path = folder / f"decord/video_{degrees}.mov"
+def test_rotated_videos_are_their_stored_pictures_turned(real_videos: Path, degrees: int, rotation: int) -> None:
+    path = real_videos / f"decord/video_{degrees}.mov"
     stored, found_rotation = _raw_pictures(path)
     assert found_rotation == rotation
     upright = [pixels for _, pixels in read_frames(path)]
@@ -162,7 +153,7 @@ def test_rotated_videos_are_their_stored_pictures_turned(folder: Path, degrees: 
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 90), (90, 180)])
-def test_a_camera_held_in_different_ways_shows_one_keyboard_upright(folder: Path, first: int, second: int) -> None:
+def test_a_camera_held_in_different_ways_shows_one_keyboard_upright(real_videos: Path, first: int, second: int) -> None:
     """These films show overlapping parts of one keyboard: what they share is not turned from one to the other.
 
     The fourth, held at 270 degrees, shows the palm rest, and two keys are too few to tell by.
@@ -170,7 +161,7 @@ def test_a_camera_held_in_different_ways_shows_one_keyboard_upright(folder: Path
     import cv2
 
     sift = cv2.SIFT_create()
-    pictures = [next(iter(read_frames(folder / f"decord/video_{degrees}.mov")))[1] for degrees in (first, second)]
+    pictures = [next(iter(read_frames(real_videos / f"decord/video_{degrees}.mov")))[1] for degrees in (first, second)]
     (points_a, marks_a), (points_b, marks_b) = (sift.detectAndCompute(pixels, None) for pixels in pictures)
     pairs = [
         near for near, far in cv2.BFMatcher().knnMatch(marks_a, marks_b, k=2) if near.distance < 0.75 * far.distance

@@ -1,6 +1,5 @@
 """The people estimator on filmed people; `make test-videos` runs this on the folder that COCON_TEST_VIDEOS names."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +9,6 @@ from cocon.video.decode import read_frames
 from cocon.video.people import MASK_SHORT_SIDE_PX, People, people_of
 
 pytestmark = pytest.mark.real_videos
-
-
-@pytest.fixture(scope="module")
-def folder() -> Path:
-    named = os.environ.get("COCON_TEST_VIDEOS", "")
-    if not named or not (Path(named) / "expected.csv").is_file():
-        pytest.fail(f"COCON_TEST_VIDEOS ({named!r}) must name a folder with expected.csv and the videos that it lists")
-    return Path(named)
 
 
 def _people(path: Path) -> list[People]:
@@ -34,14 +25,14 @@ def _people(path: Path) -> list[People]:
         ("tiny-ucf101/v_Basketball_g01_c01.avi", 0.95),
     ],
 )
-def test_a_person_is_found_in_most_frames(folder: Path, name: str, share: float) -> None:
-    found = [people.is_found for people in _people(folder / name)]
+def test_a_person_is_found_in_most_frames(real_videos: Path, name: str, share: float) -> None:
+    found = [people.is_found for people in _people(real_videos / name)]
     assert np.mean(found) >= share
 
 
-def test_key_points_and_mask_of_the_middle_gymnast_agree(folder: Path) -> None:
+def test_key_points_and_mask_of_the_middle_gymnast_agree(real_videos: Path) -> None:
     inside = []
-    for people in _people(folder / "felixchenfy/exercise.avi"):
+    for people in _people(real_videos / "felixchenfy/exercise.avi"):
         if people.is_found:
             scale = np.array(people.mask.shape[1::-1]) / (people.width, people.height)
             columns, rows = (people.keypoints[0, :, :2].astype(float) * scale).astype(int).T
@@ -51,7 +42,7 @@ def test_key_points_and_mask_of_the_middle_gymnast_agree(folder: Path) -> None:
     assert np.mean(inside) > 0.9
 
 
-def test_an_empty_mountain_side_holds_nobody(folder: Path) -> None:
+def test_an_empty_mountain_side_holds_nobody(real_videos: Path) -> None:
     # The climber, some twenty pixels tall, is too small for the estimator, and no rock passes for a person.
-    found = _people(folder / "tiny-ucf101/abseiling_k400.mp4")
+    found = _people(real_videos / "tiny-ucf101/abseiling_k400.mp4")
     assert not any(people.is_found or people.mask.any() for people in found)

@@ -14,16 +14,6 @@ from cocon.video.workers import WorkerPool
 HERE = Path(__file__).parent
 
 
-@pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module of jobs, under a name that the worker process finds too."""
-    monkeypatch.syspath_prepend(str(HERE))
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
-    import worker_jobs
-
-    return worker_jobs
-
-
 def test_every_task_gives_its_result_to_the_calling_thread(jobs: ModuleType) -> None:
     results, progress, threads = {}, [], set()
 

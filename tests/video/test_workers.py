@@ -22,16 +22,6 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module of jobs, under a name that the worker process finds too."""
-    monkeypatch.syspath_prepend(str(HERE))
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
-    import worker_jobs
-
-    return worker_jobs
-
-
-@pytest.fixture
 def pool() -> Iterator[WorkerPool]:
     with WorkerPool(MediaLimits(frame_timeout_s=0.8)) as pool:
         yield pool
