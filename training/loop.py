@@ -16,11 +16,12 @@ from cocon.training.checkpoint import (
     save_encoder,
     save_state,
 )
-from cocon.training.config import Config, OptimizerSection
+from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch, to_device
 from cocon.training.interruption import interruptible
 from cocon.training.journal import Journal
+from cocon.training.learning_sections import OptimizerSection
 from cocon.training.methods.cocon import CoCon
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.models.encoder import build_encoder

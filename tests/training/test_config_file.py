@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cocon.training.config import LOSSES, Config
+from cocon.training.config import Config
 from cocon.training.config_file import load_config, preset_names
 from cocon.training.data.settings import FigureSettings
+from cocon.training.learning_sections import LOSSES
 from cocon.video.clips import ClipSpec
 from cocon.video.errors import UsageError
 from cocon.video.flow import FlowSpec
@@ -93,8 +94,8 @@ def test_an_unknown_view_is_named_wherever_it_stands() -> None:
 
 
 def test_all_problems_are_reported_together() -> None:
-    message = _problem("training.epochs=0", "model.depth=resnet99", "loss.tau=1", "optimizer.learning_rate=fast")
-    for part in ("training.epochs (0)", "resnet99", "resnet18", "loss.tau is unknown", "learning_rate (fast)"):
+    message = _problem("training.epochs=-1", "model.depth=resnet99", "loss.tau=1", "optimizer.learning_rate=fast")
+    for part in ("training.epochs (-1)", "resnet99", "resnet18", "loss.tau is unknown", "learning_rate (fast)"):
         assert part in message
     assert "\n" not in message
 

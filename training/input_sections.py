@@ -1,0 +1,104 @@
+"""Sections of the configuration that decide what the networks see: data, clip, views, flow, augmentation."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+
+from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy
+from cocon.video.flow import MIN_FLOW_SIZE_PX, FlowAlgorithm
+from cocon.video.geometry import Geometry
+
+__all__ = ["AugmentSection", "ClipSection", "DataSection", "FlowSection", "Section", "ViewSection"]
+
+_Share = Annotated[float, Field(gt=0, le=1)]
+
+
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError("the lower end of the range must come first")
+    return value
+
+
+class Section(BaseModel):
+    """Unknown keys are errors, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(Section):
+    """Where videos come from. `cache_gib`: memory for decoded frames; what does not fit is read anew each time.
+
+    `dataset` names who says what is training and what is test: the folder itself (its manifest), or the official split
+    files of a standard dataset, looked for in `split_files` or else in the folder; `official_split` is its number.
+    """
+
+    folder: Path = Path("data/figures")
+    dataset: Literal["folder", "ucf101", "hmdb51", "kinetics"] = "folder"
+    split_files: Path | None = None
+    official_split: int = Field(1, ge=1, le=3)
+    cache_gib: float = Field(4.0, ge=0)
+    workers: int = Field(0, ge=0)
+
+
+class ClipSection(Section):
+    """Temporal geometry, see `ClipSpec`; `step_frames` replaces `step_seconds`, `stride_jitter` varies the step.
+
+    `sampler`: `dynamic` starts anywhere, and a video shorter than a clip follows `short_video`; `disjoint` leaves such
+    videos out; `random` draws the start and the stride of every block on its own (not for rgb).
+    """
+
+    num_blocks: int = Field(8, ge=2)
+    frames_per_block: int = Field(5, ge=1)
+    step_seconds: float | None = Field(0.1, gt=0)
+    step_frames: int | None = Field(None, gt=0)
+    short_video: ShortVideoPolicy = "repeat_last"
+    tail: TailPolicy = "anchor"
+    sampler: Literal["dynamic", "disjoint", "random"] = "dynamic"
+    stride_jitter: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)] = (0.8, 1.25)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_step(cls, content: object) -> object:
+        if isinstance(content, dict) and content.get("step_frames") is not None:
+            return content | {"step_seconds": None}  # TOML has no null to say so
+        return content
+
+    def spec(self) -> ClipSpec:
+        """The contract's form."""
+        return ClipSpec(**self.model_dump(exclude={"stride_jitter", "sampler"}))
+
+
+class ViewSection(Section):
+    """Spatial geometry of one view, in pixels; see `Geometry`."""
+
+    resize_px: int = Field(gt=0)
+    crop_px: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> "ViewSection":
+        Geometry(self.resize_px, self.crop_px)
+        return self
+
+
+class FlowSection(Section):
+    """What a flow view measures; see `FlowSpec`."""
+
+    interval_seconds: float = Field(1 / 15, gt=0, allow_inf_nan=False)
+    algorithm: FlowAlgorithm = "dis"
+    size_px: int = Field(128, ge=MIN_FLOW_SIZE_PX)
+
+
+class AugmentSection(Section):
+    """Random crops, gains and colours, drawn anew per block (our default) or per clip (as published).
+
+    `gain`: contrast of every view within 1 ± gain. `rgb_colour`: gain and offset of each colour channel within
+    ± that share. `rgb_gray`: how often one random colour channel replaces all three.
+    """
+
+    drawn_per: Literal["block", "clip"] = "block"
+    crop_scale: Annotated[tuple[PositiveFloat, _Share], AfterValidator(_rising)] = (0.75, 1.0)
+    gain: float = Field(0.2, ge=0, lt=1)
+    rgb_colour: float = Field(0.3, ge=0, lt=1)
+    rgb_gray: float = Field(0.5, ge=0, le=1)
+    horizontal_flip: bool = False

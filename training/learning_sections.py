@@ -1,0 +1,116 @@
+"""Sections of the configuration that decide how the networks learn: model, loss, optimizer, loop, classifier."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from cocon.training.input_sections import Section
+from cocon.training.losses.cooperative import SimForm, SyncForm
+from cocon.training.methods.cocon import LossWeights
+from cocon.training.models.resnet2d3d import DEPTHS
+
+__all__ = ["LOSSES", "ClassifierSection", "LossSection", "ModelSection", "OptimizerSection", "TrainingSection"]
+
+# Which cooperative terms each row of the paper's ablation has: (sim, sync).
+LOSSES = {"cpc": (False, False), "cpc+sim": (True, False), "cpc+sync": (False, True), "cocon": (True, True)}
+
+Losses = Literal["cpc", "cpc+sim", "cpc+sync", "cocon"]
+
+
+class ModelSection(Section):
+    """Architecture. `depth` names the residual blocks per stage: resnet10, resnet18, resnet34."""
+
+    backbone: Literal["resnet2d3d"] = "resnet2d3d"
+    depth: str = "resnet18"
+    width: int = Field(64, gt=0)
+    num_predicted: int = Field(3, gt=0)
+
+    @field_validator("depth")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in DEPTHS:
+            raise ValueError(f"depth '{value}' is unknown; available: {', '.join(DEPTHS)}")
+        return value
+
+
+class LossSection(Section):
+    """The objective; see `LossWeights`. `temperature_twice` is the released code's choice: cosines over τ².
+
+    `gathered`: negatives and pair matrices are those of the whole batch over all devices, not of each device's share.
+    """
+
+    losses: Losses = "cocon"
+    temperature: float = Field(0.07, gt=0)
+    temperature_twice: bool = False
+    sim: float = Field(10.0, ge=0)
+    sync: float = Field(10.0, ge=0)
+    sync_ramp: float = Field(0.5, ge=0, le=1)
+    sim_form: SimForm = "balanced"
+    sync_form: SyncForm = "l1"
+    mu: float = Field(1.0, ge=0)
+    gathered: bool = True
+
+    def weights(self) -> LossWeights:
+        """The method's form, terms that `losses` leaves out at weight zero."""
+        has_sim, has_sync = LOSSES[self.losses]
+        return LossWeights(
+            temperature=self.temperature**2 if self.temperature_twice else self.temperature,
+            sim=self.sim if has_sim else 0.0,
+            sync=self.sync if has_sync else 0.0,
+            sync_ramp=self.sync_ramp,
+            sim_form=self.sim_form,
+            sync_form=self.sync_form,
+            mu=self.mu,
+        )
+
+
+class OptimizerSection(Section):
+    """Adam, and how its learning rate changes.
+
+    `schedule`: `cosine` falls from the end of the warm-up to `final_share` of the learning rate; `plateau` is the
+    paper's: multiplied by `plateau_factor` when the loss has not fallen for `plateau_patience_epochs`, down to
+    `min_learning_rate`. `backbone_learning_rate_share` scales the rate of backbones that `training.init_from` restored.
+    """
+
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-5, ge=0)
+    warmup_epochs: float = Field(1.0, ge=0)
+    schedule: Literal["cosine", "plateau"] = "cosine"
+    final_share: float = Field(0.02, ge=0, le=1)
+    plateau_patience_epochs: int = Field(10, ge=0)
+    plateau_factor: float = Field(0.1, gt=0, lt=1)
+    min_learning_rate: float = Field(1e-5, ge=0)
+    backbone_learning_rate_share: float = Field(1.0, ge=0, le=1)
+
+
+class TrainingSection(Section):
+    """The loop.
+
+    `epochs`: of pre-training; 0 goes straight to the classifier. `batch_size`: clips that one loss sees, over all
+    devices. `accumulate`: batches whose gradients are averaged for one step of the optimizer. `init_from`: run whose
+    encoders to start from. `probe_every_epochs`: judge the encoders on the way, 0 never.
+    """
+
+    epochs: int = Field(100, ge=0)
+    batch_size: int = Field(16, ge=2)
+    accumulate: int = Field(1, ge=1)
+    seed: int = Field(0, ge=0)
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    init_from: Path | None = None
+    probe_every_epochs: int = Field(0, ge=0)
+    collapse_alarm: float = Field(0.3, ge=0)
+
+
+class ClassifierSection(Section):
+    """The classifier trained after pre-training, where the training videos have labels.
+
+    `mode`: `frozen` trains the classifier alone, `finetune` the whole encoder with it. `dropout` before its last layer.
+    """
+
+    head: Literal["none", "mean", "gru"] = "mean"
+    mode: Literal["frozen", "finetune"] = "frozen"
+    epochs: int = Field(20, gt=0)
+    learning_rate: float = Field(3e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
