@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from cocon.embedding.contract import ModelContract
 from cocon.training.checkpoint import run_config
+from cocon.training.data.datasets import open_dataset
 from cocon.video.errors import UsageError, VideoError
-from cocon.video.folder import DatasetFolder
 from cocon.video.reader import VideoSource, ViewRequest
 
 __all__ = ["clips_of_run", "mixed_with_noise", "moving_squares"]
@@ -69,9 +69,9 @@ def mixed_with_noise(clips: NDArray[np.uint8], num_clips: int) -> NDArray[np.uin
 
 
 def _videos(run: Path) -> list[Path]:
-    folder = run_config(run).data.folder
+    data = run_config(run).data
     try:
-        return [entry.path for entry in DatasetFolder.open(folder).videos]
+        return [entry.path for entry in open_dataset(data).videos]
     except UsageError as error:
         _logger.info("parity uses generated clips: %s", error)
         return []

@@ -9,12 +9,12 @@ from pathlib import Path
 from cocon.training.checkpoint import claim_run, contract_of, is_complete, mark_complete, save_encoder
 from cocon.training.classification import train_classifiers
 from cocon.training.config import Config
+from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import steps_per_epoch, view_requests
 from cocon.training.loop import make_fabric, pretrain
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.video.errors import UsageError
-from cocon.video.folder import DatasetFolder
 
 __all__ = ["ProgressBar", "train_run"]
 
@@ -39,7 +39,7 @@ def train_run(config: Config, run: Path, *, overwrite: bool, progress_bar: Progr
         UsageError: the run or the data cannot be used.
         KeyboardInterrupt: a stop was asked for; the same call goes on.
     """
-    dataset = DatasetFolder.open(config.data.folder)
+    dataset = open_dataset(config.data)
     entries = dataset.split("train")
     if len(entries) < 2:
         raise UsageError(f"dataset '{dataset.root}' has {len(entries)} training videos; at least 2 are needed")

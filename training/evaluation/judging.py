@@ -12,6 +12,7 @@ from cocon.embedding.contract import ModelContract
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.checkpoint import contract_of, load_encoder, run_config, run_views
 from cocon.training.config import Config
+from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.evaluation.features import VideoFeatures, calibrate_batch_norm, video_features
@@ -22,7 +23,6 @@ from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.models.encoder import Encoder
 from cocon.training.runs import ProgressBar
 from cocon.video.errors import UsageError
-from cocon.video.folder import DatasetFolder
 from cocon.video.reader import ViewRequest
 
 __all__ = ["FUSED", "Merit", "Videos", "judge", "judge_random", "judge_run"]
@@ -67,7 +67,7 @@ class Videos:
     """
 
     def __init__(self, config: Config, *, progress_bar: ProgressBar) -> None:
-        dataset = DatasetFolder.open(config.data.folder)
+        dataset = open_dataset(config.data)
         self.config = config
         self.progress_bar = progress_bar
         self.frames: dict[str, VideoFrames] = {}
