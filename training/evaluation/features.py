@@ -13,6 +13,7 @@ from cocon.training.data.augment import centred_clip
 from cocon.training.data.frames import VideoFrames
 from cocon.training.models.encoder import Encoder
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames
+from cocon.video.folder import VideoEntry
 
 __all__ = ["VideoFeatures", "calibrate_batch_norm", "video_features"]
 
@@ -29,11 +30,13 @@ class VideoFeatures:
         embeddings: view → unit vectors, `float32 [V, D]`.
         labels: class of each video, `str [V]`.
         groups: group of each video, `str [V]`.
+        entries: the videos.
     """
 
     embeddings: Mapping[str, NDArray[np.float32]]
     labels: NDArray[np.str_]
     groups: NDArray[np.str_]
+    entries: tuple[VideoEntry, ...] = ()
 
 
 @torch.no_grad()
@@ -55,7 +58,7 @@ def video_features(
         on_progress: called with (videos done, videos in all).
     """
     rows: dict[str, list[NDArray[np.float32]]] = {view: [] for view in encoders}
-    labels, groups = [], []
+    entries = []
     for index, entry in enumerate(frames.entries):
         video = frames[index]
         if video.entry is entry and entry.label:
@@ -66,11 +69,12 @@ def video_features(
                 indices = indices.reshape(-1, contract.clip.frames_per_block)  # [K·N, T]
                 clips = centred_clip(video.views[view], indices, contract.geometry.crop_px)
                 rows[view].append(_mean_embedding(encoder, clips.reshape(-1, *contract.clip_shape), device))
-            labels.append(entry.label)
-            groups.append(entry.group or entry.video_id)
+            entries.append(entry)
         on_progress(index + 1, len(frames))
     embeddings = {view: np.stack(vectors) for view, vectors in rows.items()}
-    return VideoFeatures(embeddings, np.array(labels), np.array(groups))
+    labels = np.array([entry.label for entry in entries])
+    groups = np.array([entry.group or entry.video_id for entry in entries])
+    return VideoFeatures(embeddings, labels, groups, tuple(entries))
 
 
 @torch.no_grad()

@@ -1,23 +1,18 @@
 """Figures of merit of a run: linear probe and retrieval, per view and fused, beside a random initialisation."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from cocon.embedding.contract import ModelContract
-from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.checkpoint import contract_of, load_encoder, run_config, run_views
 from cocon.training.config import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.evaluation.features import VideoFeatures, calibrate_batch_norm, video_features
-from cocon.training.evaluation.probe import linear_probe
-from cocon.training.evaluation.retrieval import recall_at_k
+from cocon.training.evaluation.judgement import FUSED, Merit, judge_features
 from cocon.training.loop import build_method
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.models.encoder import Encoder
@@ -27,32 +22,7 @@ from cocon.video.reader import ViewRequest
 
 __all__ = ["FUSED", "Merit", "Videos", "judge", "judge_random", "judge_run"]
 
-FUSED = "ensemble"
-_KS = (1, 5, 10, 20)
 _CALIBRATION_BATCHES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Merit:
-    """How good one view's embeddings are; all figures in per cent.
-
-    Attributes:
-        method: `random`, `cpc`, … or what the run was trained with.
-        view: name of the view, or `ensemble` for all of them fused.
-        probe_top1: linear probe, top-1.
-        recall: k → R@k.
-    """
-
-    method: str
-    view: str
-    probe_top1: float
-    recall: Mapping[int, float]
-
-    def to_dict(self) -> dict[str, object]:
-        """Flat, for tables and JSON."""
-        return {key: value for key, value in asdict(self).items() if key != "recall"} | {
-            f"R@{k}": value for k, value in self.recall.items()
-        }
 
 
 class Videos:
@@ -136,38 +106,5 @@ def judge_random(videos: Videos) -> list[Merit]:
 
 
 def judge(features: Mapping[str, VideoFeatures], method: str) -> list[Merit]:
-    """Figures of every view and, if there are several, of their fusion.
-
-    The fused probe is the mean of the views' class probabilities, the fused retrieval uses the fused embedding.
-    """
-    train, test = features["train"], features["test"]
-    probabilities = {
-        view: linear_probe(embeddings, train.labels, train.groups, test.embeddings[view])
-        for view, embeddings in train.embeddings.items()
-    }
-    merits = [
-        Merit(
-            method,
-            view,
-            _top1(scores, train, test),
-            _recall(train.embeddings[view], test.embeddings[view], train, test),
-        )
-        for view, scores in probabilities.items()
-    ]
-    if len(probabilities) > 1:
-        mean = np.mean(list(probabilities.values()), axis=0)
-        fused = _recall(fuse_embeddings(train.embeddings), fuse_embeddings(test.embeddings), train, test)
-        merits.append(Merit(method, FUSED, _top1(mean, train, test), fused))
-    return merits
-
-
-def _top1(scores: NDArray[np.float64], train: VideoFeatures, test: VideoFeatures) -> float:
-    predicted = np.unique(train.labels)[scores.argmax(axis=1)]
-    return 100.0 * float((predicted == test.labels).mean())
-
-
-def _recall(
-    gallery: NDArray[np.float32], queries: NDArray[np.float32], train: VideoFeatures, test: VideoFeatures
-) -> dict[int, float]:
-    shares = recall_at_k(queries, test.labels, gallery, train.labels, ks=_KS)
-    return {k: 100.0 * share for k, share in shares.items()}
+    """The merits of `judge_features`."""
+    return list(judge_features(features, method).merits)
