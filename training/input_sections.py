@@ -40,6 +40,14 @@ class DataSection(Section):
     cache_gib: float = Field(4.0, ge=0)
     workers: int = Field(0, ge=0)
 
+    @model_validator(mode="after")
+    def _lists_belong_to_a_dataset(self) -> "DataSection":
+        if self.split_files is not None and self.dataset == "folder":
+            raise ValueError("split_files are those of a standard dataset: set data.dataset too")
+        if self.official_split != 1 and self.dataset not in ("ucf101", "hmdb51"):
+            raise ValueError(f"dataset '{self.dataset}' has no official_split {self.official_split}")
+        return self
+
 
 class ClipSection(Section):
     """Temporal geometry, see `ClipSpec`; `step_frames` replaces `step_seconds`, `stride_jitter` varies the step.

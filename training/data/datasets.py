@@ -1,15 +1,27 @@
 """The videos of a run: a folder with its manifest, or a standard dataset with its official split files."""
 
+from cocon.training.data.hmdb51 import list_hmdb51
+from cocon.training.data.kinetics import list_kinetics
+from cocon.training.data.split_files import match_videos
+from cocon.training.data.ucf101 import list_ucf101
 from cocon.training.input_sections import DataSection
 from cocon.video.folder import DatasetFolder
 
 __all__ = ["open_dataset"]
 
+_LISTS = {"ucf101": list_ucf101, "hmdb51": list_hmdb51, "kinetics": list_kinetics}
+
 
 def open_dataset(data: DataSection) -> DatasetFolder:
     """The dataset that a configuration names.
 
+    Videos of a standard dataset keep the ids that `DatasetFolder.open` gives them, and with these their stored views;
+    label, group and split are those of the official lists.
+
     Raises:
         UsageError: the folder or its split files are not there, or wrong.
     """
-    return DatasetFolder.open(data.folder)
+    folder = DatasetFolder.open(data.folder)
+    if data.dataset == "folder":
+        return folder
+    return match_videos(folder, _LISTS[data.dataset](data), data.dataset)

@@ -1,0 +1,276 @@
+"""UCF101, HMDB51 and Kinetics by their official lists, written as they are published, in small."""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from cocon.training.checkpoint import load_encoder, run_config
+from cocon.training.config import Config
+from cocon.training.data.datasets import open_dataset
+from cocon.training.input_sections import DataSection
+from cocon.video.errors import UsageError
+from cocon.video.folder import DatasetFolder
+
+MakeConfig = Callable[..., Config]
+TrainTiny = Callable[..., bool]
+
+# Alphabetical order puts HammerThrow first; the real list has it second.
+UCF_CLASSES = ("Hammering", "HammerThrow", "HandstandPushups")
+HMDB_CLASSES = ("brush_hair", "cartwheel")
+
+
+def _spread(figures: Path, folder: Path, names: Iterable[str]) -> Path:
+    """Videos of these names, their contents taken in turn from the generated ones."""
+    sources = sorted((figures / "videos").iterdir())
+    for number, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sources[number % len(sources)], path)
+    return folder
+
+
+def _empty_files(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def _write(folder: Path, files: dict[str, str]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def _ucf_name(label: str, group: int) -> str:
+    spelled = "HandStandPushups" if label == "HandstandPushups" else label
+    return f"{label}/v_{spelled}_g{group:02d}_c01.avi"
+
+
+def _ucf_lists(folder: Path) -> Path:
+    """Groups 1, 2 and 3 are tested in splits 1, 2 and 3; Windows line ends, a blank line at the end."""
+    files = {"classInd.txt": "".join(f"{number} {name}\r\n" for number, name in enumerate(UCF_CLASSES, start=1))}
+    for split in (1, 2, 3):
+        train = [
+            f"{_ucf_name(label, group)} {number}"
+            for number, label in enumerate(UCF_CLASSES, start=1)
+            for group in (1, 2, 3)
+            if group != split
+        ]
+        files[f"trainlist0{split}.txt"] = "\r\n".join(train) + "\r\n\r\n"
+        files[f"testlist0{split}.txt"] = "".join(f"{_ucf_name(label, split)}\r\n" for label in UCF_CLASSES)
+    return _write(folder, files)
+
+
+def _hmdb_name(label: str, number: int) -> str:
+    return f"#Movie!_{label}_u_cm_np1_ba_med_{number}.avi"
+
+
+def _hmdb_lists(folder: Path) -> Path:
+    """Of four videos a class, split 1 tests on number 0, split 2 on number 1; number 3 is never used."""
+    return _write(
+        folder,
+        {
+            f"{label}_test_split{split}.txt": "".join(
+                f"{_hmdb_name(label, number)} {0 if number == 3 else 2 if number == split - 1 else 1} \n"
+                for number in range(4)
+            )
+            for label in HMDB_CLASSES
+            for split in (1, 2, 3)
+        },
+    )
+
+
+@pytest.fixture
+def ucf101(figures: Path, tmp_path: Path) -> Path:
+    """`UCF-101/` with the lists beside it."""
+    _ucf_lists(tmp_path / "ucfTrainTestlist")
+    names = [_ucf_name(label, group) for label in UCF_CLASSES for group in (1, 2, 3)]
+    return _spread(figures, tmp_path / "UCF-101", names)
+
+
+@pytest.fixture
+def hmdb51(figures: Path, tmp_path: Path) -> Path:
+    """`hmdb51/` with the lists in it."""
+    _hmdb_lists(tmp_path / "hmdb51" / "testTrainMulti_7030_splits")
+    names = [f"{label}/{_hmdb_name(label, number)}" for label in HMDB_CLASSES for number in range(4)]
+    return _spread(figures, tmp_path / "hmdb51", names)
+
+
+def _table(dataset: DatasetFolder, split: str) -> list[tuple[str, str, str]]:
+    return [(video.video_id, video.label, video.group) for video in dataset.split(split)]
+
+
+def test_ucf101_is_read_as_published(ucf101: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dataset = open_dataset(DataSection(folder=ucf101, dataset="ucf101"))
+    assert _table(dataset, "test") == [
+        ("HammerThrow__v_HammerThrow_g01_c01.avi", "HammerThrow", "HammerThrow_g01"),
+        ("Hammering__v_Hammering_g01_c01.avi", "Hammering", "Hammering_g01"),
+        ("HandstandPushups__v_HandStandPushups_g01_c01.avi", "HandstandPushups", "HandstandPushups_g01"),
+    ]
+    assert [video.group[-3:] for video in dataset.split("train")] == ["g02", "g03"] * 3
+    assert dataset.labels == ("HammerThrow", "Hammering", "HandstandPushups")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("split", [1, 2, 3])
+def test_an_official_split_is_chosen_by_its_number(split: int, ucf101: Path, hmdb51: Path) -> None:
+    ucf = open_dataset(DataSection(folder=ucf101, dataset="ucf101", official_split=split))
+    assert {video.group[-3:] for video in ucf.split("test")} == {f"g0{split}"}
+    hmdb = open_dataset(DataSection(folder=hmdb51, dataset="hmdb51", official_split=split))
+    assert {video.path.stem[-1] for video in hmdb.split("test")} == {str(split - 1)}
+    assert {video.path.stem[-1] for video in hmdb.split("train")} == {"0", "1", "2"} - {str(split - 1)}
+
+
+def test_ids_are_those_that_views_are_stored_under(ucf101: Path) -> None:
+    (ucf101 / "views" / "flow").mkdir(parents=True)
+    plain = {video.path: video.video_id for video in DatasetFolder.open(ucf101).videos}
+    listed = open_dataset(DataSection(folder=ucf101, dataset="ucf101")).videos
+    assert {video.path: video.video_id for video in listed} == plain
+
+
+def test_other_spellings_endings_and_places_of_a_video_are_understood(tmp_path: Path) -> None:
+    folder = _empty_files(
+        tmp_path / "data",
+        "videos/HandStandPushups/v_HandstandPushups_g01_c01.mp4",
+        "v_HammerThrow_g02_c01.avi",
+        "Hammering/v_Hammering_g02_c01.mp4.webm",
+    )
+    dataset = open_dataset(DataSection(folder=folder, dataset="ucf101", split_files=_ucf_lists(tmp_path / "lists")))
+    assert {video.video_id: video.label for video in dataset.videos} == {
+        "Hammering__v_Hammering_g02_c01.mp4.webm": "Hammering",
+        "v_HammerThrow_g02_c01.avi": "HammerThrow",
+        "videos__HandStandPushups__v_HandstandPushups_g01_c01.mp4": "HandstandPushups",
+    }
+
+
+def test_two_videos_of_one_name_belong_to_the_class_they_lie_in(tmp_path: Path) -> None:
+    lists = {f"{label}_test_split1.txt": "same name.avi 1\n" for label in ("run", "walk")}
+    folder = _empty_files(_write(tmp_path, lists), "walk/same name.avi", "other/same name.avi")
+    dataset = open_dataset(DataSection(folder=folder, dataset="hmdb51"))
+    assert {video.video_id: video.label for video in dataset.videos} == {
+        "other__same name.avi": "run",
+        "walk__same name.avi": "walk",
+    }
+
+
+def test_what_is_not_on_disk_and_what_is_in_no_list_is_said_in_a_line_each(
+    hmdb51: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (hmdb51 / "cartwheel" / _hmdb_name("cartwheel", 1)).unlink()
+    (hmdb51 / "cartwheel" / _hmdb_name("cartwheel", 3)).unlink()  # used by no split: not missed
+    _empty_files(hmdb51, "cartwheel/mine.avi")
+    with caplog.at_level(logging.WARNING):
+        assert len(open_dataset(DataSection(folder=hmdb51, dataset="hmdb51")).videos) == 5
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 of 6 videos of 'hmdb51' are not on disk, such as 'cartwheel/#Movie!_cartwheel_u_cm_np1_ba_med_1'",
+        f"1 videos are in no list of 'hmdb51' and left out, such as '{hmdb51}/cartwheel/mine.avi'",
+    ]
+
+
+KINETICS = """label,youtube_id,time_start,time_end,split,is_cc
+"playing guitar, loudly",-_abcDEF_12,5,15,train,0
+playing guitar,aaaaaaaaaaa,0,10,train,0
+yoga,bbbbbbbbbbb,120.0,130.0,{judged},0
+yoga,ccccccccccc,,,train,0
+yoga,gone_______,1,11,train,0
+"""
+
+
+def test_kinetics_is_read_as_published(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = _empty_files(
+        tmp_path,
+        "playing guitar, loudly/-_abcDEF_12_000005_000015.mp4",
+        "playing_guitar/aaaaaaaaaaa_000000_000010.mp4.webm",
+        "bbbbbbbbbbb_000120_000130.mkv",
+        "yoga/ccccccccccc.mp4",
+        "yoga/ddddddddddd_000001_000011.mp4",
+    )
+    _write(
+        folder / "annotations",
+        {
+            "train.csv": KINETICS.format(judged="val"),
+            "everything.csv": KINETICS.format(judged="val"),
+            "test.csv": "youtube_id,time_start,time_end,split\nddddddddddd,1,11,test\n",
+            "notes.csv": "label,count\nyoga,4\n",
+        },
+    )
+    dataset = open_dataset(DataSection(folder=folder, dataset="kinetics"))
+    assert {(video.video_id, video.label, video.split) for video in dataset.videos} == {
+        ("playing guitar, loudly__-_abcDEF_12_000005_000015.mp4", "playing guitar, loudly", "train"),
+        ("playing_guitar__aaaaaaaaaaa_000000_000010.mp4.webm", "playing guitar", "train"),
+        ("bbbbbbbbbbb_000120_000130.mkv", "yoga", "test"),
+        ("yoga__ccccccccccc.mp4", "yoga", "train"),
+    }
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 of 5 videos of 'kinetics' are not on disk, such as 'yoga/gone________000001_000011'"
+    ]
+
+
+def test_kinetics_is_judged_on_the_test_list_where_there_is_no_validation_list(tmp_path: Path) -> None:
+    folder = _empty_files(tmp_path, "aaaaaaaaaaa_000000_000010.mp4", "bbbbbbbbbbb_000120_000130.mp4")
+    _write(folder, {"kinetics.csv": KINETICS.format(judged="test")})
+    dataset = open_dataset(DataSection(folder=folder, dataset="kinetics"))
+    assert [video.path.name[:3] for video in dataset.split("test")] == ["bbb"]
+
+
+@pytest.mark.parametrize("name", ["ucf101", "hmdb51", "kinetics"])
+def test_missing_lists_are_asked_for(name: str, tmp_path: Path) -> None:
+    folder = _empty_files(tmp_path / "videos", "run/a.avi")
+    with pytest.raises(UsageError, match=r"needs its official split files .* --set data\.split_files=FOLDER"):
+        open_dataset(DataSection(folder=folder, dataset=name))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("classInd.txt", "ApplyEyeMakeup\n"),
+        ("trainlist01.txt", "Hammering/v_Hammering_g02_c01.avi 0\n"),  # ids begin with 1
+        ("trainlist01.txt", "Hammering/v_Hammering_g02_c01.avi 2\n"),  # the alphabetical position
+        ("testlist01.txt", "Surfing/v_Surfing_g01_c01.avi\n"),
+    ],
+)
+def test_a_wrong_line_of_a_list_is_named(name: str, text: str, ucf101: Path) -> None:
+    (ucf101.parent / "ucfTrainTestlist" / name).write_text(text)
+    with pytest.raises(UsageError, match=rf"{name}' line 1: '{text.strip()}' is not"):
+        open_dataset(DataSection(folder=ucf101, dataset="ucf101"))
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "text", "message"),
+    [
+        ("hmdb51", "run_test_split1.txt", "a.avi 3\n", "line 1: 'a.avi 3' is not"),
+        ("hmdb51", "run_test_split1.txt", "a.avi\n", "line 1: 'a.avi' is not"),
+        ("kinetics", "train.csv", "youtube_id,time_start,time_end,split\na,x,1,train\n", "line 2: 'x' and '1' must be"),
+        ("kinetics", "train.csv", "youtube_id,time_start,time_end,split\na,0,1,tran\n", "line 2: .* split 'tran' must"),
+        ("kinetics", "train.csv", "youtube_id,time_start,time_end,split\nb,0,1,train\n", "none of the 1 videos"),
+    ],
+)
+def test_a_wrong_list_is_refused(name: str, file: str, text: str, message: str, tmp_path: Path) -> None:
+    folder = _write(_empty_files(tmp_path, "run/a.avi"), {file: text})
+    with pytest.raises(UsageError, match=message):
+        open_dataset(DataSection(folder=folder, dataset=name))
+
+
+def test_lists_without_a_standard_dataset_are_refused(tiny_config: MakeConfig) -> None:
+    with pytest.raises(UsageError, match=r"data: .*set data\.dataset too"):
+        tiny_config("data.split_files='lists'")
+    with pytest.raises(UsageError, match="dataset 'folder' has no official_split 2"):
+        tiny_config("data.official_split=2")
+
+
+@pytest.mark.parametrize(("name", "labels"), [("ucf101", 3), ("hmdb51", 2)])
+def test_a_run_trains_on_an_official_split(
+    name: str, labels: int, request: pytest.FixtureRequest, tiny_config: MakeConfig, train_tiny: TrainTiny
+) -> None:
+    folder: Path = request.getfixturevalue(name)
+    run = folder.parent / "run"
+    settings = [f"data.dataset={name}", f"data.folder='{folder}'", "data.official_split=2", "views=['rgb']"]
+    assert train_tiny(tiny_config(*settings), run)
+    assert run_config(run).data.official_split == 2
+    _, contract = load_encoder(run, "rgb")
+    assert len(contract.labels) == labels

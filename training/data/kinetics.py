@@ -1,0 +1,66 @@
+"""Kinetics' official lists (400, 600, 700): CSV files with `label,youtube_id,time_start,time_end,split[,is_cc]`.
+
+Every file in their place that has these columns is read, so one may keep one file per split or a single one. Videos are
+called `<youtube_id>_<start>_<end>` with six digits each, or `<youtube_id>` alone.
+"""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+from cocon.training.data.split_files import ListedVideo, find_split_files
+from cocon.training.input_sections import DataSection
+from cocon.video.errors import UsageError
+
+__all__ = ["list_kinetics"]
+
+_REMEDY = "get the CSV files of https://github.com/cvdfoundation/kinetics-dataset"
+_COLUMNS = frozenset(("youtube_id", "time_start", "time_end", "split"))
+# Papers judge on the validation list; the test list had no labels for years.
+_SPLITS = {"train": "train", "val": "test", "validate": "test", "validation": "test", "test": "official test"}
+
+
+def list_kinetics(data: DataSection) -> list[ListedVideo]:
+    """Training videos, and those of the validation list for testing, or of the test list where there is no other.
+
+    Raises:
+        UsageError: there is no list, or one has a wrong line, which is named.
+    """
+    files = find_split_files(data, "annotations", "*.csv", _REMEDY, _is_list)
+    listed = list({video: None for path in files for video in _listed(path)})  # a list may be there in two forms
+    has_validation = any(video.split == "test" for video in listed)
+    official_test = "" if has_validation else "test"
+    return [replace(video, split=official_test) if video.split == "official test" else video for video in listed]
+
+
+def _is_list(path: Path) -> bool:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            return set(next(csv.reader(stream), ())) >= _COLUMNS
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+
+
+def _listed(path: Path) -> list[ListedVideo]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = csv.DictReader(stream)
+            return [_video(path, rows.line_num, row) for row in rows]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"'{path}' cannot be read as UTF-8 text with commas: {error}") from error
+
+
+def _video(path: Path, line: int, row: dict[str, str | None]) -> ListedVideo:
+    label, video, start, end, split = (
+        (row.get(column) or "").strip() for column in ("label", "youtube_id", "time_start", "time_end", "split")
+    )
+    if not video or split not in _SPLITS:
+        raise UsageError(
+            f"'{path}' line {line}: youtube_id '{video}' must not be empty and split '{split}' must be one of "
+            f"{', '.join(_SPLITS)}"
+        )
+    try:
+        stems = (f"{video}_{int(float(start)):06d}_{int(float(end)):06d}", video) if start and end else (video,)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"'{path}' line {line}: '{start}' and '{end}' must be times in seconds") from error
+    return ListedVideo(label, stems, label, _SPLITS[split])
