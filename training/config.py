@@ -65,6 +65,12 @@ class Config(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _sampler_suits_views(self) -> "Config":
+        if self.clip.sampler == "random" and "rgb" in self.views:
+            raise ValueError("clip.sampler 'random' shows no two blocks alike and is not for view rgb; leave rgb out")
+        return self
+
     def geometry(self, view: str) -> Geometry:
         """Spatial rule of a view: as configured, else a crop of the view's default size out of 8/7 of it."""
         if view in self.view:

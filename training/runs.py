@@ -12,6 +12,7 @@ from cocon.training.config import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import steps_per_epoch, view_requests
+from cocon.training.data.sampling import read_videos
 from cocon.training.loop import make_fabric, pretrain
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.video.errors import UsageError
@@ -49,8 +50,8 @@ def train_run(config: Config, run: Path, *, overwrite: bool, progress_bar: Progr
     started = time.monotonic()
     frames = VideoFrames(entries, dataset.root, view_requests(config), cache_gib=config.data.cache_gib)
     with progress_bar("reading videos") as on_progress:
-        for done in frames.preload():
-            on_progress(done, len(frames))
+        frames = read_videos(frames, config.clip, on_progress)
+    entries = frames.entries
     fabric = make_fabric(config)
     with progress_bar("pre-training") as on_progress:
         method = pretrain(config, run, frames, fabric, on_progress=on_progress)

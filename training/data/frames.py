@@ -116,6 +116,19 @@ class VideoFrames:
                 self._remember(self.entries[position], failure)
         raise error or VideoError("the dataset is empty")
 
+    def only(self, positions: Sequence[int]) -> "VideoFrames":
+        """The videos at these positions; those that are in memory move along, the others are forgotten."""
+        chosen = VideoFrames(
+            [self.entries[position] for position in positions], self._root, self._requests, cache_gib=0
+        )
+        chosen.failures = self.failures
+        chosen._kept = {new: self._kept[old] for new, old in enumerate(positions) if old in self._kept}
+        kept_bytes, moved_bytes = (
+            sum(video.num_bytes for video in kept.values()) for kept in (self._kept, chosen._kept)
+        )
+        chosen._budget_bytes = self._budget_bytes + kept_bytes - moved_bytes
+        return chosen
+
     def preload(self) -> Iterator[int]:
         """Load everything that fits in memory; yields how many videos have been looked at."""
         for index in range(len(self.entries)):

@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cocon.training.config import Config
 from cocon.training.data.augment import Augmentation, random_clip
 from cocon.training.data.frames import VideoFrames
-from cocon.video.clips import nearest_frames, random_window
+from cocon.training.data.sampling import ClipSampler
+from cocon.video.clips import nearest_frames
 from cocon.video.reader import ViewRequest
 
 __all__ = ["Batch", "clip_batches", "steps_per_epoch", "to_device", "view_requests"]
@@ -76,7 +77,7 @@ class _RandomClips(Dataset[Batch]):
     def __init__(self, frames: VideoFrames, config: Config, labels: Sequence[str], seed: int) -> None:
         self._frames = frames
         self._config = config
-        self._spec = config.clip.spec()
+        self._sampler = ClipSampler(config.clip)
         self._targets = {label: index for index, label in enumerate(labels)}
         self._seed = seed
         self._how = Augmentation(
@@ -92,10 +93,8 @@ class _RandomClips(Dataset[Batch]):
         epoch, index = key
         rng = np.random.default_rng([self._seed, epoch, index])
         video = self._frames[index]
-        step_scale = float(rng.uniform(*self._config.clip.stride_jitter))
-        moments = random_window(video.timestamps, self._spec, rng, step_scale=step_scale)
-        seconds = video.timestamps[moments]
-        shape = (self._spec.num_blocks, self._spec.frames_per_block)
+        seconds = video.timestamps[self._sampler.draw(video.timestamps, rng)]
+        shape = (self._config.clip.num_blocks, self._config.clip.frames_per_block)
         clips = {}
         for view, decoded in video.views.items():
             indices = nearest_frames(decoded.timestamps, seconds).reshape(shape)  # [N, T]
