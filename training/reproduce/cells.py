@@ -1,0 +1,91 @@
+"""The cells of the ablation: what is trained for each row and seed.
+
+    row of the table         losses     views
+    random, cpc, cpc+sim,    each       all            which term does what
+    cpc+sync, cocon
+    cocon                    cocon      1, 2, 3, 4     what further views add
+    cocon, published         cocon      all            crops per clip, the released temperature, no ramp
+    fine-tuned               cocon      all            the whole network trained on labels, from CoCon and from scratch
+
+Source of rows: Rai et al. 2021, ablation and impact of views.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["PUBLISHED", "Cell", "Kind", "ablation_cells"]
+
+Kind = Literal["random", "pretrained", "finetuned"]
+
+# What the released code does where our default differs.
+PUBLISHED: Mapping[str, str] = {
+    "augment.drawn_per": "clip",
+    "loss.temperature_twice": "true",
+    "loss.sync_ramp": "0",
+}
+_LOSSES = ("cpc", "cpc+sim", "cpc+sync", "cocon")
+# What a fine-tuned network needs on top of the recipe; the paper's classifier with its aggregator trained.
+_FINETUNE: Mapping[str, str] = {
+    "training.epochs": "0",
+    "classifier.mode": "finetune",
+    "classifier.head": "gru",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One training and its judging.
+
+    Attributes:
+        row: what the table calls it: `cocon`, `cocon-1-views`, `published`, `finetuned-cocon`, …
+        losses: `random`, `cpc`, `cpc+sim`, `cpc+sync` or `cocon`.
+        views: views trained together.
+        seed: of everything random.
+        kind: whether anything is trained, and how.
+        overrides: configuration keys that differ from the recipe.
+        starts_from: name of the cell whose encoders are fine-tuned, or empty.
+    """
+
+    row: str
+    losses: str
+    views: tuple[str, ...]
+    seed: int
+    kind: Kind = "pretrained"
+    overrides: Mapping[str, str] = field(default_factory=dict, hash=False)
+    starts_from: str = ""
+
+    @property
+    def name(self) -> str:
+        """Folder of the run."""
+        return f"{self.row}-{self.seed}"
+
+
+def ablation_cells(views: Sequence[str], *, seeds: int, finetune_epochs: int, extras: bool = True) -> list[Cell]:
+    """Every cell, seed by seed, in an order in which each comes after the one it starts from.
+
+    Args:
+        views: all views of the recipe, the appearance first.
+        seeds: how many.
+        finetune_epochs: epochs of fine-tuning; 0 leaves these rows out.
+        extras: also the rows beside the five losses: fewer views, the published recipe.
+    """
+    every = tuple(views)
+    cells = []
+    for seed in range(seeds):
+        cells.append(Cell("random", "random", every, seed, "random"))
+        cells += [Cell(losses, losses, every, seed) for losses in _LOSSES]
+        if extras:
+            cells += [_of_some_views(every[:count], seed) for count in range(1, len(every))]
+            cells.append(Cell("published", "cocon", every, seed, overrides=PUBLISHED))
+        if finetune_epochs:
+            epochs = {"classifier.epochs": str(finetune_epochs)}
+            cells += [
+                Cell("finetuned-random", "random", every, seed, "finetuned", {**_FINETUNE, **epochs}),
+                Cell("finetuned-cocon", "cocon", every, seed, "finetuned", {**_FINETUNE, **epochs}, f"cocon-{seed}"),
+            ]
+    return cells
+
+
+def _of_some_views(views: tuple[str, ...], seed: int) -> Cell:
+    return Cell(f"cocon-{len(views)}-views", "cocon", views, seed)

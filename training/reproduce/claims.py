@@ -1,0 +1,110 @@
+"""What the paper's tables claim, checked against the rows: holds by more than one sd, holds, or does not."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cocon.training.reproduce.rows import Row
+
+__all__ = ["Claim", "Comparison", "check_claims"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One figure against another.
+
+    Attributes:
+        where: metric and view in words.
+        better: mean of what is claimed to be the better one.
+        worse: mean of the other one.
+        sd: the larger of their two standard deviations.
+    """
+
+    where: str
+    better: float
+    worse: float
+    sd: float
+
+    @property
+    def verdict(self) -> str:
+        """`holds` by more than one sd, `within one sd`, or `does not hold`."""
+        gain = self.better - self.worse
+        return "holds" if gain > self.sd else "within one sd" if gain > 0 else "does not hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A statement and the comparisons it consists of."""
+
+    statement: str
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every comparison holds by more than one sd."""
+        return all(comparison.verdict == "holds" for comparison in self.comparisons)
+
+
+def check_claims(rows: Sequence[Row], views: Sequence[str], *, fused: str = "ensemble") -> list[Claim]:
+    """Compare the rows as the paper's tables do.
+
+    Args:
+        rows: of `collect_rows`, with the rows `random`, `cpc`, `cpc+sim` and `cocon`.
+        views: all views of the recipe.
+        fused: the ensemble that is compared with the best single view.
+    """
+    table = _Table(rows)
+    metrics = ("probe_top1", "R@1")
+    claims = [
+        Claim(
+            "CoCon > random, in every view",
+            tuple(table.compare("cocon", "random", v, m) for m in metrics for v in views),
+        ),
+        Claim("CoCon > CPC, in every view", tuple(table.compare("cocon", "cpc", v, m) for m in metrics for v in views)),
+        Claim("CoCon > CPC, mean over views", tuple(table.compare_means("cocon", "cpc", views, m) for m in metrics)),
+        Claim("CPC+sim > CPC, mean over views", (table.compare_means("cpc+sim", "cpc", views, "probe_top1"),)),
+        Claim(
+            "CoCon > CPC+sim, mean over views",
+            tuple(table.compare_means("cocon", "cpc+sim", views, m) for m in metrics),
+        ),
+        Claim(
+            "CoCon: fused > best single view", tuple(table.fused_over_best("cocon", views, fused, m) for m in metrics)
+        ),
+    ]
+    first = views[0]
+    for fewer in [f"cocon-{count}-views" for count in range(1, len(views))]:
+        if table.has(fewer):
+            name = f"CoCon of {len(views)} views > of {fewer.split('-')[1]}, in {first}"
+            claims.append(Claim(name, tuple(table.compare("cocon", fewer, first, m) for m in metrics)))
+    if table.has("published"):
+        means = tuple(table.compare_means("cocon", "published", views, m) for m in metrics)
+        claims.append(Claim("CoCon, our recipe > the published one, mean over views", means))
+    return claims
+
+
+class _Table:
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows = {(row.row, row.view, row.metric): row for row in rows}
+
+    def has(self, name: str) -> bool:
+        return any(row == name for row, _, _ in self._rows)
+
+    def compare(self, better: str, worse: str, view: str, metric: str) -> Comparison:
+        one, other = self._rows[better, view, metric], self._rows[worse, view, metric]
+        return Comparison(f"{view} {metric}", one.mean, other.mean, max(one.sd, other.sd))
+
+    def compare_means(self, better: str, worse: str, views: Sequence[str], metric: str) -> Comparison:
+        (one, one_sd), (other, other_sd) = (self._mean_over_views(name, views, metric) for name in (better, worse))
+        return Comparison(f"mean of {len(views)} views {metric}", one, other, max(one_sd, other_sd))
+
+    def fused_over_best(self, name: str, views: Sequence[str], fused: str, metric: str) -> Comparison:
+        best = max((self._rows[name, view, metric] for view in views), key=lambda row: row.mean)
+        together = self._rows[name, fused, metric]
+        return Comparison(f"{fused} over {best.view} {metric}", together.mean, best.mean, max(together.sd, best.sd))
+
+    def _mean_over_views(self, name: str, views: Sequence[str], metric: str) -> tuple[float, float]:
+        """Mean over views of each seed, then mean and sd over seeds."""
+        per_seed = [
+            statistics.mean(seed) for seed in zip(*(self._rows[name, v, metric].values for v in views), strict=True)
+        ]
+        return statistics.mean(per_seed), statistics.stdev(per_seed) if len(per_seed) > 1 else 0.0

@@ -1,0 +1,89 @@
+"""From the cells' figures to rows with mean and standard deviation over seeds."""
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cocon.training.config import Config
+from cocon.training.reproduce.cells import Cell
+
+__all__ = ["Row", "collect_rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure of merit of one row of the table.
+
+    Attributes:
+        method: `cocon`.
+        row: name of the table's row, see `Cell.row`.
+        losses: `random`, `cpc`, `cpc+sim`, `cpc+sync` or `cocon`.
+        backbone: depth, width and crop in words.
+        views: views trained together.
+        view: the view judged, or an ensemble.
+        metric: `probe_top1`, `R@1`, …, in per cent.
+        mean: over seeds.
+        sd: sample standard deviation over seeds, 0 for a single one.
+        seeds: how many.
+        minutes: of training, mean over seeds.
+        values: the figure of each seed, in their order.
+    """
+
+    method: str
+    row: str
+    losses: str
+    backbone: str
+    views: tuple[str, ...]
+    view: str
+    metric: str
+    mean: float
+    sd: float
+    seeds: int
+    minutes: float
+    values: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain JSON types."""
+        return asdict(self) | {"views": list(self.views), "values": list(self.values)}
+
+
+def collect_rows(cells: Sequence[Cell], runs: Path, config: Config) -> list[Row]:
+    """Read every cell's figures and average them over the seeds.
+
+    Args:
+        cells: all of them, judged.
+        runs: folder of the runs.
+        config: the recipe, for its backbone.
+    """
+    backbone = f"{config.model.depth}, width {config.model.width}, {config.geometry(config.views[0]).crop_px} px"
+    by_row: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        by_row[cell.row].append(cell)
+    rows = []
+    for name, seeds in by_row.items():
+        minutes = round(statistics.mean(_minutes(runs / cell.name) for cell in seeds), 2)
+        for (view, metric), values in _figures(seeds, runs).items():
+            sd = statistics.stdev(values) if len(values) > 1 else 0.0
+            figures = (round(statistics.mean(values), 2), round(sd, 2), len(values), minutes)
+            common = ("cocon", name, seeds[0].losses, backbone, seeds[0].views, view, metric)
+            rows.append(Row(*common, *figures, tuple(round(value, 2) for value in values)))
+    return rows
+
+
+def _figures(cells: Sequence[Cell], runs: Path) -> dict[tuple[str, str], list[float]]:
+    """(view, metric) → its value for each seed; figures that not every seed has are left out."""
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for cell in cells:
+        for merit in json.loads((runs / cell.name / "evaluation.json").read_text()):
+            for metric, value in merit.items():
+                if isinstance(value, float):
+                    values[merit["view"], metric].append(value)
+    return {key: found for key, found in values.items() if len(found) == len(cells)}
+
+
+def _minutes(run: Path) -> float:
+    path = run / "complete.json"
+    return float(json.loads(path.read_text())["minutes"]) if path.is_file() else 0.0

@@ -1,0 +1,154 @@
+"""Training and judging every cell, several at a time, each cell resumable by itself."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cocon.training.reproduce.cells import Cell
+from cocon.video.progress import OnProgress
+
+if TYPE_CHECKING:
+    from cocon.training.config import Config
+
+__all__ = ["Plan", "cores_for", "run_cells"]
+
+_POLL_S = 2.0
+_JUDGED = "evaluation.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all cells have in common.
+
+    Attributes:
+        preset: preset or TOML file of the recipe.
+        settings: `section.key=value` on top of it.
+        data: dataset folder.
+        runs: folder of the runs.
+        num_threads: threads of one cell.
+    """
+
+    preset: str
+    settings: tuple[str, ...]
+    data: Path
+    runs: Path
+    num_threads: int
+
+
+def cores_for(jobs: int | None) -> tuple[int, int]:
+    """Cells at a time and threads of each: one cell per core with one thread, or one cell on a GPU, unless told."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0))
+    jobs = jobs or (1 if torch.cuda.is_available() else cores)
+    return jobs, max(1, cores // jobs)
+
+
+def run_cells(cells: Sequence[Cell], plan: Plan, *, jobs: int, on_progress: OnProgress) -> None:
+    """Run what is not done yet; a cell that is complete is not touched.
+
+    Args:
+        cells: each after the one it starts from.
+        plan: what they have in common.
+        jobs: cells at a time, each in a process of its own.
+        on_progress: called with (epochs done, epochs in all) of the cells that are trained.
+
+    Raises:
+        UsageError: a run was made with another recipe.
+        CoconError: of the first cell that fails; finished ones stay.
+        KeyboardInterrupt: the cells have saved what they have; the same call goes on.
+    """
+    epochs = {cell: _claimed(cell, plan) for cell in cells}
+    waiting = [cell for cell in cells if not (plan.runs / cell.name / _JUDGED).is_file()]
+    finished = {cell.name for cell in cells} - {cell.name for cell in waiting}
+    running: dict[Future[None], Cell] = {}
+    executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    try:
+        while waiting or running:
+            for cell in [cell for cell in waiting if cell.starts_from in finished | {""}][: jobs - len(running)]:
+                waiting.remove(cell)
+                running[executor.submit(_run_cell, cell, plan)] = cell
+            done, _ = wait(running, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+            for future in done:
+                finished.add(running.pop(future).name)
+                future.result()
+            done_epochs = sum(_done(cell, number, plan) for cell, number in epochs.items())
+            on_progress(done_epochs, sum(epochs.values()))
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _run_cell(cell: Cell, plan: Plan) -> None:
+    """In a process of its own: train, judge, write the figures beside the run."""
+    import torch
+
+    from cocon.training.evaluation.judging import Videos, judge_random, judge_run
+    from cocon.training.runs import train_run
+    from cocon.video.atomic import replacing
+
+    torch.set_num_threads(plan.num_threads)
+    run = plan.runs / cell.name
+    config = _config(cell, plan)
+    if cell.kind != "random":
+        train_run(config, run, overwrite=False, progress_bar=_silent)
+    videos = Videos(config, progress_bar=_silent)
+    merits = judge_random(videos) if cell.kind == "random" else judge_run(run, videos)
+    figures = [merit.to_dict() for merit in merits]
+    with replacing(run / _JUDGED) as partial:
+        partial.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def _config(cell: Cell, plan: Plan) -> "Config":
+    from cocon.training.config_file import load_config
+
+    return load_config(plan.preset, [*plan.settings, *_overrides(cell, plan)])
+
+
+def _overrides(cell: Cell, plan: Plan) -> Iterator[str]:
+    yield f"data.folder={json.dumps(str(plan.data))}"
+    yield f"views={json.dumps(list(cell.views))}"
+    yield f"training.seed={cell.seed}"
+    if cell.losses != "random":
+        yield f"loss.losses={cell.losses}"
+    if cell.kind != "finetuned":
+        yield "classifier.head=none"
+    if cell.starts_from:
+        yield f"training.init_from={json.dumps(str(plan.runs / cell.starts_from))}"
+    yield from (f"{key}={value}" for key, value in cell.overrides.items())
+
+
+def _claimed(cell: Cell, plan: Plan) -> int:
+    """Take the cell's run folder, so that no figures of another recipe are taken for this one's.
+
+    Returns:
+        Epochs that the cell trains.
+    """
+    from cocon.training.checkpoint import claim_run
+
+    config = _config(cell, plan)
+    claim_run(plan.runs / cell.name, config, overwrite=False)
+    if cell.kind == "random":
+        return 0
+    return config.training.epochs + (config.classifier.epochs if cell.kind == "finetuned" else 0)
+
+
+def _done(cell: Cell, epochs: int, plan: Plan) -> int:
+    """Epochs that a cell has done, counted in what it writes."""
+    run = plan.runs / cell.name
+    return epochs if (run / _JUDGED).is_file() else min(epochs, _lines(run / "metrics.jsonl"))
+
+
+def _lines(path: Path) -> int:
+    return path.read_text().count("\n") if path.is_file() else 0
+
+
+@contextmanager
+def _silent(description: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Cells draw no bars of their own."""
+    yield lambda done, total: None
