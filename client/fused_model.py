@@ -24,10 +24,12 @@ class ClipVectors:
 
     Attributes:
         embedding: `float32 [D]`.
+        blocks: `float32 [N, D]`.
         logits: `float32 [L]`, or None without a classifier.
     """
 
     embedding: NDArray[np.float32]
+    blocks: NDArray[np.float32]
     logits: NDArray[np.float32] | None
 
 
@@ -122,16 +124,17 @@ class FusedModel:
         Returns:
             Embeddings `float32 [K, D]`, and class probabilities `float32 [K, L]` where all encoders know the classes.
         """
-        embeddings = {view: np.stack([clip[view].embedding for clip in clips]) for view in self.models}
         probabilities = {}
         for view in self.models:
             logits = [vectors for clip in clips if (vectors := clip[view].logits) is not None]
             if self.labels and logits:
                 probabilities[view] = softmax(np.stack(logits))
         known = fuse_probabilities(probabilities) if len(probabilities) == len(self.models) else None
-        if len(embeddings) == 1:
-            return next(iter(embeddings.values())), known
-        return fuse_embeddings(embeddings), known
+        return _fused({view: np.stack([clip[view].embedding for clip in clips]) for view in self.models}), known
+
+    def fuse_blocks(self, clips: Sequence[Mapping[str, ClipVectors]]) -> NDArray[np.float32]:
+        """The same for the blocks: `float32 [K, N, D]`."""
+        return _fused({view: np.stack([clip[view].blocks for clip in clips]) for view in self.models})
 
 
 def open_fused(host: ModelHost, views: Sequence[str]) -> FusedModel:
@@ -152,9 +155,13 @@ def open_fused(host: ModelHost, views: Sequence[str]) -> FusedModel:
     return FusedModel({view: host.open(view) for view in sorted(names)})
 
 
+def _fused(embeddings: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    return fuse_embeddings(embeddings) if len(embeddings) > 1 else next(iter(embeddings.values()))
+
+
 def _per_clip(outputs: Outputs) -> list[ClipVectors]:
     logits = outputs.logits
     return [
-        ClipVectors(embedding, None if logits is None else logits[position])
+        ClipVectors(embedding, outputs.blocks[position], None if logits is None else logits[position])
         for position, embedding in enumerate(outputs.embedding)
     ]

@@ -189,6 +189,7 @@ class VideoEmbedder:
             start_seconds=np.array(video.start_seconds),
             end_seconds=np.array(video.end_seconds),
             embedding=embedding,
+            blocks=model.fuse_blocks(video.vectors),
             probabilities=probabilities,
             num_frames=source.clips.num_frames,
             truncated=bool(source.clips.lost),

@@ -24,6 +24,7 @@ class VideoEmbedding:
         start_seconds: `float64 [K]`, relative to the first frame.
         end_seconds: `float64 [K]`.
         embedding: Unit length, `float32 [K, D]`.
+        blocks: Likewise of each clip's N blocks, which follow one another, `float32 [K, N, D]`.
         probabilities: Of the classes, `float32 [K, L]`; None unless all models have the same labels.
         num_frames: Frames decoded.
         truncated: Whether the end of the file is known to be missing.
@@ -39,6 +40,7 @@ class VideoEmbedding:
     start_seconds: NDArray[np.float64]
     end_seconds: NDArray[np.float64]
     embedding: NDArray[np.float32]
+    blocks: NDArray[np.float32]
     probabilities: NDArray[np.float32] | None
     num_frames: int
     truncated: bool

@@ -85,6 +85,19 @@ def test_cosine_of_fused_vectors_is_the_mean_of_the_views(url: str, videos: list
     assert both.fingerprint == fused_fingerprint(fingerprints, dict(EQUAL_WEIGHTS))
 
 
+def test_blocks_are_those_of_the_clips_and_fuse_like_them(url: str, videos: list[Path]) -> None:
+    found = {}
+    for views in (("rgb",), ("flow",), ("all",)):
+        with VideoEmbedder(url, views=views) as embedder:
+            found[views] = embedder.embed(videos[0])
+    assert found[("rgb",)].blocks.shape == (5, 2, 8)
+    means = found[("rgb",)].blocks.mean(axis=1)  # this encoder's embedding is the mean of its blocks
+    means /= np.linalg.norm(means, axis=-1, keepdims=True)
+    np.testing.assert_allclose(means, found[("rgb",)].embedding, atol=1e-6)
+    rgb, flow, fused = (embedding.blocks.reshape(10, -1) for embedding in found.values())
+    np.testing.assert_allclose(fused @ fused.T, (rgb @ rgb.T + flow @ flow.T) / 2, atol=1e-5)
+
+
 def test_missing_view_is_left_out_and_said(
     tmp_path: Path, videos: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
