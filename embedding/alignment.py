@@ -4,9 +4,9 @@ The similarities between the time steps of two videos are what Rai et al. (CoCon
 that know the phases of an action: blocks of high similarity are the same phase. The best monotone path through them is
 dynamic time warping (Sakoe and Chiba, IEEE TASSP 26, 1978) in its symmetric form without slope constraint.
 
-    similarities = block_similarities(first, second)     # float32 [Na, Nb]
-    path = best_monotone_path(similarities)              # int64 [L, 2]
-    path_score(similarities, path)                       # mean cosine along it
+    similarities = block_similarities(first, second)             # float32 [Na, Nb]
+    path = best_monotone_path(double_centred(similarities))      # int64 [L, 2]
+    path_score(similarities, path)                               # mean cosine along it
 """
 
 import numpy as np
@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from cocon.embedding.fusion import softmax
 
-__all__ = ["best_monotone_path", "block_similarities", "path_score", "phase_bounds", "soft_alignment"]
+__all__ = [
+    "best_monotone_path",
+    "block_similarities",
+    "double_centred",
+    "path_score",
+    "phase_bounds",
+    "soft_alignment",
+]
 
 # Steps of a path, as bytes in the table of the ways back.
 _DIAGONAL, _DOWN, _RIGHT = 0, 1, 2
@@ -55,6 +62,22 @@ def soft_alignment(similarities: NDArray[np.float32], temperature: float = 0.1) 
     if not temperature > 0:
         raise ValueError(f"temperature ({temperature}) must be positive")
     return softmax(similarities / np.float32(temperature))
+
+
+def double_centred(similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Similarities without what a moment has in common with the whole other video: all rows and columns have mean 0.
+
+    Some moments are like everything; a path through plain cosines waits at them for most of the other video. This is
+    the product of the blocks after the mean block of either video was taken from them.
+
+    Args:
+        similarities: `float32 [Na, Nb]`.
+
+    Returns:
+        `float32 [Na, Nb]`.
+    """
+    rows, columns = similarities.mean(axis=1, keepdims=True), similarities.mean(axis=0, keepdims=True)
+    return similarities - rows - columns + similarities.mean()
 
 
 def best_monotone_path(similarities: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.embedding.alignment import best_monotone_path, block_similarities, path_score, phase_bounds, soft_alignment
+from cocon.embedding.alignment import (
+    best_monotone_path,
+    block_similarities,
+    double_centred,
+    path_score,
+    phase_bounds,
+    soft_alignment,
+)
 
 Floats = NDArray[np.float32]
 Pair = tuple[int, int]
@@ -103,6 +110,20 @@ def test_a_video_against_itself_at_half_speed_has_slope_two() -> None:
     assert (path[:, 0] == path[:, 1] // 2).all()
     slope = np.polyfit(path[:, 0], path[:, 1], 1)[0]
     assert slope == pytest.approx(2.0, abs=0.01)
+
+
+def test_double_centring_is_taking_the_mean_block_from_either_video() -> None:
+    first, second = _unit_vectors(8, 1), _unit_vectors(11, 2)
+    expected = (first - first.mean(axis=0)) @ (second - second.mean(axis=0)).T
+    np.testing.assert_allclose(double_centred(block_similarities(first, second)), expected, atol=1e-6)
+
+
+def test_the_path_does_not_wait_at_a_moment_that_is_like_everything() -> None:
+    similarities = 0.5 * np.eye(30, dtype=np.float32)
+    similarities[10] += 0.4
+    waiting, moving = (best_monotone_path(each) for each in (similarities, double_centred(similarities)))
+    assert (waiting[:, 0] == 10).sum() > 15
+    assert moving.tolist() == [[block, block] for block in range(30)]
 
 
 def test_exchanging_the_videos_turns_the_path_over() -> None:
