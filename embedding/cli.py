@@ -20,7 +20,9 @@ __all__ = ["main", "run"]
 _EXTRAS = {
     "faiss": "client",
     "grpc": "client",
+    "jinja2": "training",
     "lightning_fabric": "training",
+    "matplotlib": "training",
     "mediapipe": "people",
     "onnx": "training",
     "onnxscript": "training",
