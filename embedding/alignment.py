@@ -126,7 +126,8 @@ def phase_bounds(
     """Cut a path into phases: the parts within which both videos change least.
 
     Exact least-squares partition of the sequence of block pairs (Fisher, JASA 53, 1958), by dynamic programming. No
-    phase is shorter than a third of the mean one, or single odd blocks would be phases of their own.
+    phase is shorter than a third of the mean one, or single odd blocks would be phases of their own, and none longer
+    than two of it, or repeated movements would be one phase.
 
     Args:
         first: unit length, `float32 [Na, D]`.
@@ -137,10 +138,11 @@ def phase_bounds(
     Returns:
         Where each phase begins, and the end: `int64 [P + 1]`, from 0 to L.
     """
-    num_phases, shortest = min(num_phases, len(path)), max(1, len(path) // (3 * num_phases))
+    num_phases = min(num_phases, len(path))
+    shortest, longest = max(1, len(path) // (3 * num_phases)), -(-2 * len(path) // num_phases)
     costs = _scatter(first[path[:, 0]], second[path[:, 1]])  # [L + 1, L + 1]
     begins, ends = np.indices(costs.shape, sparse=True)
-    costs[ends - begins < shortest] = np.inf
+    costs[(ends - begins < shortest) | (ends - begins > longest)] = np.inf
     best, ways = costs[0], []
     for _ in range(1, num_phases):
         totals = best[:, None] + costs
