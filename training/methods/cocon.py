@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cocon.training.distributed import gathered, mean_over_processes
 from cocon.training.losses.cooperative import SimForm, SyncForm, sim_loss, sync_loss
 from cocon.training.losses.info_nce import dense_info_nce, dense_top1
 from cocon.training.methods.cpc import Predictions, PredictiveNetwork
@@ -49,7 +50,8 @@ class CoConTerms(NamedTuple):
 
     Attributes:
         total: scalar with gradient.
-        logged: name → scalar without gradient: each view's L_cpc, top-1 and embedding spread, and the pair losses.
+        logged: name → scalar without gradient: each view's L_cpc, top-1 and embedding spread, and the pair losses;
+            the same in every process.
     """
 
     total: Tensor
@@ -62,12 +64,17 @@ class CoCon(nn.Module):
     Args:
         networks: view → its predictive network.
         weights: how the terms are combined.
+        is_gathered: whether negatives and pair matrices are those of all processes' clips together; else each process
+            contrasts its own clips, and gradients are averaged.
     """
 
-    def __init__(self, networks: Mapping[str, PredictiveNetwork], weights: LossWeights) -> None:
+    def __init__(
+        self, networks: Mapping[str, PredictiveNetwork], weights: LossWeights, *, is_gathered: bool = True
+    ) -> None:
         super().__init__()
         self.networks = nn.ModuleDict(networks)
         self.weights = weights
+        self.is_gathered = is_gathered
 
     def forward(self, clips: Mapping[str, Tensor], progress: float) -> CoConTerms:
         """The loss of one batch.
@@ -77,13 +84,26 @@ class CoCon(nn.Module):
             progress: share of training done, 0..1.
         """
         outputs: dict[str, Predictions] = {view: network(clips[view]) for view, network in self.networks.items()}
+        if self.is_gathered:
+            outputs = {view: Predictions(*map(gathered, output)) for view, output in outputs.items()}
+        # Cosines over τ in bfloat16 would be a hundredth off, and autocast would have them so.
+        with torch.autocast(next(iter(clips.values())).device.type, enabled=False):
+            return self._terms(outputs, progress)
+
+    def full_loss(self, means: Mapping[str, float]) -> float:
+        """The total with L_sync at full weight, from the means of what was logged: comparable over a whole training."""
+        weight_of = {"cpc": 1.0, "sim": self.weights.sim, "sync": self.weights.sync}
+        return sum(weight_of.get(name.partition("/")[0], 0.0) * value for name, value in means.items())
+
+    def _terms(self, outputs: Mapping[str, Predictions], progress: float) -> CoConTerms:
         logged: dict[str, Tensor] = {}
-        total = torch.zeros((), device=next(iter(clips.values())).device)
+        total = torch.zeros((), device=next(iter(outputs.values())).predicted.device)
         for view, (predicted, targets, vectors) in outputs.items():
             cpc = dense_info_nce(predicted, targets, temperature=self.weights.temperature)
             total = total + cpc
             logged |= {f"cpc/{view}": cpc, f"top1/{view}": dense_top1(predicted, targets)}
-            logged[f"spread/{view}"] = embedding_spread(vectors)
+            all_vectors = vectors if self.is_gathered else gathered(vectors.detach())
+            logged[f"spread/{view}"] = embedding_spread(all_vectors)
         ramp = sync_ramp(progress, self.weights.sync_ramp)
         for one, other in combinations(outputs, 2):
             first, second = outputs[one].vectors, outputs[other].vectors
@@ -91,8 +111,7 @@ class CoCon(nn.Module):
             sync = sync_loss(first, second, form=self.weights.sync_form)
             total = total + self.weights.sim * sim + self.weights.sync * ramp * sync
             logged |= {f"sim/{one}-{other}": sim, f"sync/{one}-{other}": sync}
-        logged["loss"] = total
-        return CoConTerms(total, {name: value.detach() for name, value in logged.items()})
+        return CoConTerms(total, mean_over_processes(logged | {"loss": total}))
 
 
 def sync_ramp(progress: float, ramp: float) -> float:

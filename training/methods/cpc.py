@@ -46,7 +46,7 @@ class PredictiveNetwork(nn.Module):
         self.num_predicted = num_predicted
 
     def forward(self, clips: Tensor) -> Predictions:
-        """From `uint8 [B, N, T, H, W, C]`. Every z, context and ẑ is normalised over D at each cell."""
+        """From `uint8 [B, N, T, H, W, C]`. Every z, context and ẑ is normalised over D at each cell, in float32."""
         z = _unit(self.encoder.feature_maps(clips), dim=2)  # [B, N, D, s, s]
         context = _unit(self.aggregator.last_state(z[:, : -self.num_predicted]))  # [B, D, s, s]
         predicted = []
@@ -68,4 +68,5 @@ def pool_cells(maps: Tensor) -> Tensor:
 
 
 def _unit(x: Tensor, dim: int = 1) -> Tensor:
+    x = x.float()  # autocast gives bfloat16
     return x / (torch.linalg.vector_norm(x, dim=dim, keepdim=True) + _EPSILON)
