@@ -29,21 +29,23 @@ class PredictionHead(nn.Module):
 
 
 class MeanClassifier(nn.Module):
-    """BatchNorm and a linear layer on the mean block feature before normalisation.
+    """BatchNorm, dropout and a linear layer on the mean block feature before normalisation.
 
     Args:
         channels: D.
         num_classes: K.
+        dropout: probability of a dropped unit before the linear layer.
     """
 
-    def __init__(self, channels: int, num_classes: int) -> None:
+    def __init__(self, channels: int, num_classes: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.bn = nn.BatchNorm1d(channels)
+        self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(channels, num_classes)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Block feature maps `float [B, N, D, s, s]` to logits `float [B, K]`."""
-        logits: Tensor = self.fc(self.bn(maps.mean(dim=(1, 3, 4))))
+        logits: Tensor = self.fc(self.dropout(self.bn(maps.mean(dim=(1, 3, 4)))))
         return logits
 
 
