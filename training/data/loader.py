@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cocon.training.config import Config
-from cocon.training.data.augment import Augmentation, random_clip
+from cocon.training.data.augment import random_clips
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.sampling import ClipSampler
 from cocon.video.clips import nearest_frames
@@ -49,8 +49,12 @@ def clip_batches(
     first_step: int,
     num_steps: int,
     seed: int,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> DataLoader[Batch]:
     """Training batches of steps `first_step` to `num_steps`, the same whatever step one starts from.
+
+    The processes that train together load equal shares of the same batches, which make the whole in the order of ranks.
 
     Args:
         frames: the videos.
@@ -59,9 +63,13 @@ def clip_batches(
         first_step: where to begin.
         num_steps: where to end, exclusive.
         seed: of order, moments and augmentation.
+        rank: number of this process.
+        world_size: processes; the batch size must be a multiple.
     """
     dataset = _RandomClips(frames, config, labels, seed)
-    order = _BatchOrder(len(frames), config.training.batch_size, first_step, num_steps, seed)
+    size = config.training.batch_size
+    share = slice(size * rank // world_size, size * (rank + 1) // world_size)
+    order = _BatchOrder(len(frames), size, first_step, num_steps, seed, share)
     workers = config.data.workers
     # Its own generator: one draw from torch's global numbers per start would put a resumed run's dropout out of step.
     return DataLoader(
@@ -80,14 +88,6 @@ class _RandomClips(Dataset[Batch]):
         self._sampler = ClipSampler(config.clip)
         self._targets = {label: index for index, label in enumerate(labels)}
         self._seed = seed
-        self._how = Augmentation(
-            is_per_block=config.augment.drawn_per == "block",
-            crop_scale=config.augment.crop_scale,
-            gain=config.augment.gain,
-            rgb_colour=config.augment.rgb_colour,
-            rgb_gray=config.augment.rgb_gray,
-            flips=config.augment.horizontal_flip,
-        )
 
     def __getitem__(self, key: Key) -> Batch:
         epoch, index = key
@@ -95,23 +95,27 @@ class _RandomClips(Dataset[Batch]):
         video = self._frames[index]
         seconds = video.timestamps[self._sampler.draw(video.timestamps, rng)]
         shape = (self._config.clip.num_blocks, self._config.clip.frames_per_block)
-        clips = {}
-        for view, decoded in video.views.items():
-            indices = nearest_frames(decoded.timestamps, seconds).reshape(shape)  # [N, T]
-            size_px = self._config.geometry(view).crop_px
-            clips[view] = torch.from_numpy(random_clip(decoded, view, indices, size_px, self._how, rng))
+        indices = {
+            view: nearest_frames(decoded.timestamps, seconds).reshape(shape)  # [N, T]
+            for view, decoded in video.views.items()
+        }
+        sizes_px = {view: self._config.geometry(view).crop_px for view in indices}
+        clips = random_clips(video.views, indices, sizes_px, self._config.augment, rng)
         target = self._targets.get(video.entry.label, -1)
-        return {"clips": clips, "targets": torch.tensor(target)}
+        return {"clips": {v: torch.from_numpy(clip) for v, clip in clips.items()}, "targets": torch.tensor(target)}
 
 
 class _BatchOrder(Sampler[list[Key]]):
-    """Shuffles each epoch on its own and drops the videos that do not fill a batch."""
+    """Shuffles each epoch on its own and drops the videos that do not fill a batch; gives a share of each batch."""
 
-    def __init__(self, num_videos: int, batch_size: int, first_step: int, num_steps: int, seed: int) -> None:
+    def __init__(
+        self, num_videos: int, batch_size: int, first_step: int, num_steps: int, seed: int, share: slice
+    ) -> None:
         self._num_videos = num_videos
         self._batch_size = batch_size
         self._steps = range(first_step, num_steps)
         self._seed = seed
+        self._share = share
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -123,7 +127,7 @@ class _BatchOrder(Sampler[list[Key]]):
             order = np.random.default_rng([self._seed, epoch]).permutation(self._num_videos)
             order = np.resize(order, per_epoch * self._batch_size)
             chosen = order[position * self._batch_size : (position + 1) * self._batch_size]
-            yield [(epoch, int(index)) for index in chosen]
+            yield [(epoch, int(index)) for index in chosen[self._share]]
 
 
 def to_device(batch: Batch, device: torch.device) -> tuple[Mapping[str, Tensor], Tensor]:
