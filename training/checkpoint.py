@@ -31,11 +31,15 @@ from cocon.video.views import view_named
 __all__ = [
     "claim_run",
     "contract_of",
+    "has_begun",
     "is_complete",
     "load_encoder",
     "load_state",
     "mark_complete",
     "random_states",
+    "read_contract",
+    "read_encoder",
+    "refuse_to_go_on",
     "restore_random_states",
     "run_config",
     "run_views",
@@ -67,6 +71,20 @@ def claim_run(run: Path, config: Config, *, overwrite: bool) -> None:
     run.mkdir(parents=True, exist_ok=True)
     if not path.is_file() or path.read_text() != config.to_toml():
         _write(path, config.to_toml())
+
+
+def refuse_to_go_on(run: Path) -> None:
+    """Raise `UsageError` if the run has anything to go on from, for those who asked to begin anew."""
+    if has_begun(run):
+        raise UsageError(
+            f"run '{run}' has begun already; go on with --resume auto, begin anew with --overwrite, "
+            "or choose another --output"
+        )
+
+
+def has_begun(run: Path) -> bool:
+    """Whether the run has a state to go on from, or is complete."""
+    return (run / "state.pt").is_file() or is_complete(run)
 
 
 def run_config(run: Path) -> Config:
@@ -121,10 +139,24 @@ def load_encoder(run: Path, view: str) -> tuple[Encoder, ModelContract]:
         MismatchError: weights and contract do not belong together.
     """
     view = view_named(view).name
-    folder = run / "views" / view
     if view not in run_views(run):
         raise UsageError(f"run '{run}' has no encoder of view '{view}'; it has: {', '.join(run_views(run))}")
-    contract = ModelContract.from_json((folder / "contract.json").read_text(), source=f"'{folder / 'contract.json'}'")
+    return read_encoder(run / "views" / view)
+
+
+def read_contract(folder: Path) -> ModelContract:
+    """The contract in the folder of one view; raises `MismatchError` if it is none or was changed."""
+    path = folder / "contract.json"
+    return ModelContract.from_json(path.read_text(encoding="utf-8"), source=f"'{path}'")
+
+
+def read_encoder(folder: Path) -> tuple[Encoder, ModelContract]:
+    """Build the encoder in the folder of one view, in evaluation mode, on the CPU.
+
+    Raises:
+        MismatchError: weights and contract do not belong together.
+    """
+    contract = read_contract(folder)
     encoder = build_encoder(contract.encoder, contract.view_spec, num_classes=len(contract.labels))
     try:
         encoder.load_state_dict(load_file(folder / "weights.safetensors"))
@@ -171,8 +203,8 @@ def is_complete(run: Path) -> bool:
 
 
 def random_states() -> dict[str, Tensor | list[Tensor]]:
-    """State of every random generator that training draws from."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    """State of every random generator that this process draws from while training."""
+    cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
     return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
@@ -180,7 +212,7 @@ def restore_random_states(states: Mapping[str, Any]) -> None:
     """Undo everything drawn since `random_states`."""
     torch.set_rng_state(states["cpu"])
     if states["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
+        torch.cuda.set_rng_state(states["cuda"][0])
 
 
 def _decisive(config: Config) -> dict[str, Any]:

@@ -6,19 +6,74 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from torch import Tensor, nn
 
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch, to_device
+from cocon.training.distributed import any_process, mean_over_processes
 from cocon.training.interruption import interruptible
 from cocon.training.journal import Journal
+from cocon.training.learning_sections import ClassifierSection
 from cocon.training.models.encoder import Encoder
 from cocon.training.models.heads import CLASSIFIERS
 
-__all__ = ["train_classifiers"]
+__all__ = ["Classification", "train_classifiers"]
 
 # Order, moments and augmentation differ from those of pre-training.
 _SEED_OFFSET = 1_000_003
+_RANK_SEED_STRIDE = 7_919
+
+
+class Classification(nn.Module):
+    """Encoders with new classifiers; a frozen encoder stays in evaluation mode and outside the graph.
+
+    Args:
+        encoders: view → encoder; given a classifier here.
+        section: head, dropout, and whether encoders are frozen.
+        num_classes: K.
+    """
+
+    def __init__(self, encoders: Mapping[str, Encoder], section: ClassifierSection, num_classes: int) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleDict(encoders)
+        self._is_frozen = section.mode == "frozen"
+        for encoder in encoders.values():
+            head = CLASSIFIERS[section.head](encoder.embedding_dim, num_classes, dropout=section.dropout)
+            encoder.classifier = None
+            encoder.requires_grad_(not self._is_frozen)
+            encoder.classifier = head
+
+    def train(self, mode: bool = True) -> "Classification":
+        """Training mode, but for frozen encoders."""
+        super().train(mode)
+        for encoder in self.encoders.values():
+            assert isinstance(encoder, Encoder) and encoder.classifier is not None
+            encoder.train(mode and not self._is_frozen)
+            encoder.classifier.train(mode)
+        return self
+
+    def forward(self, clips: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """View → logits `float [B, K]` of view → `uint8 [B, N, T, H, W, C]`."""
+        logits = {}
+        for view, encoder in self.encoders.items():
+            assert isinstance(encoder, Encoder) and encoder.classifier is not None
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self._is_frozen):
+                maps = encoder.feature_maps(clips[view])
+            logits[view] = encoder.classifier(maps)
+        return logits
+
+    def parameter_groups(self, section: ClassifierSection) -> list[dict[str, object]]:
+        """Classifiers, and unless they are frozen the backbones at their share of the learning rate, in `lr`."""
+        names = {"heads": [], "backbones": []}  # type: dict[str, list[nn.Parameter]]
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                names["heads" if ".classifier." in name else "backbones"].append(parameter)
+        rates = {
+            "heads": section.learning_rate,
+            "backbones": section.learning_rate * section.backbone_learning_rate_share,
+        }
+        return [{"params": parameters, "lr": rates[which]} for which, parameters in names.items() if parameters]
 
 
 def train_classifiers(
@@ -40,60 +95,46 @@ def train_classifiers(
         encoders: view → encoder; changed in place, on the CPU and in evaluation mode afterwards.
         frames: labelled training videos.
         labels: class names in the order of the logits.
-        fabric: device and precision.
+        fabric: devices and precision, launched.
         first_step: steps of pre-training, which the journal counts on from.
         on_progress: called with (steps done, steps in all).
 
     Raises:
-        KeyboardInterrupt: a stop was asked for; the phase starts again next time.
+        KeyboardInterrupt: a stop was asked for, of any process; the phase starts again next time.
     """
     seed = config.training.seed + _SEED_OFFSET
     torch.manual_seed(seed)
-    for encoder in encoders.values():
-        encoder.classifier = CLASSIFIERS[config.classifier.head](encoder.embedding_dim, len(labels))
-    method = torch.nn.ModuleDict(encoders)
-    is_frozen = config.classifier.mode == "frozen"
-    trained = [p for e in encoders.values() for p in (_head(e) if is_frozen else e).parameters()]
-    optimizer = torch.optim.AdamW(
-        trained, lr=config.classifier.learning_rate, weight_decay=config.classifier.weight_decay
-    )
+    classification = Classification(encoders, config.classifier, len(labels))
+    groups = classification.parameter_groups(config.classifier)
+    optimizer = torch.optim.AdamW(groups, weight_decay=config.classifier.weight_decay)
     per_epoch = steps_per_epoch(len(frames), config.training.batch_size)
     num_steps = per_epoch * config.classifier.epochs
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.classifier.learning_rate, num_steps)
-    method.to(fabric.device)
-    batches = clip_batches(frames, config, labels, first_step=0, num_steps=num_steps, seed=seed)
-    with Journal(run, next_step=first_step) as journal, interruptible() as interruption:
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, [group["lr"] for group in optimizer.param_groups], num_steps
+    )
+    trained, stepping = fabric.setup(classification, optimizer)
+    trained.train()
+    torch.manual_seed(seed + _RANK_SEED_STRIDE * fabric.global_rank)  # each process drops other units
+    ranks = {"rank": fabric.global_rank, "world_size": fabric.world_size}
+    batches = clip_batches(frames, config, labels, first_step=0, num_steps=num_steps, seed=seed, **ranks)
+    with Journal(run if fabric.is_global_zero else None, next_step=first_step) as journal, interruptible() as asked:
         for step, batch in enumerate(batches, start=1):
             clips, targets = to_device(batch, fabric.device)
-            losses, accuracies = [], {}
-            for view, encoder in encoders.items():
-                with fabric.autocast():
-                    logits = _logits(encoder, clips[view], is_frozen=is_frozen)
-                losses.append(F.cross_entropy(logits.float(), targets))
-                accuracies[f"accuracy/{view}"] = (logits.argmax(dim=1) == targets).float().mean()
-            optimizer.zero_grad(set_to_none=True)
+            logits = trained(clips)
+            losses = [F.cross_entropy(values.float(), targets) for values in logits.values()]
+            stepping.zero_grad(set_to_none=True)
             fabric.backward(torch.stack(losses).sum())
-            optimizer.step()
+            stepping.step()
             schedule.step()
-            journal.add(accuracies | {"loss": torch.stack(losses).detach().sum()})
+            journal.add(_figures(logits, losses, targets))
             on_progress(step, num_steps)
             if step % per_epoch == 0:
                 journal.write("classify", step=first_step + step, epoch=step // per_epoch)
-            if interruption.is_requested:
+            if any_process(asked.is_requested, fabric):
                 raise KeyboardInterrupt
-    method.to("cpu").eval()
+    classification.requires_grad_(True).to("cpu").eval()
 
 
-def _head(encoder: Encoder) -> torch.nn.Module:
-    assert encoder.classifier is not None
-    return encoder.classifier
-
-
-def _logits(encoder: Encoder, clips: torch.Tensor, *, is_frozen: bool) -> torch.Tensor:
-    """Logits of a batch; a frozen encoder stays in evaluation mode and outside the graph."""
-    encoder.train(not is_frozen)
-    head = _head(encoder).train()
-    with torch.set_grad_enabled(not is_frozen):
-        maps = encoder.feature_maps(clips)
-    logits: torch.Tensor = head(maps)
-    return logits
+def _figures(logits: Mapping[str, Tensor], losses: Sequence[Tensor], targets: Tensor) -> dict[str, Tensor]:
+    figures = {f"accuracy/{v}": (values.argmax(dim=1) == targets).float().mean() for v, values in logits.items()}
+    return mean_over_processes(figures | {"loss": torch.stack(list(losses)).sum()})

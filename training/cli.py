@@ -1,7 +1,7 @@
 """`cocon train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,27 +16,37 @@ def train(
     data: Annotated[Path | None, typer.Option(help="Dataset folder; overrides data.folder.")] = None,
     output: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/default"),
     losses: Annotated[str | None, typer.Option(help="cocon, cpc, cpc+sim or cpc+sync; overrides loss.losses.")] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(help="Run whose encoders to start from; overrides training.init_from.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Overrides training.seed.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
+    resume: Annotated[
+        Literal["auto", "never"], typer.Option(help="Go on where an interrupted run stopped, or refuse to.")
+    ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run with another configuration.")] = False,
 ) -> None:
     """Train encoders on unlabelled multi-view video, and a classifier where there are labels.
 
-    Goes on where an interrupted run stopped; does nothing if the run is complete.
+    Goes on where an interrupted run stopped; does nothing if the run is complete. On several devices:
+    torchrun --nproc-per-node 2 --no-python cocon train ...
 
     Example: cocon train --preset figures --data data/figures --output runs/default --set training.epochs=30
     """
     import json
+    import os
 
     from cocon.training.checkpoint import run_views
     from cocon.training.config_file import load_config
     from cocon.training.runs import train_run
     from cocon.video.progress import progress_bar
 
-    folder = None if data is None else json.dumps(str(data))  # quoted: a folder may be called 2024
-    given = {"data.folder": folder, "loss.losses": losses, "training.seed": seed}
+    folders = {"data.folder": data, "training.init_from": init_from}
+    quoted = {key: json.dumps(str(path)) for key, path in folders.items() if path is not None}  # it may be called 2024
+    given = quoted | {"loss.losses": losses, "training.seed": seed}
     overrides = [f"{key}={value}" for key, value in given.items() if value is not None] + (settings or [])
     config = load_config(preset, overrides)
-    is_new = train_run(config, output, overwrite=overwrite, progress_bar=progress_bar)
-    state = "trained" if is_new else "is complete already:"
-    print(f"{output} {state} {config.loss.losses} encoders of {', '.join(run_views(output))}")
+    is_new = train_run(config, output, overwrite=overwrite, progress_bar=progress_bar, resume=resume)
+    if os.environ.get("RANK", "0") == "0":
+        state = "trained" if is_new else "is complete already:"
+        print(f"{output} {state} {config.loss.losses} encoders of {', '.join(run_views(output))}")

@@ -17,17 +17,12 @@ class Journal:
     """Keeps running sums of a step's figures and writes their means per epoch.
 
     Args:
-        run: the run folder.
+        run: the run folder; None keeps sums and writes nothing, as all processes but the first do.
         next_step: step that training goes on from; later lines of an interrupted run are dropped.
     """
 
-    def __init__(self, run: Path, *, next_step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._path = run / "metrics.jsonl"
-        _keep_lines_before(self._path, next_step)
-        self._stream = self._path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(run / "tensorboard"), purge_step=next_step + 1)
+    def __init__(self, run: Path | None, *, next_step: int) -> None:
+        self._files = None if run is None else _Files(run, next_step=next_step)
         self._sums: dict[str, float] = defaultdict(float)
         self._count = 0
 
@@ -60,25 +55,50 @@ class Journal:
             What was written.
         """
         means = {name: total / max(1, self._count) for name, total in self._sums.items()} | more
-        line = {"phase": phase, "step": step, "epoch": epoch} | {name: round(value, 6) for name, value in means.items()}
-        self._stream.write(json.dumps(line) + "\n")
-        self._stream.flush()
-        for name, value in means.items():
-            self._board.add_scalar(f"{phase}/{name}", value, step)
         self._sums.clear()
         self._count = 0
+        self.write_figures(phase, means, step=step, epoch=epoch)
         return means
+
+    def write_figures(self, phase: str, figures: Mapping[str, float], *, step: int, epoch: int, **texts: str) -> None:
+        """Write figures as they are, such as those of phase `probe`, and what there is to say about them."""
+        if self._files is not None:
+            self._files.write(phase, figures, step=step, epoch=epoch, texts=texts)
 
     def close(self) -> None:
         """Close both files."""
-        self._stream.close()
-        self._board.close()
+        if self._files is not None:
+            self._files.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+class _Files:
+    def __init__(self, run: Path, *, next_step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        path = run / "metrics.jsonl"
+        _keep_lines_before(path, next_step)
+        self._stream = path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(run / "tensorboard"), purge_step=next_step + 1)
+
+    def write(
+        self, phase: str, figures: Mapping[str, float], *, step: int, epoch: int, texts: Mapping[str, str]
+    ) -> None:
+        place = {"phase": phase, "step": step, "epoch": epoch}
+        rounded = {name: round(value, 6) for name, value in figures.items()}
+        self._stream.write(json.dumps({**place, **texts, **rounded}) + "\n")
+        self._stream.flush()
+        for name, value in figures.items():
+            self._board.add_scalar(f"{phase}/{name}", value, step)
+
+    def close(self) -> None:
+        self._stream.close()
+        self._board.close()
 
 
 def _keep_lines_before(path: Path, next_step: int) -> None:

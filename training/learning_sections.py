@@ -88,8 +88,9 @@ class TrainingSection(Section):
     """The loop.
 
     `epochs`: of pre-training; 0 goes straight to the classifier. `batch_size`: clips that one loss sees, over all
-    devices. `accumulate`: batches whose gradients are averaged for one step of the optimizer. `init_from`: run whose
-    encoders to start from. `probe_every_epochs`: judge the encoders on the way, 0 never.
+    devices. `accumulate`: batches whose gradients are averaged for one step of the optimizer, in pre-training; the last
+    step of an epoch averages those that are left. `init_from`: run whose encoders to start from. `probe_every_epochs`:
+    judge the encoders on the way, 0 never.
     """
 
     epochs: int = Field(100, ge=0)
@@ -105,7 +106,8 @@ class TrainingSection(Section):
 class ClassifierSection(Section):
     """The classifier trained after pre-training, where the training videos have labels.
 
-    `mode`: `frozen` trains the classifier alone, `finetune` the whole encoder with it. `dropout` before its last layer.
+    `mode`: `frozen` trains the classifier alone, `finetune` the whole encoder with it, at
+    `backbone_learning_rate_share` of the classifier's rate. `dropout` before its last layer; the paper has 0.5.
     """
 
     head: Literal["none", "mean", "gru"] = "mean"
@@ -114,3 +116,4 @@ class ClassifierSection(Section):
     learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     dropout: float = Field(0.0, ge=0, lt=1)
+    backbone_learning_rate_share: float = Field(1.0, gt=0, le=1)

@@ -1,80 +1,160 @@
 """A whole training run: pre-training, then the classifier, into one run folder."""
 
-import logging
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Literal
 
-from cocon.training.checkpoint import claim_run, contract_of, is_complete, mark_complete, save_encoder
+from lightning_fabric import Fabric
+
+from cocon.training.checkpoint import (
+    claim_run,
+    contract_of,
+    has_begun,
+    is_complete,
+    mark_complete,
+    refuse_to_go_on,
+    save_encoder,
+)
 from cocon.training.classification import train_classifiers
 from cocon.training.config import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
-from cocon.training.data.loader import steps_per_epoch, view_requests
-from cocon.training.data.sampling import read_videos
-from cocon.training.loop import make_fabric, pretrain
-from cocon.training.methods.cpc import PredictiveNetwork
+from cocon.training.data.loader import view_requests
+from cocon.training.devices import launched_fabric
+from cocon.training.distributed import objects_of_all
+from cocon.training.loop import pretrain, step_plan
+from cocon.training.methods.building import encoders_of
+from cocon.training.models.encoder import Encoder
+from cocon.training.online import OnlineProbe
+from cocon.training.warm_start import method_names, source_contracts
 from cocon.video.errors import UsageError
+from cocon.video.folder import DatasetFolder, VideoEntry
 
-__all__ = ["ProgressBar", "train_run"]
-
-_logger = logging.getLogger(__name__)
+__all__ = ["ProgressBar", "Resume", "train_run"]
 
 ProgressBar = Callable[[str], AbstractContextManager[Callable[[int, int | None], None]]]
+Resume = Literal["auto", "never"]
 
 
-def train_run(config: Config, run: Path, *, overwrite: bool, progress_bar: ProgressBar) -> bool:
-    """Train, or go on training, until the run is complete.
+def train_run(
+    config: Config, run: Path, *, overwrite: bool, progress_bar: ProgressBar, resume: Resume = "auto"
+) -> bool:
+    """Train, or go on training, until the run is complete; by all processes that torchrun started together.
 
     Args:
         config: everything that decides the run.
-        run: the run folder.
+        run: the run folder, which all processes must see.
         overwrite: replace a run with another configuration.
-        progress_bar: makes a bar from its description.
+        progress_bar: makes a bar from its description; only the first process does.
+        resume: `auto` goes on where an interrupted run stopped, `never` refuses to.
 
     Returns:
         False if the run was complete already.
 
     Raises:
-        UsageError: the run or the data cannot be used.
+        UsageError: the run or the data cannot be used, or the run has begun already and `resume` is `never`.
+        MismatchError: the run to start from has another architecture.
         KeyboardInterrupt: a stop was asked for; the same call goes on.
     """
     dataset = open_dataset(config.data)
     entries = dataset.split("train")
     if len(entries) < 2:
         raise UsageError(f"dataset '{dataset.root}' has {len(entries)} training videos; at least 2 are needed")
+    with launched_fabric(config) as fabric:
+        if fabric.is_global_zero:
+            _claim(config, run, overwrite=overwrite, resume=resume)
+        fabric.barrier()
+        if is_complete(run):
+            return False
+        started = time.monotonic()
+        failures = _train(config, run, dataset, entries, fabric, progress_bar if fabric.is_global_zero else _no_bar)
+        if fabric.is_global_zero:
+            minutes = round((time.monotonic() - started) / 60, 2)
+            labels = list(_labels(config, dataset))
+            mark_complete(run, {"videos": len(entries), "failed": failures, "labels": labels, "minutes": minutes})
+    return True
+
+
+def _claim(config: Config, run: Path, *, overwrite: bool, resume: Resume) -> None:
+    source = config.training.init_from
+    if source is not None and source.resolve() == run.resolve():
+        raise UsageError(f"run '{run}' cannot start from itself (training.init_from); choose another --output")
+    if resume == "never" and not overwrite:
+        refuse_to_go_on(run)
+    if overwrite or not has_begun(run):
+        source_contracts(config)  # before anything is removed
     claim_run(run, config, overwrite=overwrite)
-    if is_complete(run):
-        return False
-    started = time.monotonic()
-    frames = VideoFrames(entries, dataset.root, view_requests(config), cache_gib=config.data.cache_gib)
+
+
+def _train(
+    config: Config,
+    run: Path,
+    dataset: DatasetFolder,
+    entries: Sequence[VideoEntry],
+    fabric: Fabric,
+    progress_bar: ProgressBar,
+) -> dict[str, str]:
+    """Both phases; returns which videos failed in any process, and why."""
+    frames, val = _videos(config, dataset, entries)
+    probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
     with progress_bar("reading videos") as on_progress:
-        frames = read_videos(frames, config.clip, on_progress)
-    entries = frames.entries
-    fabric = make_fabric(config)
+        for done in frames.preload():
+            on_progress(done, len(frames))
     with progress_bar("pre-training") as on_progress:
-        method = pretrain(config, run, frames, fabric, on_progress=on_progress)
-    encoders = {}
-    for view, network in method.networks.items():
-        assert isinstance(network, PredictiveNetwork)
-        encoders[view] = network.encoder
-    labels = dataset.labels if config.classifier.head != "none" else ()
-    labelled = [entry for entry in entries if entry.label]
+        encoders = encoders_of(pretrain(config, run, frames, fabric, on_progress=on_progress, val=val, probe=probe))
+    labels = _labels(config, dataset)
     if labels:
-        labelled_frames = frames
-        if len(labelled) < len(entries):
-            requests = view_requests(config)
-            labelled_frames = VideoFrames(labelled, dataset.root, requests, cache_gib=config.data.cache_gib)
-        first_step = config.training.epochs * steps_per_epoch(len(frames), config.training.batch_size)
         with progress_bar("training classifiers") as on_progress:
             train_classifiers(
-                config, run, encoders, labelled_frames, labels, fabric, first_step=first_step, on_progress=on_progress
+                config,
+                run,
+                encoders,
+                _labelled(config, dataset, frames),
+                labels,
+                fabric,
+                first_step=step_plan(config, len(frames)).num_steps,
+                on_progress=on_progress,
             )
+    if fabric.is_global_zero:
+        _save(config, run, encoders, labels)
+    return {name: reason for found in objects_of_all(frames.failures) for name, reason in sorted(found.items())}
+
+
+def _videos(
+    config: Config, dataset: DatasetFolder, entries: Sequence[VideoEntry]
+) -> tuple[VideoFrames, VideoFrames | None]:
+    """Training videos, and those of split `val` where there are any and something looks at them."""
+    is_looked_at = config.optimizer.schedule == "plateau" or config.training.probe_every_epochs > 0
+    val = dataset.split("val") if is_looked_at else ()
+    gib_per_video = config.data.cache_gib / (len(entries) + len(val))
+    requests = view_requests(config)
+
+    def of(some: Sequence[VideoEntry]) -> VideoFrames:
+        return VideoFrames(some, dataset.root, requests, cache_gib=gib_per_video * len(some))
+
+    return of(entries), of(val) if val else None
+
+
+def _labels(config: Config, dataset: DatasetFolder) -> tuple[str, ...]:
+    return dataset.labels if config.classifier.head != "none" else ()
+
+
+def _labelled(config: Config, dataset: DatasetFolder, frames: VideoFrames) -> VideoFrames:
+    labelled = [entry for entry in frames.entries if entry.label]
+    if len(labelled) == len(frames):
+        return frames
+    return VideoFrames(labelled, dataset.root, view_requests(config), cache_gib=config.data.cache_gib)
+
+
+def _save(config: Config, run: Path, encoders: dict[str, Encoder], labels: tuple[str, ...]) -> None:
+    names = method_names(config)
     for view, encoder in encoders.items():
         encoder.to("cpu")
-        save_encoder(run, encoder, contract_of(config, view, encoder, method=config.loss.losses, labels=labels))
-    failures = dict(sorted(frames.failures.items()))
-    minutes = round((time.monotonic() - started) / 60, 2)
-    mark_complete(run, {"videos": len(entries), "failed": failures, "labels": list(labels), "minutes": minutes})
-    return True
+        save_encoder(run, encoder, contract_of(config, view, encoder, method=names[view], labels=labels))
+
+
+@contextmanager
+def _no_bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+    yield lambda done, total: None

@@ -20,8 +20,9 @@ import torch
 from cocon.training.checkpoint import is_complete, load_state
 from cocon.training.config import Config
 from cocon.training.learning_sections import OptimizerSection
-from cocon.training.loop import build_method, learning_rate_at
+from cocon.training.loop import build_method
 from cocon.training.runs import train_run
+from cocon.training.schedule import learning_rate_at
 from cocon.video.errors import UnreadableVideoError, UsageError
 
 MakeConfig = Callable[..., Config]

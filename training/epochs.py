@@ -1,0 +1,84 @@
+"""What is done when an epoch of pre-training ends: journal, plateau, collapse alarm, probe."""
+
+import logging
+
+from lightning_fabric import Fabric
+
+from cocon.training.config import Config
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.loader import clip_batches, steps_per_epoch
+from cocon.training.distributed import broadcast_number
+from cocon.training.journal import Journal
+from cocon.training.learner import Learner
+from cocon.training.methods.building import encoders_of
+from cocon.training.online import OnlineProbe
+
+__all__ = ["EpochEnd"]
+
+_logger = logging.getLogger(__name__)
+
+
+class EpochEnd:
+    """Called at the end of every epoch, by every process at once.
+
+    Args:
+        config: everything that decides the run.
+        learner: what is trained.
+        journal: where figures go.
+        fabric: devices and precision, launched.
+        val: videos whose loss the plateau schedule follows; that of the training videos if None.
+        probe: what judges the encoders every `training.probe_every_epochs`, or None.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        learner: Learner,
+        journal: Journal,
+        fabric: Fabric,
+        *,
+        val: VideoFrames | None,
+        probe: OnlineProbe | None,
+    ) -> None:
+        self._config = config
+        self._learner = learner
+        self._journal = journal
+        self._fabric = fabric
+        self._probe = probe
+        self._val_batches = None
+        if val is not None and learner.schedule.follows_the_loss:
+            self._val_batches = clip_batches(
+                val,
+                config,
+                (),
+                first_step=0,
+                num_steps=steps_per_epoch(len(val), config.training.batch_size),
+                seed=config.training.seed,  # the same clips every time
+                rank=fabric.global_rank,
+                world_size=fabric.world_size,
+            )
+
+    def __call__(self, epoch: int, *, step: int, rate: float) -> None:
+        """Write the epoch's line, adapt the learning rate, warn of a collapse, judge the encoders if it is time."""
+        more = {"learning_rate": rate}
+        if self._val_batches is not None:
+            more["validation_loss"] = self._learner.validation_loss(self._val_batches)
+        means = self._journal.write("pretrain", step=step, epoch=epoch, **more)
+        if self._learner.schedule.follows_the_loss:
+            loss = means.get("validation_loss", self._learner.method.full_loss(means))
+            self._learner.schedule.epoch_ended(broadcast_number(loss, self._fabric))
+        self._sound_collapse_alarm(means, epoch)
+        every = self._config.training.probe_every_epochs
+        if self._probe is not None and every and epoch % every == 0 and self._fabric.is_global_zero:
+            encoders = encoders_of(self._learner.method)
+            figures = self._probe.figures(encoders, self._fabric.device)
+            self._journal.write_figures("probe", figures, step=step, epoch=epoch, judged_on=self._probe.judged_on)
+
+    def _sound_collapse_alarm(self, means: dict[str, float], epoch: int) -> None:
+        for view in self._config.views:
+            spread = means[f"spread/{view}"]
+            if spread < self._config.training.collapse_alarm:
+                _logger.warning(
+                    "epoch %d: embeddings of view '%s' are collapsing (spread %.2f, healthy is near 1); "
+                    "lower loss.sync or raise loss.sync_ramp", epoch, view, spread,
+                )  # fmt: skip

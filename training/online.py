@@ -1,0 +1,105 @@
+"""Judging the encoders while they are trained (`training.probe_every_epochs`): linear probe and retrieval.
+
+Figures by which training is steered must not come from test videos: judged are the videos of split `val` where the
+dataset has any with a label, else a quarter of the groups of the training videos, which the probe does not see.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupKFold
+
+from cocon.training.checkpoint import contract_of
+from cocon.training.config import Config
+from cocon.training.data.frames import VideoFrames
+from cocon.training.evaluation.features import VideoFeatures, video_features
+from cocon.training.models.encoder import Encoder
+from cocon.video.errors import UsageError
+
+__all__ = ["OnlineProbe", "held_out"]
+
+_FOLDS = 4
+
+
+class OnlineProbe:
+    """Judges encoders on videos that are not test videos; changes neither them nor any random number.
+
+    Args:
+        config: geometry, clips and views.
+        train: training videos.
+        val: videos of split `val`, or None where the dataset has none.
+
+    Attributes:
+        judged_on: which videos the figures are of, in words.
+
+    Raises:
+        UsageError: the labelled training videos that are left to learn from have fewer than two classes.
+    """
+
+    def __init__(self, config: Config, train: VideoFrames, val: VideoFrames | None) -> None:
+        self._config = config
+        self._train = train
+        self._val = val if val is not None and any(entry.label for entry in val.entries) else None
+        self.judged_on = "held-out groups of split 'train'" if self._val is None else "split 'val'"
+        labelled = [entry for entry in train.entries if entry.label]
+        labels = np.array([entry.label for entry in labelled])
+        if self._val is None and labelled:
+            labels = labels[~held_out(np.array([entry.group or entry.video_id for entry in labelled]))]
+        if len(np.unique(labels)) < 2:
+            raise UsageError(
+                "training.probe_every_epochs needs labelled training videos of two classes besides those held out; "
+                "set it to 0"
+            )
+
+    def figures(self, encoders: Mapping[str, Encoder], device: torch.device) -> dict[str, float]:
+        """Figures of merit in per cent, such as `probe_top1/rgb` and `R@1/ensemble`; encoders are on `device`."""
+        from cocon.training.evaluation.judging import judge  # which needs the loop that needs this
+
+        modes = {view: encoder.training for view, encoder in encoders.items()}
+        for encoder in encoders.values():
+            encoder.eval()
+        try:
+            found: dict[str, float] = {}
+            for merit in judge(self._features(encoders, device), self._config.loss.losses):
+                found[f"probe_top1/{merit.view}"] = merit.probe_top1
+                found |= {f"R@{k}/{merit.view}": value for k, value in merit.recall.items()}
+            return found
+        finally:
+            for view, encoder in encoders.items():
+                encoder.train(modes[view])
+
+    def _features(self, encoders: Mapping[str, Encoder], device: torch.device) -> dict[str, VideoFeatures]:
+        contracts = {
+            view: contract_of(self._config, view, encoder, method=self._config.loss.losses, labels=())
+            for view, encoder in encoders.items()
+        }
+
+        def of(frames: VideoFrames) -> VideoFeatures:
+            return video_features(encoders, contracts, frames, device=device, on_progress=lambda done, total: None)
+
+        train = of(self._train)
+        if self._val is not None:
+            return {"train": train, "test": of(self._val)}
+        is_held_out = held_out(train.groups)
+        return {"train": _those(train, ~is_held_out), "test": _those(train, is_held_out)}
+
+
+def held_out(groups: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Which videos to judge on, about a quarter in whole groups and always the same; none if all are of one group."""
+    chosen = np.zeros(len(groups), dtype=bool)
+    num_folds = min(_FOLDS, len(np.unique(groups)))
+    if num_folds > 1:
+        _, indices = next(GroupKFold(num_folds).split(groups, groups=groups))
+        chosen[indices] = True
+    return chosen
+
+
+def _those(features: VideoFeatures, chosen: NDArray[np.bool_]) -> VideoFeatures:
+    return VideoFeatures(
+        embeddings={view: vectors[chosen] for view, vectors in features.embeddings.items()},
+        labels=features.labels[chosen],
+        groups=features.groups[chosen],
+        entries=tuple(entry for entry, is_chosen in zip(features.entries, chosen, strict=True) if is_chosen),
+    )
