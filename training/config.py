@@ -11,6 +11,7 @@ from cocon.training.input_sections import (
     FlowSection,
     Section,
     ViewSection,
+    known_view,
 )
 from cocon.training.learning_sections import (
     ClassifierSection,
@@ -20,10 +21,9 @@ from cocon.training.learning_sections import (
     TrainingSection,
 )
 from cocon.training.models.resnet2d3d import DEPTHS
-from cocon.video.errors import UsageError
 from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
-from cocon.video.views import VIEWS, view_named
+from cocon.video.views import VIEWS
 
 __all__ = ["Config"]
 
@@ -46,7 +46,7 @@ class Config(Section):
     @field_validator("views")
     @classmethod
     def _known_views(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        names = tuple(map(_view_name, value))
+        names = tuple(map(known_view, value))
         if not names or len(set(names)) < len(names):
             raise ValueError("views must name at least one view, each once")
         return names
@@ -54,7 +54,7 @@ class Config(Section):
     @field_validator("view")
     @classmethod
     def _known_view_sections(cls, value: dict[str, ViewSection]) -> dict[str, ViewSection]:
-        return {_view_name(name): section for name, section in value.items()}
+        return {known_view(name): section for name, section in value.items()}
 
     @model_validator(mode="after")
     def _blocks_left_for_context(self) -> "Config":
@@ -89,10 +89,3 @@ class Config(Section):
     def to_toml(self) -> str:
         """The resolved configuration; reading it back gives an equal one."""
         return tomlkit.dumps(self.model_dump(mode="json", exclude_none=True))
-
-
-def _view_name(name: str) -> str:
-    try:
-        return view_named(name).name
-    except UsageError as error:
-        raise ValueError(str(error)) from error

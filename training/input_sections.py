@@ -6,18 +6,42 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy
+from cocon.video.errors import UsageError
 from cocon.video.flow import MIN_FLOW_SIZE_PX, FlowAlgorithm
 from cocon.video.geometry import Geometry
+from cocon.video.views import view_named
 
-__all__ = ["AugmentSection", "ClipSection", "DataSection", "FlowSection", "Section", "ViewSection"]
+__all__ = [
+    "AugmentSection",
+    "ClipSection",
+    "DataSection",
+    "FlowSection",
+    "Section",
+    "ViewName",
+    "ViewSection",
+    "known_view",
+]
 
 _Share = Annotated[float, Field(gt=0, le=1)]
+
+
+def known_view(name: str) -> str:
+    """The name of a view that may be called by its alias; raises `ValueError`, as validators do."""
+    try:
+        return view_named(name).name
+    except UsageError as error:
+        raise ValueError(str(error)) from error
 
 
 def _rising(value: tuple[float, float]) -> tuple[float, float]:
     if value[0] > value[1]:
         raise ValueError("the lower end of the range must come first")
     return value
+
+
+ViewName = Annotated[str, AfterValidator(known_view)]
+_Range = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)]
+_CropRange = Annotated[tuple[PositiveFloat, _Share], AfterValidator(_rising)]
 
 
 class Section(BaseModel):
@@ -63,7 +87,7 @@ class ClipSection(Section):
     short_video: ShortVideoPolicy = "repeat_last"
     tail: TailPolicy = "anchor"
     sampler: Literal["dynamic", "disjoint", "random"] = "dynamic"
-    stride_jitter: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)] = (0.8, 1.25)
+    stride_jitter: _Range = (0.8, 1.25)
 
     @model_validator(mode="before")
     @classmethod
@@ -98,15 +122,41 @@ class FlowSection(Section):
 
 
 class AugmentSection(Section):
-    """Random crops, gains and colours, drawn anew per block (our default) or per clip (as published).
+    """What varies at random in training, always the same over the frames of one draw unless said otherwise.
 
-    `gain`: contrast of every view within 1 ± gain. `rgb_colour`: gain and offset of each colour channel within
-    ± that share. `rgb_gray`: how often one random colour channel replaces all three.
+    Crops: `drawn_per` block (our default) or clip (as published). `crop_scale`: side of a square crop as a share of the
+    short side, `crop_scale_of` that of single views. `crop_area` and `crop_aspect`: share of the picture's area and
+    width / height of a crop that is stretched to a square, in place of `crop_scale`, for views without a
+    `crop_scale_of`. `crop_proposals`: of so many crops of flow, pose and mask the one that shows most is taken.
+
+    Contrast and colour: `gain`: contrast of every view within 1 ± gain. `rgb_colour`: gain and offset of each colour
+    channel within ± that share. `rgb_gray`: how often one random colour channel replaces all three. `rgb_brightness`,
+    `rgb_contrast`, `rgb_saturation`: factors within 1 ± that; `rgb_hue`: turn within ± that share of the circle.
+    `colour_per` draw (with the crop), or anew for every frame (as published).
+
+    `horizontal_flip`: half of the clips are mirrored, in all views or in those named. `shared_by_views`: all views
+    of a clip have the same draws, so that they stay aligned in space; as published, each has its own.
     """
 
     drawn_per: Literal["block", "clip"] = "block"
-    crop_scale: Annotated[tuple[PositiveFloat, _Share], AfterValidator(_rising)] = (0.75, 1.0)
+    crop_scale: _CropRange = (0.75, 1.0)
+    crop_scale_of: dict[ViewName, _CropRange] = Field(default_factory=dict)
+    crop_area: _CropRange | None = None
+    crop_aspect: _Range = (3 / 4, 4 / 3)
+    crop_proposals: int = Field(1, ge=1)
     gain: float = Field(0.2, ge=0, lt=1)
     rgb_colour: float = Field(0.3, ge=0, lt=1)
     rgb_gray: float = Field(0.5, ge=0, le=1)
-    horizontal_flip: bool = False
+    rgb_brightness: float = Field(0.0, ge=0, le=1)
+    rgb_contrast: float = Field(0.0, ge=0, le=1)
+    rgb_saturation: float = Field(0.0, ge=0, le=1)
+    rgb_hue: float = Field(0.0, ge=0, le=0.5)
+    colour_per: Literal["draw", "frame"] = "draw"
+    horizontal_flip: bool | tuple[ViewName, ...] = False
+    shared_by_views: bool = False
+
+    @model_validator(mode="after")
+    def _one_crop_can_be_shared(self) -> "AugmentSection":
+        if self.shared_by_views and (self.crop_proposals > 1 or self.crop_scale_of):
+            raise ValueError("shared_by_views has one crop for all views: leave crop_proposals and crop_scale_of out")
+        return self

@@ -4,59 +4,78 @@ Crops and gains are drawn anew for each block by default: with one draw per clip
 clip, and predictive coding learns that instead of motion.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.training.data.colour import Colour, byte_table, draw_colour, looked_up, recoloured
+from cocon.training.data.crops import NEUTRAL, Crop, draw_crop, fullest_crop, pose_points
 from cocon.training.data.frames import DecodedView
+from cocon.training.input_sections import AugmentSection
 from cocon.video.geometry import centre_crop, resize
 from cocon.video.pose import LEFT_RIGHT_SWAP, draw_heatmaps
 
-__all__ = ["Augmentation", "centred_clip", "random_clip"]
-
-# Byte that means nothing: gains act on the distance from it.
-_NEUTRAL = {"flow": 128.0, "pose": 0.0, "mask": 0.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """What may vary.
-
-    Attributes:
-        is_per_block: draw anew for each block rather than once per clip.
-        crop_scale: range of the square crop's side as a share of the short side.
-        gain: contrast is multiplied by a factor within 1 ± gain.
-        rgb_colour: gain and offset of each colour channel vary within ± this share.
-        rgb_gray: probability that one random colour channel replaces all three.
-        flips: mirror whole clips, half of them.
-    """
-
-    is_per_block: bool
-    crop_scale: tuple[float, float]
-    gain: float
-    rgb_colour: float
-    rgb_gray: float
-    flips: bool
+__all__ = ["centred_clip", "mirrored", "random_clip", "random_clips", "whole_frames"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Draw:
-    """One square crop, in pixels of the decoded view, a gain, and what becomes of colours."""
+    """Proposed crops, of which the fullest is taken, a gain, and colours: one for all frames, or one for each."""
 
-    top: int
-    left: int
-    side: int
+    crops: tuple[Crop, ...]
     gain: float
-    channels: tuple[int, int, int]
-    channel_gains: NDArray[np.float32]
-    channel_offsets: NDArray[np.float32]
+    colours: tuple[Colour, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _ClipDraws:
+    """What was drawn for the frames that vary together, and whether the clip is mirrored where its view may be."""
+
+    draws: tuple[_Draw, ...]
+    is_flipped: bool
+
+
+def random_clips(
+    views: Mapping[str, DecodedView],
+    indices: Mapping[str, NDArray[np.int64]],
+    sizes_px: Mapping[str, int],
+    how: AugmentSection,
+    rng: np.random.Generator,
+) -> dict[str, NDArray[np.uint8]]:
+    """An augmented clip in every view; each view has its own draws unless `how.shared_by_views`.
+
+    Args:
+        views: view → decoded.
+        indices: view → frames of the clip, `int64 [N, T]`.
+        sizes_px: view → H = W of the result.
+        how: what may vary.
+        rng: source of all randomness.
+
+    Returns:
+        view → `uint8 [N, T, H, W, C]`.
+    """
+    if not how.shared_by_views:
+        return {name: random_clip(view, name, indices[name], sizes_px[name], how, rng) for name, view in views.items()}
+    first, origin = next(iter(views.items()))
+    drawn = _clip_draws(origin, first, indices[first].shape, how, rng)
+    clips = {}
+    for name, view in views.items():
+        moved = tuple(replace(d, crops=tuple(crop.moved(origin, view) for crop in d.crops)) for d in drawn.draws)
+        clips[name] = _cut(view, name, indices[name], sizes_px[name], how, replace(drawn, draws=moved))
+    return clips
 
 
 def random_clip(
-    video: DecodedView, view: str, indices: NDArray[np.int64], size_px: int, how: Augmentation, rng: np.random.Generator
+    video: DecodedView,
+    view: str,
+    indices: NDArray[np.int64],
+    size_px: int,
+    how: AugmentSection,
+    rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """An augmented clip.
+    """An augmented clip of one view.
 
     Args:
         video: the decoded view.
@@ -69,90 +88,102 @@ def random_clip(
     Returns:
         `uint8 [N, T, H, W, C]`.
     """
-    draw = _draw(video, how, rng)
-    is_flipped = how.flips and rng.random() < 0.5
-    blocks = []
-    for block in indices:
-        blocks.append(_augmented(video, view, block, size_px, draw))
-        if how.is_per_block:
-            draw = _draw(video, how, rng)
-    clip = np.stack(blocks)  # [N, T, H, W, C]
-    return _mirrored(clip, view) if is_flipped else clip
+    return _cut(video, view, indices, size_px, how, _clip_draws(video, view, indices.shape, how, rng))
 
 
 def centred_clip(video: DecodedView, indices: NDArray[np.int64], size_px: int) -> NDArray[np.uint8]:
     """The clip that a served model sees: the centre crop, nothing random; arguments as in `random_clip`."""
+    return np.ascontiguousarray(centre_crop(whole_frames(video, indices), size_px))  # [N, T, H, W, C]
+
+
+def whole_frames(video: DecodedView, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Frames `int64 [N, T]` of a view before anything is cut off, `uint8 [N, T, H, W, C]`."""
     flat = indices.reshape(-1)
     if video.pose is not None:
         frames = video.pose.frames(flat, height=video.height, width=video.width)
     else:
         assert video.pixels is not None
         frames = video.pixels[flat]
-    cropped = centre_crop(frames, size_px)
-    return np.ascontiguousarray(cropped).reshape(*indices.shape, *cropped.shape[1:])  # [N, T, H, W, C]
+    return frames.reshape(*indices.shape, *frames.shape[1:])  # [N, T, H, W, C]
 
 
-def _draw(video: DecodedView, how: Augmentation, rng: np.random.Generator) -> _Draw:
-    short_side = min(video.height, video.width)
-    side = max(1, round(short_side * rng.uniform(*how.crop_scale)))
-    top, left = rng.integers(0, video.height - side + 1), rng.integers(0, video.width - side + 1)
+def mirrored(clip: NDArray[np.uint8], view: str) -> NDArray[np.uint8]:
+    """A clip `uint8 [..., H, W, C]` left to right: flow's u changes its sign, a pose its sides."""
+    flipped = np.ascontiguousarray(clip[..., ::-1, :])
+    if view == "pose":
+        flipped = np.ascontiguousarray(flipped[..., LEFT_RIGHT_SWAP])
+    if view == "flow":  # what moved right now moves left
+        flipped[..., 0] = np.clip(256 - flipped[..., 0].astype(np.int16), 0, 255).astype(np.uint8)
+    return flipped
+
+
+def _clip_draws(
+    video: DecodedView, view: str, shape: Sequence[int], how: AugmentSection, rng: np.random.Generator
+) -> _ClipDraws:
+    """Draw for a clip of `shape` (N, T)."""
+    num_blocks, frames_per_block = shape
+    is_per_block = how.drawn_per == "block"
+    num_frames = frames_per_block if is_per_block else num_blocks * frames_per_block
+    draws = [_draw(video, view, num_frames, how, rng)]
+    is_flipped = _may_flip(how, view) and bool(rng.random() < 0.5)
+    if is_per_block:  # one more than needed: what is drawn for the next view depends on how many were drawn here
+        draws += [_draw(video, view, num_frames, how, rng) for _ in range(num_blocks)]
+    return _ClipDraws(tuple(draws[: num_blocks if is_per_block else 1]), is_flipped)
+
+
+def _draw(video: DecodedView, view: str, num_frames: int, how: AugmentSection, rng: np.random.Generator) -> _Draw:
+    """Draw for `num_frames` frames; what is switched off draws no numbers."""
+    crops = [draw_crop(video, view, how, rng)]
     gain = float(rng.uniform(1 - how.gain, 1 + how.gain))
-    one = int(rng.integers(3))
-    channels = (one, one, one) if rng.random() < how.rgb_gray else (0, 1, 2)
-    gains = rng.uniform(1 - how.rgb_colour, 1 + how.rgb_colour, 3).astype(np.float32)
-    offsets = rng.uniform(-128 * how.rgb_colour, 128 * how.rgb_colour, 3).astype(np.float32)
-    return _Draw(int(top), int(left), side, gain, channels, gains, offsets)
+    colours = [draw_colour(how, rng)]
+    if how.colour_per == "frame" and (view == "rgb" or how.shared_by_views):
+        colours += [draw_colour(how, rng) for _ in range(num_frames - 1)]
+    if view != "rgb":
+        crops += [draw_crop(video, view, how, rng) for _ in range(how.crop_proposals - 1)]
+    return _Draw(tuple(crops), gain, tuple(colours))
+
+
+def _may_flip(how: AugmentSection, view: str) -> bool:
+    """Whether a view is mirrored at times; views that share their draws share the coin."""
+    if isinstance(how.horizontal_flip, bool):
+        return how.horizontal_flip
+    return view in how.horizontal_flip or (how.shared_by_views and bool(how.horizontal_flip))
+
+
+def _cut(
+    video: DecodedView, view: str, indices: NDArray[np.int64], size_px: int, how: AugmentSection, drawn: _ClipDraws
+) -> NDArray[np.uint8]:
+    groups = indices.reshape(len(drawn.draws), -1)  # of frames that vary together
+    parts = [_augmented(video, view, group, size_px, d) for group, d in zip(groups, drawn.draws, strict=True)]
+    clip = np.stack(parts).reshape(*indices.shape, *parts[0].shape[1:])  # [N, T, H, W, C]
+    return mirrored(clip, view) if drawn.is_flipped else clip
 
 
 def _augmented(
     video: DecodedView, view: str, indices: NDArray[np.int64], size_px: int, draw: _Draw
 ) -> NDArray[np.uint8]:
+    """Frames that vary together, `uint8 [F, H, W, C]`."""
+    crop = fullest_crop(draw.crops, video, view, indices)
     if video.pose is not None:
-        frames = _drawn_pose(video, indices, size_px, draw)
+        frames = _drawn_pose(video, indices, size_px, crop)
     else:
         assert video.pixels is not None
-        window = (slice(draw.top, draw.top + draw.side), slice(draw.left, draw.left + draw.side))
-        frames = np.stack([resize(video.pixels[index][window], size_px, size_px) for index in indices])
+        frames = np.stack([resize(video.pixels[index][crop.window], size_px, size_px) for index in indices])
     if view == "rgb":
-        return _recoloured(frames, draw)
+        if len(draw.colours) == 1:
+            return recoloured(frames, draw.gain, draw.colours[0])
+        pairs = zip(frames, draw.colours, strict=True)
+        return np.concatenate([recoloured(frame[None], draw.gain, colour) for frame, colour in pairs])
     # Flow vectors grow with the picture, and the gain acts on them likewise.
-    scale = draw.gain * (size_px / draw.side if view == "flow" else 1.0)
-    return _table(scale, _NEUTRAL[view])[frames]
+    zooms = (size_px / crop.width, size_px / crop.height) if view == "flow" else (1.0, 1.0)
+    tables = [byte_table(draw.gain * zoom, NEUTRAL[view]) for zoom in zooms]
+    return looked_up(tables[0] if zooms[0] == zooms[1] else np.stack(tables, axis=-1), frames)
 
 
-def _drawn_pose(video: DecodedView, indices: NDArray[np.int64], size_px: int, draw: _Draw) -> NDArray[np.uint8]:
+def _drawn_pose(video: DecodedView, indices: NDArray[np.int64], size_px: int, crop: Crop) -> NDArray[np.uint8]:
     """Key points are moved and scaled like the crop, then drawn: nothing is drawn only to be thrown away."""
-    assert video.pose is not None and video.pose.keypoints is not None
-    keypoints = video.pose.keypoints[indices].astype(np.float32)  # [T, P, 17, 3]
-    zoom = size_px / draw.side
-    offset = np.array([draw.left, draw.top], np.float32)
-    to_decoded = np.array([video.width / video.pose.width, video.height / video.pose.height], np.float32)
-    keypoints[..., :2] = (keypoints[..., :2] * to_decoded - offset) * zoom
-    return draw_heatmaps(keypoints, height=size_px, width=size_px)
-
-
-def _recoloured(frames: NDArray[np.uint8], draw: _Draw) -> NDArray[np.uint8]:
-    """RGB frames `uint8 [T, H, W, 3]` with every channel stretched and shifted on its own."""
-    tables = [
-        _table(draw.gain * float(g), 128.0, float(o))
-        for g, o in zip(draw.channel_gains, draw.channel_offsets, strict=True)
-    ]
-    if draw.channels == (0, 1, 2):
-        return np.stack([table[frames[..., channel]] for channel, table in enumerate(tables)], axis=-1)
-    one = tables[0][frames[..., draw.channels[0]]]
-    return np.stack([one, one, one], axis=-1)
-
-
-def _table(scale: float, neutral: float, offset: float = 0.0) -> NDArray[np.uint8]:
-    """What each byte becomes when its distance from the neutral one is scaled and the offset added, `uint8 [256]`."""
-    values = (np.arange(256, dtype=np.float32) - neutral) * scale + neutral + offset
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
-def _mirrored(clip: NDArray[np.uint8], view: str) -> NDArray[np.uint8]:
-    mirrored = np.ascontiguousarray(clip[..., ::-1, :])
-    if view == "pose":
-        mirrored = np.ascontiguousarray(mirrored[..., LEFT_RIGHT_SWAP])
-    if view == "flow":  # what moved right now moves left
-        mirrored[..., 0] = np.clip(256 - mirrored[..., 0].astype(np.int16), 0, 255).astype(np.uint8)
-    return mirrored
+    points = pose_points(video, indices)  # [F, P, 17, 3]
+    offset = np.array([crop.left, crop.top], np.float32)
+    zoom = np.array([size_px / crop.width, size_px / crop.height], np.float32)
+    points[..., :2] = (points[..., :2] - offset) * zoom
+    return draw_heatmaps(points, height=size_px, width=size_px)

@@ -1,14 +1,14 @@
 """Clips cut out of decoded views: shapes, what varies and what must not, and the same clip that a served model sees."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.training.data.augment import Augmentation, centred_clip, random_clip
+from cocon.training.data.augment import centred_clip, random_clip
 from cocon.training.data.frames import DecodedVideo, DecodedView, load_video
+from cocon.training.input_sections import AugmentSection
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames
 from cocon.video.flow import FlowSpec
 from cocon.video.folder import DatasetFolder
@@ -19,10 +19,14 @@ from cocon.video.store import StoredView, view_path
 from cocon.video.views import VIEWS
 from cocon.video.workers import WorkerPool
 
-NOTHING = Augmentation(is_per_block=False, crop_scale=(1.0, 1.0), gain=0.0, rgb_colour=0.0, rgb_gray=0.0, flips=False)
-CROPS = replace(NOTHING, crop_scale=(0.4, 0.9))
-EVERYTHING = Augmentation(is_per_block=True, crop_scale=(0.5, 1.0), gain=0.3, rgb_colour=0.3, rgb_gray=0.5, flips=True)
+NOTHING = AugmentSection(drawn_per="clip", crop_scale=(1.0, 1.0), gain=0.0, rgb_colour=0.0, rgb_gray=0.0)
+CROPS = NOTHING.model_copy(update={"crop_scale": (0.4, 0.9)})
+EVERYTHING = AugmentSection(crop_scale=(0.5, 1.0), gain=0.3, horizontal_flip=True)
 STILL = np.zeros((4, 3), np.int64)
+
+
+def _with(how: AugmentSection, **changes: object) -> AugmentSection:
+    return AugmentSection.model_validate(how.model_dump() | changes)
 
 
 def _view(channels: int = 3, *, height: int = 40, width: int = 56, value: int | None = None) -> DecodedView:
@@ -65,7 +69,7 @@ def test_a_clip_has_the_networks_shape_and_type_and_depends_on_the_generator_alo
 @pytest.mark.parametrize("view", VIEWS)
 def test_each_block_has_its_own_draw_or_the_clip_has_one(view: str) -> None:
     video = _all_views()[view]
-    per_clip = random_clip(video, view, STILL, 24, replace(EVERYTHING, is_per_block=False), np.random.default_rng(0))
+    per_clip = random_clip(video, view, STILL, 24, _with(EVERYTHING, drawn_per="clip"), np.random.default_rng(0))
     per_block = random_clip(video, view, STILL, 24, EVERYTHING, np.random.default_rng(0))
     assert np.array_equal(per_clip, np.broadcast_to(per_clip[:1, :1], per_clip.shape))
     assert np.array_equal(per_block, np.broadcast_to(per_block[:, :1], per_block.shape))
@@ -102,7 +106,7 @@ def test_crops_lie_within_the_picture_and_reach_everywhere() -> None:
 
 
 def test_gains_leave_the_byte_alone_that_means_nothing() -> None:
-    how = replace(NOTHING, gain=0.5)
+    how = _with(NOTHING, gain=0.5)
     for view, neutral in (("flow", 128), ("mask", 0)):
         flat = _view(VIEWS[view].channels, value=neutral)
         assert (random_clip(flat, view, STILL, 40, how, np.random.default_rng(0)) == neutral).all()
@@ -116,16 +120,16 @@ def test_flow_vectors_grow_with_the_picture() -> None:
     video = _view(2, value=128 + 20)
     clip = random_clip(video, "flow", STILL, 80, NOTHING, np.random.default_rng(0))
     assert (clip == 128 + 40).all()
-    half = random_clip(video, "flow", STILL, 40, replace(NOTHING, crop_scale=(0.5, 0.5)), np.random.default_rng(0))
+    half = random_clip(video, "flow", STILL, 40, _with(NOTHING, crop_scale=(0.5, 0.5)), np.random.default_rng(0))
     assert (half == 128 + 40).all()
 
 
 def test_colours_vary_by_channel_and_sometimes_become_gray() -> None:
     video = _view(3)
-    coloured = random_clip(video, "rgb", STILL, 40, replace(NOTHING, rgb_colour=0.3), np.random.default_rng(0))
+    coloured = random_clip(video, "rgb", STILL, 40, _with(NOTHING, rgb_colour=0.3), np.random.default_rng(0))
     shifts = [float(coloured[..., c].mean()) - float(video.pixels[0, ..., c].mean()) for c in range(3)]
     assert len({round(shift) for shift in shifts}) == 3
-    how = replace(NOTHING, rgb_gray=0.5)
+    how = _with(NOTHING, rgb_gray=0.5)
     clips = [random_clip(video, "rgb", STILL, 40, how, np.random.default_rng(seed)) for seed in range(60)]
     assert 15 < sum(np.ptp(clip, axis=-1).max() == 0 for clip in clips) < 45
 
@@ -150,7 +154,7 @@ def test_a_crop_of_key_points_is_the_crop_of_the_drawn_picture() -> None:
 def _flipped_and_not(view: str, video: DecodedView, size_px: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The clip as it is, and mirrored."""
     plain = random_clip(video, view, STILL, size_px, NOTHING, np.random.default_rng(0))
-    how = replace(NOTHING, flips=True)
+    how = _with(NOTHING, horizontal_flip=True)
     for seed in range(20):
         clip = random_clip(video, view, STILL, size_px, how, np.random.default_rng(seed))
         if not np.array_equal(clip, plain):
@@ -162,7 +166,7 @@ def test_a_mirrored_picture_is_mirrored_and_half_of_the_clips_are() -> None:
     video = _view(3, width=40)
     plain, mirrored = _flipped_and_not("rgb", video, 40)
     assert np.array_equal(mirrored, plain[..., ::-1, :])
-    how = replace(NOTHING, flips=True)
+    how = _with(NOTHING, horizontal_flip=True)
     clips = [random_clip(video, "rgb", STILL, 40, how, np.random.default_rng(seed)) for seed in range(60)]
     assert 15 < sum(np.array_equal(clip, plain) for clip in clips) < 45
 
