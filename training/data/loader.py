@@ -49,8 +49,12 @@ def clip_batches(
     first_step: int,
     num_steps: int,
     seed: int,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> DataLoader[Batch]:
     """Training batches of steps `first_step` to `num_steps`, the same whatever step one starts from.
+
+    The processes that train together load equal shares of the same batches, which make the whole in the order of ranks.
 
     Args:
         frames: the videos.
@@ -59,9 +63,13 @@ def clip_batches(
         first_step: where to begin.
         num_steps: where to end, exclusive.
         seed: of order, moments and augmentation.
+        rank: number of this process.
+        world_size: processes; the batch size must be a multiple.
     """
     dataset = _RandomClips(frames, config, labels, seed)
-    order = _BatchOrder(len(frames), config.training.batch_size, first_step, num_steps, seed)
+    size = config.training.batch_size
+    share = slice(size * rank // world_size, size * (rank + 1) // world_size)
+    order = _BatchOrder(len(frames), size, first_step, num_steps, seed, share)
     workers = config.data.workers
     # Its own generator: one draw from torch's global numbers per start would put a resumed run's dropout out of step.
     return DataLoader(
@@ -98,13 +106,16 @@ class _RandomClips(Dataset[Batch]):
 
 
 class _BatchOrder(Sampler[list[Key]]):
-    """Shuffles each epoch on its own and drops the videos that do not fill a batch."""
+    """Shuffles each epoch on its own and drops the videos that do not fill a batch; gives a share of each batch."""
 
-    def __init__(self, num_videos: int, batch_size: int, first_step: int, num_steps: int, seed: int) -> None:
+    def __init__(
+        self, num_videos: int, batch_size: int, first_step: int, num_steps: int, seed: int, share: slice
+    ) -> None:
         self._num_videos = num_videos
         self._batch_size = batch_size
         self._steps = range(first_step, num_steps)
         self._seed = seed
+        self._share = share
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -116,7 +127,7 @@ class _BatchOrder(Sampler[list[Key]]):
             order = np.random.default_rng([self._seed, epoch]).permutation(self._num_videos)
             order = np.resize(order, per_epoch * self._batch_size)
             chosen = order[position * self._batch_size : (position + 1) * self._batch_size]
-            yield [(epoch, int(index)) for index in chosen]
+            yield [(epoch, int(index)) for index in chosen[self._share]]
 
 
 def to_device(batch: Batch, device: torch.device) -> tuple[Mapping[str, Tensor], Tensor]:
