@@ -1,7 +1,10 @@
-"""One embedding per video: the unit mean of its clips' embeddings, clips as a served model sees them."""
+"""One embedding per video, and one vector of class probabilities where there is a classifier.
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+Both are means over overlapping clips of the whole video, in one or several crops; clips are cut as for a served model.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -9,16 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cocon.embedding.contract import ModelContract
-from cocon.training.data.augment import centred_clip
-from cocon.training.data.frames import VideoFrames
+from cocon.training.data.frames import DecodedVideo, VideoFrames
+from cocon.training.evaluation.crops import cropped_clips
 from cocon.training.models.encoder import Encoder
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames
 from cocon.video.folder import VideoEntry
 
 __all__ = ["VideoFeatures", "calibrate_batch_norm", "video_features"]
 
-# Clips overlap by half, so that an action cut by one clip is whole in the next.
-_OVERLAP = 0.5
 _BATCH_SIZE = 32
 
 
@@ -31,15 +32,19 @@ class VideoFeatures:
         labels: class of each video, `str [V]`.
         groups: group of each video, `str [V]`.
         entries: the videos.
+        probabilities: view → class probabilities by the classifier that was trained with the encoder,
+            `float64 [V, K]`; empty where none was.
+        classes: K class names, the columns of `probabilities`.
     """
 
     embeddings: Mapping[str, NDArray[np.float32]]
     labels: NDArray[np.str_]
     groups: NDArray[np.str_]
     entries: tuple[VideoEntry, ...] = ()
+    probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
 
 
-@torch.no_grad()
 def video_features(
     encoders: Mapping[str, Encoder],
     contracts: Mapping[str, ModelContract],
@@ -47,8 +52,10 @@ def video_features(
     *,
     device: torch.device,
     on_progress: Callable[[int, int | None], None],
+    num_crops: int = 1,
+    hop_blocks: int | None = None,
 ) -> VideoFeatures:
-    """Embed every video that has a label; one that fails to load is left out and remembered in `frames`.
+    """Embed and classify every video that has a label; one that fails to load is left out and remembered in `frames`.
 
     Args:
         encoders: view → encoder in evaluation mode.
@@ -56,25 +63,33 @@ def video_features(
         frames: the videos.
         device: where to compute.
         on_progress: called with (videos done, videos in all).
+        num_crops: 1, 5 or 10; see `cropped_clips`.
+        hop_blocks: blocks between the starts of neighbouring clips; half a clip by default, as the paper on UCF101.
     """
-    rows: dict[str, list[NDArray[np.float32]]] = {view: [] for view in encoders}
-    entries = []
+    entries: list[VideoEntry] = []
+    embeddings: dict[str, list[NDArray[np.float32]]] = {view: [] for view in encoders}
+    probabilities: dict[str, list[NDArray[np.float64]]] = {
+        v: [] for v, contract in contracts.items() if contract.labels
+    }
     for index, entry in enumerate(frames.entries):
         video = frames[index]
         if video.entry is entry and entry.label:
             for view, encoder in encoders.items():
-                contract = contracts[view]
-                seconds = video.timestamps[_windows(video.timestamps, contract.clip)]  # [K, N·T]
-                indices = nearest_frames(video.views[view].timestamps, seconds)
-                indices = indices.reshape(-1, contract.clip.frames_per_block)  # [K·N, T]
-                clips = centred_clip(video.views[view], indices, contract.geometry.crop_px)
-                rows[view].append(_mean_embedding(encoder, clips.reshape(-1, *contract.clip_shape), device))
+                clips = _clips(video, contracts[view], num_crops=num_crops, hop_blocks=hop_blocks)
+                embedding, chances = _means(encoder, clips, device)
+                embeddings[view].append(embedding)
+                if chances is not None:
+                    probabilities[view].append(chances)
             entries.append(entry)
         on_progress(index + 1, len(frames))
-    embeddings = {view: np.stack(vectors) for view, vectors in rows.items()}
-    labels = np.array([entry.label for entry in entries])
-    groups = np.array([entry.group or entry.video_id for entry in entries])
-    return VideoFeatures(embeddings, labels, groups, tuple(entries))
+    return VideoFeatures(
+        embeddings={view: np.stack(vectors) for view, vectors in embeddings.items()},
+        labels=np.array([entry.label for entry in entries]),
+        groups=np.array([entry.group or entry.video_id for entry in entries]),
+        entries=tuple(entries),
+        probabilities={view: np.stack(vectors) for view, vectors in probabilities.items()},
+        classes=next((contract.labels for contract in contracts.values() if contract.labels), ()),
+    )
 
 
 @torch.no_grad()
@@ -95,15 +110,35 @@ def calibrate_batch_norm(encoder: Encoder, batches: Iterable[Tensor]) -> None:
     encoder.eval()
 
 
-def _windows(timestamps: NDArray[np.float64], spec: ClipSpec) -> NDArray[np.int64]:
+def _clips(
+    video: DecodedVideo, contract: ModelContract, *, num_crops: int, hop_blocks: int | None
+) -> Iterator[NDArray[np.uint8]]:
+    """Clips of one view over the whole video, crop by crop, each `uint8 [≤ 32, N, T, H, W, C]`."""
+    decoded, spec = video.views[contract.view], contract.clip
+    seconds = video.timestamps[_windows(video.timestamps, spec, hop_blocks)]  # [K, N·T]
+    indices = nearest_frames(decoded.timestamps, seconds)
+    for start in range(0, len(indices), _BATCH_SIZE):
+        blocks = indices[start : start + _BATCH_SIZE].reshape(-1, spec.frames_per_block)  # [k·N, T]
+        for crop in cropped_clips(decoded, contract.view, blocks, contract.geometry.crop_px, num_crops=num_crops):
+            yield crop.reshape(-1, *contract.clip_shape)  # [k, N, T, H, W, C]
+
+
+def _windows(timestamps: NDArray[np.float64], spec: ClipSpec, hop_blocks: int | None) -> NDArray[np.int64]:
     """Source frames of overlapping clips over the whole video, `int64 [K, N·T]`."""
     grid = grid_indices(timestamps, spec)
-    hop = max(1, round(spec.num_frames * (1 - _OVERLAP)))
+    hop = (hop_blocks or max(1, spec.num_blocks // 2)) * spec.frames_per_block
     return grid[dense_windows(len(grid), spec, hop=hop)]
 
 
-def _mean_embedding(encoder: Encoder, clips: NDArray[np.uint8], device: torch.device) -> NDArray[np.float32]:
-    batches = (torch.from_numpy(clips[start : start + _BATCH_SIZE]) for start in range(0, len(clips), _BATCH_SIZE))
-    embedded = torch.cat([encoder(batch.to(device)).embedding.float().cpu() for batch in batches])  # [K, D]
-    mean = embedded.mean(dim=0)
-    return np.asarray((mean / mean.norm()).numpy(), dtype=np.float32)
+@torch.no_grad()
+def _means(
+    encoder: Encoder, clips: Iterable[NDArray[np.uint8]], device: torch.device
+) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+    """Unit mean of the embeddings `float32 [D]` and mean of the class probabilities `float64 [K]` of clips."""
+    outputs = [encoder(torch.from_numpy(batch).to(device)) for batch in clips]
+    mean = torch.cat([output.embedding.float().cpu() for output in outputs]).mean(dim=0)  # [D]
+    embedding = np.asarray((mean / mean.norm()).numpy(), dtype=np.float32)
+    if outputs[0].logits is None:
+        return embedding, None
+    chances = torch.cat([output.logits.double().softmax(dim=1).cpu() for output in outputs])  # [clips, K]
+    return embedding, np.asarray(chances.mean(dim=0).numpy(), dtype=np.float64)

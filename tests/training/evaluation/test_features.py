@@ -15,6 +15,7 @@ from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
 from cocon.training.evaluation.features import calibrate_batch_norm, video_features
 from cocon.training.models.encoder import Encoder, build_encoder
+from cocon.video.clips import grid_indices
 from cocon.video.folder import DatasetFolder
 from cocon.video.reader import VideoSource
 from cocon.video.views import VIEWS
@@ -31,6 +32,12 @@ def _silent(done: int, total: int | None) -> None:
     pass
 
 
+def _corners(height: int, width: int) -> list[tuple[int, int]]:
+    """Top and left of five crops of 24 pixels."""
+    bottom, right = height - 24, width - 24
+    return [(bottom // 2, right // 2), (0, 0), (0, right), (bottom, 0), (bottom, right)]
+
+
 def _untrained() -> Encoder:
     torch.manual_seed(0)
     return build_encoder(EncoderSpec("resnet2d3d", (1, 1, 1, 1), 4), VIEWS["rgb"])
@@ -45,15 +52,53 @@ def test_a_videos_embedding_is_the_mean_of_those_a_served_model_gives(trained: P
     features = video_features(encoders, contracts, frames, device=torch.device("cpu"), on_progress=_silent)
     assert features.labels.tolist() == [entry.label for entry in frames.entries]
     assert features.groups.tolist() == [entry.group for entry in frames.entries]
+    assert features.entries == frames.entries
+    assert features.classes == contracts["rgb"].labels
     for number in (0, 5):
-        source = VideoSource(frames.entries[number].path, config.clip.spec(), view_requests(config), hop=3)
+        source = VideoSource(frames.entries[number].path, config.clip.spec(), view_requests(config), hop=2)
         clips = list(source.clips())
-        assert len(clips) == 4  # 15 grid frames: windows of 6 from 0, 3, 6 and 9
+        assert len(clips) == 6  # 15 grid frames: windows of 6 from 0, 2, 4, 6, 8 and 9
         for view, encoder in encoders.items():
             with torch.no_grad():
                 stacked = torch.from_numpy(np.stack([clip.pixels[view] for clip in clips]))
-                mean = encoder(stacked).embedding.numpy().mean(axis=0)
+                outputs = encoder(stacked)
+            mean = outputs.embedding.numpy().mean(axis=0)
             assert features.embeddings[view][number] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
+            softmax = torch.softmax(outputs.logits, dim=1).numpy().mean(axis=0)
+            assert features.probabilities[view][number] == pytest.approx(softmax, abs=1e-5)
+
+
+def test_crops_and_hops_are_averaged(trained: Path, tiny_config: MakeConfig) -> None:
+    config = tiny_config("views=['rgb']")
+    encoder, contract = load_encoder(trained, "rgb")
+    frames = _frames(config)
+    features = video_features(
+        {"rgb": encoder},
+        {"rgb": contract},
+        frames,
+        device=torch.device("cpu"),
+        on_progress=_silent,
+        num_crops=10,
+        hop_blocks=3,
+    )
+    video = frames[2].views["rgb"]
+    assert video.pixels is not None
+    grid = grid_indices(video.timestamps, config.clip.spec())
+    seen = [video.pixels[grid[start : start + 6]] for start in (0, 6, 9)]  # hops of 6 frames, and one to the end
+    crops = [
+        shown[:, top : top + 24, left : left + 24]
+        for shown in seen
+        for top, left in _corners(video.height, video.width)
+    ]
+    crops += [crop[:, :, ::-1] for crop in crops]
+    clips = torch.from_numpy(np.stack(crops).reshape(30, 3, 2, 24, 24, 3))
+    with torch.no_grad():
+        outputs = encoder(clips)
+    mean = outputs.embedding.mean(dim=0)
+    assert features.embeddings["rgb"][2] == pytest.approx((mean / mean.norm()).numpy(), abs=1e-5)
+    assert features.probabilities["rgb"][2] == pytest.approx(
+        outputs.logits.softmax(dim=1).mean(dim=0).numpy(), abs=1e-5
+    )
 
 
 def test_videos_that_fail_or_have_no_label_are_left_out(
