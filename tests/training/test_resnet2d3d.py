@@ -1,7 +1,12 @@
 """The 2D-3D trunk: shapes and sizes of the paper's networks, and what each stage sees."""
 
+import copy
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cocon.training.models.resnet2d3d import DEPTHS, ResidualBlock, ResNet2d3d
@@ -108,3 +113,55 @@ def test_convolutions_start_from_kaiming_fan_out_and_norms_from_one_and_zero() -
         if isinstance(module, nn.BatchNorm3d):
             assert (module.weight == 1).all()
             assert (module.bias == 0).all()
+
+
+def _plain(trunk: ResNet2d3d, x: Tensor) -> Tensor:
+    """The description, step by step: the stem rectifies before it pools, everything is contiguous."""
+    x = F.conv3d(x.contiguous(), trunk.conv1.weight.contiguous(), stride=(1, 2, 2), padding=(0, 3, 3))
+    x = F.max_pool3d(torch.relu(trunk.bn1(x)), (1, 3, 3), (1, 2, 2), (0, 1, 1))
+    for block in (*trunk.layer1, *trunk.layer2, *trunk.layer3, *trunk.layer4):
+        x = block(x.contiguous())
+    return x
+
+
+def _step(trunk: ResNet2d3d, forward: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    """Gradients of all parameters, and the buffers after the step."""
+    x = torch.randn(6, 3, 5, 48, 48, generator=torch.Generator().manual_seed(1))
+    features = forward(x.to(memory_format=torch.channels_last_3d))
+    weights = torch.randn(features.shape, generator=torch.Generator().manual_seed(2))
+    (features * weights).sum().backward()
+    gradients = {name: parameter.grad for name, parameter in trunk.named_parameters() if parameter.grad is not None}
+    return gradients | {name: buffer.float() for name, buffer in trunk.named_buffers()}
+
+
+@pytest.mark.parametrize("is_checkpointed", [False, True])
+def test_a_step_has_the_gradients_and_statistics_of_plain_convolutions(is_checkpointed: bool) -> None:
+    torch.manual_seed(0)
+    trunk = ResNet2d3d(3, DEPTHS["resnet10"], width=8).train()
+    reference = copy.deepcopy(trunk)
+    trunk.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # not in the stubs
+    trunk.checkpoint_activations = is_checkpointed
+    steps, expected = _step(trunk, trunk), _step(reference, partial(_plain, reference))
+    assert steps.keys() == expected.keys() == trunk.state_dict().keys()
+    for name, value in expected.items():
+        assert (steps[name] - value).norm() <= 1e-4 * value.norm(), name
+
+
+def test_checkpointing_keeps_none_of_the_large_maps_between_the_layers_of_a_block() -> None:
+    kept_bytes = {}
+    for is_checkpointed in (False, True):
+        trunk = _tiny(width=8).train()
+        trunk.checkpoint_activations = is_checkpointed
+        weights = {parameter.data_ptr() for parameter in trunk.parameters()}
+        kept: dict[int, int] = {}
+
+        def keep(tensor: Tensor, weights: set[int] = weights, kept: dict[int, int] = kept) -> Tensor:
+            if tensor.data_ptr() not in weights:
+                kept[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            output = trunk(torch.randn(2, 3, 5, 64, 64))
+        kept_bytes[is_checkpointed] = sum(kept.values())
+        del output
+    assert 0 < kept_bytes[True] < 0.4 * kept_bytes[False]

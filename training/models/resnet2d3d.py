@@ -6,9 +6,12 @@ stages two to four. The very last block has no final ReLU, so features are signe
 et al. 2019 (DPC).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 __all__ = ["DEPTHS", "ResNet2d3d", "ResidualBlock"]
 
@@ -63,10 +66,16 @@ class ResNet2d3d(nn.Module):
         in_channels: C of the view.
         depths: residual blocks per stage, four numbers.
         width: channels of the first stage.
+
+    Attributes:
+        checkpoint_activations: whether a training step keeps only the inputs of the stem and of the blocks that see
+            single frames, where the maps are large, and computes the rest again on the way back: the same gradients
+            in less memory and more time.
     """
 
     def __init__(self, in_channels: int, depths: Sequence[int], *, width: int = 64) -> None:
         super().__init__()
+        self.checkpoint_activations = False
         self.out_channels = 4 * width
         self.conv1 = nn.Conv3d(in_channels, width, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False)
         self.bn1 = nn.BatchNorm3d(width)
@@ -82,8 +91,43 @@ class ResNet2d3d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`float [B, C, T, H, W]` to `float [B, 4·width, ceil(T/4), ceil(H/32), ceil(W/32)]`."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        if self.checkpoint_activations and self.training:
+            x = _recomputed(self.bn1, self._stem, x)
+            for block in (*self.layer1, *self.layer2):
+                x = _recomputed(block, block, x)
+        else:
+            x = self.layer2(self.layer1(self._stem(x)))
+        return self.layer4(self.layer3(x))
+
+    def _stem(self, x: Tensor) -> Tensor:
+        # A maximum and ReLU may change places; after the pooling it has a quarter of the numbers to rectify.
+        return self.relu(self.maxpool(self.bn1(self.conv1(x))))
+
+
+def _recomputed(normed: nn.Module, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`function(x)`, of which only x is kept for the backward pass; `normed` has the BatchNorms that it uses."""
+    contexts = partial(_contexts, normed)
+    # No part of the trunk draws random numbers.
+    output: Tensor = checkpoint(function, x, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
+    return output
+
+
+def _contexts(normed: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    return nullcontext(), _untracked(normed)
+
+
+@contextmanager
+def _untracked(normed: nn.Module) -> Iterator[None]:
+    """Leave the running statistics alone: the first computation has counted the batch."""
+    norms = [norm for norm in normed.modules() if isinstance(norm, nn.BatchNorm3d)]
+    kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, kept, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count
 
 
 def _stage(
