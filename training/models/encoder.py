@@ -51,8 +51,8 @@ class Encoder(nn.Module):
         self.classifier = classifier
         self.embedding_dim = backbone.out_channels
         # Constants of the view, not learned state: the contract carries them.
-        self.register_buffer("mean", 255.0 * torch.tensor(mean), persistent=False)
-        self.register_buffer("std", 255.0 * torch.tensor(std), persistent=False)
+        self.register_buffer("mean", _in_bytes(mean), persistent=False)
+        self.register_buffer("std", _in_bytes(std), persistent=False)
 
     def feature_maps(self, clips: Tensor) -> Tensor:
         """`uint8 [B, N, T, H, W, C]` to block feature maps `float [B, N, D, s, s]`, averaged over a block's time."""
@@ -67,6 +67,11 @@ class Encoder(nn.Module):
         blocks = F.normalize(maps.mean(dim=(3, 4)), dim=-1)  # [B, N, D]
         logits = None if self.classifier is None else self.classifier(maps)
         return EncoderOutputs(F.normalize(blocks.mean(dim=1), dim=-1), blocks, logits)
+
+
+def _in_bytes(shares: Sequence[float]) -> Tensor:
+    """Per-channel constants for bytes; one where all channels share it, which is several times as fast on the CPU."""
+    return 255.0 * torch.tensor(shares[:1] if len(set(shares)) == 1 else shares)
 
 
 # The only place where a name in a configuration meets a class.
