@@ -99,7 +99,7 @@ def vectors(rows: list[dict[str, object]]) -> np.ndarray:
 def test_a_run_is_judged_beside_its_random_initialisation(walk: Walk) -> None:
     merits = walk.json("cocon", "evaluate", "runs/one")
     assert {merit["method"] for merit in merits} == {"random", "cocon"}
-    assert {merit["view"] for merit in merits} == {"rgb", "flow", "pose", "mask", "ensemble"}
+    assert {merit["view"] for merit in merits} == {"rgb", "flow", "pose", "mask", "ensemble", "ensemble_learned"}
     assert all(0 <= float(str(merit["probe_top1"])) <= 100 for merit in merits)
 
 

@@ -18,27 +18,44 @@ def evaluate(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Another dataset folder than the run's.")] = None,
     random: Annotated[bool, typer.Option(help="Judge the untrained networks as well.")] = True,
+    crops: Annotated[int, typer.Option(help="Crops of each clip: 1 centre, 5 and corners, 10 and mirrored.")] = 1,
+    hop_blocks: Annotated[
+        int | None, typer.Option(min=1, help="Blocks from one test clip to the next; half a clip by default.")
+    ] = None,
+    centred: Annotated[bool, typer.Option("--centred", help="Retrieve without the mean of each set.")] = False,
+    few_shot: Annotated[bool, typer.Option("--few-shot", help="Also probe with 1, 5 and 10 labels per class.")] = False,
+    paper_weights: Annotated[
+        bool,
+        typer.Option("--paper-weights", help="Also weigh the views as the paper does: 2 rgb, 2 flow, 1 mask, 1 pose."),
+    ] = False,
+    per_class: Annotated[bool, typer.Option("--per-class", help="Also print figures of every class.")] = False,
+    confusion: Annotated[Path | None, typer.Option(help="Write the confusion matrices to this CSV file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Judge a run: linear probe and retrieval on the test split, per view and fused, beside a random initialisation.
+    """Judge a run on the test split: probe, retrieval and classifier, per view and together, beside untrained networks.
 
-    Example: cocon evaluate runs/default --baseline runs/cpc
+    Example: cocon evaluate runs/default --baseline runs/cpc --few-shot
     """
-    import json
-
     from cocon.training.checkpoint import run_config
-    from cocon.training.evaluation.judging import Videos, judge_random, judge_run
-    from cocon.training.evaluation.report import merit_table
+    from cocon.training.evaluation.judgement import DEFAULT_OPTIONS, JudgingOptions, judge_features
+    from cocon.training.evaluation.judging import Videos, random_features, run_features
+    from cocon.training.evaluation.report import class_table, merit_table, merits_json, write_confusion
     from cocon.video.progress import progress_bar
 
     config = run_config(run)
     if data is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"folder": data})})
-    videos = Videos(config, progress_bar=progress_bar)
-    merits = judge_random(videos) if random else []
+    ensembles = (*DEFAULT_OPTIONS.ensembles, *(("paper",) if paper_weights else ()))
+    options = JudgingOptions(is_centred=centred, has_few_shot=few_shot, ensembles=ensembles)
+    videos = Videos(config, progress_bar=progress_bar, num_crops=crops, hop_blocks=hop_blocks)
+    judgements = [judge_features(random_features(videos), "random", options)] if random else []
     for judged in [*(baselines or []), run]:
-        merits += judge_run(judged, videos)
+        judgements.append(judge_features(run_features(judged, videos), run_config(judged).loss.losses, options))
+    if confusion is not None:
+        write_confusion(judgements, confusion)
     if as_json:
-        print(json.dumps([merit.to_dict() for merit in merits], indent=2))
-    else:
-        merit_table(merits)
+        print(merits_json(judgements, has_classes=per_class))
+        return
+    merit_table([merit for judgement in judgements for merit in judgement.merits], is_centred=centred)
+    for judgement in judgements if per_class else ():
+        class_table(judgement)

@@ -1,75 +1,65 @@
 """What is known of one method after its embeddings were judged: figures of merit, and what they were counted from."""
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix
 
-from cocon.embedding.fusion import fuse_embeddings
+from cocon.embedding.neighbours import label_vote, nearest_neighbours
+from cocon.training.evaluation.evidence import Ensemble, Evidence, ensemble_evidence, view_evidence
 from cocon.training.evaluation.features import VideoFeatures
-from cocon.training.evaluation.probe import linear_probe
+from cocon.training.evaluation.merits import FUSED, ClassMerit, Merit, class_merits, top_k
 from cocon.training.evaluation.retrieval import recall_at_k
 
-__all__ = ["FUSED", "ClassMerit", "Judgement", "Merit", "judge_features"]
+__all__ = [
+    "DEFAULT_OPTIONS",
+    "FUSED",
+    "ClassMerit",
+    "Ensemble",
+    "Judgement",
+    "JudgingOptions",
+    "Merit",
+    "judge_features",
+]
 
-FUSED = "ensemble"
-_KS = (1, 5, 10, 20)
-
-
-@dataclass(frozen=True, slots=True)
-class Merit:
-    """How good one view's embeddings are; all figures in per cent.
-
-    Attributes:
-        method: `random`, `cpc`, … or what the run was trained with.
-        view: name of the view, or `ensemble` for all of them fused.
-        probe_top1: linear probe, top-1.
-        recall: k → R@k.
-    """
-
-    method: str
-    view: str
-    probe_top1: float
-    recall: Mapping[int, float]
-
-    def to_dict(self) -> dict[str, object]:
-        """Flat, for tables and JSON."""
-        return {key: value for key, value in asdict(self).items() if key != "recall"} | {
-            f"R@{k}": value for k, value in self.recall.items()
-        }
+_logger = logging.getLogger(__name__)
+_ROW_NAMES: Mapping[Ensemble, str] = {"equal": FUSED, "learned": f"{FUSED}_learned", "paper": f"{FUSED}_paper"}
+_NEIGHBOURS = 20
+_FEW = (1, 5, 10)
 
 
 @dataclass(frozen=True, slots=True)
-class ClassMerit:
-    """How well one class is recognised.
+class JudgingOptions:
+    """What is counted, and how.
 
     Attributes:
-        label: the class.
-        precision: share of the videos called so that are, in per cent; NaN where none was called so.
-        recall: share of the class's videos that were called so, in per cent; NaN where it has none.
-        f1: harmonic mean of both, in per cent; NaN where the class was neither called nor there.
-        support: test videos of the class.
+        is_centred: retrieval and vote on embeddings without the mean of their set.
+        has_few_shot: probes with 1, 5 and 10 labels per class, as far as every class has that many training videos.
+        ensembles: how the views are weighed; `learned` needs two groups of training videos and is left out without.
     """
 
-    label: str
-    precision: float
-    recall: float
-    f1: float
-    support: int
+    is_centred: bool = False
+    has_few_shot: bool = False
+    ensembles: tuple[Ensemble, ...] = ("equal", "learned")
+
+
+DEFAULT_OPTIONS = JudgingOptions()
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Figures of one method and the predictions behind them. Mappings go by view; `ensemble` is all views fused.
+    """Figures of one method and the predictions behind them. Mappings go by view, and by ensemble as in `Merit`.
 
     Attributes:
         method: `random`, `cpc`, … or what the run was trained with.
         labels: K class names, sorted: the columns of `probabilities`, rows and columns of `confusion`.
         truth: class of each test video, `str [U]`.
-        merits: one per view, then the fused ones.
-        probabilities: class probabilities of the test videos by the linear probe, `float64 [U, K]`.
+        merits: one per view, then the ensembles.
+        probabilities: class probabilities of the test videos, by the classifier trained with the encoder where there
+            is one, else by the linear probe; `float64 [U, K]`.
         predicted: the most probable class, `str [U]`.
         confusion: test videos of class i (row) that were called j (column), `int64 [K, K]`.
         per_class: one row per class, in the order of `labels`.
@@ -85,61 +75,78 @@ class Judgement:
     per_class: Mapping[str, tuple[ClassMerit, ...]]
 
 
-def judge_features(features: Mapping[str, VideoFeatures], method: str) -> Judgement:
-    """Judge the embeddings of every view and, if there are several, of their fusion.
+def judge_features(
+    features: Mapping[str, VideoFeatures], method: str, options: JudgingOptions = DEFAULT_OPTIONS
+) -> Judgement:
+    """Judge the embeddings of every view and, if there are several, of their ensembles.
 
-    The fused probe is the mean of the views' class probabilities, the fused retrieval uses the fused embedding.
+    An ensemble's probe and classifier are the weighted mean of the views' class probabilities; its retrieval and vote
+    use the fused embedding.
 
     Args:
         features: split (`train`, `test`) → embeddings of its videos.
         method: what to call them.
+        options: what is counted.
     """
     train, test = features["train"], features["test"]
-    labels = tuple(sorted({*train.labels.tolist(), *test.labels.tolist()}))
-    columns = np.searchsorted(labels, np.unique(train.labels))
-    probabilities = {}
-    for view, embeddings in train.embeddings.items():
-        known = linear_probe(embeddings, train.labels, train.groups, test.embeddings[view])
-        probabilities[view] = np.zeros((len(test.labels), len(labels)))  # [U, K]
-        probabilities[view][:, columns] = known  # a class without training videos is never predicted
-    galleries, queries = dict(train.embeddings), dict(test.embeddings)
-    if len(probabilities) > 1:
-        probabilities[FUSED] = np.mean(list(probabilities.values()), axis=0)
-        galleries[FUSED], queries[FUSED] = fuse_embeddings(train.embeddings), fuse_embeddings(test.embeddings)
-    predicted = {view: np.array(labels)[scores.argmax(axis=1)] for view, scores in probabilities.items()}
-    merits = [
-        Merit(
-            method,
-            view,
-            100.0 * float((named == test.labels).mean()),
-            _recall(galleries[view], queries[view], train, test),
-        )
-        for view, named in predicted.items()
-    ]
+    knows_classes = bool(set(test.classes) & set(test.labels.tolist()))
+    if test.classes and not knows_classes:
+        _logger.warning("the classifier of '%s' knows no class of the test videos and is not judged", method)
+    labels = sorted({*train.labels.tolist(), *test.labels.tolist(), *(test.classes if knows_classes else ())})
+    least = np.unique(train.labels, return_counts=True)[1].min()
+    few_shot = [k for k in _FEW if k <= least] if options.has_few_shot else []
+    views = {
+        view: view_evidence(features, view, labels, few_shot=few_shot, is_centred=options.is_centred)
+        for view in train.embeddings
+    }
+    rows = dict(views)
+    for how in options.ensembles if len(views) > 1 else ():
+        if (row := ensemble_evidence(views, how, train, labels)) is not None:
+            rows[_ROW_NAMES[how]] = row
+    return _judgement(method, labels, rows, train, test)
+
+
+def _judgement(
+    method: str, labels: Sequence[str], rows: Mapping[str, Evidence], train: VideoFeatures, test: VideoFeatures
+) -> Judgement:
+    targets = np.searchsorted(labels, test.labels)
+    probabilities = {view: row.probe if row.classifier is None else row.classifier for view, row in rows.items()}
+    predicted = {view: np.array(labels)[table.argmax(axis=1)] for view, table in probabilities.items()}
     return Judgement(
         method=method,
-        labels=labels,
+        labels=tuple(labels),
         truth=test.labels,
-        merits=tuple(merits),
+        merits=tuple(_merit(method, view, row, labels, targets, train, test) for view, row in rows.items()),
         probabilities=probabilities,
         predicted=predicted,
         confusion={view: confusion_matrix(test.labels, named, labels=labels) for view, named in predicted.items()},
-        per_class={view: _per_class(test.labels, named, labels) for view, named in predicted.items()},
+        per_class={view: class_merits(test.labels, named, labels) for view, named in predicted.items()},
     )
 
 
-def _recall(
-    gallery: NDArray[np.float32], queries: NDArray[np.float32], train: VideoFeatures, test: VideoFeatures
-) -> dict[int, float]:
-    shares = recall_at_k(queries, test.labels, gallery, train.labels, ks=_KS)
-    return {k: 100.0 * share for k, share in shares.items()}
-
-
-def _per_class(truth: NDArray[np.str_], predicted: NDArray[np.str_], labels: Sequence[str]) -> tuple[ClassMerit, ...]:
-    precision, recall, f1, support = precision_recall_fscore_support(
-        truth, predicted, labels=labels, zero_division=np.nan
-    )
-    return tuple(
-        ClassMerit(label, 100.0 * float(precision[i]), 100.0 * float(recall[i]), 100.0 * float(f1[i]), int(support[i]))
-        for i, label in enumerate(labels)
+def _merit(
+    method: str,
+    view: str,
+    row: Evidence,
+    labels: Sequence[str],
+    targets: NDArray[np.int64],
+    train: VideoFeatures,
+    test: VideoFeatures,
+) -> Merit:
+    recall = recall_at_k(row.queries, test.labels, row.gallery, train.labels)
+    cosines, nearest = nearest_neighbours(row.queries, row.gallery, _NEIGHBOURS)
+    votes = label_vote(cosines, train.labels[nearest], labels)
+    return Merit(
+        method=method,
+        view=view,
+        probe_top1=top_k(row.probe, targets, 1),
+        recall={k: 100.0 * share for k, share in recall.items()},
+        knn_top1=top_k(votes, targets, 1),
+        gallery_size=len(train.labels),
+        few_shot={
+            k: float(np.mean([top_k(table, targets, 1) for table in tables])) for k, tables in row.few_shot.items()
+        },
+        classifier_top1=None if row.classifier is None else top_k(row.classifier, targets, 1),
+        classifier_top5=None if row.classifier is None else top_k(row.classifier, targets, 5),
+        weights=row.weights,
     )

@@ -11,8 +11,9 @@ from cocon.training.config import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
+from cocon.training.evaluation.crops import CROPS
 from cocon.training.evaluation.features import VideoFeatures, calibrate_batch_norm, video_features
-from cocon.training.evaluation.judgement import FUSED, Merit, judge_features
+from cocon.training.evaluation.judgement import DEFAULT_OPTIONS, FUSED, JudgingOptions, Merit, judge_features
 from cocon.training.loop import build_method
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.models.encoder import Encoder
@@ -20,7 +21,17 @@ from cocon.training.runs import ProgressBar
 from cocon.video.errors import UsageError
 from cocon.video.reader import ViewRequest
 
-__all__ = ["FUSED", "Merit", "Videos", "judge", "judge_random", "judge_run"]
+__all__ = [
+    "FUSED",
+    "JudgingOptions",
+    "Merit",
+    "Videos",
+    "judge",
+    "judge_random",
+    "judge_run",
+    "random_features",
+    "run_features",
+]
 
 _CALIBRATION_BATCHES = 10
 
@@ -31,15 +42,23 @@ class Videos:
     Args:
         config: geometry and dataset folder.
         progress_bar: makes a bar from its description.
+        num_crops: crops of each clip: 1, 5 or 10.
+        hop_blocks: blocks between the starts of neighbouring clips; half a clip by default.
 
     Raises:
-        UsageError: a split has no labelled videos, or training videos are all of one class.
+        UsageError: a split has no labelled videos, training videos are all of one class, or another number of crops.
     """
 
-    def __init__(self, config: Config, *, progress_bar: ProgressBar) -> None:
+    def __init__(
+        self, config: Config, *, progress_bar: ProgressBar, num_crops: int = 1, hop_blocks: int | None = None
+    ) -> None:
+        if num_crops not in CROPS:
+            raise UsageError(f"number of crops ({num_crops}) must be one of {', '.join(map(str, CROPS))}")
         dataset = open_dataset(config.data)
         self.config = config
         self.progress_bar = progress_bar
+        self.num_crops = num_crops
+        self.hop_blocks = hop_blocks
         self.frames: dict[str, VideoFrames] = {}
         for split in ("train", "test"):
             entries = dataset.split(split)
@@ -58,18 +77,33 @@ class Videos:
     def features(
         self, encoders: Mapping[str, Encoder], contracts: Mapping[str, ModelContract], what: str
     ) -> dict[str, VideoFeatures]:
-        """Embeddings of both splits."""
+        """Embeddings of both splits, `train` and `test`."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         moved = {view: encoder.to(device) for view, encoder in encoders.items()}
         found = {}
         for split, frames in self.frames.items():
             with self.progress_bar(f"embedding {split} videos with {what}") as on_progress:
-                found[split] = video_features(moved, contracts, frames, device=device, on_progress=on_progress)
+                found[split] = video_features(
+                    moved,
+                    contracts,
+                    frames,
+                    device=device,
+                    on_progress=on_progress,
+                    num_crops=self.num_crops,
+                    hop_blocks=self.hop_blocks,
+                )
         return found
 
 
-def judge_run(run: Path, videos: Videos) -> list[Merit]:
-    """Judge a training run on the videos; raises `UsageError` if it was trained with other views, clips or geometry."""
+def run_features(run: Path, videos: Videos) -> dict[str, VideoFeatures]:
+    """Embed the videos with the encoders of a training run.
+
+    Returns:
+        Split → embeddings.
+
+    Raises:
+        UsageError: the run was trained with other views, clips or geometry than the videos are cut for.
+    """
     loaded = {view: load_encoder(run, view) for view in run_views(run)}
     requests, clip = view_requests(videos.config), videos.config.clip.spec()
     for view, (_, contract) in loaded.items():
@@ -77,12 +111,11 @@ def judge_run(run: Path, videos: Videos) -> list[Merit]:
             raise UsageError(f"run '{run}' has other views, clips or geometry than the run it is compared with")
     encoders = {view: encoder for view, (encoder, _) in loaded.items()}
     contracts = {view: contract for view, (_, contract) in loaded.items()}
-    method = run_config(run).loss.losses
-    return judge(videos.features(encoders, contracts, str(run)), method)
+    return videos.features(encoders, contracts, str(run))
 
 
-def judge_random(videos: Videos) -> list[Merit]:
-    """Judge the same networks untrained, batch normalisation calibrated on ten training batches."""
+def random_features(videos: Videos) -> dict[str, VideoFeatures]:
+    """Embed the videos with the same networks untrained, batch normalisation calibrated on ten training batches."""
     config = videos.config
     torch.manual_seed(config.training.seed)
     encoders: dict[str, Encoder] = {}
@@ -102,9 +135,21 @@ def judge_random(videos: Videos) -> list[Merit]:
     for view, encoder in encoders.items():
         calibrate_batch_norm(encoder, (batch["clips"][view] for batch in batches))
     contracts = {v: contract_of(config, v, encoder, method="random", labels=()) for v, encoder in encoders.items()}
-    return judge(videos.features(encoders, contracts, "untrained networks"), "random")
+    return videos.features(encoders, contracts, "untrained networks")
 
 
-def judge(features: Mapping[str, VideoFeatures], method: str) -> list[Merit]:
+def judge_run(run: Path, videos: Videos, *, options: JudgingOptions = DEFAULT_OPTIONS) -> list[Merit]:
+    """Figures of a training run on the videos; raises like `run_features`."""
+    return judge(run_features(run, videos), run_config(run).loss.losses, options=options)
+
+
+def judge_random(videos: Videos, *, options: JudgingOptions = DEFAULT_OPTIONS) -> list[Merit]:
+    """Figures of the same networks untrained."""
+    return judge(random_features(videos), "random", options=options)
+
+
+def judge(
+    features: Mapping[str, VideoFeatures], method: str, *, options: JudgingOptions = DEFAULT_OPTIONS
+) -> list[Merit]:
     """The merits of `judge_features`."""
-    return list(judge_features(features, method).merits)
+    return list(judge_features(features, method, options).merits)

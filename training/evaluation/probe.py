@@ -1,47 +1,121 @@
 """Linear probe: how well a linear classifier on frozen embeddings tells the classes apart."""
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
-__all__ = ["linear_probe"]
+__all__ = ["LinearProbe", "few_shot_probabilities", "fit_probe"]
 
 _STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 _MAX_FOLDS = 4
+# With so few labels none can be left out to choose a strength by.
+_FEW_SHOT_STRENGTH = 1.0
 
 
-def linear_probe(
-    train: NDArray[np.float32],
-    train_labels: NDArray[np.str_],
-    train_groups: NDArray[np.str_],
-    test: NDArray[np.float32],
-) -> NDArray[np.float64]:
-    """Multinomial logistic regression; its L2 strength is chosen by leaving out groups of the training videos.
+@dataclass(frozen=True, slots=True)
+class LinearProbe:
+    """Multinomial logistic regression on standardised embeddings.
+
+    Attributes:
+        scaler: mean and deviation of the training embeddings.
+        model: the fitted regression; its classes are sorted by name.
+        out_of_fold: class probabilities of each training video by a regression that saw no video of its group,
+            `float64 [V, K]`; None where all videos are of one group.
+    """
+
+    scaler: StandardScaler
+    model: LogisticRegression
+    out_of_fold: NDArray[np.float64] | None
+
+    def probabilities(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Class probabilities `float64 [U, K]` of embeddings `float32 [U, D]`."""
+        return np.asarray(self.model.predict_proba(self.scaler.transform(embeddings)), dtype=np.float64)
+
+
+def fit_probe(train: NDArray[np.float32], labels: NDArray[np.str_], groups: NDArray[np.str_]) -> LinearProbe:
+    """Fit a probe whose L2 strength names most of the training videos right whose groups were left out.
+
+    Of equally good strengths the strongest penalty is taken; with one group only, the strength is 1.
 
     Args:
         train: embeddings, `float32 [V, D]`.
-        train_labels: `str [V]`.
-        train_groups: videos of one group stay together when the strength is chosen, `str [V]`.
+        labels: `str [V]`, at least two classes.
+        groups: videos of one group stay together when the strength is chosen, `str [V]`.
+    """
+    scaler = StandardScaler().fit(train)
+    if len(np.unique(groups)) < 2:
+        return LinearProbe(scaler, _regression(scaler.transform(train), labels, 1.0), None)
+    left_out = {strength: _left_out(train, labels, groups, strength) for strength in _STRENGTHS}
+    classes = np.unique(labels)
+    accuracy = {s: float((classes[table.argmax(axis=1)] == labels).mean()) for s, table in left_out.items()}
+    best = max(_STRENGTHS, key=lambda strength: accuracy[strength])  # the first of equals
+    return LinearProbe(scaler, _regression(scaler.transform(train), labels, best), left_out[best])
+
+
+def few_shot_probabilities(
+    train: NDArray[np.float32],
+    labels: NDArray[np.str_],
+    test: NDArray[np.float32],
+    *,
+    per_class: int,
+    num_draws: int = 5,
+) -> NDArray[np.float64]:
+    """Class probabilities by probes that know the labels of a few training videos.
+
+    Draw r takes `per_class` videos of each class by the random numbers of seed (per_class, r), the same for all views
+    and methods. Embeddings are standardised by all training videos, which needs no labels; the L2 strength is 1.
+
+    Args:
+        train: embeddings, `float32 [V, D]`.
+        labels: `str [V]`; each class has at least `per_class` videos.
         test: embeddings to classify, `float32 [U, D]`.
+        per_class: labels per class.
+        num_draws: R.
 
     Returns:
-        Class probabilities `float64 [U, K]`, classes sorted by name.
+        `float64 [R, U, K]`, classes sorted by name.
     """
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
-    grid = {"logisticregression__C": _STRENGTHS}
-    num_folds = min(_MAX_FOLDS, len(np.unique(train_groups)))
+    scaler = StandardScaler().fit(train)
+    scaled, queries = scaler.transform(train), scaler.transform(test)
+    positions = [np.flatnonzero(labels == name) for name in np.unique(labels)]
+    tables = []
+    for draw in range(num_draws):
+        rng = np.random.default_rng([per_class, draw])
+        drawn = np.concatenate([rng.choice(of_class, per_class, replace=False) for of_class in positions])
+        tables.append(_regression(scaled[drawn], labels[drawn], _FEW_SHOT_STRENGTH).predict_proba(queries))
+    return np.stack(tables).astype(np.float64)  # [R, U, K]
+
+
+def _left_out(
+    train: NDArray[np.float32], labels: NDArray[np.str_], groups: NDArray[np.str_], strength: float
+) -> NDArray[np.float64]:
+    """Class probabilities `float64 [V, K]` of the training videos while their groups are left out."""
+    classes = np.unique(labels)
+    table = np.zeros((len(train), len(classes)))
+    folds = GroupKFold(min(_MAX_FOLDS, len(np.unique(groups))))
+    for kept, left_out in folds.split(train, labels, groups):
+        known = np.unique(labels[kept])
+        columns = np.searchsorted(classes, known)
+        if len(known) == 1:
+            table[left_out, columns] = 1.0
+            continue
+        scaler = StandardScaler().fit(train[kept])
+        model = _regression(scaler.transform(train[kept]), labels[kept], strength)
+        table[np.ix_(left_out, columns)] = model.predict_proba(scaler.transform(train[left_out]))
+    return table
+
+
+def _regression(embeddings: NDArray[np.float32], labels: NDArray[np.str_], strength: float) -> LogisticRegression:
+    model = LogisticRegression(C=strength, max_iter=500)
     with warnings.catch_warnings():
         # 500 steps decide the accuracy; whether the last digit has settled does not matter here.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        if num_folds < 2:
-            fitted = pipeline.fit(train, train_labels)
-        else:
-            search = GridSearchCV(pipeline, grid, cv=GroupKFold(num_folds))
-            fitted = search.fit(train, train_labels, groups=train_groups)
-    return np.asarray(fitted.predict_proba(test))
+        # One label per class is few, and meant so.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        return model.fit(embeddings, labels)

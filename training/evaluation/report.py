@@ -1,28 +1,102 @@
-"""Tables of merit for people."""
+"""Tables of merit for people, and the confusion matrix for other programs."""
 
+import csv
+import json
+import math
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from cocon.training.evaluation.judging import Merit
+from cocon.training.evaluation.judgement import FUSED, Judgement
+from cocon.training.evaluation.merits import Merit
+from cocon.video.atomic import replacing
 
-__all__ = ["merit_table"]
+__all__ = ["class_table", "merit_table", "merits_json", "write_confusion"]
+
+_HEADERS = {"probe_top1": "probe top-1", "knn_top1": "kNN top-1"}
+# What reads a pipe does not fold lines.
+_PIPE_WIDTH = 240
 
 
-def merit_table(merits: Sequence[Merit]) -> None:
-    """Print one row per method and view, all figures in per cent."""
-    table = Table(title="test videos, per cent")
+def merit_table(merits: Sequence[Merit], *, is_centred: bool = False) -> None:
+    """Print one row per method and view, all figures in per cent.
+
+    Args:
+        merits: at least one.
+        is_centred: whether neighbours were sought without the mean of each set; the title says so.
+    """
+    gallery_size = merits[0].gallery_size
+    how = "centred per set" if is_centred else "not centred"
+    table = _table(f"test videos, per cent; R@k and kNN among {gallery_size} training videos, cosine, {how}")
+    figures = list(dict.fromkeys(name for merit in merits for name in merit.figures))
     for name in ("method", "view"):
         table.add_column(name)
-    figures = [name for name in merits[0].to_dict() if name not in ("method", "view")]
     for name in figures:
-        table.add_column(name.replace("probe_top1", "probe top-1"), justify="right")
+        table.add_column(_HEADERS.get(name, name.replace("_", " ").replace("top", "top-")), justify="right")
+    capped = [f"R@{k}" for k in merits[0].recall if k > gallery_size]
+    if capped:
+        table.caption = f"{', '.join(capped)}: all {gallery_size} training videos are looked at"
     previous = merits[0].method
     for merit in merits:
         if merit.method != previous:
             table.add_section()
             previous = merit.method
-        row = merit.to_dict()
-        table.add_row(merit.method, merit.view, *(f"{row[name]:.1f}" for name in figures))
-    Console().print(table)
+        table.add_row(merit.method, merit.view, *(_shown(merit.figures.get(name, math.nan)) for name in figures))
+    _console().print(table)
+
+
+def class_table(judgement: Judgement) -> None:
+    """Print precision, recall and F1 of each class, of all views fused if there are several; recall of every view."""
+    views = [view for view in judgement.per_class if not view.startswith(FUSED)]
+    shown = FUSED if FUSED in judgement.per_class else views[0]
+    table = _table(f"{judgement.method}, {shown}: test videos of each class, per cent")
+    table.add_column("class")
+    columns = ("videos", "precision", "recall", "F1", *(f"recall {view}" for view in views if view != shown))
+    for name in columns:
+        table.add_column(name, justify="right")
+    for index, row in enumerate(judgement.per_class[shown]):
+        others = [judgement.per_class[view][index].recall for view in views if view != shown]
+        figures = [row.precision, row.recall, row.f1, *others]
+        table.add_row(row.label, str(row.support), *map(_shown, figures))
+    _console().print(table)
+
+
+def merits_json(judgements: Sequence[Judgement], *, has_classes: bool = False) -> str:
+    """All merits as a JSON list of flat objects; on demand, each with the figures of its classes in `per_class`."""
+    rows = []
+    for judgement in judgements:
+        for merit in judgement.merits:
+            classes = [row.to_dict() for row in judgement.per_class[merit.view]]
+            rows.append(merit.to_dict() | ({"per_class": classes} if has_classes else {}))
+    return json.dumps(rows, indent=2)
+
+
+def write_confusion(judgements: Sequence[Judgement], path: Path) -> None:
+    """Write how many test videos of each class (a row each) were called what (a column each), per method and view."""
+    labels = sorted({label for judgement in judgements for label in judgement.labels})
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["method", "view", "class", *labels])
+        for judgement in judgements:
+            for view, matrix in judgement.confusion.items():
+                for label, counts in zip(judgement.labels, matrix.tolist(), strict=True):
+                    called = dict(zip(judgement.labels, counts, strict=True))
+                    writer.writerow([judgement.method, view, label, *(called.get(name, 0) for name in labels)])
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, title_justify="left"
+    )
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def _shown(per_cent: float) -> str:
+    return "–" if math.isnan(per_cent) else f"{per_cent:.1f}"

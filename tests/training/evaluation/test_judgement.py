@@ -1,13 +1,14 @@
 """Predictions behind the figures: confusion matrix and figures per class."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from cocon.training.evaluation.features import VideoFeatures
-from cocon.training.evaluation.judgement import judge_features
+from cocon.training.evaluation.judgement import JudgingOptions, judge_features
 
 
 def _features(vectors: NDArray[np.float32], labels: str) -> VideoFeatures:
@@ -32,3 +33,80 @@ def test_confusion_and_figures_per_class_count_the_predictions() -> None:
     assert (b.precision, b.recall, b.f1, b.support) == (pytest.approx(100 / 3), 100, 50, 1)
     assert [math.isnan(value) for value in (c.precision, c.recall, c.f1, d.precision)] == [True] * 4
     assert (d.recall, d.support) == (0, 1)
+
+
+def _two_views(labels: str, groups: list[str], *, noise: float = 0.1) -> VideoFeatures:
+    """`rgb` knows the class, up to noise; `pose` says nothing."""
+    rng = np.random.default_rng(len(labels))
+    truth = np.eye(3)[["abc".index(label) for label in labels]] + noise * rng.normal(size=(len(labels), 3))
+    vectors = {"rgb": truth, "pose": rng.normal(size=(len(labels), 3))}
+    unit = {view: (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for view, x in vectors.items()}
+    return VideoFeatures(unit, np.array(list(labels)), np.array(groups))
+
+
+def test_learned_weights_trust_the_view_that_knows() -> None:
+    train = _two_views("abc" * 10, ["ann"] * 15 + ["bob"] * 15, noise=0.3)
+    test = _two_views("abc" * 20, ["sue"] * 60, noise=0.3)
+    rgb, _, equal, learned = judge_features({"train": train, "test": test}, "cocon").merits
+    assert learned.weights["probe_rgb"] > 10 * learned.weights["probe_pose"]
+    assert learned.weights["retrieval_rgb"] > 0.9
+    assert equal.weights == {}
+    assert equal.recall[1] < learned.recall[1] <= 100
+    assert rgb.weights == {}
+
+
+def test_nothing_is_learned_of_weights_from_one_group() -> None:
+    train, test = _two_views("abc" * 10, ["ann"] * 30), _two_views("abc" * 5, ["sue"] * 15)
+    judged = judge_features({"train": train, "test": test}, "cocon")
+    assert [merit.view for merit in judged.merits] == ["rgb", "pose", "ensemble"]
+
+
+def test_few_shot_figures_go_as_far_as_every_class_has_videos_and_leave_learned_weights_out() -> None:
+    labels = "a" * 12 + "b" * 5 + "c" * 9
+    train, test = _two_views(labels, ["ann", "bob"] * 13), _two_views("abc" * 20, ["sue"] * 60)
+    judged = judge_features({"train": train, "test": test}, "cocon", JudgingOptions(has_few_shot=True))
+    assert {merit.view: list(merit.few_shot) for merit in judged.merits} == {
+        "rgb": [1, 5],
+        "pose": [1, 5],
+        "ensemble": [1, 5],
+        "ensemble_learned": [],
+    }
+    assert judged.merits[0].few_shot[5] > 90
+    assert "probe_5_per_class" in judged.merits[0].to_dict()
+
+
+def test_centring_undoes_what_all_videos_of_a_set_share() -> None:
+    train, test = (_two_views("abc" * count, ["ann", "bob", "eve"] * count) for count in (10, 20))
+    offset = np.array([0.0, 3.0, 1.0], np.float32)
+    moved = test.embeddings["rgb"] + offset
+    biased = {"rgb": moved / np.linalg.norm(moved, axis=1, keepdims=True)}
+    features = {
+        "train": replace(train, embeddings={"rgb": train.embeddings["rgb"]}),
+        "test": replace(test, embeddings=biased),
+    }
+    (plain,) = judge_features(features, "cocon").merits
+    (centred,) = judge_features(features, "cocon", JudgingOptions(is_centred=True)).merits
+    assert plain.recall[1] < 60
+    assert centred.recall[1] > 90
+    assert centred.knn_top1 > 90
+    assert centred.probe_top1 == plain.probe_top1
+
+
+def test_a_classifier_of_other_classes_is_said_and_not_judged(caplog: pytest.LogCaptureFixture) -> None:
+    train, test = (_two_views("abc" * count, ["ann", "bob", "eve"] * count) for count in (10, 5))
+    foreign = replace(test, probabilities={"rgb": np.ones((15, 1)), "pose": np.ones((15, 1))}, classes=("fly",))
+    judged = judge_features({"train": train, "test": foreign}, "cocon")
+    assert all(merit.classifier_top1 is None for merit in judged.merits)
+    assert judged.labels == ("a", "b", "c")
+    assert "knows no class of the test videos" in caplog.text
+
+
+def test_a_classifier_may_know_more_classes_than_the_videos_have() -> None:
+    train, test = (_two_views("abc" * count, ["ann", "bob", "eve"] * count) for count in (10, 2))
+    table = np.tile([0.1, 0.2, 0.3, 0.4], (6, 1))
+    known = replace(test, probabilities={"rgb": table, "pose": table}, classes=("a", "b", "bb", "c"))
+    judged = judge_features({"train": train, "test": known}, "cocon")
+    assert judged.labels == ("a", "b", "bb", "c")
+    assert judged.predicted["ensemble"].tolist() == ["c"] * 6
+    assert judged.merits[0].classifier_top1 == pytest.approx(100 / 3)
+    assert judged.merits[0].classifier_top5 == 100

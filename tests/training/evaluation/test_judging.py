@@ -1,5 +1,6 @@
 """Judging a run: every view and their fusion, beside the untrained networks, and `cocon evaluate`."""
 
+import csv
 import json
 import sys
 from collections.abc import Callable
@@ -7,18 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from cocon.embedding.cli import main
+from cocon.training.checkpoint import load_encoder
 from cocon.training.config import Config
+from cocon.training.data.augment import centred_clip
 from cocon.training.evaluation.features import VideoFeatures
-from cocon.training.evaluation.judging import Merit, Videos, judge, judge_random, judge_run
+from cocon.training.evaluation.judgement import judge_features
+from cocon.training.evaluation.judging import Merit, Videos, judge, judge_random, judge_run, run_features
+from cocon.video.clips import grid_indices
 from cocon.video.errors import UsageError
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
 Outcome = tuple[int, str, str]
-FIGURES = {"probe_top1", "R@1", "R@5", "R@10", "R@20"}
+FIGURES = {"probe_top1", "knn_top1", "R@1", "R@5", "R@10", "R@20", "R@50"}
+OF_CLASSIFIER = {"classifier_top1", "classifier_top5"}
+# All training videos are of one body, so there are no groups to learn weights from.
+ROWS = ("rgb", "pose", "ensemble")
 
 
 @pytest.fixture
@@ -46,25 +55,17 @@ def _features(vectors: dict[str, NDArray[np.float32]], labels: list[str]) -> Vid
 
 def test_a_run_is_judged_by_every_view_and_their_fusion(trained: Path, videos: Videos) -> None:
     merits = judge_run(trained, videos)
-    assert [(merit.method, merit.view) for merit in merits] == [
-        ("cocon", "rgb"),
-        ("cocon", "pose"),
-        ("cocon", "ensemble"),
-    ]
+    assert [(merit.method, merit.view) for merit in merits] == [("cocon", view) for view in ROWS]
     for merit in merits:
-        figures = {name: value for name, value in merit.to_dict().items() if name not in ("method", "view")}
-        assert figures.keys() == FIGURES
-        assert all(0 <= value <= 100 for value in figures.values())
+        assert merit.figures.keys() == FIGURES | OF_CLASSIFIER
+        assert all(0 <= value <= 100 for value in merit.figures.values())
+        assert merit.gallery_size == 6
         assert merit.recall[1] <= merit.recall[5] <= merit.recall[10] == 100  # six videos, one of each class
 
 
 def test_the_untrained_networks_are_judged_alike_and_always_the_same(videos: Videos, trained: Path) -> None:
     merits = judge_random(videos)
-    assert [(merit.method, merit.view) for merit in merits] == [
-        ("random", "rgb"),
-        ("random", "pose"),
-        ("random", "ensemble"),
-    ]
+    assert [(merit.method, merit.view) for merit in merits] == [("random", view) for view in ROWS]
     assert judge_random(videos) == merits
     assert judge_run(trained, videos) == judge_run(trained, videos)
 
@@ -82,18 +83,22 @@ def test_fusion_joins_what_each_view_knows() -> None:
         unit = {v: (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for v, x in noise.items()}
         return _features(unit, labels)
 
-    one, other, fused = judge({"train": noisy(), "test": noisy()}, "cocon")
+    one, other, fused, learned = judge({"train": noisy(), "test": noisy()}, "cocon")
     assert one.probe_top1 < 80
     assert other.probe_top1 < 80
     assert fused.probe_top1 > 90
-    assert fused.recall[1] == 100
+    assert fused.recall[1] == fused.knn_top1 == 100
+    assert learned.probe_top1 > 90
+    assert learned.recall[1] == 100
+    assert learned.weights.keys() == {f"{of}_{view}" for of in ("probe", "retrieval") for view in ("rgb", "pose")}
+    assert min(learned.weights.values()) > 0.1
 
 
 def test_one_view_has_no_fusion() -> None:
     vectors = np.eye(4, dtype=np.float32)
     features = _features({"rgb": vectors}, list("abcd"))
     assert judge({"train": features, "test": features}, "cpc") == [
-        Merit("cpc", "rgb", 100.0, {1: 100.0, 5: 100.0, 10: 100.0, 20: 100.0})
+        Merit("cpc", "rgb", 100.0, dict.fromkeys((1, 5, 10, 20, 50), 100.0), knn_top1=100.0, gallery_size=4)
     ]
 
 
@@ -136,11 +141,12 @@ def test_evaluate_prints_json_rows_of_run_and_random(cocon: Callable[..., Outcom
     assert (code, errors) == (0, "")
     rows = json.loads(output)
     assert [(row["method"], row["view"]) for row in rows] == [
-        (method, view) for method in ("random", "cocon") for view in ("rgb", "pose", "ensemble")
+        (method, view) for method in ("random", "cocon") for view in ROWS
     ]
     for row in rows:
-        assert row.keys() == {"method", "view"} | FIGURES
-        assert all(0 <= row[name] <= 100 for name in FIGURES)
+        counted = FIGURES | (OF_CLASSIFIER if row["method"] == "cocon" else set())
+        assert row.keys() == counted | {"method", "view", "gallery_size"}
+        assert all(0 <= row[name] <= 100 for name in counted)
 
 
 def test_evaluate_shows_a_table_with_baselines(
@@ -149,8 +155,67 @@ def test_evaluate_shows_a_table_with_baselines(
     train_tiny(tiny_config("loss.losses=cpc", "classifier.head=none", "training.epochs=1"), tmp_path / "cpc")
     code, output, _ = cocon("evaluate", trained, "--baseline", tmp_path / "cpc", "--no-random")
     assert code == 0
-    rows = [line.split()[1:4:2] for line in output.splitlines() if line.startswith("│")]
-    assert rows == [[method, view] for method in ("cpc", "cocon") for view in ("rgb", "pose", "ensemble")]
+    rows = [line.split()[:2] for line in output.splitlines() if line.startswith(("cpc", "cocon"))]
+    assert rows == [[method, view] for method in ("cpc", "cocon") for view in ROWS]
+    assert "among 6 training videos, cosine, not centred" in output
+    assert "R@10, R@20, R@50: all 6 training videos are looked at" in output
+
+
+def test_evaluate_judges_by_what_the_options_say(cocon: Callable[..., Outcome], trained: Path, tmp_path: Path) -> None:
+    options = ["--no-random", "--centred", "--few-shot", "--per-class", "--paper-weights", "--crops", "5"]
+    code, output, _ = cocon("evaluate", trained, *options, "--confusion", tmp_path / "confusion.csv")
+    assert code == 0
+    assert "cosine, centred per set" in output
+    assert "probe 1 per class" in output
+    rows = [line.split()[:2] for line in output.splitlines() if line.startswith("cocon ")]
+    assert rows == [["cocon", view] for view in (*ROWS, "ensemble_paper")]
+    assert "cocon, ensemble: test videos of each class, per cent" in output
+    with (tmp_path / "confusion.csv").open(newline="") as stream:
+        matrix = list(csv.DictReader(stream))
+    assert len(matrix) == 4 * 6  # a class each of the six test videos
+    for row in matrix:
+        assert sum(int(row[name]) for name in row if name not in ("method", "view", "class")) == 1
+    code, output, _ = cocon("evaluate", trained, *options, "--json")
+    rows = json.loads(output)
+    paper = rows[-1]
+    assert paper["weight_probe_rgb"] == paper["weight_retrieval_rgb"] == pytest.approx(2 / 3)
+    assert all(len(row["per_class"]) == 6 and "probe_1_per_class" in row for row in rows)
+
+
+def test_evaluate_refuses_another_number_of_crops(cocon: Callable[..., Outcome], trained: Path) -> None:
+    code, output, errors = cocon("evaluate", trained, "--crops", "3")
+    assert (code, output) == (2, "")
+    assert errors == "error: number of crops (3) must be one of 1, 5, 10\n"
+
+
+def test_a_fine_tuned_classifier_is_judged_by_its_own_softmax(
+    tiny_config: MakeConfig, train_tiny: TrainTiny, progress_bar: Callable[[str], object], tmp_path: Path
+) -> None:
+    config = tiny_config("classifier.mode=finetune", "classifier.head=gru", "classifier.epochs=1", "training.epochs=1")
+    train_tiny(config, tmp_path / "run")
+    videos = Videos(config, progress_bar=progress_bar)
+    features = run_features(tmp_path / "run", videos)
+    judged = judge_features(features, "cocon")
+    test = features["test"]
+    assert test.classes == judged.labels
+    encoder, contract = load_encoder(tmp_path / "run", "rgb")
+    assert contract.encoder.classifier == "gru"
+    decoded = videos.frames["test"][0].views["rgb"]
+    grid = grid_indices(decoded.timestamps, contract.clip)
+    starts = [*range(0, len(grid) - 5, 2), *([len(grid) - 6] if len(grid) % 2 else [])]
+    clips = np.stack([centred_clip(decoded, grid[start : start + 6].reshape(3, 2), 24) for start in starts])
+    with torch.no_grad():
+        softmax = encoder(torch.from_numpy(clips)).logits.softmax(dim=1).mean(dim=0).numpy()
+    assert test.probabilities["rgb"][0] == pytest.approx(softmax, abs=1e-5)
+    together = (test.probabilities["rgb"] + test.probabilities["pose"]) / 2
+    assert judged.probabilities["ensemble"] == pytest.approx(together)
+    for view, table in (*test.probabilities.items(), ("ensemble", together)):
+        merit = next(merit for merit in judged.merits if merit.view == view)
+        ranks = [
+            (-row).argsort().tolist().index(judged.labels.index(t)) for row, t in zip(table, test.labels, strict=True)
+        ]
+        assert merit.classifier_top1 == pytest.approx(100 * np.mean(np.array(ranks) < 1))
+        assert merit.classifier_top5 == pytest.approx(100 * np.mean(np.array(ranks) < 5))
 
 
 def test_evaluate_judges_on_another_dataset(cocon: Callable[..., Outcome], trained: Path, figures_copy: Path) -> None:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from cocon.training.evaluation import probe
-from cocon.training.evaluation.probe import linear_probe
+from cocon.training.evaluation.probe import few_shot_probabilities, fit_probe
 
 NAMES = np.array(["bow", "jump", "run", "sit"])
 
@@ -28,7 +28,7 @@ def _accuracy(probabilities: NDArray[np.float64], labels: NDArray[np.str_]) -> f
 
 def test_separable_classes_are_told_apart() -> None:
     (train, train_labels), (test, test_labels) = _separable(20, 0), _separable(25, 1)
-    probabilities = linear_probe(train, train_labels, _alone(80), test)
+    probabilities = fit_probe(train, train_labels, _alone(80)).probabilities(test)
     assert probabilities.shape == (100, 4)
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(100))
     assert _accuracy(probabilities, test_labels) >= 0.99
@@ -37,13 +37,15 @@ def test_separable_classes_are_told_apart() -> None:
 def test_shuffled_labels_give_chance() -> None:
     (train, train_labels), (test, test_labels) = _separable(20, 0), _separable(50, 1)
     shuffled = np.random.default_rng(2).permutation(train_labels)
-    assert _accuracy(linear_probe(train, shuffled, _alone(80), test), test_labels) < 0.5
+    assert _accuracy(fit_probe(train, shuffled, _alone(80)).probabilities(test), test_labels) < 0.5
 
 
 def test_one_group_is_enough() -> None:
     (train, train_labels), (test, test_labels) = _separable(5, 0), _separable(5, 1)
     one_group = np.full(20, "ann")
-    assert _accuracy(linear_probe(train, train_labels, one_group, test), test_labels) >= 0.95
+    fitted = fit_probe(train, train_labels, one_group)
+    assert _accuracy(fitted.probabilities(test), test_labels) >= 0.95
+    assert fitted.out_of_fold is None
 
 
 def test_the_strength_is_chosen_with_groups_left_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +60,31 @@ def test_the_strength_is_chosen_with_groups_left_out_whole(monkeypatch: pytest.M
     monkeypatch.setattr(probe, "GroupKFold", Watched)
     train, labels = _separable(12, 0)
     groups = np.array(["ann", "bob", "eve"] * 16)
-    linear_probe(train, labels, groups, train)
-    assert sorted(sorted(left_out) for _, left_out in parts) == [["ann"], ["bob"], ["eve"]]
+    fit_probe(train, labels, groups)
+    assert {tuple(left_out) for _, left_out in parts} == {("ann",), ("bob",), ("eve",)}
     assert all(not kept & left_out for kept, left_out in parts)
+
+
+def test_out_of_fold_predictions_do_not_know_the_videos_own_group() -> None:
+    """Every group has labels of its own, so what was learned elsewhere is always wrong."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.array(["ann", "bob"]), 40)
+    labels = np.where(groups == "ann", NAMES[rng.integers(0, 2, 80)], NAMES[rng.integers(2, 4, 80)])
+    train = rng.normal(size=(80, 16)).astype(np.float32)
+    fitted = fit_probe(train, labels, groups)
+    assert fitted.out_of_fold is not None
+    assert fitted.out_of_fold.sum(axis=1) == pytest.approx(np.ones(80))
+    assert _accuracy(fitted.out_of_fold, labels) == 0
+    assert _accuracy(fitted.probabilities(train), labels) > 0.3
+
+
+def test_a_few_labels_tell_less_than_many_and_are_drawn_alike_each_time() -> None:
+    (train, labels), (test, test_labels) = _separable(20, 0), _separable(50, 1)
+    train = train + 0.15 * np.random.default_rng(2).normal(size=train.shape).astype(np.float32)
+    one, ten = (few_shot_probabilities(train, labels, test, per_class=k) for k in (1, 10))
+    assert one.shape == (5, 200, 4)
+    assert one.sum(axis=2) == pytest.approx(np.ones((5, 200)))
+    assert 0.4 < np.mean([_accuracy(table, test_labels) for table in one]) < 0.9
+    assert np.mean([_accuracy(table, test_labels) for table in ten]) > 0.9
+    assert np.array_equal(one, few_shot_probabilities(train, labels, test, per_class=1))
+    assert not np.array_equal(one[0], one[1])

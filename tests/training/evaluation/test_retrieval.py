@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.training.evaluation.retrieval import recall_at_k
+from cocon.training.evaluation.retrieval import centred, recall_at_k
 
 
 def _unit(rng: np.random.Generator, count: int, dim: int = 8) -> NDArray[np.float32]:
@@ -58,3 +58,10 @@ def test_a_k_beyond_the_gallery_looks_at_all_of_it() -> None:
         _unit(rng, 2), np.array(["jump", "fly"]), _unit(rng, 3), np.array(["run", "jump", "bow"]), ks=(20,)
     )
     assert recall == {20: 0.5}
+
+
+def test_centred_vectors_have_no_mean_before_they_are_of_unit_length_again() -> None:
+    vectors = np.array([[1, 0], [0.8, 0.6], [0.6, 0.8]], np.float32)
+    moved = vectors - np.array([0.8, 1.4 / 3])
+    assert centred(vectors) == pytest.approx(moved / np.linalg.norm(moved, axis=1, keepdims=True), abs=1e-6)
+    assert np.array_equal(centred(vectors[:1]), vectors[:1])

@@ -1,0 +1,108 @@
+"""Figures of merit: one row per method and view, and one per class."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_fscore_support
+
+__all__ = ["FUSED", "ClassMerit", "Merit", "class_merits", "top_k"]
+
+FUSED = "ensemble"
+
+
+@dataclass(frozen=True, slots=True)
+class Merit:
+    """How good one view's embeddings are; all figures in per cent.
+
+    Attributes:
+        method: `random`, `cpc`, … or what the run was trained with.
+        view: name of the view; or `ensemble` for all of them with equal weights, `ensemble_learned`, `ensemble_paper`.
+        probe_top1: linear probe, top-1.
+        recall: k → R@k.
+        knn_top1: vote of the 20 nearest training videos, top-1.
+        gallery_size: training videos; R@k of a k beyond it looks at all of them, and so does the vote.
+        few_shot: k → top-1 of a linear probe with k labels per class, mean over draws.
+        classifier_top1: the classifier trained with the encoder; None where there is none.
+        classifier_top5: likewise, true class among the five most probable ones.
+        weights: `probe_rgb`, `retrieval_rgb`, … → the view's weight in an ensemble whose weights are not equal.
+    """
+
+    method: str
+    view: str
+    probe_top1: float
+    recall: Mapping[int, float]
+    knn_top1: float
+    gallery_size: int
+    few_shot: Mapping[int, float] = field(default_factory=dict)
+    classifier_top1: float | None = None
+    classifier_top5: float | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """All figures that were counted, by the name of their column."""
+        of_classifier = {"classifier_top1": self.classifier_top1, "classifier_top5": self.classifier_top5}
+        return {
+            "probe_top1": self.probe_top1,
+            **{name: value for name, value in of_classifier.items() if value is not None},
+            "knn_top1": self.knn_top1,
+            **{f"R@{k}": value for k, value in self.recall.items()},
+            **{f"probe_{k}_per_class": value for k, value in self.few_shot.items()},
+        }
+
+    def to_dict(self) -> dict[str, object]:
+        """Flat, for JSON; figures that were not counted are left out."""
+        weights = {f"weight_{name}": value for name, value in self.weights.items()}
+        return {"method": self.method, "view": self.view, **self.figures, "gallery_size": self.gallery_size, **weights}
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMerit:
+    """How well one class is recognised.
+
+    Attributes:
+        label: the class.
+        precision: share of the videos called so that are, in per cent; NaN where none was called so.
+        recall: share of the class's videos that were called so, in per cent; NaN where it has none.
+        f1: harmonic mean of both, in per cent; NaN where the class was neither called nor there.
+        support: test videos of the class.
+    """
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON, which has no NaN: None instead."""
+        return {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in asdict(self).items()
+        }
+
+
+def class_merits(truth: NDArray[np.str_], predicted: NDArray[np.str_], labels: Sequence[str]) -> tuple[ClassMerit, ...]:
+    """Precision, recall and F1 of each class in `labels`, from true and predicted classes `str [U]`."""
+    precision, recall, f1, support = precision_recall_fscore_support(
+        truth, predicted, labels=labels, zero_division=np.nan
+    )
+    return tuple(
+        ClassMerit(label, 100.0 * float(precision[i]), 100.0 * float(recall[i]), 100.0 * float(f1[i]), int(support[i]))
+        for i, label in enumerate(labels)
+    )
+
+
+def top_k(probabilities: NDArray[np.float64], targets: NDArray[np.int64], k: int) -> float:
+    """Share of videos whose class is among the k most probable, in per cent.
+
+    Args:
+        probabilities: `float64 [U, K]`.
+        targets: `int64 [U]`.
+        k: of equally probable classes the first ones count.
+    """
+    most_probable = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]  # [U, k]
+    return 100.0 * float((most_probable == targets[:, None]).any(axis=1).mean())
