@@ -52,8 +52,8 @@ def test_every_folder_with_modules_is_a_package() -> None:
     assert holding == set(_package_folders().values())
 
 
-@pytest.mark.parametrize("pattern", ["*.py", "*.toml", "py.typed"])
-def test_the_wheel_holds_every_module_preset_and_type_marker(pattern: str, wheel: zipfile.ZipFile) -> None:
+@pytest.mark.parametrize("pattern", ["*.py", "*.toml", "*.jinja", "py.typed"])
+def test_the_wheel_holds_every_module_preset_template_and_type_marker(pattern: str, wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     expected = {f"cocon/{path.relative_to(ROOT)}" for room in ROOMS for path in (ROOT / room).rglob(pattern)}
     assert expected

@@ -1,0 +1,169 @@
+"""A run's evaluation as one HTML page that needs nothing else: no script, no font, no picture from anywhere.
+
+write_report(Path("report"), run=run, judgement=judgement, features=features, merits=merits, data=folder, ...)
+"""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.embedding.fusion import fuse_embeddings
+from cocon.training.checkpoint import run_config
+from cocon.training.evaluation.features import VideoFeatures
+from cocon.training.evaluation.judgement import FUSED, Judgement, Merit
+from cocon.training.evaluation.report_content import confused_pairs, merit_rows, projections
+from cocon.training.evaluation.report_curves import curve_panels
+from cocon.training.evaluation.report_plots import (
+    DARK,
+    LIGHT,
+    NUM_DISTINCT,
+    class_mark,
+    confusion_plot,
+    curve_plot,
+    map_plot,
+)
+from cocon.training.evaluation.report_strips import Strip, retrieval_strips
+from cocon.training.evaluation.retrieval import centred
+from cocon.training.evaluation.thumbnails import thumbnails
+from cocon.training.runs import ProgressBar
+from cocon.video.atomic import replacing
+
+__all__ = ["write_report"]
+
+_RANDOM = "random"
+_KEY_FIGURES = {
+    "classifier_top1": "Trained classifier, top-1",
+    "probe_top1": "Linear probe, top-1",
+    "R@1": "Retrieval, R@1",
+    "R@5": "Retrieval, R@5",
+    "R@10": "Retrieval, R@10",
+}
+_COLUMN_NAMES = {
+    "probe_top1": "probe top-1",
+    "classifier_top1": "classifier top-1",
+    "classifier_top5": "classifier top-5",
+    "knn_top1": "20-NN top-1",
+}
+
+
+def write_report(
+    folder: Path,
+    *,
+    run: Path,
+    data: Path,
+    judgement: Judgement,
+    features: Mapping[str, VideoFeatures],
+    merits: Sequence[Merit],
+    progress_bar: ProgressBar,
+    is_centred: bool = False,
+) -> Path:
+    """Write `index.html`; it appears whole or not at all.
+
+    Args:
+        folder: where to; made when missing.
+        run: the run that was judged.
+        data: the dataset folder that it was judged on.
+        judgement: of the run.
+        features: split (`train`, `test`) → what was judged.
+        merits: of all methods in the order of the table, the run's among them.
+        progress_bar: makes a bar from its description.
+        is_centred: whether embeddings were compared without the mean of their set.
+
+    Returns:
+        The page.
+    """
+    train, test = features["train"], features["test"]
+    view = FUSED if FUSED in judgement.confusion else next(iter(judgement.confusion))
+    gallery, queries = (_searched(videos, is_centred=is_centred) for videos in (train, test))
+    strips = retrieval_strips(train, test, gallery, queries)
+    with progress_bar("taking pictures of videos") as on_progress:
+        pictures = thumbnails(_videos(strips), on_progress=on_progress)
+    methods = merit_rows([merit.to_dict() for merit in merits])
+    is_trained = "classifier_top1" in _figures_of(judgement, view)
+    html = _template().render(
+        facts=_facts(run, data, judgement, features),
+        figures=_key_figures(judgement, merits, view),
+        columns=list(methods[0][0].figures),
+        methods=methods,
+        column_names=_COLUMN_NAMES,
+        classifier="classifier trained with the encoder" if is_trained else "linear probe",
+        maps=[(found, map_plot(found, judgement.labels)) for found in projections(test)],
+        marks=[(label, *class_mark(index)) for index, label in enumerate(judgement.labels)],
+        num_distinct=NUM_DISTINCT,
+        view=view,
+        confusion=confusion_plot(judgement.confusion[view], judgement.labels),
+        pairs=confused_pairs(judgement.confusion[view], judgement.labels),
+        strips=strips,
+        pictures={path: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode() for path, jpeg in pictures.items()},
+        curves=[(panel, curve_plot(panel)) for panel in curve_panels(run)],
+        classes=judgement.per_class[view],
+        num_train=len(train.labels),
+        num_test=len(test.labels),
+        is_centred=is_centred,
+        themes={"light": LIGHT, "dark": DARK},
+    )
+    page = folder / "index.html"
+    with replacing(page) as partial:
+        partial.write_text(html, encoding="utf-8", errors="replace")  # a path may hold bytes that are no text
+    return page
+
+
+def _searched(videos: VideoFeatures, *, is_centred: bool) -> NDArray[np.float32]:
+    """What retrieval compares, `float32 [V, Σ D]`."""
+    return fuse_embeddings({v: centred(vectors) if is_centred else vectors for v, vectors in videos.embeddings.items()})
+
+
+def _facts(run: Path, data: Path, judgement: Judgement, features: Mapping[str, VideoFeatures]) -> dict[str, str]:
+    """What the head of the page says; the run's name first."""
+    train, test = (len(features[split].labels) for split in ("train", "test"))
+    return {
+        "run": run.resolve().name,
+        "method": judgement.method,
+        "views": ", ".join(features["test"].embeddings),
+        "dataset": str(data),
+        "videos": f"{train} to train, {test} to test, of {len(judgement.labels)} classes",
+        "epochs": str(run_config(run).training.epochs),
+        "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        "made by": f"cocon {version('cocon')}",
+    }
+
+
+def _key_figures(judgement: Judgement, merits: Sequence[Merit], view: str) -> list[tuple[str, float, str]]:
+    """Name, value and what to compare it with: the untrained networks, or chance."""
+    own = _figures_of(judgement, view)
+    rows = [merit.to_dict() for merit in merits]
+    untrained = next((row for row in rows if (row["method"], row["view"]) == (_RANDOM, view)), {})
+    figures = []
+    for column, name in _KEY_FIGURES.items():
+        if isinstance(value := own.get(column), float):
+            beside = [f"untrained {untrained[column]:.1f}"] if column in untrained else []
+            beside += [f"chance {100 / len(judgement.labels):.1f}"] if column.endswith("_top1") else []
+            figures.append((name, value, ", ".join(beside)))
+    return figures[:4]
+
+
+def _figures_of(judgement: Judgement, view: str) -> Mapping[str, object]:
+    return next(merit.to_dict() for merit in judgement.merits if merit.view == view)
+
+
+def _videos(strips: Sequence[Strip]) -> list[Path]:
+    return [entry.path for strip in strips for entry in (strip.query, *(found.entry for found in strip.neighbours))]
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cocon.training.evaluation", "."),
+        autoescape=True,  # names of classes, videos and folders are not ours
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["per_cent"] = lambda value: "–" if value is None or math.isnan(value) else f"{value:.1f}"
+    return environment.get_template("report.html.jinja")
