@@ -1,4 +1,4 @@
-"""Using the models: embed, classify, index and search videos.
+"""Using the models: embed, classify, index, search and align videos.
 
 from cocon.client import VideoEmbedder, VideoIndex
 
@@ -16,6 +16,7 @@ if __name__ != "cocon.client":
     raise ImportError("install the project (make setup) and import this room as 'cocon.client'")
 
 if TYPE_CHECKING:
+    from cocon.client.align import Alignment, align_videos
     from cocon.client.classify import Prediction, top_actions
     from cocon.client.connection import connect
     from cocon.client.index import AddReport, VideoIndex
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddReport",
+    "Alignment",
     "FailedVideo",
     "Hit",
     "Prediction",
     "VideoEmbedder",
     "VideoEmbedding",
     "VideoIndex",
+    "align_videos",
     "connect",
     "top_actions",
 ]
@@ -37,12 +40,14 @@ __all__ = [
 # Loaded when first asked for: `client --help` must not wait for OpenCV.
 _HOMES = {
     "AddReport": "index",
+    "Alignment": "align",
     "FailedVideo": "video_embedder",
     "Hit": "search",
     "Prediction": "classify",
     "VideoEmbedder": "video_embedder",
     "VideoEmbedding": "video_embedder",
     "VideoIndex": "index",
+    "align_videos": "align",
     "connect": "connection",
     "top_actions": "classify",
 }
