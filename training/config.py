@@ -68,7 +68,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _sampler_suits_views(self) -> "Config":
         if self.clip.sampler == "random" and "rgb" in self.views:
-            raise ValueError("clip.sampler 'random' shows no two blocks alike and is not for view rgb; leave rgb out")
+            raise ValueError("clip.sampler 'random' is not for view rgb: leave rgb out of views, or use dynamic")
         return self
 
     def geometry(self, view: str) -> Geometry:

@@ -79,7 +79,7 @@ def test_a_random_block_of_a_video_with_hardly_a_frame_repeats_the_last(num_fram
 def test_random_blocks_are_refused_for_rgb_and_train_other_views(
     tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=r"clip\.sampler 'random' .* not for view rgb"):
+    with pytest.raises(UsageError, match=r"clip\.sampler 'random' is not for view rgb"):
         tiny_config("clip.sampler=random", "views=['flow', 'rgb']")
     assert train_tiny(tiny_config("clip.sampler=random", "views=['flow', 'mask']", "training.epochs=1"), tmp_path)
 
