@@ -30,6 +30,9 @@ def evaluate(
     ] = False,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also print figures of every class.")] = False,
     confusion: Annotated[Path | None, typer.Option(help="Write the confusion matrices to this CSV file.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write index.html with plots and pictures into this folder.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Judge a run on the test split: probe, retrieval and classifier, per view and together, beside untrained networks.
@@ -43,6 +46,8 @@ def evaluate(
     from cocon.video.progress import progress_bar
 
     config = run_config(run)
+    if report is not None:
+        report.mkdir(parents=True, exist_ok=True)  # to fail now rather than after everything was judged
     if data is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"folder": data})})
     ensembles = (*DEFAULT_OPTIONS.ensembles, *(("paper",) if paper_weights else ()))
@@ -50,12 +55,28 @@ def evaluate(
     videos = Videos(config, progress_bar=progress_bar, num_crops=crops, hop_blocks=hop_blocks)
     judgements = [judge_features(random_features(videos), "random", options)] if random else []
     for judged in [*(baselines or []), run]:
-        judgements.append(judge_features(run_features(judged, videos), run_config(judged).loss.losses, options))
+        features = run_features(judged, videos)
+        judgements.append(judge_features(features, run_config(judged).loss.losses, options))
+    merits = [merit for judgement in judgements for merit in judgement.merits]
+    if report is not None:
+        from cocon.training.evaluation.report_page import write_report
+
+        page = write_report(
+            report,
+            run=run,
+            data=config.data.folder,
+            judgement=judgements[-1],
+            features=features,
+            merits=merits,
+            progress_bar=progress_bar,
+            is_centred=centred,
+        )
+        typer.echo(f"report: {page}", err=True)
     if confusion is not None:
         write_confusion(judgements, confusion)
     if as_json:
         print(merits_json(judgements, has_classes=per_class))
         return
-    merit_table([merit for judgement in judgements for merit in judgement.merits], is_centred=centred)
+    merit_table(merits, is_centred=centred)
     for judgement in judgements if per_class else ():
         class_table(judgement)
