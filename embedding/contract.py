@@ -23,7 +23,16 @@ from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import View, view_named
 
-__all__ = ["BLOCKS", "CLIP", "EMBEDDING", "LOGITS", "EncoderSpec", "ModelContract", "fused_fingerprint"]
+__all__ = [
+    "BLOCKS",
+    "CLIP",
+    "EMBEDDING",
+    "LOGITS",
+    "EncoderSpec",
+    "ModelContract",
+    "Normalisation",
+    "fused_fingerprint",
+]
 
 CLIP = "clip"
 EMBEDDING = "embedding"
@@ -38,17 +47,25 @@ class EncoderSpec:
     """Enough to build the network again.
 
     Attributes:
-        backbone: name of the trunk, such as `resnet2d3d`.
+        backbone: name of the trunk: `resnet2d3d`, or `resnet2d3d_relu`, whose features are rectified.
         blocks_per_stage: residual blocks in each of the four stages.
         width: channels of the first stage.
-        classifier: `none`, `mean` (BatchNorm + linear on the mean block feature) or `gru` (the paper's, on the last
-            ConvGRU state).
+        classifier: `none`, `mean` (BatchNorm + linear on the mean block feature), `gru` (the paper's, on the last
+            ConvGRU state) or `gru_raw` (the same on features of any length, as the released code fine-tunes).
     """
 
     backbone: str
     blocks_per_stage: tuple[int, ...]
     width: int
     classifier: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """What an encoder makes of a byte before its first layer: (byte / 255 - mean) / std, per channel."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,7 @@ class ModelContract:
             classifier is added.
         labels: class names in the order of `logits`; empty without a classifier.
         flow: what a flow view measures; None for the other views.
+        normalisation: the encoder's own, where it is not that of the view table.
     """
 
     method: str
@@ -77,6 +95,7 @@ class ModelContract:
     weights_sha256: str
     labels: tuple[str, ...] = ()
     flow: FlowSpec | None = None
+    normalisation: Normalisation | None = None
 
     def __post_init__(self) -> None:
         if (self.flow is not None) != (self.view == "flow"):
@@ -84,8 +103,9 @@ class ModelContract:
 
     @property
     def view_spec(self) -> View:
-        """The row of the view table."""
-        return view_named(self.view)
+        """The row of the view table, with the encoder's own normalisation if it has one."""
+        row, own = view_named(self.view), self.normalisation
+        return row if own is None else dataclasses.replace(row, mean=own.mean, std=own.std)
 
     @property
     def clip_shape(self) -> tuple[int, int, int, int, int]:
@@ -112,13 +132,14 @@ class ModelContract:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def is_compatible(self, other: "ModelContract") -> bool:
-        """Whether both describe the same model but for its weights, labels and training method."""
+        """Whether both describe the same model but for its weights, labels, training method and normalisation."""
         mine, theirs = (
             dataclasses.replace(
                 contract,
                 weights_sha256="",
                 labels=(),
                 method="",
+                normalisation=None,
                 encoder=dataclasses.replace(contract.encoder, classifier="none"),
             )
             for contract in (self, other)
@@ -126,7 +147,7 @@ class ModelContract:
         return mine == theirs
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, with the derived normalisation and tensor shapes written out for other readers."""
+        """Plain JSON types, with the normalisation and the tensor shapes written out for other readers."""
         content = json.loads(json.dumps(dataclasses.asdict(self)))
         content["schema"] = _SCHEMA
         content["normalisation"] = {"mean": list(self.view_spec.mean), "std": list(self.view_spec.std)}
@@ -161,6 +182,7 @@ class ModelContract:
                 weights_sha256=content["weights_sha256"],
                 labels=tuple(content["labels"]),
                 flow=FlowSpec(**content["flow"]) if content["flow"] else None,
+                normalisation=_own_normalisation(content["normalisation"], view_named(content["view"])),
             )
             fingerprint = contract.fingerprint
         except (KeyError, TypeError, ValueError, UsageError) as error:
@@ -180,6 +202,12 @@ def fused_fingerprint(fingerprints: dict[str, str], weights: dict[str, float]) -
     total = sum(weights[view] for view in fingerprints)
     parts = [[view, fingerprints[view], round(weights[view] / total, 9)] for view in sorted(fingerprints)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _own_normalisation(content: dict[str, Any], row: View) -> Normalisation | None:
+    """None where it is that of the view table."""
+    own = Normalisation(tuple(content["mean"]), tuple(content["std"]))
+    return None if (own.mean, own.std) == (row.mean, row.std) else own
 
 
 def _encoder_spec(content: dict[str, Any]) -> EncoderSpec:

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, EncoderSpec, ModelContract, fused_fingerprint
+from cocon.embedding.contract import (
+    BLOCKS,
+    CLIP,
+    EMBEDDING,
+    LOGITS,
+    EncoderSpec,
+    ModelContract,
+    Normalisation,
+    fused_fingerprint,
+)
 from cocon.video.clips import ClipSpec
 from cocon.video.errors import MismatchError
 from cocon.video.flow import FlowSpec
@@ -35,7 +44,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "width": {"encoder": EncoderSpec("resnet2d3d", (1, 1, 1, 1), 32)},
     "embedding_dim": {"embedding_dim": 5},
     "weights_sha256": {"weights_sha256": "1" * 64},
+    "normalisation": {"normalisation": Normalisation((0.5, 0.5, 0.25), (1.0, 1.0, 2.0))},
 }
+_WITHIN_ONE_MODEL = ("method", "weights_sha256", "normalisation")
 FLOW_CHANGES: dict[str, dict[str, Any]] = {
     "interval_seconds": {"flow": FlowSpec(interval_seconds=0.1)},
     "algorithm": {"flow": FlowSpec(algorithm="tvl1")},
@@ -113,6 +124,14 @@ def test_json_tells_other_readers_the_tensors_and_the_normalisation(make_contrac
     }
     assert content["normalisation"] == {"mean": list(VIEWS["rgb"].mean), "std": list(VIEWS["rgb"].std)}
     assert LOGITS not in json.loads(make_contract().to_json())["tensors"]
+
+
+def test_an_encoders_own_normalisation_takes_the_place_of_the_view_tables(make_contract: MakeContract) -> None:
+    own = Normalisation((0.5, 0.5, 0.25), (1.0, 1.0, 2.0))
+    contract = make_contract(normalisation=own)
+    assert contract.view_spec == dataclasses.replace(VIEWS["rgb"], mean=own.mean, std=own.std)
+    assert json.loads(contract.to_json())["normalisation"] == {"mean": [0.5, 0.5, 0.25], "std": [1.0, 1.0, 2.0]}
+    assert make_contract().view_spec == VIEWS["rgb"]
 
 
 def test_shapes_follow_the_view(make_contract: MakeContract) -> None:
@@ -207,12 +226,12 @@ def test_exactly_a_flow_contract_says_what_flow_measures(
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_only_weights_labels_and_method_may_differ_between_compatible_models(
+def test_only_weights_labels_method_and_normalisation_may_differ_between_compatible_models(
     name: str, make_contract: MakeContract
 ) -> None:
     changed = make_contract(**CHANGES[name])
-    assert changed.is_compatible(make_contract()) == (name in ("method", "weights_sha256"))
-    assert make_contract().is_compatible(changed) == (name in ("method", "weights_sha256"))
+    assert changed.is_compatible(make_contract()) == (name in _WITHIN_ONE_MODEL)
+    assert make_contract().is_compatible(changed) == (name in _WITHIN_ONE_MODEL)
 
 
 def test_a_labelled_model_is_compatible_with_its_unlabelled_twin(make_contract: MakeContract) -> None:
