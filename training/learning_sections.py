@@ -19,9 +19,12 @@ Losses = Literal["cpc", "cpc+sim", "cpc+sync", "cocon"]
 
 
 class ModelSection(Section):
-    """Architecture. `depth` names the residual blocks per stage: resnet10, resnet18, resnet34."""
+    """Architecture. `depth` names the residual blocks per stage: resnet10, resnet18, resnet34.
 
-    backbone: Literal["resnet2d3d"] = "resnet2d3d"
+    `backbone`: `resnet2d3d_relu` rectifies its features, as the classifiers of DPC have it.
+    """
+
+    backbone: Literal["resnet2d3d", "resnet2d3d_relu"] = "resnet2d3d"
     depth: str = "resnet18"
     width: int = Field(64, gt=0)
     num_predicted: int = Field(3, gt=0)
@@ -104,13 +107,13 @@ class TrainingSection(Section):
 
 
 class ClassifierSection(Section):
-    """The classifier trained after pre-training, where the training videos have labels.
+    """The classifier trained after pre-training, where the training videos have labels; `head`: see `EncoderSpec`.
 
     `mode`: `frozen` trains the classifier alone, `finetune` the whole encoder with it, at
     `backbone_learning_rate_share` of the classifier's rate. `dropout` before its last layer; the paper has 0.5.
     """
 
-    head: Literal["none", "mean", "gru"] = "mean"
+    head: Literal["none", "mean", "gru", "gru_raw"] = "mean"
     mode: Literal["frozen", "finetune"] = "frozen"
     epochs: int = Field(20, gt=0)
     learning_rate: float = Field(3e-3, gt=0)

@@ -2,7 +2,7 @@
 
 import torch
 
-from cocon.training.models.heads import GRUClassifier, MeanClassifier, PredictionHead
+from cocon.training.models.heads import CLASSIFIERS, GRUClassifier, MeanClassifier, PredictionHead
 
 
 def _with_statistics(bn: torch.nn.BatchNorm1d) -> None:
@@ -64,6 +64,16 @@ def test_the_gru_classifier_reads_the_last_state_of_unit_cells() -> None:
     expected = classifier.fc(classifier.bn(hidden.mean(dim=(2, 3))))
     assert torch.allclose(classifier(maps), expected, atol=1e-5)
     assert torch.allclose(classifier(maps), classifier(7 * maps), atol=1e-5)  # only directions count
+
+
+def test_the_raw_gru_classifier_reads_the_last_state_of_cells_as_they_are() -> None:
+    torch.manual_seed(0)
+    classifier = CLASSIFIERS["gru_raw"](5, 3).eval()
+    _with_statistics(classifier.bn)
+    maps = torch.randn(2, 4, 5, 2, 2)
+    state = classifier.aggregator.last_state(maps)
+    assert torch.allclose(classifier(maps), classifier.fc(classifier.bn(state.mean(dim=(2, 3)))), atol=1e-5)
+    assert not torch.allclose(classifier(maps), classifier(7 * maps), atol=1e-2)
 
 
 def test_the_gru_classifier_depends_on_the_order_of_blocks_and_the_mean_classifier_does_not() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.models.heads import CLASSIFIERS
+from cocon.training.models.rectified import RectifiedResNet2d3d
 from cocon.training.models.resnet2d3d import ResNet2d3d
 from cocon.video.errors import UsageError
 from cocon.video.views import View
@@ -51,13 +52,14 @@ class Encoder(nn.Module):
         self.classifier = classifier
         self.embedding_dim = backbone.out_channels
         # Constants of the view, not learned state: the contract carries them.
-        self.register_buffer("mean", _in_bytes(mean), persistent=False)
-        self.register_buffer("std", _in_bytes(std), persistent=False)
+        self.register_buffer("mean", 255.0 * torch.tensor(mean), persistent=False)
+        self.register_buffer("std", 255.0 * torch.tensor(std), persistent=False)
 
     def feature_maps(self, clips: Tensor) -> Tensor:
         """`uint8 [B, N, T, H, W, C]` to block feature maps `float [B, N, D, s, s]`, averaged over a block's time."""
         B, N, T, H, W, C = clips.shape
-        x = (clips.reshape(B * N, T, H, W, C).float() - self.mean) / self.std  # [B·N, T, H, W, C]
+        # In place on the copy that the bytes become: new memory costs more than the arithmetic.
+        x = clips.reshape(B * N, T, H, W, C).float().sub_(self.mean).div_(self.std)  # [B·N, T, H, W, C]
         maps = self.backbone(x.permute(0, 4, 1, 2, 3)).mean(dim=2)  # [B·N, D, s, s]
         return maps.reshape(B, N, *maps.shape[1:])  # [B, N, D, s, s]
 
@@ -69,13 +71,8 @@ class Encoder(nn.Module):
         return EncoderOutputs(F.normalize(blocks.mean(dim=1), dim=-1), blocks, logits)
 
 
-def _in_bytes(shares: Sequence[float]) -> Tensor:
-    """Per-channel constants for bytes; one where all channels share it, which is several times as fast on the CPU."""
-    return 255.0 * torch.tensor(shares[:1] if len(set(shares)) == 1 else shares)
-
-
 # The only place where a name in a configuration meets a class.
-BACKBONES = {"resnet2d3d": ResNet2d3d}
+BACKBONES = {"resnet2d3d": ResNet2d3d, "resnet2d3d_relu": RectifiedResNet2d3d}
 
 
 def build_encoder(spec: EncoderSpec, view: View, *, num_classes: int = 0) -> Encoder:

@@ -1,5 +1,8 @@
 """Small networks on top of a backbone: the prediction head of the pre-training loss, and the classifiers."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -56,10 +59,13 @@ class GRUClassifier(nn.Module):
         channels: D.
         num_classes: K.
         dropout: probability of a dropped unit before the linear layer.
+        normalised: whether the feature of each cell is scaled to unit length first, as in pre-training; the released
+            fine-tuning code leaves it as it is.
     """
 
-    def __init__(self, channels: int, num_classes: int, *, dropout: float = 0.5) -> None:
+    def __init__(self, channels: int, num_classes: int, *, dropout: float = 0.5, normalised: bool = True) -> None:
         super().__init__()
+        self.normalised = normalised
         self.aggregator = ConvGRU(channels)
         self.bn = nn.BatchNorm1d(channels)
         self.dropout = nn.Dropout(dropout)
@@ -67,9 +73,14 @@ class GRUClassifier(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Block feature maps `float [B, N, D, s, s]` to logits `float [B, K]`."""
-        context = self.aggregator.last_state(torch.nn.functional.normalize(maps, dim=2, eps=1e-5))  # [B, D, s, s]
+        cells = torch.nn.functional.normalize(maps, dim=2, eps=1e-5) if self.normalised else maps
+        context = self.aggregator.last_state(cells)  # [B, D, s, s]
         logits: Tensor = self.fc(self.dropout(self.bn(context.mean(dim=(2, 3)))))
         return logits
 
 
-CLASSIFIERS = {"mean": MeanClassifier, "gru": GRUClassifier}
+CLASSIFIERS: dict[str, Callable[..., nn.Module]] = {
+    "mean": MeanClassifier,
+    "gru": GRUClassifier,
+    "gru_raw": partial(GRUClassifier, normalised=False),
+}
