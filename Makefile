@@ -63,6 +63,7 @@ types: setup ## Check types
 
 bench: setup ## Measure, and write benchmarks/results
 	$(BIN)/python benchmarks/fold.py
+	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/views.py $(if $(VIDEOS),--videos $(VIDEOS))
 
 results: data ## Train and judge three seeds of random, CPC and CoCon (about 25 minutes); writes docs/results
