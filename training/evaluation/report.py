@@ -32,7 +32,8 @@ def merit_table(merits: Sequence[Merit], *, is_centred: bool = False) -> None:
     gallery_size = merits[0].gallery_size
     how = "centred per set" if is_centred else "not centred"
     table = _table(f"test videos, per cent; R@k and kNN among {gallery_size} training videos, cosine, {how}")
-    figures = list(dict.fromkeys(name for merit in merits for name in merit.figures))
+    fullest_first = sorted(merits, key=lambda merit: len(merit.figures), reverse=True)
+    figures = list(dict.fromkeys(name for merit in fullest_first for name in merit.figures))
     for name in ("method", "view"):
         table.add_column(name)
     for name in figures:
@@ -53,7 +54,9 @@ def class_table(judgement: Judgement) -> None:
     """Print precision, recall and F1 of each class, of all views fused if there are several; recall of every view."""
     views = [view for view in judgement.per_class if not view.startswith(FUSED)]
     shown = FUSED if FUSED in judgement.per_class else views[0]
-    table = _table(f"{judgement.method}, {shown}: test videos of each class, per cent")
+    has_classifier = any(merit.classifier_top1 is not None for merit in judgement.merits)
+    by = "classifier" if has_classifier else "linear probe"
+    table = _table(f"\n{judgement.method}, {shown}: test videos of each class by the {by}, per cent")
     table.add_column("class")
     columns = ("videos", "precision", "recall", "F1", *(f"recall {view}" for view in views if view != shown))
     for name in columns:

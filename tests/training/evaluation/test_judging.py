@@ -169,7 +169,7 @@ def test_evaluate_judges_by_what_the_options_say(cocon: Callable[..., Outcome], 
     assert "probe 1 per class" in output
     rows = [line.split()[:2] for line in output.splitlines() if line.startswith("cocon ")]
     assert rows == [["cocon", view] for view in (*ROWS, "ensemble_paper")]
-    assert "cocon, ensemble: test videos of each class, per cent" in output
+    assert "cocon, ensemble: test videos of each class by the classifier, per cent" in output
     with (tmp_path / "confusion.csv").open(newline="") as stream:
         matrix = list(csv.DictReader(stream))
     assert len(matrix) == 4 * 6  # a class each of the six test videos
