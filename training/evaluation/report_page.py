@@ -49,7 +49,7 @@ _COLUMN_NAMES = {
     "probe_top1": "probe top-1",
     "classifier_top1": "classifier top-1",
     "classifier_top5": "classifier top-5",
-    "knn_top1": "20-NN top-1",
+    "knn_top1": "kNN top-1",
 }
 
 

@@ -100,11 +100,13 @@ def class_mark(index: int) -> tuple[int, str]:
 def map_plot(projection: Projection, classes: Sequence[str]) -> Plot:
     """Scatter of videos, colour and shape by class."""
 
+    area = 24 if len(projection.labels) > 200 else 42  # square points
+
     def draw(axes: Axes, theme: Theme) -> None:
         for index, label in enumerate(classes):
             x, y = projection.points[projection.labels == label].T
             colour = theme.series[index % len(theme.series)]
-            axes.scatter(x, y, s=24, color=colour, marker=_marker(index), linewidths=0, alpha=0.85)
+            axes.scatter(x, y, s=area, color=colour, marker=_marker(index), linewidths=0, alpha=0.85)
         axes.margins(0.06)
         axes.set_axis_off()
 
