@@ -22,6 +22,7 @@ from cocon.training.config import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
+from cocon.training.data.sampling import read_videos
 from cocon.training.devices import launched_fabric
 from cocon.training.distributed import objects_of_all
 from cocon.training.loop import pretrain, step_plan
@@ -98,10 +99,9 @@ def _train(
 ) -> dict[str, str]:
     """Both phases; returns which videos failed in any process, and why."""
     frames, val = _videos(config, dataset, entries)
-    probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
     with progress_bar("reading videos") as on_progress:
-        for done in frames.preload():
-            on_progress(done, len(frames))
+        frames = read_videos(frames, config.clip, on_progress)
+    probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
     with progress_bar("pre-training") as on_progress:
         encoders = encoders_of(pretrain(config, run, frames, fabric, on_progress=on_progress, val=val, probe=probe))
     labels = _labels(config, dataset)
