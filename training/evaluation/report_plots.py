@@ -99,7 +99,6 @@ def class_mark(index: int) -> tuple[int, str]:
 
 def map_plot(projection: Projection, classes: Sequence[str]) -> Plot:
     """Scatter of videos, colour and shape by class."""
-
     area = 24 if len(projection.labels) > 200 else 42  # square points
 
     def draw(axes: Axes, theme: Theme) -> None:
