@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix
 from cocon.embedding.neighbours import label_vote, nearest_neighbours
 from cocon.training.evaluation.evidence import Ensemble, Evidence, ensemble_evidence, view_evidence
 from cocon.training.evaluation.features import VideoFeatures
-from cocon.training.evaluation.merits import FUSED, ClassMerit, Merit, class_merits, top_k
+from cocon.training.evaluation.merits import FUSED, NEIGHBOURS, ClassMerit, Merit, class_merits, top_k
 from cocon.training.evaluation.retrieval import recall_at_k
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
 
 _logger = logging.getLogger(__name__)
 _ROW_NAMES: Mapping[Ensemble, str] = {"equal": FUSED, "learned": f"{FUSED}_learned", "paper": f"{FUSED}_paper"}
-_NEIGHBOURS = 20
 _FEW = (1, 5, 10)
 
 
@@ -134,7 +133,7 @@ def _merit(
     test: VideoFeatures,
 ) -> Merit:
     recall = recall_at_k(row.queries, test.labels, row.gallery, train.labels)
-    cosines, nearest = nearest_neighbours(row.queries, row.gallery, _NEIGHBOURS)
+    cosines, nearest = nearest_neighbours(row.queries, row.gallery, NEIGHBOURS)
     votes = label_vote(cosines, train.labels[nearest], labels)
     return Merit(
         method=method,

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
-__all__ = ["FUSED", "ClassMerit", "Merit", "class_merits", "top_k"]
+__all__ = ["FUSED", "NEIGHBOURS", "ClassMerit", "Merit", "class_merits", "top_k"]
 
 FUSED = "ensemble"
+# Training videos that vote.
+NEIGHBOURS = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cocon.training.evaluation.judgement import FUSED, Judgement
-from cocon.training.evaluation.merits import Merit
+from cocon.training.evaluation.merits import NEIGHBOURS, Merit
 from cocon.video.atomic import replacing
 
 __all__ = ["class_table", "merit_table", "merits_json", "write_confusion"]
@@ -39,6 +39,7 @@ def merit_table(merits: Sequence[Merit], *, is_centred: bool = False) -> None:
     for name in figures:
         table.add_column(_HEADERS.get(name, name.replace("_", " ").replace("top", "top-")), justify="right")
     capped = [f"R@{k}" for k in merits[0].recall if k > gallery_size]
+    capped += ["kNN"] if gallery_size < NEIGHBOURS else []
     if capped:
         table.caption = f"{', '.join(capped)}: all {gallery_size} training videos are looked at"
     previous = merits[0].method

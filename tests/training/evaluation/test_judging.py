@@ -158,7 +158,7 @@ def test_evaluate_shows_a_table_with_baselines(
     rows = [line.split()[:2] for line in output.splitlines() if line.startswith(("cpc", "cocon"))]
     assert rows == [[method, view] for method in ("cpc", "cocon") for view in ROWS]
     assert "among 6 training videos, cosine, not centred" in output
-    assert "R@10, R@20, R@50: all 6 training videos are looked at" in output
+    assert "R@10, R@20, R@50, kNN: all 6 training videos are looked at" in output
 
 
 def test_evaluate_judges_by_what_the_options_say(cocon: Callable[..., Outcome], trained: Path, tmp_path: Path) -> None:
