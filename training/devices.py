@@ -44,7 +44,7 @@ def make_fabric(config: Config) -> Fabric:
             f"torchrun started {local_size} processes, but this machine has {torch.cuda.device_count()} CUDA devices; "
             "start one per device with --nproc-per-node"
         )
-    # Each process keeps the statistics of its own share; sending the first one's to all would change no weight.
+    # Each process keeps statistics of its own share until an epoch ends; no weight depends on them.
     strategy = DDPStrategy(broadcast_buffers=False)
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     num_nodes = world_size // local_size

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = [
     "any_process",
@@ -15,6 +15,7 @@ __all__ = [
     "mean_over_processes",
     "num_processes",
     "objects_of_all",
+    "share_buffers",
 ]
 
 T = TypeVar("T")
@@ -83,6 +84,13 @@ def broadcast_number(value: float, fabric: Fabric) -> float:
     number = torch.tensor(value, dtype=torch.float64, device=fabric.device)
     dist.broadcast(number, src=0)
     return float(number.item())
+
+
+def share_buffers(module: nn.Module) -> None:
+    """Give every process the first one's buffers: running statistics, which each has of its own share of the clips."""
+    if num_processes() > 1:
+        for buffer in module.buffers():
+            dist.broadcast(buffer, src=0)
 
 
 def objects_of_all(value: T) -> list[T]:

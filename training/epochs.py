@@ -7,7 +7,7 @@ from lightning_fabric import Fabric
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch
-from cocon.training.distributed import broadcast_number
+from cocon.training.distributed import broadcast_number, share_buffers
 from cocon.training.journal import Journal
 from cocon.training.learner import Learner
 from cocon.training.methods.building import encoders_of
@@ -60,6 +60,7 @@ class EpochEnd:
 
     def __call__(self, epoch: int, *, step: int, rate: float) -> None:
         """Write the epoch's line, adapt the learning rate, warn of a collapse, judge the encoders if it is time."""
+        share_buffers(self._learner.method)
         more = {"learning_rate": rate}
         if self._val_batches is not None:
             more["validation_loss"] = self._learner.validation_loss(self._val_batches)

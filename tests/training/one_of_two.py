@@ -1,0 +1,144 @@
+"""What each of two processes does in `test_distributed`: torchrun --nproc-per-node 2 one_of_two.py CONFIG FOLDER."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from safetensors.torch import save_file
+
+from cocon.training.checkpoint import load_state
+from cocon.training.config import Config
+from cocon.training.config_file import load_config
+from cocon.training.devices import launched_fabric
+from cocon.training.distributed import gathered, objects_of_all
+from cocon.training.learner import Learner
+from cocon.training.losses.cooperative import sim_loss, sync_loss
+from cocon.training.losses.info_nce import dense_info_nce
+from cocon.training.runs import ProgressBar, train_run
+from cocon.training.schedule import StepPlan
+
+B, STOPPED_AT = 4, 2
+
+
+def features() -> dict[str, torch.Tensor]:
+    """Features of a whole batch: predictions and targets `[B, P, D, s, s]`, vectors `[B·N, D]` of two views."""
+    generator = torch.Generator().manual_seed(0)
+
+    def of(*shape: int, dim: int) -> torch.Tensor:
+        return torch.nn.functional.normalize(torch.randn(*shape, generator=generator), dim=dim)
+
+    maps = {name: of(B, 2, 8, 2, 2, dim=2) for name in ("predicted", "targets")}
+    return maps | {name: of(B * 3, 8, dim=1) for name in ("first", "second")}
+
+
+def losses(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Every loss in every form."""
+    vectors = given["first"], given["second"]
+    return {
+        "cpc": dense_info_nce(given["predicted"], given["targets"], temperature=0.1),
+        "sim balanced": sim_loss(*vectors),
+        "sim paper": sim_loss(*vectors, form="paper", mu=0.3),
+        "sync l1": sync_loss(*vectors),
+        "sync squared": sync_loss(*vectors, form="squared"),
+        "sync paper": sync_loss(*vectors, form="paper"),
+    }
+
+
+def clips(config: Config) -> dict[str, torch.Tensor]:
+    """A batch of B clips of noise."""
+    generator, channels = torch.Generator().manual_seed(1), {"rgb": 3, "pose": 17}
+    return {
+        view: torch.randint(0, 256, (B, 3, 2, 24, 24, channels[view]), generator=generator, dtype=torch.uint8)
+        for view in config.views
+    }
+
+
+def after_a_step(
+    config: Config, fabric: Fabric, batches: list[dict[str, torch.Tensor]]
+) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+    """Gradients and parameters after one step without dropout and batch statistics, and what was logged."""
+    learner = Learner(config, StepPlan(len(batches), len(batches), 1), fabric, None)
+    learner.method.eval()
+    logged: dict[str, float] = {}
+    learner.step(
+        [{"clips": batch, "targets": torch.zeros(len(next(iter(batch.values()))))} for batch in batches],
+        1,
+        lambda figures: logged.update({name: value.item() for name, value in figures.items()}),
+    )
+    tensors = {}
+    for name, parameter in learner.method.named_parameters():
+        assert parameter.grad is not None
+        tensors |= {f"{name}.grad": parameter.grad.contiguous(), name: parameter.detach().contiguous()}
+    return tensors, logged
+
+
+def _share(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.chunk(dist.get_world_size())[dist.get_rank()].clone()
+
+
+def _write(folder: Path, name: str, tensors: dict[str, torch.Tensor], numbers: dict[str, float]) -> None:
+    save_file(tensors, folder / f"{name}-{dist.get_rank()}.safetensors")
+    (folder / f"{name}-{dist.get_rank()}.json").write_text(json.dumps(numbers))
+
+
+def _compare_losses(folder: Path) -> None:
+    for name in losses(features()):
+        own = {key: _share(value).requires_grad_() for key, value in features().items()}
+        loss = losses({key: gathered(value) for key, value in own.items()})[name]
+        loss.backward()
+        gradients = {key: value.grad for key, value in own.items() if value.grad is not None}
+        _write(folder, name, gradients, {"loss": loss.item()})
+
+
+def _bar_that_stops(process_id: int | None) -> ProgressBar:
+    """A progress bar of the first process that asks another one for a stop."""
+
+    @contextmanager
+    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+        def on_progress(done: int, total: int | None) -> None:
+            if process_id is not None and (description, done) == ("pre-training", STOPPED_AT):
+                os.kill(process_id, signal.SIGINT)
+
+        yield on_progress
+
+    return bar
+
+
+def _stop_and_go_on(config: Config, folder: Path) -> None:
+    _, other = objects_of_all(os.getpid())
+    try:
+        train_run(config, folder / "run", overwrite=False, progress_bar=_bar_that_stops(other))
+        is_stopped = False
+    except KeyboardInterrupt:
+        is_stopped = True
+    dist.barrier()  # the first process writes the state
+    state = load_state(folder / "run")
+    assert state is not None
+    _write(folder, "stopped", {}, {"is_stopped": is_stopped, "step": state["step"]})
+    dist.barrier()
+    train_run(config, folder / "run", overwrite=False, progress_bar=_bar_that_stops(None))
+
+
+def main() -> None:
+    """Compare losses, take a step, train with a stop in between."""
+    config, folder = load_config(sys.argv[1]), Path(sys.argv[2])
+    torch.set_num_threads(1)
+    with launched_fabric(config) as fabric:
+        _compare_losses(folder)
+        for is_gathered in (True, False):
+            loss = config.loss.model_copy(update={"gathered": is_gathered})
+            batch = {view: _share(tensor) for view, tensor in clips(config).items()}
+            result = after_a_step(config.model_copy(update={"loss": loss}), fabric, [batch])
+            _write(folder, f"step {is_gathered}", *result)
+        _stop_and_go_on(config, folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Two processes with half a batch each learn what one learns with the whole, and leave one run."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import load_file
+
+from cocon.training.checkpoint import load_encoder, load_state
+from cocon.training.config import Config
+from cocon.training.devices import check_share
+from cocon.video.errors import UsageError
+from tests.training import one_of_two
+
+MakeConfig = Callable[..., Config]
+WeightsOf = Callable[[Path], dict[str, torch.Tensor]]
+SETTINGS = ["training.batch_size=4", "training.epochs=4", "classifier.dropout=0.2"]
+
+
+def _torchrun(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Two processes on this machine."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config: MakeConfig) -> Config:
+    return tiny_config(*SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def config_file(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("configs") / "two.toml"
+    path.write_text(config.to_toml())
+    return path
+
+
+@pytest.fixture(scope="module")
+def two(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes wrote; see `one_of_two`."""
+    folder = tmp_path_factory.mktemp("two")
+    _torchrun(one_of_two.__file__, config_file, folder)
+    return folder
+
+
+def _read(two: Path, name: str, rank: int) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+    return load_file(two / f"{name}-{rank}.safetensors"), json.loads((two / f"{name}-{rank}.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["cpc", "sim balanced", "sim paper", "sync l1", "sync squared", "sync paper"])
+def test_a_loss_of_gathered_features_is_that_of_the_whole_batch(name: str, two: Path) -> None:
+    whole = {key: value.requires_grad_() for key, value in one_of_two.features().items()}
+    expected = one_of_two.losses(whole)[name]
+    expected.backward()
+    for rank in (0, 1):
+        gradients, numbers = _read(two, name, rank)
+        assert numbers["loss"] == pytest.approx(expected.item(), rel=1e-5)
+        assert gradients.keys() == {key for key, value in whole.items() if value.grad is not None}
+        for key, gradient in gradients.items():
+            reference = whole[key].grad
+            assert reference is not None
+            # Data-parallel training divides by the number of processes when it averages.
+            assert torch.allclose(gradient / 2, reference.chunk(2)[rank], rtol=1e-5, atol=1e-5), key
+
+
+@pytest.mark.parametrize("is_gathered", [True, False])
+def test_a_step_of_two_processes_is_that_of_one(is_gathered: bool, two: Path, config: Config) -> None:
+    whole = one_of_two.clips(config)
+    halves = [{view: tensor.chunk(2)[rank] for view, tensor in whole.items()} for rank in (0, 1)]
+    # Without gathering, two processes do what one does that accumulates the gradients of the halves.
+    fabric = Fabric(accelerator="cpu", devices=1)
+    expected, logged = one_of_two.after_a_step(config, fabric, [whole] if is_gathered else halves)
+    for rank in (0, 1):
+        tensors, figures = _read(two, f"step {is_gathered}", rank)
+        assert tensors.keys() == expected.keys()
+        for name, tensor in tensors.items():
+            assert torch.allclose(tensor, expected[name], rtol=1e-4, atol=1e-5), name
+        if is_gathered:
+            assert figures == pytest.approx(logged, rel=1e-5)
+    first, second = (_read(two, f"step {is_gathered}", rank) for rank in (0, 1))
+    assert all(torch.equal(tensor, second[0][name]) for name, tensor in first[0].items())
+    assert first[1] == second[1]
+
+
+def test_a_stop_asked_of_one_process_stops_both_at_the_same_step(two: Path) -> None:
+    numbers = [_read(two, "stopped", rank)[1] for rank in (0, 1)]
+    assert numbers[0] == numbers[1]
+    assert numbers[0]["is_stopped"] == 1
+    assert 0 < numbers[0]["step"] < 4
+
+
+def test_processes_drop_different_units(two: Path) -> None:
+    state = load_state(two / "run")
+    assert state is not None
+    first, second = state["random"]
+    assert not torch.equal(first["cpu"], second["cpu"])
+
+
+def test_torchrun_leaves_one_whole_run_that_goes_on_after_a_stop_as_if_there_had_been_none(
+    two: Path, config_file: Path, weights_of: WeightsOf, tmp_path: Path
+) -> None:
+    run, cocon = tmp_path / "run", Path(sys.executable).with_name("cocon")
+    done = _torchrun("--no-python", cocon, "train", "--config", config_file, "--output", run)
+    assert done.stdout == f"{run} trained cocon encoders of rgb, pose\n"
+    lines = (run / "metrics.jsonl").read_text()
+    assert [(json.loads(line)["phase"], json.loads(line)["step"]) for line in lines.splitlines()] == [
+        *(("pretrain", step) for step in (1, 2, 3, 4)),
+        *(("classify", step) for step in (5, 6)),
+    ]
+    assert load_encoder(run, "pose")[1].labels
+    assert lines == (two / "run" / "metrics.jsonl").read_text()
+    weights, expected = weights_of(two / "run"), weights_of(run)
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(("batch_size", "world_size"), [(4, 3), (6, 4), (4, 4)])
+def test_a_batch_that_has_no_equal_shares_is_refused(batch_size: int, world_size: int, tiny_config: MakeConfig) -> None:
+    with pytest.raises(UsageError, match=rf"must be a multiple of {world_size}, at least {2 * world_size}"):
+        check_share(tiny_config(f"training.batch_size={batch_size}"), world_size)
