@@ -35,7 +35,7 @@ class OnlineProbe:
         judged_on: which videos the figures are of, in words.
 
     Raises:
-        UsageError: the labelled training videos that are left to learn from have fewer than two classes.
+        UsageError: there is nothing to judge on, or what is left to learn from has fewer than two classes.
     """
 
     def __init__(self, config: Config, train: VideoFrames, val: VideoFrames | None) -> None:
@@ -45,8 +45,14 @@ class OnlineProbe:
         self.judged_on = "held-out groups of split 'train'" if self._val is None else "split 'val'"
         labelled = [entry for entry in train.entries if entry.label]
         labels = np.array([entry.label for entry in labelled])
-        if self._val is None and labelled:
-            labels = labels[~held_out(np.array([entry.group or entry.video_id for entry in labelled]))]
+        if self._val is None:
+            is_held_out = held_out(np.array([entry.group or entry.video_id for entry in labelled]))
+            if not is_held_out.any():
+                raise UsageError(
+                    "training.probe_every_epochs needs labelled training videos of two groups, or a split 'val', to "
+                    "judge on others than it learns from; set it to 0"
+                )
+            labels = labels[~is_held_out]
         if len(np.unique(labels)) < 2:
             raise UsageError(
                 "training.probe_every_epochs needs labelled training videos of two classes besides those held out; "
