@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from cocon.embedding.contract import EncoderSpec
 from cocon.training.checkpoint import load_encoder
+from cocon.training.classification import Classification
 from cocon.training.config import Config
+from cocon.training.learning_sections import ClassifierSection
+from cocon.training.models.encoder import build_encoder
+from cocon.training.models.heads import GRUClassifier, MeanClassifier
+from cocon.video.views import VIEWS
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -77,6 +83,48 @@ def test_the_papers_recurrent_head_is_trained_and_read_back(
     assert any("aggregator" in name for name, _ in encoder.classifier.named_parameters())
     with torch.no_grad():
         assert torch.isfinite(encoder(_clips()).logits).all()
+
+
+def _classification(mode: str, head: str, share: float = 1.0) -> tuple[Classification, ClassifierSection]:
+    torch.manual_seed(0)
+    section = ClassifierSection(
+        head=head, mode=mode, dropout=0.25, learning_rate=0.01, backbone_learning_rate_share=share
+    )  # type: ignore[arg-type]  # literals
+    encoder = build_encoder(EncoderSpec("resnet2d3d", (1, 1, 1, 1), 4), VIEWS["rgb"])
+    return Classification({"rgb": encoder}, section, len(LABELS)), section
+
+
+@pytest.mark.parametrize("head", ["mean", "gru"])
+def test_fine_tuning_trains_every_parameter_and_frozen_only_the_classifier(head: str) -> None:
+    for mode in ("finetune", "frozen"):
+        classification, section = _classification(mode, head)
+        optimizer = torch.optim.AdamW(classification.parameter_groups(section))
+        before = {name: parameter.detach().clone() for name, parameter in classification.named_parameters()}
+        assert any("aggregator" in name for name in before) == (head == "gru")
+        logits = classification.train()({"rgb": _clips()})["rgb"]
+        torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1])).backward()
+        optimizer.step()
+        # BatchNorm of the mean classifier cancels the last biases of the backbone.
+        names = {name for name in before if head == "gru" or not name.endswith(".bias")}
+        parameters = dict(classification.named_parameters())
+        changed = {name for name in names if not parameters[name].equal(before[name])}
+        assert changed == {name for name in names if mode == "finetune" or ".classifier." in name}
+
+
+def test_the_backbone_may_learn_more_slowly_than_the_classifier() -> None:
+    classification, section = _classification("finetune", "mean", share=0.1)
+    rate_of = {id(p): group["lr"] for group in classification.parameter_groups(section) for p in group["params"]}
+    for name, parameter in classification.named_parameters():
+        assert rate_of[id(parameter)] == pytest.approx(0.01 if ".classifier." in name else 0.001)
+
+
+@pytest.mark.parametrize("head", ["mean", "gru"])
+def test_the_configured_dropout_reaches_the_classifier(head: str) -> None:
+    classification, _ = _classification("frozen", head)
+    encoder = classification.train().encoders["rgb"]
+    assert isinstance(encoder.classifier, MeanClassifier | GRUClassifier)
+    assert encoder.classifier.dropout.p == 0.25
+    assert (encoder.training, encoder.classifier.dropout.training) == (False, True)
 
 
 def test_the_contract_names_the_training_labels_in_order(trained: Path) -> None:

@@ -1,5 +1,6 @@
 """`cocon train`: what it prints, and how it ends when something is wrong."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +65,28 @@ def test_another_configuration_is_refused_without_overwrite(
     code, output, _ = cocon(*arguments, "--overwrite")
     assert code == 0
     assert "trained cocon encoders" in output
+
+
+def test_a_run_that_has_begun_is_refused_where_none_should_go_on(
+    cocon: Callable[..., Outcome], tiny_file: Path, trained_copy: Path
+) -> None:
+    (trained_copy / "complete.json").unlink()
+    arguments = ("train", "--config", tiny_file, "--output", trained_copy, "--resume")
+    _assert_refused(cocon(*arguments, "never"), "has begun already", "--resume auto", "--overwrite")
+    assert cocon(*arguments, "auto")[0] == 0
+    _assert_refused(cocon(*arguments, "never"), "has begun already")
+    assert cocon(*arguments, "never", "--overwrite")[0] == 0
+
+
+def test_a_run_starts_from_the_encoders_of_another(
+    cocon: Callable[..., Outcome], tiny_file: Path, trained: Path, tmp_path: Path
+) -> None:
+    arguments = ("train", "--config", tiny_file, "--output", tmp_path / "2", "--init-from")
+    _assert_refused(cocon(*arguments, tmp_path / "1"), "has no encoder of the views rgb, pose", "name the folder of a")
+    assert cocon(*arguments, trained, "--set", "training.epochs=0")[0] == 0
+    for path in trained.glob("views/*/contract.json"):
+        ours, theirs = (json.loads(file.read_text()) for file in (tmp_path / "2" / path.relative_to(trained), path))
+        assert ours["weights_sha256"] == theirs["weights_sha256"]
 
 
 def test_an_unknown_preset_is_one_line(cocon: Callable[..., Outcome]) -> None:

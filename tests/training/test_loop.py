@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import math
 import os
 import shutil
 import signal
@@ -11,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,10 +19,8 @@ import torch
 
 from cocon.training.checkpoint import is_complete, load_state
 from cocon.training.config import Config
-from cocon.training.learning_sections import OptimizerSection
 from cocon.training.loop import build_method
 from cocon.training.runs import train_run
-from cocon.training.schedule import learning_rate_at
 from cocon.video.errors import UnreadableVideoError, UsageError
 
 MakeConfig = Callable[..., Config]
@@ -106,6 +104,61 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(
     _assert_same_outcome(tmp_path, trained, weights_of)
 
 
+@pytest.fixture(scope="module")
+def with_val(figures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The set, of which six videos are for validation."""
+    folder = Path(shutil.copytree(figures, tmp_path_factory.mktemp("with_val") / "figures"))
+    text = (folder / "manifest.csv").read_text()
+    (folder / "manifest.csv").write_text(text.replace(",test", ",val"))
+    return folder
+
+
+@pytest.mark.parametrize("has_val", [True, False])
+def test_a_stopped_run_that_accumulates_and_follows_the_loss_goes_on_as_if_it_had_never_stopped(
+    has_val: bool,
+    figures: Path,
+    with_val: Path,
+    tiny_config: MakeConfig,
+    train_tiny: TrainTiny,
+    weights_of: WeightsOf,
+    tmp_path: Path,
+) -> None:
+    plateau = ["schedule='plateau'", "plateau_patience_epochs=0", "min_learning_rate=0.0", "learning_rate=0.05"]
+    settings = ["training.accumulate=2", "training.epochs=6", "classifier.head=none", "loss.sync_ramp=1.0"]
+    folder = f"data.folder='{with_val if has_val else figures}'"
+    config = tiny_config(*settings, *(f"optimizer.{setting}" for setting in plateau), folder)
+    assert train_tiny(config, tmp_path / "reference")
+    run = tmp_path / "run"
+    for step in (5, 8, 10):  # two steps an epoch: of two batches, then of the one that is left
+        _train_until(config, run, "pre-training", step, STOPS["asked"])
+        state = load_state(run)
+        assert state is not None
+        assert state["step"] == step
+    assert train_tiny(config, run)
+    _assert_same_outcome(run, tmp_path / "reference", weights_of)
+    lines = _lines(run)
+    assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
+    assert all(("validation_loss" in line) == has_val for line in lines)
+    _assert_follows(lines, "validation_loss" if has_val else "")
+
+
+def _assert_follows(lines: list[dict[str, float]], name: str) -> None:
+    """The rate of each epoch is a tenth of the one before exactly where the loss before had not fallen."""
+
+    def loss(line: dict[str, float]) -> float:
+        whole = sum(value for key, value in line.items() if key.startswith("cpc/"))
+        whole += 10 * sum(value for key, value in line.items() if key.startswith(("sim/", "sync/")))
+        return line[name] if name else whole
+
+    best, rate = math.inf, 0.05
+    for line in lines:
+        assert line["learning_rate"] == pytest.approx(rate, abs=1e-6)
+        if loss(line) >= best:
+            rate /= 10
+        best = min(best, loss(line))
+    assert rate < 0.05
+
+
 def test_asking_for_a_stop_saves_the_step_just_done_and_restores_the_handlers(
     tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
@@ -178,23 +231,6 @@ def test_ctrl_c_reaches_the_loading_processes_too_and_still_saves(
     assert state["step"] < 12 * STEPS_PER_EPOCH
     assert train_tiny(config.model_copy(update={"data": config.data.model_copy(update={"workers": 2})}), run)
     _assert_same_outcome(run, reference, weights_of)
-
-
-def test_the_learning_rate_warms_up_and_falls_along_a_cosine() -> None:
-    section = OptimizerSection(learning_rate=0.1, warmup_epochs=1.0, final_share=0.2)
-    rates = [learning_rate_at(step, 4, 12, section) for step in range(1, 13)]
-    assert rates[:4] == pytest.approx([0.025, 0.05, 0.075, 0.1])
-    assert rates[7] == pytest.approx(0.06)  # half-way between 0.1 and 0.02
-    assert rates[-1] == pytest.approx(0.02)
-    assert all(later < earlier for earlier, later in pairwise(rates[3:]))
-
-
-def test_a_warm_up_longer_than_the_run_leaves_the_last_step_to_the_cosine() -> None:
-    section = OptimizerSection(learning_rate=0.1, warmup_epochs=9.0, final_share=0.5)
-    assert [learning_rate_at(step, 2, 4, section) for step in (1, 2, 3, 4)] == pytest.approx(
-        [1 / 30, 2 / 30, 0.1, 0.05]
-    )
-    assert learning_rate_at(1, 1, 1, section) == pytest.approx(0.05)
 
 
 def test_the_journal_has_one_line_per_epoch_with_every_views_figures(trained: Path) -> None:

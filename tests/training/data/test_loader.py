@@ -52,6 +52,23 @@ def test_a_batch_has_every_view_in_the_networks_shape(batches: list[Batch]) -> N
         assert batch["targets"].shape == (2,)
 
 
+def test_processes_load_shares_that_make_the_whole_in_the_order_of_ranks(tiny_config: MakeConfig) -> None:
+    config = tiny_config("training.batch_size=6")
+    frames = _frames(config)
+    labels = [entry.label for entry in frames.entries]
+
+    def batches(rank: int, world_size: int) -> list[Batch]:
+        loader = clip_batches(
+            frames, config, labels, first_step=1, num_steps=3, seed=0, rank=rank, world_size=world_size
+        )
+        return list(loader)
+
+    for whole, *shares in zip(batches(0, 1), *(batches(rank, 3) for rank in range(3)), strict=True):
+        assert torch.equal(whole["targets"], torch.cat([share["targets"] for share in shares]))
+        for view, clips in whole["clips"].items():
+            assert torch.equal(clips, torch.cat([share["clips"][view] for share in shares]))
+
+
 @pytest.mark.parametrize("first", [1, 3, 4, 7])
 def test_a_step_has_the_same_batch_whatever_step_one_starts_from(
     first: int, batches: list[Batch], tiny_config: MakeConfig

@@ -1,0 +1,74 @@
+"""Steps and learning rates: what a step averages, the cosine, and the plateau beside torch's own."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from cocon.training.learning_sections import OptimizerSection
+from cocon.training.schedule import RateSchedule, StepPlan, learning_rate_at
+
+
+def test_the_learning_rate_warms_up_and_falls_along_a_cosine() -> None:
+    section = OptimizerSection(learning_rate=0.1, warmup_epochs=1.0, final_share=0.2)
+    rates = [learning_rate_at(step, 4, 12, section) for step in range(1, 13)]
+    assert rates[:4] == pytest.approx([0.025, 0.05, 0.075, 0.1])
+    assert rates[7] == pytest.approx(0.06)  # half-way between 0.1 and 0.02
+    assert rates[-1] == pytest.approx(0.02)
+    assert all(later < earlier for earlier, later in pairwise(rates[3:]))
+
+
+def test_a_warm_up_longer_than_the_run_leaves_the_last_step_to_the_cosine() -> None:
+    section = OptimizerSection(learning_rate=0.1, warmup_epochs=9.0, final_share=0.5)
+    assert [learning_rate_at(step, 2, 4, section) for step in (1, 2, 3, 4)] == pytest.approx(
+        [1 / 30, 2 / 30, 0.1, 0.05]
+    )
+    assert learning_rate_at(1, 1, 1, section) == pytest.approx(0.05)
+
+
+def test_an_epoch_ends_with_a_step_of_the_batches_that_are_left() -> None:
+    plan = StepPlan(batches_per_epoch=5, accumulate=2, epochs=2)
+    assert (plan.per_epoch, plan.num_steps, plan.num_batches) == (3, 6, 10)
+    assert [list(plan.batches_of(step)) for step in range(6)] == [[0, 1], [2, 3], [4], [5, 6], [7, 8], [9]]
+    assert plan.batches_of(6).start == 10
+
+
+def test_without_accumulation_a_step_is_a_batch() -> None:
+    plan = StepPlan(batches_per_epoch=3, accumulate=1, epochs=2)
+    assert [list(plan.batches_of(step)) for step in range(plan.num_steps)] == [[step] for step in range(6)]
+
+
+LOSSES = [5.0, 4.0, 4.0, 3.9999, 4.1, 4.0, 3.0, 3.5, 3.5, 3.5, 3.5, 3.5, 3.5, 3.5, 2.0, 2.0, 2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(("patience", "minimum"), [(0, 1e-5), (2, 1e-9), (2, 3e-3)])
+def test_the_plateau_is_that_of_torch(patience: int, minimum: float) -> None:
+    section = OptimizerSection(
+        schedule="plateau",
+        learning_rate=0.1,
+        warmup_epochs=0,
+        plateau_patience_epochs=patience,
+        min_learning_rate=minimum,
+    )
+    schedule = RateSchedule(section, StepPlan(3, 1, len(LOSSES)))
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    reference = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=patience, min_lr=minimum)
+    rates = []
+    for loss in LOSSES:
+        reference.step(loss)
+        schedule.epoch_ended(loss)
+        rates.append(schedule.rate_at(1))
+        assert rates[-1] == pytest.approx(optimizer.param_groups[0]["lr"])
+    assert len(set(rates)) > 2
+
+
+def test_the_plateau_warms_up_too_and_goes_on_from_its_state() -> None:
+    section = OptimizerSection(schedule="plateau", learning_rate=0.1, warmup_epochs=1, plateau_patience_epochs=1)
+    plan = StepPlan(4, 1, 9)
+    schedule, other = RateSchedule(section, plan), RateSchedule(section, plan)
+    assert [schedule.rate_at(step) for step in range(1, 6)] == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1])
+    for loss in (1.0, 1.0):
+        schedule.epoch_ended(loss)
+    other.restore(schedule.state())
+    other.epoch_ended(1.0)
+    assert other.rate_at(9) == pytest.approx(0.01)

@@ -1,0 +1,110 @@
+"""Starting from the encoders of another run: which are taken, and what is refused."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from cocon.training.checkpoint import load_encoder, load_state, run_config
+from cocon.training.config import Config
+from cocon.training.methods.building import build_method, encoders_of
+from cocon.training.warm_start import restore_encoders
+from cocon.video.errors import MismatchError, UsageError
+
+MakeConfig = Callable[..., Config]
+TrainTiny = Callable[..., bool]
+WeightsOf = Callable[[Path], dict[str, torch.Tensor]]
+
+
+@pytest.fixture
+def bare(trained: Path, tmp_path: Path) -> Path:
+    """Nothing but the encoder of rgb of a run."""
+    shutil.copytree(trained / "views" / "rgb", tmp_path / "bare" / "views" / "rgb")
+    return tmp_path / "bare"
+
+
+def test_the_views_that_a_bare_folder_has_are_restored_and_the_others_said_to_start_untrained(
+    bare: Path, trained: Path, tiny_config: MakeConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tiny_config(f"training.init_from='{bare}'")
+    method = build_method(config)
+    untrained = {name: tensor.clone() for name, tensor in encoders_of(method)["pose"].state_dict().items()}
+    with caplog.at_level(logging.WARNING):
+        assert restore_encoders(method, config) == ["rgb"]
+    assert [message.split(":")[0] for message in caplog.messages] == ["view 'pose' starts untrained"]
+    source = load_encoder(trained, "rgb")[0].state_dict()
+    restored = encoders_of(method)
+    assert restored["rgb"].classifier is None
+    assert all(torch.equal(tensor, source[name]) for name, tensor in restored["rgb"].state_dict().items())
+    assert all(torch.equal(tensor, untrained[name]) for name, tensor in restored["pose"].state_dict().items())
+
+
+def test_another_architecture_is_refused_in_one_line_that_names_the_differences(
+    trained: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    config = tiny_config(f"training.init_from='{trained}'", "model.width=8", "model.depth=resnet18")
+    with pytest.raises(MismatchError) as caught:
+        train_tiny(config, tmp_path / "run")
+    assert "view 'rgb'" in str(caught.value)
+    assert "width is 4, configured 8" in str(caught.value)
+    assert "blocks_per_stage is (1, 1, 1, 1), configured (2, 2, 2, 2)" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_without_any_of_the_views_is_refused_before_anything_is_overwritten(
+    bare: Path, trained_copy: Path, tiny_config: MakeConfig, train_tiny: TrainTiny
+) -> None:
+    for source in (bare / "none", trained_copy):
+        config = tiny_config(f"training.init_from='{source}'")
+        with pytest.raises(UsageError, match=r"has no encoder of the views|cannot start from itself"):
+            train_tiny(config, trained_copy, overwrite=True)
+    assert (trained_copy / "complete.json").is_file()
+
+
+def test_a_share_of_zero_keeps_the_restored_backbone_and_trains_the_rest(
+    bare: Path, trained: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, weights_of: WeightsOf, tmp_path: Path
+) -> None:
+    settings = [f"training.init_from='{bare}'", "optimizer.backbone_learning_rate_share=0.0", "classifier.head=none"]
+    train_tiny(tiny_config(*settings), tmp_path / "run")
+    before, after = weights_of(trained), weights_of(tmp_path / "run")
+    names = [name for name in after if name.endswith("weight")]
+    assert {name.split(".")[0] for name in names} == {"rgb", "pose"}
+    assert all(torch.equal(before[name], after[name]) == name.startswith("rgb.") for name in names)
+    assert load_state(tmp_path / "run") is not None
+
+
+def test_a_run_goes_on_without_the_one_it_started_from(
+    bare: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    config = tiny_config(f"training.init_from='{bare}'")
+    train_tiny(config, tmp_path / "run")
+    (tmp_path / "run" / "complete.json").unlink()
+    shutil.rmtree(bare)
+    assert train_tiny(config, tmp_path / "run")
+
+
+def test_without_pre_training_a_run_is_fine_tuned_and_keeps_the_name_of_its_method(
+    trained: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, weights_of: WeightsOf, tmp_path: Path
+) -> None:
+    settings = [f"training.init_from='{trained}'", "training.epochs=0", "loss.losses=cpc"]
+    train_tiny(tiny_config(*settings, "classifier.mode=finetune", "classifier.head=gru"), tmp_path)
+    assert run_config(tmp_path).training.epochs == 0
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["phase"], line["step"]) for line in lines] == [("classify", 3), ("classify", 6)]
+    encoder, contract = load_encoder(tmp_path, "rgb")
+    assert (contract.method, contract.encoder.classifier) == ("cocon", "gru")
+    source = dict(load_encoder(trained, "rgb")[0].backbone.named_parameters())
+    drift = [(parameter - source[name]).abs().max().item() for name, parameter in encoder.backbone.named_parameters()]
+    assert 0 < max(drift) < 0.05  # from there, and not from an untrained one
+
+
+def test_without_pre_training_and_without_a_source_the_encoder_is_called_random(
+    tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    train_tiny(tiny_config("training.epochs=0", "classifier.mode=finetune"), tmp_path)
+    assert load_encoder(tmp_path, "pose")[1].method == "random"
