@@ -67,6 +67,7 @@ def _export(run: Path, views: list[str] | None, repository: Path, options: "Expo
 
     from cocon.export.parity_clips import clips_of_run
     from cocon.export.publishing import ViewSource, export_encoders
+    from cocon.export.training_record import training_of_run
     from cocon.training.checkpoint import load_encoder, run_views
     from cocon.video.views import view_named
 
@@ -74,7 +75,8 @@ def _export(run: Path, views: list[str] | None, repository: Path, options: "Expo
     console = Console(stderr=True)
     with console.status("reading the run") as status:
         loaded = [load_encoder(run, view) for view in dict.fromkeys(names)]
-        sources = [ViewSource(encoder, contract, clips_of_run(run, contract)) for encoder, contract in loaded]
+        training = training_of_run(run)
+        sources = [ViewSource(encoder, contract, clips_of_run(run, contract), training) for encoder, contract in loaded]
         # Where nobody watches, a line per step; on a terminal, one line that changes.
         on_progress = status.update if console.is_terminal else console.print
         return export_encoders(sources, repository, options, on_progress=on_progress)

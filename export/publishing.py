@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cocon.embedding.contract import EMBEDDING, ModelContract
 from cocon.embedding.embedder import Embedder
 from cocon.embedding.local import LocalEmbedder
+from cocon.export.card_texts import encoder_card, ensemble_card, fuse_card
 from cocon.export.deployable import Deployable
 from cocon.export.embedders import TorchEmbedder, load_torchscript
 from cocon.export.fold import fold
@@ -22,10 +23,11 @@ from cocon.export.fusion import Fusion, check_fuse, ensemble_config, fuse_config
 from cocon.export.model_config import ONNX, TORCHSCRIPT, ModelFormat, encoder_config
 from cocon.export.parity import BATCH_SIZES, Parity, check_parity
 from cocon.export.parity_clips import mixed_with_noise
-from cocon.export.repository import CONTRACT_FILE, newest_contract, publish, staging
+from cocon.export.repository import CONTRACT_FILE, newest_contract, publish, publish_card, staging
 from cocon.export.stage import Draft, Exported, Stage
 from cocon.export.to_onnx import export_onnx
 from cocon.export.to_torchscript import export_torchscript
+from cocon.export.training_record import TrainingRecord
 from cocon.training.models.encoder import Encoder
 from cocon.video.errors import GateError, UsageError
 from cocon.video.views import VIEWS
@@ -43,11 +45,13 @@ class ViewSource:
         encoder: in evaluation mode.
         contract: its contract.
         clips: real clips for the parity gate, `uint8 [K, N, T, H, W, C]`, K ≥ 1.
+        training: how it was trained, for the model card.
     """
 
     encoder: Encoder = field(repr=False)
     contract: ModelContract
     clips: NDArray[np.uint8] = field(repr=False)
+    training: TrainingRecord | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,8 @@ def export_encoders(
 ) -> list[Exported]:
     """Write encoders, and the fusion of all views that the repository then has, as new versions of their models.
 
-    What is there already with the same weights and labels is left alone. Nothing is published unless every model
-    passes its gate.
+    What is there already with the same weights and labels is left alone, but for its model card. Nothing is published
+    unless every model passes its gate.
 
     Args:
         sources: one per view.
@@ -104,8 +108,11 @@ def export_encoders(
         ]
         exported = [stage.prepare(draft) for draft in (*drafts, *_fusion_drafts(sources, repository))]
         for model in exported:
+            staged, target = folder / model.model, repository / model.model
             if model.is_new:
-                publish(folder / model.model, repository / model.model, keep_versions=not options.overwrite)
+                publish(staged, target, keep_versions=not options.overwrite)
+            else:
+                publish_card(staged, target)
     return exported
 
 
@@ -137,6 +144,7 @@ def _encoder_draft(
         file_name=model_format.file_name,
         identity={"contract": contract.to_json(), "weights": _weights_sha256(source.encoder)},
         write=partial(_write_encoder, source, model_format, options, on_progress),
+        card=partial(encoder_card, contract, model_format, source.training),
         embedding_dim=contract.embedding_dim,
         labels=contract.labels,
     )
@@ -185,8 +193,20 @@ def _fusion_drafts(sources: Sequence[ViewSource], repository: Path) -> Iterator[
     fusion = Fusion(present)
     dim = fusion.output_shapes[EMBEDDING][0]
     formula, views = {"formula": fusion.formula()}, {"fusion": fusion.to_json()}
-    yield Draft(fuse_config(fusion), ONNX.file_name, formula, partial(_write_fuse, fusion), dim, fusion.labels)
-    yield Draft(ensemble_config(fusion), "fusion.json", views, partial(_write_ensemble, fusion), dim, fusion.labels)
+    training = _common_training(sources, present)
+    for config, file_name, identity, write, card in (
+        (fuse_config(fusion), ONNX.file_name, formula, _write_fuse, fuse_card),
+        (ensemble_config(fusion), "fusion.json", views, _write_ensemble, ensemble_card),
+    ):
+        described = partial(card, fusion, training)
+        yield Draft(config, file_name, identity, partial(write, fusion), described, dim, fusion.labels)
+
+
+def _common_training(sources: Sequence[ViewSource], present: Sequence[ModelContract]) -> TrainingRecord | None:
+    """The training that all views of the repository come from, as far as this export knows."""
+    first, *others = (source.training for source in sources)
+    is_all = {source.contract for source in sources} == set(present)
+    return first if is_all and all(training == first for training in others) else None
 
 
 def _write_fuse(fusion: Fusion, path: Path) -> Parity:

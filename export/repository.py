@@ -2,6 +2,7 @@
 
     cocon_rgb/config.pbtxt                   all versions
     cocon_rgb/labels.txt                     class names, one per line, where there is a classifier
+    cocon_rgb/README.md                      model card of the newest version
     cocon_rgb/3/model.onnx, contract.json    one version
 
 Everything is written into a hidden folder of the repository and then renamed into place. A process killed at any moment
@@ -21,8 +22,18 @@ from cocon.embedding.local import latest_version
 from cocon.export.model_config import LABELS_FILE, read_config
 from cocon.video.errors import UsageError
 
-__all__ = ["CONFIG_FILE", "CONTRACT_FILE", "newest_contract", "next_version", "publish", "staging"]
+__all__ = [
+    "CARD_FILE",
+    "CONFIG_FILE",
+    "CONTRACT_FILE",
+    "newest_contract",
+    "next_version",
+    "publish",
+    "publish_card",
+    "staging",
+]
 
+CARD_FILE = "README.md"
 CONFIG_FILE = "config.pbtxt"
 CONTRACT_FILE = "contract.json"
 
@@ -61,13 +72,14 @@ def publish(staged: Path, target: Path, *, keep_versions: bool = True) -> None:
     """Move a prepared model to its place.
 
     Args:
-        staged: model folder with `config.pbtxt` and one version.
+        staged: model folder with `config.pbtxt`, card and one version.
         target: where it belongs; a model of that name may be there.
         keep_versions: whether versions that are there stay.
     """
     if not target.exists():
         staged.rename(target)
     elif keep_versions and _differ_in_versions_only(staged, target):
+        publish_card(staged, target)
         # The configuration first: a version whose record is missing would be worse than a record without a version.
         (staged / CONFIG_FILE).replace(target / CONFIG_FILE)
         for version in _versions(staged):
@@ -80,6 +92,13 @@ def publish(staged: Path, target: Path, *, keep_versions: bool = True) -> None:
         target.rename(replaced)
         staged.rename(target)
         shutil.rmtree(replaced)
+
+
+def publish_card(staged: Path, target: Path) -> None:
+    """Give a model the card that was prepared for it; one that says the same stays untouched."""
+    card, present = staged / CARD_FILE, target / CARD_FILE
+    if not present.is_file() or present.read_bytes() != card.read_bytes():
+        card.replace(present)
 
 
 def next_version(model: Path) -> int:

@@ -10,7 +10,7 @@ from tritonclient.grpc import model_config_pb2 as triton
 from cocon.embedding.local import latest_version
 from cocon.export.model_config import LABELS_FILE, add_version, parameter, read_config, write_config
 from cocon.export.parity import Parity
-from cocon.export.repository import CONFIG_FILE, next_version
+from cocon.export.repository import CARD_FILE, CONFIG_FILE, next_version
 
 __all__ = ["Draft", "Exported", "Stage"]
 
@@ -24,6 +24,7 @@ class Draft:
         file_name: of the model in its version folder.
         identity: parameters, the version left out, that tell whether a version of this model is up to date.
         write: makes the file at the given path, and compares it with what it stands for.
+        card: the model card of what was, or is already, exported.
         embedding_dim: D.
         labels: class names; empty without a classifier.
     """
@@ -32,6 +33,7 @@ class Draft:
     file_name: str
     identity: Mapping[str, str] = field(repr=False)
     write: Callable[[Path], Parity | None]
+    card: "Callable[[Exported], str]"
     embedding_dim: int
     labels: tuple[str, ...]
 
@@ -47,6 +49,7 @@ class Exported:
         embedding_dim: D.
         num_labels: K; 0 without a classifier.
         num_bytes: size of the model file.
+        sha256: of the model file.
         parity: figures of the gate; None for the ensemble, which computes nothing itself.
     """
 
@@ -56,6 +59,7 @@ class Exported:
     embedding_dim: int
     num_labels: int
     num_bytes: int
+    sha256: str
     parity: Parity | None
 
 
@@ -74,7 +78,10 @@ class Stage:
     overwrite: bool
 
     def prepare(self, draft: Draft) -> Exported:
-        """Write a new version of a model into `folder`, unless the newest one in the repository is up to date."""
+        """Write a new version of a model into `folder`, unless the newest one in the repository is up to date.
+
+        The model's card is written there in any case: what is known of the training may have changed.
+        """
         model = self.repository / draft.config.name
         earlier = None
         if not self.overwrite and (model / CONFIG_FILE).is_file():
@@ -83,28 +90,46 @@ class Stage:
         if earlier is not None and version is not None and _is_up_to_date(model / str(version), draft, earlier):
             figures = parameter(earlier, f"parity.{version}")
             path = model / str(version) / draft.file_name
-            return _exported(draft, path, Parity.from_json(figures) if figures else None, is_new=False)
+            exported = _exported(draft, path, Parity.from_json(figures) if figures else None, is_new=False)
+            self._write_card(draft, exported)
+            return exported
         path = self.folder / draft.config.name / str(next_version(model)) / draft.file_name
         path.parent.mkdir(parents=True)
         parity = draft.write(path)
-        self._describe(draft, path, parity, earlier)
-        return _exported(draft, path, parity, is_new=True)
+        exported = _exported(draft, path, parity, is_new=True)
+        self._describe(draft, exported, earlier)
+        self._write_card(draft, exported)
+        return exported
 
-    def _describe(self, draft: Draft, path: Path, parity: Parity | None, earlier: triton.ModelConfig | None) -> None:
+    def _write_card(self, draft: Draft, exported: Exported) -> None:
+        path = self.folder / draft.config.name / CARD_FILE
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(draft.card(exported), encoding="utf-8")
+
+    def _describe(self, draft: Draft, exported: Exported, earlier: triton.ModelConfig | None) -> None:
         """Write configuration and labels of a version that has just been written."""
-        record = {**draft.identity, "sha256": _sha256(path)} | ({"parity": parity.to_json()} if parity else {})
+        parity = exported.parity
+        record = {**draft.identity, "sha256": exported.sha256} | ({"parity": parity.to_json()} if parity else {})
         config = triton.ModelConfig()
         config.CopyFrom(draft.config)
-        add_version(config, int(path.parent.name), record, earlier)
-        model = path.parent.parent
+        add_version(config, exported.version, record, earlier)
+        model = self.folder / draft.config.name
         write_config(config, model / CONFIG_FILE)
         if draft.labels:
             (model / LABELS_FILE).write_text("".join(f"{label}\n" for label in draft.labels), encoding="utf-8")
 
 
 def _exported(draft: Draft, path: Path, parity: Parity | None, *, is_new: bool) -> Exported:
-    version, size = int(path.parent.name), path.stat().st_size
-    return Exported(draft.config.name, version, is_new, draft.embedding_dim, len(draft.labels), size, parity)
+    return Exported(
+        model=draft.config.name,
+        version=int(path.parent.name),
+        is_new=is_new,
+        embedding_dim=draft.embedding_dim,
+        num_labels=len(draft.labels),
+        num_bytes=path.stat().st_size,
+        sha256=_sha256(path),
+        parity=parity,
+    )
 
 
 def _is_up_to_date(folder: Path, draft: Draft, config: triton.ModelConfig) -> bool:

@@ -39,6 +39,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_layout(two_views: Path) -> None:
     assert sorted(content(two_views)) == [
         "cocon/1/fusion.json",
+        "cocon/README.md",
         "cocon/config.pbtxt",
         "cocon/labels.txt",
         *(
@@ -47,11 +48,13 @@ def test_layout(two_views: Path) -> None:
             for name in (
                 f"{view}/1/contract.json",
                 f"{view}/1/model.{file}",
+                f"{view}/README.md",
                 f"{view}/config.pbtxt",
                 f"{view}/labels.txt",
             )
         ),
         "cocon_fuse/1/model.onnx",
+        "cocon_fuse/README.md",
         "cocon_fuse/config.pbtxt",
         "cocon_fuse/labels.txt",
         *(
@@ -60,6 +63,7 @@ def test_layout(two_views: Path) -> None:
             for name in (
                 f"{view}/1/contract.json",
                 f"{view}/1/model.{file}",
+                f"{view}/README.md",
                 f"{view}/config.pbtxt",
                 f"{view}/labels.txt",
             )
@@ -195,6 +199,7 @@ def write_model(folder: Path, versions: list[int], labels: list[str]) -> None:
         (folder / str(version)).mkdir(parents=True)
         (folder / str(version) / "contract.json").write_text(str(len(labels)))
     write_config(config, folder / "config.pbtxt")
+    (folder / "README.md").write_text(f"card of {versions}")
     (folder / "labels.txt").write_text("\n".join(labels))
 
 
@@ -214,8 +219,10 @@ def interrupt_at(number: int, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Path, "replace", interrupted(Path.replace))
 
 
-@pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c"]], ids=["same labels", "other labels"])
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    ("labels", "number"),
+    [(["a", "b"], 0), (["a", "b"], 1), (["a", "b"], 2), (["a", "b", "c"], 0), (["a", "b", "c"], 1)],
+)
 def test_an_interrupted_publication_leaves_a_whole_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: list[str], number: int
 ) -> None:
@@ -234,7 +241,15 @@ def test_an_interrupted_publication_leaves_a_whole_model(
         assert list(config.output[0].dims) == [num_labels] == [len((target / "labels.txt").read_text().split())]
         write_model(folder / "cocon_rgb", [1, 2, 3], labels)
         publish(folder / "cocon_rgb", target)
-    assert [path.name for path in sorted(target.iterdir())] == ["1", "2", "3", "config.pbtxt", "labels.txt"]
+    assert [path.name for path in sorted(target.iterdir())] == [
+        "1",
+        "2",
+        "3",
+        "README.md",
+        "config.pbtxt",
+        "labels.txt",
+    ]
+    assert (target / "README.md").read_text() == "card of [1, 2, 3]"
     assert not list(tmp_path.glob(".*"))
 
 

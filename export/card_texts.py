@@ -1,0 +1,223 @@
+"""What the cards of an encoder, of the fusion, of the ensemble and of a whole run say, each in Markdown."""
+
+from collections.abc import Mapping, Sequence
+
+from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, ModelContract, fused_fingerprint
+from cocon.export.fusion import PROBABILITIES, Fusion
+from cocon.export.model_card import Card, Tensor, render_card
+from cocon.export.model_config import ModelFormat
+from cocon.export.parity import Parity
+from cocon.export.stage import Exported
+from cocon.export.training_record import TrainingRecord
+
+__all__ = ["encoder_card", "ensemble_card", "fuse_card", "run_card"]
+
+_WHAT = {
+    CLIP: "input: blocks of frames as bytes; scaling happens inside the model",
+    EMBEDDING: "unit-length vector of the clip",
+    BLOCKS: "unit-length vector of each block",
+    LOGITS: "scores of the labels",
+    PROBABILITIES: "weighted mean of the views' class probabilities",
+}
+_OF_VIEW = {
+    "flow": "Stored flow of another interval, size or algorithm than the model's is refused.",
+    "pose": "Pose is that of the most prominent person; where nobody is found its heat-maps are empty.",
+    "mask": "The mask is that of the most prominent person; where nobody is found it is empty.",
+}
+_SHORT = {
+    "repeat_last": "the last frame of a video shorter than a clip is repeated",
+    "loop": "a video shorter than a clip starts again",
+    "shrink": "a video shorter than a clip is sampled more densely",
+}
+# What `cocon evaluate` calls all views together.
+_FUSED = "ensemble"
+_SEARCH = "To find similar moments of videos"
+
+
+def encoder_card(
+    contract: ModelContract, model_format: ModelFormat, training: TrainingRecord | None, exported: Exported
+) -> str:
+    """Card of one view's encoder in one format."""
+    view = contract.view
+    embeds = f"Embeds clips of view `{view}`: one unit-length vector per clip and one per block."
+    usage = [f"cocon serve model_repository --detach   # hosts it as {exported.model}"]
+    if model_format.suffix:
+        usage.append(f"# for Triton's own clients; `client` asks for cocon_{view}, the same encoder in ONNX")
+    else:
+        usage.append(f"client embed --view {view} video.mp4")
+        usage += [f"client classify --view {view} video.mp4"] if contract.labels else []
+    card = Card(
+        title=exported.model,
+        summary=f"{embeds} For {model_format.backend}; {_parity(exported.parity)}",
+        facts=_file_facts(exported) | _contract_facts(contract),
+        tensors=_contract_tensors(contract, has_indexed_outputs=model_format.has_indexed_outputs),
+        labels=contract.labels,
+        views=(view,),
+        purpose=_purpose(contract.labels),
+        usage=usage,
+        limits=_limits([contract], training),
+    )
+    return render_card(card, training)
+
+
+def fuse_card(fusion: Fusion, training: TrainingRecord | None, exported: Exported) -> str:
+    """Card of the model that fuses the views' vectors."""
+    views = ", ".join(f"`{view}`" for view in fusion.weights)
+    card = Card(
+        title=exported.model,
+        summary=f"Fuses the vectors of the views {views} inside the server: √w·e of every view, joined and brought to "
+        f"unit length. A formula without trained weights; {_parity(exported.parity, 'the formula in NumPy')}",
+        facts=_file_facts(exported) | {"weights": _weights(fusion)},
+        tensors=[*_io(fusion.input_shapes, "float32", "input: what this view gave"), *_outputs(fusion)],
+        labels=fusion.labels,
+        views=(_FUSED,),
+        purpose="Called by the ensemble `cocon`.",
+        usage=["client embed --view all video.mp4"],
+        limits=["Every view counts the same, however good it is.", "All of its inputs must be given."],
+        is_trained=False,
+        no_training="Nothing in it is trained; the cards of the views say how they were.",
+    )
+    return render_card(card, training)
+
+
+def ensemble_card(fusion: Fusion, training: TrainingRecord | None, exported: Exported) -> str:
+    """Card of the ensemble of all views."""
+    fingerprints = {contract.view: contract.fingerprint for contract in fusion.contracts}
+    clips = {f"{CLIP}_{contract.view}": contract.clip_shape for contract in fusion.contracts}
+    facts = {f"fingerprint of `{view}`": f"`{fingerprint}`" for view, fingerprint in fingerprints.items()}
+    facts |= {"fingerprint": f"`{fused_fingerprint(fingerprints, fusion.weights)}`", "weights": _weights(fusion)}
+    card = Card(
+        title=exported.model,
+        summary="Embeds the clips of all views at once: a Triton ensemble of the encoders "
+        f"{', '.join(f'`cocon_{view}`' for view in fusion.weights)} and `cocon_fuse`, which computes nothing itself.",
+        facts=_file_facts(exported) | facts,
+        tensors=[*_io(clips, "uint8", "input: the same moment in this view"), *_outputs(fusion)],
+        labels=fusion.labels,
+        views=(_FUSED,),
+        purpose=_purpose(fusion.labels),
+        usage=["cocon serve model_repository --detach", "client embed --view all video.mp4"],
+        limits=[
+            "Needs the clips of all its views; `client` fuses those that can be had by itself.",
+            *_limits(fusion.contracts, training),
+        ],
+        no_training="The cards of the views say how each was trained.",
+    )
+    return render_card(card, training)
+
+
+def run_card(name: str, contracts: Sequence[ModelContract], training: TrainingRecord, facts: Mapping[str, str]) -> str:
+    """Card of a whole run, all of its views.
+
+    Args:
+        name: title.
+        contracts: of its views.
+        training: how it was trained.
+        facts: what else is to be told, name → value.
+    """
+    first = contracts[0]
+    shared = {key: text for key, text in _contract_facts(first).items() if key not in _PER_VIEW}
+    identities = {
+        f"`{contract.view}`: {key}": text
+        for contract in contracts
+        for key, text in _contract_facts(contract).items()
+        if key in _PER_VIEW and key != "view"
+    }
+    views = ", ".join(f"`{contract.view}`" for contract in contracts)
+    card = Card(
+        title=name,
+        summary=f"Trained video encoders of the views {views}, a run folder: export it, judge it, or train on from it.",
+        facts=shared | dict(facts) | identities,
+        labels=first.labels,
+        purpose=_purpose(first.labels),
+        usage=[
+            f"cocon export --run path/to/{name} --repository model_repository",
+            "client embed --url local:model_repository video.mp4",
+        ],
+        limits=_limits(contracts, training),
+    )
+    return render_card(card, training)
+
+
+_PER_VIEW = ("view", "geometry", "flow", "fingerprint", "weights sha256")
+
+
+def _file_facts(exported: Exported) -> dict[str, str]:
+    return {"version": str(exported.version), "sha256 of the file": f"`{exported.sha256}`"}
+
+
+def _parity(parity: Parity | None, reference: str = "the trained encoder in PyTorch") -> str:
+    if parity is None:
+        return "not compared with anything."
+    batches = ", ".join(map(str, parity.batch_sizes))
+    return (
+        f"compared with {reference} at batch sizes {batches}: cosine at least {parity.min_cosine:.6f}, "
+        f"largest difference {parity.max_abs_difference:.1e}."
+    )
+
+
+def _purpose(labels: Sequence[str]) -> str:
+    return f"{_SEARCH}, and to recognise the {len(labels)} labels above." if labels else f"{_SEARCH}."
+
+
+def _weights(fusion: Fusion) -> str:
+    return ", ".join(f"{view} {weight:.3g}" for view, weight in fusion.weights.items())
+
+
+def _io(shapes: Mapping[str, tuple[int, ...]], type_name: str, what: str) -> list[Tensor]:
+    return [Tensor(name, type_name, ("B", *shape), what) for name, shape in shapes.items()]
+
+
+def _outputs(fusion: Fusion) -> list[Tensor]:
+    return [Tensor(name, "float32", ("B", *shape), _WHAT[name]) for name, shape in fusion.output_shapes.items()]
+
+
+def _contract_facts(contract: ModelContract) -> dict[str, str]:
+    """Method, view, clip, geometry, architecture and identity of an encoder, in words."""
+    clip, side = contract.clip, contract.geometry.crop_px
+    step = f"one of every {clip.step_frames} source frames"
+    if clip.step_seconds is not None:
+        step = (
+            f"one frame every {clip.step_seconds:.3g} s, so a clip covers {clip.step_seconds * clip.num_frames:.3g} s"
+        )
+    facts = {
+        "method": contract.method,
+        "view": contract.view,
+        "clip": f"{clip.num_blocks} blocks of {clip.frames_per_block} frames, {step}",
+        "geometry": f"short side resized to {contract.geometry.resize_px} px, the middle {side} × {side} px cut out",
+    }
+    if (flow := contract.flow) is not None:
+        facts["flow"] = (
+            f"displacement over {flow.interval_seconds:.3g} s, by {flow.algorithm} at a short side of {flow.size_px} px"
+        )
+    stages = " + ".join(map(str, contract.encoder.blocks_per_stage))
+    return facts | {
+        "encoder": f"{contract.encoder.backbone}, {stages} residual blocks, width {contract.encoder.width}",
+        "embedding dimension D": str(contract.embedding_dim),
+        "fingerprint": f"`{contract.fingerprint}`",
+        "weights sha256": f"`{contract.weights_sha256}`",
+    }
+
+
+def _contract_tensors(contract: ModelContract, *, has_indexed_outputs: bool = False) -> tuple[Tensor, ...]:
+    """Input and outputs of an encoder, B clips at a time."""
+    outputs = [
+        Tensor(f"{name}__{place}" if has_indexed_outputs else name, "float32", ("B", *shape), _WHAT[name])
+        for place, (name, shape) in enumerate(contract.output_shapes.items())
+    ]
+    return (Tensor(CLIP, "uint8", ("B", *contract.clip_shape), _WHAT[CLIP]), *outputs)
+
+
+def _limits(contracts: Sequence[ModelContract], training: TrainingRecord | None) -> list[str]:
+    """What a user of these encoders must know, in sentences."""
+    first = contracts[0]
+    data = f"`{training.data}`" if training else "its training data"
+    limits = [
+        f"Learned from {data} alone; on other footage judge it first: `cocon evaluate RUN --data YOURS`.",
+        "Vectors compare only with vectors of the same fingerprint.",
+        f"{_SHORT[first.clip.short_video].capitalize()}.",
+    ]
+    if first.labels:
+        limits.append(f"The classifier knows {len(first.labels)} labels and gives every clip one of them.")
+    if training and training.is_generated:
+        limits.append("Trained on drawn figures, not on filmed people; pictures of people look unlike them in RGB.")
+    return limits + list(dict.fromkeys(_OF_VIEW[c.view] for c in contracts if c.view in _OF_VIEW))

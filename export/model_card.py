@@ -1,0 +1,109 @@
+"""Model cards: what a model is, how it was trained and what it is not for, in the Markdown that model hubs read.
+
+Written from the contract, the parity figures and the training record by the template beside this module. The front
+matter is YAML (its values are JSON, which YAML contains). Nothing in a card depends on when or where it is written.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import jinja2
+
+from cocon.export.training_record import TrainingRecord
+
+__all__ = ["Card", "Tensor", "render_card"]
+
+_TAGS = ("video", "self-supervised-learning", "contrastive-learning", "multi-view", "cocon")
+_LICENSES = {"apache-2.0": "Apache License 2.0."}
+# Those that fit on a page; the file with the figures has them all.
+_COLUMNS = ("probe_top1", "classifier_top1", "knn_top1", "R@1", "R@5", "R@10")
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor of a model: its name, element type, shape and meaning."""
+
+    name: str
+    type: str
+    shape: tuple[int | str, ...]
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What is particular to one card.
+
+    Attributes:
+        title: name of the model.
+        summary: what it is, in a sentence or two.
+        facts: name → value, in order.
+        tensors: input and outputs.
+        labels: class names; empty without a classifier.
+        views: whose figures are shown; all of them if empty.
+        purpose: what it is for.
+        usage: command lines.
+        limits: sentences.
+        is_trained: whether the training record is about this model itself.
+        no_training: what to say of the training where it is not, or where no record is at hand.
+        tags: for hubs.
+    """
+
+    title: str
+    summary: str
+    facts: Mapping[str, str]
+    usage: Sequence[str]
+    limits: Sequence[str]
+    tensors: Sequence[Tensor] = ()
+    labels: Sequence[str] = ()
+    views: Sequence[str] = ()
+    purpose: str = "To find similar moments of videos, and to recognise the labels it was trained with."
+    is_trained: bool = True
+    no_training: str = "Not recorded with the model."
+    tags: Sequence[str] = _TAGS
+
+
+def render_card(card: Card, training: TrainingRecord | None) -> str:
+    """The card as Markdown with front matter.
+
+    Args:
+        card: what is particular to the model.
+        training: how it was trained; None if not known.
+    """
+    license = training.license if training else None
+    merits = training.merits_of(*card.views) if training else ()
+    front_matter = {
+        "license": license or "other",
+        **({} if license else {"license_name": "set-by-who-trained-it"}),
+        "library_name": "cocon",
+        "tags": list(card.tags),
+        "pipeline_tag": "video-classification" if card.labels else "feature-extraction",
+    }
+    return _template().render(
+        card=card,
+        training=training,
+        front_matter=front_matter,
+        merits=merits,
+        columns=[name for name in _COLUMNS if any(name in row for row in merits)],
+        license=license,
+        license_text=_LICENSES.get(license or "", license),
+    )
+
+
+def _template() -> jinja2.Template:
+    loader = jinja2.PackageLoader("cocon.export", "")
+    environment = jinja2.Environment(
+        loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=False, keep_trailing_newline=True, autoescape=False
+    )  # Markdown, not HTML
+    environment.filters |= {"cell": _cell, "figure": _figure}
+    return environment.get_template("model_card.md.jinja")
+
+
+def _cell(text: str) -> str:
+    """Text that stays in one cell of a table."""
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def _figure(value: object) -> str:
+    """A figure of merit with one decimal; a dash where it was not counted."""
+    return f"{value:.1f}" if isinstance(value, int | float) and math.isfinite(value) else "–"

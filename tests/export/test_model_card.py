@@ -1,0 +1,159 @@
+"""Model cards: front matter that a hub can read, figures that are the model's, and no path of this machine."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cocon.embedding.contract import ModelContract
+from cocon.export.card_texts import encoder_card
+from cocon.export.model_config import ONNX, parameter, read_config
+from cocon.export.parity import Parity
+from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
+from cocon.export.stage import Exported
+from cocon.export.training_record import TrainingRecord, training_of_run
+from cocon.training.config import Config
+from cocon.video.errors import MismatchError
+
+MakeSource = Callable[..., ViewSource]
+ROWS = [
+    {"method": "random", "view": "flow", "probe_top1": 11.25, "R@1": 9.5, "gallery_size": 480},
+    {"method": "cocon", "view": "flow", "probe_top1": 97.75, "R@1": 96.5, "gallery_size": 480},
+    {"method": "cocon", "view": "rgb", "probe_top1": 60.25, "R@1": 51.0, "gallery_size": 480},
+    {"method": "cocon", "view": "ensemble", "probe_top1": 99.5, "R@1": 92.5, "gallery_size": 480},
+    {"method": "cocon", "view": "ensemble_learned", "probe_top1": 99.9, "weight_probe_rgb": 0.1},
+]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A complete and judged run, but for its weights; its data and the run it started from lie in private folders."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    config = Config.model_validate(
+        {
+            "views": ["rgb", "flow"],
+            "data": {"folder": str(tmp_path / "secret" / "gym")},
+            "training": {"init_from": str(tmp_path / "secret" / "earlier"), "epochs": 7, "seed": 5},
+        }
+    )
+    (folder / "config.toml").write_text(config.to_toml())
+    (folder / "complete.json").write_text(json.dumps({"videos": 1480, "failed": {}, "labels": [], "minutes": 4.7}))
+    (folder / "evaluation.json").write_text(json.dumps(ROWS))
+    return folder
+
+
+def front_matter(card: str) -> dict[str, Any]:
+    _, header, _ = card.split("---\n", 2)
+    content = yaml.safe_load(header)
+    assert isinstance(content, dict)
+    return content
+
+
+def cells(card: str) -> list[list[str]]:
+    """Rows of all tables."""
+    return [[cell.strip() for cell in line.split(" | ")] for line in card.splitlines() if line.startswith("| ")]
+
+
+def card_of(contract: ModelContract, training: TrainingRecord | None) -> str:
+    parity = Parity(0.999991, 2e-6, (1, 16))
+    exported = Exported(f"cocon_{contract.view}", 3, True, contract.embedding_dim, 3, 10_000, "ab" * 32, parity)
+    return encoder_card(contract, ONNX, training, exported)
+
+
+def test_every_model_has_a_card_with_front_matter(two_views: Path) -> None:
+    models = sorted(path for path in two_views.iterdir() if path.is_dir())
+    assert len(models) == 6
+    for model in models:
+        card = (model / "README.md").read_text()
+        assert front_matter(card) == {
+            "license": "other",
+            "license_name": "set-by-who-trained-it",
+            "library_name": "cocon",
+            "tags": ["video", "self-supervised-learning", "contrastive-learning", "multi-view", "cocon"],
+            "pipeline_tag": "video-classification",
+        }
+        assert f"\n# {model.name}\n" in card
+        sha256 = parameter(read_config(model / "config.pbtxt"), "sha256.1")
+        assert f"| sha256 of the file | `{sha256}` |" in card
+        assert "Set by who trained it." in card
+        assert str(two_views.parent) not in card
+
+
+@pytest.mark.parametrize("name", ["cocon_flow", "cocon_flow_torchscript"])
+def test_an_encoders_card_says_what_its_contract_and_its_gate_say(
+    two_views: Path, make_source: MakeSource, name: str
+) -> None:
+    card = (two_views / name / "README.md").read_text()
+    contract = make_source("flow", seed=1).contract
+    for fact in (
+        f"| fingerprint | `{contract.fingerprint}` |",
+        f"| weights sha256 | `{contract.weights_sha256}` |",
+        "| clip | 2 blocks of 4 frames, one frame every 0.1 s, so a clip covers 0.8 s |",
+        "| geometry | short side resized to 32 px, the middle 32 × 32 px cut out |",
+        "| flow | displacement over 0.0667 s, by dis at a short side of 128 px |",
+        "| `clip` | uint8 [B, 2, 4, 32, 32, 2] |",
+        f"float32 [B, {contract.embedding_dim}]",
+        "Labels, in the order of the classes: wave, jump, turn.",
+    ):
+        assert fact in card
+    parity = Parity.from_json(parameter(read_config(two_views / name / "config.pbtxt"), "parity.1") or "")
+    assert f"cosine at least {parity.min_cosine:.6f}, largest difference {parity.max_abs_difference:.1e}" in card
+    outputs = [output.name for output in read_config(two_views / name / "config.pbtxt").output]
+    assert all(f"| `{output}` |" in card for output in outputs)
+
+
+def test_a_card_tells_how_its_view_was_trained_and_judged(run: Path, make_source: MakeSource) -> None:
+    card = card_of(make_source("flow").contract, training_of_run(run))
+    assert "Losses `cocon`, 7 epochs, seed 5, on 1,480 videos of the data set `gym`, 4.7 minutes." in card
+    recipe = {row[0].removeprefix("| "): row[1] for row in cells(card)}
+    assert "temperature 0.07" in recipe["loss"]
+    assert "init_from earlier" in recipe["training"]
+    assert "secret" not in card
+    judged = [row for row in cells(card) if row[0] in ("| random", "| cocon", "| method")]
+    assert judged[-3:] == [
+        ["| method", "view", "probe_top1", "R@1 |"],
+        ["| random", "flow", "11.2", "9.5 |"],
+        ["| cocon", "flow", "97.8", "96.5 |"],
+    ]
+
+
+def test_a_licence_is_told_to_hubs_and_to_readers(run: Path, make_source: MakeSource) -> None:
+    card = card_of(make_source("rgb").contract, replace(training_of_run(run), license="apache-2.0"))
+    assert front_matter(card)["license"] == "apache-2.0"
+    assert "license_name" not in front_matter(card)
+    assert card.endswith("## Licence\n\nApache License 2.0.\n")
+
+
+def test_an_encoder_without_classifier_is_for_features(make_source: MakeSource) -> None:
+    card = card_of(make_source("mask", labels=()).contract, None)
+    assert front_matter(card)["pipeline_tag"] == "feature-extraction"
+    assert "classify" not in card
+
+
+def test_figures_that_come_later_renew_the_cards_and_nothing_else(
+    two_views: Path, make_source: MakeSource, run: Path, tmp_path: Path
+) -> None:
+    repository = Path(shutil.copytree(two_views, tmp_path / "repository"))
+    before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
+    training = training_of_run(run)
+    sources = [replace(make_source("rgb"), training=training), replace(make_source("flow", seed=1), training=training)]
+    assert not any(model.is_new for model in export_encoders(sources, repository, ExportOptions()))
+    changed = {path for path, content in before.items() if path.read_bytes() != content}
+    assert changed == {path for path in before if path.name == "README.md"}
+    assert "| cocon | rgb | 60.2 | 51.0 |" in (repository / "cocon_rgb" / "README.md").read_text()
+    ensemble = (repository / "cocon" / "README.md").read_text()
+    assert "| cocon | ensemble | 99.5 | 92.5 |" in ensemble
+    assert "ensemble_learned" not in ensemble  # the server weighs all views alike
+
+
+@pytest.mark.parametrize("text", ["", "{}", '[{"probe_top1": 1.0}]'])
+def test_figures_that_cannot_be_read_are_one_line(run: Path, text: str) -> None:
+    (run / "evaluation.json").write_text(text)
+    with pytest.raises(MismatchError, match=r"evaluation\.json' cannot be read .*'cocon evaluate .* --json'"):
+        training_of_run(run)
