@@ -1,0 +1,156 @@
+"""The run that an import leaves: `cocon evaluate`, `cocon export` and further training take it for their own."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from cocon.embedding.cli import main
+from cocon.embedding.contract import ModelContract
+from cocon.training.checkpoint import load_encoder, read_encoder, run_config, run_views
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.loader import clip_batches, view_requests
+from cocon.training.methods.building import build_method, encoders_of
+from cocon.training.warm_start import restore_encoders
+from cocon.video.clips import ClipSpec
+from cocon.video.flow import FlowSpec
+from cocon.video.folder import DatasetFolder
+from cocon.video.geometry import Geometry
+
+Import = Callable[..., list[ModelContract]]
+Outcome = tuple[int, str, str]
+
+SMALL = {"blocks": (1, 1, 1, 1), "width": 4}
+
+
+@pytest.fixture
+def cocon(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """`cocon(*arguments)`: exit code, stdout and stderr."""
+
+    def of(*arguments: str | Path) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["cocon", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ending:
+            main()
+        assert isinstance(ending.value.code, int)
+        return ending.value.code, *capsys.readouterr()
+
+    return of
+
+
+def test_views_of_different_depth_become_one_run_of_the_published_geometry(
+    make_state: Any, save: Any, import_into: Import, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rgb = save(make_state(blocks=(2, 2, 2, 2), width=4), "rgb", mode="imgs")
+    others = {"flow": 2, "kphm": 17, "seg": 1}
+    files = [save(make_state(**SMALL, channels=others[mode]), mode, mode=mode) for mode in others]
+    contracts = import_into(rgb, *files, size_px=224)
+    run = tmp_path / "run"
+    assert run_views(run) == ("rgb", "flow", "pose", "mask")
+    assert [contract.geometry for contract in contracts] == [
+        Geometry(240, 224),
+        Geometry(137, 128),
+        Geometry(64, 64),
+        Geometry(64, 64),
+    ]
+    assert {contract.clip for contract in contracts} == {
+        ClipSpec(8, 5, step_seconds=None, step_frames=3, short_video="shrink")
+    }
+    assert contracts[1].flow == FlowSpec(0.04, "tvl1", 240)
+    assert [len(contract.encoder.blocks_per_stage) for contract in contracts] == [4] * 4
+    assert contracts[0].encoder.blocks_per_stage != contracts[1].encoder.blocks_per_stage
+    assert [load_encoder(run, view)[1] for view in run_views(run)] == contracts
+    origins = json.loads((run / "complete.json").read_text())["files"]
+    assert origins["pose"].keys() == {"name", "sha256", "epoch"}
+    assert (origins["pose"]["name"], origins["pose"]["epoch"]) == ("kphm", 7)
+    assert "view 'pose' was trained on key-point logits" in caplog.text
+
+
+def test_settings_take_the_place_of_the_published_ones(make_state: Any, save: Any, import_into: Import) -> None:
+    settings = ("clip.step_seconds=0.1", "view.rgb.resize_px=64", "view.rgb.crop_px=64")
+    (contract,) = import_into(save(make_state(**SMALL)), settings=settings)
+    assert (contract.clip.step_seconds, contract.clip.step_frames) == (0.1, None)
+    assert contract.geometry == Geometry(64, 64)
+
+
+def test_the_command_says_what_it_made_and_how_it_failed(
+    cocon: Callable[..., Outcome], make_state: Any, save: Any, tmp_path: Path
+) -> None:
+    run, file = tmp_path / "run", save(make_state(**SMALL, classes=2))
+    (tmp_path / "labels.txt").write_text("1 walk\n2 run\n")
+    arguments = ("import", "--from", "cocon", "--output", run, file)
+    code, output, errors = cocon(*arguments, "--labels", tmp_path / "labels.txt")
+    assert (code, output, errors) == (0, f"{run} holds cocon rgb (resnet10 at 128 px, epoch 7, 2 classes)\n", "")
+    assert load_encoder(run, "rgb")[1].labels == ("walk", "run")
+    code, output, errors = cocon(*arguments)
+    assert (code, output) == (2, "")
+    assert errors.startswith("error: run ")
+    code, output, errors = cocon(*arguments, "--overwrite", "--json", "--view", "rgb")
+    row = json.loads(output)["encoders"][0]
+    assert (code, row["view"], row["num_labels"]) == (0, "rgb", 2)
+    assert row["fingerprint"] == load_encoder(run, "rgb")[1].fingerprint
+    code, output, errors = cocon(*arguments[:-1], "--overwrite", "--view", "flow", file)
+    assert (code, output) == (5, "")
+    assert errors.count("\n") == 1
+    assert load_encoder(run, "rgb")[1].labels == ("class 0", "class 1")  # the refused import removed nothing
+
+
+def test_an_imported_run_is_evaluated_and_its_export_passes_the_parity_gate(
+    cocon: Callable[..., Outcome], figures: Path, make_state: Any, save: Any, tmp_path: Path
+) -> None:
+    state = make_state(**SMALL, classes=6)
+    run, repository = tmp_path / "run", tmp_path / "repository"
+    geometry = ("view.rgb.resize_px=32", "view.rgb.crop_px=32", "clip.num_blocks=4", "clip.step_frames=1")
+    settings = [part for setting in geometry for part in ("--set", setting)]
+    assert cocon("import", "--from", "dpc", "--output", run, *settings, save(state))[0] == 0
+    code, output, _ = cocon("evaluate", run, "--data", figures, "--no-random", "--json")
+    assert code == 0
+    assert {row["view"] for row in json.loads(output)} >= {"rgb"}
+    code, output, errors = cocon("export", "--run", run, "--repository", repository, "--no-torchscript", "--json")
+    assert (code, [model["model"] for model in json.loads(output)["models"]]) == (0, ["cocon_rgb"]), errors
+
+
+def test_training_goes_on_from_an_imported_encoder(
+    make_state: Any, save: Any, import_into: Import, tmp_path: Path
+) -> None:
+    import_into(save(make_state(**SMALL), "rgb"), save(make_state(**SMALL, channels=2), "flow"))
+    config = run_config(tmp_path / "run")
+    training = config.training.model_copy(update={"init_from": tmp_path / "run"})
+    method = build_method(config)
+    assert restore_encoders(method, config.model_copy(update={"training": training})) == ["rgb", "flow"]
+    clips = torch.randint(0, 256, (1, 2, 5, 64, 64, 2), dtype=torch.uint8)
+    imported, _ = read_encoder(tmp_path / "run" / "views" / "flow")
+    with torch.no_grad():
+        before, after = imported(clips).embedding, encoders_of(method)["flow"].eval()(clips).embedding
+    # Its input differs by half a byte: here flow of no motion is zero, there it is 128/255 - 1/2.
+    assert torch.nn.functional.cosine_similarity(before, after).item() > 0.999
+
+
+def test_statistics_that_a_file_lacks_are_those_of_the_videos_that_are_named(
+    figures: Path, make_state: Any, save: Any, import_into: Import, tmp_path: Path
+) -> None:
+    state = make_state(**SMALL, statistics=False)
+    assert not any("running" in name for name in state)
+    settings = ("view.rgb.resize_px=36", "view.rgb.crop_px=32", "clip.step_frames=1", "clip.num_blocks=4")
+    (contract,) = import_into(save(state), source="dpc", calibrate=figures, settings=settings)
+    assert (contract.method, contract.encoder.backbone) == ("dpc", "resnet2d3d")
+    config = run_config(tmp_path / "run")
+    assert config.data.folder == figures.resolve()
+    encoder, _ = load_encoder(tmp_path / "run", "rgb")
+    assert torch.equal(encoder.backbone.conv1.weight, state["backbone.conv1.weight"])
+    seen: list[Tensor] = []
+    encoder.backbone.bn1.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    dataset = DatasetFolder.open(figures)
+    frames = VideoFrames(dataset.videos, figures, view_requests(config), cache_gib=1)
+    batch = next(iter(clip_batches(frames, config, (), first_step=0, num_steps=1, seed=3)))
+    with torch.no_grad():
+        encoder.feature_maps(batch["clips"]["rgb"])
+    normed = encoder.backbone.bn1
+    assert normed.running_mean is not None and normed.running_var is not None
+    sd = seen[0].std(dim=(0, 2, 3, 4))
+    assert ((seen[0].mean(dim=(0, 2, 3, 4)) - normed.running_mean).abs() < 0.5 * sd).all()
+    assert (normed.running_var.sqrt() / sd - 1).abs().max() < 0.5

@@ -1,0 +1,1 @@
+"""Checkpoints of other projects' code, made into runs of this one."""

@@ -1,0 +1,82 @@
+"""`cocon import`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from cocon.embedding.contract import ModelContract
+    from cocon.training.importing.cocon_dpc import SourceEncoder
+
+__all__ = ["app"]
+
+app = typer.Typer(pretty_exceptions_enable=False)
+
+
+@app.command()
+def import_checkpoints(
+    files: Annotated[list[Path], typer.Argument(help="Checkpoints (.pth.tar), one per view.")],
+    source: Annotated[Literal["cocon", "dpc"], typer.Option("--from", help="Whose code wrote them.")],
+    views: Annotated[
+        list[str] | None, typer.Option("--view", help="View of each file, in order; by default each file tells.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/imported"),
+    size_px: Annotated[int, typer.Option(min=32, help="Side of the rgb input it was trained with: 128 or 224.")] = 128,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Class names of a fine-tuned classifier: one per line, or UCF101's classInd.txt."),
+    ] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="Folder of videos for statistics of batch normalisation that a file lacks.")
+    ] = None,
+    flow_source_px: Annotated[
+        int, typer.Option(min=16, help="Short side of the pictures that flow was measured in for training.")
+    ] = 240,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value of clip, data, flow or view; may be repeated.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Make a run of checkpoints of the released code of CoCon or DPC, for evaluate, export and further training.
+
+    Files are read without running code in them; one that does not fit is refused, and nothing is written.
+
+    Example: cocon import --from cocon --output runs/imported mode_imgs_epoch100.pth.tar mode_flow_epoch100.pth.tar
+    """
+    from cocon.training.importing.label_file import read_labels
+    from cocon.training.importing.run_folder import ImportOptions, import_run
+    from cocon.video.progress import progress_bar
+
+    options = ImportOptions(
+        source=source,
+        views=tuple(views or ()),
+        size_px=size_px,
+        labels=read_labels(labels) if labels else None,
+        calibrate=calibrate,
+        flow_source_px=flow_source_px,
+        settings=tuple(settings or ()),
+    )
+    imported = import_run(files, output, options, overwrite=overwrite, progress_bar=progress_bar)
+    if as_json:
+        print(json.dumps({"run": str(output), "encoders": [_row(*each) for each in imported]}))
+        return
+    for each in imported:
+        row = _row(*each)
+        epoch = "" if row["epoch"] is None else f", epoch {row['epoch']}"
+        classes = f", {row['num_labels']} classes" if row["num_labels"] else ""
+        print(f"{output} holds {source} {row['view']} ({row['depth']} at {row['size_px']} px{epoch}{classes})")
+
+
+def _row(source: "SourceEncoder", contract: "ModelContract") -> dict[str, object]:
+    return {
+        "view": contract.view,
+        "file": str(source.checkpoint.path),
+        "epoch": source.checkpoint.epoch,
+        "depth": source.layout.depth,
+        "size_px": contract.geometry.crop_px,
+        "num_labels": len(contract.labels),
+        "fingerprint": contract.fingerprint,
+    }
