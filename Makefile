@@ -9,8 +9,9 @@ DATA       ?= data/figures
 RUN        ?= runs/default
 REPOSITORY ?= model_repository
 INDEX      ?= runs/demo/index
+PRETRAINED ?= pretrained/figures-tiny
 
-.PHONY: help setup data train export serve stop demo test test-videos lint types bench results robustness clean
+.PHONY: help setup data train export serve stop demo test test-videos lint types bench results robustness pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,7 +73,13 @@ results: data ## Train and judge three seeds of random, CPC and CoCon (about 25 
 robustness: setup ## Read damaged, many and long videos (about 15 minutes); writes docs/results
 	SVT_LOG=0 $(BIN)/python docs/results/robustness.py
 
+pretrained: train ## Judge the trained encoders, and pack them into pretrained/figures-tiny
+	@test $(RUN)/evaluation.json -nt $(RUN)/complete.json || { \
+		$(BIN)/cocon evaluate $(RUN) --json > $(RUN)/evaluation.json.partial && \
+		mv $(RUN)/evaluation.json.partial $(RUN)/evaluation.json; }
+	$(BIN)/cocon pack --run $(RUN) --output $(PRETRAINED) --license apache-2.0 --overwrite
+
 clean: stop ## Remove everything that was generated, and .venv
 	rm -rf build dist runs data/figures index .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
-	find $(REPOSITORY) -mindepth 1 ! -name README.md -delete 2>/dev/null || true
+	find $(REPOSITORY) -mindepth 1 ! -path $(REPOSITORY)/README.md -delete 2>/dev/null || true
 	rm -rf $(VENV)
