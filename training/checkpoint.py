@@ -235,7 +235,7 @@ def _empty(run: Path) -> None:
     """Remove what a run consists of, and nothing else that may lie in the folder; the configuration goes last."""
     for name in ("views", "tensorboard"):
         shutil.rmtree(run / name, ignore_errors=True)
-    for name in ("complete.json", "state.pt", "metrics.jsonl", "config.toml"):
+    for name in ("complete.json", "evaluation.json", "state.pt", "metrics.jsonl", "config.toml"):
         (run / name).unlink(missing_ok=True)
 
 

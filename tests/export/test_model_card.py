@@ -17,6 +17,7 @@ from cocon.export.parity import Parity
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
 from cocon.export.stage import Exported
 from cocon.export.training_record import TrainingRecord, training_of_run
+from cocon.training.checkpoint import claim_run
 from cocon.training.config import Config
 from cocon.video.errors import MismatchError
 
@@ -150,6 +151,12 @@ def test_figures_that_come_later_renew_the_cards_and_nothing_else(
     ensemble = (repository / "cocon" / "README.md").read_text()
     assert "| cocon | ensemble | 99.5 | 92.5 |" in ensemble
     assert "ensemble_learned" not in ensemble  # the server weighs all views alike
+
+
+def test_figures_of_a_run_that_is_replaced_are_forgotten(run: Path) -> None:
+    assert training_of_run(run).merits
+    claim_run(run, Config(), overwrite=True)
+    assert training_of_run(run).merits == ()
 
 
 @pytest.mark.parametrize("text", ["", "{}", '[{"probe_top1": 1.0}]'])
