@@ -93,7 +93,8 @@ class TrainingSection(Section):
     `epochs`: of pre-training; 0 goes straight to the classifier. `batch_size`: clips that one loss sees, over all
     devices. `accumulate`: batches whose gradients are averaged for one step of the optimizer, in pre-training; the last
     step of an epoch averages those that are left. `init_from`: run whose encoders to start from. `probe_every_epochs`:
-    judge the encoders on the way, 0 never.
+    judge the encoders on the way, 0 never. `checkpoint_activations`: compute the
+    early stages again in the backward pass instead of keeping them in memory.
     """
 
     epochs: int = Field(100, ge=0)
@@ -103,6 +104,7 @@ class TrainingSection(Section):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     init_from: Path | None = None
     probe_every_epochs: int = Field(0, ge=0)
+    checkpoint_activations: bool = False
     collapse_alarm: float = Field(0.3, ge=0)
 
 

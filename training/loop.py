@@ -15,12 +15,12 @@ from cocon.training.epochs import EpochEnd
 from cocon.training.interruption import interruptible
 from cocon.training.journal import Journal
 from cocon.training.learner import Learner
-from cocon.training.methods.building import build_method, encoders_of
+from cocon.training.methods.building import encoders_of
 from cocon.training.methods.cocon import CoCon
 from cocon.training.online import OnlineProbe
 from cocon.training.schedule import StepPlan
 
-__all__ = ["build_method", "pretrain", "step_plan"]
+__all__ = ["pretrain", "step_plan"]
 
 
 def pretrain(

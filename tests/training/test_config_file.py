@@ -30,7 +30,7 @@ def test_a_preset_loads_and_its_toml_reads_back_equal(preset: str, tmp_path: Pat
 
 
 def test_the_presets_are_those_the_readme_names() -> None:
-    assert preset_names() == ("figures", "paper")
+    assert preset_names() == ("figures", "paper", "utd_mhad")
 
 
 def test_every_overridden_value_survives_the_toml() -> None:
@@ -136,7 +136,7 @@ def test_an_override_without_a_value_or_below_a_value_is_refused() -> None:
 
 
 def test_an_unknown_preset_lists_the_known_ones() -> None:
-    assert _problem(preset="figurs") == "preset 'figurs' is unknown; available: figures, paper"
+    assert _problem(preset="figurs") == "preset 'figurs' is unknown; available: figures, paper, utd_mhad"
 
 
 def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.evaluation.crops import CROPS
 from cocon.training.evaluation.features import VideoFeatures, calibrate_batch_norm, video_features
 from cocon.training.evaluation.judgement import DEFAULT_OPTIONS, FUSED, JudgingOptions, Merit, judge_features
-from cocon.training.loop import build_method
-from cocon.training.methods.cpc import PredictiveNetwork
+from cocon.training.methods.building import build_method, encoders_of
 from cocon.training.models.encoder import Encoder
 from cocon.training.runs import ProgressBar
 from cocon.video.errors import UsageError
@@ -118,10 +117,7 @@ def random_features(videos: Videos) -> dict[str, VideoFeatures]:
     """Embed the videos with the same networks untrained, batch normalisation calibrated on ten training batches."""
     config = videos.config
     torch.manual_seed(config.training.seed)
-    encoders: dict[str, Encoder] = {}
-    for view, network in build_method(config).networks.items():
-        assert isinstance(network, PredictiveNetwork)
-        encoders[view] = network.encoder
+    encoders = encoders_of(build_method(config))
     batches = list(
         clip_batches(
             videos.frames["train"],

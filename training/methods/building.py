@@ -18,6 +18,7 @@ def build_method(config: Config) -> CoCon:
         encoder = build_encoder(config.encoder_spec(), view_named(view))
         # Clips arrive with channels last; weights stored alike spare a copy per convolution (1.4× as fast on the CPU).
         encoder.backbone.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # not in the stubs
+        encoder.backbone.checkpoint_activations = config.training.checkpoint_activations
         networks[view] = PredictiveNetwork(encoder, num_predicted=config.model.num_predicted)
     return CoCon(networks, config.loss.weights(), is_gathered=config.loss.gathered)
 

@@ -30,6 +30,7 @@ _FINETUNE: Mapping[str, str] = {
     "training.epochs": "0",
     "classifier.mode": "finetune",
     "classifier.head": "gru",
+    "classifier.dropout": "0.5",
 }
 
 

@@ -141,11 +141,12 @@ def _claimed(cell: Cell, plan: Plan) -> int:
 def _done(cell: Cell, epochs: int, plan: Plan) -> int:
     """Epochs that a cell has done, counted in what it writes."""
     run = plan.runs / cell.name
-    return epochs if (run / _JUDGED).is_file() else min(epochs, _lines(run / "metrics.jsonl"))
+    return epochs if (run / _JUDGED).is_file() else min(epochs, _epochs_written(run / "metrics.jsonl"))
 
 
-def _lines(path: Path) -> int:
-    return path.read_text().count("\n") if path.is_file() else 0
+def _epochs_written(path: Path) -> int:
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return sum('"phase": "probe"' not in line for line in lines)
 
 
 @contextmanager
