@@ -31,6 +31,7 @@ _PUBLISHED = (
     "flow.interval_seconds=0.04",
     "flow.algorithm=tvl1",
     f"flow.size_px={_PICTURE_PX}",
+    "data.folder=unknown",
     "data.workers=0",
 )
 

@@ -61,6 +61,7 @@ def test_views_of_different_depth_become_one_run_of_the_published_geometry(
         ClipSpec(8, 5, step_seconds=None, step_frames=3, short_video="shrink")
     }
     assert contracts[1].flow == FlowSpec(0.04, "tvl1", 240)
+    assert run_config(run).data.folder == Path("unknown")  # not that of any data set of this project
     assert [len(contract.encoder.blocks_per_stage) for contract in contracts] == [4] * 4
     assert contracts[0].encoder.blocks_per_stage != contracts[1].encoder.blocks_per_stage
     assert [load_encoder(run, view)[1] for view in run_views(run)] == contracts
