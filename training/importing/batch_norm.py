@@ -17,8 +17,8 @@ from cocon.video.errors import UsageError
 
 __all__ = ["estimate_statistics"]
 
-# 160 clips: the statistics of a deep layer are steady long before. Few at a time, for the sake of memory at 224 px.
-_NUM_BATCHES, _BATCH_SIZE = 40, 4
+# 80 clips: the statistics of a deep layer are steady long before. Few at a time, for the sake of memory at 224 px.
+_NUM_BATCHES, _BATCH_SIZE = 20, 4
 # As the served model sees videos: nothing drawn but the moment and the place of the crop.
 _PLAIN = {"gain": 0.0, "rgb_colour": 0.0, "rgb_gray": 0.0, "drawn_per": "clip"}
 
