@@ -49,8 +49,10 @@ __all__ = [
 ]
 
 
-def claim_run(run: Path, config: Config, *, overwrite: bool) -> None:
-    """Make the run folder, or accept the one that is there.
+def claim_run(
+    run: Path, config: Config, *, overwrite: bool, remedy: str = "choose another --output or add --overwrite"
+) -> None:
+    """Make the run folder, or accept the one that is there; `remedy` ends the message of a refusal.
 
     Raises:
         UsageError: the folder holds a run with another configuration, or something that is no run, and `overwrite`
@@ -60,10 +62,7 @@ def claim_run(run: Path, config: Config, *, overwrite: bool) -> None:
     if path.is_file():
         different = _differences(_decisive(load_config(str(path))), _decisive(config))
         if different and not overwrite:
-            raise UsageError(
-                f"run '{run}' was made with another configuration ({'; '.join(different)}); "
-                "choose another --output or add --overwrite"
-            )
+            raise UsageError(f"run '{run}' was made with another configuration ({'; '.join(different)}); {remedy}")
         if different or overwrite:
             _empty(run)
     elif run.is_dir() and any(run.iterdir()):
