@@ -1,10 +1,11 @@
-"""One embedding per video, and one vector of class probabilities where there is a classifier.
+"""One embedding per video, one that keeps the order of its parts, and class probabilities where there is a classifier.
 
-Both are means over overlapping clips of the whole video, in one or several crops; clips are cut as for a served model.
+All are means over overlapping clips of the whole video, in one or several crops; clips are cut as for a served model.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from cocon.embedding.contract import ModelContract
 from cocon.training.data.frames import DecodedVideo, VideoFrames
 from cocon.training.evaluation.crops import cropped_clips
+from cocon.training.evaluation.ordered import ordered_feature
 from cocon.training.models.encoder import Encoder
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames
 from cocon.video.folder import VideoEntry
@@ -35,6 +37,8 @@ class VideoFeatures:
         probabilities: view → class probabilities by the classifier that was trained with the encoder,
             `float64 [V, K]`; empty where none was.
         classes: K class names, the columns of `probabilities`.
+        ordered: view → unit vectors that keep the order of a video's thirds, `float32 [V, 3·D]`; see
+            `ordered_feature`.
     """
 
     embeddings: Mapping[str, NDArray[np.float32]]
@@ -43,6 +47,7 @@ class VideoFeatures:
     entries: tuple[VideoEntry, ...] = ()
     probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    ordered: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 def video_features(
@@ -67,28 +72,27 @@ def video_features(
         hop_blocks: blocks between the starts of neighbouring clips; half a clip by default, as the paper on UCF101.
     """
     entries: list[VideoEntry] = []
-    embeddings: dict[str, list[NDArray[np.float32]]] = {view: [] for view in encoders}
-    probabilities: dict[str, list[NDArray[np.float64]]] = {
-        v: [] for v, contract in contracts.items() if contract.labels
-    }
+    seen: dict[str, list[_Seen]] = {view: [] for view in encoders}
     for index, entry in enumerate(frames.entries):
         video = frames[index]
         if video.entry is entry and entry.label:
             for view, encoder in encoders.items():
                 clips = _clips(video, contracts[view], num_crops=num_crops, hop_blocks=hop_blocks)
-                embedding, chances = _means(encoder, clips, device)
-                embeddings[view].append(embedding)
-                if chances is not None:
-                    probabilities[view].append(chances)
+                seen[view].append(_seen(encoder, clips, video.timestamps, device))
             entries.append(entry)
         on_progress(index + 1, len(frames))
     return VideoFeatures(
-        embeddings={view: np.stack(vectors) for view, vectors in embeddings.items()},
+        embeddings={view: np.stack([video.embedding for video in videos]) for view, videos in seen.items()},
         labels=np.array([entry.label for entry in entries]),
         groups=np.array([entry.group or entry.video_id for entry in entries]),
         entries=tuple(entries),
-        probabilities={view: np.stack(vectors) for view, vectors in probabilities.items()},
+        probabilities={
+            view: np.stack([video.probabilities for video in videos])
+            for view, videos in seen.items()
+            if contracts[view].labels
+        },
         classes=next((contract.labels for contract in contracts.values() if contract.labels), ()),
+        ordered={view: np.stack([video.ordered for video in videos]) for view, videos in seen.items()},
     )
 
 
@@ -110,17 +114,33 @@ def calibrate_batch_norm(encoder: Encoder, batches: Iterable[Tensor]) -> None:
     encoder.eval()
 
 
-def _clips(
-    video: DecodedVideo, contract: ModelContract, *, num_crops: int, hop_blocks: int | None
-) -> Iterator[NDArray[np.uint8]]:
-    """Clips of one view over the whole video, crop by crop, each `uint8 [≤ 32, N, T, H, W, C]`."""
+class _Clips(NamedTuple):
+    """Some clips of one view, in one crop."""
+
+    pixels: NDArray[np.uint8]  # [k, N, T, H, W, C]
+    seconds: NDArray[np.float64]  # middle of each block, [k, N]
+
+
+class _Seen(NamedTuple):
+    """What an encoder makes of a video."""
+
+    embedding: NDArray[np.float32]  # [D]
+    ordered: NDArray[np.float32]  # [3·D]
+    probabilities: NDArray[np.float64]  # [K]; empty without a classifier
+
+
+def _clips(video: DecodedVideo, contract: ModelContract, *, num_crops: int, hop_blocks: int | None) -> Iterator[_Clips]:
+    """Clips of one view over the whole video, at most 32 at a time, crop by crop."""
     decoded, spec = video.views[contract.view], contract.clip
     seconds = video.timestamps[_windows(video.timestamps, spec, hop_blocks)]  # [K, N·T]
     indices = nearest_frames(decoded.timestamps, seconds)
+    of_blocks = seconds.reshape(len(seconds), spec.num_blocks, spec.frames_per_block)
+    middles = of_blocks.mean(axis=2) - video.timestamps[0]  # [K, N]
     for start in range(0, len(indices), _BATCH_SIZE):
-        blocks = indices[start : start + _BATCH_SIZE].reshape(-1, spec.frames_per_block)  # [k·N, T]
+        chosen = slice(start, start + _BATCH_SIZE)
+        blocks = indices[chosen].reshape(-1, spec.frames_per_block)  # [k·N, T]
         for crop in cropped_clips(decoded, contract.view, blocks, contract.geometry.crop_px, num_crops=num_crops):
-            yield crop.reshape(-1, *contract.clip_shape)  # [k, N, T, H, W, C]
+            yield _Clips(crop.reshape(-1, *contract.clip_shape), middles[chosen])
 
 
 def _windows(timestamps: NDArray[np.float64], spec: ClipSpec, hop_blocks: int | None) -> NDArray[np.int64]:
@@ -131,14 +151,17 @@ def _windows(timestamps: NDArray[np.float64], spec: ClipSpec, hop_blocks: int | 
 
 
 @torch.no_grad()
-def _means(
-    encoder: Encoder, clips: Iterable[NDArray[np.uint8]], device: torch.device
-) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
-    """Unit mean of the embeddings `float32 [D]` and mean of the class probabilities `float64 [K]` of clips."""
-    outputs = [encoder(torch.from_numpy(batch).to(device)) for batch in clips]
+def _seen(encoder: Encoder, clips: Iterable[_Clips], timestamps: NDArray[np.float64], device: torch.device) -> _Seen:
+    """Unit mean of the clips' embeddings, the blocks in order, and the mean of the class probabilities."""
+    seconds, outputs = [], []
+    for batch in clips:
+        seconds.append(batch.seconds.ravel())
+        outputs.append(encoder(torch.from_numpy(batch.pixels).to(device)))
     mean = torch.cat([output.embedding.float().cpu() for output in outputs]).mean(dim=0)  # [D]
-    embedding = np.asarray((mean / mean.norm()).numpy(), dtype=np.float32)
-    if outputs[0].logits is None:
-        return embedding, None
-    chances = torch.cat([output.logits.double().softmax(dim=1).cpu() for output in outputs])  # [clips, K]
-    return embedding, np.asarray(chances.mean(dim=0).numpy(), dtype=np.float64)
+    blocks = torch.cat([output.blocks.float().flatten(0, 1).cpu() for output in outputs])  # [M, D]
+    chances = [output.logits.double().softmax(dim=1).cpu() for output in outputs if output.logits is not None]
+    return _Seen(
+        np.asarray((mean / mean.norm()).numpy(), dtype=np.float32),
+        ordered_feature(blocks.numpy(), np.concatenate(seconds), float(timestamps[-1] - timestamps[0])),
+        np.asarray(torch.cat(chances).mean(dim=0).numpy(), dtype=np.float64) if chances else np.empty(0),
+    )

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ __all__ = [
 _logger = logging.getLogger(__name__)
 _ROW_NAMES: Mapping[Ensemble, str] = {"equal": FUSED, "learned": f"{FUSED}_learned", "paper": f"{FUSED}_paper"}
 _FEW = (1, 5, 10)
+_ORDERED_KS = (1, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def judge_features(
     """Judge the embeddings of every view and, if there are several, of their ensembles.
 
     An ensemble's probe and classifier are the weighted mean of the views' class probabilities; its retrieval and vote
-    use the fused embedding.
+    use the fused embedding. Ordered features, where there are any, are judged in the same way, with learned weights of
+    their own.
 
     Args:
         features: split (`train`, `test`) → embeddings of its videos.
@@ -94,6 +96,31 @@ def judge_features(
     labels = sorted({*train.labels.tolist(), *test.labels.tolist(), *(test.classes if knows_classes else ())})
     least = np.unique(train.labels, return_counts=True)[1].min()
     few_shot = [k for k in _FEW if k <= least] if options.has_few_shot else []
+    rows = _rows(features, labels, options, few_shot=few_shot)
+    ordered = _rows({split: _ordered(videos) for split, videos in features.items()}, labels, options)
+    probabilities = {view: row.probe if row.classifier is None else row.classifier for view, row in rows.items()}
+    predicted = {view: np.array(labels)[table.argmax(axis=1)] for view, table in probabilities.items()}
+    return Judgement(
+        method=method,
+        labels=tuple(labels),
+        truth=test.labels,
+        merits=tuple(_merit(method, view, row, ordered.get(view), labels, train, test) for view, row in rows.items()),
+        probabilities=probabilities,
+        predicted=predicted,
+        confusion={view: confusion_matrix(test.labels, named, labels=labels) for view, named in predicted.items()},
+        per_class={view: class_merits(test.labels, named, labels) for view, named in predicted.items()},
+    )
+
+
+def _rows(
+    features: Mapping[str, VideoFeatures],
+    labels: Sequence[str],
+    options: JudgingOptions,
+    *,
+    few_shot: Sequence[int] = (),
+) -> dict[str, Evidence]:
+    """What every view says, then every ensemble, by the name of its row."""
+    train = features["train"]
     views = {
         view: view_evidence(features, view, labels, few_shot=few_shot, is_centred=options.is_centred)
         for view in train.embeddings
@@ -102,40 +129,28 @@ def judge_features(
     for how in options.ensembles if len(views) > 1 else ():
         if (row := ensemble_evidence(views, how, train, labels)) is not None:
             rows[_ROW_NAMES[how]] = row
-    return _judgement(method, labels, rows, train, test)
+    return rows
 
 
-def _judgement(
-    method: str, labels: Sequence[str], rows: Mapping[str, Evidence], train: VideoFeatures, test: VideoFeatures
-) -> Judgement:
-    targets = np.searchsorted(labels, test.labels)
-    probabilities = {view: row.probe if row.classifier is None else row.classifier for view, row in rows.items()}
-    predicted = {view: np.array(labels)[table.argmax(axis=1)] for view, table in probabilities.items()}
-    return Judgement(
-        method=method,
-        labels=tuple(labels),
-        truth=test.labels,
-        merits=tuple(_merit(method, view, row, labels, targets, train, test) for view, row in rows.items()),
-        probabilities=probabilities,
-        predicted=predicted,
-        confusion={view: confusion_matrix(test.labels, named, labels=labels) for view, named in predicted.items()},
-        per_class={view: class_merits(test.labels, named, labels) for view, named in predicted.items()},
-    )
+def _ordered(videos: VideoFeatures) -> VideoFeatures:
+    """The same videos, their ordered features in place of embeddings."""
+    return replace(videos, embeddings=videos.ordered, probabilities={}, classes=())
 
 
 def _merit(
     method: str,
     view: str,
     row: Evidence,
+    ordered: Evidence | None,
     labels: Sequence[str],
-    targets: NDArray[np.int64],
     train: VideoFeatures,
     test: VideoFeatures,
 ) -> Merit:
+    targets = np.searchsorted(labels, test.labels)
     recall = recall_at_k(row.queries, test.labels, row.gallery, train.labels)
     cosines, nearest = nearest_neighbours(row.queries, row.gallery, NEIGHBOURS)
     votes = label_vote(cosines, train.labels[nearest], labels)
-    return Merit(
+    merit = Merit(
         method=method,
         view=view,
         probe_top1=top_k(row.probe, targets, 1),
@@ -148,4 +163,13 @@ def _merit(
         classifier_top1=None if row.classifier is None else top_k(row.classifier, targets, 1),
         classifier_top5=None if row.classifier is None else top_k(row.classifier, targets, 5),
         weights=row.weights,
+    )
+    if ordered is None:
+        return merit
+    ordered_recall = recall_at_k(ordered.queries, test.labels, ordered.gallery, train.labels, ks=_ORDERED_KS)
+    return replace(
+        merit,
+        ordered_probe_top1=top_k(ordered.probe, targets, 1),
+        ordered_recall={k: 100.0 * share for k, share in ordered_recall.items()},
+        weights={**row.weights, **{f"ordered_{name}": weight for name, weight in ordered.weights.items()}},
     )

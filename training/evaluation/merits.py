@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
-__all__ = ["FUSED", "NEIGHBOURS", "ClassMerit", "Merit", "class_merits", "top_k"]
+__all__ = ["FUSED", "NEIGHBOURS", "NOT_IN_TABLES", "ClassMerit", "Merit", "class_merits", "top_k"]
 
 FUSED = "ensemble"
 # Training videos that vote.
 NEIGHBOURS = 20
+# Figures for programs; tables are wide enough without.
+NOT_IN_TABLES = frozenset({"ordered_R@5"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,10 @@ class Merit:
         few_shot: k → top-1 of a linear probe with k labels per class, mean over draws.
         classifier_top1: the classifier trained with the encoder; None where there is none.
         classifier_top5: likewise, true class among the five most probable ones.
-        weights: `probe_rgb`, `retrieval_rgb`, … → the view's weight in an ensemble whose weights are not equal.
+        weights: `probe_rgb`, `retrieval_rgb`, … → the view's weight in an ensemble whose weights are not equal;
+            `ordered_probe_rgb`, … for ordered features.
+        ordered_probe_top1: linear probe on ordered features (`ordered_feature`), top-1; None where there are none.
+        ordered_recall: k → R@k of ordered features, for k of 1 and 5.
     """
 
     method: str
@@ -42,16 +47,21 @@ class Merit:
     classifier_top1: float | None = None
     classifier_top5: float | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
+    ordered_probe_top1: float | None = None
+    ordered_recall: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def figures(self) -> dict[str, float]:
         """All figures that were counted, by the name of their column."""
         of_classifier = {"classifier_top1": self.classifier_top1, "classifier_top5": self.classifier_top5}
+        of_order = {"ordered_probe_top1": self.ordered_probe_top1}
         return {
             "probe_top1": self.probe_top1,
             **{name: value for name, value in of_classifier.items() if value is not None},
             "knn_top1": self.knn_top1,
             **{f"R@{k}": value for k, value in self.recall.items()},
+            **{name: value for name, value in of_order.items() if value is not None},
+            **{f"ordered_R@{k}": value for k, value in self.ordered_recall.items()},
             **{f"probe_{k}_per_class": value for k, value in self.few_shot.items()},
         }
 

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from cocon.training.evaluation.judgement import FUSED, Judgement
-from cocon.training.evaluation.merits import NEIGHBOURS, Merit
+from cocon.training.evaluation.merits import NEIGHBOURS, NOT_IN_TABLES, Merit
 from cocon.video.atomic import replacing
 
 __all__ = ["class_table", "merit_table", "merits_json", "write_confusion"]
 
-_HEADERS = {"probe_top1": "probe top-1", "knn_top1": "kNN top-1"}
+_HEADERS = {"probe_top1": "probe top-1", "knn_top1": "kNN top-1", "ordered_probe_top1": "ordered probe top-1"}
 # What reads a pipe does not fold lines.
 _PIPE_WIDTH = 240
 
@@ -33,7 +33,9 @@ def merit_table(merits: Sequence[Merit], *, is_centred: bool = False) -> None:
     how = "centred per set" if is_centred else "not centred"
     table = _table(f"test videos, per cent; R@k and kNN among {gallery_size} training videos, cosine, {how}")
     fullest_first = sorted(merits, key=lambda merit: len(merit.figures), reverse=True)
-    figures = list(dict.fromkeys(name for merit in fullest_first for name in merit.figures))
+    figures = list(
+        dict.fromkeys(name for merit in fullest_first for name in merit.figures if name not in NOT_IN_TABLES)
+    )
     for name in ("method", "view"):
         table.add_column(name)
     for name in figures:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.evaluation.features import VideoFeatures
+from cocon.training.evaluation.merits import NOT_IN_TABLES
 
 __all__ = ["ConfusedPair", "MeritRow", "Projection", "confused_pairs", "merit_rows", "projections"]
 
@@ -131,7 +132,7 @@ def merit_rows(merits: Sequence[Mapping[str, object]]) -> list[list[MeritRow]]:
 
 
 def _is_merit(name: str) -> bool:
-    return name not in ("method", "view", "gallery_size") and not name.startswith(_WEIGHT)
+    return name not in {"method", "view", "gallery_size", *NOT_IN_TABLES} and not name.startswith(_WEIGHT)
 
 
 def _few_shot_last(name: str) -> bool:

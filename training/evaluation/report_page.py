@@ -50,6 +50,7 @@ _COLUMN_NAMES = {
     "classifier_top1": "classifier top-1",
     "classifier_top5": "classifier top-5",
     "knn_top1": "kNN top-1",
+    "ordered_probe_top1": "ordered probe top-1",
 }
 
 

@@ -24,7 +24,8 @@ from cocon.video.errors import UsageError
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
 Outcome = tuple[int, str, str]
-FIGURES = {"probe_top1", "knn_top1", "R@1", "R@5", "R@10", "R@20", "R@50"}
+ORDERED = {"ordered_probe_top1", "ordered_R@1", "ordered_R@5"}
+FIGURES = {"probe_top1", "knn_top1", "R@1", "R@5", "R@10", "R@20", "R@50"} | ORDERED
 OF_CLASSIFIER = {"classifier_top1", "classifier_top5"}
 # All training videos are of one body, so there are no groups to learn weights from.
 ROWS = ("rgb", "pose", "ensemble")
