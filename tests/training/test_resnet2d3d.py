@@ -165,3 +165,21 @@ def test_checkpointing_keeps_none_of_the_large_maps_between_the_layers_of_a_bloc
         kept_bytes[is_checkpointed] = sum(kept.values())
         del output
     assert 0 < kept_bytes[True] < 0.4 * kept_bytes[False]
+
+
+@pytest.mark.parametrize("num_frames", range(1, 6))
+@pytest.mark.parametrize("stride", [1, 2])
+def test_bfloat16_gives_the_gradients_of_float32_whatever_the_number_of_frames(num_frames: int, stride: int) -> None:
+    torch.manual_seed(0)
+    block = ResidualBlock(64, 64, sees_time=True, stride=stride)
+    clips = torch.randn(16, 64, num_frames, 4, 4)
+    gradients = {}
+    for is_reduced in (False, True):
+        block.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_reduced):
+            output = block(clips)
+        output.float().square().mean().backward()
+        gradients[is_reduced] = {name: parameter.grad.clone() for name, parameter in block.named_parameters()}
+    for name in ("conv1.weight", "conv2.weight"):
+        exact, reduced = gradients[False][name], gradients[True][name]
+        assert torch.linalg.vector_norm(reduced - exact) < 0.1 * torch.linalg.vector_norm(exact)
