@@ -29,6 +29,8 @@ from cocon.video.errors import MismatchError, UsageError
 from cocon.video.views import view_named
 
 __all__ = [
+    "EVALUATION_FILE",
+    "SUMMARY_FILE",
     "claim_run",
     "contract_of",
     "has_begun",
@@ -47,6 +49,9 @@ __all__ = [
     "save_state",
     "weights_sha256",
 ]
+
+SUMMARY_FILE = "complete.json"
+EVALUATION_FILE = "evaluation.json"  # figures of `cocon evaluate --json`, kept beside the run by who judges it
 
 
 def claim_run(
@@ -193,12 +198,12 @@ def load_state(run: Path) -> dict[str, Any] | None:
 
 def mark_complete(run: Path, summary: Mapping[str, Any]) -> None:
     """Record that nothing is left to do."""
-    _write(run / "complete.json", json.dumps(dict(summary), indent=2) + "\n")
+    _write(run / SUMMARY_FILE, json.dumps(dict(summary), indent=2) + "\n")
 
 
 def is_complete(run: Path) -> bool:
     """Whether the run has nothing left to do."""
-    return (run / "complete.json").is_file()
+    return (run / SUMMARY_FILE).is_file()
 
 
 def random_states() -> dict[str, Tensor | list[Tensor]]:
@@ -234,7 +239,7 @@ def _empty(run: Path) -> None:
     """Remove what a run consists of, and nothing else that may lie in the folder; the configuration goes last."""
     for name in ("views", "tensorboard"):
         shutil.rmtree(run / name, ignore_errors=True)
-    for name in ("complete.json", "evaluation.json", "state.pt", "metrics.jsonl", "config.toml"):
+    for name in (SUMMARY_FILE, EVALUATION_FILE, "state.pt", "metrics.jsonl", "config.toml"):
         (run / name).unlink(missing_ok=True)
 
 
