@@ -1,11 +1,14 @@
 """Nearest neighbours among unit vectors, and what their labels say of a query."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["label_vote", "nearest_neighbours"]
+__all__ = ["label_vote", "nearest_neighbours", "query_chunks"]
+
+# Cosines that are held at a time: 16 MiB of float32, and a few times as much while the best are chosen.
+_MAX_COSINES = 1 << 22
 
 
 def nearest_neighbours(
@@ -13,17 +16,30 @@ def nearest_neighbours(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The k most similar vectors of a gallery, best first; of equal ones the earlier first.
 
+    Memory does not grow with Q·G: queries are compared some at a time.
+
     Args:
         queries: unit vectors, `float32 [Q, D]`.
         gallery: unit vectors, `float32 [G, D]`.
-        k: how many; all of them where the gallery has fewer.
+        k: how many, at least 1; all of them where the gallery has fewer.
 
     Returns:
         Cosines `float32 [Q, min(k, G)]` and positions in the gallery, `int64` of the same shape.
     """
-    cosines = queries @ gallery.T  # [Q, G]
-    nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :k]  # [Q, k]
-    return np.take_along_axis(cosines, nearest, axis=1), nearest
+    k = min(k, len(gallery))
+    best = np.empty((len(queries), k), np.float32)
+    nearest = np.empty((len(queries), k), np.int64)
+    for chunk in query_chunks(len(queries), len(gallery)):
+        cosines = queries[chunk] @ gallery.T  # [q, G]
+        chosen = _largest(cosines, k)
+        best[chunk], nearest[chunk] = np.take_along_axis(cosines, chosen, axis=1), chosen
+    return best, nearest
+
+
+def query_chunks(num_queries: int, num_gallery: int) -> Iterator[slice]:
+    """Slices of the queries, of as many as may be compared with the whole gallery at once."""
+    size = max(1, _MAX_COSINES // max(1, num_gallery))
+    return (slice(start, start + size) for start in range(0, num_queries, size))
 
 
 def label_vote(
@@ -45,3 +61,14 @@ def label_vote(
     weights /= weights.sum(axis=1, keepdims=True)
     votes = [np.where(labels == name, weights, 0.0).sum(axis=1) for name in classes]
     return np.stack(votes, axis=1)  # [Q, K]
+
+
+def _largest(cosines: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Columns of the k largest of each row of `float32 [q, G]`, in the order of a full stable sort: `int64 [q, k]`."""
+    least = -np.partition(-cosines, k - 1, axis=1)[:, k - 1 : k]  # [q, 1]
+    is_above, is_least = cosines > least, cosines == least
+    num_free = k - is_above.sum(axis=1, keepdims=True)  # places left for the least, of which the first are taken
+    is_chosen = is_above | (is_least & (np.cumsum(is_least, axis=1, dtype=np.int32) <= num_free))
+    columns = np.nonzero(is_chosen)[1].reshape(len(cosines), k)
+    order = np.argsort(-np.take_along_axis(cosines, columns, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(columns, order, axis=1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.embedding.neighbours import label_vote, nearest_neighbours
+from cocon.embedding.neighbours import label_vote, nearest_neighbours, query_chunks
 
 
 def _unit(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
@@ -48,3 +48,22 @@ def test_a_much_nearer_neighbour_outvotes_many() -> None:
     labels = np.array([["jump", "bow", "bow", "bow"]])
     assert label_vote(cosines, labels, ["bow", "jump"]).argmax() == 1
     assert label_vote(cosines, labels, ["bow", "jump"], temperature=1.0).argmax() == 0
+
+
+@pytest.mark.parametrize("k", [1, 3, 50, 400])
+def test_chosen_in_chunks_they_are_those_of_a_full_stable_sort(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vectors of small whole numbers: their products are exact, and very many are equal."""
+    monkeypatch.setattr("cocon.embedding.neighbours._MAX_COSINES", 1000)
+    rng = np.random.default_rng(k)
+    queries, gallery = (rng.integers(-1, 2, (count, 4)).astype(np.float32) for count in (37, 300))
+    assert len(list(query_chunks(37, 300))) == 13
+    products = queries @ gallery.T
+    expected = np.argsort(-products, axis=1, kind="stable")[:, :k]
+    found, nearest = nearest_neighbours(queries, gallery, k)
+    assert np.array_equal(nearest, expected)
+    assert np.array_equal(found, np.take_along_axis(products, expected, axis=1))
+    assert (found.dtype, nearest.dtype) == (np.float32, np.int64)
+
+
+def test_a_gallery_beyond_the_budget_is_searched_query_by_query() -> None:
+    assert list(query_chunks(2, 1 << 30)) == [slice(0, 1), slice(1, 2)]

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 
+from cocon.embedding.neighbours import query_chunks
+
 __all__ = ["PAPER_WEIGHTS", "pool_weights", "pooled", "retrieval_weights", "weighted_mean"]
 
 # Rai et al. (CVPRW 2021), released test code; only the ratios matter, and those of views that are not there fall away.
@@ -74,10 +76,14 @@ def retrieval_weights(
     Returns:
         view → weight, positive; a is kept within 0.01 … 0.99.
     """
-    is_same_group = groups[:, None] == groups
+    numbers = np.unique(groups, return_inverse=True)[1]  # quicker to compare than names
     odds = {}
     for view, vectors in embeddings.items():
-        nearest = np.where(is_same_group, -np.inf, vectors @ vectors.T).argmax(axis=1)  # [V]
+        nearest = np.empty(len(vectors), np.int64)
+        for chunk in query_chunks(len(vectors), len(vectors)):
+            cosines = vectors[chunk] @ vectors.T  # [v, V]
+            cosines[numbers[chunk, None] == numbers] = -np.inf
+            nearest[chunk] = cosines.argmax(axis=1)
         recall = np.clip((labels[nearest] == labels).mean(), _LEAST_RECALL, 1 - _LEAST_RECALL)
         odds[view] = float(recall / (1 - recall))
     return {view: value / sum(odds.values()) for view, value in odds.items()}

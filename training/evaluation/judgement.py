@@ -12,7 +12,8 @@ from cocon.embedding.neighbours import label_vote, nearest_neighbours
 from cocon.training.evaluation.evidence import Ensemble, Evidence, ensemble_evidence, view_evidence
 from cocon.training.evaluation.features import VideoFeatures
 from cocon.training.evaluation.merits import FUSED, NEIGHBOURS, ClassMerit, Merit, class_merits, top_k
-from cocon.training.evaluation.retrieval import recall_at_k
+from cocon.training.evaluation.retrieval import KS, recall_at_k
+from cocon.video.errors import UsageError
 
 __all__ = [
     "DEFAULT_OPTIONS",
@@ -88,14 +89,22 @@ def judge_features(
         features: split (`train`, `test`) → embeddings of its videos.
         method: what to call them.
         options: what is counted.
+
+    Raises:
+        UsageError: the training videos are all of one class.
     """
     train, test = features["train"], features["test"]
+    classes, sizes = np.unique(train.labels, return_counts=True)
+    if len(classes) < 2:
+        raise UsageError(
+            f"training videos that could be read are all of class '{classes[0]}'; a probe needs two classes: mend the "
+            "videos that failed, or label others"
+        )
     knows_classes = bool(set(test.classes) & set(test.labels.tolist()))
     if test.classes and not knows_classes:
         _logger.warning("the classifier of '%s' knows no class of the test videos and is not judged", method)
     labels = sorted({*train.labels.tolist(), *test.labels.tolist(), *(test.classes if knows_classes else ())})
-    least = np.unique(train.labels, return_counts=True)[1].min()
-    few_shot = [k for k in _FEW if k <= least] if options.has_few_shot else []
+    few_shot = [k for k in _FEW if k <= sizes.min()] if options.has_few_shot else []
     rows = _rows(features, labels, options, few_shot=few_shot)
     ordered = _rows({split: _ordered(videos) for split, videos in features.items()}, labels, options)
     probabilities = {view: row.probe if row.classifier is None else row.classifier for view, row in rows.items()}
@@ -147,9 +156,9 @@ def _merit(
     test: VideoFeatures,
 ) -> Merit:
     targets = np.searchsorted(labels, test.labels)
-    recall = recall_at_k(row.queries, test.labels, row.gallery, train.labels)
-    cosines, nearest = nearest_neighbours(row.queries, row.gallery, NEIGHBOURS)
-    votes = label_vote(cosines, train.labels[nearest], labels)
+    cosines, nearest = nearest_neighbours(row.queries, row.gallery, max(*KS, NEIGHBOURS))
+    recall = recall_at_k(nearest, test.labels, train.labels)
+    votes = label_vote(cosines[:, :NEIGHBOURS], train.labels[nearest[:, :NEIGHBOURS]], labels)
     merit = Merit(
         method=method,
         view=view,
@@ -166,7 +175,8 @@ def _merit(
     )
     if ordered is None:
         return merit
-    ordered_recall = recall_at_k(ordered.queries, test.labels, ordered.gallery, train.labels, ks=_ORDERED_KS)
+    _, nearest = nearest_neighbours(ordered.queries, ordered.gallery, max(_ORDERED_KS))
+    ordered_recall = recall_at_k(nearest, test.labels, train.labels, ks=_ORDERED_KS)
     return replace(
         merit,
         ordered_probe_top1=top_k(ordered.probe, targets, 1),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.embedding.neighbours import nearest_neighbours
 from cocon.training.evaluation.features import VideoFeatures
 from cocon.video.folder import VideoEntry
 
@@ -63,15 +64,14 @@ def retrieval_strips(
         num_strips: at most; fewer if there are fewer classes.
         num_neighbours: at most.
     """
-    scores = queries @ gallery.T  # [Q, G]
-    nearest = np.argsort(-scores, axis=1, kind="stable")[:, :num_neighbours]  # as `recall_at_k` ranks them
+    scores, nearest = nearest_neighbours(queries, gallery, num_neighbours)  # [Q, num_neighbours]
     is_hit = train.labels[nearest[:, 0]] == test.labels
     return [
         Strip(
             test.entries[query],
             tuple(
-                Neighbour(train.entries[found], float(scores[query, found]), train.labels[found] == test.labels[query])
-                for found in nearest[query]
+                Neighbour(train.entries[found], float(score), train.labels[found] == test.labels[query])
+                for score, found in zip(scores[query], nearest[query], strict=True)
             ),
         )
         for query in _chosen(test.labels, is_hit, num_strips)

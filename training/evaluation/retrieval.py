@@ -5,35 +5,33 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.embedding.neighbours import nearest_neighbours
+__all__ = ["KS", "centred", "recall_at_k"]
 
-__all__ = ["centred", "recall_at_k"]
+KS = (1, 5, 10, 20, 50)
 
 
 def recall_at_k(
-    queries: NDArray[np.float32],
+    nearest: NDArray[np.int64],
     query_labels: NDArray[np.str_],
-    gallery: NDArray[np.float32],
     gallery_labels: NDArray[np.str_],
     *,
-    ks: Sequence[int] = (1, 5, 10, 20, 50),
+    ks: Sequence[int] = KS,
 ) -> dict[int, float]:
     """Share of queries with at least one video of their class among the k most similar ones of the gallery.
 
-    The literature calls this hit rate R@k. Embeddings are compared by cosine as they are; see `centred`.
+    The literature calls this hit rate R@k.
 
     Args:
-        queries: unit vectors, `float32 [Q, D]`.
+        nearest: positions in the gallery, best first, as `nearest_neighbours` finds them, `int64 [Q, ≥ max(ks)]`, or of
+            the whole gallery.
         query_labels: `str [Q]`.
-        gallery: unit vectors, `float32 [G, D]`.
         gallery_labels: `str [G]`.
         ks: numbers of neighbours to look at; one beyond the gallery looks at all of it.
 
     Returns:
         k → share in 0..1.
     """
-    _, nearest = nearest_neighbours(queries, gallery, max(ks))  # [Q, max k]
-    is_hit = gallery_labels[nearest] == query_labels[:, None]
+    is_hit = gallery_labels[nearest] == query_labels[:, None]  # [Q, max k]
     return {k: float(is_hit[:, :k].any(axis=1).mean()) for k in ks}
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cocon.training.evaluation.features import VideoFeatures
 from cocon.training.evaluation.judgement import JudgingOptions, judge_features
+from cocon.video.errors import UsageError
 
 
 def _features(vectors: NDArray[np.float32], labels: str) -> VideoFeatures:
@@ -110,3 +111,9 @@ def test_a_classifier_may_know_more_classes_than_the_videos_have() -> None:
     assert judged.predicted["ensemble"].tolist() == ["c"] * 6
     assert judged.merits[0].classifier_top1 == pytest.approx(100 / 3)
     assert judged.merits[0].classifier_top5 == 100
+
+
+def test_training_videos_of_which_one_class_is_left_are_refused() -> None:
+    videos = _features(np.eye(3, dtype=np.float32), "aaa")
+    with pytest.raises(UsageError, match="training videos that could be read are all of class 'a'"):
+        judge_features({"train": videos, "test": videos}, "cocon")
