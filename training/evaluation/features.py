@@ -18,6 +18,7 @@ from cocon.training.evaluation.crops import cropped_clips
 from cocon.training.evaluation.ordered import ordered_feature
 from cocon.training.models.encoder import Encoder
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames
+from cocon.video.errors import MismatchError, VideoError
 from cocon.video.folder import VideoEntry
 
 __all__ = ["VideoFeatures", "calibrate_batch_norm", "video_features"]
@@ -70,17 +71,23 @@ def video_features(
         on_progress: called with (videos done, videos in all).
         num_crops: 1, 5 or 10; see `cropped_clips`.
         hop_blocks: blocks between the starts of neighbouring clips; half a clip by default, as the paper on UCF101.
+
+    Raises:
+        MismatchError: the classifiers of two views know different classes.
+        VideoError: no video that has a label can be loaded.
     """
+    classes = _classes(contracts)
     entries: list[VideoEntry] = []
     seen: dict[str, list[_Seen]] = {view: [] for view in encoders}
     for index, entry in enumerate(frames.entries):
-        video = frames[index]
-        if video.entry is entry and entry.label:
+        if entry.label and (video := frames[index]).entry is entry:
             for view, encoder in encoders.items():
                 clips = _clips(video, contracts[view], num_crops=num_crops, hop_blocks=hop_blocks)
                 seen[view].append(_seen(encoder, clips, video.timestamps, device))
             entries.append(entry)
         on_progress(index + 1, len(frames))
+    if not entries:
+        raise VideoError("none of the videos that have a label can be read; see the warnings, or label others")
     return VideoFeatures(
         embeddings={view: np.stack([video.embedding for video in videos]) for view, videos in seen.items()},
         labels=np.array([entry.label for entry in entries]),
@@ -91,7 +98,7 @@ def video_features(
             for view, videos in seen.items()
             if contracts[view].labels
         },
-        classes=next((contract.labels for contract in contracts.values() if contract.labels), ()),
+        classes=classes,
         ordered={view: np.stack([video.ordered for video in videos]) for view, videos in seen.items()},
     )
 
@@ -112,6 +119,19 @@ def calibrate_batch_norm(encoder: Encoder, batches: Iterable[Tensor]) -> None:
     for clips in batches:
         encoder.feature_maps(clips)
     encoder.eval()
+
+
+def _classes(contracts: Mapping[str, ModelContract]) -> tuple[str, ...]:
+    """The classes that the views' classifiers share; none where there is no classifier."""
+    known = {view: contract.labels for view, contract in contracts.items() if contract.labels}
+    first, labels = next(iter(known.items()), ("", ()))
+    for view, others in known.items():
+        if others != labels:
+            raise MismatchError(
+                f"classifiers of views '{first}' and '{view}' know different classes or another order of them; "
+                "train them together"
+            )
+    return labels
 
 
 class _Clips(NamedTuple):

@@ -1,6 +1,7 @@
 """Embeddings of whole videos, and statistics for networks that were never trained."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from cocon.training.data.loader import view_requests
 from cocon.training.evaluation.features import calibrate_batch_norm, video_features
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.video.clips import grid_indices
+from cocon.video.errors import MismatchError, VideoError
 from cocon.video.folder import DatasetFolder
 from cocon.video.reader import VideoSource
 from cocon.video.views import VIEWS
@@ -122,6 +124,28 @@ def test_videos_that_fail_or_have_no_label_are_left_out(
     assert features.embeddings["rgb"].shape == (4, encoder.embedding_dim)
     assert list(frames.failures) == ["figure_00006"]
     assert done == [(count, 6) for count in range(1, 7)]
+
+
+def test_a_split_of_which_no_labelled_video_can_be_read_is_refused(
+    figures_copy: Path, trained: Path, tiny_config: MakeConfig
+) -> None:
+    manifest = figures_copy / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("figure_00008.mp4,bow,body_00012", "figure_00008.mp4,,"))
+    for number in (6, 7, 9, 10, 11):
+        (figures_copy / "videos" / f"figure_{number:05}.mp4").write_bytes(b"no video")
+    encoder, contract = load_encoder(trained, "rgb")
+    frames = _frames(tiny_config(f"data.folder={figures_copy}", "views=['rgb']"))
+    with pytest.raises(VideoError, match="none of the videos that have a label can be read"):
+        video_features({"rgb": encoder}, {"rgb": contract}, frames, device=torch.device("cpu"), on_progress=_silent)
+
+
+def test_views_whose_classifiers_know_other_classes_are_refused(trained: Path, tiny_config: MakeConfig) -> None:
+    loaded = {view: load_encoder(trained, view) for view in ("rgb", "pose")}
+    encoders = {view: encoder for view, (encoder, _) in loaded.items()}
+    contracts = {view: contract for view, (_, contract) in loaded.items()}
+    contracts["pose"] = replace(contracts["pose"], labels=contracts["pose"].labels[::-1])
+    with pytest.raises(MismatchError, match="views 'rgb' and 'pose' know different classes"):
+        video_features(encoders, contracts, _frames(tiny_config()), device=torch.device("cpu"), on_progress=_silent)
 
 
 def test_a_video_without_a_group_is_a_group_of_its_own(
