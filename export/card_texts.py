@@ -1,14 +1,19 @@
 """What the cards of an encoder, of the fusion, of the ensemble and of a whole run say, each in Markdown."""
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 
 from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, ModelContract, fused_fingerprint
+from cocon.export.card_markup import plain
+from cocon.export.card_training import learned_from, training_text
 from cocon.export.fusion import PROBABILITIES, Fusion
 from cocon.export.model_card import Card, Tensor, render_card
 from cocon.export.model_config import ModelFormat
 from cocon.export.parity import Parity
 from cocon.export.stage import Exported
 from cocon.export.training_record import TrainingRecord
+from cocon.training.evaluation.merits import FUSED
+from cocon.video.printable import printable
 
 __all__ = ["encoder_card", "ensemble_card", "fuse_card", "run_card"]
 
@@ -29,8 +34,6 @@ _SHORT = {
     "loop": "a video shorter than a clip starts again",
     "shrink": "a video shorter than a clip is sampled more densely",
 }
-# What `cocon evaluate` calls all views together.
-_FUSED = "ensemble"
 _SEARCH = "To find similar moments of videos"
 
 
@@ -56,6 +59,7 @@ def encoder_card(
         purpose=_purpose(contract.labels),
         usage=usage,
         limits=_limits([contract], training),
+        training=training_text(training, [contract]) if training else "Not recorded with the model.",
     )
     return render_card(card, training)
 
@@ -70,12 +74,12 @@ def fuse_card(fusion: Fusion, training: TrainingRecord | None, exported: Exporte
         facts=_file_facts(exported) | {"weights": _weights(fusion)},
         tensors=[*_io(fusion.input_shapes, "float32", "input: what this view gave"), *_outputs(fusion)],
         labels=fusion.labels,
-        views=(_FUSED,),
+        views=(FUSED,),
         purpose="Called by the ensemble `cocon`.",
         usage=["client embed --view all video.mp4"],
         limits=["Every view counts the same, however good it is.", "All of its inputs must be given."],
-        is_trained=False,
-        no_training="Nothing in it is trained; the cards of the views say how they were.",
+        training="Nothing in it is trained; the cards of the views say how they were.",
+        has_recipe=False,
     )
     return render_card(card, training)
 
@@ -93,14 +97,16 @@ def ensemble_card(fusion: Fusion, training: TrainingRecord | None, exported: Exp
         facts=_file_facts(exported) | facts,
         tensors=[*_io(clips, "uint8", "input: the same moment in this view"), *_outputs(fusion)],
         labels=fusion.labels,
-        views=(_FUSED,),
+        views=(FUSED,),
         purpose=_purpose(fusion.labels),
         usage=["cocon serve model_repository --detach", "client embed --view all video.mp4"],
         limits=[
             "Needs the clips of all its views; `client` fuses those that can be had by itself.",
             *_limits(fusion.contracts, training),
         ],
-        no_training="The cards of the views say how each was trained.",
+        training=training_text(training, fusion.contracts)
+        if training
+        else "The cards of the views say how each was trained.",
     )
     return render_card(card, training)
 
@@ -125,15 +131,16 @@ def run_card(name: str, contracts: Sequence[ModelContract], training: TrainingRe
     views = ", ".join(f"`{contract.view}`" for contract in contracts)
     card = Card(
         title=name,
-        summary=f"Trained video encoders of the views {views}, a run folder: export it, judge it, or train on from it.",
+        summary=f"Video encoders of the views {views}, a run folder: export it, judge it, or train on from it.",
         facts=shared | dict(facts) | identities,
         labels=first.labels,
         purpose=_purpose(first.labels),
         usage=[
-            f"cocon export --run path/to/{name} --repository model_repository",
+            f"cocon export --run {quote(printable(f'path/to/{name}'))} --repository model_repository",
             "client embed --url local:model_repository video.mp4",
         ],
         limits=_limits(contracts, training),
+        training=training_text(training, contracts),
     )
     return render_card(card, training)
 
@@ -180,7 +187,7 @@ def _contract_facts(contract: ModelContract) -> dict[str, str]:
             f"one frame every {clip.step_seconds:.3g} s, so a clip covers {clip.step_seconds * clip.num_frames:.3g} s"
         )
     facts = {
-        "method": contract.method,
+        "method": plain(contract.method),
         "view": contract.view,
         "clip": f"{clip.num_blocks} blocks of {clip.frames_per_block} frames, {step}",
         "geometry": f"short side resized to {contract.geometry.resize_px} px, the middle {side} × {side} px cut out",
@@ -210,9 +217,8 @@ def _contract_tensors(contract: ModelContract, *, has_indexed_outputs: bool = Fa
 def _limits(contracts: Sequence[ModelContract], training: TrainingRecord | None) -> list[str]:
     """What a user of these encoders must know, in sentences."""
     first = contracts[0]
-    data = f"`{training.data}`" if training else "its training data"
     limits = [
-        f"Learned from {data} alone; on other footage judge it first: `cocon evaluate RUN --data YOURS`.",
+        learned_from(training, contracts),
         "Vectors compare only with vectors of the same fingerprint.",
         f"{_SHORT[first.clip.short_video].capitalize()}.",
     ]

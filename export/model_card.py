@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import jinja2
 
+from cocon.export.card_markup import cell, code, plain
 from cocon.export.training_record import TrainingRecord
+from cocon.video.printable import printable
 
 __all__ = ["Card", "Tensor", "render_card"]
 
@@ -37,15 +39,15 @@ class Card:
     Attributes:
         title: name of the model.
         summary: what it is, in a sentence or two.
-        facts: name → value, in order.
+        facts: name → value, in order; values are Markdown.
         tensors: input and outputs.
         labels: class names; empty without a classifier.
         views: whose figures are shown; all of them if empty.
         purpose: what it is for.
         usage: command lines.
         limits: sentences.
-        is_trained: whether the training record is about this model itself.
-        no_training: what to say of the training where it is not, or where no record is at hand.
+        training: how it was trained, as Markdown.
+        has_recipe: whether the settings of the training record are told.
         tags: for hubs.
     """
 
@@ -58,8 +60,8 @@ class Card:
     labels: Sequence[str] = ()
     views: Sequence[str] = ()
     purpose: str = "To find similar moments of videos, and to recognise the labels it was trained with."
-    is_trained: bool = True
-    no_training: str = "Not recorded with the model."
+    training: str = "Not recorded with the model."
+    has_recipe: bool = True
     tags: Sequence[str] = _TAGS
 
 
@@ -70,7 +72,7 @@ def render_card(card: Card, training: TrainingRecord | None) -> str:
         card: what is particular to the model.
         training: how it was trained; None if not known.
     """
-    license = training.license if training else None
+    license = printable(training.license) if training and training.license else None
     merits = training.merits_of(*card.views) if training else ()
     front_matter = {
         "license": license or "other",
@@ -86,7 +88,7 @@ def render_card(card: Card, training: TrainingRecord | None) -> str:
         merits=merits,
         columns=[name for name in _COLUMNS if any(name in row for row in merits)],
         license=license,
-        license_text=_LICENSES.get(license or "", license),
+        license_text=_LICENSES.get(license or "", plain(license)),
     )
 
 
@@ -95,13 +97,8 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=False, keep_trailing_newline=True, autoescape=False
     )  # Markdown, not HTML
-    environment.filters |= {"cell": _cell, "figure": _figure}
+    environment.filters |= {"cell": cell, "code": code, "figure": _figure, "plain": plain}
     return environment.get_template("model_card.md.jinja")
-
-
-def _cell(text: str) -> str:
-    """Text that stays in one cell of a table."""
-    return " ".join(str(text).split()).replace("|", "\\|")
 
 
 def _figure(value: object) -> str:

@@ -10,6 +10,7 @@ packed/SHA256SUMS                            `sha256sum --check SHA256SUMS`
 
 import hashlib
 import json
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,8 +27,16 @@ from cocon.export.deployable import Deployable
 from cocon.export.embedders import TorchEmbedder
 from cocon.export.parity_clips import clips_of_run
 from cocon.export.repository import CARD_FILE, CONTRACT_FILE
-from cocon.export.training_record import EVALUATION_FILE, SUMMARY_FILE, training_of_run
-from cocon.training.checkpoint import is_complete, load_encoder, run_config, run_views, weights_sha256
+from cocon.export.training_record import training_of_run
+from cocon.training.checkpoint import (
+    EVALUATION_FILE,
+    SUMMARY_FILE,
+    is_complete,
+    load_encoder,
+    run_config,
+    run_views,
+    weights_sha256,
+)
 from cocon.training.config import Config
 from cocon.training.models.encoder import Encoder
 from cocon.video.errors import GateError, MismatchError, UsageError
@@ -49,7 +58,7 @@ class Packed:
     Attributes:
         views: of the run.
         num_bytes: of all files.
-        min_cosine: smallest cosine between what the encoders gave before and give now, on real clips.
+        min_cosine: smallest cosine between what the encoders gave before and give now, on clips of its videos.
     """
 
     views: tuple[str, ...]
@@ -96,7 +105,8 @@ def pack_run(
         for view in views:
             on_progress(f"{view}: comparing with the run")
             cosines[view] = _check_view(run, folder, view)
-        _write_card(folder, min(cosines.values()))
+        _record_agreement(folder, min(cosines.values()))
+        _write_card(folder)
         num_bytes = _write_sums(folder)
         if output.exists():
             output.rename(Path(aside) / "replaced")
@@ -176,10 +186,19 @@ def _embedder(encoder: Encoder, contract: ModelContract) -> TorchEmbedder:
     return TorchEmbedder(Deployable(encoder), contract)
 
 
-def _write_card(folder: Path, min_cosine: float) -> None:
+def _record_agreement(folder: Path, min_cosine: float) -> None:
+    """Add to the summary how well the rounded encoders agree with those that figures were measured on."""
+    summary = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+    rounded_down = math.floor(min_cosine * 1e6) / 1e6
+    agreement = min(1.0, rounded_down, summary.get("half_precision_cosine", 1.0))  # what was packed can be packed again
+    _write_json(folder / SUMMARY_FILE, summary | {"half_precision_cosine": agreement})
+
+
+def _write_card(folder: Path) -> None:
     contracts = [load_encoder(folder, view)[1] for view in run_views(folder)]
-    facts = {"weights": f"half precision; cosine to the trained ones at least {min_cosine:.6f} on real clips"}
-    text = run_card(folder.name, contracts, training_of_run(folder), facts)
+    training = training_of_run(folder)
+    facts = {"weights": f"half precision; cosine of embeddings to those before {training.half_precision_cosine:.6f}"}
+    text = run_card(folder.name, contracts, training, facts)
     (folder / CARD_FILE).write_text(text, encoding="utf-8")
 
 

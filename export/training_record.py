@@ -6,17 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
-from cocon.training.checkpoint import run_config
+from cocon.training.checkpoint import EVALUATION_FILE, SUMMARY_FILE, run_config
 from cocon.training.config import Config
 from cocon.video.errors import MismatchError
 
-__all__ = ["EVALUATION_FILE", "SUMMARY_FILE", "TrainingRecord", "training_of_run"]
-
-SUMMARY_FILE = "complete.json"
-EVALUATION_FILE = "evaluation.json"
+__all__ = ["TrainingRecord", "training_of_run"]
 
 # The clip, the views and the data have lines of their own on a card.
 _TOLD_ELSEWHERE = frozenset(("views", "data", "clip", "view", "flow"))
+_OF_PRETRAINING = frozenset(("loss", "optimizer"))
 _GENERATED_MARK = "generator.json"
 
 _Content = TypeVar("_Content", dict[str, Any], list[Any])
@@ -29,25 +27,41 @@ class TrainingRecord:
     Attributes:
         data: name of the data folder.
         is_generated: its videos are generated figures, whose flow, pose and mask are exact.
-        losses: the objective, such as `cocon`.
-        epochs: of pre-training.
+        epochs: of pre-training; 0 without.
         seed: of all random numbers.
-        recipe: section of the configuration → its settings, in words.
+        recipe: section of the configuration → its settings, in words; only what the run made use of, so nothing where
+            its encoders were imported.
+        classifier_mode: `frozen` or `finetune`, where there is a classifier.
+        classifier_epochs: likewise.
+        started_from: name of the run whose encoders it started from.
         num_videos: training videos; None while the run is not complete.
         minutes: of training; None if not known.
         license: SPDX identifier in lower case; None if nobody has said.
+        imported_from: whose released code wrote the files of the encoders; None if they were trained here.
+        origins: view → `name`, `sha256` and `epoch` of the file that its encoder was imported from.
+        calibrated: views whose statistics of batch normalisation were estimated at import.
+        calibrated_on: name of the folder of the videos that they were estimated on.
+        half_precision_cosine: smallest cosine between what the encoders gave before and after their weights were
+            rounded to half precision; None if they were not.
         merits: figures of `cocon evaluate --json`, a flat row per method and view.
     """
 
     data: str
     is_generated: bool
-    losses: str
     epochs: int
     seed: int
     recipe: Mapping[str, str]
+    classifier_mode: str = "frozen"
+    classifier_epochs: int = 0
+    started_from: str | None = None
     num_videos: int | None = None
     minutes: float | None = None
     license: str | None = None
+    imported_from: str | None = None
+    origins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    calibrated: tuple[str, ...] = ()
+    calibrated_on: str | None = None
+    half_precision_cosine: float | None = None
     merits: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     def merits_of(self, *views: str) -> tuple[Mapping[str, Any], ...]:
@@ -67,16 +81,26 @@ def training_of_run(run: Path) -> TrainingRecord:
     rows = _read(run / EVALUATION_FILE, list)
     if not all(isinstance(row, dict) and {"method", "view"} <= row.keys() for row in rows):
         raise _unreadable(run / EVALUATION_FILE, "a row has no method or view")
+    imported_from, calibration = summary.get("imported_from"), summary.get("calibrated", {})
+    start = config.training.init_from
+    is_drawn = bool(summary.get("generated", (config.data.folder / _GENERATED_MARK).is_file()))
     return TrainingRecord(
         data=config.data.folder.resolve().name,
-        is_generated=bool(summary.get("generated", (config.data.folder / _GENERATED_MARK).is_file())),
-        losses=config.loss.losses,
+        is_generated=is_drawn and imported_from is None,
         epochs=config.training.epochs,
         seed=config.training.seed,
-        recipe=dict(_recipe(config)),
+        recipe={} if imported_from is not None else dict(_recipe(config, _unused(config, summary))),
+        classifier_mode=config.classifier.mode,
+        classifier_epochs=config.classifier.epochs,
+        started_from=None if start is None else start.resolve().name,
         num_videos=summary.get("videos"),
         minutes=summary.get("minutes"),
         license=summary.get("license"),
+        imported_from=imported_from,
+        origins=summary.get("files", {}),
+        calibrated=tuple(calibration.get("views", ())),
+        calibrated_on=calibration.get("data"),
+        half_precision_cosine=summary.get("half_precision_cosine"),
         merits=tuple({name: value for name, value in row.items() if name != "per_class"} for row in rows),
     )
 
@@ -99,9 +123,15 @@ def _unreadable(path: Path, problem: str) -> MismatchError:
     return MismatchError(f"'{path}' cannot be read ({problem}); delete it, and make it again with {remedy}")
 
 
-def _recipe(config: Config) -> Iterator[tuple[str, str]]:
+def _unused(config: Config, summary: Mapping[str, Any]) -> set[str]:
+    """Sections that decided nothing in this run."""
+    of_pretraining = set() if config.training.epochs else set(_OF_PRETRAINING)
+    return of_pretraining | ({"classifier"} if summary.get("labels") == [] else set())
+
+
+def _recipe(config: Config, unused: set[str]) -> Iterator[tuple[str, str]]:
     """Sections of the resolved configuration, paths by their last name alone."""
-    for section, settings in config.model_dump(exclude_none=True, exclude=set(_TOLD_ELSEWHERE)).items():
+    for section, settings in config.model_dump(exclude_none=True, exclude={*_TOLD_ELSEWHERE, *unused}).items():
         if isinstance(settings, dict):
             yield section, ", ".join(f"{name} {_shown(value)}" for name, value in settings.items() if value != {})
         else:

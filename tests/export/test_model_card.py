@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from cocon.embedding.contract import ModelContract
+from cocon.export.card_markup import cell, code, plain
 from cocon.export.card_texts import encoder_card
 from cocon.export.model_config import ONNX, parameter, read_config
 from cocon.export.parity import Parity
@@ -22,6 +23,7 @@ from cocon.training.config import Config
 from cocon.video.errors import MismatchError
 
 MakeSource = Callable[..., ViewSource]
+LABELS = ("wave", "jump", "turn")
 ROWS = [
     {"method": "random", "view": "flow", "probe_top1": 11.25, "R@1": 9.5, "gallery_size": 480},
     {"method": "cocon", "view": "flow", "probe_top1": 97.75, "R@1": 96.5, "gallery_size": 480},
@@ -111,7 +113,9 @@ def test_an_encoders_card_says_what_its_contract_and_its_gate_say(
 
 def test_a_card_tells_how_its_view_was_trained_and_judged(run: Path, make_source: MakeSource) -> None:
     card = card_of(make_source("flow").contract, training_of_run(run))
-    assert "Losses `cocon`, 7 epochs, seed 5, on 1,480 videos of the data set `gym`, 4.7 minutes." in card
+    assert "Method `cocon`, 7 epochs, seed 5, starting from the run `earlier`." in card
+    assert "On top, a classifier of 3 labels for 20 epochs; the encoders stayed as they were." in card
+    assert "Data set `gym`, 1,480 videos, 4.7 minutes in all." in card
     recipe = {row[0].removeprefix("| "): row[1] for row in cells(card)}
     assert "temperature 0.07" in recipe["loss"]
     assert "init_from earlier" in recipe["training"]
@@ -122,6 +126,91 @@ def test_a_card_tells_how_its_view_was_trained_and_judged(run: Path, make_source
         ["| random", "flow", "11.2", "9.5 |"],
         ["| cocon", "flow", "97.8", "96.5 |"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "method", "labels", "told", "limit"),
+    [
+        (
+            {"training": {"epochs": 0, "seed": 5}, "classifier": {"mode": "finetune", "epochs": 9}},
+            "random",
+            LABELS,
+            "Not pre-trained: `rgb` began with random weights, seed 5. "
+            "Fine-tuned together with a classifier of 3 labels for 9 epochs. Data set `figures`",
+            "Learned from `figures` alone",
+        ),
+        (
+            {"training": {"epochs": 0, "init_from": "private/k400"}, "classifier": {"epochs": 9}},
+            "cpc",
+            LABELS,
+            "Not pre-trained here: `rgb` began with the weights of the run `k400`, method `cpc`. "
+            "On top, a classifier of 3 labels for 9 epochs; the encoders stayed as they were.",
+            "Learned from `figures` and what the run `k400` was trained on alone",
+        ),
+        (
+            {"training": {"epochs": 0}},
+            "random",
+            (),
+            "Not pre-trained: `rgb` began with random weights, seed 0.\n",
+            "It has learned nothing",
+        ),
+    ],
+    ids=["fine-tuned from random", "classifier on another run's", "untrained"],
+)
+def test_a_run_without_pretraining_does_not_claim_any(
+    run: Path,
+    make_source: MakeSource,
+    settings: dict[str, Any],
+    method: str,
+    labels: tuple[str, ...],
+    told: str,
+    limit: str,
+) -> None:
+    (run / "config.toml").write_text(Config.model_validate(settings).to_toml())
+    card = card_of(replace(make_source("rgb", labels=labels).contract, method=method), training_of_run(run))
+    assert told in card
+    assert limit in card
+    assert "| loss |" not in card and "| optimizer |" not in card
+    assert "private" not in card
+
+
+def test_words_of_others_are_shown_and_not_obeyed(run: Path, make_source: MakeSource) -> None:
+    hostile = ("a|b", "<img src=x>", "`rm -rf`", "two\nlines", "# no title", "byte \udcff", "[x](http://y)")
+    labels = (*hostile, "brush_hair")
+        "a|b",
+        "<img src=x>",
+        "`rm -rf`",
+        "two\nlines",
+        "# no title",
+        "byte \udcff",
+        "[x](http://y)",
+        "brush_hair",
+    )
+    training = replace(training_of_run(run), data="gym`|`<b>", started_from=None)
+    card = card_of(make_source("rgb", labels=labels).contract, training)
+    card.encode()  # surrogates are no text
+    assert (
+        "\nLabels, in the order of the classes: a&#124;b, &lt;img src=x&gt;, \\`rm -rf\\`, two lines, # no title, "
+        "byte \\\\udcff, \\[x\\](http://y), brush_hair.\n"
+    ) in card
+    assert "Data set ``gym`|`<b>``, 1,480 videos" in card
+    assert front_matter(card)["pipeline_tag"] == "video-classification"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "coded"),
+    [
+        ("a_b _c_", "a_b \\_c\\_", "`a_b _c_`"),
+        ("\x1b[31m", "\\\\x1b\\[31m", "`\\x1b[31m`"),
+        ("`", "\\`", "`` ` ``"),
+        ("a\u2028b\u202e", "a b\\\\u202e", "`a b\\u202e`"),
+        ("&lt; $x$ ~~y~~", "&amp;lt; \\$x\\$ \\~\\~y\\~\\~", "`&lt; $x$ ~~y~~`"),
+    ],
+)
+def test_text_loses_its_meaning_and_nothing_else(text: str, shown: str, coded: str) -> None:
+    assert plain(text) == shown
+    assert code(text) == coded
+    assert cell(shown) == shown
 
 
 def test_a_licence_is_told_to_hubs_and_to_readers(run: Path, make_source: MakeSource) -> None:

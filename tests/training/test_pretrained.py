@@ -113,6 +113,8 @@ def test_messages_about_videos_stay_behind(trained_copy: Path, tmp_path: Path) -
     mark_complete(trained_copy, summary | {"failed": {"a": "video '/home/me/a.mp4' cannot be decoded"}})
     pack_run(trained_copy, tmp_path / "packed")
     packed = json.loads((tmp_path / "packed/complete.json").read_text())
+    agreement = packed.pop("half_precision_cosine")
+    assert 0.9999 <= agreement <= 1
     assert packed == summary | {"failed": {"a": "left out"}, "generated": True}
 
 
@@ -124,6 +126,9 @@ def test_the_card_and_the_figures_travel_along(trained_copy: Path, tmp_path: Pat
     card = (tmp_path / "packed/README.md").read_text()
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "apache-2.0"
     assert "| cocon | rgb | 61.2 | 50.5 |" in card
+    agreement = json.loads((tmp_path / "packed/complete.json").read_text())["half_precision_cosine"]
+    assert "Measured before the weights were rounded to half precision" in card
+    assert f"have a cosine of at least {agreement:.6f} to those before." in card
     for view in ("rgb", "pose"):
         assert load_encoder(tmp_path / "packed", view)[1].fingerprint in card
 
@@ -136,6 +141,12 @@ def test_packing_again_gives_the_same_bytes_and_only_on_demand(trained: Path, pa
     pack_run(trained, packed_copy, overwrite=True)
     assert content(packed_copy) == before
     assert [path.name for path in packed_copy.parent.iterdir()] == [packed_copy.name]
+
+
+def test_what_was_packed_packs_again_and_remembers_how_far_it_is_from_the_trained(packed: Path, tmp_path: Path) -> None:
+    pack_run(packed, tmp_path / "again")
+    first, again = (json.loads((folder / "complete.json").read_text()) for folder in (packed, tmp_path / "again"))
+    assert again["half_precision_cosine"] == first["half_precision_cosine"] < 1
 
 
 def test_what_is_no_complete_run_or_no_packed_folder_is_refused(trained_copy: Path, tmp_path: Path) -> None:

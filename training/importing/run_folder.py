@@ -13,7 +13,7 @@ from cocon.training.importing.batch_norm import estimate_statistics
 from cocon.training.importing.cocon_dpc import Source, SourceEncoder, adapted_to_flow, read_encoders
 from cocon.training.models.encoder import Encoder
 from cocon.training.runs import ProgressBar
-from cocon.video.errors import UsageError
+from cocon.video.errors import MismatchError, UsageError
 
 __all__ = ["ImportOptions", "import_run"]
 
@@ -78,19 +78,21 @@ def import_run(
 
     Raises:
         UsageError: an argument is wrong, the run is there already, or statistics are missing and no videos are named.
-        MismatchError: a checkpoint does not hold what it should.
+        MismatchError: a checkpoint does not hold what it should, or classifiers are of different numbers of classes.
         VideoError: no video to estimate statistics on can be read.
     """
     if (run / "config.toml").is_file() and not overwrite:
         raise UsageError(f"run '{run}' is there already; choose another --output or add --overwrite")
     sources = read_encoders(files, options.source, options.views)
     _check_statistics(sources, options)
+    _check_classes(sources)
     config = _config(sources, options)
     ready = [(source, *_finished(source, config, options, progress_bar)) for source in sources]
     claim_run(run, config, overwrite=overwrite)
     for _, encoder, contract in ready:
         save_encoder(run, encoder, contract)
-    mark_complete(run, {"imported_from": options.source, "files": {s.view: _origin(s) for s in sources}})
+    origins = {source.view: _origin(source) for source in sources}
+    mark_complete(run, {"imported_from": options.source, "files": origins, **_calibration(sources, options)})
     return [(source, contract) for source, _, contract in ready]
 
 
@@ -103,6 +105,18 @@ def _check_statistics(sources: Sequence[SourceEncoder], options: ImportOptions) 
         )
     if not without and options.calibrate is not None:
         raise UsageError("every file has its statistics of batch normalisation; leave --calibrate out")
+
+
+def _check_classes(sources: Sequence[SourceEncoder]) -> None:
+    """Refuse classifiers that cannot be of the same labels; views without a classifier do no harm."""
+    first, *others = [source for source in sources if source.layout.num_classes] or sources[:1]
+    for other in others:
+        if other.layout.num_classes != first.layout.num_classes:
+            raise MismatchError(
+                f"'{first.checkpoint.path}' has a classifier of {first.layout.num_classes} classes, "
+                f"'{other.checkpoint.path}' one of {other.layout.num_classes}, but the views of a run know the same "
+                "labels; import each into an --output of its own"
+            )
 
 
 def _config(sources: Sequence[SourceEncoder], options: ImportOptions) -> Config:
@@ -173,3 +187,11 @@ def _labels(source: SourceEncoder, labels: tuple[str, ...] | None) -> tuple[str,
 def _origin(source: SourceEncoder) -> dict[str, object]:
     checkpoint = source.checkpoint
     return {"name": checkpoint.path.name, "sha256": checkpoint.sha256, "epoch": checkpoint.epoch}
+
+
+def _calibration(sources: Sequence[SourceEncoder], options: ImportOptions) -> dict[str, object]:
+    """Which views' statistics are those of other videos, and which videos; nothing where all came with the files."""
+    if options.calibrate is None:
+        return {}
+    views = [source.view for source in sources if not source.layout.has_statistics]
+    return {"calibrated": {"views": views, "data": options.calibrate.resolve().name}}

@@ -1,5 +1,6 @@
 """The run that an import leaves: `cocon evaluate`, `cocon export` and further training take it for their own."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from cocon.embedding.cli import main
 from cocon.embedding.contract import ModelContract
+from cocon.export.card_training import training_text
+from cocon.export.pretrained import pack_run
+from cocon.export.training_record import training_of_run
 from cocon.training.checkpoint import load_encoder, read_encoder, run_config, run_views
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
@@ -115,6 +119,25 @@ def test_an_imported_run_is_evaluated_and_its_export_passes_the_parity_gate(
     assert (code, [model["model"] for model in json.loads(output)["models"]]) == (0, ["cocon_rgb"]), errors
 
 
+def test_the_card_of_an_imported_run_tells_its_files_and_no_recipe_of_ours(
+    make_state: Any, save: Any, import_into: Import, tmp_path: Path
+) -> None:
+    rgb, flow = save(make_state(**SMALL, classes=2), "a|b.pth.tar"), save(make_state(**SMALL, channels=2), "flow")
+    import_into(rgb, flow)
+    pack_run(tmp_path / "run", tmp_path / "packed")
+    card = (tmp_path / "packed/README.md").read_text()
+    for view, file in (("rgb", rgb), ("flow", flow)):
+        sha256, shown = hashlib.sha256(file.read_bytes()).hexdigest(), file.name.replace("|", "\\|")
+        assert f"| `{view}` | `{shown}` | `{sha256}` | `7` |" in card
+    assert "Imported from files of the released code of CoCon, not trained here." in card
+    assert "Not known: the videos, the seed and the settings" in card
+    assert "What it learned from is not known" in card
+    told = card.partition("## Training")[2]
+    for ours in ("seed 0", "Data set", "| loss |", "| optimizer |", "| training |", "`unknown`", "figures"):
+        assert ours not in told
+    assert str(tmp_path) not in card
+
+
 def test_training_goes_on_from_an_imported_encoder(
     make_state: Any, save: Any, import_into: Import, tmp_path: Path
 ) -> None:
@@ -141,6 +164,9 @@ def test_statistics_that_a_file_lacks_are_those_of_the_videos_that_are_named(
     assert (contract.method, contract.encoder.backbone) == ("dpc", "resnet2d3d")
     config = run_config(tmp_path / "run")
     assert config.data.folder == figures.resolve()
+    training = training_of_run(tmp_path / "run")
+    assert not training.is_generated  # the statistics are those of drawn figures, the weights are not
+    assert f"they were estimated on videos of `{figures.name}`." in training_text(training, [contract])
     encoder, _ = load_encoder(tmp_path / "run", "rgb")
     assert torch.equal(encoder.backbone.conv1.weight, state["backbone.conv1.weight"])
     seen: list[Tensor] = []

@@ -210,6 +210,17 @@ def test_views_that_contradict_each_other_are_refused(
         _assert_refused(tmp_path, error, part, call=lambda f=files, o=options: import_into(*f, **o))
 
 
+def test_classifiers_of_different_labels_do_not_become_one_run(
+    make_state: Any, save: Any, import_into: Import, tmp_path: Path
+) -> None:
+    rgb = save(_state(make_state, classes=3), "rgb")
+    flow = save(_state(make_state, classes=4, channels=2), "flow")
+    parts = ("rgb' has a classifier of 3 classes", "flow' one of 4", "an --output of its own")
+    _assert_refused(tmp_path, MismatchError, *parts, call=lambda: import_into(rgb, flow))
+    bare = save(_state(make_state, channels=2), "bare")
+    assert [len(contract.labels) for contract in import_into(rgb, bare)] == [3, 0]
+
+
 def test_options_that_do_not_fit_are_refused(make_state: Any, save: Any, import_into: Import, tmp_path: Path) -> None:
     plain, labelled = save(_state(make_state), "plain"), save(_state(make_state, classes=3), "labelled")
     without = save(_state(make_state, statistics=False), "without")

@@ -1,0 +1,114 @@
+"""How encoders came to be, in the sentences of a card: trained here, started from, imported, or not trained at all."""
+
+from collections.abc import Iterator, Sequence
+
+from cocon.embedding.contract import ModelContract
+from cocon.export.card_markup import cell, code
+from cocon.export.training_record import TrainingRecord
+
+__all__ = ["learned_from", "training_text"]
+
+_RELEASED = {"cocon": "CoCon", "dpc": "DPC"}
+_UNTRAINED = "random"  # method of an encoder that nothing was pre-trained in
+
+
+def training_text(training: TrainingRecord, contracts: Sequence[ModelContract]) -> str:
+    """How these encoders were trained, as Markdown.
+
+    Args:
+        training: of their run.
+        contracts: of the encoders that the card is about.
+    """
+    return " ".join(_trained(training, contracts)) if training.imported_from is None else _imported(training, contracts)
+
+
+def learned_from(training: TrainingRecord | None, contracts: Sequence[ModelContract]) -> str:
+    """A sentence on the videos behind these encoders, and what that means for others, as Markdown."""
+    judge = "on other footage judge it first: `cocon evaluate RUN --data YOURS`."
+    if training is None:
+        return f"Learned from its training data alone; {judge}"
+    if training.imported_from is not None:
+        return "What it learned from is not known; judge it first: `cocon evaluate RUN --data YOURS`."
+    if not _learns(training, contracts):
+        if training.started_from is None:
+            return "It has learned nothing: good for comparison alone."
+        return f"Learned from what the run {code(training.started_from)} was trained on; {judge}"
+    more = "" if training.started_from is None else f" and what the run {code(training.started_from)} was trained on"
+    return f"Learned from {code(training.data)}{more} alone; {judge}"
+
+
+def _learns(training: TrainingRecord, contracts: Sequence[ModelContract]) -> bool:
+    """Whether the run changed anything: a classifier is always trained by the run that has it."""
+    return training.epochs > 0 or any(contract.labels for contract in contracts)
+
+
+def _trained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> Iterator[str]:
+    if training.epochs:
+        methods = ", ".join(dict.fromkeys(code(contract.method) for contract in contracts))
+        start = f", starting from the run {code(training.started_from)}" if training.started_from else ""
+        yield f"Method {methods}, {training.epochs} epochs, seed {training.seed}{start}."
+    else:
+        yield from _not_pretrained(training, contracts)
+    if num_labels := max((len(contract.labels) for contract in contracts), default=0):
+        classifier = f"classifier of {num_labels} labels for {training.classifier_epochs} epochs"
+        if training.classifier_mode == "finetune":
+            yield f"Fine-tuned together with a {classifier}."
+        else:
+            yield f"On top, a {classifier}; the encoders stayed as they were."
+    if _learns(training, contracts):
+        yield _data(training)
+
+
+def _not_pretrained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> Iterator[str]:
+    """Weights without pre-training in this run: random, or those of the run that it started from."""
+    untrained = [contract for contract in contracts if contract.method == _UNTRAINED]
+    started = [contract for contract in contracts if contract not in untrained]
+    if started:
+        methods = ", ".join(dict.fromkeys(code(contract.method) for contract in started))
+        source = code(training.started_from or "not recorded")
+        yield f"Not pre-trained here: {_views(started)} began with the weights of the run {source}, method {methods}."
+    if untrained:
+        yield f"Not pre-trained: {_views(untrained)} began with random weights, seed {training.seed}."
+
+
+def _views(contracts: Sequence[ModelContract]) -> str:
+    return ", ".join(code(contract.view) for contract in contracts)
+
+
+def _data(training: TrainingRecord) -> str:
+    videos = "" if training.num_videos is None else f", {training.num_videos:,} videos"
+    drawn = " (generated figures: their flow, pose and mask are exact, not estimated)" if training.is_generated else ""
+    minutes = "" if training.minutes is None else f", {training.minutes:g} minutes in all"
+    return f"Data set {code(training.data)}{videos}{drawn}{minutes}."
+
+
+def _imported(training: TrainingRecord, contracts: Sequence[ModelContract]) -> str:
+    source = training.imported_from or ""
+    views = [contract.view for contract in contracts]
+    rows = ["| view | file | sha256 | epoch |", "|---|---|---|---|"]
+    for view in views:
+        origin = training.origins.get(view, {})
+        told = [origin.get("name", "not recorded"), origin.get("sha256", "not recorded"), origin.get("epoch")]
+        name, sha256, epoch = (code("not said" if value is None else value) for value in told)
+        rows.append(f"| {code(view)} | {cell(name)} | {cell(sha256)} | {cell(epoch)} |")
+    notes = [
+        "Not known: the videos, the seed and the settings that they were trained with, and the licence of the files "
+        "unless it stands below."
+    ]
+    if "flow" in views:
+        notes.append("The first layer of `flow` was scaled at import, to flow in pixels of the smaller picture.")
+    if estimated := [view for view in views if view in training.calibrated]:
+        names = ", ".join(map(code, estimated))
+        notes.append(
+            f"The file of {names} has no statistics of batch normalisation; they were estimated on "
+            f"videos of {code(training.calibrated_on or 'not recorded')}."
+        )
+    return "\n".join(
+        (
+            f"Imported from files of the released code of {_RELEASED.get(source, code(source))}, not trained here.",
+            "",
+            *rows,
+            "",
+            " ".join(notes),
+        )
+    )
