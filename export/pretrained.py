@@ -197,7 +197,7 @@ def _record_agreement(folder: Path, min_cosine: float) -> None:
 def _write_card(folder: Path) -> None:
     contracts = [load_encoder(folder, view)[1] for view in run_views(folder)]
     training = training_of_run(folder)
-    facts = {"weights": f"half precision; cosine of embeddings to those before {training.half_precision_cosine:.6f}"}
+    facts = {"weights": f"half precision; cosine of embeddings to those before ≥ {training.half_precision_cosine:.6f}"}
     text = run_card(folder.name, contracts, training, facts)
     (folder / CARD_FILE).write_text(text, encoding="utf-8")
 

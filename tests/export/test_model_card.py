@@ -177,15 +177,6 @@ def test_a_run_without_pretraining_does_not_claim_any(
 def test_words_of_others_are_shown_and_not_obeyed(run: Path, make_source: MakeSource) -> None:
     hostile = ("a|b", "<img src=x>", "`rm -rf`", "two\nlines", "# no title", "byte \udcff", "[x](http://y)")
     labels = (*hostile, "brush_hair")
-        "a|b",
-        "<img src=x>",
-        "`rm -rf`",
-        "two\nlines",
-        "# no title",
-        "byte \udcff",
-        "[x](http://y)",
-        "brush_hair",
-    )
     training = replace(training_of_run(run), data="gym`|`<b>", started_from=None)
     card = card_of(make_source("rgb", labels=labels).contract, training)
     card.encode()  # surrogates are no text
