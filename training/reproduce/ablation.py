@@ -88,6 +88,8 @@ _PROTOCOL = (
     "Pre-training uses no label. Linear probe: logistic regression on one frozen embedding per video, its strength "
     "chosen by cross-validation over groups of the training videos. Retrieval: gallery = train, query = test, cosine, "
     "not centred. `ensemble`: all views weigh the same; `ensemble_learned`: weights learned on training videos.",
+    "A video's embedding is the mean of its clips', as the index holds them. Thirds in order: the means of its first, "
+    "middle and last third, one after the other.",
     "Random: the same networks untrained, batch normalisation calibrated on ten training batches.",
 )
 
@@ -114,7 +116,7 @@ def _recipe_note(config: Config, plan: Plan) -> str:
 
 
 def _command(plan: Plan, options: AblationOptions) -> str:
-    parts = ["cocon", "reproduce", "ablation", "--data", f"data/{plan.data.name}", "--preset", plan.preset]
-    parts += ["--seeds", str(options.seeds), "--finetune-epochs", str(options.finetune_epochs)]
+    parts = ["cocon", "reproduce", "ablation", "--data", str(plan.data), "--name", options.name]
+    parts += ["--preset", plan.preset, "--seeds", str(options.seeds), "--finetune-epochs", str(options.finetune_epochs)]
     parts += [part for setting in plan.settings for part in ("--set", setting)]
     return shlex.join(parts + ([] if options.extras else ["--no-extras"]))

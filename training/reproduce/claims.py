@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from cocon.training.reproduce.rows import Row
 
-__all__ = ["Claim", "Comparison", "check_claims"]
+__all__ = ["COMPARED", "Claim", "Comparison", "check_claims"]
+
+# Figures of merit that rows are compared by.
+COMPARED = ("probe_top1", "R@1", "ordered_probe_top1", "ordered_R@1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +21,21 @@ class Comparison:
         better: mean of what is claimed to be the better one.
         worse: mean of the other one.
         sd: the larger of their two standard deviations.
+        seeds: how many they are means of.
     """
 
     where: str
     better: float
     worse: float
     sd: float
+    seeds: int
 
     @property
     def verdict(self) -> str:
-        """`holds` by more than one sd, `within one sd`, or `does not hold`."""
+        """`holds` by more than one sd, `within one sd`, `does not hold`; `one seed` decides nothing."""
         gain = self.better - self.worse
+        if self.seeds < 2:
+            return "one seed"
         return "holds" if gain > self.sd else "within one sd" if gain > 0 else "does not hold"
 
 
@@ -54,7 +61,7 @@ def check_claims(rows: Sequence[Row], views: Sequence[str], *, fused: str = "ens
         fused: the ensemble that is compared with the best single view.
     """
     table = _Table(rows)
-    metrics = ("probe_top1", "R@1")
+    metrics = table.metrics
     claims = [
         Claim(
             "CoCon > random, in every view",
@@ -62,7 +69,10 @@ def check_claims(rows: Sequence[Row], views: Sequence[str], *, fused: str = "ens
         ),
         Claim("CoCon > CPC, in every view", tuple(table.compare("cocon", "cpc", v, m) for m in metrics for v in views)),
         Claim("CoCon > CPC, mean over views", tuple(table.compare_means("cocon", "cpc", views, m) for m in metrics)),
-        Claim("CPC+sim > CPC, mean over views", (table.compare_means("cpc+sim", "cpc", views, "probe_top1"),)),
+        Claim(
+            "CPC+sim > CPC, mean over views",
+            tuple(table.compare_means("cpc+sim", "cpc", views, m) for m in metrics if "probe" in m),
+        ),
         Claim(
             "CoCon > CPC+sim, mean over views",
             tuple(table.compare_means("cocon", "cpc+sim", views, m) for m in metrics),
@@ -85,22 +95,27 @@ def check_claims(rows: Sequence[Row], views: Sequence[str], *, fused: str = "ens
 class _Table:
     def __init__(self, rows: Iterable[Row]) -> None:
         self._rows = {(row.row, row.view, row.metric): row for row in rows}
+        found = {metric for _, _, metric in self._rows}
+        self.metrics = [metric for metric in COMPARED if metric in found]
 
     def has(self, name: str) -> bool:
         return any(row == name for row, _, _ in self._rows)
 
     def compare(self, better: str, worse: str, view: str, metric: str) -> Comparison:
         one, other = self._rows[better, view, metric], self._rows[worse, view, metric]
-        return Comparison(f"{view} {metric}", one.mean, other.mean, max(one.sd, other.sd))
+        return Comparison(f"{view} {metric}", one.mean, other.mean, max(one.sd, other.sd), one.seeds)
 
     def compare_means(self, better: str, worse: str, views: Sequence[str], metric: str) -> Comparison:
         (one, one_sd), (other, other_sd) = (self._mean_over_views(name, views, metric) for name in (better, worse))
-        return Comparison(f"mean of {len(views)} views {metric}", one, other, max(one_sd, other_sd))
+        seeds = self._rows[better, views[0], metric].seeds
+        return Comparison(f"mean of {len(views)} views {metric}", one, other, max(one_sd, other_sd), seeds)
 
     def fused_over_best(self, name: str, views: Sequence[str], fused: str, metric: str) -> Comparison:
         best = max((self._rows[name, view, metric] for view in views), key=lambda row: row.mean)
         together = self._rows[name, fused, metric]
-        return Comparison(f"{fused} over {best.view} {metric}", together.mean, best.mean, max(together.sd, best.sd))
+        return Comparison(
+            f"{fused} over {best.view} {metric}", together.mean, best.mean, max(together.sd, best.sd), together.seeds
+        )
 
     def _mean_over_views(self, name: str, views: Sequence[str], metric: str) -> tuple[float, float]:
         """Mean over views of each seed, then mean and sd over seeds."""

@@ -6,13 +6,19 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
-from cocon.training.reproduce.claims import Claim
+from cocon.training.reproduce.claims import COMPARED, Claim
 from cocon.training.reproduce.rows import Row
 
 __all__ = ["ablation_page", "machine"]
 
 # Rows in the order of the paper's tables, with what they are.
 _LOSSES = ("random", "cpc", "cpc+sync", "cpc+sim", "cocon")
+_TITLES = {
+    "probe_top1": "Linear probe",
+    "R@1": "Retrieval, R@1",
+    "ordered_probe_top1": "Linear probe, thirds in order",
+    "ordered_R@1": "Retrieval, R@1, thirds in order",
+}
 # Published figures, per cent: fine-tuned top-1 on UCF101, split 1, RGB and flow (Rai et al. 2021, ablation).
 _UCF101 = {
     "random": ("46.7", "65.3"),
@@ -45,8 +51,7 @@ def ablation_page(
         "## Which loss does what",
         "The last columns are the published figures for UCF101, fine-tuned: other data, another network, the "
         "same order of rows.",
-        table.losses("probe_top1", "Linear probe"),
-        table.losses("R@1", "Retrieval, R@1"),
+        *(table.losses(metric, title) for metric, title in _TITLES.items() if table.has_metric(metric)),
         *table.optional("## How many views", table.views_table()),
         *table.optional("## Our recipe and the published one", table.recipes()),
         *table.optional("## Fine-tuned", table.finetuned()),
@@ -89,19 +94,19 @@ class _Tables:
         ]
         return _markdown(header, lines)
 
+    def has_metric(self, metric: str) -> bool:
+        return any(name == metric for _, _, name in self._rows)
+
     def views_table(self) -> str:
         names = [f"cocon-{count}-views" for count in range(1, len(self._views))]
         names = [name for name in names if self._has(name)] + ["cocon"]
         if len(names) == 1:
             return ""
-        metrics = ("probe_top1", "R@1")
-        header = ["trained together", *(f"{view} {metric}" for metric in metrics for view in self._judged), "minutes"]
+        header = ["trained together", "figure", *self._judged, "minutes"]
         lines = [
-            [
-                " + ".join(self._trained_views(name)),
-                *(cell for metric in metrics for cell in self._figures(name, metric)),
-                self._minutes(name),
-            ]
+            [" + ".join(self._trained_views(name)), metric, *self._figures(name, metric), self._minutes(name)]
+            for metric in COMPARED
+            if self.has_metric(metric)
             for name in names
         ]
         return _markdown(header, lines)
@@ -113,10 +118,11 @@ class _Tables:
         names = {"cocon": "our recipe", "published": "the published one"}
         lines = [
             [words, metric, *self._figures(name, metric)]
-            for metric in ("probe_top1", "R@1")
+            for metric in COMPARED
+            if self.has_metric(metric)
             for name, words in names.items()
         ]
-        what = "Published: one crop per clip, cosines divided by 0.07², the weight of L_sync not ramped."
+        what = "Published: crops and colours as released, drawn once per clip; cosines over 0.07²; no ramp of L_sync."
         return f"{what}\n\n{_markdown(header, lines)}"
 
     def finetuned(self) -> str:
@@ -125,7 +131,7 @@ class _Tables:
             return ""
         header = ["started from", *self._judged, "minutes"]
         lines = [
-            [name.removeprefix("finetuned-"), *self._figures(name, "classifier_top1"), self._minutes(name)]
+            [name.removeprefix("finetuned-"), *self._figures(name, "finetune_top1"), self._minutes(name)]
             for name in names
         ]
         return f"Top-1 of the classifier, the whole network trained.\n\n{_markdown(header, lines)}"
@@ -145,12 +151,17 @@ class _Tables:
 
 
 def _claims(claims: Sequence[Claim]) -> str:
+    summary = []
+    for claim in claims:
+        count = sum(one.verdict == "holds" for one in claim.comparisons)
+        verdict = "holds" if claim.holds else f"holds in {count} of {len(claim.comparisons)} figures"
+        summary.append(f"* **{claim.statement}**: {verdict}")
     lines = [
         [claim.statement, one.where, f"{one.better:.1f}", f"{one.worse:.1f}", f"{one.sd:.1f}", one.verdict]
         for claim in claims
         for one in claim.comparisons
     ]
-    return _markdown(["claim", "figure", "better", "worse", "sd", "verdict"], lines)
+    return "\n".join(summary) + "\n\n" + _markdown(["claim", "figure", "better", "worse", "sd", "verdict"], lines)
 
 
 def _markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -79,9 +79,13 @@ def _figures(cells: Sequence[Cell], runs: Path) -> dict[tuple[str, str], list[fl
     for cell in cells:
         for merit in json.loads((runs / cell.name / "evaluation.json").read_text()):
             for metric, value in merit.items():
-                if isinstance(value, float):
-                    values[merit["view"], metric].append(value)
+                if isinstance(value, float) and not metric.startswith("weight_"):
+                    values[merit["view"], _name_of(metric, cells[0])].append(value)
     return {key: found for key, found in values.items() if len(found) == len(cells)}
+
+
+def _name_of(metric: str, cell: Cell) -> str:
+    return "finetune_top1" if cell.kind == "finetuned" and metric == "classifier_top1" else metric
 
 
 def _minutes(run: Path) -> float:

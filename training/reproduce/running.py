@@ -3,14 +3,16 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cocon.training.interruption import Interruption, interruptible
 from cocon.training.reproduce.cells import Cell
+from cocon.training.reproduce.processes import Job
 from cocon.video.progress import OnProgress
 
 if TYPE_CHECKING:
@@ -61,27 +63,40 @@ def run_cells(cells: Sequence[Cell], plan: Plan, *, jobs: int, on_progress: OnPr
 
     Raises:
         UsageError: a run was made with another recipe.
-        CoconError: of the first cell that fails; finished ones stay.
-        KeyboardInterrupt: the cells have saved what they have; the same call goes on.
+        CoconError: of the first cell that fails; the others have saved what they have.
+        KeyboardInterrupt: a stop was asked for; the cells have saved what they have, the same call goes on.
     """
     epochs = {cell: _claimed(cell, plan) for cell in cells}
-    waiting = [cell for cell in cells if not (plan.runs / cell.name / _JUDGED).is_file()]
+    running: dict[str, Job] = {}
+    with interruptible() as interruption:
+        try:
+            _run(cells, plan, jobs, running, lambda: on_progress(*_done(epochs, plan)), interruption)
+        finally:
+            for job in running.values():
+                job.stop()
+
+
+def _run(
+    cells: Sequence[Cell],
+    plan: Plan,
+    jobs: int,
+    running: dict[str, Job],
+    report: Callable[[], None],
+    interruption: Interruption,
+) -> None:
+    waiting = [cell for cell in cells if not _is_judged(cell, plan)]
     finished = {cell.name for cell in cells} - {cell.name for cell in waiting}
-    running: dict[Future[None], Cell] = {}
-    executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
-    try:
-        while waiting or running:
-            for cell in [cell for cell in waiting if cell.starts_from in finished | {""}][: jobs - len(running)]:
-                waiting.remove(cell)
-                running[executor.submit(_run_cell, cell, plan)] = cell
-            done, _ = wait(running, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-            for future in done:
-                finished.add(running.pop(future).name)
-                future.result()
-            done_epochs = sum(_done(cell, number, plan) for cell, number in epochs.items())
-            on_progress(done_epochs, sum(epochs.values()))
-    finally:
-        executor.shutdown(cancel_futures=True)
+    while waiting or running:
+        for cell in [cell for cell in waiting if cell.starts_from in finished | {""}][: jobs - len(running)]:
+            waiting.remove(cell)
+            running[cell.name] = Job(f"run '{plan.runs / cell.name}'", partial(_run_cell, cell, plan))
+        wait([job.sentinel for job in running.values()], timeout=_POLL_S)
+        if interruption.is_requested:
+            raise KeyboardInterrupt
+        for name in [name for name, job in running.items() if job.is_done()]:
+            del running[name]
+            finished.add(name)
+        report()
 
 
 def _run_cell(cell: Cell, plan: Plan) -> None:
@@ -104,6 +119,25 @@ def _run_cell(cell: Cell, plan: Plan) -> None:
         partial.write_text(json.dumps(figures, indent=1) + "\n")
 
 
+def _is_judged(cell: Cell, plan: Plan) -> bool:
+    return (plan.runs / cell.name / _JUDGED).is_file()
+
+
+def _claimed(cell: Cell, plan: Plan) -> int:
+    """Take the cell's run folder, so that no figures of another recipe are taken for this one's.
+
+    Returns:
+        Epochs that the cell trains.
+    """
+    from cocon.training.checkpoint import claim_run
+
+    config = _config(cell, plan)
+    claim_run(plan.runs / cell.name, config, overwrite=False, remedy="choose another --runs, or remove that run")
+    if cell.kind == "random":
+        return 0
+    return config.training.epochs + (config.classifier.epochs if cell.kind == "finetuned" else 0)
+
+
 def _config(cell: Cell, plan: Plan) -> "Config":
     from cocon.training.config_file import load_config
 
@@ -123,25 +157,13 @@ def _overrides(cell: Cell, plan: Plan) -> Iterator[str]:
     yield from (f"{key}={value}" for key, value in cell.overrides.items())
 
 
-def _claimed(cell: Cell, plan: Plan) -> int:
-    """Take the cell's run folder, so that no figures of another recipe are taken for this one's.
-
-    Returns:
-        Epochs that the cell trains.
-    """
-    from cocon.training.checkpoint import claim_run
-
-    config = _config(cell, plan)
-    claim_run(plan.runs / cell.name, config, overwrite=False)
-    if cell.kind == "random":
-        return 0
-    return config.training.epochs + (config.classifier.epochs if cell.kind == "finetuned" else 0)
-
-
-def _done(cell: Cell, epochs: int, plan: Plan) -> int:
-    """Epochs that a cell has done, counted in what it writes."""
-    run = plan.runs / cell.name
-    return epochs if (run / _JUDGED).is_file() else min(epochs, _epochs_written(run / "metrics.jsonl"))
+def _done(epochs: dict[Cell, int], plan: Plan) -> tuple[int, int]:
+    """Epochs done, counted in what the cells write, and in all."""
+    done = 0
+    for cell, number in epochs.items():
+        written = _epochs_written(plan.runs / cell.name / "metrics.jsonl")
+        done += number if _is_judged(cell, plan) else min(number, written)
+    return done, sum(epochs.values())
 
 
 def _epochs_written(path: Path) -> int:

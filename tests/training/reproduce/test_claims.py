@@ -18,9 +18,10 @@ def _rows(levels: dict[str, float], ensemble: float = 90.0) -> list[Row]:
 
 
 def test_a_gain_within_one_sd_is_not_called_holding() -> None:
-    assert Comparison("rgb", 51.5, 50.0, 1.0).verdict == "holds"
-    assert Comparison("rgb", 50.5, 50.0, 1.0).verdict == "within one sd"
-    assert Comparison("rgb", 49.0, 50.0, 5.0).verdict == "does not hold"
+    assert Comparison("rgb", 51.5, 50.0, 1.0, 3).verdict == "holds"
+    assert Comparison("rgb", 50.5, 50.0, 1.0, 3).verdict == "within one sd"
+    assert Comparison("rgb", 49.0, 50.0, 5.0, 3).verdict == "does not hold"
+    assert Comparison("rgb", 51.5, 50.0, 0.0, 1).verdict == "one seed"
 
 
 def test_the_papers_order_holds_where_the_figures_follow_it() -> None:
