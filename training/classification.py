@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch, to_device
-from cocon.training.distributed import any_process, mean_over_processes
+from cocon.training.distributed import any_process, mean_over_processes, seed_of_process
 from cocon.training.interruption import interruptible
 from cocon.training.journal import Journal
 from cocon.training.learning_sections import ClassifierSection
@@ -22,7 +22,6 @@ __all__ = ["Classification", "train_classifiers"]
 
 # Order, moments and augmentation differ from those of pre-training.
 _SEED_OFFSET = 1_000_003
-_RANK_SEED_STRIDE = 7_919
 
 
 class Classification(nn.Module):
@@ -114,7 +113,7 @@ def train_classifiers(
     )
     trained, stepping = fabric.setup(classification, optimizer)
     trained.train()
-    torch.manual_seed(seed + _RANK_SEED_STRIDE * fabric.global_rank)  # each process drops other units
+    torch.manual_seed(seed_of_process(seed, fabric.global_rank))  # each process drops other units
     ranks = {"rank": fabric.global_rank, "world_size": fabric.world_size}
     batches = clip_batches(frames, config, labels, first_step=0, num_steps=num_steps, seed=seed, **ranks)
     with Journal(run if fabric.is_global_zero else None, next_step=first_step) as journal, interruptible() as asked:

@@ -15,15 +15,23 @@ __all__ = [
     "mean_over_processes",
     "num_processes",
     "objects_of_all",
+    "seed_of_process",
     "share_buffers",
 ]
 
 T = TypeVar("T")
 
+_SEED_STRIDE = 7_919
+
 
 def num_processes() -> int:
     """Processes that train together; 1 outside torchrun."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def seed_of_process(seed: int, rank: int) -> int:
+    """The seed of what a process draws for itself, such as the units that it drops; the first one's is `seed`."""
+    return seed + _SEED_STRIDE * rank
 
 
 class _Gathered(torch.autograd.Function):

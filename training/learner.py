@@ -10,15 +10,13 @@ from torch import Tensor, nn
 from cocon.training.checkpoint import random_states, restore_random_states
 from cocon.training.config import Config
 from cocon.training.data.loader import Batch, to_device
-from cocon.training.distributed import objects_of_all
+from cocon.training.distributed import objects_of_all, seed_of_process
 from cocon.training.methods.building import build_method
 from cocon.training.methods.cocon import CoCon, CoConTerms
 from cocon.training.schedule import RateSchedule, StepPlan
 from cocon.training.warm_start import restore_encoders
 
 __all__ = ["Learner", "parameter_groups"]
-
-_RANK_SEED_STRIDE = 7_919
 
 
 class Learner:
@@ -51,13 +49,14 @@ class Learner:
         )
         if state is not None:
             self.method.load_state_dict(state["method"])
-            self._optimizer.load_state_dict(state["optimizer"])
             self.schedule.restore(state["schedule"])
             fabric.strategy.precision.load_state_dict(state["precision"])
         self._trained, self._stepping = fabric.setup(self.method, self._optimizer)
         self._trained.train()
+        if state is not None:  # moments go where the parameters are, which is on the device only now
+            self._optimizer.load_state_dict(state["optimizer"])
         if fabric.global_rank:  # equal networks, but each process drops other units
-            torch.manual_seed(config.training.seed + _RANK_SEED_STRIDE * fabric.global_rank)
+            torch.manual_seed(seed_of_process(config.training.seed, fabric.global_rank))
 
     def step(self, batches: Iterable[Batch], number: int, on_terms: Callable[[Mapping[str, Tensor]], None]) -> float:
         """Average the gradients of a step's batches and take it.

@@ -121,3 +121,19 @@ def test_validation_changes_no_weight_no_statistic_and_no_random_number(tiny_con
     assert learner.method.training
     assert torch.equal(torch.get_rng_state(), random)
     assert all(torch.equal(tensor, before[name]) for name, tensor in learner.method.state_dict().items())
+
+
+def test_the_optimizers_moments_are_taken_up_where_the_parameters_are_trained(tiny_config: MakeConfig) -> None:
+    config = tiny_config()
+    learner = _learner(config)
+    learner.step([_batch(0)], 1, _ignore)
+    state = learner.state(1)
+    # As a device does, another precision takes the parameters elsewhere while they are set up.
+    fabric = Fabric(accelerator="cpu", devices=1, precision="64-true")
+    resumed = Learner(config, StepPlan(1, 1, 2), fabric, state).state(1)["optimizer"]
+    assert resumed["param_groups"] == state["optimizer"]["param_groups"]
+    assert resumed["state"].keys() == state["optimizer"]["state"].keys()
+    for index, moments in resumed["state"].items():
+        for name in ("exp_avg", "exp_avg_sq"):
+            assert moments[name].dtype == torch.float64
+            assert torch.equal(moments[name], state["optimizer"]["state"][index][name].double())
