@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
-NESTED = {"index", "data", "views"}  # verbs that have verbs
+NESTED = {"index", "data", "views", "reproduce"}  # verbs that have verbs
 
 
 def commands() -> list[list[str]]:
