@@ -1,10 +1,12 @@
-"""Small square pictures of a video at given moments, decoded in a worker process.
+"""Small square pictures of a video at given moments or from its middle, decoded in a worker process.
 
 with WorkerPool(limits) as pool:
     stills = stills_at(pool, Path("video.mp4"), limits, [0.5, 1.5], side_px=96)     # uint8 [2, 96, 96, 3]
+    still = middle_still(pool, Path("video.mp4"), limits, side_px=96)               # uint8 [96, 96, 3]
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from cocon.video.limits import MediaLimits
 from cocon.video.messages import Message
 from cocon.video.workers import Beat, WorkerPool, named
 
-__all__ = ["stills_at", "stills_job"]
+__all__ = ["middle_still", "middle_still_job", "stills_at", "stills_job"]
 
 Pixels = NDArray[np.uint8]
 
@@ -44,6 +46,12 @@ def stills_at(
     return np.stack([message.arrays["still"] for message in messages])
 
 
+def middle_still(pool: WorkerPool, video: Path, limits: MediaLimits, *, side_px: int) -> NDArray[np.uint8]:
+    """The middle one of all frames, RGB `uint8 [side_px, side_px, 3]`; arguments and errors as of `stills_at`."""
+    (message,) = named(pool.run(middle_still_job, video, limits, side_px), video)
+    return message.arrays["still"]
+
+
 def stills_job(beat: Beat, video: Path, limits: MediaLimits, seconds: list[float], side_px: int) -> Iterator[Message]:
     """Read a video up to the last moment.
 
@@ -51,8 +59,22 @@ def stills_job(beat: Beat, video: Path, limits: MediaLimits, seconds: list[float
         For every moment the array `still`, `uint8 [side_px, side_px, 3]`.
     """
     for pixels in _nearest(read_frames(video, limits, on_frame=beat), seconds):
-        still = centre_crop(resize_short_side(pixels, side_px), side_px)
-        yield Message({}, {"still": np.ascontiguousarray(still)})
+        yield _still(pixels, side_px)
+
+
+def middle_still_job(beat: Beat, video: Path, limits: MediaLimits, side_px: int) -> Iterator[Message]:
+    """Read a video twice, as only its end tells where its middle is.
+
+    Yields:
+        The array `still`, `uint8 [side_px, side_px, 3]`.
+    """
+    num_frames = sum(1 for _ in read_frames(video, limits, on_frame=beat))
+    _, pixels = next(islice(read_frames(video, limits, on_frame=beat), num_frames // 2, None))
+    yield _still(pixels, side_px)
+
+
+def _still(pixels: Pixels, side_px: int) -> Message:
+    return Message({}, {"still": np.ascontiguousarray(centre_crop(resize_short_side(pixels, side_px), side_px))})
 
 
 def _nearest(frames: Iterator[Frame], seconds: Sequence[float]) -> Iterator[Pixels]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from cocon.training.evaluation.report_content import Projection
 from cocon.training.evaluation.report_curves import CurvePanel
+from cocon.video.printable import printable
 
 __all__ = ["DARK", "LIGHT", "NUM_DISTINCT", "Plot", "Theme", "class_mark", "confusion_plot", "curve_plot", "map_plot"]
 
@@ -116,7 +117,8 @@ def map_plot(projection: Projection, classes: Sequence[str]) -> Plot:
 def confusion_plot(counts: NDArray[np.int64], classes: Sequence[str]) -> Plot:
     """Heat-map of `int64 [K, K]`: which share, in per cent, of the row's videos was taken for the column's class."""
     shares = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    names = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in classes]
+    shown = map(printable, classes)
+    names = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in shown]
     label_inches = 0.4 + 0.068 * max(map(len, names))
     is_numbered = len(classes) <= _MAX_NUMBERED
     side = max(2.2, (_CELL_INCHES if is_numbered else _SMALL_CELL_INCHES) * len(classes))

@@ -1,5 +1,6 @@
 """What a report is made of: maps, confusions, the table of merits, curves, strips of neighbours, thumbnails."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from cocon.training.evaluation.features import VideoFeatures
 from cocon.training.evaluation.report_content import confused_pairs, merit_rows, projections
 from cocon.training.evaluation.report_curves import curve_panels
-from cocon.training.evaluation.report_plots import NUM_DISTINCT, class_mark
+from cocon.training.evaluation.report_plots import NUM_DISTINCT, class_mark, confusion_plot
 from cocon.training.evaluation.report_strips import retrieval_strips
 from cocon.training.evaluation.thumbnails import thumbnails
 from cocon.video.folder import VideoEntry
@@ -153,7 +154,9 @@ def test_there_are_no_more_strips_than_asked_for_and_one_of_a_class() -> None:
     assert {chosen[0], chosen[-1]} == {"class 00", "class 19"}
 
 
-def test_a_thumbnail_is_the_middle_frame_and_a_broken_video_has_none(figures: Path, tmp_path: Path) -> None:
+def test_a_thumbnail_is_the_middle_of_the_middle_frame_and_a_broken_video_has_none(
+    figures: Path, tmp_path: Path
+) -> None:
     video = min((figures / "videos").iterdir())
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
@@ -163,11 +166,13 @@ def test_a_thumbnail_is_the_middle_frame_and_a_broken_video_has_none(figures: Pa
     assert seen == [(1, 3), (2, 3), (3, 3)]
     picture = cv2.imdecode(np.frombuffer(made[video], np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
-    assert min(picture.shape[:2]) == 120
+    assert picture.shape == (120, 120, 3)
     capture = cv2.VideoCapture(str(video))
     frames = []
     while (read := capture.read())[0]:
-        frames.append(cv2.resize(read[1], picture.shape[1::-1]))
+        side = min(read[1].shape[:2])
+        top, left = ((length - side) // 2 for length in read[1].shape[:2])
+        frames.append(cv2.resize(read[1][top : top + side, left : left + side], (120, 120)))
     differences = [np.abs(frame.astype(float) - picture).mean() for frame in frames]
     assert abs(int(np.argmin(differences)) - len(frames) // 2) <= 1
 
@@ -176,3 +181,10 @@ def test_marks_of_classes_differ_until_they_repeat() -> None:
     marks = [class_mark(index) for index in range(NUM_DISTINCT)]
     assert len(set(marks)) == NUM_DISTINCT >= 30
     assert class_mark(NUM_DISTINCT) == marks[0]
+
+
+def test_a_class_whose_name_is_no_text_is_drawn_with_its_bytes() -> None:
+    plot = confusion_plot(np.eye(2, dtype=np.int64), ["jump", "\udcff"])
+    svg = base64.b64decode(plot.light.partition(",")[2]).decode()
+    assert ">jump<" in svg
+    assert r">\udcff<" in svg
