@@ -1,9 +1,15 @@
 """`cocon evaluate`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from cocon.training.evaluation import options
+
+if TYPE_CHECKING:
+    from cocon.training.evaluation.comparison import Comparison
+    from cocon.training.evaluation.judging import Videos
 
 __all__ = ["app"]
 
@@ -12,71 +18,101 @@ app = typer.Typer(pretty_exceptions_enable=False)
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder.")] = Path("runs/default"),
-    baselines: Annotated[
-        list[Path] | None, typer.Option("--baseline", help="Another run to show beside it; may be repeated.")
-    ] = None,
-    data: Annotated[Path | None, typer.Option(help="Another dataset folder than the run's.")] = None,
-    random: Annotated[bool, typer.Option(help="Judge the untrained networks as well.")] = True,
-    crops: Annotated[int, typer.Option(help="Crops of each clip: 1 centre, 5 and corners, 10 and mirrored.")] = 1,
-    hop_blocks: Annotated[
-        int | None, typer.Option(min=1, help="Blocks from one test clip to the next; half a clip by default.")
-    ] = None,
-    centred: Annotated[bool, typer.Option("--centred", help="Retrieve without the mean of each set.")] = False,
-    few_shot: Annotated[bool, typer.Option("--few-shot", help="Also probe with 1, 5 and 10 labels per class.")] = False,
-    paper_weights: Annotated[
-        bool,
-        typer.Option("--paper-weights", help="Also weigh the views as the paper does: 2 rgb, 2 flow, 1 mask, 1 pose."),
-    ] = False,
-    per_class: Annotated[bool, typer.Option("--per-class", help="Also print figures of every class.")] = False,
-    confusion: Annotated[Path | None, typer.Option(help="Write the confusion matrices to this CSV file.")] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write index.html with plots and pictures into this folder.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    run: options.Run = Path("runs/default"),
+    baselines: options.Baselines = None,
+    data: options.Data = None,
+    random: options.Random = True,
+    crops: options.Crops = 1,
+    hop_blocks: options.HopBlocks = None,
+    centred: options.Centred = False,
+    few_shot: options.FewShot = False,
+    paper_weights: options.PaperWeights = False,
+    per_class: options.PerClass = False,
+    confusion: options.Confusion = None,
+    report: options.Report = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Judge a run on the test split: probe, retrieval and classifier, per view and together, beside untrained networks.
 
+    Videos that cannot be read are left out and named on stderr; exit code 3.
+
     Example: cocon evaluate runs/default --baseline runs/cpc --few-shot
     """
+    from cocon.training.evaluation.comparison import compare_runs
+    from cocon.training.evaluation.judgement import DEFAULT_OPTIONS, JudgingOptions
+    from cocon.training.evaluation.report import write_confusion
+
+    videos = _videos(run, data, num_crops=crops, hop_blocks=hop_blocks)
+    _check_outputs(report, confusion)
+    ensembles = (*DEFAULT_OPTIONS.ensembles, *(("paper",) if paper_weights else ()))
+    judging = JudgingOptions(is_centred=centred, has_few_shot=few_shot, ensembles=ensembles)
+    found = compare_runs([*(baselines or []), run], videos, judging, has_random=random)
+    if report is not None:
+        _write_report(report, run, videos, found, is_centred=centred)
+    if confusion is not None:
+        write_confusion(found.judgements, confusion)
+    _print(found, is_centred=centred, has_classes=per_class, as_json=as_json)
+    _end(videos)
+
+
+def _videos(run: Path, data: Path | None, *, num_crops: int, hop_blocks: int | None) -> "Videos":
     from cocon.training.checkpoint import run_config
-    from cocon.training.evaluation.judgement import DEFAULT_OPTIONS, JudgingOptions, judge_features
-    from cocon.training.evaluation.judging import Videos, random_features, run_features
-    from cocon.training.evaluation.report import class_table, merit_table, merits_json, write_confusion
+    from cocon.training.evaluation.judging import Videos
     from cocon.video.progress import progress_bar
 
     config = run_config(run)
-    if report is not None:
-        report.mkdir(parents=True, exist_ok=True)  # to fail now rather than after everything was judged
     if data is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"folder": data})})
-    ensembles = (*DEFAULT_OPTIONS.ensembles, *(("paper",) if paper_weights else ()))
-    options = JudgingOptions(is_centred=centred, has_few_shot=few_shot, ensembles=ensembles)
-    videos = Videos(config, progress_bar=progress_bar, num_crops=crops, hop_blocks=hop_blocks)
-    judgements = [judge_features(random_features(videos), "random", options)] if random else []
-    for judged in [*(baselines or []), run]:
-        features = run_features(judged, videos)
-        judgements.append(judge_features(features, run_config(judged).loss.losses, options))
-    merits = [merit for judgement in judgements for merit in judgement.merits]
-    if report is not None:
-        from cocon.training.evaluation.report_page import write_report
+    return Videos(config, progress_bar=progress_bar, num_crops=num_crops, hop_blocks=hop_blocks)
 
-        page = write_report(
-            report,
-            run=run,
-            data=config.data.folder,
-            judgement=judgements[-1],
-            features=features,
-            merits=merits,
-            progress_bar=progress_bar,
-            is_centred=centred,
-        )
-        typer.echo(f"report: {page}", err=True)
+
+def _check_outputs(report: Path | None, confusion: Path | None) -> None:
+    """Fail now rather than after everything was judged: a place that cannot be written, a library that is missing."""
+    from cocon.training.evaluation.report import check_confusion_file
+
     if confusion is not None:
-        write_confusion(judgements, confusion)
+        check_confusion_file(confusion)
+    if report is not None:
+        from cocon.training.evaluation.report_page import check_report_folder
+
+        check_report_folder(report)
+
+
+def _write_report(report: Path, run: Path, videos: "Videos", found: "Comparison", *, is_centred: bool) -> None:
+    from cocon.training.evaluation.report_page import write_report
+
+    page = write_report(
+        report,
+        run=run,
+        data=videos.config.data.folder,
+        judgement=found.runs[-1],
+        features=found.features,
+        merits=found.merits,
+        progress_bar=videos.progress_bar,
+        is_centred=is_centred,
+        untrained=() if found.untrained is None else found.untrained.merits,
+        num_crops=videos.num_crops,
+        hop_blocks=videos.hop_blocks,
+    )
+    typer.echo(f"report: {page}", err=True)
+
+
+def _print(found: "Comparison", *, is_centred: bool, has_classes: bool, as_json: bool) -> None:
+    from cocon.training.evaluation.report import class_table, merit_table, merits_json
+
     if as_json:
-        print(merits_json(judgements, has_classes=per_class))
+        print(merits_json(found.judgements, has_classes=has_classes))
         return
-    merit_table(merits, is_centred=centred)
-    for judgement in judgements if per_class else ():
+    merit_table(found.merits, is_centred=is_centred)
+    for judgement in found.judgements if has_classes else ():
         class_table(judgement)
+
+
+def _end(videos: "Videos") -> None:
+    """Exit code 3 if videos failed; each was named with its reason when it did."""
+    from cocon.video.errors import VideoError
+
+    if failures := videos.failures:
+        what = "1 video was" if len(failures) == 1 else f"{len(failures)} videos were"
+        typer.echo(f"{what} left out, see the warnings; the figures are of the others", err=True)
+        raise typer.Exit(VideoError.exit_code)

@@ -55,7 +55,7 @@ class Judgement:
     """Figures of one method and the predictions behind them. Mappings go by view, and by ensemble as in `Merit`.
 
     Attributes:
-        method: `random`, `cpc`, … or what the run was trained with.
+        method: `random`, `cpc`, …: how the run's encoders were pre-trained, and its folder where that is ambiguous.
         labels: K class names, sorted: the columns of `probabilities`, rows and columns of `confusion`.
         truth: class of each test video, `str [U]`.
         merits: one per view, then the ensembles.

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from cocon.embedding.contract import ModelContract
-from cocon.training.checkpoint import contract_of, load_encoder, run_config, run_views
+from cocon.training.checkpoint import contract_of, load_encoder, read_contract, run_views
 from cocon.training.config import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
@@ -22,6 +22,7 @@ from cocon.video.reader import ViewRequest
 
 __all__ = [
     "FUSED",
+    "RANDOM",
     "JudgingOptions",
     "Merit",
     "Videos",
@@ -30,8 +31,10 @@ __all__ = [
     "judge_run",
     "random_features",
     "run_features",
+    "run_method",
 ]
 
+RANDOM = "random"
 _CALIBRATION_BATCHES = 10
 
 
@@ -72,6 +75,11 @@ class Videos:
                 )
             gib = config.data.cache_gib / 2
             self.frames[split] = VideoFrames(entries, dataset.root, view_requests(config), cache_gib=gib)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Id → reason of every video that could not be loaded so far; each was logged when it failed."""
+        return {name: why for frames in self.frames.values() for name, why in frames.failures.items()}
 
     def features(
         self, encoders: Mapping[str, Encoder], contracts: Mapping[str, ModelContract], what: str
@@ -115,7 +123,9 @@ def run_features(run: Path, videos: Videos) -> dict[str, VideoFeatures]:
 
 def random_features(videos: Videos) -> dict[str, VideoFeatures]:
     """Embed the videos with the same networks untrained, batch normalisation calibrated on ten training batches."""
-    config = videos.config
+    # In this process: what is decoded here is needed again, and a video that fails is named once.
+    data = videos.config.data.model_copy(update={"workers": 0})
+    config = videos.config.model_copy(update={"data": data})
     torch.manual_seed(config.training.seed)
     encoders = encoders_of(build_method(config))
     batches = list(
@@ -130,18 +140,23 @@ def random_features(videos: Videos) -> dict[str, VideoFeatures]:
     )
     for view, encoder in encoders.items():
         calibrate_batch_norm(encoder, (batch["clips"][view] for batch in batches))
-    contracts = {v: contract_of(config, v, encoder, method="random", labels=()) for v, encoder in encoders.items()}
+    contracts = {v: contract_of(config, v, encoder, method=RANDOM, labels=()) for v, encoder in encoders.items()}
     return videos.features(encoders, contracts, "untrained networks")
 
 
 def judge_run(run: Path, videos: Videos, *, options: JudgingOptions = DEFAULT_OPTIONS) -> list[Merit]:
     """Figures of a training run on the videos; raises like `run_features`."""
-    return judge(run_features(run, videos), run_config(run).loss.losses, options=options)
+    return judge(run_features(run, videos), run_method(run), options=options)
+
+
+def run_method(run: Path) -> str:
+    """How a run's encoders were pre-trained, as their contracts say; joined by `+` where views differ."""
+    return "+".join(dict.fromkeys(read_contract(run / "views" / view).method for view in run_views(run)))
 
 
 def judge_random(videos: Videos, *, options: JudgingOptions = DEFAULT_OPTIONS) -> list[Merit]:
     """Figures of the same networks untrained."""
-    return judge(random_features(videos), "random", options=options)
+    return judge(random_features(videos), RANDOM, options=options)
 
 
 def judge(

@@ -22,7 +22,7 @@ class Merit:
     """How good one view's embeddings are; all figures in per cent.
 
     Attributes:
-        method: `random`, `cpc`, … or what the run was trained with.
+        method: `random`, `cpc`, …: how the encoders were pre-trained, such as `cocon (runs/a)` where two are alike.
         view: name of the view; or `ensemble` for all of them with equal weights, `ensemble_learned`, `ensemble_paper`.
         probe_top1: linear probe, top-1.
         recall: k → R@k.

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,10 @@ from rich.table import Table
 from cocon.training.evaluation.judgement import FUSED, Judgement
 from cocon.training.evaluation.merits import NEIGHBOURS, NOT_IN_TABLES, Merit
 from cocon.video.atomic import replacing
+from cocon.video.errors import UsageError
+from cocon.video.printable import printable
 
-__all__ = ["class_table", "merit_table", "merits_json", "write_confusion"]
+__all__ = ["check_confusion_file", "class_table", "merit_table", "merits_json", "write_confusion"]
 
 _HEADERS = {"probe_top1": "probe top-1", "knn_top1": "kNN top-1", "ordered_probe_top1": "ordered probe top-1"}
 # What reads a pipe does not fold lines.
@@ -49,7 +52,9 @@ def merit_table(merits: Sequence[Merit], *, is_centred: bool = False) -> None:
         if merit.method != previous:
             table.add_section()
             previous = merit.method
-        table.add_row(merit.method, merit.view, *(_shown(merit.figures.get(name, math.nan)) for name in figures))
+        table.add_row(
+            printable(merit.method), merit.view, *(_shown(merit.figures.get(name, math.nan)) for name in figures)
+        )
     _console().print(table)
 
 
@@ -59,7 +64,7 @@ def class_table(judgement: Judgement) -> None:
     shown = FUSED if FUSED in judgement.per_class else views[0]
     has_classifier = any(merit.classifier_top1 is not None for merit in judgement.merits)
     by = "classifier" if has_classifier else "linear probe"
-    table = _table(f"\n{judgement.method}, {shown}: test videos of each class by the {by}, per cent")
+    table = _table(f"\n{printable(judgement.method)}, {shown}: test videos of each class by the {by}, per cent")
     table.add_column("class")
     columns = ("videos", "precision", "recall", "F1", *(f"recall {view}" for view in views if view != shown))
     for name in columns:
@@ -67,7 +72,7 @@ def class_table(judgement: Judgement) -> None:
     for index, row in enumerate(judgement.per_class[shown]):
         others = [judgement.per_class[view][index].recall for view in views if view != shown]
         figures = [row.precision, row.recall, row.f1, *others]
-        table.add_row(row.label, str(row.support), *map(_shown, figures))
+        table.add_row(printable(row.label), str(row.support), *map(_shown, figures))
     _console().print(table)
 
 
@@ -81,17 +86,34 @@ def merits_json(judgements: Sequence[Judgement], *, has_classes: bool = False) -
     return json.dumps(rows, indent=2)
 
 
+def check_confusion_file(path: Path) -> None:
+    """Refuse, before any work is done, a file that `write_confusion` could not write.
+
+    Raises:
+        UsageError: it is a folder, or its folder cannot be written.
+    """
+    if path.is_dir():
+        raise UsageError(f"--confusion '{path}' is a folder; name a file")
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"--confusion '{path}' cannot be written into '{folder}'; name another folder")
+
+
 def write_confusion(judgements: Sequence[Judgement], path: Path) -> None:
-    """Write how many test videos of each class (a row each) were called what (a column each), per method and view."""
+    """Write how many test videos of each class (a row each) were called what (a column each), per method and view.
+
+    Names that are no UTF-8 are written as `printable` does.
+    """
     labels = sorted({label for judgement in judgements for label in judgement.labels})
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["method", "view", "class", *labels])
+        writer.writerow(["method", "view", "class", *map(printable, labels)])
         for judgement in judgements:
             for view, matrix in judgement.confusion.items():
                 for label, counts in zip(judgement.labels, matrix.tolist(), strict=True):
                     called = dict(zip(judgement.labels, counts, strict=True))
-                    writer.writerow([judgement.method, view, label, *(called.get(name, 0) for name in labels)])
+                    names = (printable(judgement.method), view, printable(label))
+                    writer.writerow([*names, *(called.get(name, 0) for name in labels)])
 
 
 def _table(title: str) -> Table:

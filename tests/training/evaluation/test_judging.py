@@ -2,8 +2,10 @@
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from cocon.embedding.cli import main
-from cocon.training.checkpoint import load_encoder
+from cocon.training.checkpoint import load_encoder, read_contract
 from cocon.training.config import Config
 from cocon.training.data.augment import centred_clip
+from cocon.training.evaluation.comparison import method_names
 from cocon.training.evaluation.features import VideoFeatures
 from cocon.training.evaluation.judgement import judge_features
 from cocon.training.evaluation.judging import Merit, Videos, judge, judge_random, judge_run, run_features
+from cocon.training.evaluation.report import class_table, merit_table, write_confusion
 from cocon.video.clips import grid_indices
 from cocon.video.errors import UsageError
 
@@ -225,6 +229,96 @@ def test_evaluate_judges_on_another_dataset(cocon: Callable[..., Outcome], train
     code, output, errors = cocon("evaluate", trained, "--data", figures_copy)
     assert (code, output) == (3, "")
     assert errors.splitlines()[-1].startswith("error: ")
+
+
+def test_a_video_that_fails_is_named_once_and_the_code_is_3_after_everything_was_printed(
+    cocon: Callable[..., Outcome], trained: Path, figures_copy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (figures_copy / "videos" / "figure_00006.mp4").write_bytes(b"no video")
+    code, output, errors = cocon("evaluate", trained, "--data", figures_copy, "--json")
+    assert code == 3
+    assert len(json.loads(output)) == 2 * len(ROWS)
+    assert errors == "1 video was left out, see the warnings; the figures are of the others\n"
+    assert caplog.text.count("figure_00006' is left out") == 1
+
+
+def test_rows_are_called_by_the_contract_and_told_apart_by_the_run_where_they_are_alike(
+    trained: Path, tmp_path: Path
+) -> None:
+    for name, methods in {"a": "cpc cpc", "b": "cpc cpc", "c": "random random", "d": "dpc random"}.items():
+        shutil.copytree(trained, tmp_path / name)
+        for view, method in zip(("rgb", "pose"), methods.split(), strict=True):
+            path = tmp_path / name / "views" / view / "contract.json"
+            path.write_text(replace(read_contract(path.parent), method=method).to_json())
+    a, b, c, d = (tmp_path / name for name in "abcd")
+    assert method_names([a, b, c, d, trained], has_random=False) == [
+        f"cpc ({a})",
+        f"cpc ({b})",
+        "random",
+        "dpc+random",
+        "cocon",
+    ]
+    assert method_names([a, c], has_random=True) == ["cpc", f"random ({c})"]
+
+
+def test_a_run_is_called_as_its_contract_says(trained: Path, videos: Videos, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    for folder in (tmp_path / "run" / "views").iterdir():
+        (folder / "contract.json").write_text(replace(read_contract(folder), method="random").to_json())
+    assert {merit.method for merit in judge_run(tmp_path / "run", videos)} == {"random"}
+
+
+@pytest.mark.parametrize(
+    ("option", "place", "rule"),
+    [
+        ("--confusion", "folder", "is a folder; name a file"),
+        ("--confusion", "file/confusion.csv", "cannot be written into"),
+        ("--report", "file", "cannot be made"),
+        ("--report", "file/report", "cannot be made"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_judged(
+    option: str,
+    place: str,
+    rule: str,
+    cocon: Callable[..., Outcome],
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cocon.training.evaluation.judging.Videos.features", None)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("here already")
+    code, output, errors = cocon("evaluate", trained, option, tmp_path / place)
+    assert (code, output) == (2, "")
+    assert errors.startswith(f"error: {option} '{tmp_path / place}' {rule}")
+    assert errors.count("\n") == 1
+
+
+def test_a_library_that_is_missing_is_said_before_anything_is_judged(
+    cocon: Callable[..., Outcome], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cocon.training.evaluation.judging.Videos.features", None)
+    monkeypatch.delitem(sys.modules, "cocon.training.evaluation.report_page", raising=False)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    code, output, errors = cocon("evaluate", trained, "--report", tmp_path / "report")
+    assert (code, output) == (2, "")
+    assert errors == "error: 'jinja2' is not installed; run: pip install 'cocon[training]'\n"
+
+
+def test_classes_whose_names_are_no_text_are_written_with_their_bytes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    videos = _features({"rgb": np.eye(2, dtype=np.float32)}, ["jump", "\udcff"])
+    judgement = judge_features({"train": videos, "test": videos}, "cocon (\udcfe)")
+    write_confusion([judgement], tmp_path / "confusion.csv")
+    rows = (tmp_path / "confusion.csv").read_text(encoding="utf-8").splitlines()
+    assert rows == [r"method,view,class,jump,\udcff", r"cocon (\udcfe),rgb,jump,1,0", r"cocon (\udcfe),rgb,\udcff,0,1"]
+    class_table(judgement)
+    merit_table(judgement.merits)
+    printed = capsys.readouterr().out
+    assert r"\udcff" in printed
+    assert r"cocon (\udcfe)" in printed
 
 
 @pytest.mark.parametrize("what", ["nothing", "no run"])

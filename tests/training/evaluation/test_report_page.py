@@ -95,13 +95,15 @@ def test_the_page_holds_no_address_but_its_own(page: Path) -> None:
 def test_tables_and_sections_hold_what_was_judged(opened: Callable[..., Browser], trained: Path) -> None:
     browser = opened()
     assert browser.find_element(By.TAG_NAME, "h1").text == trained.name
+    facts = browser.find_element(By.CSS_SELECTOR, "dl.facts").text
+    assert "3 blocks, one every 1; the centre crop of each" in facts
     views = [row.find_element(By.TAG_NAME, "th").text for row in _all(browser, "#merit-table tr.merit")]
     assert [view for view in views if "ensemble" not in view] == ["rgb", "pose"] * 2  # untrained, and the run
     assert views.count("ensemble") == 2
     methods = [row.text for row in _all(browser, "#merit-table tr.group")]
     assert methods == ["random", "cocon"]
     columns = [column.text for column in _all(browser, "#merit-table thead th")]
-    assert {"method, view", "probe top-1", "R@1", "R@20"} <= set(columns)
+    assert {"method, view", "probe top-1", "R@1", "R@20", "ordered probe top-1", "ordered R@1"} <= set(columns)
     for column in range(2, len(columns) + 1):
         assert _all(browser, f"#merit-table td.best:nth-child({column})"), columns[column - 1]
     classes = [row.text for row in _all(browser, "#class-table tbody th")]
@@ -132,8 +134,8 @@ def test_nothing_sticks_out_of_the_window(opened: Callable[..., Browser], width:
 def test_names_from_strangers_are_text_and_a_video_without_a_picture_is_a_gray_tile(
     opened: Callable[..., Browser], trained: Path, progress_bar: Any, tmp_path: Path
 ) -> None:
-    labels = ["<b>$x_1$ & 'co'</b>", "走る" + "n" * 200] * 3
-    vectors = np.eye(2, dtype=np.float32)[[0, 1] * 3]
+    labels = ["<b>$x_1$ & 'co'</b>", "走る" + "n" * 200, "no text: \udcff"] * 2
+    vectors = np.eye(3, dtype=np.float32)[[0, 1, 2] * 2]
     entries = tuple(VideoEntry(f"<i>{i}</i>", tmp_path / f"{i}.mp4", label) for i, label in enumerate(labels))
     videos = VideoFeatures({"rgb": vectors}, np.array(labels), np.array([str(i) for i in range(6)]), entries)
     features = {"train": videos, "test": videos}
@@ -151,9 +153,10 @@ def test_names_from_strangers_are_text_and_a_video_without_a_picture_is_a_gray_t
         progress_bar=progress_bar,
     )
     browser = opened(html, width=400)
-    assert [row.text for row in _all(browser, "#class-table tbody th")] == sorted(set(labels))
+    shown = [row.text for row in _all(browser, "#class-table tbody th")]
+    assert shown == [label.replace("\udcff", r"\udcff") for label in sorted(set(labels))]
     assert _all(browser, "#class-table b, figcaption i, h1 u, dd u, dd s") == []
-    assert len(_all(browser, ".tile .gray")) == len(_all(browser, ".tile")) == 12
+    assert len(_all(browser, ".tile .gray")) == len(_all(browser, ".tile")) == 18
     assert browser.execute_script("return document.documentElement.scrollWidth") == 400
     assert browser.execute_script("return [...document.images].every(image => image.naturalWidth > 0)")
     assert "The run has no metrics.jsonl." in browser.find_element(By.ID, "training").text

@@ -1,0 +1,42 @@
+"""Options of `cocon evaluate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "AsJson",
+    "Baselines",
+    "Centred",
+    "Confusion",
+    "Crops",
+    "Data",
+    "FewShot",
+    "HopBlocks",
+    "PaperWeights",
+    "PerClass",
+    "Random",
+    "Report",
+    "Run",
+]
+
+Run = Annotated[Path, typer.Argument(help="Run folder.")]
+Baselines = Annotated[
+    list[Path] | None, typer.Option("--baseline", help="Another run to show beside it; may be repeated.")
+]
+Data = Annotated[Path | None, typer.Option(help="Another dataset folder than the run's.")]
+Random = Annotated[bool, typer.Option(help="Judge the untrained networks as well.")]
+Crops = Annotated[int, typer.Option(help="Crops of each clip: 1 centre, 5 and corners, 10 and mirrored.")]
+HopBlocks = Annotated[
+    int | None, typer.Option(min=1, help="Blocks from one test clip to the next; half a clip by default.")
+]
+Centred = Annotated[bool, typer.Option("--centred", help="Retrieve without the mean of each set.")]
+FewShot = Annotated[bool, typer.Option("--few-shot", help="Also probe with 1, 5 and 10 labels per class.")]
+PaperWeights = Annotated[
+    bool, typer.Option("--paper-weights", help="Also weigh the views as the paper does: 2 rgb, 2 flow, 1 mask, 1 pose.")
+]
+PerClass = Annotated[bool, typer.Option("--per-class", help="Also print figures of every class.")]
+Confusion = Annotated[Path | None, typer.Option(help="Write the confusion matrices to this CSV file.")]
+Report = Annotated[Path | None, typer.Option(help="Write index.html with plots and pictures into this folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
