@@ -1,4 +1,7 @@
-"""Batches of multi-view clips. Every sample depends on (seed, epoch, video) alone, so a resumed run draws the same."""
+"""Batches of multi-view clips.
+
+Every sample depends on (seed, epoch, video, how often the epoch drew it before) alone, so a resumed run draws the same.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypedDict
@@ -17,7 +20,7 @@ from cocon.video.reader import ViewRequest
 
 __all__ = ["Batch", "clip_batches", "steps_per_epoch", "to_device", "view_requests"]
 
-Key = tuple[int, int]
+Key = tuple[int, int, int]  # epoch, video, how often the epoch drew it before
 
 
 class Batch(TypedDict):
@@ -51,6 +54,7 @@ def clip_batches(
     seed: int,
     rank: int = 0,
     world_size: int = 1,
+    batch_size: int | None = None,
 ) -> DataLoader[Batch]:
     """Training batches of steps `first_step` to `num_steps`, the same whatever step one starts from.
 
@@ -58,16 +62,17 @@ def clip_batches(
 
     Args:
         frames: the videos.
-        config: clip geometry, augmentation, batch size, workers.
+        config: clip geometry, augmentation, workers.
         labels: class names; the position is the target.
         first_step: where to begin.
         num_steps: where to end, exclusive.
         seed: of order, moments and augmentation.
         rank: number of this process.
         world_size: processes; the batch size must be a multiple.
+        batch_size: clips of a batch, of all processes together; `training.batch_size` if None.
     """
     dataset = _RandomClips(frames, config, labels, seed)
-    size = config.training.batch_size
+    size = batch_size or config.training.batch_size
     share = slice(size * rank // world_size, size * (rank + 1) // world_size)
     order = _BatchOrder(len(frames), size, first_step, num_steps, seed, share)
     workers = config.data.workers
@@ -90,8 +95,9 @@ class _RandomClips(Dataset[Batch]):
         self._seed = seed
 
     def __getitem__(self, key: Key) -> Batch:
-        epoch, index = key
-        rng = np.random.default_rng([self._seed, epoch, index])
+        epoch, index, repeat = key
+        # A video that is drawn again must show another clip: a copy would be its own negative.
+        rng = np.random.default_rng([self._seed, epoch, index, *([repeat] if repeat else [])])
         video = self._frames[index]
         seconds = video.timestamps[self._sampler.draw(video.timestamps, rng)]
         shape = (self._config.clip.num_blocks, self._config.clip.frames_per_block)
@@ -125,9 +131,9 @@ class _BatchOrder(Sampler[list[Key]]):
         for step in self._steps:
             epoch, position = divmod(step, per_epoch)
             order = np.random.default_rng([self._seed, epoch]).permutation(self._num_videos)
-            order = np.resize(order, per_epoch * self._batch_size)
-            chosen = order[position * self._batch_size : (position + 1) * self._batch_size]
-            yield [(epoch, int(index)) for index in chosen[self._share]]
+            places = np.arange(position * self._batch_size, (position + 1) * self._batch_size)[self._share]
+            repeats, places = np.divmod(places, self._num_videos)
+            yield [(epoch, int(index), int(again)) for index, again in zip(order[places], repeats, strict=True)]
 
 
 def to_device(batch: Batch, device: torch.device) -> tuple[Mapping[str, Tensor], Tensor]:

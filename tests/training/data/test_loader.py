@@ -114,10 +114,14 @@ def test_videos_that_do_not_fill_a_batch_wait_for_another_epoch(tiny_config: Mak
     assert counts.keys() == set(range(6))
 
 
-def test_a_batch_larger_than_the_dataset_takes_videos_again(tiny_config: MakeConfig) -> None:
-    for batch in _batches(tiny_config("training.batch_size=8"), last=3):
+def test_a_batch_larger_than_the_dataset_takes_other_clips_of_its_videos(tiny_config: MakeConfig) -> None:
+    once = _batches(tiny_config("training.batch_size=6"), last=3)
+    for batch, first in zip(_batches(tiny_config("training.batch_size=14"), last=3), once, strict=True):
         counts = Counter(batch["targets"].tolist())
-        assert sorted(counts.values()) == [1, 1, 1, 1, 2, 2]
+        assert sorted(counts.values()) == [2, 2, 2, 2, 3, 3]
+        for view, clips in batch["clips"].items():
+            assert torch.equal(clips[:6], first["clips"][view])
+            assert len({clip.numpy().tobytes() for clip in clips}) == 14
 
 
 @pytest.mark.parametrize(("num_videos", "batch_size", "steps"), [(6, 2, 3), (7, 2, 3), (6, 6, 1), (6, 8, 1)])
