@@ -9,11 +9,13 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
+from torch.distributed.constants import default_pg_timeout
 
 from cocon.training.config import Config
 from cocon.training.distributed import num_processes
@@ -23,6 +25,9 @@ __all__ = ["check_share", "launched_fabric", "make_fabric"]
 
 # BatchNorm of a classifier cannot see one clip alone.
 _MIN_CLIPS_PER_PROCESS = 2
+
+# While the first process judges the encoders the others wait, and not for half an hour alone.
+_JUDGING_TIMEOUT = timedelta(days=1)
 
 
 def make_fabric(config: Config) -> Fabric:
@@ -45,7 +50,8 @@ def make_fabric(config: Config) -> Fabric:
             "start one per device with --nproc-per-node"
         )
     # Each process keeps statistics of its own share until an epoch ends; no weight depends on them.
-    strategy = DDPStrategy(broadcast_buffers=False)
+    timeout = _JUDGING_TIMEOUT if config.training.probe_every_epochs else default_pg_timeout
+    strategy = DDPStrategy(broadcast_buffers=False, timeout=timeout)
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     num_nodes = world_size // local_size
     return Fabric(

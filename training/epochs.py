@@ -12,6 +12,7 @@ from cocon.training.journal import Journal
 from cocon.training.learner import Learner
 from cocon.training.methods.building import encoders_of
 from cocon.training.online import OnlineProbe
+from cocon.video.errors import UsageError, VideoError
 
 __all__ = ["EpochEnd"]
 
@@ -47,15 +48,17 @@ class EpochEnd:
         self._probe = probe
         self._val_batches = None
         if val is not None and learner.schedule.follows_the_loss:
+            batch_size = _validation_batch_size(len(val), config.training.batch_size, fabric.world_size)
             self._val_batches = clip_batches(
                 val,
                 config,
                 (),
                 first_step=0,
-                num_steps=steps_per_epoch(len(val), config.training.batch_size),
+                num_steps=steps_per_epoch(len(val), batch_size),
                 seed=config.training.seed,  # the same clips every time
                 rank=fabric.global_rank,
                 world_size=fabric.world_size,
+                batch_size=batch_size,
             )
 
     def __call__(self, epoch: int, *, step: int, rate: float) -> None:
@@ -71,9 +74,16 @@ class EpochEnd:
         self._sound_collapse_alarm(means, epoch)
         every = self._config.training.probe_every_epochs
         if self._probe is not None and every and epoch % every == 0 and self._fabric.is_global_zero:
-            encoders = encoders_of(self._learner.method)
-            figures = self._probe.figures(encoders, self._fabric.device)
-            self._journal.write_figures("probe", figures, step=step, epoch=epoch, judged_on=self._probe.judged_on)
+            self._judge(self._probe, epoch, step=step)
+
+    def _judge(self, probe: OnlineProbe, epoch: int, *, step: int) -> None:
+        """Only the first process does; the others wait, so it must not end here for want of a figure."""
+        try:
+            figures = probe.figures(encoders_of(self._learner.method), self._fabric.device)
+        except (UsageError, VideoError, ValueError) as error:
+            _logger.warning("epoch %d: the encoders are not judged: %s", epoch, error)
+        else:
+            self._journal.write_figures("probe", figures, step=step, epoch=epoch, judged_on=probe.judged_on)
 
     def _sound_collapse_alarm(self, means: dict[str, float], epoch: int) -> None:
         for view in self._config.views:
@@ -83,3 +93,8 @@ class EpochEnd:
                     "epoch %d: embeddings of view '%s' are collapsing (spread %.2f, healthy is near 1); "
                     "lower loss.sync or raise loss.sync_ramp", epoch, view, spread,
                 )  # fmt: skip
+
+
+def _validation_batch_size(num_videos: int, batch_size: int, num_processes: int) -> int:
+    """No more clips than there are videos, in equal shares: clips of one video are no negatives of each other."""
+    return min(batch_size, max(1, num_videos // num_processes) * num_processes)

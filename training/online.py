@@ -45,22 +45,16 @@ class OnlineProbe:
         self.judged_on = "held-out groups of split 'train'" if self._val is None else "split 'val'"
         labelled = [entry for entry in train.entries if entry.label]
         labels = np.array([entry.label for entry in labelled])
-        if self._val is None:
-            is_held_out = held_out(np.array([entry.group or entry.video_id for entry in labelled]))
-            if not is_held_out.any():
-                raise UsageError(
-                    "training.probe_every_epochs needs labelled training videos of two groups, or a split 'val', to "
-                    "judge on others than it learns from; set it to 0"
-                )
-            labels = labels[~is_held_out]
-        if len(np.unique(labels)) < 2:
-            raise UsageError(
-                "training.probe_every_epochs needs labelled training videos of two classes besides those held out; "
-                "set it to 0"
-            )
+        groups = np.array([entry.group or entry.video_id for entry in labelled])
+        _check(labels, held_out(groups) if self._val is None else None)
 
     def figures(self, encoders: Mapping[str, Encoder], device: torch.device) -> dict[str, float]:
-        """Figures of merit in per cent, such as `probe_top1/rgb` and `R@1/ensemble`; encoders are on `device`."""
+        """Figures of merit in per cent, such as `probe_top1/rgb` and `R@1/ensemble`; encoders are on `device`.
+
+        Raises:
+            VideoError: no labelled video can be read.
+            UsageError: of those that can be read, too few are left to learn from or to judge on.
+        """
         from cocon.training.evaluation.judging import judge  # which needs the loop that needs this
 
         modes = {view: encoder.training for view, encoder in encoders.items()}
@@ -87,8 +81,10 @@ class OnlineProbe:
 
         train = of(self._train)
         if self._val is not None:
+            _check(train.labels, None)
             return {"train": train, "test": of(self._val)}
         is_held_out = held_out(train.groups)
+        _check(train.labels, is_held_out)
         return {"train": _those(train, ~is_held_out), "test": _those(train, is_held_out)}
 
 
@@ -100,6 +96,20 @@ def held_out(groups: NDArray[np.str_]) -> NDArray[np.bool_]:
         _, indices = next(GroupKFold(num_folds).split(groups, groups=groups))
         chosen[indices] = True
     return chosen
+
+
+def _check(labels: NDArray[np.str_], is_held_out: NDArray[np.bool_] | None) -> None:
+    """Raise `UsageError` unless there is something to judge on and two classes to learn from."""
+    if is_held_out is not None and not is_held_out.any():
+        raise UsageError(
+            "training.probe_every_epochs needs labelled training videos of two groups, or a split 'val', to "
+            "judge on others than it learns from; set it to 0"
+        )
+    if len(np.unique(labels if is_held_out is None else labels[~is_held_out])) < 2:
+        raise UsageError(
+            "training.probe_every_epochs needs labelled training videos of two classes besides those held out; "
+            "set it to 0"
+        )
 
 
 def _those(features: VideoFeatures, chosen: NDArray[np.bool_]) -> VideoFeatures:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,9 @@ import torch
 
 from cocon.training.checkpoint import is_complete, load_state
 from cocon.training.config import Config
-from cocon.training.loop import build_method
+from cocon.training.data.loader import Batch
+from cocon.training.learner import Learner
+from cocon.training.methods.building import build_method
 from cocon.training.runs import train_run
 from cocon.video.errors import UnreadableVideoError, UsageError
 
@@ -334,3 +336,19 @@ def test_one_training_video_is_too_few(
     with pytest.raises(UsageError, match="has 1 training videos; at least 2 are needed"):
         train_tiny(tiny_config(f"data.folder={figures_copy}"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_validation_batch_has_no_more_clips_than_there_are_videos(
+    with_val: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sizes: list[int] = []
+    loss_of = Learner.validation_loss
+
+    def measured(self: Learner, batches: Iterable[Batch]) -> float:
+        sizes.extend(len(batch["targets"]) for batch in batches)
+        return loss_of(self, batches)
+
+    monkeypatch.setattr(Learner, "validation_loss", measured)
+    settings = ["optimizer.schedule=plateau", "training.batch_size=8", "training.epochs=1", "classifier.head=none"]
+    assert train_tiny(tiny_config(*settings, f"data.folder={with_val}"), tmp_path)
+    assert sizes == [6]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,3 +122,22 @@ def test_without_two_classes_and_two_groups_nothing_can_be_judged(
     _rewrite(two_classes, lambda index, row: row | {column: "the same"})
     with pytest.raises(UsageError, match=rf"training\.probe_every_epochs needs labelled training videos of {rule}"):
         _probe(tiny_config(f"data.folder={two_classes}"))
+
+
+def test_where_broken_videos_leave_too_few_classes_training_goes_on_without_the_figures(
+    two_classes: Path,
+    tiny_config: MakeConfig,
+    train_tiny: TrainTiny,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    for entry in DatasetFolder.open(two_classes).split("train"):
+        if entry.label == "jump":
+            entry.path.write_bytes(b"no video")
+    settings = [f"data.folder={two_classes}", "classifier.head=none", "training.probe_every_epochs=2"]
+    with caplog.at_level(logging.WARNING):
+        assert train_tiny(tiny_config(*settings), tmp_path / "run")
+    assert [line["phase"] for line in _lines(tmp_path / "run")] == ["pretrain", "pretrain"]
+    (said,) = (message for message in caplog.messages if "not judged" in message)
+    assert said.startswith("epoch 2: the encoders are not judged: training.probe_every_epochs needs")
+    assert "two classes" in said
