@@ -1,7 +1,7 @@
 """Kinetics' official lists (400, 600, 700): CSV files with `label,youtube_id,time_start,time_end,split[,is_cc]`.
 
 Every file in their place that has these columns is read, so one may keep one file per split or a single one. Videos are
-called `<youtube_id>_<start>_<end>` with six digits each, or `<youtube_id>` alone.
+called `<youtube_id>_<start>_<end>` with six digits each, or `<youtube_id>` alone; those of one id are a group.
 """
 
 import csv
@@ -63,4 +63,4 @@ def _video(path: Path, line: int, row: dict[str, str | None]) -> ListedVideo:
         stems = (f"{video}_{int(float(start)):06d}_{int(float(end)):06d}", video) if start and end else (video,)
     except (ValueError, OverflowError) as error:
         raise UsageError(f"'{path}' line {line}: '{start}' and '{end}' must be times in seconds") from error
-    return ListedVideo(label, stems, label, _SPLITS[split])
+    return ListedVideo(label, stems, label, _SPLITS[split], video)

@@ -200,11 +200,11 @@ def test_kinetics_is_read_as_published(tmp_path: Path, caplog: pytest.LogCapture
         },
     )
     dataset = open_dataset(DataSection(folder=folder, dataset="kinetics"))
-    assert {(video.video_id, video.label, video.split) for video in dataset.videos} == {
-        ("playing guitar, loudly__-_abcDEF_12_000005_000015.mp4", "playing guitar, loudly", "train"),
-        ("playing_guitar__aaaaaaaaaaa_000000_000010.mp4.webm", "playing guitar", "train"),
-        ("bbbbbbbbbbb_000120_000130.mkv", "yoga", "test"),
-        ("yoga__ccccccccccc.mp4", "yoga", "train"),
+    assert {(video.video_id, video.label, video.split, video.group) for video in dataset.videos} == {
+        ("playing guitar, loudly__-_abcDEF_12_000005_000015.mp4", "playing guitar, loudly", "train", "-_abcDEF_12"),
+        ("playing_guitar__aaaaaaaaaaa_000000_000010.mp4.webm", "playing guitar", "train", "aaaaaaaaaaa"),
+        ("bbbbbbbbbbb_000120_000130.mkv", "yoga", "test", "bbbbbbbbbbb"),
+        ("yoga__ccccccccccc.mp4", "yoga", "train", "ccccccccccc"),
     }
     assert [record.getMessage() for record in caplog.records] == [
         "1 of 5 videos of 'kinetics' are not on disk, such as 'yoga/gone________000001_000011'"
@@ -274,3 +274,23 @@ def test_a_run_trains_on_an_official_split(
     assert run_config(run).data.official_split == 2
     _, contract = load_encoder(run, "rgb")
     assert len(contract.labels) == labels
+
+
+def test_clips_of_one_source_are_a_group_whatever_they_show(tmp_path: Path) -> None:
+    names = {
+        "brush_hair": ("April_09_brush_hair_u_nm_np1_ba_goo_0", "April_09_brush_hair_u_nm_np1_ba_goo_1", "mine"),
+        "cartwheel": ("April_09_cartwheel_f_cm_np1_le_bad_0", "#20_Rhythm_Cartwheel_f_cm_np12_ri_med_4"),
+    }
+    folder = _empty_files(tmp_path, *(f"{label}/{name}.avi" for label, found in names.items() for name in found))
+    lists = {
+        f"{label}_test_split1.txt": "".join(f"{name}.avi 1 \n" for name in found) for label, found in names.items()
+    }
+    _write(folder / "testTrainMulti_7030_splits", lists)
+    dataset = open_dataset(DataSection(folder=folder, dataset="hmdb51"))
+    assert {video.path.stem: video.group for video in dataset.videos} == {
+        "April_09_brush_hair_u_nm_np1_ba_goo_0": "April_09",
+        "April_09_brush_hair_u_nm_np1_ba_goo_1": "April_09",
+        "April_09_cartwheel_f_cm_np1_le_bad_0": "April_09",
+        "#20_Rhythm_Cartwheel_f_cm_np12_ri_med_4": "#20_Rhythm_Cartwheel",
+        "mine": "",
+    }
