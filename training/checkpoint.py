@@ -18,9 +18,8 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
-from cocon.embedding.contract import ModelContract
+from cocon.embedding.contract import ModelContract, Normalisation
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.models.encoder import Encoder, build_encoder
@@ -38,11 +37,9 @@ __all__ = [
     "load_encoder",
     "load_state",
     "mark_complete",
-    "random_states",
     "read_contract",
     "read_encoder",
     "refuse_to_go_on",
-    "restore_random_states",
     "run_config",
     "run_views",
     "save_encoder",
@@ -113,6 +110,8 @@ def run_views(run: Path) -> tuple[str, ...]:
 
 def contract_of(config: Config, view: str, encoder: Encoder, *, method: str, labels: tuple[str, ...]) -> ModelContract:
     """The contract of an encoder trained with a configuration; the classifier counts only when there are labels."""
+    row = view_named(view)
+    is_own = encoder.normalisation != Normalisation(row.mean, row.std)
     return ModelContract(
         method=method,
         view=view,
@@ -123,6 +122,7 @@ def contract_of(config: Config, view: str, encoder: Encoder, *, method: str, lab
         weights_sha256=weights_sha256(encoder),
         labels=labels,
         flow=config.flow_spec(view),
+        normalisation=encoder.normalisation if is_own else None,
     )
 
 
@@ -204,19 +204,6 @@ def mark_complete(run: Path, summary: Mapping[str, Any]) -> None:
 def is_complete(run: Path) -> bool:
     """Whether the run has nothing left to do."""
     return (run / SUMMARY_FILE).is_file()
-
-
-def random_states() -> dict[str, Tensor | list[Tensor]]:
-    """State of every random generator that this process draws from while training."""
-    cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}
-
-
-def restore_random_states(states: Mapping[str, Any]) -> None:
-    """Undo everything drawn since `random_states`."""
-    torch.set_rng_state(states["cpu"])
-    if states["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"][0])
 
 
 def _decisive(config: Config) -> dict[str, Any]:

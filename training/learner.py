@@ -7,12 +7,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from cocon.training.checkpoint import random_states, restore_random_states
+from cocon.embedding.contract import Normalisation
 from cocon.training.config import Config
 from cocon.training.data.loader import Batch, to_device
 from cocon.training.distributed import objects_of_all, seed_of_process
-from cocon.training.methods.building import build_method
+from cocon.training.methods.building import build_method, encoders_of
 from cocon.training.methods.cocon import CoCon, CoConTerms
+from cocon.training.random_states import random_states, restore_random_states
 from cocon.training.schedule import RateSchedule, StepPlan
 from cocon.training.warm_start import restore_encoders
 
@@ -49,6 +50,8 @@ class Learner:
         )
         if state is not None:
             self.method.load_state_dict(state["method"])
+            for view, (mean, std) in state.get("normalisations", {}).items():
+                encoders_of(self.method)[view].normalise_by(Normalisation(tuple(mean), tuple(std)))
             self.schedule.restore(state["schedule"])
             fabric.strategy.precision.load_state_dict(state["precision"])
         self._trained, self._stepping = fabric.setup(self.method, self._optimizer)
@@ -98,6 +101,10 @@ class Learner:
             "schedule": self.schedule.state(),
             "precision": self._fabric.strategy.precision.state_dict(),
             "restored": self._restored,
+            "normalisations": {
+                view: [list(encoder.normalisation.mean), list(encoder.normalisation.std)]
+                for view, encoder in encoders_of(self.method).items()
+            },
             "random": objects_of_all(random_states()),
             "step": step,
         }

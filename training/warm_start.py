@@ -44,7 +44,7 @@ def source_contracts(config: Config) -> dict[str, ModelContract]:
 
 
 def restore_encoders(method: CoCon, config: Config) -> list[str]:
-    """Copy the weights of `training.init_from` into the method; a classifier on top of them stays behind.
+    """Copy weights and normalisation of `training.init_from` into the method; a classifier on top stays behind.
 
     Returns:
         The views whose encoders were restored; the others are left as they are, and said.
@@ -59,6 +59,7 @@ def restore_encoders(method: CoCon, config: Config) -> list[str]:
             source, _ = read_encoder(config.training.init_from / "views" / view)
             source.classifier = None
             encoder.load_state_dict(source.state_dict())
+            encoder.normalise_by(source.normalisation)
         elif contracts:
             _logger.warning("view '%s' starts untrained: '%s' has no encoder of it", view, config.training.init_from)
     return list(contracts)

@@ -1,5 +1,6 @@
 """Starting from the encoders of another run: which are taken, and what is refused."""
 
+import dataclasses
 import json
 import logging
 import shutil
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cocon.training.checkpoint import load_encoder, load_state, run_config
+from cocon.embedding.contract import Normalisation
+from cocon.training.checkpoint import load_encoder, load_state, run_config, save_encoder
 from cocon.training.config import Config
 from cocon.training.methods.building import build_method, encoders_of
 from cocon.training.warm_start import restore_encoders
@@ -76,6 +78,36 @@ def test_a_share_of_zero_keeps_the_restored_backbone_and_trains_the_rest(
     assert {name.split(".")[0] for name in names} == {"rgb", "pose"}
     assert all(torch.equal(before[name], after[name]) == name.startswith("rgb.") for name in names)
     assert load_state(tmp_path / "run") is not None
+
+
+def test_an_encoders_own_normalisation_is_taken_over_and_kept_when_a_run_goes_on(
+    bare: Path, trained: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    encoder, contract = load_encoder(trained, "rgb")
+    own = Normalisation((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    save_encoder(bare, encoder, dataclasses.replace(contract, normalisation=own))
+    config = tiny_config(f"training.init_from='{bare}'", "classifier.head=none")
+    for _ in range(2):
+        assert train_tiny(config, tmp_path / "run")
+        for view, expected in (("rgb", own), ("pose", None)):
+            assert load_encoder(tmp_path / "run", view)[1].normalisation == expected
+        assert torch.allclose(load_encoder(tmp_path / "run", "rgb")[0].mean, 255 * torch.tensor(own.mean))
+        shutil.rmtree(bare, ignore_errors=True)
+        shutil.rmtree(tmp_path / "run" / "views")
+        (tmp_path / "run" / "complete.json").unlink()
+
+
+@pytest.mark.parametrize("view", ["rgb", "pose"])
+def test_one_view_of_another_depth_is_enough_to_be_refused(
+    view: str, trained: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    deeper = tiny_config("model.depth=resnet18", "training.epochs=0", "classifier.head=none", f"views=['{view}']")
+    train_tiny(deeper, tmp_path / "mixed")
+    (other,) = {"rgb", "pose"} - {view}
+    shutil.copytree(trained / "views" / other, tmp_path / "mixed" / "views" / other)
+    config = tiny_config(f"training.init_from='{tmp_path / 'mixed'}'")
+    with pytest.raises(MismatchError, match=rf"view '{view}' .* blocks_per_stage is \(2, 2, 2, 2\), configured"):
+        train_tiny(config, tmp_path / "run")
 
 
 def test_a_run_goes_on_without_the_one_it_started_from(

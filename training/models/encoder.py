@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cocon.embedding.contract import EncoderSpec
+from cocon.embedding.contract import EncoderSpec, Normalisation
 from cocon.training.models.heads import CLASSIFIERS
 from cocon.training.models.rectified import RectifiedResNet2d3d
 from cocon.training.models.resnet2d3d import ResNet2d3d
@@ -39,6 +39,9 @@ class Encoder(nn.Module):
         mean: per-channel mean of a byte / 255.
         std: per-channel divisor.
         classifier: takes `[B, N, D, s, s]`, gives logits; or None.
+
+    Attributes:
+        normalisation: mean and divisor, as they were given.
     """
 
     mean: Tensor
@@ -52,8 +55,15 @@ class Encoder(nn.Module):
         self.classifier = classifier
         self.embedding_dim = backbone.out_channels
         # Constants of the view, not learned state: the contract carries them.
-        self.register_buffer("mean", 255.0 * torch.tensor(mean), persistent=False)
-        self.register_buffer("std", 255.0 * torch.tensor(std), persistent=False)
+        self.register_buffer("mean", torch.empty(len(mean)), persistent=False)
+        self.register_buffer("std", torch.empty(len(std)), persistent=False)
+        self.normalise_by(Normalisation(tuple(mean), tuple(std)))
+
+    def normalise_by(self, normalisation: Normalisation) -> None:
+        """Take another mean and divisor, of as many channels."""
+        self.normalisation = normalisation
+        self.mean.copy_(255.0 * torch.tensor(normalisation.mean))
+        self.std.copy_(255.0 * torch.tensor(normalisation.std))
 
     def feature_maps(self, clips: Tensor) -> Tensor:
         """`uint8 [B, N, T, H, W, C]` to block feature maps `float [B, N, D, s, s]`, averaged over a block's time."""
