@@ -4,11 +4,12 @@ All are means over overlapping clips of the whole video, in one or several crops
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -17,7 +18,7 @@ from cocon.training.data.frames import DecodedVideo, VideoFrames
 from cocon.training.evaluation.crops import cropped_clips
 from cocon.training.evaluation.ordered import ordered_feature
 from cocon.training.models.encoder import Encoder
-from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames
+from cocon.video.clips import dense_windows, grid_indices, nearest_frames
 from cocon.video.errors import MismatchError, VideoError
 from cocon.video.folder import VideoEntry
 
@@ -82,8 +83,7 @@ def video_features(
     for index, entry in enumerate(frames.entries):
         if entry.label and (video := frames[index]).entry is entry:
             for view, encoder in encoders.items():
-                clips = _clips(video, contracts[view], num_crops=num_crops, hop_blocks=hop_blocks)
-                seen[view].append(_seen(encoder, clips, video.timestamps, device))
+                seen[view].append(_seen(encoder, contracts[view], video, device, num_crops, hop_blocks))
             entries.append(entry)
         on_progress(index + 1, len(frames))
     if not entries:
@@ -149,10 +149,11 @@ class _Seen(NamedTuple):
     probabilities: NDArray[np.float64]  # [K]; empty without a classifier
 
 
-def _clips(video: DecodedVideo, contract: ModelContract, *, num_crops: int, hop_blocks: int | None) -> Iterator[_Clips]:
-    """Clips of one view over the whole video, at most 32 at a time, crop by crop."""
+def _clips(video: DecodedVideo, contract: ModelContract, *, num_crops: int, hop: int) -> Iterator[_Clips]:
+    """Clips of one view over the whole video, `hop` grid frames apart, at most 32 at a time, crop by crop."""
     decoded, spec = video.views[contract.view], contract.clip
-    seconds = video.timestamps[_windows(video.timestamps, spec, hop_blocks)]  # [K, N·T]
+    grid = grid_indices(video.timestamps, spec)
+    seconds = video.timestamps[grid[dense_windows(len(grid), spec, hop=hop)]]  # [K, N·T]
     indices = nearest_frames(decoded.timestamps, seconds)
     of_blocks = seconds.reshape(len(seconds), spec.num_blocks, spec.frames_per_block)
     middles = of_blocks.mean(axis=2) - video.timestamps[0]  # [K, N]
@@ -163,25 +164,41 @@ def _clips(video: DecodedVideo, contract: ModelContract, *, num_crops: int, hop_
             yield _Clips(crop.reshape(-1, *contract.clip_shape), middles[chosen])
 
 
-def _windows(timestamps: NDArray[np.float64], spec: ClipSpec, hop_blocks: int | None) -> NDArray[np.int64]:
-    """Source frames of overlapping clips over the whole video, `int64 [K, N·T]`."""
-    grid = grid_indices(timestamps, spec)
-    hop = (hop_blocks or max(1, spec.num_blocks // 2)) * spec.frames_per_block
-    return grid[dense_windows(len(grid), spec, hop=hop)]
-
-
 @torch.no_grad()
-def _seen(encoder: Encoder, clips: Iterable[_Clips], timestamps: NDArray[np.float64], device: torch.device) -> _Seen:
-    """Unit mean of the clips' embeddings, the blocks in order, and the mean of the class probabilities."""
-    seconds, outputs = [], []
-    for batch in clips:
-        seconds.append(batch.seconds.ravel())
-        outputs.append(encoder(torch.from_numpy(batch.pixels).to(device)))
+def _seen(
+    encoder: Encoder,
+    contract: ModelContract,
+    video: DecodedVideo,
+    device: torch.device,
+    num_crops: int,
+    hop_blocks: int | None,
+) -> _Seen:
+    """Unit mean of the clips' embeddings, the mean of the class probabilities, and single blocks in order."""
+    spec = contract.clip
+    hop = (hop_blocks or max(1, spec.num_blocks // 2)) * spec.frames_per_block
+    outputs = [
+        encoder(torch.from_numpy(clips.pixels).to(device))
+        for clips in _clips(video, contract, num_crops=num_crops, hop=hop)
+    ]
     mean = torch.cat([output.embedding.float().cpu() for output in outputs]).mean(dim=0)  # [D]
-    blocks = torch.cat([output.blocks.float().flatten(0, 1).cpu() for output in outputs])  # [M, D]
     chances = [output.logits.double().softmax(dim=1).cpu() for output in outputs if output.logits is not None]
     return _Seen(
         np.asarray((mean / mean.norm()).numpy(), dtype=np.float32),
-        ordered_feature(blocks.numpy(), np.concatenate(seconds), float(timestamps[-1] - timestamps[0])),
+        _ordered(encoder, contract, video, device, num_crops),
         np.asarray(torch.cat(chances).mean(dim=0).numpy(), dtype=np.float64) if chances else np.empty(0),
     )
+
+
+def _ordered(
+    encoder: Encoder, contract: ModelContract, video: DecodedVideo, device: torch.device, num_crops: int
+) -> NDArray[np.float32]:
+    """The ordered feature of a video, `float32 [3·D]`, from blocks that begin every half block."""
+    alone = replace(contract, clip=replace(contract.clip, num_blocks=1))
+    hop = max(1, contract.clip.frames_per_block // 2)
+    seconds, vectors = [], []
+    for clips in _clips(video, alone, num_crops=num_crops, hop=hop):
+        maps = encoder.feature_maps(torch.from_numpy(clips.pixels).to(device))  # [k, 1, D, s, s]
+        vectors.append(F.normalize(maps.float().mean(dim=(1, 3, 4)), dim=1).cpu())  # [k, D]
+        seconds.append(clips.seconds.ravel())
+    duration_seconds = float(video.timestamps[-1] - video.timestamps[0])
+    return ordered_feature(torch.cat(vectors).numpy(), np.concatenate(seconds), duration_seconds)
