@@ -5,10 +5,25 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
+from weakref import WeakSet
 
 from cocon.video.errors import UsageError
 
-__all__ = ["folder_lock"]
+__all__ = ["LOCK_FILE", "folder_lock"]
+
+LOCK_FILE = "writer.lock"
+
+_held: WeakSet[TextIO] = WeakSet()
+
+
+def _close_all() -> None:
+    for stream in list(_held):
+        stream.close()
+
+
+# Or else the children of a writer that was killed would go on holding its lock.
+os.register_at_fork(after_in_child=_close_all)
 
 
 @contextmanager
@@ -22,7 +37,7 @@ def folder_lock(folder: Path, what: str) -> Iterator[None]:
     Raises:
         UsageError: another process is writing.
     """
-    with (folder / "writer.lock").open("a+") as stream:
+    with (folder / LOCK_FILE).open("a+") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -30,6 +45,7 @@ def folder_lock(folder: Path, what: str) -> Iterator[None]:
             raise UsageError(
                 f"{what} '{folder}' is being written by process {stream.read().strip()}; try again when it is done"
             ) from error
+        _held.add(stream)
         stream.truncate(0)
         stream.write(str(os.getpid()))
         stream.flush()

@@ -37,6 +37,34 @@ def test_a_folder_is_free_after_its_writer_and_after_an_error(tmp_path: Path) ->
     assert (tmp_path / "writer.lock").read_bytes() == b""
 
 
+_FORK = """
+import multiprocessing, sys, time
+from pathlib import Path
+from cocon.video.folder_lock import folder_lock
+with folder_lock(Path(sys.argv[1]), "store"):
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,))
+    child.start()
+    print("held", flush=True)
+    print(child.pid, flush=True)
+    time.sleep(3600)
+"""
+
+
+def test_a_killed_writers_children_hold_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _FORK, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        child = int(holder.stdout.readline())
+        holder.kill()
+        holder.wait()
+        try:
+            with folder_lock(tmp_path, "store"):
+                os.kill(child, 0)  # it lives on
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
 def test_a_killed_writer_lets_go(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", _HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
