@@ -1,10 +1,11 @@
 """The run folder: what training leaves behind, and how it is read back.
 
     run/config.toml                 the resolved configuration
-    run/views/<view>/               weights.safetensors, contract.json
+    run/views/<view>/               weights.safetensors, contract.json, aggregator.safetensors
     run/metrics.jsonl, tensorboard/ what was measured on the way
     run/state.pt                    method, optimizer, random numbers, step: enough to go on bit for bit
     run/complete.json               written last
+    run/writer.lock                 locked, and not empty, while somebody trains
 
 Every file appears whole or not at all, and none of them is a pickle: `state.pt` loads with `weights_only=True`.
 """
@@ -25,6 +26,7 @@ from cocon.training.config_file import load_config
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.video.atomic import replacing
 from cocon.video.errors import MismatchError, UsageError
+from cocon.video.folder_lock import LOCK_FILE
 from cocon.video.views import view_named
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "mark_complete",
     "read_contract",
     "read_encoder",
+    "refuse_strangers",
     "refuse_to_go_on",
     "run_config",
     "run_views",
@@ -67,11 +70,18 @@ def claim_run(
             raise UsageError(f"run '{run}' was made with another configuration ({'; '.join(different)}); {remedy}")
         if different or overwrite:
             _empty(run)
-    elif run.is_dir() and any(run.iterdir()):
-        raise UsageError(f"'{run}' is not empty and no run; choose another --output")
+    else:
+        refuse_strangers(run)
     run.mkdir(parents=True, exist_ok=True)
     if not path.is_file() or path.read_text() != config.to_toml():
         _write(path, config.to_toml())
+
+
+def refuse_strangers(run: Path) -> None:
+    """Raise `UsageError` if the folder holds something else than a run; the lock of one who trains is nothing."""
+    is_run = not run.is_dir() or (run / "config.toml").is_file()
+    if not is_run and any(entry.name != LOCK_FILE for entry in run.iterdir()):
+        raise UsageError(f"'{run}' is not empty and no run; choose another --output")
 
 
 def refuse_to_go_on(run: Path) -> None:

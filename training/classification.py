@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,7 @@ from cocon.training.interruption import interruptible
 from cocon.training.journal import Journal
 from cocon.training.learning_sections import ClassifierSection
 from cocon.training.models.encoder import Encoder
-from cocon.training.models.heads import CLASSIFIERS
+from cocon.training.models.heads import CLASSIFIERS, GRUClassifier
 
 __all__ = ["Classification", "train_classifiers"]
 
@@ -31,14 +32,23 @@ class Classification(nn.Module):
         encoders: view → encoder; given a classifier here.
         section: head, dropout, and whether encoders are frozen.
         num_classes: K.
+        aggregators: view → state of the `ConvGRU` that a recurrent classifier of it starts from.
     """
 
-    def __init__(self, encoders: Mapping[str, Encoder], section: ClassifierSection, num_classes: int) -> None:
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        section: ClassifierSection,
+        num_classes: int,
+        aggregators: Mapping[str, Mapping[str, Tensor]] = MappingProxyType({}),
+    ) -> None:
         super().__init__()
         self.encoders = nn.ModuleDict(encoders)
         self._is_frozen = section.mode == "frozen"
-        for encoder in encoders.values():
+        for view, encoder in encoders.items():
             head = CLASSIFIERS[section.head](encoder.embedding_dim, num_classes, dropout=section.dropout)
+            if isinstance(head, GRUClassifier) and view in aggregators:
+                head.aggregator.load_state_dict(aggregators[view])
             encoder.classifier = None
             encoder.requires_grad_(not self._is_frozen)
             encoder.classifier = head
@@ -83,6 +93,7 @@ def train_classifiers(
     labels: Sequence[str],
     fabric: Fabric,
     *,
+    aggregators: Mapping[str, Mapping[str, Tensor]],
     first_step: int,
     on_progress: Callable[[int, int], None],
 ) -> None:
@@ -95,6 +106,7 @@ def train_classifiers(
         frames: labelled training videos.
         labels: class names in the order of the logits.
         fabric: devices and precision, launched.
+        aggregators: see `Classification`.
         first_step: steps of pre-training, which the journal counts on from.
         on_progress: called with (steps done, steps in all).
 
@@ -103,7 +115,7 @@ def train_classifiers(
     """
     seed = config.training.seed + _SEED_OFFSET
     torch.manual_seed(seed)
-    classification = Classification(encoders, config.classifier, len(labels))
+    classification = Classification(encoders, config.classifier, len(labels), aggregators)
     groups = classification.parameter_groups(config.classifier)
     optimizer = torch.optim.AdamW(groups, weight_decay=config.classifier.weight_decay)
     per_epoch = steps_per_epoch(len(frames), config.training.batch_size)

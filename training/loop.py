@@ -6,11 +6,13 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
+from cocon.training.aggregators import save_aggregators
 from cocon.training.checkpoint import contract_of, load_state, save_encoder, save_state
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch
 from cocon.training.distributed import any_process
+from cocon.training.elapsed import Elapsed
 from cocon.training.epochs import EpochEnd
 from cocon.training.interruption import interruptible
 from cocon.training.journal import Journal
@@ -29,6 +31,7 @@ def pretrain(
     frames: VideoFrames,
     fabric: Fabric,
     *,
+    elapsed: Elapsed,
     on_progress: Callable[[int, int], None],
     val: VideoFrames | None = None,
     probe: OnlineProbe | None = None,
@@ -40,6 +43,7 @@ def pretrain(
         run: the run folder; a state in it is taken up.
         frames: the training videos.
         fabric: devices and precision, launched.
+        elapsed: time spent on the run; that of a state in the run folder is added.
         on_progress: called with (steps done, steps in all).
         val: see `EpochEnd`.
         probe: see `EpochEnd`.
@@ -69,6 +73,7 @@ def pretrain(
         if state is not None:
             learner.restore_random_states(state)
             journal.restore(state["journal"])
+            elapsed.restore(float(state.get("seconds", 0.0)))
         on_progress(first_step, plan.num_steps)
         stream = iter(batches)
         for step in range(first_step + 1, plan.num_steps + 1):
@@ -78,7 +83,7 @@ def pretrain(
                 end_epoch(step // plan.per_epoch, step=step, rate=rate)
             stops = any_process(asked.is_requested, fabric)
             if is_end or stops:
-                state = learner.state(step) | {"journal": journal.state()}
+                state = learner.state(step) | {"journal": journal.state(), "seconds": elapsed.seconds}
                 if fabric.is_global_zero:
                     save_state(run, state)
                     _save_encoders(run, config, learner.method)
@@ -97,3 +102,4 @@ def _save_encoders(run: Path, config: Config, method: CoCon) -> None:
     for view, encoder in encoders_of(method).items():
         contract = contract_of(config, view, encoder, method=config.loss.losses, labels=())
         save_encoder(run, encoder, contract)
+    save_aggregators(run, method)

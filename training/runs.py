@@ -1,19 +1,20 @@
 """A whole training run: pre-training, then the classifier, into one run folder."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
 from lightning_fabric import Fabric
 
+from cocon.training.aggregators import pretrained_aggregators
 from cocon.training.checkpoint import (
     claim_run,
     contract_of,
     has_begun,
     is_complete,
     mark_complete,
+    refuse_strangers,
     refuse_to_go_on,
     save_encoder,
 )
@@ -25,6 +26,7 @@ from cocon.training.data.loader import view_requests
 from cocon.training.data.sampling import read_videos
 from cocon.training.devices import launched_fabric
 from cocon.training.distributed import objects_of_all
+from cocon.training.elapsed import Elapsed
 from cocon.training.loop import pretrain, step_plan
 from cocon.training.methods.building import encoders_of
 from cocon.training.models.encoder import Encoder
@@ -32,6 +34,7 @@ from cocon.training.online import OnlineProbe
 from cocon.training.warm_start import method_names, source_contracts
 from cocon.video.errors import UsageError
 from cocon.video.folder import DatasetFolder, VideoEntry
+from cocon.video.folder_lock import folder_lock
 
 __all__ = ["ProgressBar", "Resume", "train_run"]
 
@@ -55,7 +58,8 @@ def train_run(
         False if the run was complete already.
 
     Raises:
-        UsageError: the run or the data cannot be used, or the run has begun already and `resume` is `never`.
+        UsageError: the run or the data cannot be used, another process trains the run, or the run has begun already
+            and `resume` is `never`.
         MismatchError: the run to start from has another architecture.
         KeyboardInterrupt: a stop was asked for; the same call goes on.
     """
@@ -63,22 +67,25 @@ def train_run(
     entries = dataset.split("train")
     if len(entries) < 2:
         raise UsageError(f"dataset '{dataset.root}' has {len(entries)} training videos; at least 2 are needed")
-    with launched_fabric(config) as fabric:
+    elapsed = Elapsed()
+    with launched_fabric(config) as fabric, ExitStack() as held:
         if fabric.is_global_zero:
-            _claim(config, run, overwrite=overwrite, resume=resume)
+            held.enter_context(_claimed(config, run, overwrite=overwrite, resume=resume))
         fabric.barrier()
         if is_complete(run):
             return False
-        started = time.monotonic()
-        failures = _train(config, run, dataset, entries, fabric, progress_bar if fabric.is_global_zero else _no_bar)
+        bar = progress_bar if fabric.is_global_zero else _no_bar
+        failures = _train(config, run, dataset, entries, fabric, bar, elapsed)
         if fabric.is_global_zero:
-            minutes = round((time.monotonic() - started) / 60, 2)
+            minutes = round(elapsed.seconds / 60, 2)
             labels = list(_labels(config, dataset))
             mark_complete(run, {"videos": len(entries), "failed": failures, "labels": labels, "minutes": minutes})
     return True
 
 
-def _claim(config: Config, run: Path, *, overwrite: bool, resume: Resume) -> None:
+@contextmanager
+def _claimed(config: Config, run: Path, *, overwrite: bool, resume: Resume) -> Iterator[None]:
+    """Be the only one who trains the run while the block runs."""
     source = config.training.init_from
     if source is not None and source.resolve() == run.resolve():
         raise UsageError(f"run '{run}' cannot start from itself (training.init_from); choose another --output")
@@ -86,7 +93,12 @@ def _claim(config: Config, run: Path, *, overwrite: bool, resume: Resume) -> Non
         refuse_to_go_on(run)
     if overwrite or not has_begun(run):
         source_contracts(config)  # before anything is removed
-    claim_run(run, config, overwrite=overwrite)
+    refuse_strangers(run)
+    run.mkdir(parents=True, exist_ok=True)
+    # A complete run is left as it is, so nobody need wait for it, nor be allowed to write there.
+    with nullcontext() if is_complete(run) and not overwrite else folder_lock(run, "run"):
+        claim_run(run, config, overwrite=overwrite)
+        yield
 
 
 def _train(
@@ -96,6 +108,7 @@ def _train(
     entries: Sequence[VideoEntry],
     fabric: Fabric,
     progress_bar: ProgressBar,
+    elapsed: Elapsed,
 ) -> dict[str, str]:
     """Both phases; returns which videos failed in any process, and why."""
     frames, val = _videos(config, dataset, entries)
@@ -103,7 +116,8 @@ def _train(
         frames = read_videos(frames, config.clip, on_progress)
     probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
     with progress_bar("pre-training") as on_progress:
-        encoders = encoders_of(pretrain(config, run, frames, fabric, on_progress=on_progress, val=val, probe=probe))
+        method = pretrain(config, run, frames, fabric, elapsed=elapsed, on_progress=on_progress, val=val, probe=probe)
+    encoders = encoders_of(method)
     labels = _labels(config, dataset)
     if labels:
         with progress_bar("training classifiers") as on_progress:
@@ -111,9 +125,10 @@ def _train(
                 config,
                 run,
                 encoders,
-                _labelled(config, dataset, frames),
+                frames.only([position for position, entry in enumerate(frames.entries) if entry.label]),
                 labels,
                 fabric,
+                aggregators=pretrained_aggregators(config, method),
                 first_step=step_plan(config, len(frames)).num_steps,
                 on_progress=on_progress,
             )
@@ -139,13 +154,6 @@ def _videos(
 
 def _labels(config: Config, dataset: DatasetFolder) -> tuple[str, ...]:
     return dataset.labels if config.classifier.head != "none" else ()
-
-
-def _labelled(config: Config, dataset: DatasetFolder, frames: VideoFrames) -> VideoFrames:
-    labelled = [entry for entry in frames.entries if entry.label]
-    if len(labelled) == len(frames):
-        return frames
-    return VideoFrames(labelled, dataset.root, view_requests(config), cache_gib=config.data.cache_gib)
 
 
 def _save(config: Config, run: Path, encoders: dict[str, Encoder], labels: tuple[str, ...]) -> None:

@@ -27,6 +27,7 @@ from cocon.training.config import Config
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.training.random_states import random_states, restore_random_states
 from cocon.video.errors import MismatchError, UsageError
+from cocon.video.folder_lock import folder_lock
 from cocon.video.views import VIEWS
 
 MakeConfig = Callable[..., Config]
@@ -79,10 +80,16 @@ def test_a_folder_that_is_no_run_is_refused_even_with_overwrite(tiny_config: Mak
     assert _files(tmp_path) == {"thesis.tex"}
 
 
+def test_a_folder_with_nothing_but_a_lock_is_free(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    with folder_lock(tmp_path, "run"):
+        claim_run(tmp_path, tiny_config(), overwrite=False)
+    assert _files(tmp_path) == {"config.toml", "writer.lock"}
+
+
 def test_overwriting_removes_the_runs_own_files_and_no_others(tiny_config: MakeConfig, trained_copy: Path) -> None:
     (trained_copy / "notes.txt").write_text("mine")
     claim_run(trained_copy, tiny_config("training.epochs=9"), overwrite=True)
-    assert _files(trained_copy) == {"config.toml", "notes.txt"}
+    assert _files(trained_copy) == {"config.toml", "notes.txt", "writer.lock"}
     assert run_config(trained_copy).training.epochs == 9
     assert not is_complete(trained_copy)
 
@@ -183,7 +190,7 @@ def test_the_weights_digest_does_not_depend_on_the_memory_format() -> None:
 def test_the_state_of_a_run_holds_only_tensors_and_plain_containers(trained: Path) -> None:
     state = torch.load(trained / "state.pt", weights_only=True)
     learned = {"method", "optimizer", "schedule", "precision", "restored", "normalisations", "random", "step"}
-    assert set(state) == learned | {"journal"}
+    assert set(state) == learned | {"journal", "seconds"}
     _check_plain(state)
 
 
@@ -209,9 +216,10 @@ def test_no_file_of_a_run_is_a_pickle(trained: Path) -> None:
 def test_a_run_consists_of_what_is_written_down(trained: Path) -> None:
     files = _files(trained)
     board = {name for name in files if name.startswith("tensorboard/events.out.tfevents.")}
-    weights = {f"views/{view}/{name}" for view in ("rgb", "pose") for name in ("weights.safetensors", "contract.json")}
+    names = ("weights.safetensors", "aggregator.safetensors", "contract.json")
+    weights = {f"views/{view}/{name}" for view in ("rgb", "pose") for name in names}
     assert board
-    assert files - board == {"config.toml", "metrics.jsonl", "state.pt", "complete.json"} | weights
+    assert files - board == {"config.toml", "metrics.jsonl", "state.pt", "complete.json", "writer.lock"} | weights
 
 
 def test_without_a_state_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:

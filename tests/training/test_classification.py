@@ -2,11 +2,13 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.checkpoint import load_encoder
@@ -171,3 +173,20 @@ def test_where_only_some_videos_have_labels_all_are_pre_trained_on_and_the_journ
         ("classify", 7),
         ("classify", 8),
     ]
+
+
+@pytest.mark.parametrize("head", ["gru", "gru_raw"])
+def test_a_recurrent_classifier_starts_from_the_aggregator_of_pre_training(
+    head: str, trained: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    still = [f"classifier.head={head}", "classifier.learning_rate=1e-12", "classifier.weight_decay=0.0"]
+    source = shutil.copytree(trained, tmp_path / "source")
+    (source / "views" / "pose" / "aggregator.safetensors").unlink()  # as in runs that kept none
+    train_tiny(tiny_config(*still, "training.epochs=0", f"training.init_from='{source}'"), tmp_path / "further")
+    train_tiny(tiny_config(*still), tmp_path / "whole")
+    for run, view, is_kept in (("further", "rgb", True), ("further", "pose", False), ("whole", "pose", True)):
+        kept = load_file(trained / "views" / view / "aggregator.safetensors")
+        classifier = load_encoder(tmp_path / run, view)[0].classifier
+        assert isinstance(classifier, GRUClassifier)
+        for name, tensor in classifier.aggregator.state_dict().items():
+            assert torch.allclose(tensor, kept[name], atol=1e-6) == is_kept, (run, view, name)

@@ -1,6 +1,7 @@
 """A whole run: complete means done, another configuration means another run."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from cocon.training.checkpoint import load_state, save_state
 from cocon.training.config import Config
 from cocon.training.runs import train_run
 from cocon.video.errors import UsageError
+from cocon.video.folder_lock import folder_lock
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -87,3 +90,38 @@ def test_all_four_views_are_trained_where_the_dataset_has_them(
     assert contracts["flow"]["flow"]["interval_seconds"] == pytest.approx(1 / 15)
     assert contracts["rgb"]["flow"] is None
     assert contracts["pose"]["tensors"]["clip"] == ["uint8", ["B", 3, 2, 24, 24, 17]]
+
+
+def test_a_run_that_another_process_trains_is_refused_and_left_alone(
+    tiny_config: MakeConfig, train_tiny: TrainTiny, trained_copy: Path, tmp_path: Path
+) -> None:
+    (trained_copy / "complete.json").unlink()
+    (tmp_path / "new").mkdir()
+    for run in (trained_copy, tmp_path / "new"):
+        before = _bytes_of(run)
+        for overwrite in (False, True):
+            with folder_lock(run, "run"), pytest.raises(UsageError) as caught:
+                train_tiny(tiny_config(), run, overwrite=overwrite)
+            assert str(caught.value).startswith(f"run '{run}' is being written by process {os.getpid()}; try again")
+            assert caught.value.exit_code == 2
+        assert _bytes_of(run) == before | {"writer.lock": b""}
+
+
+def test_a_folder_that_is_no_run_is_not_even_locked(
+    tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match="is not empty and no run"):
+        train_tiny(tiny_config(), tmp_path, overwrite=True)
+    assert _bytes_of(tmp_path) == {"thesis.tex": b"years of work"}
+
+
+def test_the_minutes_of_a_run_are_those_of_all_its_sessions(
+    tiny_config: MakeConfig, train_tiny: TrainTiny, trained_copy: Path
+) -> None:
+    state = load_state(trained_copy)
+    assert state is not None and 0 < state["seconds"] < 300
+    save_state(trained_copy, state | {"seconds": state["seconds"] + 6000})
+    (trained_copy / "complete.json").unlink()
+    assert train_tiny(tiny_config(), trained_copy)
+    assert 100 < json.loads((trained_copy / "complete.json").read_text())["minutes"] < 110
