@@ -1,6 +1,7 @@
 """What is done when an epoch of pre-training ends: journal, plateau, collapse alarm, probe."""
 
 import logging
+import math
 
 from lightning_fabric import Fabric
 
@@ -12,7 +13,7 @@ from cocon.training.journal import Journal
 from cocon.training.learner import Learner
 from cocon.training.methods.building import encoders_of
 from cocon.training.online import OnlineProbe
-from cocon.video.errors import UsageError, VideoError
+from cocon.video.errors import CoconError, UsageError, VideoError
 
 __all__ = ["EpochEnd"]
 
@@ -62,12 +63,17 @@ class EpochEnd:
             )
 
     def __call__(self, epoch: int, *, step: int, rate: float) -> None:
-        """Write the epoch's line, adapt the learning rate, warn of a collapse, judge the encoders if it is time."""
+        """Write the epoch's line, adapt the learning rate, warn of a collapse, judge the encoders if it is time.
+
+        Raises:
+            CoconError: the loss is not finite; nothing of this epoch must be saved.
+        """
         share_buffers(self._learner.method)
         more = {"learning_rate": rate}
         if self._val_batches is not None:
             more["validation_loss"] = self._learner.validation_loss(self._val_batches)
         means = self._journal.write("pretrain", step=step, epoch=epoch, **more)
+        _refuse_divergence(means["loss"], epoch)
         if self._learner.schedule.follows_the_loss:
             loss = means.get("validation_loss", self._learner.method.full_loss(means))
             self._learner.schedule.epoch_ended(broadcast_number(loss, self._fabric))
@@ -98,3 +104,11 @@ class EpochEnd:
 def _validation_batch_size(num_videos: int, batch_size: int, num_processes: int) -> int:
     """No more clips than there are videos, in equal shares: clips of one video are no negatives of each other."""
     return min(batch_size, max(1, num_videos // num_processes) * num_processes)
+
+
+def _refuse_divergence(loss: float, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise CoconError(
+            f"pre-training diverged: the loss of epoch {epoch} is {loss}; lower optimizer.learning_rate or use "
+            "training.precision=32-true (the epoch before is kept)"
+        )

@@ -23,7 +23,7 @@ from cocon.training.data.loader import Batch
 from cocon.training.learner import Learner
 from cocon.training.methods.building import build_method
 from cocon.training.runs import train_run
-from cocon.video.errors import UnreadableVideoError, UsageError
+from cocon.video.errors import CoconError, UnreadableVideoError, UsageError
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -352,3 +352,15 @@ def test_a_validation_batch_has_no_more_clips_than_there_are_videos(
     settings = ["optimizer.schedule=plateau", "training.batch_size=8", "training.epochs=1", "classifier.head=none"]
     assert train_tiny(tiny_config(*settings, f"data.folder={with_val}"), tmp_path)
     assert sizes == [6]
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_epoch_before(
+    tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    config = tiny_config("optimizer.learning_rate=1e30", "optimizer.warmup_epochs=0", "training.epochs=3")
+    with pytest.raises(CoconError, match=r"pre-training diverged: the loss of epoch \d is nan; lower optimizer"):
+        train_tiny(config, run)
+    state = load_state(run)
+    assert state is None or all(torch.isfinite(tensor).all() for tensor in state["method"].values())
+    assert not is_complete(run)

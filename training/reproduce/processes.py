@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 
 from cocon.video.errors import CoconError
 
@@ -42,7 +42,7 @@ class Job:
         Raises:
             CoconError: what it raised, or how else it ended.
         """
-        if self._process.is_alive():
+        if not wait([self.sentinel], timeout=0):
             return False
         self._process.join()
         if self._process.exitcode == 0:
