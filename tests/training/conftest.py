@@ -1,6 +1,7 @@
 """A tiny generated set, and settings so small that a whole training run takes a second."""
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cocon.embedding.cli import main
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.data.figures import make_figures
@@ -30,6 +32,7 @@ TINY = [
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
+Outcome = tuple[int, str, str]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -111,3 +114,17 @@ def progress_bar() -> Callable[[str], object]:
 def silent_bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar that shows nothing."""
     yield lambda done, total: None
+
+
+@pytest.fixture
+def cocon(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """`cocon(*arguments)`: exit code, stdout and stderr."""
+
+    def of(*arguments: str | Path) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["cocon", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ending:
+            main()
+        assert isinstance(ending.value.code, int)
+        return ending.value.code, *capsys.readouterr()
+
+    return of

@@ -1,31 +1,15 @@
 """`cocon train`: what it prints, and how it ends when something is wrong."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cocon.embedding.cli import main
 from cocon.training.config import Config
 
 MakeConfig = Callable[..., Config]
 Outcome = tuple[int, str, str]
-
-
-@pytest.fixture
-def cocon(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """`cocon(*arguments)`: exit code, stdout and stderr."""
-
-    def of(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["cocon", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ending:
-            main()
-        assert isinstance(ending.value.code, int)
-        return ending.value.code, *capsys.readouterr()
-
-    return of
 
 
 @pytest.fixture

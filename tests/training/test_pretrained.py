@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from cocon.embedding.cli import main
 from cocon.export.parity_clips import clips_of_run, figure_clips
 from cocon.export.pretrained import Packed, pack_run
 from cocon.training.checkpoint import (
@@ -50,20 +48,6 @@ def packed_copy(trained: Path, tmp_path: Path) -> Path:
     """The same, to be changed."""
     pack_run(trained, tmp_path / "packed")
     return tmp_path / "packed"
-
-
-@pytest.fixture
-def cocon(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """`cocon(*arguments)`: exit code, stdout and stderr."""
-
-    def of(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["cocon", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ending:
-            main()
-        assert isinstance(ending.value.code, int)
-        return ending.value.code, *capsys.readouterr()
-
-    return of
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -13,7 +13,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from cocon.embedding.cli import main
 from cocon.training.checkpoint import load_encoder, read_contract
 from cocon.training.config import Config
 from cocon.training.data.augment import centred_clip
@@ -33,20 +32,6 @@ FIGURES = {"probe_top1", "knn_top1", "R@1", "R@5", "R@10", "R@20", "R@50"} | ORD
 OF_CLASSIFIER = {"classifier_top1", "classifier_top5"}
 # All training videos are of one body, so there are no groups to learn weights from.
 ROWS = ("rgb", "pose", "ensemble")
-
-
-@pytest.fixture
-def cocon(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """`cocon(*arguments)`: exit code, stdout and stderr."""
-
-    def of(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["cocon", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ending:
-            main()
-        assert isinstance(ending.value.code, int)
-        return ending.value.code, *capsys.readouterr()
-
-    return of
 
 
 @pytest.fixture(scope="module")

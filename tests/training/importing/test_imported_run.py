@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from cocon.embedding.cli import main
 from cocon.embedding.contract import ModelContract
 from cocon.export.card_training import training_text
 from cocon.export.pretrained import pack_run
@@ -30,20 +28,6 @@ Import = Callable[..., list[ModelContract]]
 Outcome = tuple[int, str, str]
 
 SMALL = {"blocks": (1, 1, 1, 1), "width": 4}
-
-
-@pytest.fixture
-def cocon(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """`cocon(*arguments)`: exit code, stdout and stderr."""
-
-    def of(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["cocon", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ending:
-            main()
-        assert isinstance(ending.value.code, int)
-        return ending.value.code, *capsys.readouterr()
-
-    return of
 
 
 def test_views_of_different_depth_become_one_run_of_the_published_geometry(

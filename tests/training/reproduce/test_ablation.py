@@ -1,16 +1,17 @@
 """The whole ablation on a tiny set: page, rows, going on."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cocon.embedding.cli import main
 from cocon.training.reproduce.ablation import AblationOptions, reproduce_ablation
 from cocon.training.reproduce.cells import ablation_cells
 from cocon.training.reproduce.running import Plan, run_cells
 from cocon.video.errors import UsageError
+
+Outcome = tuple[int, str, str]
 
 OPTIONS = AblationOptions("tiny", seeds=1, jobs=2, extras=False, finetune_epochs=0, notes=("a note of mine",))
 
@@ -56,11 +57,7 @@ def test_a_recipe_of_one_view_has_no_ablation(plan: Plan, tmp_path: Path) -> Non
         reproduce_ablation(alone, OPTIONS, tmp_path, on_progress=lambda done, total: None)
 
 
-def test_a_folder_that_is_not_there_is_one_line_and_exit_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["cocon", "reproduce", "ablation", "--data", str(tmp_path / "none")])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code == 2
-    assert capsys.readouterr().err.count("\n") == 1
+def test_a_folder_that_is_not_there_is_one_line_and_exit_2(cocon: Callable[..., Outcome], tmp_path: Path) -> None:
+    code, _, errors = cocon("reproduce", "ablation", "--data", tmp_path / "none")
+    assert code == 2
+    assert errors.count("\n") == 1
