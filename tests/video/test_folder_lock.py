@@ -38,14 +38,17 @@ def test_a_folder_is_free_after_its_writer_and_after_an_error(tmp_path: Path) ->
 
 
 _FORK = """
-import multiprocessing, sys, time
+import multiprocessing, os, sys, time
 from pathlib import Path
 from cocon.video.folder_lock import folder_lock
+
+def live_on():
+    print(os.getpid(), flush=True)  # only now has the fork let go
+    time.sleep(20)
+
 with folder_lock(Path(sys.argv[1]), "store"):
-    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,))
-    child.start()
     print("held", flush=True)
-    print(child.pid, flush=True)
+    multiprocessing.get_context("fork").Process(target=live_on).start()
     time.sleep(3600)
 """
 
