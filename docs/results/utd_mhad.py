@@ -65,7 +65,8 @@ def prepare(source: Path, output: Path, joints: list[int | None], row: dict[str,
     median = float(np.median(body)) if body.size else 128.0
     drawn = [np.where(crop > FLOOR, np.clip(MEDIAN_BYTE + (crop - median) * CONTRAST, 40, 255), 0) for crop in crops]
     save_video(output / "videos" / f"{video_id}.mp4", [picture.astype(np.uint8) for picture in drawn])
-    save_video(output / "own/mask" / f"{video_id}.mp4", [np.where(crop > FLOOR, 255, 0).astype(np.uint8) for crop in crops])
+    masks = [np.where(crop > FLOOR, 255, 0).astype(np.uint8) for crop in crops]
+    save_video(output / "own/mask" / f"{video_id}.mp4", masks)
     moved = (skeletons - [left, top]) * (SIDE_PX / side)
     entries = [{"image_id": index, "keypoints": coco(skeleton, joints)} for index, skeleton in enumerate(moved)]
     (output / "own/pose" / f"{video_id}.json").write_text(json.dumps(entries[: len(frames)]))
