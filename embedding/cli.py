@@ -85,6 +85,7 @@ def run(application: typer.Typer) -> NoReturn:
             raise
         _fail(UsageError(f"'{error.filename}' cannot be read or written: {error.strerror}"), UsageError.exit_code)
     except KeyboardInterrupt:
+        print("stopped; what was saved is kept", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
 

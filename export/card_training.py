@@ -46,7 +46,10 @@ def _trained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> It
     if training.epochs:
         methods = ", ".join(dict.fromkeys(code(contract.method) for contract in contracts))
         start = f", starting from the run {code(training.started_from)}" if training.started_from else ""
-        yield f"Method {methods}, {training.epochs} epochs, seed {training.seed}{start}."
+        epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
+        # Only a run that ended has counted its videos.
+        ended = "" if training.num_videos is not None else "; interrupted, so of these only the first"
+        yield f"Method {methods}, {epochs}{ended}, seed {training.seed}{start}."
     else:
         yield from _not_pretrained(training, contracts)
     if num_labels := max((len(contract.labels) for contract in contracts), default=0):

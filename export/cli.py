@@ -68,9 +68,10 @@ def _export(run: Path, views: list[str] | None, repository: Path, options: "Expo
     from cocon.export.parity_clips import clips_of_run
     from cocon.export.publishing import ViewSource, export_encoders
     from cocon.export.training_record import training_of_run
-    from cocon.training.checkpoint import load_encoder, run_views
+    from cocon.training.checkpoint import load_encoder, run_views, warn_if_incomplete
     from cocon.video.views import view_named
 
+    warn_if_incomplete(run)
     names = [view_named(name).name for name in views] if views else run_views(run)
     console = Console(stderr=True)
     with console.status("reading the run") as status:

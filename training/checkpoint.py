@@ -12,6 +12,7 @@ Every file appears whole or not at all, and none of them is a pickle: `state.pt`
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,11 +48,14 @@ __all__ = [
     "run_views",
     "save_encoder",
     "save_state",
+    "warn_if_incomplete",
     "weights_sha256",
 ]
 
 SUMMARY_FILE = "complete.json"
 EVALUATION_FILE = "evaluation.json"  # figures of `cocon evaluate --json`, kept beside the run by who judges it
+
+_logger = logging.getLogger(__name__)
 
 
 def claim_run(
@@ -204,6 +208,15 @@ def load_state(run: Path) -> dict[str, Any] | None:
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state
+
+
+def warn_if_incomplete(run: Path) -> None:
+    """Say that what the run has saved is not its end."""
+    if not is_complete(run):
+        _logger.warning(
+            "run '%s' is not complete: its encoders are those of the last epoch that it finished; "
+            "'cocon train --output %s' goes on", run, run,
+        )  # fmt: skip
 
 
 def mark_complete(run: Path, summary: Mapping[str, Any]) -> None:

@@ -29,6 +29,8 @@ __all__ = ["DecodedVideo", "DecodedView", "VideoFrames", "load_video"]
 
 _logger = logging.getLogger(__name__)
 _BYTES_PER_GIB = 1 << 30
+# A folder whose views were never made would fill the terminal with one line per video.
+_NAMED_FAILURES = 10
 # People are looked for once, beforehand, and not in every run: that is slower than training on what was found.
 _MADE_HERE = frozenset(("rgb", "flow"))
 
@@ -159,7 +161,10 @@ class VideoFrames:
     def _remember(self, entry: VideoEntry, failure: VideoError) -> None:
         if entry.video_id not in self.failures:
             self.failures[entry.video_id] = str(failure)
-            _logger.warning("video '%s' is left out: %s", entry.video_id, failure)
+            if len(self.failures) <= _NAMED_FAILURES:
+                _logger.warning("video '%s' is left out: %s", entry.video_id, failure)
+            elif len(self.failures) == _NAMED_FAILURES + 1:
+                _logger.warning("more videos are left out; a run lists them in complete.json")
 
 
 def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest], workers: WorkerPool) -> DecodedVideo:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cocon.training.checkpoint import warn_if_incomplete
 from cocon.training.evaluation.features import VideoFeatures
 from cocon.training.evaluation.judgement import Judgement, JudgingOptions, judge_features
 from cocon.training.evaluation.judging import RANDOM, Videos, random_features, run_features, run_method
@@ -56,6 +57,7 @@ def compare_runs(runs: Sequence[Path], videos: Videos, options: JudgingOptions, 
     untrained = judge_features(random_features(videos), RANDOM, options) if has_random else None
     judged = []
     for run, name in zip(runs, names, strict=True):
+        warn_if_incomplete(run)
         features = run_features(run, videos)
         judged.append(judge_features(features, name, options))
     return Comparison(untrained, tuple(judged), features)

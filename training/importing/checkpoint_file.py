@@ -19,8 +19,6 @@ __all__ = ["MAX_BYTES", "Checkpoint", "read_checkpoint"]
 # Weights, moments of Adam and all, a network of the published sizes takes less than half a gigabyte.
 MAX_BYTES = 2 << 30
 
-_MAX_REASON_CHARACTERS = 200
-
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -84,6 +82,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def _check_size(path: Path) -> None:
     """Refuse a file that is too large, or would be when unpacked."""
     num_bytes = path.stat().st_size
+    if not num_bytes:
+        raise UsageError(f"'{path}' is no checkpoint that torch.save wrote: it is empty")
     if zipfile.is_zipfile(path):
         try:
             with zipfile.ZipFile(path) as archive:
@@ -107,8 +107,10 @@ def _loaded(path: Path) -> Any:  # noqa: ANN401  # whatever the file holds
                 f"checkpoint '{path}' needs '{needed[1]}' to be read, which may run code that the file brings; where "
                 "you trust it, save its state_dict alone and import that"
             ) from error
-        reason = in_one_line(error)[:_MAX_REASON_CHARACTERS]
-        raise UsageError(f"'{path}' is no checkpoint that torch.save wrote: {reason}") from error
+        # What torch says of such a file ends in the advice to load it unsafely.
+        raise UsageError(
+            f"'{path}' is no checkpoint that torch.save wrote, or a damaged one; give the .pth.tar of the released code"
+        ) from error
 
 
 def _tensors(state: object, path: Path) -> dict[str, Tensor]:

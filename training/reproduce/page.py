@@ -46,7 +46,7 @@ def ablation_page(
     seeds = max(row.seeds for row in rows)
     parts = [
         f"# The ablation on {data}",
-        f"`{command}`\n\nMade on {date.today()}, {machine()}. {seeds} seeds, mean ± sd, per cent.",
+        f"`{command}`\n\nMade on {date.today()}, {machine()}. {_seeds(seeds)}, per cent.",
         "\n".join(f"* {note}" for note in notes),
         "## Which loss does what",
         "The last columns are the published figures for UCF101, fine-tuned: other data, another network, the "
@@ -60,6 +60,10 @@ def ablation_page(
         _claims(claims),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _seeds(number: int) -> str:
+    return "One seed, which says nothing of how much figures vary" if number == 1 else f"{number} seeds, mean ± sd"
 
 
 def machine() -> str:
@@ -141,7 +145,7 @@ class _Tables:
 
     def _figures(self, name: str, metric: str) -> list[str]:
         found = [self._rows.get((name, view, metric)) for view in self._judged]
-        return [f"{row.mean:.1f} ± {row.sd:.1f}" if row else "" for row in found]
+        return [_figure(row) if row else "" for row in found]
 
     def _minutes(self, name: str) -> str:
         return next(f"{row.minutes:.1f}" for (row_name, _, _), row in self._rows.items() if row_name == name)
@@ -150,11 +154,17 @@ class _Tables:
         return next(row.views for (row_name, _, _), row in self._rows.items() if row_name == name)
 
 
+def _figure(row: Row) -> str:
+    return f"{row.mean:.1f} ± {row.sd:.1f}" if row.seeds > 1 else f"{row.mean:.1f}"
+
+
 def _claims(claims: Sequence[Claim]) -> str:
     summary = []
     for claim in claims:
         count = sum(one.verdict == "holds" for one in claim.comparisons)
         verdict = "holds" if claim.holds else f"holds in {count} of {len(claim.comparisons)} figures"
+        if any(one.seeds < 2 for one in claim.comparisons):
+            verdict = "not judged by one seed"
         summary.append(f"* **{claim.statement}**: {verdict}")
     lines = [
         [claim.statement, one.where, f"{one.better:.1f}", f"{one.worse:.1f}", f"{one.sd:.1f}", one.verdict]
