@@ -5,11 +5,14 @@ the views' cosines. Views are taken in alphabetical order; a view that is missin
 """
 
 from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["EQUAL_WEIGHTS", "fuse_embeddings", "fuse_probabilities", "softmax"]
+
+Float = TypeVar("Float", bound=np.floating[Any])
 
 EQUAL_WEIGHTS: Mapping[str, float] = {"flow": 1.0, "mask": 1.0, "pose": 1.0, "rgb": 1.0}
 
@@ -35,12 +38,13 @@ def fuse_embeddings(
 
 
 def fuse_probabilities(
-    probabilities: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float] = EQUAL_WEIGHTS
-) -> NDArray[np.float32]:
-    """Weighted mean of class probabilities `float32 [..., K]` of several views."""
-    total = sum(weights[view] for view in probabilities)
-    mean = sum(weights[view] / total * probabilities[view] for view in sorted(probabilities))
-    return np.asarray(mean, dtype=np.float32)
+    probabilities: Mapping[str, NDArray[Float]], weights: Mapping[str, float] = EQUAL_WEIGHTS
+) -> NDArray[Float]:
+    """Weighted mean of class probabilities `float [..., K]` of several views, in their type."""
+    views = sorted(probabilities)
+    total = sum(weights[view] for view in views)
+    mean = sum(weights[view] / total * probabilities[view] for view in views)
+    return np.asarray(mean, dtype=probabilities[views[0]].dtype)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

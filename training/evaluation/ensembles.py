@@ -9,7 +9,7 @@ from scipy.special import log_softmax, logsumexp
 
 from cocon.embedding.neighbours import query_chunks
 
-__all__ = ["PAPER_WEIGHTS", "pool_weights", "pooled", "retrieval_weights", "weighted_mean"]
+__all__ = ["PAPER_WEIGHTS", "pool_weights", "pooled", "retrieval_weights"]
 
 # Rai et al. (CVPRW 2021), released test code; only the ratios matter, and those of views that are not there fall away.
 PAPER_WEIGHTS: Mapping[str, float] = {"rgb": 2.0, "flow": 2.0, "mask": 1.0, "pose": 1.0}
@@ -87,13 +87,6 @@ def retrieval_weights(
         recall = np.clip((labels[nearest] == labels).mean(), _LEAST_RECALL, 1 - _LEAST_RECALL)
         odds[view] = float(recall / (1 - recall))
     return {view: value / sum(odds.values()) for view, value in odds.items()}
-
-
-def weighted_mean(tables: Mapping[str, NDArray[np.float64]], weights: Mapping[str, float]) -> NDArray[np.float64]:
-    """Mean of the views' probabilities, all of one shape; only the ratios of the weights matter."""
-    total = sum(weights[view] for view in tables)
-    first, *others = (weights[view] / total * table for view, table in tables.items())
-    return np.asarray(sum(others, first))
 
 
 def _log(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.embedding.fusion import fuse_embeddings
-from cocon.training.evaluation.ensembles import PAPER_WEIGHTS, pool_weights, pooled, retrieval_weights, weighted_mean
+from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities
+from cocon.training.evaluation.ensembles import PAPER_WEIGHTS, pool_weights, pooled, retrieval_weights
 from cocon.training.evaluation.features import VideoFeatures
 from cocon.training.evaluation.probe import few_shot_probabilities, fit_probe
 from cocon.training.evaluation.retrieval import centred
@@ -101,7 +101,7 @@ def ensemble_evidence(
     galleries = {view: row.gallery for view, row in views.items()}
     classifiers = {view: row.classifier for view, row in views.items() if row.classifier is not None}
     few_shot = () if how == "learned" else next(iter(views.values())).few_shot
-    together = pooled if how == "learned" else weighted_mean
+    together = pooled if how == "learned" else fuse_probabilities
     if how != "learned":
         of_probe = of_retrieval = _shares(PAPER_WEIGHTS if how == "paper" else dict.fromkeys(views, 1.0), views)
     elif out_of_fold:

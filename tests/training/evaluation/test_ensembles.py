@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cocon.embedding.fusion import fuse_probabilities
 from cocon.training.evaluation.ensembles import (
     PAPER_WEIGHTS,
     pool_weights,
     pooled,
     retrieval_weights,
-    weighted_mean,
 )
 
 
@@ -94,4 +94,4 @@ def test_weights_stay_finite_where_a_view_is_always_or_never_right() -> None:
 
 def test_weights_of_views_that_are_not_there_fall_away() -> None:
     tables = {"rgb": np.array([[1.0, 0.0]]), "pose": np.array([[0.0, 1.0]])}
-    assert weighted_mean(tables, PAPER_WEIGHTS) == pytest.approx(np.array([[2 / 3, 1 / 3]]))
+    assert fuse_probabilities(tables, PAPER_WEIGHTS) == pytest.approx(np.array([[2 / 3, 1 / 3]]))
