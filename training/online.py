@@ -15,6 +15,7 @@ from cocon.training.checkpoint import contract_of
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.features import VideoFeatures, video_features
+from cocon.training.evaluation.judgement import judge_features
 from cocon.training.models.encoder import Encoder
 from cocon.video.errors import UsageError
 
@@ -55,14 +56,12 @@ class OnlineProbe:
             VideoError: no labelled video can be read.
             UsageError: of those that can be read, too few are left to learn from or to judge on.
         """
-        from cocon.training.evaluation.judging import judge  # which needs the loop that needs this
-
         modes = {view: encoder.training for view, encoder in encoders.items()}
         for encoder in encoders.values():
             encoder.eval()
         try:
             found: dict[str, float] = {}
-            for merit in judge(self._features(encoders, device), self._config.loss.losses):
+            for merit in judge_features(self._features(encoders, device), self._config.loss.losses).merits:
                 found[f"probe_top1/{merit.view}"] = merit.probe_top1
                 found |= {f"R@{k}/{merit.view}": value for k, value in merit.recall.items()}
             return found
@@ -77,7 +76,9 @@ class OnlineProbe:
         }
 
         def of(frames: VideoFrames) -> VideoFeatures:
-            return video_features(encoders, contracts, frames, device=device, on_progress=lambda done, total: None)
+            return video_features(
+                encoders, contracts, frames, device=device, on_progress=lambda done, total: None, has_ordered=False
+            )
 
         train = of(self._train)
         if self._val is not None:

@@ -61,6 +61,7 @@ def video_features(
     on_progress: Callable[[int, int | None], None],
     num_crops: int = 1,
     hop_blocks: int | None = None,
+    has_ordered: bool = True,
 ) -> VideoFeatures:
     """Embed and classify every video that has a label; one that fails to load is left out and remembered in `frames`.
 
@@ -72,6 +73,7 @@ def video_features(
         on_progress: called with (videos done, videos in all).
         num_crops: 1, 5 or 10; see `cropped_clips`.
         hop_blocks: blocks between the starts of neighbouring clips; half a clip by default, as the paper on UCF101.
+        has_ordered: also compute ordered features, which takes as long as the embeddings again.
 
     Raises:
         MismatchError: the classifiers of two views know different classes.
@@ -80,10 +82,13 @@ def video_features(
     classes = _classes(contracts)
     entries: list[VideoEntry] = []
     seen: dict[str, list[_Seen]] = {view: [] for view in encoders}
+    ordered: dict[str, list[NDArray[np.float32]]] = {view: [] for view in encoders if has_ordered}
     for index, entry in enumerate(frames.entries):
         if entry.label and (video := frames[index]).entry is entry:
             for view, encoder in encoders.items():
                 seen[view].append(_seen(encoder, contracts[view], video, device, num_crops, hop_blocks))
+                if has_ordered:
+                    ordered[view].append(_ordered(encoder, contracts[view], video, device, num_crops))
             entries.append(entry)
         on_progress(index + 1, len(frames))
     if not entries:
@@ -99,7 +104,7 @@ def video_features(
             if contracts[view].labels
         },
         classes=classes,
-        ordered={view: np.stack([video.ordered for video in videos]) for view, videos in seen.items()},
+        ordered={view: np.stack(vectors) for view, vectors in ordered.items()},
     )
 
 
@@ -145,7 +150,6 @@ class _Seen(NamedTuple):
     """What an encoder makes of a video."""
 
     embedding: NDArray[np.float32]  # [D]
-    ordered: NDArray[np.float32]  # [3·D]
     probabilities: NDArray[np.float64]  # [K]; empty without a classifier
 
 
@@ -173,7 +177,7 @@ def _seen(
     num_crops: int,
     hop_blocks: int | None,
 ) -> _Seen:
-    """Unit mean of the clips' embeddings, the mean of the class probabilities, and single blocks in order."""
+    """Unit mean of the clips' embeddings, and the mean of the class probabilities."""
     spec = contract.clip
     hop = (hop_blocks or max(1, spec.num_blocks // 2)) * spec.frames_per_block
     outputs = [
@@ -184,11 +188,11 @@ def _seen(
     chances = [output.logits.double().softmax(dim=1).cpu() for output in outputs if output.logits is not None]
     return _Seen(
         np.asarray((mean / mean.norm()).numpy(), dtype=np.float32),
-        _ordered(encoder, contract, video, device, num_crops),
         np.asarray(torch.cat(chances).mean(dim=0).numpy(), dtype=np.float64) if chances else np.empty(0),
     )
 
 
+@torch.no_grad()
 def _ordered(
     encoder: Encoder, contract: ModelContract, video: DecodedVideo, device: torch.device, num_crops: int
 ) -> NDArray[np.float32]:
