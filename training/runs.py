@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +36,7 @@ from cocon.training.warm_start import method_names, source_contracts
 from cocon.video.errors import UsageError
 from cocon.video.folder import DatasetFolder, VideoEntry
 from cocon.video.folder_lock import folder_lock
+from cocon.video.progress import progress_bar as terminal_bar
 
 __all__ = ["ProgressBar", "Resume", "train_run"]
 
@@ -74,7 +76,7 @@ def train_run(
         fabric.barrier()
         if is_complete(run):
             return False
-        bar = progress_bar if fabric.is_global_zero else _no_bar
+        bar = progress_bar if fabric.is_global_zero else partial(terminal_bar, is_quiet=True)
         failures = _train(config, run, dataset, entries, fabric, bar, elapsed)
         if fabric.is_global_zero:
             minutes = round(elapsed.seconds / 60, 2)
@@ -161,8 +163,3 @@ def _save(config: Config, run: Path, encoders: dict[str, Encoder], labels: tuple
     for view, encoder in encoders.items():
         encoder.to("cpu")
         save_encoder(run, encoder, contract_of(config, view, encoder, method=names[view], labels=labels))
-
-
-@contextmanager
-def _no_bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
-    yield lambda done, total: None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cocon.training.checkpoint import EVALUATION_FILE, SUMMARY_FILE
 from cocon.training.config import Config
 from cocon.training.reproduce.cells import Cell
 
@@ -77,7 +78,7 @@ def _figures(cells: Sequence[Cell], runs: Path) -> dict[tuple[str, str], list[fl
     """(view, metric) → its value for each seed; figures that not every seed has are left out."""
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
     for cell in cells:
-        for merit in json.loads((runs / cell.name / "evaluation.json").read_text()):
+        for merit in json.loads((runs / cell.name / EVALUATION_FILE).read_text()):
             for metric, value in merit.items():
                 if isinstance(value, float) and not metric.startswith("weight_"):
                     values[merit["view"], _name_of(metric, cells[0])].append(value)
@@ -89,5 +90,5 @@ def _name_of(metric: str, cell: Cell) -> str:
 
 
 def _minutes(run: Path) -> float:
-    path = run / "complete.json"
+    path = run / SUMMARY_FILE
     return float(json.loads(path.read_text())["minutes"]) if path.is_file() else 0.0

@@ -3,25 +3,28 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
+
+from cocon.training.checkpoint import EVALUATION_FILE, claim_run
+from cocon.training.config import Config
+from cocon.training.config_file import load_config
+from cocon.training.evaluation.judging import Videos, judge_random, judge_run
 from cocon.training.interruption import Interruption, interruptible
 from cocon.training.reproduce.cells import Cell
 from cocon.training.reproduce.processes import Job
-from cocon.video.progress import OnProgress
-
-if TYPE_CHECKING:
-    from cocon.training.config import Config
+from cocon.training.runs import train_run
+from cocon.video.atomic import replacing
+from cocon.video.progress import OnProgress, progress_bar
 
 __all__ = ["Plan", "cores_for", "run_cells"]
 
 _POLL_S = 2.0
-_JUDGED = "evaluation.json"
+_QUIET = partial(progress_bar, is_quiet=True)  # cells draw no bars of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,6 @@ class Plan:
 
 def cores_for(jobs: int | None) -> tuple[int, int]:
     """Cells at a time and threads of each: one cell per core with one thread, or one cell on a GPU, unless told."""
-    import torch
-
     cores = len(os.sched_getaffinity(0))
     jobs = jobs or (1 if torch.cuda.is_available() else cores)
     return jobs, max(1, cores // jobs)
@@ -101,26 +102,20 @@ def _run(
 
 def _run_cell(cell: Cell, plan: Plan) -> None:
     """In a process of its own: train, judge, write the figures beside the run."""
-    import torch
-
-    from cocon.training.evaluation.judging import Videos, judge_random, judge_run
-    from cocon.training.runs import train_run
-    from cocon.video.atomic import replacing
-
     torch.set_num_threads(plan.num_threads)
     run = plan.runs / cell.name
     config = _config(cell, plan)
     if cell.kind != "random":
-        train_run(config, run, overwrite=False, progress_bar=_silent)
-    videos = Videos(config, progress_bar=_silent)
+        train_run(config, run, overwrite=False, progress_bar=_QUIET)
+    videos = Videos(config, progress_bar=_QUIET)
     merits = judge_random(videos) if cell.kind == "random" else judge_run(run, videos)
     figures = [merit.to_dict() for merit in merits]
-    with replacing(run / _JUDGED) as partial:
+    with replacing(run / EVALUATION_FILE) as partial:
         partial.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def _is_judged(cell: Cell, plan: Plan) -> bool:
-    return (plan.runs / cell.name / _JUDGED).is_file()
+    return (plan.runs / cell.name / EVALUATION_FILE).is_file()
 
 
 def _claimed(cell: Cell, plan: Plan) -> int:
@@ -129,8 +124,6 @@ def _claimed(cell: Cell, plan: Plan) -> int:
     Returns:
         Epochs that the cell trains.
     """
-    from cocon.training.checkpoint import claim_run
-
     config = _config(cell, plan)
     claim_run(plan.runs / cell.name, config, overwrite=False, remedy="choose another --runs, or remove that run")
     if cell.kind == "random":
@@ -138,9 +131,7 @@ def _claimed(cell: Cell, plan: Plan) -> int:
     return config.training.epochs + (config.classifier.epochs if cell.kind == "finetuned" else 0)
 
 
-def _config(cell: Cell, plan: Plan) -> "Config":
-    from cocon.training.config_file import load_config
-
+def _config(cell: Cell, plan: Plan) -> Config:
     return load_config(plan.preset, [*plan.settings, *_overrides(cell, plan)])
 
 
@@ -169,9 +160,3 @@ def _done(epochs: dict[Cell, int], plan: Plan) -> tuple[int, int]:
 def _epochs_written(path: Path) -> int:
     lines = path.read_text().splitlines() if path.is_file() else []
     return sum('"phase": "probe"' not in line for line in lines)
-
-
-@contextmanager
-def _silent(description: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Cells draw no bars of their own."""
-    yield lambda done, total: None
