@@ -50,7 +50,7 @@ def main() -> None:
             writer.writerow([row["video_id"], path, row["label"], row["group"], row["split"]])
     own = options.output / "own"
     command = ["views", "make", options.output, "--pose", own / "pose", "--mask", own / "mask"]
-    subprocess.run([COCON, *command, "--flow-size-px", "64"], check=True)
+    subprocess.run([COCON, *command, "--flow-size-px", "112"], check=True)
 
 
 def prepare(source: Path, output: Path, joints: list[int | None], row: dict[str, str]) -> None:
