@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cocon.training.config import Config
-from cocon.training.methods.cocon import CoCon
 from cocon.training.methods.cpc import PredictiveNetwork
+from cocon.training.methods.method import Method
 from cocon.training.warm_start import source_contracts
 from cocon.video.atomic import replacing
 from cocon.video.errors import MismatchError
@@ -22,7 +22,7 @@ __all__ = ["pretrained_aggregators", "save_aggregators"]
 _FILE = "aggregator.safetensors"
 
 
-def save_aggregators(run: Path, method: CoCon) -> None:
+def save_aggregators(run: Path, method: Method) -> None:
     """Write every view's aggregator beside its encoder."""
     for view, tensors in _aggregators_of(method).items():
         on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -30,7 +30,7 @@ def save_aggregators(run: Path, method: CoCon) -> None:
             save_file(on_cpu, partial)
 
 
-def pretrained_aggregators(config: Config, method: CoCon) -> dict[str, dict[str, Tensor]]:
+def pretrained_aggregators(config: Config, method: Method) -> dict[str, dict[str, Tensor]]:
     """State of each view's `ConvGRU`: the method's own, or without pre-training that of `training.init_from`.
 
     Views whose aggregator was not kept, or that start untrained, are not in it.
@@ -49,12 +49,13 @@ def pretrained_aggregators(config: Config, method: CoCon) -> dict[str, dict[str,
     return found
 
 
-def _aggregators_of(method: CoCon) -> dict[str, dict[str, Tensor]]:
-    found = {}
-    for view, network in method.networks.items():
-        assert isinstance(network, PredictiveNetwork)
-        found[view] = network.aggregator.state_dict()
-    return found
+def _aggregators_of(method: Method) -> dict[str, dict[str, Tensor]]:
+    """Only CoCon and CPC have any."""
+    return {
+        view: network.aggregator.state_dict()
+        for view, network in method.networks.items()
+        if isinstance(network, PredictiveNetwork)
+    }
 
 
 def _read(path: Path) -> dict[str, Tensor]:

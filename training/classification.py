@@ -126,8 +126,16 @@ def train_classifiers(
     trained, stepping = fabric.setup(classification, optimizer)
     trained.train()
     torch.manual_seed(seed_of_process(seed, fabric.global_rank))  # each process drops other units
-    ranks = {"rank": fabric.global_rank, "world_size": fabric.world_size}
-    batches = clip_batches(frames, config, labels, first_step=0, num_steps=num_steps, seed=seed, **ranks)
+    batches = clip_batches(
+        frames,
+        config,
+        labels,
+        first_step=0,
+        num_steps=num_steps,
+        seed=seed,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+    )
     with Journal(run if fabric.is_global_zero else None, next_step=first_step) as journal, interruptible() as asked:
         for step, batch in enumerate(batches, start=1):
             clips, targets = to_device(batch, fabric.device)

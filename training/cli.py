@@ -15,7 +15,9 @@ def train(
     preset: Annotated[str, typer.Option("--preset", "--config", help="A preset's name, or a TOML file.")] = "figures",
     data: Annotated[Path | None, typer.Option(help="Dataset folder; overrides data.folder.")] = None,
     output: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/default"),
-    losses: Annotated[str | None, typer.Option(help="cocon, cpc, cpc+sim or cpc+sync; overrides loss.losses.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="cocon, cpc, cpc+sim, cpc+sync, vicc, vclr or cycle; overrides method.")
+    ] = None,
     init_from: Annotated[
         Path | None, typer.Option(help="Run whose encoders to start from; overrides training.init_from.")
     ] = None,
@@ -43,10 +45,10 @@ def train(
 
     folders = {"data.folder": data, "training.init_from": init_from}
     quoted = {key: json.dumps(str(path)) for key, path in folders.items() if path is not None}  # it may be called 2024
-    given = quoted | {"loss.losses": losses, "training.seed": seed}
+    given = quoted | {"method": method, "training.seed": seed}
     overrides = [f"{key}={value}" for key, value in given.items() if value is not None] + (settings or [])
     config = load_config(preset, overrides)
     is_new = train_run(config, output, overwrite=overwrite, progress_bar=progress_bar, resume=resume)
     if os.environ.get("RANK", "0") == "0":
         state = "trained" if is_new else "is complete already:"
-        print(f"{output} {state} {config.loss.losses} encoders of {', '.join(run_views(output))}")
+        print(f"{output} {state} {config.method} encoders of {', '.join(run_views(output))}")

@@ -14,23 +14,29 @@ from cocon.training.input_sections import (
     known_view,
 )
 from cocon.training.learning_sections import (
+    COOPERATION,
     ClassifierSection,
     LossSection,
+    MethodName,
     ModelSection,
     OptimizerSection,
     TrainingSection,
 )
-from cocon.training.models.resnet2d3d import DEPTHS
+from cocon.training.method_sections import CycleSection, VclrSection, ViccSection
+from cocon.training.models.backbones import FRAME_BACKBONES
 from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import VIEWS
 
 __all__ = ["Config"]
 
+_FRAME_METHODS = ("vclr", "cycle")
+
 
 class Config(Section):
     """Everything that decides a run."""
 
+    method: MethodName = "cocon"
     views: tuple[str, ...] = ("rgb", "flow", "pose", "mask")
     data: DataSection = DataSection()
     clip: ClipSection = ClipSection()
@@ -38,6 +44,9 @@ class Config(Section):
     flow: FlowSection = FlowSection()
     model: ModelSection = ModelSection()
     loss: LossSection = LossSection()
+    vicc: ViccSection = ViccSection()
+    vclr: VclrSection = VclrSection()
+    cycle: CycleSection = CycleSection()
     augment: AugmentSection = AugmentSection()
     optimizer: OptimizerSection = OptimizerSection()
     training: TrainingSection = TrainingSection()
@@ -56,12 +65,62 @@ class Config(Section):
     def _known_view_sections(cls, value: dict[str, ViewSection]) -> dict[str, ViewSection]:
         return {known_view(name): section for name, section in value.items()}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _method_of_earlier_runs(cls, content: object) -> object:
+        """Runs made before there was a choice of method say it as `loss.losses`."""
+        if isinstance(content, dict) and isinstance(loss := content.get("loss"), dict) and "losses" in loss:
+            rest = {key: value for key, value in loss.items() if key != "losses"}
+            return {"method": loss["losses"], **content, "loss": rest}
+        return content
+
     @model_validator(mode="after")
     def _blocks_left_for_context(self) -> "Config":
-        if self.model.num_predicted >= self.clip.num_blocks:
+        if self.is_predictive and self.model.num_predicted >= self.clip.num_blocks:
             raise ValueError(
                 f"model.num_predicted ({self.model.num_predicted}) must be less than clip.num_blocks "
                 f"({self.clip.num_blocks}): the blocks before the predicted ones are the context"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _frames_suit_method(self) -> "Config":
+        if self.method in _FRAME_METHODS:
+            if self.model.backbone not in FRAME_BACKBONES:
+                raise ValueError(
+                    f"method '{self.method}' looks at single frames, backbone '{self.model.backbone}' at several: "
+                    f"set model.backbone={FRAME_BACKBONES[0]} and clip.frames_per_block=1"
+                )
+            if self.clip.frames_per_block != 1:
+                raise ValueError(
+                    f"method '{self.method}' looks at single frames: clip.frames_per_block must be 1, not "
+                    f"{self.clip.frames_per_block}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> "Config":
+        if not self.is_predictive and (self.augment.drawn_per != "block" or self.clip.sampler != "dynamic"):
+            raise ValueError(
+                f"method '{self.method}' draws samples of a video by itself, each varied by itself: leave "
+                "augment.drawn_per=block and clip.sampler=dynamic"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _streams_to_cross(self) -> "Config":
+        if self.method == "vicc" and self.vicc.cycles and len(self.views) < 2:
+            raise ValueError(
+                f"method 'vicc' crosses streams, but views has {self.views[0]} alone: name two, or set vicc.cycles=0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_left_for_negatives(self) -> "Config":
+        if self.cycle.num_neighbours >= self.cycle.cycle_queue_size:
+            raise ValueError(
+                f"cycle.num_neighbours ({self.cycle.num_neighbours}) must be less than cycle.cycle_queue_size "
+                f"({self.cycle.cycle_queue_size}): the keys that are left are the negatives"
             )
         return self
 
@@ -70,6 +129,11 @@ class Config(Section):
         if self.clip.sampler == "random" and "rgb" in self.views:
             raise ValueError("clip.sampler 'random' is not for view rgb: leave rgb out of views, or use dynamic")
         return self
+
+    @property
+    def is_predictive(self) -> bool:
+        """Whether the method is CoCon or a part of it: it predicts blocks from those before them."""
+        return self.method in COOPERATION
 
     def geometry(self, view: str) -> Geometry:
         """Spatial rule of a view: as configured, else a crop of the view's default size out of 8/7 of it."""
@@ -84,7 +148,7 @@ class Config(Section):
 
     def encoder_spec(self, classifier: str = "none") -> EncoderSpec:
         """Architecture in the contract's form."""
-        return EncoderSpec(self.model.backbone, DEPTHS[self.model.depth], self.model.width, classifier)
+        return self.model.spec(classifier)
 
     def to_toml(self) -> str:
         """The resolved configuration; reading it back gives an equal one."""

@@ -1,8 +1,12 @@
-"""Reading a configuration: a TOML preset or file, `section.key=value` overrides; unknown keys are errors."""
+"""Reading a configuration: a TOML preset or file, `section.key=value` overrides; unknown keys are errors.
 
+A table `[for.METHOD]` of a file holds what differs for that method: `[for.vclr.model]` is `[model]` of VCLR.
+"""
+
+import copy
 import difflib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
@@ -32,9 +36,7 @@ def load_config(preset_or_path: str, overrides: Iterable[str] = ()) -> Config:
     Raises:
         UsageError: no such preset or file, or any key or value is wrong; all wrong ones are named.
     """
-    content = _read(preset_or_path)
-    for override in overrides:
-        _apply(content, override)
+    content = _for_method(_read(preset_or_path), tuple(overrides))
     try:
         return Config.model_validate(content)
     except ValidationError as error:
@@ -52,6 +54,31 @@ def _read(preset_or_path: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"configuration '{preset_or_path}' cannot be read: {error}") from error
+
+
+def _for_method(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """What a file says for the method that it or the overrides name, and the overrides on top."""
+    variants = content.pop("for", {})
+    if not isinstance(variants, dict):
+        raise UsageError("'for' is a value, not a section")
+    method = _overridden(content, overrides).get("method", Config.model_fields["method"].default)
+    variant = variants.get(method, {}) if isinstance(method, str) else {}
+    return _overridden(_merged(content, variant), overrides)
+
+
+def _merged(content: dict[str, Any], variant: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(content)
+    for key, value in variant.items():
+        before = merged.get(key)
+        merged[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    overridden = copy.deepcopy(content)
+    for override in overrides:
+        _apply(overridden, override)
+    return overridden
 
 
 def _apply(content: dict[str, Any], override: str) -> None:

@@ -8,10 +8,10 @@ from lightning_fabric import Fabric
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch
+from cocon.training.data.samples import pretraining_sampler
 from cocon.training.distributed import broadcast_number, share_buffers
 from cocon.training.journal import Journal
 from cocon.training.learner import Learner
-from cocon.training.methods.building import encoders_of
 from cocon.training.online import OnlineProbe
 from cocon.video.errors import CoconError, UsageError, VideoError
 
@@ -60,6 +60,7 @@ class EpochEnd:
                 rank=fabric.global_rank,
                 world_size=fabric.world_size,
                 batch_size=batch_size,
+                sampler=pretraining_sampler(config),
             )
 
     def __call__(self, epoch: int, *, step: int, rate: float) -> None:
@@ -85,7 +86,7 @@ class EpochEnd:
     def _judge(self, probe: OnlineProbe, epoch: int, *, step: int) -> None:
         """Only the first process does; the others wait, so it must not end here for want of a figure."""
         try:
-            figures = probe.figures(encoders_of(self._learner.method), self._fabric.device)
+            figures = probe.figures(self._learner.method.encoders, self._fabric.device)
         except (UsageError, VideoError, ValueError) as error:
             _logger.warning("epoch %d: the encoders are not judged: %s", epoch, error)
         else:
@@ -97,7 +98,7 @@ class EpochEnd:
             if spread < self._config.training.collapse_alarm:
                 _logger.warning(
                     "epoch %d: embeddings of view '%s' are collapsing (spread %.2f, healthy is near 1); "
-                    "lower loss.sync or raise loss.sync_ramp", epoch, view, spread,
+                    "%s", epoch, view, spread, self._learner.method.collapse_remedy,
                 )  # fmt: skip
 
 

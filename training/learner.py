@@ -11,8 +11,8 @@ from cocon.embedding.contract import Normalisation
 from cocon.training.config import Config
 from cocon.training.data.loader import Batch, to_device
 from cocon.training.distributed import objects_of_all, seed_of_process
-from cocon.training.methods.building import build_method, encoders_of
-from cocon.training.methods.cocon import CoCon, CoConTerms
+from cocon.training.methods.building import build_method
+from cocon.training.methods.method import Method, MethodTerms
 from cocon.training.random_states import random_states, restore_random_states
 from cocon.training.schedule import RateSchedule, StepPlan
 from cocon.training.warm_start import restore_encoders
@@ -48,10 +48,11 @@ class Learner:
             lr=config.optimizer.learning_rate,
             weight_decay=config.optimizer.weight_decay,
         )
+        for view, (mean, std) in state.get("normalisations", {}).items() if state is not None else ():
+            self.method.encoders[view].normalise_by(Normalisation(tuple(mean), tuple(std)))
+        self.method.encoders_replaced()
         if state is not None:
             self.method.load_state_dict(state["method"])
-            for view, (mean, std) in state.get("normalisations", {}).items():
-                encoders_of(self.method)[view].normalise_by(Normalisation(tuple(mean), tuple(std)))
             self.schedule.restore(state["schedule"])
             fabric.strategy.precision.load_state_dict(state["precision"])
         self._trained, self._stepping = fabric.setup(self.method, self._optimizer)
@@ -83,6 +84,7 @@ class Learner:
                 self._fabric.backward(terms.total / num_batches)
             on_terms(terms.logged)
         self._stepping.step()
+        self.method.after_step()
         return rate
 
     @torch.no_grad()
@@ -103,7 +105,7 @@ class Learner:
             "restored": self._restored,
             "normalisations": {
                 view: [list(encoder.normalisation.mean), list(encoder.normalisation.std)]
-                for view, encoder in encoders_of(self.method).items()
+                for view, encoder in self.method.encoders.items()
             },
             "random": objects_of_all(random_states()),
             "step": step,
@@ -114,13 +116,13 @@ class Learner:
         if self._fabric.global_rank < len(state["random"]):
             restore_random_states(state["random"][self._fabric.global_rank])
 
-    def _terms(self, batch: Batch, progress: float) -> CoConTerms:
+    def _terms(self, batch: Batch, progress: float) -> MethodTerms:
         clips, _ = to_device(batch, self._fabric.device)
-        terms: CoConTerms = self._trained(clips, progress)
+        terms: MethodTerms = self._trained(clips, progress)
         return terms
 
 
-def parameter_groups(method: CoCon, shares: Mapping[str, float]) -> list[dict[str, Any]]:
+def parameter_groups(method: Method, shares: Mapping[str, float]) -> list[dict[str, Any]]:
     """The parameters by their share of the learning rate, `share` in each group.
 
     Args:
@@ -129,6 +131,8 @@ def parameter_groups(method: CoCon, shares: Mapping[str, float]) -> list[dict[st
     """
     of_share: dict[float, list[nn.Parameter]] = {}
     for name, parameter in method.named_parameters():
+        if not parameter.requires_grad:  # a momentum copy follows by itself
+            continue
         _, view, *path = name.split(".")
         share = shares.get(view, 1.0) if path[:2] == ["encoder", "backbone"] else 1.0
         of_share.setdefault(share, []).append(parameter)

@@ -3,47 +3,69 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
+from cocon.embedding.contract import EncoderSpec
 from cocon.training.input_sections import Section
 from cocon.training.losses.cooperative import SimForm, SyncForm
 from cocon.training.methods.cocon import LossWeights
-from cocon.training.models.resnet2d3d import DEPTHS
+from cocon.training.models.backbones import BOTTLENECK_DEPTHS, BOTTLENECK_OF, DEPTHS
 
-__all__ = ["LOSSES", "ClassifierSection", "LossSection", "ModelSection", "OptimizerSection", "TrainingSection"]
+__all__ = [
+    "COOPERATION",
+    "ClassifierSection",
+    "LossSection",
+    "MethodName",
+    "ModelSection",
+    "OptimizerSection",
+    "TrainingSection",
+]
+
+MethodName = Literal["cocon", "cpc", "cpc+sim", "cpc+sync", "vicc", "vclr", "cycle"]
 
 # Which cooperative terms each row of the paper's ablation has: (sim, sync).
-LOSSES = {"cpc": (False, False), "cpc+sim": (True, False), "cpc+sync": (False, True), "cocon": (True, True)}
-
-Losses = Literal["cpc", "cpc+sim", "cpc+sync", "cocon"]
+COOPERATION: dict[MethodName, tuple[bool, bool]] = {
+    "cpc": (False, False),
+    "cpc+sim": (True, False),
+    "cpc+sync": (False, True),
+    "cocon": (True, True),
+}
 
 
 class ModelSection(Section):
     """Architecture. `depth` names the residual blocks per stage: resnet10, resnet18, resnet34.
 
-    `backbone`: `resnet2d3d_relu` rectifies its features, as the classifiers of DPC have it.
+    `backbone`: `resnet2d3d_relu` rectifies its features, as the classifiers of DPC have it; `resnet2d` looks at single
+    frames and has a resnet50 too. `num_predicted`: blocks that CoCon and CPC predict.
     """
 
-    backbone: Literal["resnet2d3d", "resnet2d3d_relu"] = "resnet2d3d"
+    backbone: Literal["resnet2d3d", "resnet2d3d_relu", "resnet2d"] = "resnet2d3d"
     depth: str = "resnet18"
     width: int = Field(64, gt=0)
     num_predicted: int = Field(3, gt=0)
 
-    @field_validator("depth")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in DEPTHS:
-            raise ValueError(f"depth '{value}' is unknown; available: {', '.join(DEPTHS)}")
-        return value
+    @model_validator(mode="after")
+    def _known_depth(self) -> "ModelSection":
+        known = [*DEPTHS, *(BOTTLENECK_DEPTHS if self.backbone in BOTTLENECK_OF else ())]
+        if self.depth not in known:
+            raise ValueError(
+                f"depth '{self.depth}' is unknown for backbone '{self.backbone}'; available: {', '.join(known)}"
+            )
+        return self
+
+    def spec(self, classifier: str) -> EncoderSpec:
+        """The contract's form."""
+        if self.depth in BOTTLENECK_DEPTHS:
+            return EncoderSpec(BOTTLENECK_OF[self.backbone], BOTTLENECK_DEPTHS[self.depth], self.width, classifier)
+        return EncoderSpec(self.backbone, DEPTHS[self.depth], self.width, classifier)
 
 
 class LossSection(Section):
-    """The objective; see `LossWeights`. `temperature_twice` is the released code's choice: cosines over τ².
+    """The objective of CoCon and CPC; see `LossWeights`.
 
-    `gathered`: negatives and pair matrices are those of the whole batch over all devices, not of each device's share.
+    `temperature_twice` is the released code's choice: cosines over τ². `gathered`: negatives and pair matrices are those of the whole batch over all devices, not of each device's share.
     """
 
-    losses: Losses = "cocon"
     temperature: float = Field(0.07, gt=0)
     temperature_twice: bool = False
     sim: float = Field(10.0, ge=0)
@@ -54,9 +76,9 @@ class LossSection(Section):
     mu: float = Field(1.0, ge=0)
     gathered: bool = True
 
-    def weights(self) -> LossWeights:
-        """The method's form, terms that `losses` leaves out at weight zero."""
-        has_sim, has_sync = LOSSES[self.losses]
+    def weights(self, method: MethodName) -> LossWeights:
+        """The form of a method in `COOPERATION`, terms that it leaves out at weight zero."""
+        has_sim, has_sync = COOPERATION[method]
         return LossWeights(
             temperature=self.temperature**2 if self.temperature_twice else self.temperature,
             sim=self.sim if has_sim else 0.0,

@@ -11,14 +11,14 @@ from cocon.training.checkpoint import contract_of, load_state, save_encoder, sav
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch
+from cocon.training.data.samples import pretraining_sampler
 from cocon.training.distributed import any_process
 from cocon.training.elapsed import Elapsed
 from cocon.training.epochs import EpochEnd
 from cocon.training.interruption import interruptible
 from cocon.training.journal import Journal
 from cocon.training.learner import Learner
-from cocon.training.methods.building import encoders_of
-from cocon.training.methods.cocon import CoCon
+from cocon.training.methods.method import Method
 from cocon.training.online import OnlineProbe
 from cocon.training.schedule import StepPlan
 
@@ -35,7 +35,7 @@ def pretrain(
     on_progress: Callable[[int, int], None],
     val: VideoFrames | None = None,
     probe: OnlineProbe | None = None,
-) -> CoCon:
+) -> Method:
     """Train the method's networks on unlabelled clips.
 
     Args:
@@ -67,6 +67,7 @@ def pretrain(
         seed=config.training.seed,
         rank=fabric.global_rank,
         world_size=fabric.world_size,
+        sampler=pretraining_sampler(config),
     )
     with Journal(run if fabric.is_global_zero else None, next_step=first_step) as journal, interruptible() as asked:
         end_epoch = EpochEnd(config, learner, journal, fabric, val=val, probe=probe)
@@ -98,8 +99,8 @@ def step_plan(config: Config, num_videos: int) -> StepPlan:
     return StepPlan(per_epoch, config.training.accumulate, config.training.epochs)
 
 
-def _save_encoders(run: Path, config: Config, method: CoCon) -> None:
-    for view, encoder in encoders_of(method).items():
-        contract = contract_of(config, view, encoder, method=config.loss.losses, labels=())
+def _save_encoders(run: Path, config: Config, method: Method) -> None:
+    for view, encoder in method.encoders.items():
+        contract = contract_of(config, view, encoder, method=config.method, labels=())
         save_encoder(run, encoder, contract)
     save_aggregators(run, method)

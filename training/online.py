@@ -61,7 +61,7 @@ class OnlineProbe:
             encoder.eval()
         try:
             found: dict[str, float] = {}
-            for merit in judge_features(self._features(encoders, device), self._config.loss.losses).merits:
+            for merit in judge_features(self._features(encoders, device), self._config.method).merits:
                 found[f"probe_top1/{merit.view}"] = merit.probe_top1
                 found |= {f"R@{k}/{merit.view}": value for k, value in merit.recall.items()}
             return found
@@ -71,7 +71,7 @@ class OnlineProbe:
 
     def _features(self, encoders: Mapping[str, Encoder], device: torch.device) -> dict[str, VideoFeatures]:
         contracts = {
-            view: contract_of(self._config, view, encoder, method=self._config.loss.losses, labels=())
+            view: contract_of(self._config, view, encoder, method=self._config.method, labels=())
             for view, encoder in encoders.items()
         }
 

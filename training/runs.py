@@ -29,7 +29,6 @@ from cocon.training.devices import launched_fabric
 from cocon.training.distributed import objects_of_all
 from cocon.training.elapsed import Elapsed
 from cocon.training.loop import pretrain, step_plan
-from cocon.training.methods.building import encoders_of
 from cocon.training.models.encoder import Encoder
 from cocon.training.online import OnlineProbe
 from cocon.training.warm_start import method_names, source_contracts
@@ -119,7 +118,7 @@ def _train(
     probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
     with progress_bar("pre-training") as on_progress:
         method = pretrain(config, run, frames, fabric, elapsed=elapsed, on_progress=on_progress, val=val, probe=probe)
-    encoders = encoders_of(method)
+    encoders = method.encoders
     labels = _labels(config, dataset)
     if labels:
         with progress_bar("training classifiers") as on_progress:

@@ -6,8 +6,7 @@ import logging
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.training.checkpoint import read_contract, read_encoder
 from cocon.training.config import Config
-from cocon.training.methods.building import encoders_of
-from cocon.training.methods.cocon import CoCon
+from cocon.training.methods.method import Method
 from cocon.video.errors import MismatchError, UsageError
 
 __all__ = ["method_names", "restore_encoders", "source_contracts"]
@@ -43,7 +42,7 @@ def source_contracts(config: Config) -> dict[str, ModelContract]:
     return contracts
 
 
-def restore_encoders(method: CoCon, config: Config) -> list[str]:
+def restore_encoders(method: Method, config: Config) -> list[str]:
     """Copy weights and normalisation of `training.init_from` into the method; a classifier on top stays behind.
 
     Returns:
@@ -52,7 +51,7 @@ def restore_encoders(method: CoCon, config: Config) -> list[str]:
     Raises:
         UsageError, MismatchError: see `source_contracts`.
     """
-    contracts, encoders = source_contracts(config), encoders_of(method)
+    contracts, encoders = source_contracts(config), method.encoders
     for view, encoder in encoders.items():
         if view in contracts:
             assert config.training.init_from is not None
@@ -68,7 +67,7 @@ def restore_encoders(method: CoCon, config: Config) -> list[str]:
 def method_names(config: Config) -> dict[str, str]:
     """How each view's encoder was pre-trained, for its contract: here, in the run it started from, or not at all."""
     if config.training.epochs:
-        return dict.fromkeys(config.views, config.loss.losses)
+        return dict.fromkeys(config.views, config.method)
     contracts = source_contracts(config)
     return {view: contracts[view].method if view in contracts else "random" for view in config.views}
 

@@ -56,10 +56,10 @@ def test_a_run_with_another_configuration_is_refused_and_the_keys_named(
     tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
     claim_run(tmp_path / "run", tiny_config(), overwrite=False)
-    other = tiny_config("training.epochs=9", "loss.losses=cpc", "view.mask.crop_px=20")
+    other = tiny_config("training.epochs=9", "method=cpc", "view.mask.crop_px=20")
     with pytest.raises(UsageError) as caught:
         claim_run(tmp_path / "run", other, overwrite=False)
-    for part in ("training.epochs is 2, asked for 9", "loss.losses is cocon, asked for cpc", "view.mask.crop_px"):
+    for part in ("training.epochs is 2, asked for 9", "method is cocon, asked for cpc", "view.mask.crop_px"):
         assert part in str(caught.value)
     assert "seed" not in str(caught.value)
     assert run_config(tmp_path / "run") == tiny_config()

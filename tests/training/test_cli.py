@@ -33,11 +33,11 @@ def test_training_prints_what_it_made_and_does_nothing_the_second_time(
     cocon: Callable[..., Outcome], tiny_file: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    arguments = ("train", "--config", tiny_file, "--output", run, "--losses", "cpc", "--seed", "3")
+    arguments = ("train", "--config", tiny_file, "--output", run, "--method", "cpc", "--seed", "3")
     assert cocon(*arguments) == (0, f"{run} trained cpc encoders of rgb, pose\n", "")
     assert cocon(*arguments) == (0, f"{run} is complete already: cpc encoders of rgb, pose\n", "")
     text = (run / "config.toml").read_text()
-    assert 'losses = "cpc"' in text
+    assert 'method = "cpc"' in text
     assert "seed = 3" in text
 
 
@@ -78,8 +78,8 @@ def test_an_unknown_preset_is_one_line(cocon: Callable[..., Outcome]) -> None:
 
 
 def test_all_wrong_settings_are_one_line(cocon: Callable[..., Outcome]) -> None:
-    wrong = ("--set", "training.epoch=3", "--set", "model.width=-1", "--losses", "cocoon")
-    _assert_refused(cocon("train", *wrong), "did you mean training.epochs?", "model.width (-1)", "loss.losses (cocoon)")
+    wrong = ("--set", "training.epoch=3", "--set", "model.width=-1", "--method", "cocoon")
+    _assert_refused(cocon("train", *wrong), "did you mean training.epochs?", "model.width (-1)", "method (cocoon)")
 
 
 def test_a_missing_dataset_is_one_line_and_leaves_no_run_behind(cocon: Callable[..., Outcome], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from cocon.training.config import Config
 from cocon.training.config_file import load_config, preset_names
 from cocon.training.data.settings import FigureSettings
-from cocon.training.learning_sections import LOSSES
+from cocon.training.learning_sections import COOPERATION
 from cocon.video.clips import ClipSpec
 from cocon.video.errors import UsageError
 from cocon.video.flow import FlowSpec
@@ -38,7 +38,7 @@ def test_every_overridden_value_survives_the_toml() -> None:
         "views=['rgb', 'mask']",
         "data.folder=some folder/with 'quotes'",
         "clip.stride_jitter=[0.9, 1.1]",
-        "loss.losses=cpc+sim",
+        "method=cpc+sim",
         "loss.temperature_twice=true",
         "augment.crop_scale=[0.5, 0.75]",
         "view.rgb.crop_px=40",
@@ -47,7 +47,7 @@ def test_every_overridden_value_survives_the_toml() -> None:
     config = load_config("figures", overrides)
     assert Config.model_validate(tomllib.loads(config.to_toml())) == config
     assert config.data.folder == Path("some folder/with 'quotes'")
-    assert config.loss.losses == "cpc+sim"
+    assert config.method == "cpc+sim"
     assert config.clip.stride_jitter == (0.9, 1.1)
     assert config.views == ("rgb", "mask")
     assert config.geometry("rgb") == Geometry(56, 40)
@@ -111,7 +111,7 @@ def test_all_problems_are_reported_together() -> None:
         ("clip.stride_jitter=[0.0, 1.0]", "clip.stride_jitter"),
         ("augment.crop_scale=[0.5, 1.5]", "augment.crop_scale"),
         ("augment.crop_scale=[0.9, 0.5]", "augment.crop_scale"),
-        ("loss.losses=cocoon", "'cpc', 'cpc+sim', 'cpc+sync' or 'cocon'"),
+        ("method=cocoon", "'cocon', 'cpc', 'cpc+sim', 'cpc+sync', 'vicc', 'vclr' or 'cycle'"),
         ("flow.algorithm=raft", "'dis', 'tvl1' or 'farneback'"),
         ("flow.size_px=15", "flow.size_px (15)"),
         ("flow.interval_seconds=inf", "flow.interval_seconds (inf)"),
@@ -127,6 +127,44 @@ def test_some_blocks_must_be_left_for_the_context(num_predicted: int) -> None:
     message = _problem(f"model.num_predicted={num_predicted}")
     assert f"model.num_predicted ({num_predicted}) must be less than clip.num_blocks (6)" in message
     assert load_config("figures", ["model.num_predicted=5"]).model.num_predicted == 5
+
+
+def test_the_method_of_an_earlier_run_is_understood(tmp_path: Path) -> None:
+    text = load_config("figures", ["method=cpc+sync"]).to_toml()
+    assert text.startswith('method = "cpc+sync"\n')
+    earlier = tmp_path / "config.toml"
+    earlier.write_text(text.partition("\n")[2].replace("[loss]\n", '[loss]\nlosses = "cpc+sync"\n'))
+    assert load_config(str(earlier)) == load_config("figures", ["method=cpc+sync"])
+
+
+def test_a_file_says_what_differs_for_a_method(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text("[clip]\nnum_blocks = 6\n[for.vicc.clip]\nframes_per_block = 8\nnum_blocks = 4\n")
+    assert load_config(str(path)).clip.num_blocks == 6
+    vicc = load_config(str(path), ["method=vicc", "clip.num_blocks=5"]).clip
+    assert (vicc.num_blocks, vicc.frames_per_block) == (5, 8)
+    path.write_text("for = 3\n")
+    assert "'for' is a value, not a section" in _problem(preset=str(path))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rule"),
+    [
+        (["method=vclr", "model.backbone=resnet2d3d"], "set model.backbone=resnet2d and clip.frames_per_block=1"),
+        (["method=cycle", "model.backbone=resnet2d", "clip.frames_per_block=2"], "must be 1, not 2"),
+        (["method=vicc", "views=['flow']"], "views has flow alone: name two, or set vicc.cycles=0"),
+        (["method=vicc", "augment.drawn_per=clip"], "leave augment.drawn_per=block"),
+        (["method=vicc", "clip.sampler=disjoint"], "and clip.sampler=dynamic"),
+        (["cycle.num_neighbours=9", "cycle.cycle_queue_size=9"], "cycle.num_neighbours (9) must be less than"),
+        (["model.depth=resnet50"], "'resnet50' is unknown for backbone 'resnet2d3d'; available: resnet10, resnet18"),
+        (["model.depth=resnet11"], "'resnet11' is unknown"),
+    ],
+)
+def test_a_method_that_cannot_do_with_what_it_is_given_says_what_it_needs(overrides: list[str], rule: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        load_config("figures", overrides)
+    assert rule in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_an_override_without_a_value_or_below_a_value_is_refused() -> None:
@@ -146,14 +184,14 @@ def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
 
 
 def test_each_row_of_the_ablation_leaves_its_terms_out() -> None:
-    for losses, (has_sim, has_sync) in LOSSES.items():
-        weights = load_config("figures", [f"loss.losses={losses}", "loss.sim=3.0", "loss.sync=4.0"]).loss.weights()
+    for method, (has_sim, has_sync) in COOPERATION.items():
+        weights = load_config("figures", ["loss.sim=3.0", "loss.sync=4.0"]).loss.weights(method)
         assert (weights.sim, weights.sync) == (3.0 * has_sim, 4.0 * has_sync)
 
 
 def test_the_released_codes_temperature_is_the_square() -> None:
     loss = load_config("figures", ["loss.temperature=0.1", "loss.temperature_twice=true"]).loss
-    assert loss.weights().temperature == pytest.approx(0.01)
+    assert loss.weights("cocon").temperature == pytest.approx(0.01)
 
 
 def test_a_configuration_cannot_be_changed_afterwards() -> None:

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from cocon.embedding.contract import EncoderSpec
-from cocon.training.models.encoder import BACKBONES, Encoder, build_encoder
+from cocon.training.models.backbones import BACKBONES
+from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.video.errors import UsageError
 from cocon.video.views import VIEWS
 

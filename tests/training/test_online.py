@@ -13,7 +13,7 @@ import torch
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
-from cocon.training.methods.building import build_method, encoders_of
+from cocon.training.methods.building import build_method
 from cocon.training.online import OnlineProbe, held_out
 from cocon.video.errors import UsageError
 from cocon.video.folder import DatasetFolder
@@ -98,7 +98,7 @@ def test_videos_of_split_val_are_judged_on_and_test_videos_never_read(
     config = tiny_config(f"data.folder={two_classes}", "views=['pose']")
     probe, seen = _probe(config), _seen(monkeypatch)
     assert probe.judged_on == "split 'val'"
-    encoders = encoders_of(build_method(config))
+    encoders = build_method(config).encoders
     figures = probe.figures(encoders, torch.device("cpu"))
     assert {"probe_top1/pose", "R@1/pose", "R@5/pose"} <= figures.keys()
     assert encoders["pose"].training

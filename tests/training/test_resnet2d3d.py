@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cocon.training.models.resnet2d3d import DEPTHS, ResidualBlock, ResNet2d3d
+from cocon.training.models.backbones import DEPTHS
+from cocon.training.models.residual_trunk import ResidualBlock
+from cocon.training.models.resnet2d3d import ResNet2d3d
 
 STAGES = ("maxpool", "layer1", "layer2", "layer3", "layer4")
 

@@ -73,7 +73,7 @@ def test_the_same_configuration_trains_the_same_weights_whatever_was_drawn_befor
 def test_the_method_is_written_into_the_contract(
     losses: str, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:
-    train_tiny(tiny_config(f"loss.losses={losses}", "classifier.head=none", "training.epochs=1"), tmp_path)
+    train_tiny(tiny_config(f"method={losses}", "classifier.head=none", "training.epochs=1"), tmp_path)
     contract = json.loads((tmp_path / "views" / "rgb" / "contract.json").read_text())
     assert contract["method"] == losses
     assert contract["clip"]["num_blocks"] == 3

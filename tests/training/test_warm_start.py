@@ -13,7 +13,7 @@ import torch
 from cocon.embedding.contract import Normalisation
 from cocon.training.checkpoint import load_encoder, load_state, run_config, save_encoder
 from cocon.training.config import Config
-from cocon.training.methods.building import build_method, encoders_of
+from cocon.training.methods.building import build_method
 from cocon.training.warm_start import restore_encoders
 from cocon.video.errors import MismatchError, UsageError
 
@@ -34,12 +34,12 @@ def test_the_views_that_a_bare_folder_has_are_restored_and_the_others_said_to_st
 ) -> None:
     config = tiny_config(f"training.init_from='{bare}'")
     method = build_method(config)
-    untrained = {name: tensor.clone() for name, tensor in encoders_of(method)["pose"].state_dict().items()}
+    untrained = {name: tensor.clone() for name, tensor in method.encoders["pose"].state_dict().items()}
     with caplog.at_level(logging.WARNING):
         assert restore_encoders(method, config) == ["rgb"]
     assert [message.split(":")[0] for message in caplog.messages] == ["view 'pose' starts untrained"]
     source = load_encoder(trained, "rgb")[0].state_dict()
-    restored = encoders_of(method)
+    restored = method.encoders
     assert restored["rgb"].classifier is None
     assert all(torch.equal(tensor, source[name]) for name, tensor in restored["rgb"].state_dict().items())
     assert all(torch.equal(tensor, untrained[name]) for name, tensor in restored["pose"].state_dict().items())
@@ -123,7 +123,7 @@ def test_a_run_goes_on_without_the_one_it_started_from(
 def test_without_pre_training_a_run_is_fine_tuned_and_keeps_the_name_of_its_method(
     trained: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, weights_of: WeightsOf, tmp_path: Path
 ) -> None:
-    settings = [f"training.init_from='{trained}'", "training.epochs=0", "loss.losses=cpc"]
+    settings = [f"training.init_from='{trained}'", "training.epochs=0", "method=cpc"]
     train_tiny(tiny_config(*settings, "classifier.mode=finetune", "classifier.head=gru"), tmp_path)
     assert run_config(tmp_path).training.epochs == 0
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]

@@ -98,13 +98,13 @@ def centred_clip(video: DecodedView, indices: NDArray[np.int64], size_px: int) -
 
 def whole_frames(video: DecodedView, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Frames `int64 [N, T]` of a view before anything is cut off, `uint8 [N, T, H, W, C]`."""
-    flat = indices.reshape(-1)
+    flat, where = np.unique(indices, return_inverse=True)  # overlapping blocks share frames
     if video.pose is not None:
         frames = video.pose.frames(flat, height=video.height, width=video.width)
     else:
         assert video.pixels is not None
         frames = video.pixels[flat]
-    return frames.reshape(*indices.shape, *frames.shape[1:])  # [N, T, H, W, C]
+    return frames[where.reshape(indices.shape)]  # [N, T, H, W, C]
 
 
 def mirrored(clip: NDArray[np.uint8], view: str) -> NDArray[np.uint8]:

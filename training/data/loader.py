@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cocon.training.config import Config
 from cocon.training.data.augment import random_clips
 from cocon.training.data.frames import VideoFrames
-from cocon.training.data.sampling import ClipSampler
+from cocon.training.data.sampling import ClipSampler, FrameSampler
 from cocon.video.clips import nearest_frames
 from cocon.video.reader import ViewRequest
 
@@ -55,6 +55,7 @@ def clip_batches(
     rank: int = 0,
     world_size: int = 1,
     batch_size: int | None = None,
+    sampler: FrameSampler | None = None,
 ) -> DataLoader[Batch]:
     """Training batches of steps `first_step` to `num_steps`, the same whatever step one starts from.
 
@@ -70,8 +71,9 @@ def clip_batches(
         rank: number of this process.
         world_size: processes; the batch size must be a multiple.
         batch_size: clips of a batch, of all processes together; `training.batch_size` if None.
+        sampler: what is drawn of a video; a clip if None.
     """
-    dataset = _RandomClips(frames, config, labels, seed)
+    dataset = _RandomClips(frames, config, labels, seed, sampler or ClipSampler(config.clip))
     size = batch_size or config.training.batch_size
     share = slice(size * rank // world_size, size * (rank + 1) // world_size)
     order = _BatchOrder(len(frames), size, first_step, num_steps, seed, share)
@@ -87,10 +89,12 @@ def clip_batches(
 
 
 class _RandomClips(Dataset[Batch]):
-    def __init__(self, frames: VideoFrames, config: Config, labels: Sequence[str], seed: int) -> None:
+    def __init__(
+        self, frames: VideoFrames, config: Config, labels: Sequence[str], seed: int, sampler: FrameSampler
+    ) -> None:
         self._frames = frames
         self._config = config
-        self._sampler = ClipSampler(config.clip)
+        self._sampler = sampler
         self._targets = {label: index for index, label in enumerate(labels)}
         self._seed = seed
 
@@ -99,12 +103,8 @@ class _RandomClips(Dataset[Batch]):
         # A video that is drawn again must show another clip: a copy would be its own negative.
         rng = np.random.default_rng([self._seed, epoch, index, *([repeat] if repeat else [])])
         video = self._frames[index]
-        seconds = video.timestamps[self._sampler.draw(video.timestamps, rng)]
-        shape = (self._config.clip.num_blocks, self._config.clip.frames_per_block)
-        indices = {
-            view: nearest_frames(decoded.timestamps, seconds).reshape(shape)  # [N, T]
-            for view, decoded in video.views.items()
-        }
+        seconds = video.timestamps[self._sampler.draw(video.timestamps, rng)]  # [N, T]
+        indices = {view: nearest_frames(decoded.timestamps, seconds) for view, decoded in video.views.items()}
         sizes_px = {view: self._config.geometry(view).crop_px for view in indices}
         clips = random_clips(video.views, indices, sizes_px, self._config.augment, rng)
         target = self._targets.get(video.entry.label, -1)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +12,20 @@ from cocon.training.input_sections import ClipSection
 from cocon.video.clips import random_window
 from cocon.video.errors import UsageError
 
-__all__ = ["ClipSampler", "read_videos"]
+__all__ = ["ClipSampler", "FrameSampler", "read_videos"]
 
 _logger = logging.getLogger(__name__)
 
 _MIN_VIDEOS = 2
 _ROUNDING = 1e-4  # presentation times are rational numbers, kept as floats
+
+
+class FrameSampler(Protocol):
+    """Draws what a method looks at."""
+
+    def draw(self, timestamps: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Source frames `int64 [N, T]` of a video whose presentation times in seconds are `float64 [F]`."""
+        ...
 
 
 class ClipSampler:
@@ -34,13 +43,14 @@ class ClipSampler:
         self._spec = clip.spec()
 
     def draw(self, timestamps: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Frames of one clip, `int64 [N·T]`; `timestamps` are the video's, in seconds, `float64 [F]`."""
+        """Source frames of one clip, `int64 [N, T]`."""
         step_scale = float(rng.uniform(*self._clip.stride_jitter))
         if self._clip.sampler == "random":
             return self._random_blocks(len(timestamps), rng)
         if self._clip.sampler == "disjoint":  # what fits at the step itself is not to be repeated by a longer one
             step_scale = min(step_scale, max(1.0, self._largest_scale(timestamps)))
-        return random_window(timestamps, self._spec, rng, step_scale=step_scale)
+        window = random_window(timestamps, self._spec, rng, step_scale=step_scale)
+        return window.reshape(self._spec.num_blocks, self._spec.frames_per_block)
 
     def fits(self, timestamps: NDArray[np.float64]) -> bool:
         """Whether a whole clip fits into a video, at the step without jitter."""
@@ -60,7 +70,7 @@ class ClipSampler:
         strides = rng.integers(1, max(1, (num_frames - 1) // T), N, endpoint=True)
         starts = rng.integers(0, np.maximum(0, num_frames - 1 - (T - 1) * strides), endpoint=True)
         indices = starts[:, None] + strides[:, None] * np.arange(T)  # [N, T]
-        return np.minimum(indices, num_frames - 1).reshape(-1)  # only videos of fewer than T frames reach beyond
+        return np.minimum(indices, num_frames - 1)  # only videos of fewer than T frames reach beyond
 
 
 def read_videos(frames: VideoFrames, clip: ClipSection, on_progress: Callable[[int, int | None], None]) -> VideoFrames:

@@ -3,8 +3,8 @@
 All are means over overlapping clips of the whole video, in one or several crops; clips are cut as for a served model.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -15,16 +15,15 @@ from torch import Tensor, nn
 
 from cocon.embedding.contract import ModelContract
 from cocon.training.data.frames import DecodedVideo, VideoFrames
-from cocon.training.evaluation.crops import cropped_clips
+from cocon.training.evaluation.blocks import EncodedBlocks, encode_blocks
 from cocon.training.evaluation.ordered import ordered_feature
 from cocon.training.models.encoder import Encoder
-from cocon.video.clips import dense_windows, grid_indices, nearest_frames
 from cocon.video.errors import MismatchError, VideoError
 from cocon.video.folder import VideoEntry
 
 __all__ = ["VideoFeatures", "calibrate_batch_norm", "video_features"]
 
-_BATCH_SIZE = 32
+_CLIPS_AT_A_TIME = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def video_features(
         on_progress: called with (videos done, videos in all).
         num_crops: 1, 5 or 10; see `cropped_clips`.
         hop_blocks: blocks between the starts of neighbouring clips; half a clip by default, as the paper on UCF101.
-        has_ordered: also compute ordered features, which takes as long as the embeddings again.
+        has_ordered: also compute ordered features.
 
     Raises:
         MismatchError: the classifiers of two views know different classes.
@@ -86,9 +85,18 @@ def video_features(
     for index, entry in enumerate(frames.entries):
         if entry.label and (video := frames[index]).entry is entry:
             for view, encoder in encoders.items():
-                seen[view].append(_seen(encoder, contracts[view], video, device, num_crops, hop_blocks))
+                blocks = encode_blocks(
+                    encoder,
+                    contracts[view],
+                    video,
+                    device=device,
+                    num_crops=num_crops,
+                    hop_blocks=hop_blocks,
+                    has_dense=has_ordered,
+                )
+                seen[view].append(_seen(encoder, blocks, device))
                 if has_ordered:
-                    ordered[view].append(_ordered(encoder, contracts[view], video, device, num_crops))
+                    ordered[view].append(_ordered(blocks, video))
             entries.append(entry)
         on_progress(index + 1, len(frames))
     if not entries:
@@ -139,13 +147,6 @@ def _classes(contracts: Mapping[str, ModelContract]) -> tuple[str, ...]:
     return labels
 
 
-class _Clips(NamedTuple):
-    """Some clips of one view, in one crop."""
-
-    pixels: NDArray[np.uint8]  # [k, N, T, H, W, C]
-    seconds: NDArray[np.float64]  # middle of each block, [k, N]
-
-
 class _Seen(NamedTuple):
     """What an encoder makes of a video."""
 
@@ -153,37 +154,10 @@ class _Seen(NamedTuple):
     probabilities: NDArray[np.float64]  # [K]; empty without a classifier
 
 
-def _clips(video: DecodedVideo, contract: ModelContract, *, num_crops: int, hop: int) -> Iterator[_Clips]:
-    """Clips of one view over the whole video, `hop` grid frames apart, at most 32 at a time, crop by crop."""
-    decoded, spec = video.views[contract.view], contract.clip
-    grid = grid_indices(video.timestamps, spec)
-    seconds = video.timestamps[grid[dense_windows(len(grid), spec, hop=hop)]]  # [K, N·T]
-    indices = nearest_frames(decoded.timestamps, seconds)
-    of_blocks = seconds.reshape(len(seconds), spec.num_blocks, spec.frames_per_block)
-    middles = of_blocks.mean(axis=2) - video.timestamps[0]  # [K, N]
-    for start in range(0, len(indices), _BATCH_SIZE):
-        chosen = slice(start, start + _BATCH_SIZE)
-        blocks = indices[chosen].reshape(-1, spec.frames_per_block)  # [k·N, T]
-        for crop in cropped_clips(decoded, contract.view, blocks, contract.geometry.crop_px, num_crops=num_crops):
-            yield _Clips(crop.reshape(-1, *contract.clip_shape), middles[chosen])
-
-
 @torch.no_grad()
-def _seen(
-    encoder: Encoder,
-    contract: ModelContract,
-    video: DecodedVideo,
-    device: torch.device,
-    num_crops: int,
-    hop_blocks: int | None,
-) -> _Seen:
+def _seen(encoder: Encoder, blocks: EncodedBlocks, device: torch.device) -> _Seen:
     """Unit mean of the clips' embeddings, and the mean of the class probabilities."""
-    spec = contract.clip
-    hop = (hop_blocks or max(1, spec.num_blocks // 2)) * spec.frames_per_block
-    outputs = [
-        encoder(torch.from_numpy(clips.pixels).to(device))
-        for clips in _clips(video, contract, num_crops=num_crops, hop=hop)
-    ]
+    outputs = [encoder.outputs(maps.to(device)) for maps in blocks.clips.split(_CLIPS_AT_A_TIME)]
     mean = torch.cat([output.embedding.float().cpu() for output in outputs]).mean(dim=0)  # [D]
     chances = [output.logits.double().softmax(dim=1).cpu() for output in outputs if output.logits is not None]
     return _Seen(
@@ -192,17 +166,7 @@ def _seen(
     )
 
 
-@torch.no_grad()
-def _ordered(
-    encoder: Encoder, contract: ModelContract, video: DecodedVideo, device: torch.device, num_crops: int
-) -> NDArray[np.float32]:
-    """The ordered feature of a video, `float32 [3·D]`, from blocks that begin every half block."""
-    alone = replace(contract, clip=replace(contract.clip, num_blocks=1))
-    hop = max(1, contract.clip.frames_per_block // 2)
-    seconds, vectors = [], []
-    for clips in _clips(video, alone, num_crops=num_crops, hop=hop):
-        maps = encoder.feature_maps(torch.from_numpy(clips.pixels).to(device))  # [k, 1, D, s, s]
-        vectors.append(F.normalize(maps.float().mean(dim=(1, 3, 4)), dim=1).cpu())  # [k, D]
-        seconds.append(clips.seconds.ravel())
-    duration_seconds = float(video.timestamps[-1] - video.timestamps[0])
-    return ordered_feature(torch.cat(vectors).numpy(), np.concatenate(seconds), duration_seconds)
+def _ordered(blocks: EncodedBlocks, video: DecodedVideo) -> NDArray[np.float32]:
+    """The ordered feature of a video, `float32 [3·D]`."""
+    vectors = F.normalize(blocks.dense.mean(dim=(2, 3)), dim=1)  # [M, D]
+    return ordered_feature(vectors.numpy(), blocks.dense_seconds, float(video.timestamps[-1] - video.timestamps[0]))

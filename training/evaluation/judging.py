@@ -14,7 +14,7 @@ from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.evaluation.crops import CROPS
 from cocon.training.evaluation.features import VideoFeatures, calibrate_batch_norm, video_features
 from cocon.training.evaluation.judgement import DEFAULT_OPTIONS, FUSED, JudgingOptions, Merit, judge_features
-from cocon.training.methods.building import build_method, encoders_of
+from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
 from cocon.training.runs import ProgressBar
 from cocon.video.errors import UsageError
@@ -127,7 +127,7 @@ def random_features(videos: Videos) -> dict[str, VideoFeatures]:
     data = videos.config.data.model_copy(update={"workers": 0})
     config = videos.config.model_copy(update={"data": data})
     torch.manual_seed(config.training.seed)
-    encoders = encoders_of(build_method(config))
+    encoders = build_method(config).encoders
     batches = list(
         clip_batches(
             videos.frames["train"],

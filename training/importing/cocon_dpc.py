@@ -16,8 +16,9 @@ from cocon.embedding.contract import EncoderSpec, Normalisation
 from cocon.training.importing.checkpoint_file import Checkpoint, read_checkpoint
 from cocon.training.importing.keys import CLASSIFIER_NAMES, PREDICTIVE_NAMES, Layout, layout_of, load_tensors
 from cocon.training.methods.cpc import PredictiveNetwork
+from cocon.training.models.backbones import DEPTHS
 from cocon.training.models.encoder import Encoder, build_encoder
-from cocon.training.models.resnet2d3d import DEPTHS
+from cocon.training.models.residual_trunk import ResidualTrunk
 from cocon.video.errors import MismatchError, UsageError
 from cocon.video.views import VIEWS, View, view_named
 
@@ -138,7 +139,9 @@ def adapted_to_flow(encoder: Encoder, scale: float) -> tuple[Encoder, Normalisat
     """
     std = VIEWS["flow"].std
     own = Normalisation(((128 - scale / 2) / 255,) * len(std), std)
+    trunk = encoder.backbone
+    assert isinstance(trunk, ResidualTrunk)
     with torch.no_grad():
         # [width, 2, 1, 7, 7] times a factor per channel
-        encoder.backbone.conv1.weight.mul_(torch.tensor(std).reshape(1, -1, 1, 1, 1) / scale)
-    return Encoder(encoder.backbone, own.mean, own.std, encoder.classifier).eval(), own
+        trunk.conv1.weight.mul_(torch.tensor(std).reshape(1, -1, 1, 1, 1) / scale)
+    return Encoder(trunk, own.mean, own.std, encoder.classifier).eval(), own

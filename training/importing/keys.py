@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from cocon.training.importing.checkpoint_file import Checkpoint
-from cocon.training.models.resnet2d3d import DEPTHS
+from cocon.training.models.backbones import DEPTHS
 from cocon.video.errors import MismatchError
 
 __all__ = ["CLASSIFIER_NAMES", "PREDICTIVE_NAMES", "Layout", "layout_of", "load_tensors"]

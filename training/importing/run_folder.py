@@ -130,7 +130,7 @@ def _config(sources: Sequence[SourceEncoder], options: ImportOptions) -> Config:
     epochs = max((source.checkpoint.epoch or 0 for source in sources), default=0)
     overrides = [
         f"views={[source.view for source in sources]}",
-        f"loss.losses={'cocon' if options.source == 'cocon' else 'cpc'}",
+        f"method={'cocon' if options.source == 'cocon' else 'cpc'}",
         f"model.backbone={first.spec.backbone}",
         f"model.depth={first.layout.depth}",
         f"model.width={first.layout.width}",

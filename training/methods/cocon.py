@@ -8,17 +8,17 @@ CPC, CPC + sim and CPC + sync are the same with a weight of zero. Source: Rai et
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cocon.training.distributed import gathered, mean_over_processes
 from cocon.training.losses.cooperative import SimForm, SyncForm, sim_loss, sync_loss
 from cocon.training.losses.info_nce import dense_info_nce, dense_top1
 from cocon.training.methods.cpc import Predictions, PredictiveNetwork
+from cocon.training.methods.method import Method, MethodTerms, embedding_spread
 
-__all__ = ["CoCon", "CoConTerms", "LossWeights", "embedding_spread", "sync_ramp"]
+__all__ = ["CoCon", "LossWeights", "sync_ramp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,8 @@ class LossWeights:
     mu: float = 1.0
 
 
-class CoConTerms(NamedTuple):
-    """One step's loss and what to log of it.
-
-    Attributes:
-        total: scalar with gradient.
-        logged: name → scalar without gradient: each view's L_cpc, top-1 and embedding spread, and the pair losses;
-            the same in every process.
-    """
-
-    total: Tensor
-    logged: dict[str, Tensor]
-
-
-class CoCon(nn.Module):
-    """The method.
+class CoCon(Method):
+    """The method; logged are each view's L_cpc, top-1 and embedding spread, and the pair losses.
 
     Args:
         networks: view → its predictive network.
@@ -68,21 +55,17 @@ class CoCon(nn.Module):
             contrasts its own clips, and gradients are averaged.
     """
 
+    collapse_remedy = "lower loss.sync or raise loss.sync_ramp"
+
     def __init__(
         self, networks: Mapping[str, PredictiveNetwork], weights: LossWeights, *, is_gathered: bool = True
     ) -> None:
-        super().__init__()
-        self.networks = nn.ModuleDict(networks)
+        super().__init__(networks)
         self.weights = weights
         self.is_gathered = is_gathered
 
-    def forward(self, clips: Mapping[str, Tensor], progress: float) -> CoConTerms:
-        """The loss of one batch.
-
-        Args:
-            clips: view → `uint8 [B, N, T, H, W, C]`, B the same videos in the same order for every view.
-            progress: share of training done, 0..1.
-        """
+    def forward(self, clips: Mapping[str, Tensor], progress: float) -> MethodTerms:
+        """The loss of one batch of clips of N consecutive blocks."""
         outputs: dict[str, Predictions] = {view: network(clips[view]) for view, network in self.networks.items()}
         if self.is_gathered:
             outputs = {view: Predictions(*map(gathered, output)) for view, output in outputs.items()}
@@ -91,11 +74,11 @@ class CoCon(nn.Module):
             return self._terms(outputs, progress)
 
     def full_loss(self, means: Mapping[str, float]) -> float:
-        """The total with L_sync at full weight, from the means of what was logged: comparable over a whole training."""
+        """The total with L_sync at full weight, which its ramp would raise without anything getting worse."""
         weight_of = {"cpc": 1.0, "sim": self.weights.sim, "sync": self.weights.sync}
         return sum(weight_of.get(name.partition("/")[0], 0.0) * value for name, value in means.items())
 
-    def _terms(self, outputs: Mapping[str, Predictions], progress: float) -> CoConTerms:
+    def _terms(self, outputs: Mapping[str, Predictions], progress: float) -> MethodTerms:
         logged: dict[str, Tensor] = {}
         total = torch.zeros((), device=next(iter(outputs.values())).predicted.device)
         for view, (predicted, targets, vectors) in outputs.items():
@@ -111,15 +94,9 @@ class CoCon(nn.Module):
             sync = sync_loss(first, second, form=self.weights.sync_form)
             total = total + self.weights.sim * sim + self.weights.sync * ramp * sync
             logged |= {f"sim/{one}-{other}": sim, f"sync/{one}-{other}": sync}
-        return CoConTerms(total, mean_over_processes(logged | {"loss": total}))
+        return MethodTerms(total, mean_over_processes(logged | {"loss": total}))
 
 
 def sync_ramp(progress: float, ramp: float) -> float:
     """Factor on the weight of L_sync: 0 at the start, 1 from `ramp` (a share of training) on."""
     return 1.0 if ramp <= 0 else min(1.0, progress / ramp)
-
-
-@torch.no_grad()
-def embedding_spread(vectors: Tensor) -> Tensor:
-    """Mean standard deviation of unit vectors `float [M, D]` times √D: near 1 when spread out, 0 when collapsed."""
-    return vectors.float().std(dim=0, correction=0).mean() * vectors.shape[1] ** 0.5

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from cocon.training.methods.method import EncoderNetwork
 from cocon.training.models.convgru import ConvGRU
 from cocon.training.models.encoder import Encoder
 from cocon.training.models.heads import PredictionHead
@@ -30,7 +31,7 @@ class Predictions(NamedTuple):
     vectors: Tensor
 
 
-class PredictiveNetwork(nn.Module):
+class PredictiveNetwork(EncoderNetwork):
     """One view's encoder with the aggregator and the prediction head that pre-training needs.
 
     Args:
@@ -39,8 +40,7 @@ class PredictiveNetwork(nn.Module):
     """
 
     def __init__(self, encoder: Encoder, *, num_predicted: int) -> None:
-        super().__init__()
-        self.encoder = encoder
+        super().__init__(encoder)
         self.aggregator = ConvGRU(encoder.embedding_dim)
         self.predictor = PredictionHead(encoder.embedding_dim)
         self.num_predicted = num_predicted

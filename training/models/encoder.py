@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cocon.embedding.contract import EncoderSpec, Normalisation
+from cocon.training.models.backbones import BACKBONES
 from cocon.training.models.heads import CLASSIFIERS
-from cocon.training.models.rectified import RectifiedResNet2d3d
-from cocon.training.models.resnet2d3d import ResNet2d3d
+from cocon.training.models.trunk import Trunk
 from cocon.video.errors import UsageError
 from cocon.video.views import View
 
-__all__ = ["BACKBONES", "Encoder", "EncoderOutputs", "build_encoder"]
+__all__ = ["Encoder", "EncoderOutputs", "build_encoder"]
 
 
 class EncoderOutputs(NamedTuple):
@@ -35,7 +35,7 @@ class Encoder(nn.Module):
     """Backbone, pooling and an optional classifier, on uint8 clips.
 
     Args:
-        backbone: trunk with an attribute `out_channels`; `[B, C, T, H, W]` to `[B, D, T', s, s]`.
+        backbone: the trunk.
         mean: per-channel mean of a byte / 255.
         std: per-channel divisor.
         classifier: takes `[B, N, D, s, s]`, gives logits; or None.
@@ -48,7 +48,7 @@ class Encoder(nn.Module):
     std: Tensor
 
     def __init__(
-        self, backbone: ResNet2d3d, mean: Sequence[float], std: Sequence[float], classifier: nn.Module | None = None
+        self, backbone: Trunk, mean: Sequence[float], std: Sequence[float], classifier: nn.Module | None = None
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -75,14 +75,13 @@ class Encoder(nn.Module):
 
     def forward(self, clips: Tensor) -> EncoderOutputs:
         """Embed `uint8 [B, N, T, H, W, C]`."""
-        maps = self.feature_maps(clips)
+        return self.outputs(self.feature_maps(clips))
+
+    def outputs(self, maps: Tensor) -> EncoderOutputs:
+        """What clips amount to, from the feature maps of their blocks `float [B, N, D, s, s]`."""
         blocks = F.normalize(maps.mean(dim=(3, 4)), dim=-1)  # [B, N, D]
         logits = None if self.classifier is None else self.classifier(maps)
         return EncoderOutputs(F.normalize(blocks.mean(dim=1), dim=-1), blocks, logits)
-
-
-# The only place where a name in a configuration meets a class.
-BACKBONES = {"resnet2d3d": ResNet2d3d, "resnet2d3d_relu": RectifiedResNet2d3d}
 
 
 def build_encoder(spec: EncoderSpec, view: View, *, num_classes: int = 0) -> Encoder:

@@ -140,7 +140,7 @@ def _overrides(cell: Cell, plan: Plan) -> Iterator[str]:
     yield f"views={json.dumps(list(cell.views))}"
     yield f"training.seed={cell.seed}"
     if cell.losses != "random":
-        yield f"loss.losses={cell.losses}"
+        yield f"method={cell.losses}"
     if cell.kind != "finetuned":
         yield "classifier.head=none"
     if cell.starts_from:

@@ -142,7 +142,7 @@ def test_evaluate_prints_json_rows_of_run_and_random(cocon: Callable[..., Outcom
 def test_evaluate_shows_a_table_with_baselines(
     cocon: Callable[..., Outcome], trained: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:
-    train_tiny(tiny_config("loss.losses=cpc", "classifier.head=none", "training.epochs=1"), tmp_path / "cpc")
+    train_tiny(tiny_config("method=cpc", "classifier.head=none", "training.epochs=1"), tmp_path / "cpc")
     code, output, _ = cocon("evaluate", trained, "--baseline", tmp_path / "cpc", "--no-random")
     assert code == 0
     rows = [line.split()[:2] for line in output.splitlines() if line.startswith(("cpc", "cocon"))]

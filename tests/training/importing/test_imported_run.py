@@ -17,7 +17,7 @@ from cocon.export.training_record import training_of_run
 from cocon.training.checkpoint import load_encoder, read_encoder, run_config, run_views
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
-from cocon.training.methods.building import build_method, encoders_of
+from cocon.training.methods.building import build_method
 from cocon.training.warm_start import restore_encoders
 from cocon.video.clips import ClipSpec
 from cocon.video.flow import FlowSpec
@@ -133,7 +133,7 @@ def test_training_goes_on_from_an_imported_encoder(
     clips = torch.randint(0, 256, (1, 2, 5, 64, 64, 2), dtype=torch.uint8)
     imported, _ = read_encoder(tmp_path / "run" / "views" / "flow")
     with torch.no_grad():
-        before, after = imported(clips).embedding, encoders_of(method)["flow"].eval()(clips).embedding
+        before, after = imported(clips).embedding, method.encoders["flow"].eval()(clips).embedding
     assert torch.allclose(before, after, atol=1e-6)
 
 

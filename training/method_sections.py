@@ -1,0 +1,70 @@
+"""Sections of the configuration for the methods beside CoCon: ViCC, VCLR, CycleContrast.
+
+`queue_size` counts videos whose keys are remembered; more than there are training videos is refused, for a video would
+be its own negative. Defaults are the papers' but for queue sizes, which are those of small data.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from cocon.training.input_sections import Section
+
+__all__ = ["CycleSection", "VclrSection", "ViccSection"]
+
+
+class ViccSection(Section):
+    """Prototypes and stages of ViCC.
+
+    Two stages: each stream alone for `single_share` of training, then `cycles` times each stream in turn, the others
+    frozen; without cycles, or with one view, the first stage is all. `prototypes_frozen` and `queue_from` are shares of
+    the first stage; in the second the queue is used as soon as it is full. `queue_size`: 0 for none.
+    `gradient_through`: `both` clips of the stream, or its `first` alone, which the released code amounts to with
+    BatchNorm shuffled over devices.
+    """
+
+    num_prototypes: int = Field(300, ge=2)
+    projection_dim: int = Field(128, ge=1)
+    temperature: float = Field(0.1, gt=0)
+    epsilon: float = Field(0.05, gt=0)
+    sinkhorn_iterations: int = Field(3, ge=1)
+    queue_size: int = Field(128, ge=0)
+    queue_from: float = Field(0.5, ge=0, le=1)
+    prototypes_frozen: float = Field(0.2, ge=0, le=1)
+    single_share: float = Field(0.6, gt=0, le=1)
+    cycles: int = Field(2, ge=0)
+    gradient_through: Literal["both", "first"] = "both"
+
+
+class VclrSection(Section):
+    """Losses of VCLR and the weight of each, 0 to leave it out.
+
+    `order_normalised_over`: `channels`, or `segments`, the released code's slip.
+    """
+
+    projection_dim: int = Field(128, ge=1)
+    momentum: float = Field(0.999, ge=0, le=1)
+    queue_size: int = Field(256, ge=1)
+    temperature: float = Field(0.1, gt=0)
+    intra_temperature: float = Field(0.1, gt=0)
+    inter: float = Field(1.0, ge=0)
+    intra: float = Field(1.0, ge=0)
+    segment: float = Field(1.0, ge=0)
+    order: float = Field(1.0, ge=0)
+    order_normalised_over: Literal["channels", "segments"] = "channels"
+
+
+class CycleSection(Section):
+    """Losses of CycleContrast: `cycle` is the weight of the way through other videos, beside the intra-video term.
+
+    Of the `cycle_queue_size` remembered keys `num_neighbours`, drawn anew for each batch, are where the soft nearest
+    neighbour is sought; the rest are negatives.
+    """
+
+    projection_dim: int = Field(128, ge=1)
+    momentum: float = Field(0.999, ge=0, le=1)
+    queue_size: int = Field(256, ge=1)
+    cycle_queue_size: int = Field(320, ge=2)
+    num_neighbours: int = Field(64, ge=1)
+    temperature: float = Field(0.07, gt=0)
+    cycle: float = Field(0.1, ge=0)

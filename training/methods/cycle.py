@@ -1,0 +1,96 @@
+"""CycleContrast: a frame must find its own video, directly and by way of its nearest neighbour in other videos.
+
+    total = Σ_views L_intra + w_cycle · L_cycle
+
+L_intra is InfoNCE of a frame with a further frame of its video; L_cycle the same with the frame replaced by its soft
+nearest neighbour among remembered frames. The views learn side by side. Source: Wu and Wang 2021.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from cocon.training.distributed import gathered, mean_over_processes
+from cocon.training.losses.cycle import cycle_loss
+from cocon.training.losses.queued import queued_info_nce
+from cocon.training.method_sections import CycleSection
+from cocon.training.methods.method import EncoderNetwork, MethodTerms, embedding_spread
+from cocon.training.methods.momentum import KeyQueue, MomentumMethod, Shuffle
+from cocon.training.methods.projection import ProjectionHead, pooled_blocks
+from cocon.training.models.encoder import Encoder
+
+__all__ = ["CycleContrast", "CycleNetwork"]
+
+
+class CycleNetwork(EncoderNetwork):
+    """An encoder with a head for each of the two losses.
+
+    Args:
+        encoder: of single frames.
+        projection_dim: of what is compared.
+    """
+
+    def __init__(self, encoder: Encoder, projection_dim: int) -> None:
+        super().__init__(encoder)
+        self.head = ProjectionHead(encoder.embedding_dim, projection_dim)
+        self.cycle_head = ProjectionHead(encoder.embedding_dim, projection_dim)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Projections of `uint8 [B, N, 1, H, W, C]` for either loss, unit length, each `float [B, N, P]`."""
+        features = pooled_blocks(self.encoder.feature_maps(frames))
+        return self.head.unit(features), self.cycle_head.unit(features)
+
+
+class CycleContrast(MomentumMethod[CycleNetwork]):
+    """The method, on samples of `FramePairSampler`.
+
+    Args:
+        networks: view → network.
+        section: sizes, temperature and weight.
+    """
+
+    def __init__(self, networks: Mapping[str, CycleNetwork], section: CycleSection) -> None:
+        super().__init__(networks, section.momentum)
+        self._section = section
+        self.queues = nn.ModuleDict({v: KeyQueue(section.queue_size, section.projection_dim) for v in networks})
+        self.cycle_queues = nn.ModuleDict(
+            {v: KeyQueue(section.cycle_queue_size, section.projection_dim) for v in networks}
+        )
+
+    def forward(self, clips: Mapping[str, Tensor], progress: float) -> MethodTerms:
+        """The loss of one batch `uint8 [B, 3, 1, H, W, C]` per view: a frame twice, and a further one."""
+        logged: dict[str, Tensor] = {}
+        total = torch.zeros((), device=next(iter(clips.values())).device)
+        for view in self.networks:
+            intra, cycle = self._terms(view, clips[view], logged)
+            total = total + intra + self._section.cycle * cycle
+            logged |= {f"intra/{view}": intra, f"cycle/{view}": cycle}
+        return MethodTerms(total, mean_over_processes(logged | {"loss": total}))
+
+    def _terms(self, view: str, frames: Tensor, logged: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        network, _ = self.pair(view)
+        query, cycle_query = (x.squeeze(1) for x in network(frames[:, :1]))  # each [B, P]
+        keys, cycle_keys = self._keys(view, frames[:, 1:])  # each [B, 2, P]: the frame again, the further one
+        queue, cycle_queue = self.queues[view], self.cycle_queues[view]
+        assert isinstance(queue, KeyQueue) and isinstance(cycle_queue, KeyQueue)
+        order = torch.randperm(len(cycle_queue.keys), device=cycle_queue.keys.device)
+        neighbours, negatives = cycle_queue.keys[order].split(
+            [self._section.num_neighbours, len(order) - self._section.num_neighbours]
+        )
+        temperature = self._section.temperature
+        with torch.autocast(frames.device.type, enabled=False):
+            intra = queued_info_nce(query, keys[:, 1], queue.keys.clone(), temperature=temperature)
+            cycle = cycle_loss(cycle_query, cycle_keys[:, 1], neighbours, negatives, temperature=temperature)
+        if self.training:
+            queue.push(gathered(keys[:, 0]))
+            cycle_queue.push(gathered(cycle_keys[:, 0]))
+        logged[f"spread/{view}"] = embedding_spread(gathered(query.detach()))
+        return intra, cycle
+
+    @torch.no_grad()
+    def _keys(self, view: str, frames: Tensor) -> tuple[Tensor, Tensor]:
+        _, copied = self.pair(view)
+        shuffle = Shuffle(len(frames), frames.device)
+        keys, cycle_keys = copied.module(shuffle.dealt(frames))
+        return shuffle.undone(keys), shuffle.undone(cycle_keys)

@@ -1,0 +1,88 @@
+"""What every pre-training method offers the loop: networks by view, and the loss of a batch."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cocon.training.models.encoder import Encoder
+
+__all__ = ["EncoderNetwork", "Method", "MethodTerms", "embedding_spread"]
+
+
+class MethodTerms(NamedTuple):
+    """One batch's loss and what to log of it.
+
+    Attributes:
+        total: scalar with gradient.
+        logged: name → scalar without gradient, the same in every process; among them `loss` and each view's
+            `spread/<view>`.
+    """
+
+    total: Tensor
+    logged: dict[str, Tensor]
+
+
+class EncoderNetwork(nn.Module):
+    """An encoder with whatever its method needs on top.
+
+    Args:
+        encoder: what is kept afterwards.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+
+class Method(nn.Module):
+    """A pre-training method.
+
+    Args:
+        networks: view → its encoder and heads.
+
+    Attributes:
+        collapse_remedy: what a user can change when embeddings collapse.
+    """
+
+    collapse_remedy = "lower optimizer.learning_rate"
+
+    def __init__(self, networks: Mapping[str, EncoderNetwork]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleDict(networks)
+
+    @property
+    def encoders(self) -> dict[str, Encoder]:
+        """View → its encoder, which is what training is for."""
+        found = {}
+        for view, network in self.networks.items():
+            assert isinstance(network, EncoderNetwork)
+            found[view] = network.encoder
+        return found
+
+    def forward(self, clips: Mapping[str, Tensor], progress: float) -> MethodTerms:
+        """The loss of one batch.
+
+        Args:
+            clips: view → `uint8 [B, N, T, H, W, C]`, B the same videos in the same order for every view; what the N
+                blocks are to each other is the method's sampler's business.
+            progress: share of training done, 0..1.
+        """
+        raise NotImplementedError
+
+    def full_loss(self, means: Mapping[str, float]) -> float:
+        """What the plateau schedule follows, from the means of what was logged: comparable over a whole training."""
+        return means["loss"]
+
+    def encoders_replaced(self) -> None:
+        """Called when other weights have been put into the encoders, before anything is trained."""
+
+    def after_step(self) -> None:
+        """Called when the optimizer has taken a step, by every process at once."""
+
+
+@torch.no_grad()
+def embedding_spread(vectors: Tensor) -> Tensor:
+    """Mean standard deviation of unit vectors `float [M, D]` times √D: near 1 when spread out, 0 when collapsed."""
+    return vectors.float().std(dim=0, correction=0).mean() * vectors.shape[1] ** 0.5

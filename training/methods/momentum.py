@@ -1,0 +1,147 @@
+"""What contrasting with remembered keys needs: a slow copy of a network, a queue, and batches shuffled over devices.
+
+Source: He et al. 2020 (MoCo).
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cocon.training.distributed import num_processes
+from cocon.training.methods.method import EncoderNetwork, Method
+
+__all__ = ["KeyQueue", "MomentumCopy", "MomentumMethod", "Shuffle"]
+
+M = TypeVar("M", bound=EncoderNetwork)
+
+
+class MomentumCopy(nn.Module, Generic[M]):
+    """A copy of a network that follows it slowly and never has a gradient.
+
+    Running statistics are the copy's own: it sees its batches in the mode that it is in.
+
+    Args:
+        source: the network; not changed.
+        momentum: m of θ_copy ← m·θ_copy + (1 - m)·θ_source.
+    """
+
+    def __init__(self, source: M, momentum: float) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(source).requires_grad_(False)
+        self._momentum = momentum
+
+    @torch.no_grad()
+    def follow(self, source: M) -> None:
+        """Move towards the network as it is now."""
+        for own, other in zip(self.module.parameters(), source.parameters(), strict=True):
+            own.lerp_(other.detach(), 1.0 - self._momentum)
+
+    def restart(self, source: M) -> None:
+        """Be the network as it is now."""
+        self.module.load_state_dict(source.state_dict())
+        self.module.encoder.normalise_by(source.encoder.normalisation)
+
+
+class MomentumMethod(Method, Generic[M]):
+    """A method whose networks each have a momentum copy, the key encoder.
+
+    Args:
+        networks: view → query encoder and heads.
+        momentum: see `MomentumCopy`.
+    """
+
+    def __init__(self, networks: Mapping[str, M], momentum: float) -> None:
+        super().__init__(networks)
+        self.copies = nn.ModuleDict({view: MomentumCopy(network, momentum) for view, network in networks.items()})
+
+    def pair(self, view: str) -> tuple[M, MomentumCopy[M]]:
+        """A view's network and its copy."""
+        return self.networks[view], self.copies[view]  # type: ignore[return-value]  # ModuleDict forgets
+
+    def after_step(self) -> None:
+        """The key encoders follow."""
+        for view in self.networks:
+            network, copied = self.pair(view)
+            copied.follow(network)
+
+    def encoders_replaced(self) -> None:
+        """The key encoders are those of the new networks."""
+        for view in self.networks:
+            network, copied = self.pair(view)
+            copied.restart(network)
+
+
+class KeyQueue(nn.Module):
+    """The K newest keys, first in, first out; random directions before it is full.
+
+    Kept in the state of a training, so a resumed one contrasts with the same keys.
+
+    Args:
+        size: K.
+        dim: D.
+    """
+
+    keys: Tensor
+    num_seen: Tensor
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("keys", F.normalize(torch.randn(size, dim), dim=1))
+        self.register_buffer("num_seen", torch.zeros((), dtype=torch.long))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every random direction has been replaced."""
+        return int(self.num_seen) >= len(self.keys)
+
+    @torch.no_grad()
+    def push(self, keys: Tensor) -> None:
+        """Replace the oldest keys by `float [R, D]`, in their order; of more than K the last K stay."""
+        size = len(self.keys)
+        start = int(self.num_seen)
+        places = torch.arange(start, start + len(keys), device=self.keys.device)[-size:] % size
+        self.keys[places] = keys[-size:].to(self.keys.dtype)
+        self.num_seen += len(keys)
+
+
+class Shuffle:
+    """Rows of all processes' batches, dealt out anew: statistics of a batch then tell no key who its query was.
+
+    Every process must make one at the same point and undo it; alone it changes nothing, for a batch's statistics are
+    the same in any order.
+
+    Args:
+        num_rows: of this process's batch, the same in all.
+        device: of the batch.
+    """
+
+    def __init__(self, num_rows: int, device: torch.device) -> None:
+        self._num_rows = num_rows
+        self._order = torch.arange(0)
+        if num_processes() > 1:
+            self._order = torch.randperm(num_rows * num_processes(), device=device)
+            dist.broadcast(self._order, src=0)
+
+    def dealt(self, rows: Tensor) -> Tensor:
+        """This process's share of the shuffled rows; rows `[R, ...]` without gradient."""
+        return rows if num_processes() == 1 else _all_rows(rows)[self._order][self._own_share]
+
+    def undone(self, rows: Tensor) -> Tensor:
+        """What became of the own rows, from what every process made of its share."""
+        return rows if num_processes() == 1 else _all_rows(rows)[self._order.argsort()][self._own_share]
+
+    @property
+    def _own_share(self) -> slice:
+        return slice(dist.get_rank() * self._num_rows, (dist.get_rank() + 1) * self._num_rows)
+
+
+@torch.no_grad()
+def _all_rows(rows: Tensor) -> Tensor:
+    parts = [torch.empty_like(rows) for _ in range(num_processes())]
+    dist.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)

@@ -1,0 +1,153 @@
+"""VCLR: frames of one video agree, each frame knows itself, whole videos agree, and order is noticed.
+
+    total = Σ_views w_inter · L_inter + w_intra · L_intra + w_segment · L_segment + w_order · L_order
+
+The views learn side by side. Source: Kuang et al. 2021.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cocon.training.distributed import gathered, mean_over_processes
+from cocon.training.losses.order import order_loss, shuffled_tuples
+from cocon.training.losses.queued import intra_frame_loss, queued_info_nce
+from cocon.training.method_sections import VclrSection
+from cocon.training.methods.method import EncoderNetwork, MethodTerms, embedding_spread
+from cocon.training.methods.momentum import KeyQueue, MomentumMethod, Shuffle
+from cocon.training.methods.projection import ProjectionHead, pooled_blocks
+from cocon.training.models.encoder import Encoder
+
+__all__ = ["Vclr", "VclrNetwork"]
+
+_NUM_SEGMENTS = 3
+_NUM_ORDERS = 4
+
+
+class VclrNetwork(EncoderNetwork):
+    """An encoder with a head for each of the four losses.
+
+    Args:
+        encoder: of single frames.
+        projection_dim: of what is compared.
+    """
+
+    def __init__(self, encoder: Encoder, projection_dim: int) -> None:
+        super().__init__(encoder)
+        self.inter, self.intra, self.order, self.segment = (
+            ProjectionHead(encoder.embedding_dim, projection_dim) for _ in range(4)
+        )
+        self.order_classifier = nn.Linear(2 * _NUM_SEGMENTS * projection_dim, _NUM_ORDERS)
+
+    def features(self, frames: Tensor) -> Tensor:
+        """Pooled features `float [B, N, D]` of `uint8 [B, N, 1, H, W, C]`."""
+        return pooled_blocks(self.encoder.feature_maps(frames))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """See `features`."""
+        return self.features(frames)
+
+
+class _Features(NamedTuple):
+    """What both encoders make of the frames of a batch; D features each.
+
+    Attributes:
+        query: of the query tuple, with gradient, `float [B, 3, D]`.
+        key: of the key tuple, `float [B, 3, D]`.
+        anchor: of the anchor, one of the query tuple, with gradient, `float [B, D]`.
+        own: keys of the anchor again and of the two other query frames, `float [B, 3, D]`.
+    """
+
+    query: Tensor
+    key: Tensor
+    anchor: Tensor
+    own: Tensor
+
+
+class Vclr(MomentumMethod[VclrNetwork]):
+    """The method, on samples of `SegmentSampler`.
+
+    Args:
+        networks: view → network.
+        section: sizes, temperatures and weights.
+    """
+
+    def __init__(self, networks: Mapping[str, VclrNetwork], section: VclrSection) -> None:
+        super().__init__(networks, section.momentum)
+        self._section = section
+        size, dim = section.queue_size, section.projection_dim
+        self.inter_queues = nn.ModuleDict({view: KeyQueue(_NUM_SEGMENTS * size, dim) for view in networks})
+        self.segment_queues = nn.ModuleDict({view: KeyQueue(size, dim) for view in networks})
+
+    def forward(self, clips: Mapping[str, Tensor], progress: float) -> MethodTerms:
+        """The loss of one batch `uint8 [B, 8, 1, H, W, C]` per view."""
+        section = self._section
+        weights = {
+            "inter": section.inter,
+            "intra": section.intra,
+            "segment": section.segment,
+            "order": section.order,
+        }
+        logged: dict[str, Tensor] = {}
+        total = torch.zeros((), device=next(iter(clips.values())).device)
+        for view in self.networks:
+            terms = self._terms(view, self._encoded(view, clips[view]), logged)
+            total = total + torch.stack([weights[name] * terms[name] for name in weights]).sum()
+            logged |= {f"{name}/{view}": term for name, term in terms.items()}
+        return MethodTerms(total, mean_over_processes(logged | {"loss": total}))
+
+    def _encoded(self, view: str, frames: Tensor) -> _Features:
+        network, copied = self.pair(view)
+        query, key, again = frames.split([_NUM_SEGMENTS, _NUM_SEGMENTS, 2], dim=1)
+        rows = torch.arange(len(frames), device=frames.device)
+        is_last = torch.randint(2, (len(frames),), device=frames.device)  # the anchor: of the first segment or the last
+        others = torch.stack([torch.ones_like(is_last), 2 - 2 * is_last], dim=1)  # [B, 2]: positions in the tuple
+        own = torch.cat([again[rows, is_last][:, None], query[rows[:, None], others]], dim=1)
+        features = network(query)
+        with torch.no_grad():
+            shuffle = Shuffle(len(frames), frames.device)
+            keys = shuffle.undone(copied.module(shuffle.dealt(torch.cat([key, own], dim=1))))
+        return _Features(features, keys[:, :_NUM_SEGMENTS], features[rows, 2 * is_last], keys[:, _NUM_SEGMENTS:])
+
+    def _terms(self, view: str, found: _Features, logged: dict[str, Tensor]) -> dict[str, Tensor]:
+        network, copied = self.pair(view)
+        slow, section = copied.module, self._section
+        inter, intra = network.inter.unit(found.anchor), network.intra.unit(found.anchor)  # each [B, P]
+        segment = network.segment.unit(found.query.mean(dim=1))
+        with torch.no_grad():
+            inter_keys, intra_keys = slow.inter.unit(found.own), slow.intra.unit(found.own)  # each [B, 3, P]
+            segment_keys = slow.segment.unit(found.key.mean(dim=1))
+        logged[f"spread/{view}"] = embedding_spread(gathered(inter.detach()))
+        inter_queue, segment_queue = self.inter_queues[view], self.segment_queues[view]
+        assert isinstance(inter_queue, KeyQueue) and isinstance(segment_queue, KeyQueue)
+        with torch.autocast(inter.device.type, enabled=False):
+            terms = {
+                "inter": queued_info_nce(
+                    inter.repeat_interleave(_NUM_SEGMENTS, dim=0),
+                    inter_keys.flatten(0, 1),
+                    inter_queue.keys.clone(),
+                    temperature=section.temperature,
+                ),
+                "intra": intra_frame_loss(
+                    intra, intra_keys[:, 0], intra_keys[:, 1:], temperature=section.intra_temperature
+                ),
+                "segment": queued_info_nce(
+                    segment, segment_keys, segment_queue.keys.clone(), temperature=section.temperature
+                ),
+                "order": self._order_term(network, slow, found),
+            }
+        if self.training:
+            inter_queue.push(gathered(inter_keys).flatten(0, 1))
+            segment_queue.push(gathered(segment_keys))
+        return terms
+
+    def _order_term(self, network: VclrNetwork, slow: VclrNetwork, found: _Features) -> Tensor:
+        axis = 2 if self._section.order_normalised_over == "channels" else 1
+        query, is_query_shuffled = shuffled_tuples(F.normalize(network.order(found.query.float()), dim=axis))
+        with torch.no_grad():
+            key, is_key_shuffled = shuffled_tuples(F.normalize(slow.order(found.key.float()), dim=axis))
+        pair = torch.cat([query.flatten(1), key.flatten(1)], dim=1)  # [B, 2·3·P]
+        return order_loss(network.order_classifier(pair), is_query_shuffled, is_key_shuffled)

@@ -1,0 +1,83 @@
+"""2D residual trunks of the frame methods: ResNet-10, -18, -34 and -50 on single frames.
+
+Channels are w, 2w, 4w, 8w for a width w (64 in the paper), four times as many out of bottlenecks. Kernels are 1×k×k, so
+that the trunk takes what the others take; the numbers are those of a `Conv2d`. Source: He et al. 2016, with the stride
+of a bottleneck in its 3×3 convolution, as public checkpoints have it.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from cocon.training.models.residual_trunk import ResidualBlock, ResidualTrunk
+
+__all__ = ["Bottleneck", "BottleneckResNet2d", "ResNet2d"]
+
+_EXPANSION = 4
+
+
+class Bottleneck(nn.Module):
+    """Three convolutions 1×1, 3×3, 1×1 and a shortcut.
+
+    Args:
+        in_channels: of the input.
+        channels: of the middle; four times as many come out.
+        stride: in space, of the middle convolution.
+    """
+
+    def __init__(self, in_channels: int, channels: int, *, stride: int = 1) -> None:
+        super().__init__()
+        out_channels = _EXPANSION * channels
+        strides = (1, stride, stride)
+        self.conv1 = nn.Conv3d(in_channels, channels, 1, bias=False)
+        self.bn1 = nn.BatchNorm3d(channels)
+        self.conv2 = nn.Conv3d(channels, channels, (1, 3, 3), strides, (0, 1, 1), bias=False)
+        self.bn2 = nn.BatchNorm3d(channels)
+        self.conv3 = nn.Conv3d(channels, out_channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm3d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or in_channels != out_channels:
+            self.downsample = nn.Sequential(
+                nn.Conv3d(in_channels, out_channels, 1, strides, bias=False), nn.BatchNorm3d(out_channels)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [B, C, T, H, W]` to `float [B, 4·channels, T, H', W']`."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out)) + shortcut
+        rectified: Tensor = self.relu(out)
+        return rectified
+
+
+class ResNet2d(ResidualTrunk):
+    """Basic blocks: `float [B, C, T, H, W]` to `float [B, 8·width, T, ceil(H/32), ceil(W/32)]`."""
+
+    def stages(self, depths: Sequence[int], width: int) -> tuple[nn.Sequential, ...]:
+        """Four stages of single frames."""
+        self.out_channels = 8 * width
+        return tuple(_basic_stage(width << max(0, n - 1), width << n, depth) for n, depth in enumerate(depths))
+
+
+class BottleneckResNet2d(ResidualTrunk):
+    """Bottlenecks: `float [B, C, T, H, W]` to `float [B, 32·width, T, ceil(H/32), ceil(W/32)]`."""
+
+    def stages(self, depths: Sequence[int], width: int) -> tuple[nn.Sequential, ...]:
+        """Four stages of single frames."""
+        self.out_channels = 8 * width * _EXPANSION
+        before = [width, *(width * _EXPANSION << n for n in range(3))]
+        return tuple(_bottleneck_stage(before[n], width << n, depth) for n, depth in enumerate(depths))
+
+
+def _basic_stage(in_channels: int, out_channels: int, depth: int) -> nn.Sequential:
+    stride = 1 if in_channels == out_channels else 2
+    first = ResidualBlock(in_channels, out_channels, sees_time=False, stride=stride)
+    return nn.Sequential(first, *(ResidualBlock(out_channels, out_channels, sees_time=False) for _ in range(depth - 1)))
+
+
+def _bottleneck_stage(in_channels: int, channels: int, depth: int) -> nn.Sequential:
+    stride = 1 if in_channels == channels else 2
+    first = Bottleneck(in_channels, channels, stride=stride)
+    return nn.Sequential(first, *(Bottleneck(_EXPANSION * channels, channels) for _ in range(depth - 1)))
