@@ -135,6 +135,19 @@ class Config(Section):
         """Whether the method is CoCon or a part of it: it predicts blocks from those before them."""
         return self.method in COOPERATION
 
+    @property
+    def queues(self) -> dict[str, int]:
+        """Queues of the method by the key that sets their size, in videos; empty without."""
+        match self.method:
+            case "vicc":
+                return {"vicc.queue_size": self.vicc.queue_size}
+            case "vclr":
+                return {"vclr.queue_size": self.vclr.queue_size}
+            case "cycle":
+                return {"cycle.queue_size": self.cycle.queue_size, "cycle.cycle_queue_size": self.cycle.cycle_queue_size}
+            case _:
+                return {}
+
     def geometry(self, view: str) -> Geometry:
         """Spatial rule of a view: as configured, else a crop of the view's default size out of 8/7 of it."""
         if view in self.view:

@@ -51,7 +51,9 @@ def make_fabric(config: Config) -> Fabric:
         )
     # Each process keeps statistics of its own share until an epoch ends; no weight depends on them.
     timeout = _JUDGING_TIMEOUT if config.training.probe_every_epochs else default_pg_timeout
-    strategy = DDPStrategy(broadcast_buffers=False, timeout=timeout)
+    # A frozen stream of ViCC, and its prototypes at first, have no gradient.
+    has_unused = config.method == "vicc"
+    strategy = DDPStrategy(broadcast_buffers=False, timeout=timeout, find_unused_parameters=has_unused)
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     num_nodes = world_size // local_size
     return Fabric(

@@ -15,6 +15,7 @@ __all__ = [
     "mean_over_processes",
     "num_processes",
     "objects_of_all",
+    "own_rows",
     "seed_of_process",
     "share_buffers",
 ]
@@ -51,8 +52,7 @@ class _Gathered(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
-        own = gradient.chunk(dist.get_world_size())[dist.get_rank()]
-        return own * dist.get_world_size()
+        return own_rows(gradient) * dist.get_world_size()
 
 
 def gathered(rows: Tensor) -> Tensor:
@@ -64,6 +64,11 @@ def gathered(rows: Tensor) -> Tensor:
         return rows
     result: Tensor = _Gathered.apply(rows.contiguous())  # type: ignore[no-untyped-call]  # not in the stubs
     return result
+
+
+def own_rows(rows: Tensor) -> Tensor:
+    """This process's part of what `gathered` gave."""
+    return rows if num_processes() == 1 else rows.chunk(num_processes())[dist.get_rank()]
 
 
 def mean_over_processes(figures: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -68,6 +68,12 @@ def train_run(
     entries = dataset.split("train")
     if len(entries) < 2:
         raise UsageError(f"dataset '{dataset.root}' has {len(entries)} training videos; at least 2 are needed")
+    for key, size in config.queues.items():
+        if size > len(entries):
+            raise UsageError(
+                f"{key} ({size}) must be at most {len(entries)}, the training videos of '{dataset.root}': a longer "
+                f"queue holds a video's own key as its negative; add --set {key}={len(entries)}"
+            )
     elapsed = Elapsed()
     with launched_fabric(config) as fabric, ExitStack() as held:
         if fabric.is_global_zero:

@@ -5,7 +5,10 @@ import torch
 from cocon.training.config import Config
 from cocon.training.methods.cocon import CoCon
 from cocon.training.methods.cpc import PredictiveNetwork
+from cocon.training.methods.cycle import CycleContrast, CycleNetwork
 from cocon.training.methods.method import Method
+from cocon.training.methods.vclr import Vclr, VclrNetwork
+from cocon.training.methods.vicc import StreamNetwork, Vicc
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.video.views import view_named
 
@@ -15,14 +18,21 @@ __all__ = ["build_method"]
 def build_method(config: Config) -> Method:
     """The untrained networks of every view, drawn from torch's global generator."""
     match config.method:
-        case "cocon" | "cpc" | "cpc+sim" | "cpc+sync":
+        case "vicc":
+            streams = {v: StreamNetwork(_encoder(config, v), config.vicc.projection_dim) for v in config.views}
+            return Vicc(streams, config.vicc)
+        case "vclr":
+            segments = {v: VclrNetwork(_encoder(config, v), config.vclr.projection_dim) for v in config.views}
+            return Vclr(segments, config.vclr)
+        case "cycle":
+            cycles = {v: CycleNetwork(_encoder(config, v), config.cycle.projection_dim) for v in config.views}
+            return CycleContrast(cycles, config.cycle)
+        case method:
             networks = {
                 view: PredictiveNetwork(_encoder(config, view), num_predicted=config.model.num_predicted)
                 for view in config.views
             }
-            return CoCon(networks, config.loss.weights(config.method), is_gathered=config.loss.gathered)
-        case _:
-            raise NotImplementedError(config.method)
+            return CoCon(networks, config.loss.weights(method), is_gathered=config.loss.gathered)
 
 
 def _encoder(config: Config, view: str) -> Encoder:

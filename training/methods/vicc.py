@@ -1,0 +1,203 @@
+"""ViCC: clips of one video, and then its streams, must agree on which prototypes they are like.
+
+    stage 1   every stream alone:   L = mean over i, j ≠ i of CE( q_i, softmax(s_j / τ) ),  i, j: two clips
+    stage 2   each stream in turn:  the same over all clips of all streams, on the prototypes of the one in turn,
+                                    while the others are frozen
+
+s_i are cosines with the prototypes, q_i = Sinkhorn(s) assigns them with equal shares. What a stream learns from another
+in stage 2 stays in its encoder: an RGB encoder that has seen flow needs none afterwards. Source: Toering et al. 2022.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cocon.training.distributed import gathered, mean_over_processes, own_rows
+from cocon.training.losses.sinkhorn import sinkhorn
+from cocon.training.losses.swapped import swapped_prediction_loss
+from cocon.training.method_sections import ViccSection
+from cocon.training.methods.method import EncoderNetwork, Method, MethodTerms, embedding_spread
+from cocon.training.methods.momentum import KeyQueue
+from cocon.training.methods.projection import ProjectionHead, pooled_blocks
+from cocon.training.models.encoder import Encoder
+
+__all__ = ["Prototypes", "StreamNetwork", "Vicc"]
+
+_CLIPS = 2
+
+
+class StreamNetwork(EncoderNetwork):
+    """An encoder with a projection.
+
+    Args:
+        encoder: of one stream.
+        projection_dim: P, of what is compared with prototypes.
+    """
+
+    def __init__(self, encoder: Encoder, projection_dim: int) -> None:
+        super().__init__(encoder)
+        self.head = ProjectionHead(encoder.embedding_dim, projection_dim)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Projections of `uint8 [B, 2, T, H, W, C]`, unit length, `float [B, 2, P]`."""
+        return self.head.unit(pooled_blocks(self.encoder.feature_maps(clips)))
+
+
+class Prototypes(nn.Module):
+    """Directions that clips are assigned to.
+
+    Args:
+        number: of prototypes.
+        dim: P.
+    """
+
+    def __init__(self, number: int, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(F.normalize(torch.randn(number, dim), dim=1))
+
+    @torch.no_grad()
+    def normalise(self) -> None:
+        """Bring every prototype back to unit length."""
+        self.weight.copy_(F.normalize(self.weight, dim=1))
+
+
+class Vicc(Method):
+    """The method, on samples of `BlockPairSampler`.
+
+    Args:
+        networks: view → network; the order is that in which the second stage takes turns.
+        section: sizes, temperatures and stages.
+    """
+
+    turn: Tensor
+
+    def __init__(self, networks: Mapping[str, StreamNetwork], section: ViccSection) -> None:
+        super().__init__(networks)
+        self._section = section
+        self.prototypes = nn.ModuleDict(
+            {view: Prototypes(section.num_prototypes, section.projection_dim) for view in networks}
+        )
+        queues = {
+            view: nn.ModuleList(KeyQueue(section.queue_size, section.projection_dim) for _ in range(_CLIPS))
+            for view in networks
+            if section.queue_size
+        }
+        self.queues = nn.ModuleDict(queues)
+        # Turns are counted so that a new one begins with empty queues; 0 is the first stage.
+        self.register_buffer("turn", torch.zeros((), dtype=torch.long))
+
+    def forward(self, clips: Mapping[str, Tensor], progress: float) -> MethodTerms:
+        """The loss of one batch `uint8 [B, 2, T, H, W, C]` per view."""
+        turn = self.turn_at(progress)
+        if self.training:
+            self._begin(turn)
+        views = list(self.networks)
+        learning = views if turn == 0 else [views[(turn - 1) % len(views)]]
+        found = {view: self._projections(view, clips[view], learns=view in learning) for view in views}
+        with torch.autocast(next(iter(clips.values())).device.type, enabled=False):
+            losses = {view: self._loss(view, [view] if turn == 0 else views, found, progress) for view in learning}
+        total = torch.stack(list(losses.values())).sum()
+        if self.training:
+            self._remember(found)
+        logged = {f"swapped/{view}": loss for view, loss in losses.items()}
+        logged |= {f"spread/{view}": embedding_spread(gathered(z[:, 0].detach())) for view, z in found.items()}
+        return MethodTerms(total, mean_over_processes(logged | {"loss": total}))
+
+    def after_step(self) -> None:
+        """Prototypes are directions."""
+        for prototypes in self.prototypes.values():
+            assert isinstance(prototypes, Prototypes)
+            prototypes.normalise()
+
+    def turn_at(self, progress: float) -> int:
+        """0 in the first stage, then the number of the turn of the second, from 1."""
+        section = self._section
+        num_turns = section.cycles * len(self.networks) if len(self.networks) > 1 else 0
+        if not num_turns or progress <= section.single_share:
+            return 0
+        share = (progress - section.single_share) / (1.0 - section.single_share)
+        return min(num_turns, 1 + int(share * num_turns))
+
+    def _begin(self, turn: int) -> None:
+        if turn != int(self.turn):
+            self.turn.fill_(turn)
+            for queue in self._all_queues():
+                queue.num_seen.zero_()
+
+    def _all_queues(self) -> Iterator[KeyQueue]:
+        for queues in self.queues.values():
+            assert isinstance(queues, nn.ModuleList)
+            for queue in queues:
+                assert isinstance(queue, KeyQueue)
+                yield queue
+
+    def _projections(self, view: str, clips: Tensor, *, learns: bool) -> Tensor:
+        """`float [B, 2, P]`; of a frozen stream without gradient, its statistics untouched."""
+        network = self.networks[view]
+        if not learns:
+            with _frozen(network):
+                frozen: Tensor = network(clips)
+                return frozen
+        found: Tensor = network(clips)
+        if self._section.gradient_through == "first":
+            return torch.stack([found[:, 0], found[:, 1].detach()], dim=1)
+        return found
+
+    def _loss(self, main: str, streams: Sequence[str], found: Mapping[str, Tensor], progress: float) -> Tensor:
+        """Swapped prediction over both clips of some streams, on one stream's prototypes."""
+        section = self._section
+        prototypes = self.prototypes[main].weight
+        assert isinstance(prototypes, Tensor)
+        if len(streams) == 1 and progress <= section.prototypes_frozen * section.single_share:
+            prototypes = prototypes.detach()
+        samples = [(stream, clip) for stream in streams for clip in range(_CLIPS)]
+        scores = [found[stream][:, clip] @ prototypes.T for stream, clip in samples]  # each [B, K]
+        codes = [
+            self._codes(score, prototypes, self._queue(stream, clip, progress))
+            for score, (stream, clip) in zip(scores, samples, strict=True)
+        ]
+        return swapped_prediction_loss(codes, scores, temperature=section.temperature)
+
+    def _queue(self, stream: str, clip: int, progress: float) -> KeyQueue | None:
+        """What remembers projections of this sample; None while it is not to be used."""
+        section = self._section
+        is_early = self.turn_at(progress) == 0 and progress < section.queue_from * section.single_share
+        if not section.queue_size or is_early:
+            return None
+        queue = self.queues[stream][clip]  # type: ignore[index]  # a ModuleList
+        assert isinstance(queue, KeyQueue)
+        return queue if queue.is_full else None
+
+    @torch.no_grad()
+    def _codes(self, scores: Tensor, prototypes: Tensor, queue: KeyQueue | None) -> Tensor:
+        """Assignments of the own samples, shared out over those of all processes and the remembered ones."""
+        everyone = gathered(scores.detach())
+        remembered = [] if queue is None else [queue.keys @ prototypes.detach().T]
+        codes = sinkhorn(
+            torch.cat([*remembered, everyone]),
+            epsilon=self._section.epsilon,
+            iterations=self._section.sinkhorn_iterations,
+        )
+        return own_rows(codes[-len(everyone) :])
+
+    def _remember(self, found: Mapping[str, Tensor]) -> None:
+        for view, queues in self.queues.items():
+            assert isinstance(queues, nn.ModuleList)
+            for clip, queue in enumerate(queues):
+                assert isinstance(queue, KeyQueue)
+                queue.push(gathered(found[view][:, clip].detach()))
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradient; training mode again afterwards, where it was."""
+    mode = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(mode)
