@@ -21,6 +21,7 @@ from cocon.training.distributed import gathered, objects_of_all
 from cocon.training.learner import Learner
 from cocon.training.losses.cooperative import sim_loss, sync_loss
 from cocon.training.losses.info_nce import dense_info_nce
+from cocon.training.methods.momentum import Shuffle
 from cocon.training.runs import ProgressBar, train_run
 from cocon.training.schedule import StepPlan
 
@@ -60,11 +61,21 @@ def clips(config: Config) -> dict[str, torch.Tensor]:
     }
 
 
+VICC = [
+    "method=vicc",
+    "vicc.projection_dim=6",
+    "vicc.num_prototypes=4",
+    "vicc.prototypes_frozen=0",
+    "vicc.single_share=0.5",
+    "vicc.queue_size=0",
+]
+
+
 def after_a_step(
-    config: Config, fabric: Fabric, batches: list[dict[str, torch.Tensor]]
+    config: Config, fabric: Fabric, batches: list[dict[str, torch.Tensor]], *, epochs: int = 1
 ) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
-    """Gradients and parameters after one step without dropout and batch statistics, and what was logged."""
-    learner = Learner(config, StepPlan(len(batches), len(batches), 1), fabric, None)
+    """Gradients and parameters after the first of `epochs` steps without dropout and batch statistics, and what was logged."""
+    learner = Learner(config, StepPlan(len(batches), len(batches), epochs), fabric, None)
     learner.method.eval()
     logged: dict[str, float] = {}
     learner.step(
@@ -74,8 +85,9 @@ def after_a_step(
     )
     tensors = {}
     for name, parameter in learner.method.named_parameters():
-        assert parameter.grad is not None
-        tensors |= {f"{name}.grad": parameter.grad.contiguous(), name: parameter.detach().contiguous()}
+        if parameter.grad is not None:  # a frozen stream has none
+            tensors[f"{name}.grad"] = parameter.grad.contiguous()
+        tensors[name] = parameter.detach().contiguous()
     return tensors, logged
 
 
@@ -95,6 +107,22 @@ def _compare_losses(folder: Path) -> None:
         loss.backward()
         gradients = {key: value.grad for key, value in own.items() if value.grad is not None}
         _write(folder, name, gradients, {"loss": loss.item()})
+
+
+def _compare_vicc(folder: Path, fabric: Fabric) -> None:
+    """A step of the first stage, and one of the second."""
+    config = load_config(sys.argv[1], VICC)
+    batch = {view: _share(tensor)[:, :2] for view, tensor in clips(config).items()}
+    for epochs in (2, 1):
+        _write(folder, f"vicc {epochs}", *after_a_step(config, fabric, [batch], epochs=epochs))
+
+
+def _compare_shuffle(folder: Path) -> None:
+    """Rows that are shuffled over both processes, and what comes back."""
+    rows = torch.arange(4.0)[:, None] + 10 * dist.get_rank()
+    shuffle = Shuffle(len(rows), rows.device)
+    dealt = shuffle.dealt(rows)
+    _write(folder, "shuffle", {"dealt": dealt, "undone": shuffle.undone(dealt * 2)}, {})
 
 
 def _bar_that_stops(process_id: int | None) -> ProgressBar:
@@ -130,13 +158,15 @@ def main() -> None:
     """Compare losses, take a step, train with a stop in between."""
     config, folder = load_config(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
-    with launched_fabric(config) as fabric:
+    with launched_fabric(load_config(sys.argv[1], VICC)) as fabric:  # one that expects frozen streams
         _compare_losses(folder)
         for is_gathered in (True, False):
             loss = config.loss.model_copy(update={"gathered": is_gathered})
             batch = {view: _share(tensor) for view, tensor in clips(config).items()}
             result = after_a_step(config.model_copy(update={"loss": loss}), fabric, [batch])
             _write(folder, f"step {is_gathered}", *result)
+        _compare_vicc(folder, fabric)
+        _compare_shuffle(folder)
         _stop_and_go_on(config, folder)
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from cocon.training.checkpoint import load_encoder, load_state
 from cocon.training.config import Config
+from cocon.training.config_file import load_config
 from cocon.training.devices import check_share
 from cocon.video.errors import UsageError
 from tests.training import one_of_two
@@ -91,6 +92,30 @@ def test_a_step_of_two_processes_is_that_of_one(is_gathered: bool, two: Path, co
     first, second = (_read(two, f"step {is_gathered}", rank) for rank in (0, 1))
     assert all(torch.equal(tensor, second[0][name]) for name, tensor in first[0].items())
     assert first[1] == second[1]
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_a_step_of_vicc_by_two_processes_is_that_of_one(stage: int, two: Path, config_file: Path) -> None:
+    config = load_config(str(config_file), one_of_two.VICC)
+    batch = {view: tensor[:, :2] for view, tensor in one_of_two.clips(config).items()}
+    epochs = 3 - stage  # the first of two steps is in the first stage, the only one of one in the last turn
+    fabric = Fabric(accelerator="cpu", devices=1)
+    expected, logged = one_of_two.after_a_step(config, fabric, [batch], epochs=epochs)
+    assert ("swapped/rgb" in logged) == (stage == 1)
+    for rank in (0, 1):
+        tensors, figures = _read(two, f"vicc {epochs}", rank)
+        assert tensors.keys() == expected.keys()
+        for name, tensor in tensors.items():
+            assert torch.allclose(tensor, expected[name], rtol=1e-3, atol=1e-5), name
+        assert figures == pytest.approx(logged, rel=1e-4)
+
+
+def test_rows_are_shuffled_over_the_processes_and_come_back_to_where_they_were(two: Path) -> None:
+    first, second = (_read(two, "shuffle", rank)[0] for rank in (0, 1))
+    everyone = [0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0, 13.0]
+    assert sorted([*first["dealt"].flatten().tolist(), *second["dealt"].flatten().tolist()]) == everyone
+    assert max(first["dealt"].max(), 0) >= 10 or first["dealt"].flatten().tolist() != everyone[:4]
+    assert [*first["undone"].flatten().tolist(), *second["undone"].flatten().tolist()] == [2 * v for v in everyone]
 
 
 def test_a_stop_asked_of_one_process_stops_both_at_the_same_step(two: Path) -> None:

@@ -1,0 +1,89 @@
+"""Whole runs of ViCC, VCLR and CycleContrast: stopped and resumed, warm-started, refused before any work."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from cocon.training.checkpoint import load_encoder
+from cocon.training.config import Config
+from cocon.training.learner import Learner
+from cocon.training.runs import train_run
+from cocon.training.schedule import StepPlan
+from cocon.video.errors import UsageError
+
+MakeConfig = Callable[..., Config]
+TrainTiny = Callable[..., bool]
+WeightsOf = Callable[[Path], dict[str, torch.Tensor]]
+
+FRAMES = ["model.backbone=resnet2d", "clip.frames_per_block=1", "clip.num_blocks=4"]
+METHODS = {
+    "vicc": ["vicc.queue_size=4", "vicc.num_prototypes=4", "vicc.projection_dim=6", "vicc.queue_from=0"],
+    "vclr": [*FRAMES, "vclr.queue_size=5", "vclr.projection_dim=6"],
+    "cycle": [*FRAMES, "cycle.queue_size=5", "cycle.cycle_queue_size=6", "cycle.num_neighbours=2"],
+}
+
+
+@pytest.fixture
+def make(tiny_config: MakeConfig) -> Callable[[str], Config]:
+    return lambda method: tiny_config(f"method={method}", "training.epochs=4", *METHODS[method])
+
+
+@pytest.fixture(params=sorted(METHODS))
+def config(request: pytest.FixtureRequest, make: Callable[[str], Config]) -> Config:
+    return make(request.param)
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_never_stopped_and_says_its_method(
+    config: Config, train_tiny: TrainTiny, weights_of: WeightsOf, tmp_path: Path
+) -> None:
+    @contextmanager
+    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+        yield lambda done, total: signal.raise_signal(signal.SIGINT) if stops and done == 8 else None
+
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    train_tiny(config, whole)
+    stops = True
+    with pytest.raises(KeyboardInterrupt):
+        train_run(config, stopped, overwrite=False, progress_bar=bar)
+    stops = False
+    train_run(config, stopped, overwrite=False, progress_bar=bar)
+    expected, weights = weights_of(whole), weights_of(stopped)
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in expected.items())
+    assert (stopped / "metrics.jsonl").read_text() == (whole / "metrics.jsonl").read_text()
+    _, contract = load_encoder(whole, "rgb")
+    assert contract.method == config.method
+    assert contract.labels
+    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    assert sum("spread/pose" in line for line in lines) == 4
+
+
+@pytest.mark.parametrize("method", ["vclr", "cycle"])
+def test_copies_start_from_the_encoders_of_another_run(
+    method: str, make: Callable[[str], Config], train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    config = make(method)
+    train_tiny(config, tmp_path)
+    again = config.model_copy(update={"training": config.training.model_copy(update={"init_from": tmp_path})})
+    learner = Learner(again, StepPlan(3, 1, 4), Fabric(accelerator="cpu", devices=1), None)
+    trained, _ = load_encoder(tmp_path, "rgb")
+    for name, parameter in trained.backbone.named_parameters():
+        assert torch.equal(learner.method.get_parameter(f"copies.rgb.module.encoder.backbone.{name}"), parameter)
+
+
+def test_a_queue_longer_than_the_data_is_refused_before_any_work(
+    config: Config, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    for key in config.queues:
+        longer = tiny_config(f"method={config.method}", *METHODS[config.method], f"{key}=7")
+        with pytest.raises(UsageError) as raised:
+            train_tiny(longer, tmp_path / "run")
+        assert f"{key} (7) must be at most 6, the training videos of" in str(raised.value)
+        assert f"add --set {key}=6" in str(raised.value)
+        assert not (tmp_path / "run").exists()
