@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from cocon.training.models.convolved import convolved
 from cocon.training.models.trunk import Trunk
 
 __all__ = ["ResidualBlock", "ResidualTrunk"]
@@ -53,22 +52,9 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`float [B, C, T, H, W]` to `float [B, C', T', H', W']`."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(_convolved(self.conv1, x)))
-        out = self.bn2(_convolved(self.conv2, out)) + shortcut
+        out = self.relu(self.bn1(convolved(self.conv1, x)))
+        out = self.bn2(convolved(self.conv2, out)) + shortcut
         return self.relu(out) if self.final_relu else out
-
-
-def _convolved(conv: nn.Conv3d, x: Tensor) -> Tensor:
-    """`conv(x)`; where oneDNN's bfloat16 weight gradient is wrong, time is padded beforehand instead.
-
-    With two frames, a kernel of three and a padding of one it reads memory that was never written (PyTorch 2.13, CPU):
-    the gradient is off by more than its own size, and now and then not finite.
-    """
-    if conv.training and torch.is_autocast_enabled("cpu") and x.is_cpu and conv.padding[0] and x.shape[2] == 2:
-        padded = F.pad(x, (0, 0, 0, 0, 1, 1))
-        return F.conv3d(padded, conv.weight, None, conv.stride, (0, *conv.padding[1:]))
-    output: Tensor = conv(x)
-    return output
 
 
 class ResidualTrunk(Trunk):
