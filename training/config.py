@@ -23,7 +23,7 @@ from cocon.training.learning_sections import (
     TrainingSection,
 )
 from cocon.training.method_sections import CycleSection, VclrSection, ViccSection
-from cocon.training.models.backbones import FRAME_BACKBONES
+from cocon.training.models.backbones import FRAME_BACKBONES, LEAST_BLOCKS, RECOMPUTING_BACKBONES
 from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import VIEWS
@@ -96,6 +96,28 @@ class Config(Section):
                     f"method '{self.method}' looks at single frames: clip.frames_per_block must be 1, not "
                     f"{self.clip.frames_per_block}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _frames_suit_backbone(self) -> "Config":
+        backbone = self.model.backbone
+        least_frames, least_side_px = LEAST_BLOCKS.get(backbone, (1, 1))
+        if self.clip.frames_per_block < least_frames:
+            raise ValueError(
+                f"clip.frames_per_block ({self.clip.frames_per_block}) must be at least {least_frames}, of which "
+                f"backbone '{backbone}' makes one: raise it, or set another model.backbone"
+            )
+        for view in self.views:
+            if (side_px := self.geometry(view).crop_px) < least_side_px:
+                raise ValueError(
+                    f"the crop of view '{view}' ({side_px} px) must be at least {least_side_px} px, of which backbone "
+                    f"'{backbone}' makes one cell: raise view.{view}.crop_px, or set another model.backbone"
+                )
+        if self.training.checkpoint_activations and backbone not in RECOMPUTING_BACKBONES:
+            raise ValueError(
+                f"training.checkpoint_activations is not for backbone '{backbone}', which keeps all it computes: leave "
+                f"it false, or set model.backbone to one of {', '.join(RECOMPUTING_BACKBONES)}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from cocon.embedding.contract import EncoderSpec
 from cocon.training.input_sections import Section
 from cocon.training.losses.cooperative import SimForm, SyncForm
 from cocon.training.methods.cocon import LossWeights
-from cocon.training.models.backbones import BOTTLENECK_DEPTHS, BOTTLENECK_OF, DEPTHS
+from cocon.training.models.backbones import BOTTLENECK_DEPTHS, BOTTLENECK_OF, DEPTHS, UNSTAGED_BACKBONES
 
 __all__ = [
     "COOPERATION",
@@ -36,10 +36,11 @@ class ModelSection(Section):
     """Architecture. `depth` names the residual blocks per stage: resnet10, resnet18, resnet34.
 
     `backbone`: `resnet2d3d_relu` rectifies its features, as the classifiers of DPC have it; `resnet2d` looks at single
-    frames and has a resnet50 too. `num_predicted`: blocks that CoCon and CPC predict.
+    frames and has a resnet50 too; `s3d` has one depth and ignores `depth`; `r2plus1d_vicc` is `r2plus1d` as ViCC's
+    encoders have it. `num_predicted`: blocks that CoCon and CPC predict.
     """
 
-    backbone: Literal["resnet2d3d", "resnet2d3d_relu", "resnet2d"] = "resnet2d3d"
+    backbone: Literal["resnet2d3d", "resnet2d3d_relu", "resnet2d", "s3d", "r2plus1d", "r2plus1d_vicc"] = "resnet2d3d"
     depth: str = "resnet18"
     width: int = Field(64, gt=0)
     num_predicted: int = Field(3, gt=0)
@@ -47,7 +48,7 @@ class ModelSection(Section):
     @model_validator(mode="after")
     def _known_depth(self) -> "ModelSection":
         known = [*DEPTHS, *(BOTTLENECK_DEPTHS if self.backbone in BOTTLENECK_OF else ())]
-        if self.depth not in known:
+        if self.depth not in known and self.backbone not in UNSTAGED_BACKBONES:
             raise ValueError(
                 f"depth '{self.depth}' is unknown for backbone '{self.backbone}'; available: {', '.join(known)}"
             )
@@ -55,6 +56,8 @@ class ModelSection(Section):
 
     def spec(self, classifier: str) -> EncoderSpec:
         """The contract's form."""
+        if self.backbone in UNSTAGED_BACKBONES:
+            return EncoderSpec(self.backbone, (), self.width, classifier)
         if self.depth in BOTTLENECK_DEPTHS:
             return EncoderSpec(BOTTLENECK_OF[self.backbone], BOTTLENECK_DEPTHS[self.depth], self.width, classifier)
         return EncoderSpec(self.backbone, DEPTHS[self.depth], self.width, classifier)

@@ -1,0 +1,43 @@
+"""A convolution in space and time as two: first each frame by itself, then each place over time."""
+
+from torch import Tensor, nn
+
+from cocon.training.models.convolved import convolved
+
+__all__ = ["FactoredConv"]
+
+
+class FactoredConv(nn.Module):
+    """1×d×d convolution, BatchNorm, ReLU, t×1×1 convolution, both padded to keep sizes; what follows is the caller's.
+
+    Args:
+        in_channels: of the input.
+        out_channels: of the output.
+        middle_channels: between the two.
+        kernel: (t, d), odd numbers.
+        stride: in time and in space.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        middle_channels: int,
+        *,
+        kernel: tuple[int, int] = (3, 3),
+        stride: tuple[int, int] = (1, 1),
+    ) -> None:
+        super().__init__()
+        (taps, side), (step, pace) = kernel, stride
+        self.spatial = nn.Conv3d(
+            in_channels, middle_channels, (1, side, side), (1, pace, pace), (0, side // 2, side // 2), bias=False
+        )
+        self.bn = nn.BatchNorm3d(middle_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.temporal = nn.Conv3d(
+            middle_channels, out_channels, (taps, 1, 1), (step, 1, 1), (taps // 2, 0, 0), bias=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [B, C, T, H, W]` to `float [B, C', T', H', W']`."""
+        return convolved(self.temporal, self.relu(self.bn(self.spatial(x))))
