@@ -29,6 +29,12 @@ def make_source() -> MakeSource:
 
 
 @pytest.fixture(scope="session")
+def randomise_batch_norms() -> Callable[[nn.Module], None]:
+    """Give a module's BatchNorms statistics and scales as training would leave them."""
+    return _randomise_batch_norms
+
+
+@pytest.fixture(scope="session")
 def two_views(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with rgb and flow in both formats; not to be changed."""
     folder = tmp_path_factory.mktemp("two") / "model_repository"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from cocon.export.deployable import Deployable
 from cocon.export.fold import fold, fold_trunk
 from cocon.export.publishing import ViewSource
+from cocon.training.models.backbones import BACKBONES
 from cocon.video.errors import GateError
 
 
@@ -45,6 +46,50 @@ def test_a_convolution_equals_its_twin(
     expected = trunk(x)
     assert folded(x).shape == expected.shape
     torch.testing.assert_close(folded(x), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 4, 5, 8])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [
+        (3, 1, 1),
+        (3, 2, 1),
+        ((2, 2, 2), 1, (1, 1, 0)),
+        ((5, 1, 1), (3, 1, 1), (2, 0, 0)),
+        ((1, 3, 3), (2, 2, 2), (0, 1, 1)),
+    ],
+)
+def test_a_maximum_over_time_equals_its_twin(
+    kernel: int | tuple[int, ...], stride: int | tuple[int, ...], padding: int | tuple[int, ...], num_frames: int
+) -> None:
+    torch.manual_seed(0)
+    trunk = nn.Sequential(nn.MaxPool3d(kernel, stride, padding)).eval()  # type: ignore[arg-type]  # of any length there
+    folded = fold_trunk(trunk, num_frames)
+    assert folded is not None
+    x = torch.randn(3, 2, num_frames, 7, 6) - 5  # a padding of zeros would show
+    assert torch.equal(folded(x), trunk(x))
+
+
+@pytest.mark.parametrize("num_frames", [8, 16])
+@pytest.mark.parametrize("backbone", ["s3d", "r2plus1d", "r2plus1d_vicc", "resnet2d", "resnet2d_bottleneck"])
+def test_every_trunk_equals_its_folded_copy(
+    backbone: str, num_frames: int, randomise_batch_norms: Callable[[nn.Module], None]
+) -> None:
+    torch.manual_seed(0)
+    trunk = BACKBONES[backbone](2, (1, 2, 1, 1), width=2).eval()
+    randomise_batch_norms(trunk)
+    for conv in trunk.modules():
+        if isinstance(conv, nn.Conv3d):
+            nn.init.kaiming_normal_(conv.weight)  # features as large as those of a trained trunk
+    folded = fold_trunk(trunk, num_frames)
+    assert folded is not None
+    assert not [part for part in folded.modules() if isinstance(part, nn.Conv3d | nn.BatchNorm3d | nn.MaxPool3d)]
+    x = torch.randn(2, 2, num_frames, 32, 48)
+    with torch.no_grad():
+        expected, found = trunk(x), folded(x)
+    assert found.shape == expected.shape
+    assert expected.std() > 0.1
+    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 @pytest.mark.parametrize(
@@ -98,6 +143,17 @@ class Shared(nn.Module):
         return x
 
 
+class Joined(nn.Module):
+    """Lays its input twice along a dimension that is not the channels."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((x, x), dim=self.dim)
+
+
 @pytest.mark.parametrize(
     "trunk",
     [
@@ -106,7 +162,10 @@ class Shared(nn.Module):
         Shared(),
         nn.Sequential(nn.BatchNorm3d(3)),
         nn.Sequential(nn.Conv3d(3, 3, 3, groups=3, padding=1)),
-        nn.Sequential(nn.MaxPool3d(3, 2, 1)),
+        nn.Sequential(nn.MaxPool3d(3, 2, 1, ceil_mode=True)),
+        nn.Sequential(nn.MaxPool3d(3, 1, 1, dilation=2)),
+        Joined(dim=2),
+        Joined(dim=-4),
         nn.Sequential(nn.Conv3d(3, 3, 3, padding="same")),
     ],
 )
@@ -116,7 +175,7 @@ def test_a_trunk_without_a_twin_is_left_alone(trunk: nn.Module) -> None:
 
 def test_an_encoder_whose_trunk_cannot_be_folded_is_returned_itself(make_source: Callable[..., ViewSource]) -> None:
     encoder = make_source().encoder
-    encoder.backbone.maxpool = nn.MaxPool3d(3, (1, 2, 2), 1)
+    encoder.backbone.maxpool = nn.AvgPool3d(3, (1, 2, 2), 1)
     assert fold(encoder, 4) is encoder
 
 

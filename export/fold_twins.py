@@ -1,0 +1,164 @@
+"""The 2-D twin of every 3-D layer that has one; see `cocon.export.fold` for what they are for.
+
+All of them take `float [M·T, C, H, W]`, the T frames of a block one after another, and give `float [M·T', C', H', W']`.
+"""
+
+from collections.abc import Sequence
+from functools import reduce
+from itertools import groupby
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["CannotFoldError", "GatheredConv", "NeighbourConv", "NeighbourMax", "twin_of"]
+
+
+class CannotFoldError(Exception):
+    """An operation has no 2-D twin."""
+
+
+def twin_of(module: nn.Module, num_frames: int) -> tuple[nn.Module, int]:
+    """The 2-D twin of a module whose input has T frames, and T' of its output.
+
+    Raises:
+        CannotFoldError: there is none.
+    """
+    if isinstance(module, nn.Conv3d):
+        if module.padding_mode != "zeros" or module.groups != 1:
+            raise CannotFoldError(f"{module}")
+        if (module.kernel_size[0], module.stride[0], _padding(module)[0]) == (1, 1, 0):
+            return _conv2d(module, module.weight.detach().squeeze(2)), num_frames
+        conv = NeighbourConv(module, num_frames)
+        return conv, conv.num_frames_out
+    if isinstance(module, nn.MaxPool3d) and not module.ceil_mode and not module.return_indices:
+        return _pooling_twin(module, num_frames)
+    raise CannotFoldError(f"{module}")
+
+
+class NeighbourConv(nn.Module):
+    """A convolution in time and space as 2-D convolutions over neighbouring frames.
+
+    Frames outside the block are zero, so output frames at its ends have a convolution of their own that leaves those
+    taps out: with three taps and two or three frames that is a third to a fifth of the arithmetic.
+
+    Args:
+        conv: the 3-D convolution.
+        num_frames: T of its input.
+    """
+
+    def __init__(self, conv: nn.Conv3d, num_frames: int) -> None:
+        super().__init__()
+        (taps, *_), (stride, *_), (dilation, *_) = conv.kernel_size, conv.stride, conv.dilation
+        padding = _padding(conv)[0]
+        starts = range(-padding, num_frames + padding - dilation * (taps - 1), stride)
+        inside = [tuple(tap for tap in range(taps) if 0 <= start + dilation * tap < num_frames) for start in starts]
+        self.num_frames = num_frames
+        self.num_frames_out = len(starts)
+        self.parts = nn.ModuleList()
+        for kept, members in groupby(range(len(starts)), key=inside.__getitem__):
+            positions = [starts[index] + dilation * tap for index in members for tap in kept]
+            self.parts.append(GatheredConv(conv, kept, positions))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [M·T, C, H, W]` to `float [M·T', C', H', W']`."""
+        x = x.reshape(-1, self.num_frames, *x.shape[1:])  # [M, T, C, H, W]
+        return torch.cat([part(x) for part in self.parts], dim=1).flatten(0, 1)  # [M·T', C', H', W']
+
+
+class GatheredConv(nn.Module):
+    """The output frames of a 3-D convolution that use the same taps, as one `Conv2d`.
+
+    Args:
+        conv: the 3-D convolution.
+        taps: which of its k taps in time.
+        positions: input frames of every output frame, one after another.
+    """
+
+    positions: Tensor
+
+    def __init__(self, conv: nn.Conv3d, taps: Sequence[int], positions: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("positions", torch.tensor(positions), persistent=False)
+        self.num_frames_out = len(positions) // len(taps)
+        # [C', C, k, kh, kw] → [C', k·C, kh, kw], the channels of one frame together
+        weight = conv.weight.detach()[:, :, list(taps)].transpose(1, 2).flatten(1, 2)
+        self.conv = _conv2d(conv, weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [M, T, C, H, W]` to `float [M, n, C', H', W']`."""
+        # One gather copies less than slices and a concatenation.
+        x = x.index_select(1, self.positions)  # [M, n·k, C, H, W]
+        y = self.conv(x.reshape(-1, self.conv.in_channels, *x.shape[3:]))  # [M·n, C', H', W']
+        return y.reshape(-1, self.num_frames_out, *y.shape[1:])
+
+
+class NeighbourMax(nn.Module):
+    """A maximum over time and space: first over each frame's places, then over neighbouring frames.
+
+    Args:
+        pool: of the places.
+        taps: neighbouring frames that one output frame looks at.
+        stride: in time.
+        padding: frames outside the block at each of its ends, at most half of the taps.
+        num_frames: T of its input.
+    """
+
+    positions: Tensor
+
+    def __init__(self, pool: nn.MaxPool2d, *, taps: int, stride: int, padding: int, num_frames: int) -> None:
+        super().__init__()
+        self.pool = pool
+        self.num_frames = num_frames
+        starts = torch.arange(-padding, num_frames + padding - taps + 1, stride)
+        self.num_frames_out = len(starts)
+        # Instead of a frame outside, its neighbour inside once more: that leaves the maximum as it is.
+        positions = (starts + torch.arange(taps)[:, None]).clamp(0, num_frames - 1)  # [k, T']
+        self.register_buffer("positions", positions, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [M·T, C, H, W]` to `float [M·T', C, H', W']`."""
+        y = self.pool(x)
+        y = y.reshape(-1, self.num_frames, *y.shape[1:])  # [M, T, C, H', W']
+        frames = [y.index_select(1, positions) for positions in self.positions]
+        return reduce(torch.maximum, frames).flatten(0, 1)  # [M·T', C, H', W']
+
+
+def _pooling_twin(module: nn.MaxPool3d, num_frames: int) -> tuple[nn.Module, int]:
+    kernel, stride, padding, dilation = (
+        _triple(value) for value in (module.kernel_size, module.stride, module.padding, module.dilation)
+    )
+    pool = nn.MaxPool2d(kernel[1:], stride[1:], padding[1:], dilation[1:])
+    if (kernel[0], stride[0], padding[0]) == (1, 1, 0):
+        return pool, num_frames
+    if dilation[0] != 1:
+        raise CannotFoldError(f"{module}")
+    twin = NeighbourMax(pool, taps=kernel[0], stride=stride[0], padding=padding[0], num_frames=num_frames)
+    return twin, twin.num_frames_out
+
+
+def _conv2d(conv: nn.Conv3d, weight: Tensor) -> nn.Conv2d:
+    """A `Conv2d` with the spatial settings of `conv` and the weight `[C', C, kh, kw]`."""
+    (_, *stride), (_, *padding), (_, *dilation) = conv.stride, _padding(conv), conv.dilation
+    channels_out, channels_in, *kernel = weight.shape
+    twin = nn.Conv2d(
+        channels_in,
+        channels_out,
+        (kernel[0], kernel[1]),
+        (stride[0], stride[1]),
+        (padding[0], padding[1]),
+        (dilation[0], dilation[1]),
+        bias=conv.bias is not None,
+    )
+    twin.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
+    twin.bias = conv.bias
+    return twin
+
+
+def _padding(conv: nn.Conv3d) -> tuple[int, ...]:
+    if isinstance(conv.padding, str):
+        raise CannotFoldError(f"{conv}")
+    return conv.padding
+
+
+def _triple(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,) * 3
