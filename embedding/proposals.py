@@ -8,6 +8,7 @@ uniform_proposals(duration_seconds, 100)                             # what one 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def segment_bounds(segments: Sequence[Segment]) -> Floats:
     return np.array(bounds, np.float64).reshape(-1, 2)
 
 
-def temporal_iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> Floats:
+def temporal_iou(first: Numbers, second: Numbers) -> Floats:
     """How far segments overlap: the length of their intersection as a share of that of their union (tIoU).
 
     Args:
@@ -116,10 +118,10 @@ def non_maximum_suppression(
 
 
 def boundary_proposals(
-    start: NDArray[np.floating],
-    end: NDArray[np.floating],
-    actionness: NDArray[np.floating],
-    times_seconds: NDArray[np.floating],
+    start: Numbers,
+    end: Numbers,
+    actionness: Numbers,
+    times_seconds: Numbers,
     *,
     min_seconds: float = 0.0,
     max_seconds: float = math.inf,
@@ -192,7 +194,7 @@ def uniform_proposals(duration_seconds: float, num: int) -> list[Segment]:
     return segments
 
 
-def _checked_bounds(bounds: NDArray[np.floating]) -> Floats:
+def _checked_bounds(bounds: Numbers) -> Floats:
     checked = np.asarray(bounds, np.float64)
     if checked.ndim != 2 or checked.shape[1] != 2:
         raise ValueError(f"segments {list(checked.shape)} must be [S, 2]: starts and ends")
@@ -201,14 +203,14 @@ def _checked_bounds(bounds: NDArray[np.floating]) -> Floats:
     return checked
 
 
-def _checked_times(times: NDArray[np.floating]) -> Floats:
+def _checked_times(times: Numbers) -> Floats:
     checked = np.asarray(times, np.float64)
     if checked.ndim != 1 or not np.isfinite(checked).all() or (np.diff(checked) <= 0).any():
         raise ValueError(f"times_seconds {list(checked.shape)} must be [L], finite and rising")
     return checked
 
 
-def _checked_probabilities(probabilities: NDArray[np.floating], length: int) -> Floats:
+def _checked_probabilities(probabilities: Numbers, length: int) -> Floats:
     checked = np.asarray(probabilities, np.float64)
     if checked.shape != (length,):
         raise ValueError(f"probabilities {list(checked.shape)} must be one for each of the {length} times")
