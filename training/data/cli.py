@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cocon.training.data.settings import DEFAULT_CLUTTER, FigureSettings
+from cocon.training.data.settings import DEFAULT_CLUTTER, FigureSettings, UntrimmedSettings
 from cocon.video.limits import LIMIT_HELP, MediaLimits
 from cocon.video.printable import printable
 
@@ -14,7 +14,7 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Make and check training data.")
 
-_DEFAULTS = FigureSettings()
+_DEFAULTS, _UNTRIMMED_DEFAULTS = FigureSettings(), UntrimmedSettings()
 
 
 @app.callback()
@@ -24,9 +24,26 @@ def data() -> None:
 
 @app.command()
 def make(
-    output: Annotated[Path, typer.Option(help="Folder of the data set.")] = Path("data/figures"),
-    num_videos: Annotated[int, typer.Option(help="Half for training, half for testing.")] = _DEFAULTS.num_videos,
-    seconds: Annotated[float, typer.Option(help="Length of each video.")] = _DEFAULTS.seconds,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the data set; default: data/figures, or data/untrimmed.")
+    ] = None,
+    untrimmed: Annotated[
+        bool, typer.Option("--untrimmed", help="Several actions in each video, and annotations of when.")
+    ] = False,
+    num_videos: Annotated[
+        int | None,
+        typer.Option(
+            help="Half for training, half for testing; "
+            f"default: {_DEFAULTS.num_videos}, or {_UNTRIMMED_DEFAULTS.num_videos} untrimmed."
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Length of each video, of untrimmed ones the most; "
+            f"default: {_DEFAULTS.seconds:g}, or {_UNTRIMMED_DEFAULTS.seconds:g} untrimmed."
+        ),
+    ] = None,
     size: Annotated[int, typer.Option(help="Side of the RGB frames in pixels; even.")] = _DEFAULTS.size_px,
     view_size: Annotated[int, typer.Option(help="Side of stored flow and mask in pixels.")] = _DEFAULTS.view_size_px,
     clutter: Annotated[
@@ -42,17 +59,21 @@ def make(
 
     Example: cocon data make --num-videos 48 --output data/small
     """
-    settings = FigureSettings(num_videos, seconds, size, view_size, clutter, seed)
+    kind: type[FigureSettings | UntrimmedSettings] = UntrimmedSettings if untrimmed else FigureSettings
+    num_videos = kind().num_videos if num_videos is None else num_videos
+    seconds = kind().seconds if seconds is None else seconds
+    settings = kind(num_videos, seconds, size, view_size, clutter, seed)
+    folder = output or Path("data/untrimmed" if untrimmed else "data/figures")
     from cocon.training.data.figures import make_figures
     from cocon.video.progress import progress_bar
 
     with progress_bar("making videos") as on_progress:
-        made = make_figures(output, settings, workers=workers, overwrite=overwrite, on_progress=on_progress)
+        made = make_figures(folder, settings, workers=workers, overwrite=overwrite, on_progress=on_progress)
     kept = f" ({made.num_videos - made.num_made} were there)" if made.num_made < made.num_videos else ""
     if made.num_made:
-        print(f"made {made.num_made} videos in {printable(output)}{kept}")
+        print(f"made {made.num_made} videos in {printable(folder)}{kept}")
     else:
-        print(f"{printable(output)} is complete: {made.num_videos} videos")
+        print(f"{printable(folder)} is complete: {made.num_videos} videos")
 
 
 @app.command()

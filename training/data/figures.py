@@ -1,6 +1,7 @@
-"""A set of generated training videos: articulated figures, each doing one action, with exact flow, pose and mask.
+"""A set of generated videos: articulated figures, each doing one action or several, with exact flow, pose and mask.
 
-    made = make_figures(Path("data/figures"), FigureSettings())
+    made = make_figures(Path("data/figures"), FigureSettings())         # trimmed: one action in each video
+    made = make_figures(Path("data/untrimmed"), UntrimmedSettings())    # several, and annotations.json says when
 
 The folder is a data set like any other (`manifest.csv`, `videos/`, `views/`). Bodies, clothes, cameras, pace and
 backgrounds are random and independent of the action; no body and no background is in both splits. `generator.json`
@@ -22,7 +23,8 @@ import cv2
 
 from cocon.training.data.filming import STORED_VIEWS, film_to_folder, video_path
 from cocon.training.data.planning import VideoPlan, plan_videos
-from cocon.training.data.settings import FigureSettings
+from cocon.training.data.settings import FigureSettings, UntrimmedSettings
+from cocon.training.data.untrimmed import plan_untrimmed_videos, write_annotations
 from cocon.video.atomic import replacing
 from cocon.video.errors import CoconError, UsageError
 from cocon.video.store import view_path
@@ -32,6 +34,7 @@ __all__ = ["MadeFigures", "make_figures"]
 # Raised when the same settings start to give other videos or views.
 _VERSION = 1
 _RECORD, _UNFINISHED_RECORD = "generator.json", "generator.unfinished.json"
+_MANIFEST, _ANNOTATIONS = "manifest.csv", "annotations.json"
 _COLUMNS = ("video_id", "path", "label", "group", "split")
 
 
@@ -45,7 +48,7 @@ class MadeFigures:
 
 def make_figures(
     root: Path,
-    settings: FigureSettings,
+    settings: FigureSettings | UntrimmedSettings,
     *,
     workers: int | None = None,
     overwrite: bool = False,
@@ -67,16 +70,21 @@ def make_figures(
     """
     if workers is not None and workers < 1:
         raise UsageError(f"workers ({workers}) must be at least 1")
-    wanted = {"generator": "figures", "version": _VERSION} | asdict(settings)
+    wanted = {"generator": settings.generator, "version": _VERSION} | asdict(settings)
     _claim(root, wanted, overwrite)
-    plans = plan_videos(settings)
+    if isinstance(settings, UntrimmedSettings):
+        plans, lists = plan_untrimmed_videos(settings), [_MANIFEST, _ANNOTATIONS]
+    else:
+        plans, lists = plan_videos(settings), [_MANIFEST]
     missing = [plan for plan in plans if not _is_whole(root, plan)]
-    if missing or not (root / "manifest.csv").exists() or not (root / _RECORD).exists():
+    if missing or not all((root / name).exists() for name in [*lists, _RECORD]):
         root.mkdir(parents=True, exist_ok=True)
         (root / _UNFINISHED_RECORD).write_text(json.dumps(wanted, indent=2) + "\n")
         there, workers = len(plans) - len(missing), workers or os.cpu_count() or 1
         _film_all(root, missing, settings, workers, lambda done: on_progress(there + done, len(plans)))
         _write_manifest(root, plans)
+        if _ANNOTATIONS in lists:
+            write_annotations(root / _ANNOTATIONS, plans)
         (root / _UNFINISHED_RECORD).replace(root / _RECORD)
     return MadeFigures(len(plans), len(missing))
 
@@ -115,7 +123,7 @@ def _remove_set(root: Path) -> None:
     patterns = ["videos/figure_*.mp4", *(f"views/{view}/figure_*.npz" for view in STORED_VIEWS)]
     for path in [path for pattern in patterns for path in root.glob(pattern)]:
         path.unlink()
-    for name in ("manifest.csv", _RECORD, _UNFINISHED_RECORD):
+    for name in (_MANIFEST, _ANNOTATIONS, _RECORD, _UNFINISHED_RECORD):
         (root / name).unlink(missing_ok=True)
 
 
@@ -128,7 +136,7 @@ def _is_whole(root: Path, plan: VideoPlan) -> bool:
 
 
 def _write_manifest(root: Path, plans: Sequence[VideoPlan]) -> None:
-    with replacing(root / "manifest.csv") as partial, partial.open("w", newline="") as stream:
+    with replacing(root / _MANIFEST) as partial, partial.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for plan in plans:
@@ -139,7 +147,7 @@ def _write_manifest(root: Path, plans: Sequence[VideoPlan]) -> None:
 def _film_all(
     root: Path,
     plans: Sequence[VideoPlan],
-    settings: FigureSettings,
+    settings: FigureSettings | UntrimmedSettings,
     workers: int,
     on_progress: Callable[[int], None],
 ) -> None:

@@ -7,12 +7,12 @@ import numpy as np
 from av.codec.context import Flags
 from numpy.typing import NDArray
 
-from cocon.training.data.actions import JOINTS, REST, joint_angles, mirror_angles
 from cocon.training.data.appearance import paint_materials
 from cocon.training.data.limbs import place_limbs, project_skeleton
-from cocon.training.data.planning import Timing, VideoPlan
+from cocon.training.data.performance import perform
+from cocon.training.data.planning import VideoPlan
 from cocon.training.data.rendering import Shot, Views, render
-from cocon.training.data.settings import FRAMES_PER_SECOND, FigureSettings
+from cocon.training.data.settings import FRAMES_PER_SECOND, FigureSettings, UntrimmedSettings
 from cocon.training.data.skeleton import KEYPOINTS, pose_skeleton
 from cocon.video.atomic import replacing
 from cocon.video.content import content_sha256
@@ -34,40 +34,40 @@ def video_path(root: Path, video_id: str) -> Path:
     return root / "videos" / f"{video_id}.mp4"
 
 
-def film(plan: VideoPlan, settings: FigureSettings) -> tuple[Views, Array]:
+def film(plan: VideoPlan, settings: FigureSettings | UntrimmedSettings) -> tuple[Views, Array]:
     """Render one video.
 
     Args:
         plan: What to film.
-        settings: Length and sizes.
+        settings: Sizes.
 
     Returns:
         RGB, exact flow and mask; and the key points `float64 [F, 17, 3]`: x, y in pixels of the RGB frame, and a score
         of 1 inside it, 0 outside.
     """
-    seconds = np.arange(settings.num_frames + FLOW_FRAMES) / FRAMES_PER_SECOND
-    angles = _perform(plan.label, plan.timing, seconds)
+    seconds = np.arange(plan.num_frames + FLOW_FRAMES) / FRAMES_PER_SECOND
+    angles = perform(plan, seconds)
     yaw = plan.camera.yaw_degrees
     skeleton = pose_skeleton(plan.body.proportions, angles).turned(yaw, plan.camera.elevation_degrees)
     limbs = place_limbs(skeleton, plan.body.proportions, plan.clothes, plan.camera, seconds)
     materials = paint_materials(plan.body, plan.clothes, float(np.sin(np.deg2rad(yaw))))
     views = render(
         Shot(limbs, materials, plan.background, plan.camera, seconds),
-        num_frames=settings.num_frames,
+        num_frames=plan.num_frames,
         flow_frames=FLOW_FRAMES,
         size_px=settings.size_px,
         view_size_px=settings.view_size_px,
     )
     flat = project_skeleton(skeleton.points, plan.camera, seconds)
-    places = np.stack([flat[name] for name in KEYPOINTS], axis=1)[: settings.num_frames]  # [F, 17, 2]
+    places = np.stack([flat[name] for name in KEYPOINTS], axis=1)[: plan.num_frames]  # [F, 17, 2]
     is_inside = ((places >= 0) & (places < 1)).all(axis=-1, keepdims=True)
     return views, np.concatenate([places * settings.size_px, is_inside], axis=-1)
 
 
-def film_to_folder(root: Path, plan: VideoPlan, settings: FigureSettings) -> None:
+def film_to_folder(root: Path, plan: VideoPlan, settings: FigureSettings | UntrimmedSettings) -> None:
     """Render one video and write it, then its views, which name the content that they belong to."""
     views, keypoints = film(plan, settings)
-    times = np.arange(settings.num_frames) / FRAMES_PER_SECOND
+    times = np.arange(plan.num_frames) / FRAMES_PER_SECOND
     path = video_path(root, plan.video_id)
     _write_mp4(path, views.rgb)
     attributes: dict[str, float | str] = {"algorithm": "exact", "content_sha256": content_sha256(path)}
@@ -77,17 +77,6 @@ def film_to_folder(root: Path, plan: VideoPlan, settings: FigureSettings) -> Non
     points = keypoints[:, None].astype(np.float16)  # [F, 1, 17, 3]
     side = settings.size_px
     write_keypoints(root, plan.video_id, points, times, height=side, width=side, attributes=attributes)
-
-
-def _perform(label: str, timing: Timing, seconds: Array) -> Array:
-    """Joint angles `[F, J]` of this performance."""
-    angles = joint_angles(label, timing.phase + timing.cycles_per_second * seconds)
-    angles = REST + timing.amplitude * (angles - REST)
-    if timing.is_mirrored:
-        angles = mirror_angles(angles)
-    unrest = timing.unrest.at(seconds)[:, np.arange(len(JOINTS)) % 2] * np.array(timing.unrest_degrees)
-    unrest[:, JOINTS.index("hop")] = 0.0
-    return np.asarray(angles + unrest)
 
 
 def _write_mp4(path: Path, rgb: NDArray[np.uint8]) -> None:

@@ -14,7 +14,7 @@ from cocon.training.data.appearance import Body, Clothes, draw_body, draw_clothe
 from cocon.training.data.scene import Background, Camera, Sway, draw_background, draw_camera
 from cocon.training.data.settings import FigureSettings
 
-__all__ = ["Timing", "VideoPlan", "plan_video", "plan_videos"]
+__all__ = ["Act", "Script", "Timing", "VideoPlan", "plan_video", "plan_videos"]
 
 # A person, and a place, is seen in about this many videos of a split.
 _VIDEOS_PER_IDENTITY = 4
@@ -36,8 +36,28 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """One action of an untrimmed video: whole cycles of `label` from start to end."""
+
+    label: str
+    start_seconds: float
+    end_seconds: float
+    num_cycles: int
+    is_mirrored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What happens in an untrimmed video: acts in order of time, and how every joint idles before and after them."""
+
+    acts: tuple[Act, ...]
+    idle_degrees: tuple[float, ...]
+    idle: Sway
+
+
+@dataclass(frozen=True, slots=True)
 class VideoPlan:
-    """One video before it is rendered."""
+    """One video before it is rendered; `label` is empty where a `script` tells of several actions."""
 
     video_id: str
     split: Split
@@ -47,6 +67,8 @@ class VideoPlan:
     background: Background
     camera: Camera
     timing: Timing
+    num_frames: int
+    script: Script | None = None
 
 
 def plan_videos(settings: FigureSettings) -> list[VideoPlan]:
@@ -86,6 +108,7 @@ def plan_video(settings: FigureSettings, index: int, label: str) -> VideoPlan:
         background=draw_background(f"place_{place:05d}", settings.clutter, place_rng),
         camera=draw_camera(rng),
         timing=_draw_timing(rng),
+        num_frames=settings.num_frames,
     )
 
 

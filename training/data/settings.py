@@ -1,10 +1,11 @@
-"""The parameters of a generated set; light to import, so that `--help` stays quick."""
+"""The parameters of generated sets; light to import, so that `--help` stays quick."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cocon.video.errors import UsageError
 
-__all__ = ["DEFAULT_CLUTTER", "FRAMES_PER_SECOND", "FigureSettings"]
+__all__ = ["DEFAULT_CLUTTER", "FRAMES_PER_SECOND", "FigureSettings", "UntrimmedSettings"]
 
 FRAMES_PER_SECOND = 30
 # A calm place: smooth texture of about 15 grey levels, a slow drift and three muted things. Chosen for how it looks,
@@ -25,6 +26,8 @@ class FigureSettings:
             default was fixed before any training result was looked at.
         seed: Of all random numbers.
     """
+
+    generator: ClassVar[str] = "figures"
 
     num_videos: int = 960
     seconds: float = 3.0
@@ -55,3 +58,41 @@ class FigureSettings:
     def num_train(self) -> int:
         """Videos of the training split; they come first."""
         return (self.num_videos + 1) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class UntrimmedSettings:
+    """What a set of untrimmed videos, of several actions each, is made from; equal settings make equal bytes.
+
+    Attributes:
+        num_videos: Half of them (rounded up) are for training, the others for validation.
+        seconds: The longest that a video may be; the shortest is 8 s, or this if it is less.
+        size_px: As in `FigureSettings`, like all that follow.
+        view_size_px: Likewise.
+        clutter: Likewise.
+        seed: Likewise; the people are others than those that `FigureSettings` makes of the same seed.
+    """
+
+    generator: ClassVar[str] = "untrimmed figures"
+
+    num_videos: int = 60
+    seconds: float = 25.0
+    size_px: int = 112
+    view_size_px: int = 64
+    clutter: float = DEFAULT_CLUTTER
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.seconds <= 32:
+            raise UsageError(f"seconds ({self.seconds}) must be between 4 and 32")
+        self.scenes(self.seed)
+
+    def scenes(self, seed: int) -> FigureSettings:
+        """Settings of people and places.
+
+        Raises:
+            UsageError: They break a rule.
+        """
+        return FigureSettings(
+            self.num_videos, size_px=self.size_px, view_size_px=self.view_size_px, clutter=self.clutter, seed=seed
+        )
