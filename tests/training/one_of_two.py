@@ -74,7 +74,7 @@ VICC = [
 def after_a_step(
     config: Config, fabric: Fabric, batches: list[dict[str, torch.Tensor]], *, epochs: int = 1
 ) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
-    """Gradients and parameters after the first of `epochs` steps without dropout and batch statistics, and what was logged."""
+    """The first of `epochs` steps without dropout and batch statistics: gradients, parameters, what was logged."""
     learner = Learner(config, StepPlan(len(batches), len(batches), epochs), fabric, None)
     learner.method.eval()
     logged: dict[str, float] = {}
