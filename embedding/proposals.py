@@ -158,9 +158,7 @@ def boundary_proposals(
     lengths = times[ends] - times[starts]
     fits = (ends > starts) & (lengths >= min_seconds) & (lengths <= max_seconds)
     first, last = starts[fits], ends[fits]  # [S]
-    sums = np.concatenate([[0.0], p_inside.cumsum()])
-    inside = (sums[last + 1] - sums[first]) / (last + 1 - first)
-    scores = p_start[first] * p_end[last] * np.clip(inside, 0.0, 1.0)  # a sum's rounding may pass 1
+    scores = p_start[first] * p_end[last] * _means(p_inside, first, last)
     best = np.argsort(-scores, kind="stable")[:max_proposals]
     return [Segment(float(times[first[k]]), float(times[last[k]]), float(scores[k])) for k in best]
 
@@ -217,6 +215,13 @@ def _checked_probabilities(probabilities: Numbers, length: int) -> Floats:
     if not ((checked >= 0) & (checked <= 1)).all():
         raise ValueError("probabilities must be from 0 to 1")
     return checked
+
+
+def _means(probabilities: Floats, first: NDArray[np.intp], last: NDArray[np.intp]) -> Floats:
+    """Mean from each first to each last moment, both included."""
+    sums = np.concatenate([[0.0], probabilities.cumsum()])
+    means = (sums[last + 1] - sums[first]) / (last + 1 - first)
+    return np.clip(means, 0.0, 1.0)  # differences of sums are rounded
 
 
 def _peaks(probabilities: Floats) -> NDArray[np.intp]:

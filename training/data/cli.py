@@ -15,6 +15,15 @@ __all__ = ["app"]
 app = typer.Typer(no_args_is_help=True, help="Make and check training data.")
 
 _DEFAULTS, _UNTRIMMED_DEFAULTS = FigureSettings(), UntrimmedSettings()
+_OUTPUT_HELP = "Folder of the data set; default: data/figures, or data/untrimmed."
+_NUM_VIDEOS_HELP = (
+    "Half for training, half for testing; "
+    f"default: {_DEFAULTS.num_videos}, or {_UNTRIMMED_DEFAULTS.num_videos} untrimmed."
+)
+_SECONDS_HELP = (
+    "Length of each video, of untrimmed ones the most; "
+    f"default: {_DEFAULTS.seconds:g}, or {_UNTRIMMED_DEFAULTS.seconds:g} untrimmed."
+)
 
 
 @app.callback()
@@ -24,26 +33,12 @@ def data() -> None:
 
 @app.command()
 def make(
-    output: Annotated[
-        Path | None, typer.Option(help="Folder of the data set; default: data/figures, or data/untrimmed.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option(help=_OUTPUT_HELP)] = None,
     untrimmed: Annotated[
         bool, typer.Option("--untrimmed", help="Several actions in each video, and annotations of when.")
     ] = False,
-    num_videos: Annotated[
-        int | None,
-        typer.Option(
-            help="Half for training, half for testing; "
-            f"default: {_DEFAULTS.num_videos}, or {_UNTRIMMED_DEFAULTS.num_videos} untrimmed."
-        ),
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            help="Length of each video, of untrimmed ones the most; "
-            f"default: {_DEFAULTS.seconds:g}, or {_UNTRIMMED_DEFAULTS.seconds:g} untrimmed."
-        ),
-    ] = None,
+    num_videos: Annotated[int | None, typer.Option(help=_NUM_VIDEOS_HELP)] = None,
+    seconds: Annotated[float | None, typer.Option(help=_SECONDS_HELP)] = None,
     size: Annotated[int, typer.Option(help="Side of the RGB frames in pixels; even.")] = _DEFAULTS.size_px,
     view_size: Annotated[int, typer.Option(help="Side of stored flow and mask in pixels.")] = _DEFAULTS.view_size_px,
     clutter: Annotated[

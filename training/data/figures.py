@@ -64,8 +64,7 @@ def make_figures(
         on_progress: Called with the videos done and wanted, first before any is made.
 
     Raises:
-        UsageError: The folder holds a set made with other settings, or files that are no generated set; or
-            `workers` is not positive.
+        UsageError: The folder holds a set of other settings or files that are no set, or `workers` is not positive.
         CoconError: A worker process was killed.
     """
     if workers is not None and workers < 1:

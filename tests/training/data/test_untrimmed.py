@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from cocon.embedding.proposals import Segment, uniform_proposals
 from cocon.training.data.actions import JOINTS, LABELS, REST, joint_angles, mirror_angles
 from cocon.training.data.activitynet import read_activitynet
 from cocon.training.data.cli import app
@@ -21,6 +22,7 @@ from cocon.training.data.performance import TRANSITION_SECONDS, perform
 from cocon.training.data.planning import VideoPlan, plan_videos
 from cocon.training.data.settings import FigureSettings, UntrimmedSettings
 from cocon.training.data.untrimmed import plan_untrimmed_videos
+from cocon.training.evaluation.localization import average_recall
 from cocon.video.decode import read_frames
 from cocon.video.errors import UsageError
 from cocon.video.store import read_view
@@ -93,8 +95,23 @@ def test_classes_are_balanced_and_nobody_is_in_both_subsets(plans: list[VideoPla
         assert max(counts.values()) - min(counts.values()) <= 1
     train, test = ({plan.body for plan in plans if plan.split == split} for split in ("train", "test"))
     assert not train & test
+    train_places, test_places = (
+        {plan.background for plan in plans if plan.split == split} for split in ("train", "test")
+    )
+    assert not train_places & test_places
     trimmed = {plan.body.proportions for plan in plan_videos(FigureSettings())}
     assert not trimmed & {plan.body.proportions for plan in plans}
+
+
+def test_segments_that_know_nothing_of_the_video_reach_the_documented_figures(plans: list[VideoPlan]) -> None:
+    truths = {
+        plan.video_id: [Segment(act.start_seconds, act.end_seconds) for act in plan.script.acts]
+        for plan in plans
+        if plan.split == "test" and plan.script
+    }
+    uniform = {plan.video_id: uniform_proposals(plan.num_frames / 30, 100) for plan in plans}
+    curve = average_recall(uniform, truths)
+    assert (round(curve.at(100), 1), round(curve.auc, 1)) == (60.2, 52.2)  # as docs/datasets.md says
 
 
 def test_figure_does_the_action_where_it_is_annotated_and_stands_elsewhere(plans: list[VideoPlan]) -> None:
