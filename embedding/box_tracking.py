@@ -3,8 +3,8 @@
     for tracked in tracked_boxes(feature_maps, box, height, width):       # of pictures of height × width pixels
         tracked.box, tracked.score
 
-A box is x, y, width, height in pixels, `float64 [4]`; pixel 0 is what lies between 0 and 1. The cells of a feature map
-are taken to divide the picture evenly.
+A box is x, y, width, height in pixels, `float64 [4]`; pixel 0 is what lies between 0 and 1. The cells of a label map
+divide the picture evenly.
 
 A box is read off a label map where its profiles over columns and over rows, summed around the last box, cross half of
 their height, between two cells too. On maps of known motion, scale and noise this came nearer than weighted moments,
@@ -13,7 +13,7 @@ label spreads depends on the features: so the size is read relative to the size 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -105,6 +105,7 @@ def tracked_boxes(
     width: int,
     propagation: Propagation | None = None,
     *,
+    offset_cells: float = 0.0,
     min_score: float = 0.25,
 ) -> Iterator[TrackedBox]:
     """Follow a box of the first frame; frames are taken as their boxes are asked for.
@@ -119,6 +120,8 @@ def tracked_boxes(
         height: of the pictures, in pixels.
         width: likewise.
         propagation: how labels go from frame to frame; the defaults of `Propagation` unless given.
+        offset_cells: how far each cell looks to the left of the middle of its part of the picture, and above it: 0 for
+            patches, (stride - 1) / (2·stride) for convolutions that are padded on both sides and begin at pixel 0.
         min_score: of a target that is not lost, above 0 and at most 1.
 
     Yields:
@@ -133,11 +136,14 @@ def tracked_boxes(
     first_map = next(maps, None)
     if first_map is None:
         return
-    first = box_to_labels(box, height, width, rows=first_map.shape[0], columns=first_map.shape[1])
+    rows, columns = first_map.shape[:2]
+    offset = offset_cells * np.array([width / columns, height / rows, 0.0, 0.0])
+    first = box_to_labels(box + offset, height, width, rows=rows, columns=columns)
     label_maps = propagated_labels(chain([first_map], maps), first, propagation)
     next(label_maps)  # the first frame's, which are known
     yield TrackedBox(np.array(box, np.float64), 1.0, False)
-    yield from _followed(label_maps, first, _inside(box, height, width), (height, width), min_score)
+    for tracked in _followed(label_maps, first, _inside(box + offset, height, width), (height, width), min_score):
+        yield replace(tracked, box=tracked.box - offset)
 
 
 def _followed(
@@ -151,7 +157,7 @@ def _followed(
             score, found = _found(labels, _fullest(labels, box, *shape), unit, shape)
         is_lost = score < min_score * full
         box = box if is_lost else found
-        yield TrackedBox(box.copy(), min(1.0, score / full), is_lost)
+        yield TrackedBox(box, min(1.0, score / full), is_lost)
 
 
 def _found(labels: Floats, box: Box, unit: Box, shape: tuple[int, int]) -> tuple[float, Box]:

@@ -33,20 +33,23 @@ def _texture(rng: np.random.Generator, depth: int = 12, side: int = 320) -> Floa
     return (large / large.std()).astype(np.float32)
 
 
-def _video(boxes: list[Box], height: int = 120, width: int = 176, noise: float = 0.2) -> list[Floats]:
-    """Mean colours of cells, where a textured box of changing place and size lies on a texture that drifts slowly."""
+def _video(boxes: list[Box], height: int = 120, width: int = 176, offset_px: int = 0) -> list[Floats]:
+    """Mean colours of cells, where a textured box of changing place and size lies on a texture that drifts slowly.
+
+    Cells look at what is so many pixels to the left and above.
+    """
     rng = np.random.default_rng(0)
     ground, target = _texture(rng), _texture(rng)
-    y, x = np.mgrid[:height, :width]
+    y, x = np.mgrid[:height, :width] - offset_px
     maps = []
     for frame, (left, top, box_width, box_height) in enumerate(boxes):
         u, v = (x - left) / box_width, (y - top) / box_height
         is_target = (u >= 0) & (u < 1) & (v >= 0) & (v < 1)
         first_width, first_height = boxes[0][2:]
         on_target = target[(v * first_height).astype(int) % 320, (u * first_width).astype(int) % 320]
-        pixels = np.where(is_target[..., None], on_target, ground[y, (x + frame // 2) % 320])
+        pixels = np.where(is_target[..., None], on_target, ground[y % 320, (x + frame // 2) % 320])
         cells = pixels.reshape(height // CELL_PX, CELL_PX, width // CELL_PX, CELL_PX, -1).mean(axis=(1, 3))
-        maps.append((cells + noise * rng.standard_normal(cells.shape)).astype(np.float32))
+        maps.append((cells + 0.2 * rng.standard_normal(cells.shape)).astype(np.float32))
     return maps
 
 
@@ -125,6 +128,20 @@ def test_a_target_that_comes_into_the_picture_is_followed_by_what_was_seen_of_it
     tracked = _tracked(boxes)
     np.testing.assert_array_equal(tracked[0].box, boxes[0])
     assert _overlap(tracked[-1].box, _box(36, 40, 40, 40)) > 0.7
+
+
+def test_cells_may_look_to_the_left_and_above() -> None:
+    boxes = [_box(30 + 2.7 * f, 25 + 1.1 * f, 40, 36) for f in range(12)]
+    maps = _video(boxes, offset_px=CELL_PX // 2)
+    aware, unaware = (
+        [each.box for each in tracked_boxes(maps, boxes[0], 120, 176, NEAR, offset_cells=offset)] for offset in (0.5, 0)
+    )
+    np.testing.assert_array_equal(aware[0], boxes[0])
+    aware_mean, unaware_mean = (
+        np.mean([_overlap(*pair) for pair in zip(each, boxes, strict=True)]) for each in (aware, unaware)
+    )
+    assert aware_mean > 0.8
+    assert aware_mean > unaware_mean + 0.05
 
 
 def test_no_frame_gives_no_box_and_one_gives_the_box() -> None:
