@@ -68,10 +68,30 @@ class Encoder(nn.Module):
     def feature_maps(self, clips: Tensor) -> Tensor:
         """`uint8 [B, N, T, H, W, C]` to block feature maps `float [B, N, D, s, s]`, averaged over a block's time."""
         B, N, T, H, W, C = clips.shape
-        # In place on the copy that the bytes become: new memory costs more than the arithmetic.
-        x = clips.reshape(B * N, T, H, W, C).float().sub_(self.mean).div_(self.std)  # [B·N, T, H, W, C]
-        maps = self.backbone(x.permute(0, 4, 1, 2, 3)).mean(dim=2)  # [B·N, D, s, s]
+        x = self._normalised(clips.reshape(B * N, T, H, W, C))  # [B·N, C, T, H, W]
+        maps = self.backbone(x).mean(dim=2)  # [B·N, D, s, s]
         return maps.reshape(B, N, *maps.shape[1:])  # [B, N, D, s, s]
+
+    def frame_maps(self, frames: Tensor, stage: str = "layer3") -> Tensor:
+        """What single cells of single frames look like, for correspondence between frames.
+
+        Args:
+            frames: `uint8 [B, T, H, W, C]`, of any size that the trunk takes, also larger than it was trained on.
+            stage: of a residual trunk, `layer1` to `layer4`: a cell per 4, 8, 16 or 32 pixels. Trunks of single frames
+                keep T frames in all of them, 2D-3D trunks up to `layer2`; each later stage halves them. Cell (i, j) is
+                centred on pixel (stride·i, stride·j).
+
+        Returns:
+            `float [B, T', h, w, D']`, each cell of unit length, or zero where nothing of it passed the rectifier.
+
+        Raises:
+            UsageError: the trunk has no such stage.
+        """
+        if stage not in self.backbone.stage_names:
+            available = ", ".join(self.backbone.stage_names) or "none, only residual trunks have such"
+            raise UsageError(f"stage '{stage}' is unknown; available: {available}")
+        maps = self.backbone.stage_maps(self._normalised(frames), stage)  # [B, D', T', h, w]
+        return F.normalize(maps, dim=1).permute(0, 2, 3, 4, 1)  # [B, T', h, w, D']
 
     def forward(self, clips: Tensor) -> EncoderOutputs:
         """Embed `uint8 [B, N, T, H, W, C]`."""
@@ -82,6 +102,11 @@ class Encoder(nn.Module):
         blocks = F.normalize(maps.mean(dim=(3, 4)), dim=-1)  # [B, N, D]
         logits = None if self.classifier is None else self.classifier(maps)
         return EncoderOutputs(F.normalize(blocks.mean(dim=1), dim=-1), blocks, logits)
+
+    def _normalised(self, frames: Tensor) -> Tensor:
+        """`uint8 [B, T, H, W, C]` to `float [B, C, T, H, W]`."""
+        # In place on the copy that the bytes become: new memory costs more than the arithmetic.
+        return frames.float().sub_(self.mean).div_(self.std).permute(0, 4, 1, 2, 3)
 
 
 def build_encoder(spec: EncoderSpec, view: View, *, num_classes: int = 0) -> Encoder:

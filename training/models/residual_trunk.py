@@ -69,7 +69,10 @@ class ResidualTrunk(Trunk):
         checkpoint_activations: whether a training step keeps only the inputs of the stem and of the blocks that see
             single frames, where the maps are large, and computes the rest again on the way back: the same gradients
             in less memory and more time.
+        stage_names: their maps have a cell per 4, 8, 16 and 32 pixels.
     """
+
+    stage_names = ("layer1", "layer2", "layer3", "layer4")
 
     def __init__(self, in_channels: int, depths: Sequence[int], *, width: int = 64) -> None:
         super().__init__()
@@ -95,6 +98,16 @@ class ResidualTrunk(Trunk):
         else:
             x = self.layer2(self.layer1(self._stem(x)))
         return self.layer4(self.layer3(x))
+
+    def stage_maps(self, x: Tensor, stage: str) -> Tensor:
+        """The maps of one of `stage_names`: `float [B, C, T, H, W]` to `float [B, D', T', h, w]`."""
+        *before_last, last = self.stage_names
+        if stage == last:
+            return self.forward(x)  # with what a trunk does after its stages
+        x = self._stem(x)
+        for name in before_last[: before_last.index(stage) + 1]:
+            x = self.get_submodule(name)(x)
+        return x
 
     def _stem(self, x: Tensor) -> Tensor:
         # A maximum and ReLU may change places; after the pooling it has a quarter of the numbers to rectify.
