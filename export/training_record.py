@@ -14,7 +14,7 @@ __all__ = ["TrainingRecord", "training_of_run"]
 
 # The clip, the views and the data have lines of their own on a card.
 _TOLD_ELSEWHERE = frozenset(("views", "data", "clip", "view", "flow"))
-_OF_PRETRAINING = frozenset(("loss", "optimizer"))
+_OBJECTIVES = frozenset(("loss", "vicc", "vclr", "cycle"))
 _GENERATED_MARK = "generator.json"
 
 _Content = TypeVar("_Content", dict[str, Any], list[Any])
@@ -125,7 +125,8 @@ def _unreadable(path: Path, problem: str) -> MismatchError:
 
 def _unused(config: Config, summary: Mapping[str, Any]) -> set[str]:
     """Sections that decided nothing in this run."""
-    of_pretraining = set() if config.training.epochs else set(_OF_PRETRAINING)
+    used = {config.objective_section} if config.training.epochs else set()
+    of_pretraining = _OBJECTIVES - used | (set() if used else {"method", "optimizer"})
     return of_pretraining | ({"classifier"} if summary.get("labels") == [] else set())
 
 

@@ -158,6 +158,11 @@ class Config(Section):
         return self.method in COOPERATION
 
     @property
+    def objective_section(self) -> str:
+        """Name of the section that says how the method's losses are combined."""
+        return "loss" if self.is_predictive else self.method
+
+    @property
     def queues(self) -> dict[str, int]:
         """Queues of the method by the key that sets their size, in videos; empty without."""
         match self.method:

@@ -1,4 +1,6 @@
-"""The cells of the ablation: what is trained for each row and seed.
+"""The cells of the tables: what is trained for each row and seed.
+
+Of the ablation:
 
     row of the table         losses     views
     random, cpc, cpc+sim,    each       all            which term does what
@@ -14,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["PUBLISHED", "Cell", "Kind", "ablation_cells"]
+__all__ = ["PUBLISHED", "Cell", "Kind", "ablation_cells", "method_cells"]
 
 Kind = Literal["random", "pretrained", "finetuned"]
 
@@ -53,12 +55,13 @@ class Cell:
 
     Attributes:
         row: what the table calls it: `cocon`, `cocon-1-views`, `published`, `finetuned-cocon`, …
-        losses: `random`, `cpc`, `cpc+sim`, `cpc+sync` or `cocon`.
+        losses: the method that trains it, such as `cpc` or `vicc`, or `random`.
         views: views trained together.
         seed: of everything random.
         kind: whether anything is trained, and how.
         overrides: configuration keys that differ from the recipe.
         starts_from: name of the cell whose encoders are fine-tuned, or empty.
+        method: family of the losses, `cocon`, `vicc`, `vclr` or `cycle`; an untrained network is that of its method.
     """
 
     row: str
@@ -68,6 +71,7 @@ class Cell:
     kind: Kind = "pretrained"
     overrides: Mapping[str, str] = field(default_factory=dict, hash=False)
     starts_from: str = ""
+    method: str = "cocon"
 
     @property
     def name(self) -> str:
@@ -98,6 +102,34 @@ def ablation_cells(views: Sequence[str], *, seeds: int, finetune_epochs: int, ex
                 Cell("finetuned-random", "random", every, seed, "finetuned", {**_FINETUNE, **epochs}),
                 Cell("finetuned-cocon", "cocon", every, seed, "finetuned", {**_FINETUNE, **epochs}, f"cocon-{seed}"),
             ]
+    return cells
+
+
+def method_cells(views: Sequence[str], *, seeds: int) -> list[Cell]:
+    """Every method beside its own untrained network, and what shows the point of its paper.
+
+        row                            what it shows
+        random-cocon, -vicc, -frames   trunk, block length and batch statistics without training
+        cpc, cocon, vicc, vclr, cycle  the methods
+        vicc-alone                     every stream by itself for as long: what crossing them adds
+        vclr-without-segment           what the loss of whole videos adds
+
+    Args:
+        views: all views of the recipe, the appearance first.
+        seeds: how many.
+    """
+    every = tuple(views)
+    cells = []
+    for seed in range(seeds):
+        cells += [
+            Cell(f"random-{name}", "random", every, seed, "random", method=method)
+            for name, method in (("cocon", "cocon"), ("vicc", "vicc"), ("frames", "vclr"))
+        ]
+        cells += [Cell(losses, losses, every, seed) for losses in ("cpc", "cocon")]
+        cells += [Cell(method, method, every, seed, method=method) for method in ("vicc", "vclr", "cycle")]
+        cells.append(Cell("vicc-alone", "vicc", every, seed, overrides={"vicc.cycles": "0"}, method="vicc"))
+        without = {"vclr.segment": "0"}
+        cells.append(Cell("vclr-without-segment", "vclr", every, seed, overrides=without, method="vclr"))
     return cells
 
 

@@ -1,12 +1,13 @@
 """What the paper's tables claim, checked against the rows: holds by more than one sd, holds, or does not."""
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cocon.training.reproduce.rows import Row
 
-__all__ = ["COMPARED", "Claim", "Comparison", "check_claims"]
+__all__ = ["COMPARED", "Claim", "Comparison", "RowTable", "check_claims"]
 
 # Figures of merit that rows are compared by.
 COMPARED = ("probe_top1", "R@1", "ordered_probe_top1", "ordered_R@1")
@@ -29,6 +30,12 @@ class Comparison:
     worse: float
     sd: float
     seeds: int
+
+    @property
+    def gain_in_sd(self) -> float:
+        """Gain as a multiple of the standard deviation."""
+        gain = self.better - self.worse
+        return gain / self.sd if self.sd else math.copysign(math.inf, gain)
 
     @property
     def verdict(self) -> str:
@@ -60,7 +67,7 @@ def check_claims(rows: Sequence[Row], views: Sequence[str], *, fused: str = "ens
         views: all views of the recipe.
         fused: the ensemble that is compared with the best single view.
     """
-    table = _Table(rows)
+    table = RowTable(rows)
     metrics = table.metrics
     claims = [
         Claim(
@@ -92,25 +99,38 @@ def check_claims(rows: Sequence[Row], views: Sequence[str], *, fused: str = "ens
     return claims
 
 
-class _Table:
+class RowTable:
+    """Rows by name, view and metric, to be compared.
+
+    Args:
+        rows: of `collect_rows`.
+
+    Attributes:
+        metrics: those of `COMPARED` that the rows have.
+    """
+
     def __init__(self, rows: Iterable[Row]) -> None:
         self._rows = {(row.row, row.view, row.metric): row for row in rows}
         found = {metric for _, _, metric in self._rows}
         self.metrics = [metric for metric in COMPARED if metric in found]
 
     def has(self, name: str) -> bool:
+        """Whether there is a row of that name."""
         return any(row == name for row, _, _ in self._rows)
 
     def compare(self, better: str, worse: str, view: str, metric: str) -> Comparison:
+        """One row against another in a view."""
         one, other = self._rows[better, view, metric], self._rows[worse, view, metric]
         return Comparison(f"{view} {metric}", one.mean, other.mean, max(one.sd, other.sd), one.seeds)
 
     def compare_means(self, better: str, worse: str, views: Sequence[str], metric: str) -> Comparison:
+        """One row against another, each seed's mean over some views."""
         (one, one_sd), (other, other_sd) = (self._mean_over_views(name, views, metric) for name in (better, worse))
         seeds = self._rows[better, views[0], metric].seeds
         return Comparison(f"mean of {len(views)} views {metric}", one, other, max(one_sd, other_sd), seeds)
 
     def fused_over_best(self, name: str, views: Sequence[str], fused: str, metric: str) -> Comparison:
+        """A row's ensemble against its best single view."""
         best = max((self._rows[name, view, metric] for view in views), key=lambda row: row.mean)
         together = self._rows[name, fused, metric]
         return Comparison(

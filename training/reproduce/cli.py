@@ -10,30 +10,30 @@ __all__ = ["app"]
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, help="The paper's tables on your own data.")
 
 
-@app.callback()
-def reproduce() -> None:
-    """Keep `ablation` a sub-command."""
+Data = Annotated[Path, typer.Option(help="Dataset folder with labelled videos in splits train and test.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Seeds 0, 1, … of every row.")]
+Preset = Annotated[str, typer.Option("--preset", "--config", help="The recipe: a preset, or a TOML file.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")]
+Name = Annotated[str, typer.Option(help="Names the result files; default: the folder's name.")]
+Output = Annotated[Path, typer.Option(help="Folder of the result files.")]
+Runs = Annotated[Path, typer.Option(help="Folder of the runs; a run that is there goes on.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time. Default: one per core, one on a GPU.")]
+Notes = Annotated[list[str] | None, typer.Option(help="A line for the page; may be repeated.")]
 
 
 @app.command()
 def ablation(
-    data: Annotated[Path, typer.Option(help="Dataset folder with labelled videos in splits train and test.")],
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, … of every row.")] = 3,
-    preset: Annotated[
-        str, typer.Option("--preset", "--config", help="The recipe: a preset, or a TOML file.")
-    ] = "figures",
-    settings: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
-    name: Annotated[str, typer.Option(help="Names the result files; default: the folder's name.")] = "",
-    output: Annotated[Path, typer.Option(help="Folder of the result files.")] = Path("docs/results"),
-    runs: Annotated[Path, typer.Option(help="Folder of the runs; a run that is there goes on.")] = Path(
-        "runs/ablation"
-    ),
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Runs at a time. Default: one per core, one on a GPU.")
-    ] = None,
+    data: Data,
+    seeds: Seeds = 3,
+    preset: Preset = "figures",
+    settings: Settings = None,
+    name: Name = "",
+    output: Output = Path("docs/results"),
+    runs: Runs = Path("runs/ablation"),
+    jobs: Jobs = None,
     extras: Annotated[bool, typer.Option(help="Also fewer views, the published recipe, fine-tuning.")] = True,
     finetune_epochs: Annotated[int, typer.Option(min=0, help="Epochs of fine-tuning; 0 leaves it out.")] = 20,
-    note: Annotated[list[str] | None, typer.Option(help="A line for the page; may be repeated.")] = None,
+    note: Notes = None,
 ) -> None:
     """Random, CPC, +sim, +sync and CoCon, for each view and the ensemble; CoCon with 1, 2, … views; fine-tuned.
 
@@ -52,5 +52,45 @@ def ablation(
     options = AblationOptions(title, seeds, jobs, extras, finetune_epochs if extras else 0, tuple(note or ()))
     with progress_bar(f"epochs of the ablation on {title}") as on_progress:
         page = reproduce_ablation(plan, options, output, on_progress=on_progress)
+    print(page.read_text())
+    print(f"wrote {page} and {page.with_suffix('.json')}")
+
+
+@app.command()
+def methods(
+    data: Data,
+    seeds: Seeds = 3,
+    preset: Preset = "figures",
+    settings: Settings = None,
+    name: Name = "",
+    output: Output = Path("docs/results"),
+    runs: Runs = Path("runs/methods"),
+    jobs: Jobs = None,
+    speeds: Annotated[
+        Path, typer.Option(help="Blocks per second of the encoders, as benchmarks/encoders.py writes them.")
+    ] = Path("benchmarks/results/encoders.json"),
+    note: Notes = None,
+) -> None:
+    """CPC, CoCon, ViCC, VCLR and CycleContrast beside their untrained networks, on appearance and flow.
+
+    Also ViCC without its second stage and VCLR without its segment loss. Interrupted calls go on. Writes
+    methods-NAME.md and methods-NAME.json.
+
+    Example: cocon reproduce methods --data data/figures --preset figures --seeds 3
+    """
+    import json
+
+    from cocon.training.reproduce.methods import MethodsOptions, reproduce_methods
+    from cocon.training.reproduce.running import Plan, cores_for
+    from cocon.video.progress import progress_bar
+
+    title = name or data.resolve().name
+    jobs, num_threads = cores_for(jobs)
+    plan = Plan(preset, ("views=['rgb', 'flow']", *(settings or ())), data, runs / title, num_threads)
+    measured = json.loads(speeds.read_text())["rows"] if speeds.is_file() else []
+    blocks_per_second = {row["case"]: row["value"] for row in measured}
+    options = MethodsOptions(title, seeds, jobs, blocks_per_second, tuple(note or ()))
+    with progress_bar(f"epochs of the methods on {title}") as on_progress:
+        page = reproduce_methods(plan, options, output, on_progress=on_progress)
     print(page.read_text())
     print(f"wrote {page} and {page.with_suffix('.json')}")

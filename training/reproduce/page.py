@@ -1,15 +1,13 @@
 """The page for people: tables in the order of the paper's, and which of its claims hold."""
 
-import os
-import platform
 from collections.abc import Iterable, Sequence
 from datetime import date
-from pathlib import Path
 
 from cocon.training.reproduce.claims import COMPARED, Claim
+from cocon.training.reproduce.markdown import claims_text, figure, machine, markdown_table, seeds_text
 from cocon.training.reproduce.rows import Row
 
-__all__ = ["ablation_page", "machine"]
+__all__ = ["ablation_page"]
 
 # Rows in the order of the paper's tables, with what they are.
 _LOSSES = ("random", "cpc", "cpc+sync", "cpc+sim", "cocon")
@@ -46,7 +44,7 @@ def ablation_page(
     seeds = max(row.seeds for row in rows)
     parts = [
         f"# The ablation on {data}",
-        f"`{command}`\n\nMade on {date.today()}, {machine()}. {_seeds(seeds)}, per cent.",
+        f"`{command}`\n\nMade on {date.today()}, {machine()}. {seeds_text(seeds)}, per cent.",
         "\n".join(f"* {note}" for note in notes),
         "## Which loss does what",
         "The last columns are the published figures for UCF101, fine-tuned: other data, another network, the "
@@ -57,28 +55,9 @@ def ablation_page(
         *table.optional("## Fine-tuned", table.finetuned()),
         "## What holds",
         "`holds` is by more than the larger of the two standard deviations.",
-        _claims(claims),
+        claims_text(claims),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _seeds(number: int) -> str:
-    return "One seed, which says nothing of how much figures vary" if number == 1 else f"{number} seeds, mean ± sd"
-
-
-def machine() -> str:
-    """What it was run on."""
-    import torch
-
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    model = next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )
-    return (
-        f"{os.cpu_count()} cores of an {model}, {gpu}, Python {platform.python_version()}, PyTorch {torch.__version__}"
-    )
 
 
 class _Tables:
@@ -96,7 +75,7 @@ class _Tables:
         lines = [
             [losses, *self._figures(losses, metric), self._minutes(losses), *_UCF101[losses]] for losses in _LOSSES
         ]
-        return _markdown(header, lines)
+        return markdown_table(header, lines)
 
     def has_metric(self, metric: str) -> bool:
         return any(name == metric for _, _, name in self._rows)
@@ -113,7 +92,7 @@ class _Tables:
             if self.has_metric(metric)
             for name in names
         ]
-        return _markdown(header, lines)
+        return markdown_table(header, lines)
 
     def recipes(self) -> str:
         if not self._has("published"):
@@ -127,7 +106,7 @@ class _Tables:
             for name, words in names.items()
         ]
         what = "Published: crops and colours as released, drawn once per clip; cosines over 0.07²; no ramp of L_sync."
-        return f"{what}\n\n{_markdown(header, lines)}"
+        return f"{what}\n\n{markdown_table(header, lines)}"
 
     def finetuned(self) -> str:
         names = [name for name in ("finetuned-random", "finetuned-cocon") if self._has(name)]
@@ -138,42 +117,17 @@ class _Tables:
             [name.removeprefix("finetuned-"), *self._figures(name, "finetune_top1"), self._minutes(name)]
             for name in names
         ]
-        return f"Top-1 of the classifier, the whole network trained.\n\n{_markdown(header, lines)}"
+        return f"Top-1 of the classifier, the whole network trained.\n\n{markdown_table(header, lines)}"
 
     def _has(self, name: str) -> bool:
         return any(row == name for row, _, _ in self._rows)
 
     def _figures(self, name: str, metric: str) -> list[str]:
         found = [self._rows.get((name, view, metric)) for view in self._judged]
-        return [_figure(row) if row else "" for row in found]
+        return [figure(row) if row else "" for row in found]
 
     def _minutes(self, name: str) -> str:
         return next(f"{row.minutes:.1f}" for (row_name, _, _), row in self._rows.items() if row_name == name)
 
     def _trained_views(self, name: str) -> tuple[str, ...]:
         return next(row.views for (row_name, _, _), row in self._rows.items() if row_name == name)
-
-
-def _figure(row: Row) -> str:
-    return f"{row.mean:.1f} ± {row.sd:.1f}" if row.seeds > 1 else f"{row.mean:.1f}"
-
-
-def _claims(claims: Sequence[Claim]) -> str:
-    summary = []
-    for claim in claims:
-        count = sum(one.verdict == "holds" for one in claim.comparisons)
-        verdict = "holds" if claim.holds else f"holds in {count} of {len(claim.comparisons)} figures"
-        if any(one.seeds < 2 for one in claim.comparisons):
-            verdict = "not judged by one seed"
-        summary.append(f"* **{claim.statement}**: {verdict}")
-    lines = [
-        [claim.statement, one.where, f"{one.better:.1f}", f"{one.worse:.1f}", f"{one.sd:.1f}", one.verdict]
-        for claim in claims
-        for one in claim.comparisons
-    ]
-    return "\n".join(summary) + "\n\n" + _markdown(["claim", "figure", "better", "worse", "sd", "verdict"], lines)
-
-
-def _markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [header, ["---"] * len(header), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

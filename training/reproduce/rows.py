@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cocon.training.checkpoint import EVALUATION_FILE, SUMMARY_FILE
+from cocon.training.checkpoint import EVALUATION_FILE, SUMMARY_FILE, run_config
 from cocon.training.config import Config
 from cocon.training.reproduce.cells import Cell
 
@@ -19,9 +19,9 @@ class Row:
     """One figure of merit of one row of the table.
 
     Attributes:
-        method: `cocon`.
+        method: `cocon`, `vicc`, `vclr` or `cycle`.
         row: name of the table's row, see `Cell.row`.
-        losses: `random`, `cpc`, `cpc+sim`, `cpc+sync` or `cocon`.
+        losses: `random`, or what it was trained by, such as `cpc+sim` or `vicc`.
         backbone: depth, width and crop in words.
         views: views trained together.
         view: the view judged, or an ensemble.
@@ -51,27 +51,33 @@ class Row:
         return asdict(self) | {"views": list(self.views), "values": list(self.values)}
 
 
-def collect_rows(cells: Sequence[Cell], runs: Path, config: Config) -> list[Row]:
+def collect_rows(cells: Sequence[Cell], runs: Path) -> list[Row]:
     """Read every cell's figures and average them over the seeds.
 
     Args:
         cells: all of them, judged.
         runs: folder of the runs.
-        config: the recipe, for its backbone.
     """
-    backbone = f"{config.model.depth}, width {config.model.width}, {config.geometry(config.views[0]).crop_px} px"
     by_row: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         by_row[cell.row].append(cell)
     rows = []
     for name, seeds in by_row.items():
         minutes = round(statistics.mean(_minutes(runs / cell.name) for cell in seeds), 2)
+        backbone = _backbone(run_config(runs / seeds[0].name))
         for (view, metric), values in _figures(seeds, runs).items():
             sd = statistics.stdev(values) if len(values) > 1 else 0.0
             figures = (round(statistics.mean(values), 2), round(sd, 2), len(values), minutes)
-            common = ("cocon", name, seeds[0].losses, backbone, seeds[0].views, view, metric)
+            first = seeds[0]
+            common = (first.method, name, first.losses, backbone, first.views, view, metric)
             rows.append(Row(*common, *figures, tuple(round(value, 2) for value in values)))
     return rows
+
+
+def _backbone(config: Config) -> str:
+    spec = config.encoder_spec()
+    side_px = config.geometry(config.views[0]).crop_px
+    return f"{spec.backbone} {config.model.depth}, width {spec.width}, {config.clip.frames_per_block}×{side_px} px"
 
 
 def _figures(cells: Sequence[Cell], runs: Path) -> dict[tuple[str, str], list[float]]:

@@ -139,8 +139,7 @@ def _overrides(cell: Cell, plan: Plan) -> Iterator[str]:
     yield f"data.folder={json.dumps(str(plan.data))}"
     yield f"views={json.dumps(list(cell.views))}"
     yield f"training.seed={cell.seed}"
-    if cell.losses != "random":
-        yield f"method={cell.losses}"
+    yield f"method={cell.method if cell.losses == 'random' else cell.losses}"
     if cell.kind != "finetuned":
         yield "classifier.head=none"
     if cell.starts_from:
