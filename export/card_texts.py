@@ -196,9 +196,10 @@ def _contract_facts(contract: ModelContract) -> dict[str, str]:
         facts["flow"] = (
             f"displacement over {flow.interval_seconds:.3g} s, by {flow.algorithm} at a short side of {flow.size_px} px"
         )
-    stages = " + ".join(map(str, contract.encoder.blocks_per_stage))
+    encoder = contract.encoder
+    stages = f"{' + '.join(map(str, encoder.blocks_per_stage))} residual blocks, " if encoder.blocks_per_stage else ""
     return facts | {
-        "encoder": f"{contract.encoder.backbone}, {stages} residual blocks, width {contract.encoder.width}",
+        "encoder": f"{encoder.backbone}, {stages}width {encoder.width}",
         "embedding dimension D": str(contract.embedding_dim),
         "fingerprint": f"`{contract.fingerprint}`",
         "weights sha256": f"`{contract.weights_sha256}`",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cocon.embedding.contract import ModelContract
+from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.export.card_markup import cell, code, plain
 from cocon.export.card_texts import encoder_card
 from cocon.export.model_config import ONNX, parameter, read_config
@@ -67,6 +67,16 @@ def card_of(contract: ModelContract, training: TrainingRecord | None) -> str:
     parity = Parity(0.999991, 2e-6, (1, 16))
     exported = Exported(f"cocon_{contract.view}", 3, True, contract.embedding_dim, 3, 10_000, "ab" * 32, parity)
     return encoder_card(contract, ONNX, training, exported)
+
+
+def test_residual_blocks_are_counted_where_there_are_any(make_source: MakeSource) -> None:
+    contract = make_source().contract
+    assert ["encoder", "resnet2d3d, 1 + 1 + 1 + 1 residual blocks, width 8"] in _facts(contract)
+    assert ["encoder", "s3d, width 8"] in _facts(replace(contract, encoder=EncoderSpec("s3d", (), 8)))
+
+
+def _facts(contract: ModelContract) -> list[list[str]]:
+    return [[part.strip("| ") for part in row] for row in cells(card_of(contract, None))]
 
 
 def test_every_model_has_a_card_with_front_matter(two_views: Path) -> None:
