@@ -142,4 +142,4 @@ def _fold_nodes(graph: fx.GraphModule, num_frames: int) -> int:
 def _joins_channels(node: fx.Node) -> bool:
     """Whether it lays tensors side by side as channels, which are the second dimension of frames too."""
     dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
-    return node.target is torch.cat and dim == 1
+    return node.target is torch.cat and bool(dim == 1)
