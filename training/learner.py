@@ -13,6 +13,7 @@ from cocon.training.data.loader import Batch, to_device
 from cocon.training.distributed import objects_of_all, seed_of_process
 from cocon.training.methods.building import build_method
 from cocon.training.methods.method import Method, MethodTerms
+from cocon.training.optimizers import build_optimizer
 from cocon.training.random_states import random_states, restore_random_states
 from cocon.training.schedule import RateSchedule, StepPlan
 from cocon.training.warm_start import restore_encoders
@@ -43,11 +44,7 @@ class Learner:
         self._fabric = fabric
         self._restored = restore_encoders(self.method, config) if state is None else list(state["restored"])
         shares = dict.fromkeys(self._restored, config.optimizer.backbone_learning_rate_share)
-        self._optimizer = torch.optim.Adam(
-            parameter_groups(self.method, shares),
-            lr=config.optimizer.learning_rate,
-            weight_decay=config.optimizer.weight_decay,
-        )
+        self._optimizer = build_optimizer(config.optimizer, parameter_groups(self.method, shares))
         for view, (mean, std) in state.get("normalisations", {}).items() if state is not None else ():
             self.method.encoders[view].normalise_by(Normalisation(tuple(mean), tuple(std)))
         self.method.encoders_replaced()

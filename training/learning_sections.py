@@ -95,15 +95,21 @@ class LossSection(Section):
 
 
 class OptimizerSection(Section):
-    """Adam, and how its learning rate changes.
+    """The optimizer, and how its learning rate changes.
+
+    `algorithm`: `adam`, `sgd` with `momentum`, or `lars`, which moves every tensor by `trust` times its own length; the
+    rates of the latter two are far larger (0.06 to 0.6 as published).
 
     `schedule`: `cosine` falls from the end of the warm-up to `final_share` of the learning rate; `plateau` is the
     paper's: multiplied by `plateau_factor` when the loss has not fallen for `plateau_patience_epochs`, down to
     `min_learning_rate`. `backbone_learning_rate_share` scales the rate of backbones that `training.init_from` restored.
     """
 
+    algorithm: Literal["adam", "sgd", "lars"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-5, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    trust: float = Field(1e-3, gt=0)
     warmup_epochs: float = Field(1.0, ge=0)
     schedule: Literal["cosine", "plateau"] = "cosine"
     final_share: float = Field(0.02, ge=0, le=1)
