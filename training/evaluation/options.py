@@ -1,11 +1,12 @@
 """Options of `cocon evaluate`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 __all__ = [
+    "Annotations",
     "AsJson",
     "Baselines",
     "Centred",
@@ -19,6 +20,7 @@ __all__ = [
     "Random",
     "Report",
     "Run",
+    "Task",
 ]
 
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
@@ -26,6 +28,13 @@ Baselines = Annotated[
     list[Path] | None, typer.Option("--baseline", help="Another run to show beside it; may be repeated.")
 ]
 Data = Annotated[Path | None, typer.Option(help="Another dataset folder than the run's.")]
+Task = Annotated[
+    Literal["videos", "localization", "tracking", "images"],
+    typer.Option(help="What to judge by; all but videos need --data."),
+]
+Annotations = Annotated[
+    Path | None, typer.Option(help="Annotations of --task localization; default: annotations.json of --data.")
+]
 Random = Annotated[bool, typer.Option(help="Judge the untrained networks as well.")]
 Crops = Annotated[int, typer.Option(help="Crops of each clip: 1 centre, 5 and corners, 10 and mirrored.")]
 HopBlocks = Annotated[

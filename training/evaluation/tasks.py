@@ -1,0 +1,68 @@
+"""What a run can be judged by beside whole videos: `cocon evaluate --task`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+
+from cocon.training.runs import ProgressBar
+from cocon.video.errors import UsageError
+
+__all__ = ["TASKS", "TaskRequest", "TaskResult", "judge_task"]
+
+# Task → the module whose `judge` does it, and what its data is.
+TASKS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "localization": ("localization_task", "a folder of untrimmed videos with annotations.json"),
+        "tracking": ("tracking_task", "a folder of videos with boxes"),
+        "images": ("image_task", "a folder of images, train/CLASS/… and test/CLASS/…"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRequest:
+    """What is to be judged.
+
+    Attributes:
+        run: run folder.
+        data: the task's data.
+        annotations: file of annotations, where it does not lie in `data`.
+        has_random: also judge untrained networks of the same architecture.
+        progress_bar: makes a bar from its description.
+    """
+
+    run: Path
+    data: Path
+    annotations: Path | None
+    has_random: bool
+    progress_bar: ProgressBar
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """Figures of a task.
+
+    Attributes:
+        title: of the table, with units.
+        rows: flat, texts first (`method`, `view`, …), then figures; the same names in every row.
+        failures: item → why it was left out.
+    """
+
+    title: str
+    rows: tuple[Mapping[str, str | float], ...]
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
+def judge_task(task: str, request: TaskRequest) -> TaskResult:
+    """Judge a run by one of `TASKS`.
+
+    Raises:
+        UsageError: the data is not what the task needs.
+    """
+    module, needs = TASKS[task]
+    if not request.data.is_dir():
+        raise UsageError(f"--data '{request.data}' does not exist or is no folder; --task {task} needs {needs}")
+    judge: Callable[[TaskRequest], TaskResult] = import_module(f"cocon.training.evaluation.{module}").judge
+    return judge(request)
