@@ -10,6 +10,7 @@ from cocon.training.evaluation import options
 if TYPE_CHECKING:
     from cocon.training.evaluation.comparison import Comparison
     from cocon.training.evaluation.judging import Videos
+    from cocon.training.evaluation.tasks import TaskResult
 
 __all__ = ["app"]
 
@@ -21,6 +22,8 @@ def evaluate(
     run: options.Run = Path("runs/default"),
     baselines: options.Baselines = None,
     data: options.Data = None,
+    task: options.Task = "videos",
+    annotations: options.Annotations = None,
     random: options.Random = True,
     crops: options.Crops = 1,
     hop_blocks: options.HopBlocks = None,
@@ -34,10 +37,14 @@ def evaluate(
 ) -> None:
     """Judge a run on the test split: probe, retrieval and classifier, per view and together, beside untrained networks.
 
-    Videos that cannot be read are left out and named on stderr; exit code 3.
+    --task judges by something else: actions found in untrimmed videos, boxes followed, images classified; --data, --random
+    and --json are then what counts. Videos that cannot be read are left out and named on stderr; exit code 3.
 
     Example: cocon evaluate runs/default --baseline runs/cpc --few-shot
     """
+    if task != "videos":
+        _judge_task(task, run, data, annotations, has_random=random, as_json=as_json)
+        return
     from cocon.training.evaluation.comparison import compare_runs
     from cocon.training.evaluation.judgement import DEFAULT_OPTIONS, JudgingOptions
     from cocon.training.evaluation.report import write_confusion
@@ -53,6 +60,26 @@ def evaluate(
         write_confusion(found.judgements, confusion)
     _print(found, is_centred=centred, has_classes=per_class, as_json=as_json)
     _end(videos)
+
+
+def _judge_task(
+    task: str, run: Path, data: Path | None, annotations: Path | None, *, has_random: bool, as_json: bool
+) -> None:
+    from cocon.training.checkpoint import run_config
+    from cocon.training.evaluation.report import figure_table, figures_json
+    from cocon.training.evaluation.tasks import TASKS, TaskRequest, judge_task
+    from cocon.video.errors import UsageError
+    from cocon.video.progress import progress_bar
+
+    run_config(run)  # before anything else: there is such a run
+    if data is None:
+        raise UsageError(f"--task {task} needs --data: {TASKS[task][1]}")
+    result = judge_task(task, TaskRequest(run, data, annotations, has_random, progress_bar))
+    if as_json:
+        print(figures_json(result.rows))
+    else:
+        figure_table(result.title, result.rows)
+    _end(result)
 
 
 def _videos(run: Path, data: Path | None, *, num_crops: int, hop_blocks: int | None) -> "Videos":
@@ -108,11 +135,11 @@ def _print(found: "Comparison", *, is_centred: bool, has_classes: bool, as_json:
         class_table(judgement)
 
 
-def _end(videos: "Videos") -> None:
+def _end(judged: "Videos | TaskResult") -> None:
     """Exit code 3 if videos failed; each was named with its reason when it did."""
     from cocon.video.errors import VideoError
 
-    if failures := videos.failures:
+    if failures := judged.failures:
         what = "1 video was" if len(failures) == 1 else f"{len(failures)} videos were"
         typer.echo(f"{what} left out, see the warnings; the figures are of the others", err=True)
         raise typer.Exit(VideoError.exit_code)

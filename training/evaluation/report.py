@@ -5,7 +5,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich import box
@@ -18,7 +18,15 @@ from cocon.video.atomic import replacing
 from cocon.video.errors import UsageError
 from cocon.video.printable import printable
 
-__all__ = ["check_confusion_file", "class_table", "merit_table", "merits_json", "write_confusion"]
+__all__ = [
+    "check_confusion_file",
+    "class_table",
+    "figure_table",
+    "figures_json",
+    "merit_table",
+    "merits_json",
+    "write_confusion",
+]
 
 _HEADERS = {"probe_top1": "probe top-1", "knn_top1": "kNN top-1", "ordered_probe_top1": "ordered probe top-1"}
 # What reads a pipe does not fold lines.
@@ -84,6 +92,22 @@ def merits_json(judgements: Sequence[Judgement], *, has_classes: bool = False) -
             classes = [row.to_dict() for row in judgement.per_class[merit.view]]
             rows.append(merit.to_dict() | ({"per_class": classes} if has_classes else {}))
     return json.dumps(rows, indent=2)
+
+
+def figure_table(title: str, rows: Sequence[Mapping[str, str | float]]) -> None:
+    """Print flat rows of the same names, texts to the left and figures with one decimal to the right."""
+    table = _table(title)
+    for name, value in rows[0].items():
+        table.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")
+    for row in rows:
+        table.add_row(*(printable(v) if isinstance(v, str) else _shown(v) for v in row.values()))
+    _console().print(table)
+
+
+def figures_json(rows: Sequence[Mapping[str, str | float]]) -> str:
+    """Flat rows as a JSON list; a figure that is not a number is null."""
+    finite = [{k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()} for row in rows]
+    return json.dumps(finite, indent=2)
 
 
 def check_confusion_file(path: Path) -> None:
