@@ -32,6 +32,7 @@ __all__ = [
     "random_features",
     "run_features",
     "run_method",
+    "untrained_encoders",
 ]
 
 RANDOM = "random"
@@ -122,26 +123,35 @@ def run_features(run: Path, videos: Videos) -> dict[str, VideoFeatures]:
 
 
 def random_features(videos: Videos) -> dict[str, VideoFeatures]:
-    """Embed the videos with the same networks untrained, batch normalisation calibrated on ten training batches."""
+    """Embed the videos with the same networks untrained."""
+    made = untrained_encoders(videos.config, videos.frames["train"])
+    encoders = {view: encoder for view, (encoder, _) in made.items()}
+    contracts = {view: contract for view, (_, contract) in made.items()}
+    return videos.features(encoders, contracts, "untrained networks")
+
+
+def untrained_encoders(config: Config, frames: VideoFrames) -> dict[str, tuple[Encoder, ModelContract]]:
+    """The networks of a configuration untrained, batch normalisation calibrated on ten batches of training videos.
+
+    Args:
+        config: of a run.
+        frames: training videos.
+
+    Returns:
+        View → encoder in evaluation mode, and its contract.
+    """
     # In this process: what is decoded here is needed again, and a video that fails is named once.
-    data = videos.config.data.model_copy(update={"workers": 0})
-    config = videos.config.model_copy(update={"data": data})
-    torch.manual_seed(config.training.seed)
+    config = config.model_copy(update={"data": config.data.model_copy(update={"workers": 0})})
+    seed = config.training.seed
+    torch.manual_seed(seed)
     encoders = build_method(config).encoders
-    batches = list(
-        clip_batches(
-            videos.frames["train"],
-            config,
-            (),
-            first_step=0,
-            num_steps=_CALIBRATION_BATCHES,
-            seed=config.training.seed,
-        )
-    )
+    batches = list(clip_batches(frames, config, (), first_step=0, num_steps=_CALIBRATION_BATCHES, seed=seed))
     for view, encoder in encoders.items():
         calibrate_batch_norm(encoder, (batch["clips"][view] for batch in batches))
-    contracts = {v: contract_of(config, v, encoder, method=RANDOM, labels=()) for v, encoder in encoders.items()}
-    return videos.features(encoders, contracts, "untrained networks")
+    return {
+        view: (encoder, contract_of(config, view, encoder, method=RANDOM, labels=()))
+        for view, encoder in encoders.items()
+    }
 
 
 def judge_run(run: Path, videos: Videos, *, options: JudgingOptions = DEFAULT_OPTIONS) -> list[Merit]:
