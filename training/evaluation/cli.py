@@ -37,8 +37,8 @@ def evaluate(
 ) -> None:
     """Judge a run on the test split: probe, retrieval and classifier, per view and together, beside untrained networks.
 
-    --task judges by something else: actions found in untrimmed videos, boxes followed, images classified; --data, --random
-    and --json are then what counts. Videos that cannot be read are left out and named on stderr; exit code 3.
+    --task judges by something else: actions found in untrimmed videos, boxes followed, images classified; then --data,
+    --random and --json are what counts. Videos that cannot be read are left out and named on stderr; exit code 3.
 
     Example: cocon evaluate runs/default --baseline runs/cpc --few-shot
     """

@@ -77,7 +77,8 @@ def collect_rows(cells: Sequence[Cell], runs: Path) -> list[Row]:
 def _backbone(config: Config) -> str:
     spec = config.encoder_spec()
     side_px = config.geometry(config.views[0]).crop_px
-    return f"{spec.backbone} {config.model.depth}, width {spec.width}, {config.clip.frames_per_block}×{side_px} px"
+    trunk = f"{spec.backbone} {config.model.depth}" if spec.blocks_per_stage else spec.backbone
+    return f"{trunk}, width {spec.width}, {config.clip.frames_per_block}×{side_px} px"
 
 
 def _figures(cells: Sequence[Cell], runs: Path) -> dict[tuple[str, str], list[float]]:
