@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from cocon.embedding.contract import BLOCKS, EMBEDDING, LOGITS, ModelContract
 from cocon.video.errors import GateError, MismatchError
 
-__all__ = ["Congruence", "Embedder", "Outputs", "assert_congruent", "check_clips", "embed_in_batches"]
+__all__ = [
+    "Congruence",
+    "Embedder",
+    "Outputs",
+    "assert_congruent",
+    "assert_tensors_congruent",
+    "check_clips",
+    "embed_in_batches",
+]
 
 _UNIT_TOLERANCE = 1e-3
 
@@ -121,10 +129,36 @@ def assert_congruent(
     Raises:
         GateError: an output is missing, has another shape, or is too far off; names the output and both figures.
     """
-    expected, found = reference.embed(clips).named(), candidate.embed(clips).named()
+    return assert_tensors_congruent(
+        reference.embed(clips).named(),
+        candidate.embed(clips).named(),
+        what=f"view '{reference.contract.view}'",
+        min_cosine=min_cosine,
+        max_abs_difference=max_abs_difference,
+    )
+
+
+def assert_tensors_congruent(
+    expected: Mapping[str, NDArray[np.float32]],
+    found: Mapping[str, NDArray[np.float32]],
+    *,
+    what: str,
+    min_cosine: float = 0.99999,
+    max_abs_difference: float = 1e-4,
+) -> Congruence:
+    """Check that two models gave the same vectors.
+
+    Args:
+        expected: name → vectors `float32 [B, ..., D]` of the one believed right.
+        found: likewise of the one under test.
+        what: they are of, for the message.
+        min_cosine: as of `assert_congruent`, like all that follows.
+        max_abs_difference: likewise.
+    """
     if expected.keys() != found.keys():
         raise GateError(f"outputs differ: {sorted(found)} instead of {sorted(expected)}")
     cosines, differences = [], []
+    num_rows = len(next(iter(expected.values())))
     for name, tensor in expected.items():
         if tensor.shape != found[name].shape:
             raise GateError(f"output '{name}' has shape {list(found[name].shape)} instead of {list(tensor.shape)}")
@@ -135,10 +169,10 @@ def assert_congruent(
         # Written so that a NaN fails too.
         if not (cosines[-1] >= min_cosine and differences[-1] <= max_abs_difference):
             raise GateError(
-                f"output '{name}' of view '{reference.contract.view}' at batch {len(clips)}: cosine {cosines[-1]:.7f} "
+                f"output '{name}' of {what} at batch {num_rows}: cosine {cosines[-1]:.7f} "
                 f"(must be at least {min_cosine}), difference {differences[-1]:.2e} (at most {max_abs_difference:.0e})"
             )
-    return Congruence(min(cosines), max(differences), len(clips))
+    return Congruence(min(cosines), max(differences), num_rows)
 
 
 def _cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from cocon.embedding.embedder import Outputs, check_clips
 from cocon.video.errors import MismatchError, UsageError
 from cocon.video.views import VIEWS
 
-__all__ = ["LocalEmbedder", "LocalRepository", "execution_providers", "latest_version"]
+__all__ = ["LocalEmbedder", "LocalRepository", "execution_providers", "latest_version", "open_session"]
 
 
 class LocalEmbedder:
@@ -45,19 +45,8 @@ class LocalEmbedder:
         num_threads: int = 0,
         providers: Sequence[str] | None = None,
     ) -> None:
-        import onnxruntime
-
         self._contract = contract
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_threads
-        options.log_severity_level = 3
-        # Waiting threads sleep: decoders need the cores, and no model here is slower for it.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            chosen = providers or execution_providers()
-            self._session = onnxruntime.InferenceSession(str(model_path), options, providers=chosen)
-        except Exception as error:  # onnxruntime's exceptions share no public base class
-            raise MismatchError(f"model '{model_path}' cannot be loaded: {error}; export it again") from error
+        self._session = open_session(model_path, num_threads=num_threads, providers=providers)
         found = {tensor.name for tensor in (*self._session.get_inputs(), *self._session.get_outputs())}
         if absent := {CLIP, *contract.output_shapes} - found:
             raise MismatchError(f"model '{model_path}' has no tensor {sorted(absent)}; export it again")
@@ -131,6 +120,26 @@ class LocalRepository:
             known = ", ".join(self.views) or "none"
             raise UsageError(f"model repository '{self.root}' has no model of view '{view}'; it has: {known}")
         return version, folder / str(version)
+
+
+def open_session(model_path: Path, *, num_threads: int = 0, providers: Sequence[str] | None = None) -> Any:  # noqa: ANN401  # onnxruntime is imported late
+    """An ONNX Runtime session as everything here runs one; arguments as of `LocalEmbedder`.
+
+    Raises:
+        MismatchError: ONNX Runtime cannot load the file.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.log_severity_level = 3
+    # Waiting threads sleep: decoders need the cores, and no model here is slower for it.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        chosen = providers or execution_providers()
+        return onnxruntime.InferenceSession(str(model_path), options, providers=chosen)
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        raise MismatchError(f"model '{model_path}' cannot be loaded: {error}; export it again") from error
 
 
 def latest_version(model_folder: Path) -> int | None:

@@ -15,7 +15,7 @@ from cocon.export.training_record import TrainingRecord
 from cocon.training.evaluation.merits import FUSED
 from cocon.video.printable import printable
 
-__all__ = ["encoder_card", "ensemble_card", "fuse_card", "run_card"]
+__all__ = ["encoder_card", "ensemble_card", "file_facts", "fuse_card", "parity_text", "run_card"]
 
 _WHAT = {
     CLIP: "input: blocks of frames as bytes; scaling happens inside the model",
@@ -51,8 +51,8 @@ def encoder_card(
         usage += [f"client classify --view {view} video.mp4"] if contract.labels else []
     card = Card(
         title=exported.model,
-        summary=f"{embeds} For {model_format.backend}; {_parity(exported.parity)}",
-        facts=_file_facts(exported) | _contract_facts(contract),
+        summary=f"{embeds} For {model_format.backend}; {parity_text(exported.parity)}",
+        facts=file_facts(exported) | _contract_facts(contract),
         tensors=_contract_tensors(contract, has_indexed_outputs=model_format.has_indexed_outputs),
         labels=contract.labels,
         views=(view,),
@@ -70,8 +70,8 @@ def fuse_card(fusion: Fusion, training: TrainingRecord | None, exported: Exporte
     card = Card(
         title=exported.model,
         summary=f"Fuses the vectors of the views {views} inside the server: √w·e of every view, joined and brought to "
-        f"unit length. A formula without trained weights; {_parity(exported.parity, 'the formula in NumPy')}",
-        facts=_file_facts(exported) | {"weights": _weights(fusion)},
+        f"unit length. A formula without trained weights; {parity_text(exported.parity, 'the formula in NumPy')}",
+        facts=file_facts(exported) | {"weights": _weights(fusion)},
         tensors=[*_io(fusion.input_shapes, "float32", "input: what this view gave"), *_outputs(fusion)],
         labels=fusion.labels,
         views=(FUSED,),
@@ -94,7 +94,7 @@ def ensemble_card(fusion: Fusion, training: TrainingRecord | None, exported: Exp
         title=exported.model,
         summary="Embeds the clips of all views at once: a Triton ensemble of the encoders "
         f"{', '.join(f'`cocon_{view}`' for view in fusion.weights)} and `cocon_fuse`, which computes nothing itself.",
-        facts=_file_facts(exported) | facts,
+        facts=file_facts(exported) | facts,
         tensors=[*_io(clips, "uint8", "input: the same moment in this view"), *_outputs(fusion)],
         labels=fusion.labels,
         views=(FUSED,),
@@ -148,11 +148,13 @@ def run_card(name: str, contracts: Sequence[ModelContract], training: TrainingRe
 _PER_VIEW = ("view", "geometry", "flow", "fingerprint", "weights sha256")
 
 
-def _file_facts(exported: Exported) -> dict[str, str]:
+def file_facts(exported: Exported) -> dict[str, str]:
+    """Version and content of a model's file."""
     return {"version": str(exported.version), "sha256 of the file": f"`{exported.sha256}`"}
 
 
-def _parity(parity: Parity | None, reference: str = "the trained encoder in PyTorch") -> str:
+def parity_text(parity: Parity | None, reference: str = "the trained encoder in PyTorch") -> str:
+    """The end of a sentence: how near the file came to what it stands for."""
     if parity is None:
         return "not compared with anything."
     batches = ", ".join(map(str, parity.batch_sizes))

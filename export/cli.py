@@ -36,6 +36,13 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace models of another contract, and those that are up to date.")
     ] = False,
+    feature_maps: Annotated[
+        bool, typer.Option("--feature-maps", help="Also publish feature maps of rgb frames, for `client track`.")
+    ] = False,
+    feature_map_stage: Annotated[str, typer.Option(help="Stage of the trunk that gives feature maps.")] = "layer2",
+    feature_map_px: Annotated[
+        int, typer.Option(min=1, help="Side of the frames for feature maps, a multiple of the pixels of a cell.")
+    ] = 160,
     fold: Annotated[bool, typer.Option(hidden=True, help="Rewrite 3-D convolutions as 2-D ones.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
@@ -46,6 +53,7 @@ def export(
 
     Example: cocon export --run runs/default --repository model_repository
     """
+    from cocon.export.feature_maps import FeatureMapOptions
     from cocon.export.model_config import ONNX, TORCHSCRIPT
     from cocon.export.publishing import ExportOptions
 
@@ -54,6 +62,7 @@ def export(
         num_threads=threads or len(os.sched_getaffinity(0)),
         overwrite=overwrite,
         folded=fold,
+        feature_maps=FeatureMapOptions(feature_map_stage, feature_map_px) if feature_maps else None,
     )
     exported = _export(run, views, repository, options)
     if as_json:

@@ -18,6 +18,7 @@ from cocon.embedding.local import LocalEmbedder
 from cocon.export.card_texts import encoder_card, ensemble_card, fuse_card
 from cocon.export.deployable import Deployable
 from cocon.export.embedders import TorchEmbedder, load_torchscript
+from cocon.export.feature_maps import FEATURE_MAP_VIEW, FeatureMapOptions, feature_map_draft
 from cocon.export.fold import fold
 from cocon.export.fusion import Fusion, check_fuse, ensemble_config, fuse_config, write_fuse
 from cocon.export.model_config import ONNX, TORCHSCRIPT, ModelFormat, encoder_config
@@ -63,12 +64,14 @@ class ExportOptions:
         num_threads: of one inference when served on a CPU.
         overwrite: replace models, even those that have another contract or are up to date.
         folded: export the faster, equal graph (see `cocon.export.fold`).
+        feature_maps: which feature maps of single frames to publish as well; None for none.
     """
 
     formats: tuple[ModelFormat, ...] = (ONNX, TORCHSCRIPT)
     num_threads: int = 1
     overwrite: bool = False
     folded: bool = True
+    feature_maps: FeatureMapOptions | None = None
 
 
 def export_encoders(
@@ -106,6 +109,7 @@ def export_encoders(
             for source in sources
             for model_format in options.formats
         ]
+        drafts += _feature_map_drafts(sources, repository, options, on_progress)
         exported = [stage.prepare(draft) for draft in (*drafts, *_fusion_drafts(sources, repository))]
         for model in exported:
             staged, target = folder / model.model, repository / model.model
@@ -181,6 +185,18 @@ _OPENERS: dict[ModelFormat, Callable[[Path, ModelContract], Embedder]] = {
     ONNX: _open_onnx,
     TORCHSCRIPT: load_torchscript,
 }
+
+
+def _feature_map_drafts(
+    sources: Sequence[ViewSource], repository: Path, options: ExportOptions, on_progress: Progress
+) -> list[Draft]:
+    """The model of feature maps, if one is wanted."""
+    if options.feature_maps is None:
+        return []
+    fitting = [source for source in sources if source.contract.view == FEATURE_MAP_VIEW]
+    if not fitting:
+        raise UsageError(f"--feature-maps needs view '{FEATURE_MAP_VIEW}', which is not exported here")
+    return [feature_map_draft(source, repository, options, on_progress) for source in fitting]
 
 
 def _fusion_drafts(sources: Sequence[ViewSource], repository: Path) -> Iterator[Draft]:

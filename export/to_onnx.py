@@ -2,21 +2,24 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
 import torch
+from torch import nn
 
 from cocon.embedding.contract import CLIP, ModelContract
 from cocon.export.deployable import Deployable
 from cocon.video.errors import GateError
 
-__all__ = ["OPSET", "check_signature", "export_onnx"]
+__all__ = ["OPSET", "check_signature", "export_onnx", "write_onnx"]
 
 # The newest that ONNX Runtime 1.19, in Triton images of 2024, understands; the exporter's default moves on.
 OPSET = 20
+
+Shape = tuple[int, ...]
 
 _BATCH = "batch"
 _TYPES = {"uint8": onnx.TensorProto.UINT8, "float32": onnx.TensorProto.FLOAT}
@@ -33,17 +36,32 @@ def export_onnx(deployable: Deployable, contract: ModelContract, path: Path) -> 
     Raises:
         GateError: the graph does not have the contract's tensors, or its batch dimension is not free.
     """
-    # Two clips: a dimension of one would be taken for a constant.
-    clips = torch.zeros(2, *contract.clip_shape, dtype=torch.uint8)
+    write_onnx(deployable, path, {CLIP: contract.clip_shape}, contract.output_shapes)
+
+
+def write_onnx(module: nn.Module, path: Path, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> None:
+    """Write a network from bytes to numbers as ONNX.
+
+    Args:
+        module: in evaluation mode, on the CPU; its arguments are called as the inputs are.
+        path: file to write.
+        inputs: name → shape of one row, uint8.
+        outputs: name → shape of one row, float32, in the order in which the module gives them.
+
+    Raises:
+        GateError: the graph does not have these tensors, or its batch dimension is not free.
+    """
+    # Two rows: a dimension of one would be taken for a constant.
+    rows = tuple(torch.zeros(2, *shape, dtype=torch.uint8) for shape in inputs.values())
     with _quiet_exporter():
         program = torch.onnx.export(
-            deployable,
-            (clips,),
+            module,
+            rows,
             dynamo=True,
-            dynamic_shapes={CLIP: {0: torch.export.Dim(_BATCH)}},
+            dynamic_shapes={name: {0: torch.export.Dim(_BATCH)} for name in inputs},
             opset_version=OPSET,
-            input_names=[CLIP],
-            output_names=list(contract.output_shapes),
+            input_names=list(inputs),
+            output_names=list(outputs),
             verbose=False,
         )
         assert program is not None
@@ -52,7 +70,7 @@ def export_onnx(deployable: Deployable, contract: ModelContract, path: Path) -> 
     _forget_source_files(model)
     onnx.save(model, path)
     onnx.checker.check_model(path, full_check=True)
-    check_signature(path, contract)
+    _check_tensors(path, inputs, outputs)
 
 
 def check_signature(path: Path, contract: ModelContract) -> None:
@@ -61,14 +79,19 @@ def check_signature(path: Path, contract: ModelContract) -> None:
     Raises:
         GateError: a name, type or shape differs, or the batch dimension is a number.
     """
+    _check_tensors(path, {CLIP: contract.clip_shape}, contract.output_shapes)
+
+
+def _check_tensors(path: Path, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> None:
     graph = onnx.load(path).graph
-    expected = contract.to_dict()["tensors"]
+    expected = {name: ("uint8", shape) for name, shape in inputs.items()}
+    expected |= {name: ("float32", shape) for name, shape in outputs.items()}
     found = {tensor.name: tensor.type.tensor_type for tensor in [*graph.input, *graph.output]}
     if list(found) != list(expected):
         raise GateError(f"'{path}' has the tensors {list(found)} instead of {list(expected)}")
-    for name, (dtype, (_, *shape)) in expected.items():
+    for name, (dtype, shape) in expected.items():
         batch, *dims = found[name].shape.dim
-        if found[name].elem_type != _TYPES[dtype] or [dim.dim_value for dim in dims] != shape:
+        if found[name].elem_type != _TYPES[dtype] or [dim.dim_value for dim in dims] != list(shape):
             raise GateError(f"tensor '{name}' of '{path}' is not {dtype} [B, {', '.join(map(str, shape))}]")
         if not batch.dim_param:
             raise GateError(f"the batch dimension of '{name}' in '{path}' is fixed to {batch.dim_value}")
