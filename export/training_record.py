@@ -127,7 +127,7 @@ def _unused(config: Config, summary: Mapping[str, Any]) -> set[str]:
     """Sections that decided nothing in this run."""
     used = {config.objective_section} if config.training.epochs else set()
     of_pretraining = _OBJECTIVES - used | (set() if used else {"method", "optimizer"})
-    return of_pretraining | ({"classifier"} if summary.get("labels") == [] else set())
+    return set(of_pretraining) | ({"classifier"} if summary.get("labels") == [] else set())
 
 
 def _recipe(config: Config, unused: set[str]) -> Iterator[tuple[str, str]]:

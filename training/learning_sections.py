@@ -66,8 +66,8 @@ class ModelSection(Section):
 class LossSection(Section):
     """The objective of CoCon and CPC; see `LossWeights`.
 
-    `temperature_twice` is the released code's choice: cosines over τ². `gathered`: negatives and pair matrices are those
-    of the whole batch over all devices, not of each device's share.
+    `temperature_twice` is the released code's choice: cosines over τ². `gathered`: negatives and pair matrices are
+    those of the whole batch over all devices, not of each device's share.
     """
 
     temperature: float = Field(0.07, gt=0)

@@ -64,7 +64,7 @@ def encode_blocks(
     blocks, where = np.unique(np.concatenate([of_clips, dense]), axis=0, return_inverse=True)  # [U, T]
     maps = torch.stack(list(_maps(encoder, contract, video, grid[blocks], device, num_crops)))  # [crops, U, D, s, s]
     maps = maps[:, torch.from_numpy(where.reshape(-1))]
-    clips, half_blocks = maps.split([len(of_clips), len(dense)], dim=1)
+    clips, half_blocks = torch.split(maps, [len(of_clips), len(dense)], dim=1)
     seconds = video.timestamps[grid[dense]].mean(axis=1) - video.timestamps[0]
     return EncodedBlocks(
         clips.reshape(-1, spec.num_blocks, *maps.shape[2:]),
@@ -87,5 +87,5 @@ def _maps(
     for crop in cropped_clips(decoded, contract.view, indices, contract.geometry.crop_px, num_crops=num_crops):
         blocks = torch.from_numpy(crop)  # [U, T, H, W, C]
         yield torch.cat(
-            [encoder.feature_maps(part[None].to(device)).float().cpu()[0] for part in blocks.split(_BATCH_SIZE)]
+            [encoder.feature_maps(part[None].to(device)).float().cpu()[0] for part in torch.split(blocks, _BATCH_SIZE)]
         )

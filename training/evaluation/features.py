@@ -157,7 +157,7 @@ class _Seen(NamedTuple):
 @torch.no_grad()
 def _seen(encoder: Encoder, blocks: EncodedBlocks, device: torch.device) -> _Seen:
     """Unit mean of the clips' embeddings, and the mean of the class probabilities."""
-    outputs = [encoder.outputs(maps.to(device)) for maps in blocks.clips.split(_CLIPS_AT_A_TIME)]
+    outputs = [encoder.outputs(maps.to(device)) for maps in torch.split(blocks.clips, _CLIPS_AT_A_TIME)]
     mean = torch.cat([output.embedding.float().cpu() for output in outputs]).mean(dim=0)  # [D]
     chances = [output.logits.double().softmax(dim=1).cpu() for output in outputs if output.logits is not None]
     return _Seen(

@@ -75,9 +75,8 @@ class CycleContrast(MomentumMethod[CycleNetwork]):
         queue, cycle_queue = self.queues[view], self.cycle_queues[view]
         assert isinstance(queue, KeyQueue) and isinstance(cycle_queue, KeyQueue)
         order = torch.randperm(len(cycle_queue.keys), device=cycle_queue.keys.device)
-        neighbours, negatives = cycle_queue.keys[order].split(
-            [self._section.num_neighbours, len(order) - self._section.num_neighbours]
-        )
+        remembered = cycle_queue.keys[order]
+        neighbours, negatives = remembered[: self._section.num_neighbours], remembered[self._section.num_neighbours :]
         temperature = self._section.temperature
         with torch.autocast(frames.device.type, enabled=False):
             intra = queued_info_nce(query, keys[:, 1], queue.keys.clone(), temperature=temperature)

@@ -101,7 +101,7 @@ class Vclr(MomentumMethod[VclrNetwork]):
 
     def _encoded(self, view: str, frames: Tensor) -> _Features:
         network, copied = self.pair(view)
-        query, key, again = frames.split([_NUM_SEGMENTS, _NUM_SEGMENTS, 2], dim=1)
+        query, key, again = torch.split(frames, [_NUM_SEGMENTS, _NUM_SEGMENTS, 2], dim=1)
         rows = torch.arange(len(frames), device=frames.device)
         is_last = torch.randint(2, (len(frames),), device=frames.device)  # the anchor: of the first segment or the last
         others = torch.stack([torch.ones_like(is_last), 2 - 2 * is_last], dim=1)  # [B, 2]: positions in the tuple
