@@ -1,4 +1,4 @@
-"""The command `client`: embed, classify, index, search and align videos.
+"""The command `client`: embed, classify, index, search and align videos, and follow things through them.
 
 Everything heavy is imported inside the commands: `client --help` must not wait for OpenCV, gRPC and FAISS.
 """
@@ -15,6 +15,7 @@ from cocon.client import options
 from cocon.client.align_cli import align
 from cocon.client.defaults import DEFAULT_INDEX, DEFAULT_URL
 from cocon.client.index_cli import index_app
+from cocon.client.track_cli import track
 
 if TYPE_CHECKING:
     from cocon.client.batch_report import BatchReport
@@ -26,6 +27,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(index_app, name="index")
 app.command()(align)
+app.command()(track)
 
 _CLIP_COLUMNS = ("video", "view", "clip", "start_seconds", "end_seconds", "embedding")
 _PREDICTION_COLUMNS = ("video", "rank", "label", "probability")
@@ -36,7 +38,7 @@ _HIT_COLUMNS = ("rank", "video", "start_seconds", "end_seconds", "score", "label
 def client(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
-    """Use video encoders: embed and classify videos, index and search them, align two.
+    """Use video encoders: embed and classify videos, index and search them, align two, follow a thing through one.
 
     Exit codes: 0 ok, 2 usage, 3 some videos failed, 4 no server, 5 model and index differ, 130 interrupted.
     """

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from cocon.client.defaults import DEFAULT_URL
 from cocon.embedding.embedder import Embedder
+from cocon.embedding.feature_maps import FeatureMaps, open_local_feature_maps
 from cocon.embedding.local import LocalRepository
 from cocon.video.errors import UsageError
 
@@ -63,6 +64,10 @@ class ModelHost(Protocol):
         """The newest encoder of a view; see `TritonServer.open`."""
         ...
 
+    def open_feature_maps(self, view: str) -> FeatureMaps:
+        """The newest model of a view's feature maps; raises as `tracking_model`."""
+        ...
+
     def close(self) -> None:
         """Let go of what it holds."""
         ...
@@ -107,6 +112,10 @@ class LocalHost:
         _, version = self.repository.contract(view)
         size = _GPU_BATCH_SIZE if "CUDAExecutionProvider" in execution_providers() else _CPU_BATCH_SIZE
         return OpenModel(self.repository.open(view), f"cocon_{view}", str(version), size)
+
+    def open_feature_maps(self, view: str) -> FeatureMaps:
+        """Load the newest model of a view's feature maps; raises like `open_local_feature_maps`."""
+        return open_local_feature_maps(self.repository.root, view)
 
     def close(self) -> None:
         """Nothing is held: sessions end with their models."""

@@ -8,16 +8,17 @@ The client keeps no constants: what a model takes and gives is read from the con
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 import tritonclient.grpc as grpc_client
 from numpy.typing import NDArray
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from cocon.client.connection import ModelFormat, OpenModel
+from cocon.client.feature_maps import TritonFeatureMaps
 from cocon.embedding.contract import CLIP, ModelContract
 from cocon.embedding.embedder import Outputs, check_clips
 from cocon.video.errors import MismatchError, ServerError, UsageError
@@ -76,7 +77,7 @@ class TritonEmbedder:
             ServerError: The server does not answer in time.
         """
         check_clips(clips, self._contract)
-        tensors = self._server.infer(self._name, self._version, clips, self._outputs)
+        tensors = self._server.infer(self._name, self._version, {CLIP: clips}, self._outputs)
         return Outputs.of(tensors)
 
 
@@ -123,12 +124,7 @@ class TritonServer:
             MismatchError: The model carries no contract, a damaged one, or one of another model.
         """
         name = self._name(view)
-        if name not in (known := self._model_names()):
-            raise UsageError(f"server {self.url} has no model '{name}'; it has: {', '.join(known) or 'none'}")
-        with self._translated():
-            versions = self._client.get_model_metadata(name, client_timeout=self._timeout_s).versions
-            version = str(max(map(int, versions)))
-            config = self._client.get_model_config(name, version, client_timeout=self._timeout_s).config
+        version, config = self.newest(name)
         key, source = f"contract.{version}", f"the contract of model '{name}' version {version} on {self.url}"
         if key not in config.parameters:
             raise MismatchError(f"model '{name}' on {self.url} carries no '{key}'; export it with 'cocon export'")
@@ -143,15 +139,37 @@ class TritonServer:
         embedder = TritonEmbedder(self, name, version, contract, names)
         return OpenModel(embedder, name, version, max(1, config.max_batch_size))
 
+    def open_feature_maps(self, view: str) -> TritonFeatureMaps:
+        """Look up the newest model of a view's feature maps; raises as `TritonFeatureMaps`."""
+        return TritonFeatureMaps(self, view)
+
+    def newest(self, name: str, *, remedy: str = "") -> tuple[str, Any]:
+        """The newest version of a model, and its configuration, which is a message of Triton's protocol.
+
+        Args:
+            name: Model.
+            remedy: Ends the message where there is no such model.
+
+        Raises:
+            ServerError: The server does not answer.
+            UsageError: It has no such model; the message names those it has.
+        """
+        if name not in (known := self._model_names()):
+            raise UsageError(f"server {self.url} has no model '{name}'; it has: {', '.join(known) or 'none'}{remedy}")
+        with self._translated():
+            versions = self._client.get_model_metadata(name, client_timeout=self._timeout_s).versions
+            version = str(max(map(int, versions)))
+            return version, self._client.get_model_config(name, version, client_timeout=self._timeout_s).config
+
     def infer(
-        self, name: str, version: str, clips: NDArray[np.uint8], outputs: dict[str, str]
+        self, name: str, version: str, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, str]
     ) -> dict[str, NDArray[np.float32]]:
         """One request.
 
         Args:
             name: Model.
             version: Its version.
-            clips: `uint8 [B, N, T, H, W, C]`.
+            inputs: Name of a tensor → its values `[B, ...]`.
             outputs: Contract's name of a tensor wanted → the model's name of it.
 
         Returns:
@@ -161,16 +179,19 @@ class TritonServer:
             MismatchError: The server gave other tensors than those wanted, or refuses the request.
             ServerError: It does not answer in time.
         """
-        tensor = grpc_client.InferInput(CLIP, list(clips.shape), "UINT8")
-        tensor.set_data_from_numpy(clips)
+        given = []
+        for tensor_name, values in inputs.items():
+            given.append(grpc_client.InferInput(tensor_name, list(values.shape), np_to_triton_dtype(values.dtype)))
+            given[-1].set_data_from_numpy(values)
         wanted = [grpc_client.InferRequestedOutput(tensor_name) for tensor_name in outputs.values()]
         with self._translated():
             result = self._client.infer(
-                name, [tensor], model_version=version, outputs=wanted, client_timeout=self._timeout_s
+                name, given, model_version=version, outputs=wanted, client_timeout=self._timeout_s
             )
         tensors = {output: result.as_numpy(tensor_name) for output, tensor_name in outputs.items()}
+        num_rows = len(next(iter(inputs.values())))
         for output, values in tensors.items():
-            if values is None or values.dtype != np.float32 or len(values) != len(clips):
+            if values is None or values.dtype != np.float32 or len(values) != num_rows:
                 raise MismatchError(f"model '{name}' on {self.url} gave no sound '{output}'; export it again")
         return tensors
 
