@@ -65,6 +65,7 @@ types: setup ## Check types
 bench: setup ## Measure, and write benchmarks/results
 	$(BIN)/python benchmarks/fold.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/encoders.py
 	$(BIN)/python benchmarks/views.py $(if $(VIDEOS),--videos $(VIDEOS))
 
 results: data ## Train and judge the ablation's rows, three seeds each (40 minutes and more); writes docs/results

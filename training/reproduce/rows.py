@@ -11,7 +11,7 @@ from cocon.training.checkpoint import EVALUATION_FILE, SUMMARY_FILE, run_config
 from cocon.training.config import Config
 from cocon.training.reproduce.cells import Cell
 
-__all__ = ["Row", "collect_rows"]
+__all__ = ["Row", "backbone_label", "collect_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def collect_rows(cells: Sequence[Cell], runs: Path) -> list[Row]:
     rows = []
     for name, seeds in by_row.items():
         minutes = round(statistics.mean(_minutes(runs / cell.name) for cell in seeds), 2)
-        backbone = _backbone(run_config(runs / seeds[0].name))
+        backbone = backbone_label(run_config(runs / seeds[0].name))
         for (view, metric), values in _figures(seeds, runs).items():
             sd = statistics.stdev(values) if len(values) > 1 else 0.0
             figures = (round(statistics.mean(values), 2), round(sd, 2), len(values), minutes)
@@ -74,7 +74,8 @@ def collect_rows(cells: Sequence[Cell], runs: Path) -> list[Row]:
     return rows
 
 
-def _backbone(config: Config) -> str:
+def backbone_label(config: Config) -> str:
+    """Trunk, width and what a block is, such as `resnet2d resnet10, width 16, 1×48 px`."""
     spec = config.encoder_spec()
     side_px = config.geometry(config.views[0]).crop_px
     trunk = f"{spec.backbone} {config.model.depth}" if spec.blocks_per_stage else spec.backbone
