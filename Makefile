@@ -11,10 +11,10 @@ REPOSITORY ?= model_repository
 INDEX      ?= runs/demo/index
 PRETRAINED ?= pretrained/figures-tiny
 
-.PHONY: help setup data train export serve stop demo test test-videos lint types bench results results-utd robustness pretrained clean
+.PHONY: help setup data train export serve stop demo test test-videos lint types bench results results-methods results-utd robustness pretrained clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Create .venv and install everything into it
 
@@ -68,15 +68,20 @@ bench: setup ## Measure, and write benchmarks/results
 	$(BIN)/python benchmarks/encoders.py
 	$(BIN)/python benchmarks/views.py $(if $(VIDEOS),--videos $(VIDEOS))
 
-results: data ## Train and judge the ablation's rows, three seeds each (40 minutes and more); writes docs/results
-	$(BIN)/cocon reproduce ablation --data $(DATA) --preset figures --name figures --seeds 3 --no-extras
+results: data ## Train and judge the ablation's rows, three seeds each (40 minutes); writes docs/results
+	$(BIN)/cocon reproduce ablation --data $(DATA) --preset figures --name figures --seeds 3 --no-extras \
+		--set training.epochs=8 --set training.precision=bf16-mixed
 
 results-utd: setup ## The same on UTD-MHAD, in the folder that UTD names: all rows (hours); writes docs/results
 	@test -f "$(UTD)/keypoints.npz" || { \
 		echo "error: UTD ('$(UTD)') must name the folder of UTD-MHAD; run: make results-utd UTD=/path" >&2; \
 		exit 2; }
 	test -f data/utd_mhad/manifest.csv || $(BIN)/python docs/results/utd_mhad.py --source $(UTD) --output data/utd_mhad
-	$(BIN)/cocon reproduce ablation --data data/utd_mhad --preset utd_mhad --name utd_mhad --seeds 3
+	$(BIN)/cocon reproduce ablation --data data/utd_mhad --preset utd_mhad --name utd_mhad --seeds 3 --finetune-epochs 15
+	$(BIN)/cocon reproduce methods --data data/utd_mhad --preset utd_mhad --name utd_mhad --seeds 3
+
+results-methods: data ## Train and judge every method, three seeds each (an hour); writes docs/results
+	$(BIN)/cocon reproduce methods --data $(DATA) --preset figures --name figures --seeds 3
 
 robustness: setup ## Read damaged, many and long videos (about 15 minutes); writes docs/results
 	SVT_LOG=0 $(BIN)/python docs/results/robustness.py
