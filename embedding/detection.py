@@ -1,0 +1,92 @@
+"""From boundary probabilities and class probabilities to actions with a start, an end, a label and a score.
+
+segments = find_segments(probabilities, times_seconds)         # BSN's proposals, thinned out by Soft-NMS
+vectors = segment_embeddings(blocks, times_seconds, segments)  # what each shows, to be classified
+label_segments(segments, class_probabilities, classes)
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.embedding.proposals import Segment, boundary_proposals, non_maximum_suppression
+
+__all__ = ["find_segments", "label_segments", "members", "segment_embeddings"]
+
+
+def find_segments(
+    probabilities: NDArray[np.floating[Any]],
+    times_seconds: NDArray[np.float64],
+    *,
+    min_seconds: float = 0.0,
+    max_seconds: float = math.inf,
+    max_segments: int = 100,
+) -> list[Segment]:
+    """The segments of a video that look most like whole actions.
+
+    Args:
+        probabilities: of start, end and actionness at L moments, `float [L, 3]`.
+        times_seconds: of the moments, rising, `float64 [L]`.
+        min_seconds: segments that are shorter are left out.
+        max_seconds: likewise longer ones.
+        max_segments: so many of the best.
+
+    Returns:
+        Without labels, best first; see `boundary_proposals` and `non_maximum_suppression`.
+    """
+    start, end, actionness = np.clip(probabilities.astype(np.float64), 0.0, 1.0).T
+    found = boundary_proposals(start, end, actionness, times_seconds, min_seconds=min_seconds, max_seconds=max_seconds)
+    return non_maximum_suppression(found, max_segments=max_segments)
+
+
+def members(times_seconds: NDArray[np.float64], segment: Segment) -> NDArray[np.intp]:
+    """Positions of the moments within a segment; where there is none, of the one nearest to its middle."""
+    inside = np.flatnonzero((times_seconds >= segment.start_seconds) & (times_seconds <= segment.end_seconds))
+    if len(inside):
+        return inside
+    middle = (segment.start_seconds + segment.end_seconds) / 2
+    return np.array([np.abs(times_seconds - middle).argmin()])
+
+
+def segment_embeddings(
+    blocks: NDArray[np.float32], times_seconds: NDArray[np.float64], segments: Sequence[Segment]
+) -> NDArray[np.float32]:
+    """Mean of the blocks of each segment, of unit length, `float32 [S, D]`.
+
+    Args:
+        blocks: unit vectors, `float32 [L, D]`, L ≥ 1.
+        times_seconds: their middles, `float64 [L]`.
+        segments: S of them.
+    """
+    means = [blocks[members(times_seconds, segment)].mean(axis=0) for segment in segments]
+    vectors = np.array(means, np.float32).reshape(-1, blocks.shape[1])
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+
+
+def label_segments(
+    segments: Sequence[Segment],
+    class_probabilities: NDArray[np.floating[Any]],
+    classes: Sequence[str],
+    *,
+    top: int = 1,
+) -> list[Segment]:
+    """Each segment once for each of its most probable classes, scored by its score times their probability.
+
+    Args:
+        segments: S of them.
+        class_probabilities: `float [S, K]`.
+        classes: K names.
+        top: classes of each segment.
+
+    Returns:
+        Best first; of equal scores those of the earlier segment first.
+    """
+    found = []
+    for segment, probabilities in zip(segments, class_probabilities, strict=True):
+        for k in np.argsort(-probabilities, kind="stable")[:top]:
+            found.append(replace(segment, label=classes[k], score=segment.score * float(probabilities[k])))
+    return sorted(found, key=lambda segment: -segment.score)

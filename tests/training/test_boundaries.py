@@ -1,0 +1,102 @@
+"""The boundary head: targets as BSN defines them, and planted boundaries that it learns to find."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cocon.embedding.boundaries import BoundaryContract
+from cocon.embedding.detection import find_segments
+from cocon.embedding.proposals import Segment, uniform_proposals
+from cocon.training.boundaries import (
+    BlockSequence,
+    BoundarySettings,
+    boundary_probabilities,
+    boundary_targets,
+    train_boundary_head,
+)
+from cocon.training.boundary_files import BoundaryRecord, head_sha256, load_boundary_head, save_boundary_head
+from cocon.training.checkpoint import read_contract
+from cocon.training.evaluation.localization import average_recall
+from cocon.training.models.boundary_head import BoundaryHead
+from cocon.video.errors import MismatchError
+
+DIM, HOP_SECONDS = 16, 0.25
+
+
+def planted(seed: int) -> tuple[BlockSequence, tuple[Segment, ...]]:
+    """A noisy video of 30 s before a background of its own; within three actions blocks lean to one direction."""
+    rng = np.random.default_rng(seed)
+    times = HOP_SECONDS * np.arange(120) + 0.2
+    edges = np.array([2, 12, 22]) + rng.uniform(0, 3, 3)
+    segments = tuple(Segment(float(start), float(start + rng.uniform(3, 6)), label="act") for start in edges)
+    blocks = rng.normal(size=(len(times), DIM)) + rng.normal(size=DIM)
+    for segment in segments:
+        blocks[(times > segment.start_seconds) & (times < segment.end_seconds)] += 1.5
+    blocks /= np.linalg.norm(blocks, axis=1, keepdims=True)
+    return BlockSequence(blocks.astype(np.float32), times), segments
+
+
+def test_targets_are_the_regions_of_bsn() -> None:
+    times = np.arange(20) + 0.5  # a moment stands for one second
+    targets = boundary_targets([Segment(4.0, 14.0)], times)
+    # A tenth of 10 s to both sides: 3 … 5 and 13 … 15; inside: 4 … 14.
+    assert np.flatnonzero(targets[:, 0]).tolist() == [3, 4]
+    assert np.flatnonzero(targets[:, 1]).tolist() == [13, 14]
+    assert np.flatnonzero(targets[:, 2]).tolist() == list(range(4, 14))
+
+
+def test_an_action_shorter_than_a_hop_has_a_start_and_an_end_all_the_same() -> None:
+    targets = boundary_targets([Segment(6.1, 6.3)], np.arange(20) + 0.5)
+    assert np.argwhere(targets).tolist() == [[6, 0], [6, 1]]
+
+
+def test_the_head_finds_planted_boundaries_in_videos_it_has_not_seen() -> None:
+    trained = [planted(seed) for seed in range(12)]
+    head = train_boundary_head([s for s, _ in trained], [a for _, a in trained], BoundarySettings())
+    others = {str(seed): planted(seed) for seed in range(100, 106)}
+    truths = {name: actions for name, (_, actions) in others.items()}
+    found = {
+        name: find_segments(
+            boundary_probabilities(head, sequence), sequence.times_seconds, min_seconds=2.0, max_seconds=7.0
+        )
+        for name, (sequence, _) in others.items()
+    }
+    uniform = {name: uniform_proposals(30.0, 100) for name in others}
+    ours, theirs = average_recall(found, truths), average_recall(uniform, truths)
+    assert ours.at(5) > 60 > 20 > theirs.at(5)
+    assert ours.auc > theirs.auc + 20
+
+
+def test_training_is_repeatable_and_leaves_the_global_random_numbers_alone() -> None:
+    sequence, actions = planted(0)
+    state = torch.get_rng_state()
+    first, second = (train_boundary_head([sequence], [actions], BoundarySettings(epochs=2)) for _ in range(2))
+    other = train_boundary_head([sequence], [actions], BoundarySettings(epochs=2, seed=1))
+    assert head_sha256(first) == head_sha256(second) != head_sha256(other)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_head_is_small_and_takes_any_length() -> None:
+    head = BoundaryHead(2048)
+    assert sum(parameter.numel() for parameter in head.parameters()) <= 300_000
+    assert [head(torch.zeros(2, length, 2048)).shape for length in (1, 7)] == [(2, 1, 3), (2, 7, 3)]
+
+
+def test_a_head_is_kept_in_the_run_and_refused_once_its_encoder_is_another(trained_copy: Path) -> None:
+    encoder = read_contract(trained_copy / "views" / "rgb")
+    head = BoundaryHead(encoder.embedding_dim).eval()
+    contract = BoundaryContract(
+        "rgb", encoder.fingerprint, encoder.embedding_dim, 1, min_seconds=1.0, max_seconds=4.0,
+        weights_sha256=head_sha256(head),
+    )  # fmt: skip
+    record = BoundaryRecord(contract, BoundarySettings(seed=3), "set", 6, {"AUC": 12.5})
+    assert load_boundary_head(trained_copy, "rgb") is None
+    save_boundary_head(trained_copy, head, record)
+    loaded = load_boundary_head(trained_copy, "rgb")
+    assert loaded is not None and loaded[1] == record and head_sha256(loaded[0]) == head_sha256(head)
+    save_boundary_head(trained_copy, head, replace(record, contract=replace(contract, encoder_fingerprint="0" * 64)))
+    with pytest.raises(MismatchError, match="another encoder"):
+        load_boundary_head(trained_copy, "rgb")
