@@ -7,9 +7,9 @@ of t×d×d there are ⌊t·d²·N·N' / (d²·N + t·N')⌋ channels between its
 Two forms are in use, with equally many residual blocks but different numbers. The common one, that of the authors and
 of public R(2+1)D-18 checkpoints, has 45 middle channels in its stem, both convolutions of a block share the middle
 channels of the first, and a shortcut is one strided 1×1×1 convolution. The other takes the formula at its word: in the
-stem (3×7×7, 83 middle channels for RGB at width 64), for each convolution of a block by itself, and for shortcuts,
-which are factored too, with a kernel of 1×1×1. The released encoders of ViCC (Toering et al. 2022) are of this kind,
-with one block per stage.
+stem (3×7×7 on three channels: 83 middle channels at width 64, whatever the view), for each convolution of a block by
+itself, and for shortcuts, which are factored too, with a kernel of 1×1×1. The released encoders of ViCC (Toering et al.
+2022) are of this kind, with one block per stage.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ __all__ = ["R2Plus1d", "R2Plus1dBlock", "num_middle_channels"]
 
 _STEM_KERNEL = (3, 7)
 _STEM_MIDDLE_CHANNELS = 45  # at width 64
+_PICTURE_CHANNELS = 3  # which flow has there too
 
 
 def num_middle_channels(in_channels: int, out_channels: int, kernel: tuple[int, int] = (3, 3)) -> int:
@@ -86,7 +87,7 @@ class R2Plus1d(Trunk):
         self.out_channels = 8 * width
         middle = max(1, round(_STEM_MIDDLE_CHANNELS * width / 64))
         if fully_factored:
-            middle = num_middle_channels(in_channels, width, _STEM_KERNEL)
+            middle = num_middle_channels(_PICTURE_CHANNELS, width, _STEM_KERNEL)
         self.conv1 = FactoredConv(in_channels, width, middle, kernel=_STEM_KERNEL, stride=(1, 2))
         self.bn1 = nn.BatchNorm3d(width)
         self.relu = nn.ReLU(inplace=True)
