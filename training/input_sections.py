@@ -80,7 +80,7 @@ class ClipSection(Section):
     videos out; `random` draws the start and the stride of every block on its own (not for rgb).
     """
 
-    num_blocks: int = Field(8, ge=2)
+    num_blocks: int = Field(8, ge=1)
     frames_per_block: int = Field(5, ge=1)
     step_seconds: float | None = Field(0.1, gt=0)
     step_frames: int | None = Field(None, gt=0)
