@@ -8,7 +8,7 @@ from cocon.export.training_record import TrainingRecord
 
 __all__ = ["learned_from", "training_text"]
 
-_RELEASED = {"cocon": "CoCon", "dpc": "DPC"}
+_RELEASED = {"cocon": "CoCon", "dpc": "DPC", "vicc": "ViCC", "vclr": "VCLR", "cyclecontrast": "CycleContrast"}
 _UNTRAINED = "random"  # method of an encoder that nothing was pre-trained in
 
 

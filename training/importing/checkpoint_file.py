@@ -40,7 +40,7 @@ class Checkpoint:
 
 
 class _PassedOver:
-    """Stands in for NumPy's numbers, such as `best_acc`: nothing of NumPy runs, and nothing is kept."""
+    """Stands in for NumPy's numbers, such as `best_acc`, and for options: nothing of theirs runs, nothing is kept."""
 
     def __init__(self, *arguments: object) -> None:
         pass
@@ -50,7 +50,13 @@ class _PassedOver:
 
 
 _PASSED_OVER: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    (_PassedOver, name) for name in ("numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    (_PassedOver, name)
+    for name in (
+        "numpy.dtype",
+        "numpy.core.multiarray.scalar",
+        "numpy._core.multiarray.scalar",
+        "argparse.Namespace",
+    )
 ]
 
 
@@ -73,7 +79,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(
         path,
         sha256,
-        _bare(_tensors(content.get("state_dict", content), path)),
+        _bare(_tensors(content.get("state_dict", content.get("model", content)), path)),
         mode if isinstance(mode, str) else "",
         epoch if isinstance(epoch, int) and epoch >= 0 else None,
     )

@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from cocon.embedding.contract import ModelContract
-    from cocon.training.importing.cocon_dpc import SourceEncoder
+    from cocon.training.importing.source_encoder import SourceEncoder
 
 __all__ = ["app"]
 
@@ -18,12 +18,18 @@ app = typer.Typer(pretty_exceptions_enable=False)
 @app.command()
 def import_checkpoints(
     files: Annotated[list[Path], typer.Argument(help="Checkpoints (.pth.tar), one per view.")],
-    source: Annotated[Literal["cocon", "dpc"], typer.Option("--from", help="Whose code wrote them.")],
+    source: Annotated[
+        Literal["cocon", "dpc", "vicc", "vclr", "cyclecontrast"], typer.Option("--from", help="Whose code wrote them.")
+    ],
     views: Annotated[
-        list[str] | None, typer.Option("--view", help="View of each file, in order; by default each file tells.")
+        list[str] | None,
+        typer.Option("--view", help="View of each file, in order; by default each file tells, but for ViCC's."),
     ] = None,
     output: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/imported"),
-    size_px: Annotated[int, typer.Option(min=32, help="Side of the rgb input it was trained with: 128 or 224.")] = 128,
+    size_px: Annotated[
+        int | None,
+        typer.Option(min=32, help="Side of the rgb input it was trained with; vclr, cyclecontrast 224, others 128."),
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(help="Class names of a fine-tuned classifier: one per line, or UCF101's classInd.txt."),
@@ -40,9 +46,10 @@ def import_checkpoints(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Make a run of checkpoints of the released code of CoCon or DPC, for evaluate, export and further training.
+    """Make a run of checkpoints of the released code of CoCon, DPC, ViCC, VCLR or CycleContrast.
 
-    Files are read without running code in them; one that does not fit is refused, and nothing is written.
+    Evaluate, export and further training take it. Files are read without running code in them; one that does not fit
+    is refused, and nothing is written.
 
     Example: cocon import --from cocon --output runs/imported mode_imgs_epoch100.pth.tar mode_flow_epoch100.pth.tar
     """
@@ -67,7 +74,10 @@ def import_checkpoints(
         row = _row(*each)
         epoch = "" if row["epoch"] is None else f", epoch {row['epoch']}"
         classes = f", {row['num_labels']} classes" if row["num_labels"] else ""
-        print(f"{output} holds {source} {row['view']} ({row['depth']} at {row['size_px']} px{epoch}{classes})")
+        trunk = row["depth"] if str(row["backbone"]).startswith("resnet") else row["backbone"]
+        print(f"{output} holds {source} {row['view']} ({trunk} at {row['size_px']} px{epoch}{classes})")
+        if each[0].left_out:
+            print(f"  left out: {', '.join(each[0].left_out)}")
 
 
 def _row(source: "SourceEncoder", contract: "ModelContract") -> dict[str, object]:
@@ -75,8 +85,10 @@ def _row(source: "SourceEncoder", contract: "ModelContract") -> dict[str, object
         "view": contract.view,
         "file": str(source.checkpoint.path),
         "epoch": source.checkpoint.epoch,
+        "backbone": contract.encoder.backbone,
         "depth": source.layout.depth,
         "size_px": contract.geometry.crop_px,
         "num_labels": len(contract.labels),
+        "left_out": list(source.left_out),
         "fingerprint": contract.fingerprint,
     }

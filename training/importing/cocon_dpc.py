@@ -5,26 +5,18 @@ fine-tuned classifiers differ in one step: DPC rectifies the features, CoCon doe
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
-
-import torch
 
 from cocon.embedding.contract import EncoderSpec, Normalisation
-from cocon.training.importing.checkpoint_file import Checkpoint, read_checkpoint
-from cocon.training.importing.keys import CLASSIFIER_NAMES, PREDICTIVE_NAMES, Layout, layout_of, load_tensors
+from cocon.training.importing.checkpoint_file import Checkpoint
+from cocon.training.importing.keys import CLASSIFIER_NAMES, PREDICTIVE_NAMES, layout_of, load_tensors
+from cocon.training.importing.source_encoder import Layout, Source, SourceEncoder
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.models.backbones import DEPTHS
-from cocon.training.models.encoder import Encoder, build_encoder
-from cocon.training.models.residual_trunk import ResidualTrunk
-from cocon.video.errors import MismatchError, UsageError
+from cocon.training.models.encoder import build_encoder
+from cocon.video.errors import MismatchError
 from cocon.video.views import VIEWS, View, view_named
 
-__all__ = ["Source", "SourceEncoder", "adapted_to_flow", "read_encoders"]
-
-Source = Literal["cocon", "dpc"]
+__all__ = ["read_cocon_dpc"]
 
 _logger = logging.getLogger(__name__)
 
@@ -34,49 +26,22 @@ _OTHER_INPUTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SourceEncoder:
-    """One checkpoint, loaded.
-
-    Attributes:
-        checkpoint: where it is from.
-        view: name of the view it sees.
-        layout: what the checkpoint's names and shapes told.
-        spec: architecture here.
-        encoder: in evaluation mode; its input is normalised as the view table has it.
-    """
-
-    checkpoint: Checkpoint
-    view: str
-    layout: Layout
-    spec: EncoderSpec
-    encoder: Encoder = field(repr=False)
+# What the network there sees of a byte of flow: byte / 255 - 1/2.
+_FLOW_INPUT = Normalisation((0.5, 0.5), (1.0, 1.0))
 
 
-def read_encoders(files: Sequence[Path], source: Source, views: Sequence[str] = ()) -> list[SourceEncoder]:
-    """Load one checkpoint per view.
+def read_cocon_dpc(checkpoint: Checkpoint, source: Source, wanted: str | None) -> SourceEncoder:
+    """Load a checkpoint of CoCon or DPC.
 
     Args:
-        files: at least one.
-        source: whose code wrote them.
-        views: of the files, in their order; empty to go by what each file says, or else by its input channels.
+        checkpoint: as read.
+        source: `cocon` or `dpc`.
+        wanted: the view as asked for; None to go by what the file says, or else by its input channels.
 
     Raises:
-        UsageError: a file cannot be read, or the views do not match the files.
-        MismatchError: a file does not hold a network of that code, or not of that view.
+        MismatchError: the file does not hold a network of that code, or not of that view.
     """
-    if views and len(views) != len(files):
-        raise UsageError(f"{len(views)} views for {len(files)} files: name one --view for each, or none")
-    names: Sequence[str | None] = [view_named(view).name for view in views] or [None] * len(files)
-    encoders = [_read(path, source, name) for path, name in zip(files, names, strict=True)]
-    found = [each.view for each in encoders]
-    if len(set(found)) < len(found):
-        raise UsageError(f"the files are of the views {', '.join(found)}; import one file per view")
-    return encoders
-
-
-def _read(path: Path, source: Source, wanted: str | None) -> SourceEncoder:
-    checkpoint = read_checkpoint(path)
+    path = checkpoint.path
     if source == "dpc" and checkpoint.mode:
         raise MismatchError(f"'{path}' was written by CoCon's code (mode '{checkpoint.mode}'); use --from cocon")
     layout = layout_of(checkpoint)
@@ -98,7 +63,8 @@ def _read(path: Path, source: Source, wanted: str | None) -> SourceEncoder:
     else:
         # Only the encoder is kept; the rest is checked like it, or a wrong file might pass for a right one.
         load_tensors(PredictiveNetwork(encoder, num_predicted=1), PREDICTIVE_NAMES, checkpoint, layout)
-    return SourceEncoder(checkpoint, view.name, layout, spec, encoder.eval())
+    flow_input = _FLOW_INPUT if view.name == "flow" else None
+    return SourceEncoder(checkpoint, view.name, layout, spec, encoder.eval(), flow_input=flow_input)
 
 
 def _view(checkpoint: Checkpoint, layout: Layout, wanted: str | None) -> View:
@@ -118,30 +84,3 @@ def _view(checkpoint: Checkpoint, layout: Layout, wanted: str | None) -> View:
             f"'{checkpoint.path}' sees {layout.in_channels} channels, but view '{view.name}' has {view.channels}"
         )
     return view
-
-
-def adapted_to_flow(encoder: Encoder, scale: float) -> tuple[Encoder, Normalisation]:
-    """Give a flow encoder of the released code the input that it was trained on.
-
-    There a byte b, 128 for no motion, becomes b/255 - 1/2, and displacements stay in pixels of the picture that they
-    were measured in, however much smaller the network's input is. Here they are in pixels of that smaller view: for the
-    same motion b' = 128 + s·(b - 128). So b/255 - 1/2 = (b'/255 - m) / s with m = (128 - s/2) / 255.
-
-    The factor goes into the first convolution, so that the divisor stays that of the view table; the mean cannot, for
-    the convolution's padding is zero after the mean and not before it.
-
-    Args:
-        encoder: as read; its first convolution is changed in place.
-        scale: s, side of the view over the side of the picture.
-
-    Returns:
-        An encoder of the same parts, and its normalisation, which the contract must carry.
-    """
-    std = VIEWS["flow"].std
-    own = Normalisation(((128 - scale / 2) / 255,) * len(std), std)
-    trunk = encoder.backbone
-    assert isinstance(trunk, ResidualTrunk)
-    with torch.no_grad():
-        # [width, 2, 1, 7, 7] times a factor per channel
-        trunk.conv1.weight.mul_(torch.tensor(std).reshape(1, -1, 1, 1, 1) / scale)
-    return Encoder(trunk, own.mean, own.std, encoder.classifier).eval(), own

@@ -10,18 +10,23 @@
 A file has either the third or the fourth row. Files of DPC's pre-training have no running statistics.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import nn
 
 from cocon.training.importing.checkpoint_file import Checkpoint
+from cocon.training.importing.fitting import (
+    counter_may_be_missing,
+    depth_named,
+    load_fitting,
+    shown,
+    without_copies,
+)
+from cocon.training.importing.source_encoder import Layout
 from cocon.training.models.backbones import DEPTHS
 from cocon.video.errors import MismatchError
 
-__all__ = ["CLASSIFIER_NAMES", "PREDICTIVE_NAMES", "Layout", "layout_of", "load_tensors"]
+__all__ = ["CLASSIFIER_NAMES", "PREDICTIVE_NAMES", "layout_of", "load_tensors"]
 
 _CELL, _SAME_CELL = "agg.ConvGRUCell_00.", "agg.cell_list.0."
 # Beginning of a name here → there, of `PredictiveNetwork` and of `Encoder` with a classifier.
@@ -34,26 +39,6 @@ CLASSIFIER_NAMES = {
 }
 
 _STEM, _LAST_LAYER = "backbone.conv1.weight", "final_fc.1.weight"
-_MAX_SHOWN = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What the names and shapes of a state dict tell of its network.
-
-    Attributes:
-        depth: name of the residual blocks per stage, such as `resnet18`.
-        width: channels of the first stage.
-        in_channels: C of the view.
-        num_classes: K of a fine-tuned classifier; 0 for a network in pre-training.
-        has_statistics: whether batch normalisation kept running statistics.
-    """
-
-    depth: str
-    width: int
-    in_channels: int
-    num_classes: int
-    has_statistics: bool
 
 
 def layout_of(checkpoint: Checkpoint) -> Layout:
@@ -67,7 +52,7 @@ def layout_of(checkpoint: Checkpoint) -> Layout:
     if stem is None or stem.ndim != 5 or (last_layer is not None and last_layer.ndim != 2):
         raise MismatchError(
             f"'{checkpoint.path}' is no checkpoint of CoCon or DPC: it has no {_STEM} of five dimensions; "
-            f"its keys are {_shown(sorted(tensors))}"
+            f"its keys are {shown(sorted(tensors))}"
         )
     return Layout(
         depth=_depth(checkpoint),
@@ -90,53 +75,26 @@ def load_tensors(network: nn.Module, names: Mapping[str, str], checkpoint: Check
     Raises:
         MismatchError: keys are missing or unknown, shapes differ, or the two copies of the aggregator do.
     """
-    found = _without_second_cell(checkpoint)
-    wanted = {_renamed(name, names): tensor for name, tensor in network.state_dict().items()}
-    missing = [name for name in wanted if name not in found and not _may_be_missing(name, layout)]
-    unknown = [name for name in found if name not in wanted]
-    misshapen = [
-        f"{name} {list(found[name].shape)} in place of {list(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in found and found[name].shape != tensor.shape
-    ]
-    kinds = {"missing keys": missing, "unknown keys": unknown, "other shapes": misshapen}
-    if problems := [f"{len(which)} {kind}: {_shown(which)}" for kind, which in kinds.items() if which]:
-        raise MismatchError(f"'{checkpoint.path}' is not {_described(layout)} of CoCon or DPC; {'; '.join(problems)}")
-    theirs = {name: _renamed(name, names) for name in network.state_dict()}
-    network.load_state_dict({name: found[their] for name, their in theirs.items() if their in found}, strict=False)
+    load_fitting(
+        network,
+        without_copies(checkpoint.tensors, _first_name, path=checkpoint.path, parts="aggregators"),
+        lambda name: _renamed(name, names),
+        path=checkpoint.path,
+        expected=f"{_described(layout)} of CoCon or DPC",
+        may_be_missing=lambda name: _may_be_missing(name, layout),
+    )
 
 
 def _depth(checkpoint: Checkpoint) -> str:
-    blocks: dict[int, set[int]] = defaultdict(set)
-    for name in checkpoint.tensors:
-        if match := re.match(r"backbone\.layer([1-4])\.(\d+)\.", name):
-            blocks[int(match[1])].add(int(match[2]))
-    depths = tuple(len(blocks[stage]) for stage in (1, 2, 3, 4))
-    known = [name for name, each in DEPTHS.items() if each == depths]
     if any(".conv3." in name for name in checkpoint.tensors):
         raise MismatchError(
             f"'{checkpoint.path}' has bottleneck blocks (ResNet-50 or deeper); supported: {', '.join(DEPTHS)}"
         )
-    if not known:
-        raise MismatchError(
-            f"'{checkpoint.path}' has {depths} residual blocks per stage; supported: "
-            f"{', '.join(f'{name} {each}' for name, each in DEPTHS.items())}"
-        )
-    return known[0]
+    return depth_named(checkpoint.tensors, r"backbone\.layer([1-4])\.(\d+)\.", DEPTHS, path=checkpoint.path)
 
 
-def _without_second_cell(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The tensors, those that are registered twice once."""
-    found = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.startswith(_SAME_CELL)}
-    for name, tensor in checkpoint.tensors.items():
-        if name.startswith(_SAME_CELL):
-            first = found.setdefault(_CELL + name.removeprefix(_SAME_CELL), tensor)
-            if first.shape != tensor.shape or not bool((first == tensor).all()):
-                raise MismatchError(
-                    f"'{checkpoint.path}' has two different aggregators: {name} is not what "
-                    f"{_CELL}{name.removeprefix(_SAME_CELL)} is, though both name one tensor; it was put together wrong"
-                )
-    return found
+def _first_name(name: str) -> str:
+    return _CELL + name.removeprefix(_SAME_CELL) if name.startswith(_SAME_CELL) else name
 
 
 def _renamed(name: str, names: Mapping[str, str]) -> str:
@@ -149,15 +107,9 @@ def _is_statistic(name: str) -> bool:
 
 
 def _may_be_missing(name: str, layout: Layout) -> bool:
-    # Counters of batches, which torch before 0.4.1 had none of, change nothing.
-    return name.endswith(".num_batches_tracked") or (_is_statistic(name) and not layout.has_statistics)
+    return counter_may_be_missing(name) or (_is_statistic(name) and not layout.has_statistics)
 
 
 def _described(layout: Layout) -> str:
     what = f"a classifier of {layout.num_classes} classes" if layout.num_classes else "a network in pre-training"
     return f"{what} ({layout.depth})"
-
-
-def _shown(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
-    return ", ".join(names[:_MAX_SHOWN]) + more

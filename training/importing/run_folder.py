@@ -10,7 +10,11 @@ from cocon.training.checkpoint import claim_run, mark_complete, save_encoder, we
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.importing.batch_norm import estimate_statistics
-from cocon.training.importing.cocon_dpc import Source, SourceEncoder, adapted_to_flow, read_encoders
+from cocon.training.importing.flow_input import adapted_to_flow
+from cocon.training.importing.published import FLOW_SOURCE_PX, PUBLISHED_USE
+from cocon.training.importing.source_encoder import Source, SourceEncoder
+from cocon.training.importing.sources import read_encoders
+from cocon.training.models.backbones import BOTTLENECK_OF
 from cocon.training.models.encoder import Encoder
 from cocon.training.runs import ProgressBar
 from cocon.video.errors import MismatchError, UsageError
@@ -18,22 +22,8 @@ from cocon.video.errors import MismatchError, UsageError
 __all__ = ["ImportOptions", "import_run"]
 
 _SETTABLE = ("clip", "data", "flow", "view")
-# As published: a picture of 240 px is cropped to 224 and the crop resized; flow to 128 px at most; pose and mask are
-# whole pictures of 64 px.
-_PICTURE_PX, _CROP_PX, _MAX_FLOW_PX, _PEOPLE_PX = 240, 224, 128, 64
-# Every third frame, whatever the frame rate; videos too short for that are walked through faster. Flow from each frame
-# to the next at 25 frames a second, as the published archives of UCF101 have it.
-_PUBLISHED = (
-    "clip.num_blocks=8",
-    "clip.frames_per_block=5",
-    "clip.step_frames=3",
-    "clip.short_video=shrink",
-    "flow.interval_seconds=0.04",
-    "flow.algorithm=tvl1",
-    f"flow.size_px={_PICTURE_PX}",
-    "data.folder=unknown",
-    "data.workers=0",
-)
+# Trunks whose name in a contract is not the one in a configuration.
+_CONFIGURED = {contract: name for name, contract in BOTTLENECK_OF.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +33,7 @@ class ImportOptions:
     Attributes:
         source: whose code wrote them.
         views: of the files, in their order; empty to let each file tell.
-        size_px: side of the rgb input; flow has 128 at most, pose and mask have 64.
+        size_px: side of the rgb input, None for the published one; flow has 128 at most, pose and mask have 64.
         labels: class names of a fine-tuned classifier; None for `class 0`, `class 1`, ….
         calibrate: folder of videos to estimate missing statistics of batch normalisation on.
         flow_source_px: short side of the pictures that flow was measured in.
@@ -52,10 +42,10 @@ class ImportOptions:
 
     source: Source
     views: tuple[str, ...] = ()
-    size_px: int = 128
+    size_px: int | None = None
     labels: tuple[str, ...] | None = None
     calibrate: Path | None = None
-    flow_source_px: int = _PICTURE_PX
+    flow_source_px: int = FLOW_SOURCE_PX
     settings: tuple[str, ...] = field(default=())
 
 
@@ -124,40 +114,32 @@ def _config(sources: Sequence[SourceEncoder], options: ImportOptions) -> Config:
     for setting in options.settings:
         if setting.partition(".")[0].strip() not in _SETTABLE:
             raise UsageError(f"setting '{setting}' cannot be made here; only those of {', '.join(_SETTABLE)}")
-    has_seconds = any(setting.partition("=")[0].strip() == "clip.step_seconds" for setting in options.settings)
-    published = [setting for setting in _PUBLISHED if not (has_seconds and "step_frames" in setting)]
-    first = sources[0]
+    use, first = PUBLISHED_USE[options.source], sources[0]
     epochs = max((source.checkpoint.epoch or 0 for source in sources), default=0)
     overrides = [
         f"views={[source.view for source in sources]}",
-        f"method={'cocon' if options.source == 'cocon' else 'cpc'}",
-        f"model.backbone={first.spec.backbone}",
+        f"method={use.method}",
+        f"model.backbone={_CONFIGURED.get(first.spec.backbone, first.spec.backbone)}",
         f"model.depth={first.layout.depth}",
         f"model.width={first.layout.width}",
         f"classifier.head={first.spec.classifier}",
         f"training.epochs={epochs}",
-        *published,
-        *(setting for source in sources for setting in _geometry(source.view, options.size_px)),
+        *(["vicc.cycles=0"] if len(sources) == 1 else []),  # a view alone has none to take turns with
+        *use.settings(has_step=any(setting.strip().startswith("clip.step_seconds") for setting in options.settings)),
+        *(setting for source in sources for setting in use.geometry(source.view, options.size_px)),
         *([f"data.folder={json.dumps(str(options.calibrate.resolve()))}"] if options.calibrate else []),
         *options.settings,
     ]
     return load_config("paper", overrides)
 
 
-def _geometry(view: str, size_px: int) -> tuple[str, str]:
-    if view in ("pose", "mask"):
-        return f"view.{view}.resize_px={_PEOPLE_PX}", f"view.{view}.crop_px={_PEOPLE_PX}"
-    side = min(size_px, _MAX_FLOW_PX) if view == "flow" else size_px
-    return f"view.{view}.resize_px={round(side * _PICTURE_PX / _CROP_PX)}", f"view.{view}.crop_px={side}"
-
-
 def _finished(
     source: SourceEncoder, config: Config, options: ImportOptions, progress_bar: ProgressBar
 ) -> tuple[Encoder, ModelContract]:
     encoder, normalisation = source.encoder, None
-    if source.view == "flow":
-        scale = config.geometry("flow").resize_px / options.flow_source_px
-        encoder, normalisation = adapted_to_flow(encoder, scale)
+    if source.flow_input is not None:
+        scale = config.geometry(source.view).resize_px / options.flow_source_px
+        encoder, normalisation = adapted_to_flow(encoder, scale, source.flow_input)
     if not source.layout.has_statistics:
         estimate_statistics(encoder, source.view, config, progress_bar=progress_bar)
     contract = ModelContract(
@@ -186,7 +168,8 @@ def _labels(source: SourceEncoder, labels: tuple[str, ...] | None) -> tuple[str,
 
 def _origin(source: SourceEncoder) -> dict[str, object]:
     checkpoint = source.checkpoint
-    return {"name": checkpoint.path.name, "sha256": checkpoint.sha256, "epoch": checkpoint.epoch}
+    left_out = {"left_out": list(source.left_out)} if source.left_out else {}
+    return {"name": checkpoint.path.name, "sha256": checkpoint.sha256, "epoch": checkpoint.epoch, **left_out}
 
 
 def _calibration(sources: Sequence[SourceEncoder], options: ImportOptions) -> dict[str, object]:

@@ -1,0 +1,187 @@
+"""Checkpoints of the released code of ViCC: S3D or R(2+1)D, of rgb or of flow.
+
+| there | here |
+|---|---|
+| `encoder_q.0.*`; in a fine-tuned classifier `backbone.*` | the trunk, see `vicc_names` |
+| `encoder_q.{2,4}.*`, `prototypes.weight`, in stage two `second.*` | left out |
+| `final_fc.1.*` of a fine-tuned classifier | the linear layer of `mean`, whose BatchNorm changes nothing |
+
+Flow is fed to the networks there as pictures: OpenCV writes (u, v, 128) as blue, green and red, the loader reads red,
+green and blue, and all three are normalised like colours. So of a kernel's three channels the first sees a constant,
+the second v, the third u. Source: Toering et al. 2022, released code.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from cocon.embedding.contract import EncoderSpec, Normalisation
+from cocon.training.importing.checkpoint_file import Checkpoint
+from cocon.training.importing.fitting import (
+    counter_may_be_missing,
+    depth_named,
+    load_fitting,
+    shown,
+    without_copies,
+    without_parts,
+)
+from cocon.training.importing.flow_input import REST
+from cocon.training.importing.source_encoder import Layout, Source, SourceEncoder
+from cocon.training.importing.vicc_names import (
+    R2PLUS1D_STEM,
+    S3D_STEM,
+    first_s3d_name,
+    r2plus1d_name,
+    s3d_name,
+)
+from cocon.training.models.backbones import DEPTHS
+from cocon.training.models.encoder import Encoder, build_encoder
+from cocon.training.models.heads import MeanClassifier
+from cocon.video.errors import MismatchError, UsageError
+from cocon.video.views import VIEWS, view_named
+
+__all__ = ["read_vicc"]
+
+_LEFT_OUT = ("encoder_q.2.", "encoder_q.4.", "prototypes.", "second.")
+_LAST_LAYER = "final_fc.1."
+_COLOURS = Normalisation(VIEWS["rgb"].mean, VIEWS["rgb"].std)  # of red, green and blue
+_RED, _GREEN, _BLUE = range(3)
+# Of u, which is blue there, and v, which is green.
+_FLOW_INPUT = Normalisation((_COLOURS.mean[_BLUE], _COLOURS.mean[_GREEN]), (_COLOURS.std[_BLUE], _COLOURS.std[_GREEN]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Trunk:
+    """Which trunk a file has, and how its names begin and end there."""
+
+    backbone: str
+    prefix: str
+    stem: str
+    stem_bn: str
+    their_name: Callable[[str], str]
+
+
+def read_vicc(checkpoint: Checkpoint, source: Source, wanted: str | None) -> SourceEncoder:
+    """Load a checkpoint of ViCC.
+
+    Args:
+        checkpoint: as read.
+        source: `vicc`.
+        wanted: the view, rgb or flow, which the file does not tell.
+
+    Raises:
+        UsageError: no view is named, or one that ViCC does not know.
+        MismatchError: the file does not hold a network of that code.
+    """
+    view = _view(checkpoint, wanted)
+    trunk = _trunk(checkpoint)
+    kept, left_out = without_parts(checkpoint.tensors, _LEFT_OUT)
+    found = _once(kept, trunk, checkpoint)
+    layout = _layout(found, trunk, checkpoint)
+    if view == "flow":
+        _see_two_channels(found, trunk)
+    blocks = DEPTHS.get(layout.depth, ())
+    spec = EncoderSpec(trunk.backbone, blocks, layout.width, "mean" if layout.num_classes else "none")
+    encoder = build_encoder(spec, VIEWS[view], num_classes=layout.num_classes)
+    _keep_features(encoder)
+    load_fitting(
+        encoder,
+        found,
+        lambda name: _their_name(name, trunk),
+        path=checkpoint.path,
+        expected=f"{'a classifier' if layout.num_classes else 'a network in pre-training'} of ViCC ({layout.depth})",
+        may_be_missing=lambda name: counter_may_be_missing(name) or name.startswith("classifier.bn."),
+    )
+    flow_input = _FLOW_INPUT if view == "flow" else None
+    return SourceEncoder(checkpoint, view, layout, spec, encoder.eval(), left_out, flow_input)
+
+
+def _view(checkpoint: Checkpoint, wanted: str | None) -> str:
+    if wanted is None:
+        raise UsageError(
+            f"'{checkpoint.path}' does not tell whether it sees rgb or flow, which look alike to ViCC: name --view rgb "
+            "or --view flow for each file, in order"
+        )
+    view = view_named(wanted).name
+    if view not in ("rgb", "flow"):
+        raise UsageError(f"ViCC knows rgb and flow, not view '{view}'")
+    return view
+
+
+def _trunk(checkpoint: Checkpoint) -> _Trunk:
+    names = checkpoint.tensors
+    if any(name.startswith(("final_bn.", "final_fc.0.")) for name in names):
+        raise MismatchError(
+            f"'{checkpoint.path}' is a linear probe, which reads features of unit length, as no classifier here does; "
+            "import the file that it was trained on, and train one with 'cocon train'"
+        )
+    prefix = "encoder_q.0." if any(name.startswith("encoder_q.0.") for name in names) else "backbone."
+    if prefix + R2PLUS1D_STEM[0] in names:
+        return _Trunk("r2plus1d_vicc", prefix, *R2PLUS1D_STEM, r2plus1d_name)
+    if prefix + S3D_STEM[0] in names or f"{prefix}block1.0.conv1.weight" in names:
+        return _Trunk("s3d", prefix, *S3D_STEM, s3d_name)
+    raise MismatchError(
+        f"'{checkpoint.path}' is no checkpoint of ViCC: it has neither {prefix}{S3D_STEM[0]} nor "
+        f"{prefix}{R2PLUS1D_STEM[0]}; its keys are {shown(sorted(names))}"
+    )
+
+
+def _once(tensors: dict[str, Tensor], trunk: _Trunk, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The tensors, those of S3D once."""
+    if trunk.backbone != "s3d":
+        return dict(tensors)
+
+    def first_name(name: str) -> str:
+        inside = name.removeprefix(trunk.prefix)
+        return name if inside == name else trunk.prefix + first_s3d_name(inside)
+
+    return without_copies(tensors, first_name, path=checkpoint.path, parts="copies of its layers")
+
+
+def _layout(found: dict[str, Tensor], trunk: _Trunk, checkpoint: Checkpoint) -> Layout:
+    stem, last_layer = found[trunk.prefix + trunk.stem], found.get(f"{_LAST_LAYER}weight")
+    if stem.ndim != 5 or stem.shape[1] != len(_COLOURS.mean):
+        raise MismatchError(
+            f"'{checkpoint.path}' has a first convolution {list(stem.shape)}; that of ViCC has kernels of three "
+            "channels, for flow too"
+        )
+    if last_layer is not None and last_layer.ndim != 2:
+        raise MismatchError(f"'{checkpoint.path}' has {_LAST_LAYER}weight {list(last_layer.shape)}, not two dimensions")
+    num_classes = 0 if last_layer is None else last_layer.shape[0]
+    if trunk.backbone == "s3d":
+        return Layout("s3d", stem.shape[0], stem.shape[1], num_classes)
+    block = trunk.prefix.replace(".", r"\.") + r"conv([2-5])\.(block1|blocks\.\d+)\."
+    depth = depth_named(found, block, DEPTHS, path=checkpoint.path, first_stage=2)
+    # As wide as what the stem puts out; what is missing altogether is listed when the trunk is filled.
+    norm = found.get(f"{trunk.prefix}bn1.weight", stem)
+    return Layout(depth, norm.shape[0], stem.shape[1], num_classes)
+
+
+def _see_two_channels(found: dict[str, Tensor], trunk: _Trunk) -> None:
+    """Make the first convolution one of (u, v), and let the BatchNorm after it make up for the constant channel.
+
+    That is exact wherever the kernel lies inside of the picture. Where it reaches over the border, the constant is zero
+    there, and here as inside.
+    """
+    stem, mean = trunk.prefix + trunk.stem, f"{trunk.prefix}{trunk.stem_bn}.running_mean"
+    weight = found[stem].double()  # [M, 3, 1, 7, 7]
+    found[stem] = weight[:, [_BLUE, _GREEN]].float()
+    constant = (REST - _COLOURS.mean[_RED]) / _COLOURS.std[_RED]
+    if mean in found and found[mean].shape == weight.shape[:1]:
+        found[mean] = (found[mean].double() - constant * weight[:, _RED].sum(dim=(1, 2, 3))).float()
+
+
+def _keep_features(encoder: Encoder) -> None:
+    """Let the classifier's BatchNorm, which ViCC's has not, change nothing."""
+    if isinstance(encoder.classifier, MeanClassifier):
+        norm = encoder.classifier.bn
+        assert norm.running_var is not None
+        norm.running_var.fill_(1 - norm.eps)
+
+
+def _their_name(name: str, trunk: _Trunk) -> str:
+    if name.startswith("classifier.fc."):
+        return _LAST_LAYER + name.removeprefix("classifier.fc.")
+    inside = name.removeprefix("backbone.")
+    return name if inside == name else trunk.prefix + trunk.their_name(inside)
