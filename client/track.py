@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cocon.client.connection import connect
 from cocon.embedding.box_tracking import TrackedBox, box_to_labels, tracked_boxes
 from cocon.embedding.feature_maps import FeatureMaps
+from cocon.embedding.propagation import SMALL_MAPS
 from cocon.video.decode import Frame
 from cocon.video.errors import UsageError
 from cocon.video.geometry import resize
@@ -108,7 +109,8 @@ def track_box(model: FeatureMaps, pictures: Iterator[Frame], box: Box) -> Iterat
         raise UsageError(f"{error}; --box is X,Y,WIDTH,HEIGHT in pixels of the video, upright") from error
     waiting: deque[Frame] = deque()
     maps = _maps(model, chain([first], pictures), waiting)
-    for tracked in tracked_boxes(maps, box, height, width, offset_cells=model.contract.offset_cells):
+    offset_cells = model.contract.offset_cells
+    for tracked in tracked_boxes(maps, box, height, width, SMALL_MAPS, offset_cells=offset_cells):
         yield TrackedFrame(*waiting.popleft(), tracked)
 
 
