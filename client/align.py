@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.block_order import ordered_blocks
 from cocon.client.video_embedder import VideoEmbedder
 from cocon.client.video_embedding import FailedVideo, Row, VideoEmbedding
 from cocon.embedding.alignment import best_monotone_path, block_similarities, double_centred, path_score, phase_bounds
@@ -26,8 +27,6 @@ __all__ = ["AlignedSpan", "Alignment", "BlockTrack", "align_videos"]
 # More blocks than a screen has lines are neither seen nor worth a table of all pairs.
 _MAX_BLOCKS = 1000
 _NUM_PHASES = 6
-# Share of a step between frames: times are rounded by containers and decoders.
-_SAME_MOMENT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +58,11 @@ class BlockTrack:
             spec: Its clips' geometry.
             max_blocks: Where there are more, equal numbers of neighbours become one, their mean.
         """
-        step = _step_seconds(embedding, spec)
-        begins, ends = _block_spans(embedding, spec, step)  # [K, N] each
-        order = np.argsort(begins, axis=None, kind="stable")
-        begins, ends = begins.reshape(-1)[order], ends.reshape(-1)[order]
-        is_new = np.diff(begins, prepend=-np.inf) > step * _SAME_MOMENT
-        is_new[1:] &= ends[1:] - begins[1:] > step * _SAME_MOMENT
-        begins, ends = begins[is_new], ends[is_new]
-        vectors = embedding.blocks.reshape(len(order), -1)[order[is_new]]
-        middles = (begins + ends) / 2
-        last = max(ends.max(), begins[0] + step)
+        blocks = ordered_blocks(embedding, spec)
+        begins, middles = blocks.begins, (blocks.begins + blocks.ends) / 2
+        last = max(blocks.ends.max(), begins[0] + blocks.step_seconds)
         edges = np.concatenate([begins[:1], (middles[1:] + middles[:-1]) / 2, [last]])
-        return cls(embedding.video, edges, vectors)._merged(-(-len(vectors) // max_blocks))
+        return cls(embedding.video, edges, blocks.vectors)._merged(-(-len(begins) // max_blocks))
 
     @property
     def middles(self) -> NDArray[np.float64]:
@@ -198,25 +190,6 @@ def _embedded(
         result.check_complete()
         on_progress(done, len(paths))
         yield result
-
-
-def _step_seconds(embedding: VideoEmbedding, spec: ClipSpec) -> float:
-    if spec.step_seconds is not None:
-        return spec.step_seconds
-    assert spec.step_frames is not None
-    return spec.step_frames * float(embedding.end_seconds[-1]) / max(1, embedding.num_frames)
-
-
-def _block_spans(
-    embedding: VideoEmbedding, spec: ClipSpec, step: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where each clip's blocks begin and end, at most where the clip does: `float64 [K, N]` twice."""
-    starts, ends = embedding.start_seconds[:, None], embedding.end_seconds[:, None]
-    length = step * spec.frames_per_block
-    if spec.short_video == "shrink" and len(embedding) == 1:
-        length = min(length, float((ends - starts)[0, 0]) / spec.num_blocks)
-    begins = starts + length * np.arange(spec.num_blocks)  # [K, N]
-    return begins, np.minimum(begins + length, ends)
 
 
 def _at_middle(phases: NDArray[np.int64], blocks: NDArray[np.int64]) -> NDArray[np.int64]:
