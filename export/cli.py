@@ -74,6 +74,7 @@ def export(
 def _export(run: Path, views: list[str] | None, repository: Path, options: "ExportOptions") -> "list[Exported]":
     from rich.console import Console
 
+    from cocon.export.boundaries import sound_boundary_head
     from cocon.export.parity_clips import clips_of_run
     from cocon.export.publishing import ViewSource, export_encoders
     from cocon.export.training_record import training_of_run
@@ -86,7 +87,12 @@ def _export(run: Path, views: list[str] | None, repository: Path, options: "Expo
     with console.status("reading the run") as status:
         loaded = [load_encoder(run, view) for view in dict.fromkeys(names)]
         training = training_of_run(run)
-        sources = [ViewSource(encoder, contract, clips_of_run(run, contract), training) for encoder, contract in loaded]
+        sources = [
+            ViewSource(
+                encoder, contract, clips_of_run(run, contract), training, sound_boundary_head(run, contract.view)
+            )
+            for encoder, contract in loaded
+        ]
         # Where nobody watches, a line per step; on a terminal, one line that changes.
         on_progress = status.update if console.is_terminal else console.print
         return export_encoders(sources, repository, options, on_progress=on_progress)

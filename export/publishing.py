@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cocon.embedding.contract import EMBEDDING, ModelContract
 from cocon.embedding.embedder import Embedder
 from cocon.embedding.local import LocalEmbedder
+from cocon.export.boundaries import TrainedHead, boundary_drafts
 from cocon.export.card_texts import encoder_card, ensemble_card, fuse_card
 from cocon.export.deployable import Deployable
 from cocon.export.embedders import TorchEmbedder, load_torchscript
@@ -47,12 +48,14 @@ class ViewSource:
         contract: its contract.
         clips: real clips for the parity gate, `uint8 [K, N, T, H, W, C]`, K ≥ 1.
         training: how it was trained, for the model card.
+        boundaries: boundary head that was trained on its blocks, where there is one.
     """
 
     encoder: Encoder = field(repr=False)
     contract: ModelContract
     clips: NDArray[np.uint8] = field(repr=False)
     training: TrainingRecord | None = field(default=None, repr=False)
+    boundaries: TrainedHead | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ def export_encoders(
             for source in sources
             for model_format in options.formats
         ]
+        drafts += boundary_drafts(sources, on_progress)
         drafts += _feature_map_drafts(sources, repository, options, on_progress)
         exported = [stage.prepare(draft) for draft in (*drafts, *_fusion_drafts(sources, repository))]
         for model in exported:

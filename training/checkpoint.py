@@ -1,7 +1,8 @@
 """The run folder: what training leaves behind, and how it is read back.
 
     run/config.toml                 the resolved configuration
-    run/views/<view>/               weights.safetensors, contract.json, aggregator.safetensors
+    run/views/<view>/               weights.safetensors, contract.json, aggregator.safetensors, and once actions were
+                                    located, boundary_head.safetensors and boundary_head.json
     run/metrics.jsonl, tensorboard/ what was measured on the way
     run/state.pt                    method, optimizer, random numbers, step: enough to go on bit for bit
     run/complete.json               written last
