@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cocon.client.classify import Prediction, top_actions
     from cocon.client.connection import connect
     from cocon.client.index import AddReport, VideoIndex
+    from cocon.client.locate import LocatedAction, locate_actions
     from cocon.client.search import Hit
     from cocon.client.video_embedder import FailedVideo, VideoEmbedder, VideoEmbedding
 
@@ -28,12 +29,14 @@ __all__ = [
     "Alignment",
     "FailedVideo",
     "Hit",
+    "LocatedAction",
     "Prediction",
     "VideoEmbedder",
     "VideoEmbedding",
     "VideoIndex",
     "align_videos",
     "connect",
+    "locate_actions",
     "top_actions",
 ]
 
@@ -43,12 +46,14 @@ _HOMES = {
     "Alignment": "align",
     "FailedVideo": "video_embedder",
     "Hit": "search",
+    "LocatedAction": "locate",
     "Prediction": "classify",
     "VideoEmbedder": "video_embedder",
     "VideoEmbedding": "video_embedder",
     "VideoIndex": "index",
     "align_videos": "align",
     "connect": "connection",
+    "locate_actions": "locate",
     "top_actions": "classify",
 }
 

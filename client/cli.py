@@ -15,6 +15,7 @@ from cocon.client import options
 from cocon.client.align_cli import align
 from cocon.client.defaults import DEFAULT_INDEX, DEFAULT_URL
 from cocon.client.index_cli import index_app
+from cocon.client.locate_cli import locate
 from cocon.client.track_cli import track
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(index_app, name="index")
 app.command()(align)
+app.command()(locate)
 app.command()(track)
 
 _CLIP_COLUMNS = ("video", "view", "clip", "start_seconds", "end_seconds", "embedding")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from cocon.client.defaults import DEFAULT_URL
+from cocon.embedding.boundaries import BoundaryModel, open_local_boundaries
 from cocon.embedding.embedder import Embedder
 from cocon.embedding.feature_maps import FeatureMaps, open_local_feature_maps
 from cocon.embedding.local import LocalRepository
@@ -68,6 +69,10 @@ class ModelHost(Protocol):
         """The newest model of a view's feature maps; raises as `tracking_model`."""
         ...
 
+    def open_boundaries(self, view: str) -> BoundaryModel:
+        """The newest boundary model of a view; raises like `open_local_boundaries`."""
+        ...
+
     def close(self) -> None:
         """Let go of what it holds."""
         ...
@@ -116,6 +121,10 @@ class LocalHost:
     def open_feature_maps(self, view: str) -> FeatureMaps:
         """Load the newest model of a view's feature maps; raises like `open_local_feature_maps`."""
         return open_local_feature_maps(self.repository.root, view)
+
+    def open_boundaries(self, view: str) -> BoundaryModel:
+        """Load the newest boundary model of a view; raises like `open_local_boundaries`."""
+        return open_local_boundaries(self.repository.root, view)
 
     def close(self) -> None:
         """Nothing is held: sessions end with their models."""

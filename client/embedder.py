@@ -17,6 +17,7 @@ import tritonclient.grpc as grpc_client
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from cocon.client.boundaries import TritonBoundaries
 from cocon.client.connection import ModelFormat, OpenModel
 from cocon.client.feature_maps import TritonFeatureMaps
 from cocon.embedding.contract import CLIP, ModelContract
@@ -142,6 +143,10 @@ class TritonServer:
     def open_feature_maps(self, view: str) -> TritonFeatureMaps:
         """Look up the newest model of a view's feature maps; raises as `TritonFeatureMaps`."""
         return TritonFeatureMaps(self, view)
+
+    def open_boundaries(self, view: str) -> TritonBoundaries:
+        """Look up the newest boundary model of a view; raises as `TritonBoundaries`."""
+        return TritonBoundaries(self, view)
 
     def newest(self, name: str, *, remedy: str = "") -> tuple[str, Any]:
         """The newest version of a model, and its configuration, which is a message of Triton's protocol.

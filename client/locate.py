@@ -1,0 +1,196 @@
+"""Actions of an untrimmed video: when each begins and ends, and what it is.
+
+embedder = VideoEmbedder(url, views=("rgb",))
+embedder.overlap = dense_overlap(embedder.model.clip)
+boundaries = connect(url).open_boundaries("rgb")
+locate_actions(embedder, boundaries, "long.mp4", name_by_classifier(embedder.model))
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from os import PathLike
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.client.addition import absolute
+from cocon.client.block_order import ordered_blocks
+from cocon.client.classify import check_labels
+from cocon.client.fused_model import FusedModel
+from cocon.client.index import VideoIndex
+from cocon.client.video_embedder import VideoEmbedder
+from cocon.client.video_embedding import Row, VideoEmbedding
+from cocon.embedding.boundaries import BoundaryModel
+from cocon.embedding.detection import find_segments, label_segments, members, segment_embeddings
+from cocon.embedding.neighbours import label_vote
+from cocon.embedding.proposals import Segment
+from cocon.video.clips import ClipSpec
+from cocon.video.errors import MismatchError, UsageError
+
+__all__ = [
+    "LocatedAction",
+    "Namer",
+    "check_boundaries",
+    "dense_overlap",
+    "locate_actions",
+    "name_by_classifier",
+    "name_by_index",
+]
+
+# Moments of an index that are looked at for labels, and how many of those with one have a vote.
+_NUM_FETCHED, _NUM_VOTES = 200, 20
+
+Vectors = NDArray[np.float32]
+Namer = Callable[[VideoEmbedding, Sequence[Segment], Vectors], list[Segment]]
+"""Names S segments of a video whose mean block embeddings are `float32 [S, D]`, and scores them anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedAction:
+    """One action of one video.
+
+    Attributes:
+        start_seconds: After the first frame.
+        end_seconds: Likewise.
+        label: What it is; None where nothing was asked that could tell.
+        score: Of the segment, times the share of the label; higher is better.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    label: str | None
+    score: float
+
+    def row(self) -> Row:
+        """The fields by name."""
+        return asdict(self)
+
+
+def dense_overlap(spec: ClipSpec) -> float:
+    """Overlap of clips with which blocks begin every half block, but for the first and last of a video.
+
+    Every other clip begins half a block beside the blocks of those before and after it; clips begin as seldom as two
+    that are next but one still touch.
+    """
+    if spec.frames_per_block == 1:
+        return 0.0
+    half_blocks = spec.num_blocks - 1 + spec.num_blocks % 2  # the largest odd number up to N
+    return 1 - round(half_blocks * spec.frames_per_block / 2) / spec.num_frames
+
+
+def check_boundaries(model: FusedModel, boundaries: BoundaryModel) -> None:
+    """Raise `MismatchError` unless the boundary model was trained on this encoder's blocks."""
+    view = boundaries.contract.view
+    if list(model.models) != [view]:
+        raise MismatchError(f"a boundary model of view '{view}' does not fit blocks of view {model.view}")
+    encoder = model.models[view]
+    boundaries.contract.check_encoder(
+        encoder.embedder.contract, source=f"the boundary model of '{encoder.name}' version {encoder.version}"
+    )
+
+
+def locate_actions(
+    embedder: VideoEmbedder,
+    boundaries: BoundaryModel,
+    video: str | PathLike[str],
+    name: Namer | None = None,
+    *,
+    top: int = 10,
+    min_score: float = 0.0,
+) -> list[LocatedAction]:
+    """Find the actions of a video.
+
+    Args:
+        embedder: Of the one view that the boundary model is of; see `dense_overlap`.
+        boundaries: Its boundary model.
+        video: The file.
+        name: Says what segments show; they stay without labels if None.
+        top: Most actions to return.
+        min_score: Those that score less are left out.
+
+    Returns:
+        The best first.
+
+    Raises:
+        VideoError: The video cannot be decoded, or lacks the view.
+        UsageError: The file does not exist, or an index that should name actions does not, or knows no labels.
+        ServerError: The server does not answer.
+        MismatchError: Encoder, boundary model and index do not belong together.
+    """
+    check_boundaries(embedder.model, boundaries)
+    embedding = embedder.embed(video)
+    embedding.check_complete()
+    contract, spec = boundaries.contract, embedder.model.clip
+    blocks = ordered_blocks(embedding, spec)
+    begins, vectors = blocks.at_hop(contract.hop_frames)
+    times_seconds = begins + (spec.frames_per_block - 1) / 2 * blocks.step_seconds  # mean of a block's frames
+    segments = find_segments(
+        boundaries.probabilities(vectors[None])[0],
+        times_seconds,
+        min_seconds=contract.min_seconds,
+        max_seconds=contract.max_seconds,
+    )
+    if name is not None and segments:
+        segments = name(embedding, segments, segment_embeddings(vectors, times_seconds, segments))
+    return [_located(segment) for segment in segments[:top] if segment.score >= min_score]
+
+
+def name_by_classifier(model: FusedModel) -> Namer:
+    """Name segments by the mean class probabilities of the clips whose middle lies in them.
+
+    Raises:
+        MismatchError: The encoder has no classifier.
+    """
+    classes = check_labels(model)
+
+    def name(embedding: VideoEmbedding, segments: Sequence[Segment], vectors: Vectors) -> list[Segment]:
+        assert embedding.probabilities is not None
+        middles = (embedding.start_seconds + embedding.end_seconds) / 2  # [K]
+        means = [embedding.probabilities[members(middles, segment)].mean(axis=0) for segment in segments]
+        return label_segments(segments, np.stack(means), classes)
+
+    return name
+
+
+def name_by_index(index: VideoIndex, model: FusedModel) -> Namer:
+    """Name segments by the labels of the most similar moments of an index, the query itself left out.
+
+    Moments of videos without a label have no vote.
+
+    Raises:
+        UsageError: The index does not exist, or none of its videos has a label.
+        MismatchError: It was made by another model, or is damaged.
+    """
+    labels = {video.label for video in index.videos()} - {None, ""}
+    index.check_model(model)
+    if not labels:
+        raise UsageError(
+            f"index '{index.folder}' has no labelled videos to name actions by; write a manifest.csv (path,label) "
+            "beside them and add them again"
+        )
+
+    def name(embedding: VideoEmbedding, segments: Sequence[Segment], vectors: Vectors) -> list[Segment]:
+        named = [_named_by_index(index, embedding, *pair) for pair in zip(segments, vectors, strict=True)]
+        return sorted(named, key=lambda segment: -segment.score)
+
+    return name
+
+
+def _named_by_index(index: VideoIndex, embedding: VideoEmbedding, segment: Segment, vector: Vectors) -> Segment:
+    """A segment with mean block embedding `float32 [D]`, named; without a label and a score where nobody votes."""
+    query = replace(embedding, embedding=vector[None])
+    hits = index.search(query, top=_NUM_FETCHED, grouping="moment")
+    own = absolute(embedding.video)
+    voters = [hit for hit in hits if hit.label and hit.video != own][:_NUM_VOTES]
+    if not voters:
+        return replace(segment, score=0.0)
+    cosines = np.array([[hit.score for hit in voters]], np.float32)
+    labels = np.array([[str(hit.label) for hit in voters]])
+    classes = sorted(set(labels[0].tolist()))
+    (named,) = label_segments([segment], label_vote(cosines, labels, classes), classes)
+    return named
+
+
+def _located(segment: Segment) -> LocatedAction:
+    start, end = round(segment.start_seconds, 3), round(segment.end_seconds, 3)
+    return LocatedAction(start, end, segment.label or None, round(segment.score, 6))
