@@ -51,8 +51,8 @@ class Propagation:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be {rule}")
 
 
-# For maps of some 20 × 20 cells, such as those of exported models, where twelve cells would be nearly all of the map. On
-# training videos it followed a little better than the defaults, and took a quarter of the time.
+# For maps of some 20 × 20 cells, such as those of exported models, of which twelve cells are the greater part. On
+# training videos it follows a little better than the defaults, and takes a quarter of the time.
 SMALL_MAPS = Propagation(num_context=4, num_neighbours=5, radius_cells=6.0)
 
 
