@@ -121,11 +121,13 @@ def train_boundary_head(
         optimizer = torch.optim.Adam(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
         head.train()
         for _ in range(settings.epochs):
-            for batch in torch.randperm(len(blocks)).split(settings.batch_size):
+            order = torch.randperm(len(blocks)).tolist()
+            for start in range(0, len(order), settings.batch_size):
+                batch = order[start : start + settings.batch_size]
                 # One by one: padded videos would see their padding, which no video shows later.
-                losses = [_loss(head(blocks[k][None])[0], targets[k], shares) for k in batch.tolist()]
+                losses = [_loss(head(blocks[k][None])[0], targets[k], shares) for k in batch]
                 optimizer.zero_grad(set_to_none=True)
-                torch.stack(losses).mean().backward()
+                torch.autograd.backward(torch.stack(losses).mean())
                 optimizer.step()
     return head.eval()
 

@@ -20,7 +20,7 @@ _KERNEL = 5
 
 
 class BoundaryHead(nn.Module):
-    """Three convolutions over time that together see 13 moments, and one of a single moment; any length goes.
+    """Two convolutions over time that together see 13 moments, between two of single moments; any length goes.
 
     Args:
         embedding_dim: D of the blocks.
