@@ -84,17 +84,27 @@ def _noted(
     from cocon.client.track import box_in_cells
 
     for frame in frames:
-        found = frame.tracked
-        if not rows and min(cells := box_in_cells(found.box, *frame.pixels.shape[:2], model)) < _LEAST_CELLS:
+        height, width = frame.pixels.shape[:2]
+        if not rows and min(cells := box_in_cells(frame.tracked.box, height, width, model)) < _LEAST_CELLS:
             size = f"{cells[0]:.1f} × {cells[1]:.1f} cells"
             notes.append(f"the box is {size} of the model; less than 2 are hardly followed (export --feature-map-px)")
-        numbers = dict(zip(_COLUMNS[2:6], (round(float(number), 2) for number in found.box), strict=True))
-        rows.append(
-            {"frame": len(rows), "seconds": round(frame.seconds, 6), **numbers}
-            | {"score": round(found.score, 4), "is_lost": found.is_lost}
-        )
+        rows.append(_row(len(rows), frame))
         on_progress(len(rows), None)
         yield frame
+
+
+def _row(number: int, frame: "TrackedFrame") -> dict[str, object]:
+    x, y, width, height = (round(float(place), 2) for place in frame.tracked.box)
+    return {
+        "frame": number,
+        "seconds": round(frame.seconds, 6),
+        "x": x,
+        "y": y,
+        "width": width,
+        "height": height,
+        "score": round(frame.tracked.score, 4),
+        "is_lost": frame.tracked.is_lost,
+    }
 
 
 def _print(facts: dict[str, str], rows: list[dict[str, object]], *, as_json: bool) -> None:

@@ -8,11 +8,11 @@ of three quarters of the picture that drifts over it, as if the camera did. The 
 by the same window: of what is visible of the person.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -36,6 +36,7 @@ __all__ = [
     "Figure",
     "OtbFolder",
     "TrackingSequence",
+    "TrackingVideo",
     "find_sequences",
     "window_corners",
 ]
@@ -75,6 +76,19 @@ class TrackingSequence:
     boxes: Boxes = field(repr=False)
     height: int
     width: int
+
+
+class TrackingVideo(Protocol):
+    """A video with true boxes that is not decoded yet."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        ...
+
+    def load(self, pool: WorkerPool, limits: MediaLimits) -> list[TrackingSequence]:
+        """Its scenes; raises `VideoError`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,7 @@ class Figure:
         if len(pictures) != len(mask.pixels):
             raise VideoError(f"video '{self.name}' has {len(pictures)} frames, its mask {len(mask.pixels)}")
         shape = _network_shape(*pictures[0].shape[:2])
-        large = tuple(round(side / _WINDOW_SHARE) for side in shape)
+        large = round(shape[0] / _WINDOW_SHARE), round(shape[1] / _WINDOW_SHARE)
         corners = window_corners(mask.timestamps - mask.timestamps[0], *large, *shape, seed=crc32(self.name.encode()))
         sequences = []
         for scene, size, places in ((FILMED, shape, np.zeros_like(corners)), (WINDOW, large, corners)):
@@ -149,7 +163,7 @@ class Figure:
         return sequences
 
 
-def find_sequences(data: Path, max_videos: int) -> list[OtbFolder] | list[Figure]:
+def find_sequences(data: Path, max_videos: int) -> Sequence[TrackingVideo]:
     """Videos with true boxes, evenly chosen where there are more than `max_videos`.
 
     Args:

@@ -5,7 +5,7 @@
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from cocon.training.evaluation.features import calibrate_batch_norm
 from cocon.training.evaluation.judging import RANDOM
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.evaluation.tracking import TrackingScores, mean_scores, motionless, one_pass_scores
-from cocon.training.evaluation.tracking_sequences import Figure, OtbFolder, TrackingSequence, find_sequences
+from cocon.training.evaluation.tracking_sequences import TrackingSequence, TrackingVideo, find_sequences
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
 from cocon.video.errors import UsageError, VideoError
@@ -87,7 +87,7 @@ def found_boxes(encoder: Encoder, sequence: TrackingSequence, device: torch.devi
 def _judged(
     request: TaskRequest,
     encoders: Mapping[str, Encoder],
-    videos: list[OtbFolder] | list[Figure],
+    videos: Sequence[TrackingVideo],
     pool: WorkerPool,
     limits: MediaLimits,
 ) -> TaskResult:
@@ -112,7 +112,8 @@ def _judged(
                     scores.setdefault((sequence.scene, method), []).append(each)
             on_progress(index + 1, len(videos))
     if not scores:
-        raise VideoError(f"none of the videos of '{request.data}' can be judged; see the warnings")
+        reason = next(iter(failures.values()))
+        raise VideoError(f"none of the videos of '{request.data}' can be judged; of the first: {reason}")
     return TaskResult(_title(sizes), tuple(_row(*key, each) for key, each in scores.items()), failures)
 
 
@@ -128,7 +129,7 @@ def _title(sizes: set[tuple[int, int]]) -> str:
     return f"boxes followed from the first frame, per cent; pictures {span}"
 
 
-def _untrained(run: Path, videos: list[OtbFolder] | list[Figure], pool: WorkerPool, limits: MediaLimits) -> Encoder:
+def _untrained(run: Path, videos: Sequence[TrackingVideo], pool: WorkerPool, limits: MediaLimits) -> Encoder:
     """The run's network untrained, batch normalisation calibrated on frames of the videos, a batch from each."""
     config = run_config(run)
     torch.manual_seed(config.training.seed)
@@ -137,7 +138,7 @@ def _untrained(run: Path, videos: list[OtbFolder] | list[Figure], pool: WorkerPo
     return encoder
 
 
-def _batches(videos: list[OtbFolder] | list[Figure], pool: WorkerPool, limits: MediaLimits) -> Iterator[torch.Tensor]:
+def _batches(videos: Sequence[TrackingVideo], pool: WorkerPool, limits: MediaLimits) -> Iterator[torch.Tensor]:
     """Frames as clips of a block of one frame each: `uint8 [B, 1, 1, h, w, 3]`."""
     for video in videos:
         try:
@@ -151,6 +152,7 @@ def _batches(videos: list[OtbFolder] | list[Figure], pool: WorkerPool, limits: M
 @torch.no_grad()
 def _maps(encoder: Encoder, sequence: TrackingSequence, device: torch.device) -> Iterator[NDArray[np.float32]]:
     """Feature maps `float32 [h, w, D']`, frame by frame; each frame is a block of its own."""
-    for frames in torch.from_numpy(sequence.frames).split(_FRAMES_AT_A_TIME):
-        maps = encoder.frame_maps(frames[:, None].to(device), STAGE)[:, 0]  # [B, h, w, D']
+    frames = torch.from_numpy(sequence.frames)[:, None]  # [F, 1, h, w, 3]
+    for start in range(0, len(frames), _FRAMES_AT_A_TIME):
+        maps = encoder.frame_maps(frames[start : start + _FRAMES_AT_A_TIME].to(device), STAGE)[:, 0]  # [B, h, w, D']
         yield from maps.float().cpu().numpy()
