@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cocon.client.index import AddReport, VideoIndex
     from cocon.client.locate import LocatedAction, locate_actions
     from cocon.client.search import Hit
+    from cocon.client.track import TrackedFrame, track_box, tracking_model
     from cocon.client.video_embedder import FailedVideo, VideoEmbedder, VideoEmbedding
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Hit",
     "LocatedAction",
     "Prediction",
+    "TrackedFrame",
     "VideoEmbedder",
     "VideoEmbedding",
     "VideoIndex",
@@ -38,6 +40,8 @@ __all__ = [
     "connect",
     "locate_actions",
     "top_actions",
+    "track_box",
+    "tracking_model",
 ]
 
 # Loaded when first asked for: `client --help` must not wait for OpenCV.
@@ -48,6 +52,7 @@ _HOMES = {
     "Hit": "search",
     "LocatedAction": "locate",
     "Prediction": "classify",
+    "TrackedFrame": "track",
     "VideoEmbedder": "video_embedder",
     "VideoEmbedding": "video_embedder",
     "VideoIndex": "index",
@@ -55,6 +60,8 @@ _HOMES = {
     "connect": "connection",
     "locate_actions": "locate",
     "top_actions": "classify",
+    "track_box": "track",
+    "tracking_model": "track",
 }
 
 

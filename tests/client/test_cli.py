@@ -28,7 +28,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_lists_the_verbs_and_loads_nothing_heavy(process: Client) -> None:
     result = process("--help")
-    for verb in ("embed", "classify", "index", "search", "info", "align"):
+    for verb in ("embed", "classify", "index", "search", "info", "align", "track"):
         assert f" {verb} " in result.stdout
     heavy = {"av", "cv2", "decord", "faiss", "grpc", "numpy", "onnxruntime", "tritonclient"}
     loaded = python("import sys, cocon.client.cli; print(*sys.modules)").stdout.split()
@@ -36,7 +36,7 @@ def test_help_lists_the_verbs_and_loads_nothing_heavy(process: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["embed", "classify", "search", "info", "align", "index add", "index list", "index remove"]
+    "verb", ["embed", "classify", "search", "info", "align", "track", "index add", "index list", "index remove"]
 )
 def test_help_of_every_verb_has_an_example(client: Client, verb: str) -> None:
     assert f"Example: client {verb}" in client(*verb.split(), "--help").stdout
