@@ -154,10 +154,10 @@ def boundary_proposals(
         raise ValueError(f"min_seconds ({min_seconds}) must be from 0 to max_seconds ({max_seconds})")
     if max_proposals is not None and max_proposals < 1:
         raise ValueError(f"max_proposals ({max_proposals}) must be at least 1")
-    starts, ends = np.meshgrid(_peaks(p_start), _peaks(p_end), indexing="ij")
-    lengths = times[ends] - times[starts]
-    fits = (ends > starts) & (lengths >= min_seconds) & (lengths <= max_seconds)
-    first, last = starts[fits], ends[fits]  # [S]
+    first, last = _pairs(_peaks(p_start), _peaks(p_end), times, max_seconds)  # [S]
+    lengths = times[last] - times[first]
+    fits = (lengths >= min_seconds) & (lengths <= max_seconds)
+    first, last = first[fits], last[fits]
     scores = p_start[first] * p_end[last] * _means(p_inside, first, last)
     best = np.argsort(-scores, kind="stable")[:max_proposals]
     return [Segment(float(times[first[k]]), float(times[last[k]]), float(scores[k])) for k in best]
@@ -215,6 +215,20 @@ def _checked_probabilities(probabilities: Numbers, length: int) -> Floats:
     if not ((checked >= 0) & (checked <= 1)).all():
         raise ValueError("probabilities must be from 0 to 1")
     return checked
+
+
+def _pairs(
+    starts: NDArray[np.intp], ends: NDArray[np.intp], times: Floats, max_seconds: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Each start with each later end that is not much more than `max_seconds` away: `[S]` twice.
+
+    Those of hours would not fit into memory without that limit.
+    """
+    low = np.searchsorted(ends, starts, side="right")
+    high = np.searchsorted(times[ends], times[starts] + max_seconds * (1 + 1e-6) + 1e-6, side="right")
+    counts = np.maximum(high - low, 0)
+    within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+    return np.repeat(starts, counts), ends[np.repeat(low, counts) + within]
 
 
 def _means(probabilities: Floats, first: NDArray[np.intp], last: NDArray[np.intp]) -> Floats:

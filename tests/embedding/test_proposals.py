@@ -1,6 +1,7 @@
 """Temporal proposals: overlap and suppression by their definitions, candidates at peaks, a baseline that covers all."""
 
 import math
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -165,3 +166,18 @@ def test_uniform_segments_reach_every_action_that_is_not_very_short() -> None:
     for duration, num in ((0.0, 3), (math.inf, 3), (math.nan, 3), (1.0, -1)):
         with pytest.raises(ValueError, match="must be"):
             uniform_proposals(duration, num)
+
+
+def test_candidates_of_a_long_video_are_looked_for_within_the_longest_action_alone() -> None:
+    """Each of 3000 starts with each later end would take a hundred megabytes; of hours, more than there is."""
+    start = np.tile([0.9, 0.1], 3000)
+    times = 0.5 * np.arange(6000)
+    tracemalloc.start()
+    try:
+        found = boundary_proposals(start, 1 - start, np.ones(6000), times, max_seconds=2.0, max_proposals=None)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 20 << 20
+    lengths = [segment.end_seconds - segment.start_seconds for segment in found]
+    assert set(lengths) == {0.5, 1.5} and len(found) == 2 * 3000 - 1
