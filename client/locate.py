@@ -37,6 +37,8 @@ __all__ = [
     "name_by_index",
 ]
 
+# As judged; a label may change their order, so more are looked at than are asked for.
+_NUM_SEGMENTS = 100
 # Moments of an index that are looked at for labels, and how many of those with one have a vote.
 _NUM_FETCHED, _NUM_VOTES = 200, 20
 
@@ -129,6 +131,7 @@ def locate_actions(
         times_seconds,
         min_seconds=contract.min_seconds,
         max_seconds=contract.max_seconds,
+        max_segments=max(_NUM_SEGMENTS, top),
     )
     if name is not None and segments:
         segments = name(embedding, segments, segment_embeddings(vectors, times_seconds, segments))

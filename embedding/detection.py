@@ -17,6 +17,8 @@ from cocon.embedding.proposals import Segment, boundary_proposals, non_maximum_s
 
 __all__ = ["find_segments", "label_segments", "members", "segment_embeddings"]
 
+_CANDIDATES = 10
+
 
 def find_segments(
     probabilities: NDArray[np.floating[Any]],
@@ -33,13 +35,21 @@ def find_segments(
         times_seconds: of the moments, rising, `float64 [L]`.
         min_seconds: segments that are shorter are left out.
         max_seconds: likewise longer ones.
-        max_segments: so many of the best.
+        max_segments: so many of the best, out of ten times as many.
 
     Returns:
         Without labels, best first; see `boundary_proposals` and `non_maximum_suppression`.
     """
     start, end, actionness = np.clip(probabilities.astype(np.float64), 0.0, 1.0).T
-    found = boundary_proposals(start, end, actionness, times_seconds, min_seconds=min_seconds, max_seconds=max_seconds)
+    found = boundary_proposals(
+        start,
+        end,
+        actionness,
+        times_seconds,
+        min_seconds=min_seconds,
+        max_seconds=max_seconds,
+        max_proposals=_CANDIDATES * max_segments,
+    )
     return non_maximum_suppression(found, max_segments=max_segments)
 
 

@@ -13,6 +13,7 @@ from cocon.training.boundaries import BlockSequence
 from cocon.training.data.activitynet import UntrimmedVideo
 from cocon.training.evaluation.localization import TIOU_THRESHOLDS, average_recall, mean_average_precision
 from cocon.training.evaluation.probe import LinearProbe, fit_probe
+from cocon.video.errors import VideoError
 
 __all__ = ["ViewEvidence", "fit_segment_probe", "learned_segments", "localization_figures", "uniform_segments"]
 
@@ -37,13 +38,19 @@ class ViewEvidence:
 
 
 def fit_segment_probe(videos: Iterable[UntrimmedVideo], sequences: Mapping[str, BlockSequence]) -> LinearProbe:
-    """A linear probe on the mean blocks of the true segments of some videos; videos without blocks are passed over."""
+    """A linear probe on the mean blocks of the true segments of some videos; videos without blocks are passed over.
+
+    Raises:
+        VideoError: what is left shows fewer than two classes.
+    """
     vectors, labels, groups = [], [], []
     for video in videos:
         if video.segments and (sequence := sequences.get(video.video_id)) is not None:
             vectors.append(segment_embeddings(sequence.blocks, sequence.times_seconds, video.segments))
             labels += [segment.label for segment in video.segments]
             groups += [video.video_id] * len(video.segments)
+    if len(set(labels)) < 2:
+        raise VideoError(f"training videos that can be read show {len(set(labels))} classes, a probe needs two")
     return fit_probe(np.concatenate(vectors), np.array(labels), np.array(groups))
 
 

@@ -30,7 +30,7 @@ from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.evaluation.untrimmed_blocks import Sequences, block_sequences
 from cocon.training.models.boundary_head import BoundaryHead
 from cocon.training.models.encoder import Encoder
-from cocon.video.errors import UsageError
+from cocon.video.errors import UsageError, VideoError
 from cocon.video.folder import DatasetFolder
 from cocon.video.reader import ViewRequest
 
@@ -169,6 +169,8 @@ class _Localization:
                 continue
             seen = {video: self.videos["validation"][video] for video in next(iter(chosen.values())).sequences}
             truths = {video_id: video.segments for video_id, video in seen.items()}
+            if not any(truths.values()):
+                raise VideoError("none of the validation videos that have actions can be read; see the warnings")
             learned: dict[str, list[Segment]] = {
                 video_id: learned_segments(chosen, video_id, **self._limits) for video_id in seen
             }
