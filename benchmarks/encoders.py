@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def measure(embedders: dict[str, LocalEmbedder]) -> list[Row]:
-    """Median blocks per second over rounds in which every encoder has its turn; the first is what others are held to."""
+    """Median blocks per second over rounds in which every encoder has its turn; others are held to the first."""
     rng = np.random.default_rng(0)
     clips = {
         name: rng.integers(0, 256, (NUM_CLIPS, *embedder.contract.clip_shape), np.uint8)

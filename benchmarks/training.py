@@ -29,8 +29,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.methods.cocon import CoCon, LossWeights
 from cocon.training.methods.cpc import PredictiveNetwork
-from cocon.training.models.encoder import build_encoder
 from cocon.training.models.backbones import DEPTHS
+from cocon.training.models.encoder import build_encoder
 from cocon.video.views import VIEWS
 
 Loss = Callable[[dict[str, Tensor]], Tensor]

@@ -171,7 +171,8 @@ class Config(Section):
             case "vclr":
                 return {"vclr.queue_size": self.vclr.queue_size}
             case "cycle":
-                return {"cycle.queue_size": self.cycle.queue_size, "cycle.cycle_queue_size": self.cycle.cycle_queue_size}
+                sizes = self.cycle
+                return {"cycle.queue_size": sizes.queue_size, "cycle.cycle_queue_size": sizes.cycle_queue_size}
             case _:
                 return {}
 
