@@ -1,0 +1,184 @@
+"""From untrimmed videos to located actions: heads are trained and judged, exported, and asked by the client."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cocon.client import VideoEmbedder, connect
+from cocon.client.block_order import ordered_blocks
+from cocon.client.cli import main
+from cocon.client.locate import dense_overlap
+from cocon.export.boundaries import sound_boundary_head
+from cocon.export.model_config import ONNX
+from cocon.export.parity_clips import moving_squares
+from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
+from cocon.training.boundaries import BlockSequence, boundary_probabilities
+from cocon.training.boundary_files import load_boundary_head
+from cocon.training.checkpoint import contract_of, load_encoder, run_views, save_encoder
+from cocon.training.config import Config
+from cocon.training.data.activitynet import read_activitynet
+from cocon.training.data.figures import make_figures
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.settings import UntrimmedSettings
+from cocon.training.evaluation.tasks import TaskRequest, TaskResult, judge_task
+from cocon.training.evaluation.untrimmed_blocks import block_sequences
+from cocon.training.models.encoder import build_encoder
+from cocon.video.errors import UsageError
+from cocon.video.folder import DatasetFolder
+from cocon.video.reader import ViewRequest
+from cocon.video.views import view_named
+
+VIEWS = ("rgb", "mask")
+FIGURES = ("AR@100", "AUC", "mAP@0.5", "mAP@0.75", "mAP")
+
+
+@contextmanager
+def silent_bar(description: str) -> Iterator[object]:
+    yield lambda done, total: None
+
+
+@pytest.fixture(scope="module")
+def untrimmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two training and two validation videos of 5 s, two actions each."""
+    root = tmp_path_factory.mktemp("untrimmed")
+    make_figures(root, UntrimmedSettings(num_videos=4, seconds=5.0, size_px=32, view_size_px=16), workers=1)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(untrimmed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run as training leaves it, with random weights."""
+    folder = tmp_path_factory.mktemp("run")
+    config = Config.model_validate(
+        {
+            "views": VIEWS,
+            "data": {"folder": str(untrimmed)},
+            "clip": {"num_blocks": 3, "frames_per_block": 2, "step_seconds": 0.1},
+            "view": {view: {"resize_px": 24, "crop_px": 24} for view in VIEWS},
+            "model": {"depth": "resnet10", "width": 4, "num_predicted": 1},
+            "training": {"batch_size": 2},
+        }
+    )
+    (folder / "config.toml").write_text(config.to_toml())
+    for seed, view in enumerate(VIEWS):
+        torch.manual_seed(seed)
+        encoder = build_encoder(config.encoder_spec("none"), view_named(view))
+        save_encoder(folder, encoder, contract_of(config, view, encoder, method="cocon", labels=()))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def judged(run: Path, untrimmed: Path) -> TaskResult:
+    return judge_task("localization", TaskRequest(run, untrimmed, None, has_random=True, progress_bar=silent_bar))
+
+
+@pytest.fixture(scope="module")
+def repository(run: Path, judged: TaskResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    assert judged.rows
+    folder = tmp_path_factory.mktemp("exported") / "model_repository"
+    encoder, contract = load_encoder(run, "rgb")
+    source = ViewSource(encoder, contract, moving_squares(contract), boundaries=sound_boundary_head(run, "rgb"))
+    exported = export_encoders([source], folder, ExportOptions(formats=(ONNX,)))
+    assert [model.model for model in exported] == ["cocon_rgb", "cocon_rgb_boundaries"]
+    assert not any(model.is_new for model in export_encoders([source], folder, ExportOptions(formats=(ONNX,))))
+    return folder
+
+
+def test_every_view_and_all_together_are_judged_beside_uniform_segments_and_untrained_networks(
+    judged: TaskResult, run: Path
+) -> None:
+    names = [(row["method"], row["view"], row["segments"]) for row in judged.rows]
+    hows = ("boundary head", "uniform")
+    assert names == [
+        (method, view, how) for method in ("random", "cocon") for view in (*VIEWS, "ensemble") for how in hows
+    ]
+    assert all(tuple(row)[3:] == FIGURES for row in judged.rows) and not judged.failures
+    assert all(0 <= float(row[name]) <= 100 for row in judged.rows for name in FIGURES)
+    uniform = {row["AR@100"] for row in judged.rows if row["segments"] == "uniform"}
+    assert len(uniform) == 1 and uniform.pop() > 50  # they know nothing of any encoder
+    for view in run_views(run):
+        kept = load_boundary_head(run, view)
+        (row,) = (r for r in judged.rows if (r["method"], r["view"], r["segments"]) == ("cocon", view, hows[0]))
+        assert kept is not None and kept[1].figures == {name: row[name] for name in FIGURES}
+        assert kept[1].num_videos == 2
+
+
+def test_heads_are_trained_on_the_training_videos_alone(
+    judged: TaskResult, run: Path, untrimmed: Path, tmp_path: Path
+) -> None:
+    """With other annotations of the validation videos figures are others and heads the same; without, it is refused."""
+    head = load_boundary_head(run, "rgb")
+    content = json.loads((untrimmed / "annotations.json").read_text())
+    others = [entry for entry in content["database"].values() if entry["subset"] == "validation"]
+    for entry in others:
+        entry["annotations"] = entry["annotations"][:1]
+    changed, copy = tmp_path / "annotations.json", Path(shutil.copytree(run, tmp_path / "run"))
+    changed.write_text(json.dumps(content))
+    other = judge_task("localization", TaskRequest(copy, untrimmed, changed, has_random=False, progress_bar=silent_bar))
+    assert other.rows[1] != judged.rows[7] and other.rows[1].keys() == judged.rows[7].keys()  # uniform segments
+    again = load_boundary_head(copy, "rgb")
+    assert head is not None and again is not None
+    assert again[1].contract == head[1].contract
+    for entry in others:
+        entry["annotations"] = []
+    changed.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="subset 'validation'"):
+        judge_task("localization", TaskRequest(run, untrimmed, changed, has_random=False, progress_bar=silent_bar))
+
+
+def test_the_client_sees_the_blocks_and_boundaries_that_the_head_was_trained_on(
+    run: Path, repository: Path, untrimmed: Path
+) -> None:
+    video = read_activitynet(untrimmed)[0]
+    encoder, contract = load_encoder(run, "rgb")
+    dataset = DatasetFolder.open(untrimmed)
+    entries = [entry for entry in dataset.videos if entry.video_id == video.video_id]
+    frames = VideoFrames(entries, untrimmed, {"rgb": ViewRequest(contract.geometry)}, cache_gib=0)
+    sequences = block_sequences(
+        {"rgb": encoder}, {"rgb": contract}, frames, device=torch.device("cpu"), on_progress=lambda *_: None
+    )
+    expected: BlockSequence = sequences["rgb"][video.video_id]
+    url = f"local:{repository}"
+    with VideoEmbedder(url, overlap=dense_overlap(contract.clip)) as embedder:
+        blocks = ordered_blocks(embedder.embed(video.path), contract.clip)
+    begins, vectors = blocks.at_hop(1)
+    np.testing.assert_allclose(begins + 0.05, expected.times_seconds, atol=0.02)
+    cosines = (vectors * expected.blocks).sum(axis=1)
+    assert cosines[3:-4].min() > 0.99999  # near the ends, some lie between two that a clip has
+    assert cosines.min() > 0.99
+    kept = load_boundary_head(run, "rgb")
+    assert kept is not None
+    model = connect(url).open_boundaries("rgb")
+    found = model.probabilities(expected.blocks[None])[0]
+    np.testing.assert_allclose(found, boundary_probabilities(kept[0], expected), atol=1e-5)
+
+
+def test_client_locate_prints_the_actions_of_a_video(
+    repository: Path, untrimmed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = read_activitynet(untrimmed)[-1]
+
+    def locate(*more: str) -> str:
+        command = ["client", "locate", str(video.path), "--url", f"local:{repository}", *more]
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    found = json.loads(locate("--json", "--top", "3"))
+    assert found["model"] == "cocon_rgb" and 1 <= len(found["actions"]) <= 3
+    for action in found["actions"]:
+        assert 0 <= action["start_seconds"] < action["end_seconds"] <= video.duration_seconds
+        assert action["label"] is None and 0 < action["score"] <= 1
+    scores = [action["score"] for action in found["actions"]]
+    assert scores == sorted(scores, reverse=True)
+    assert f"{found['actions'][0]['start_seconds']:.3f}" in locate()
+    assert json.loads(locate("--json", "--min-score", "1"))["actions"] == []
