@@ -10,9 +10,12 @@ import torch
 from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput
 
+from cocon.client.embedder import TritonServer
+from cocon.embedding.boundaries import BoundaryContract
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities, softmax
 from cocon.embedding.local import LocalRepository
+from cocon.export.boundaries import sound_boundary_head
 from cocon.export.deployable import Deployable
 from cocon.export.embedders import TorchEmbedder
 from cocon.export.parity_clips import mixed_with_noise, moving_squares
@@ -20,10 +23,13 @@ from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
 from cocon.serving.address import Address
 from cocon.serving.installation import find_installation
 from cocon.serving.launcher import ServerProcess
-from cocon.training.checkpoint import contract_of, load_encoder, run_views, save_encoder
+from cocon.training.boundaries import BoundarySettings
+from cocon.training.boundary_files import BoundaryRecord, head_sha256, save_boundary_head
+from cocon.training.checkpoint import contract_of, load_encoder, read_contract, run_views, save_encoder
 from cocon.training.config import Config
+from cocon.training.models.boundary_head import BoundaryHead
 from cocon.training.models.encoder import build_encoder
-from cocon.video.errors import ServerError
+from cocon.video.errors import ServerError, UsageError
 from cocon.video.views import view_named
 
 pytestmark = pytest.mark.triton
@@ -55,16 +61,30 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def repository(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def head(run: Path) -> BoundaryHead:
+    """A boundary head of the run's view rgb, with random weights."""
+    encoder = read_contract(run / "views" / "rgb")
+    torch.manual_seed(2)
+    head = BoundaryHead(encoder.embedding_dim).eval()
+    contract = BoundaryContract("rgb", encoder.fingerprint, encoder.embedding_dim, 2, 0.5, 5.0, head_sha256(head))
+    save_boundary_head(run, head, BoundaryRecord(contract, BoundarySettings(), "untrimmed", 1, {"AUC": 0.0}))
+    return head
+
+
+@pytest.fixture(scope="module")
+def repository(run: Path, head: BoundaryHead, tmp_path_factory: pytest.TempPathFactory) -> Path:
     loaded = [load_encoder(run, view) for view in run_views(run)]
     folder = tmp_path_factory.mktemp("served") / "model_repository"
-    sources = [ViewSource(encoder, contract, moving_squares(contract)) for encoder, contract in loaded]
+    sources = [
+        ViewSource(encoder, contract, moving_squares(contract), boundaries=sound_boundary_head(run, contract.view))
+        for encoder, contract in loaded
+    ]
     export_encoders(sources, folder, ExportOptions())
     return folder
 
 
 @pytest.fixture(scope="module")
-def client(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InferenceServerClient]:
+def url(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("triton")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder / "state"))
@@ -74,8 +94,14 @@ def client(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         except ServerError as error:
             pytest.skip(str(error))
         server = ServerProcess(repository, Address.on_free_ports(), log=folder / "triton.log", timeout_s=120)
-        with server, InferenceServerClient(server.url) as connected:
-            yield connected
+        with server:
+            yield server.url
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[InferenceServerClient]:
+    with InferenceServerClient(url) as connected:
+        yield connected
 
 
 def clips_of(repository: Path, view: str) -> NDArray[np.uint8]:
@@ -127,6 +153,18 @@ def test_the_ensemble_answers_what_fusion_in_the_client_does(client: InferenceSe
     logits = {view: outputs.logits for view, outputs in local.items() if outputs.logits is not None}
     shares = {view: softmax(array) for view, array in logits.items()}
     assert_near(served["probabilities"], fuse_probabilities(shares))
+
+
+def test_boundaries_of_any_length_are_what_the_head_says(url: str, head: BoundaryHead) -> None:
+    with TritonServer(url) as server:
+        model = server.open_boundaries("rgb")
+        for size, length in ((1, 40), (3, 7), (2, 1)):
+            blocks = np.random.default_rng(length).standard_normal((size, length, head.embedding_dim), np.float32)
+            with torch.no_grad():
+                expected = head(torch.from_numpy(blocks)).sigmoid().numpy()
+            np.testing.assert_allclose(model.probabilities(blocks), expected, rtol=0, atol=1e-5)
+        with pytest.raises(UsageError, match=r"cocon_flow_boundaries.*train one with"):
+            server.open_boundaries("flow")
 
 
 def test_the_server_hands_out_the_contract_of_the_version_it_serves(
