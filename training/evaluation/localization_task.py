@@ -36,9 +36,7 @@ from cocon.video.reader import ViewRequest
 
 __all__ = ["judge"]
 
-_TITLE = (
-    "actions in the validation videos: average recall of 100 segments, area under its curve, mean average precision, %"
-)
+_TITLE = "actions located in the validation videos, %"
 _LEARNED, _UNIFORM = "boundary head", "uniform"
 
 Encoders = Mapping[str, tuple[Encoder, ModelContract]]
