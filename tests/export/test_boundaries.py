@@ -1,0 +1,49 @@
+"""The written boundary model computes what the head does, at any length and batch; another one is not published."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cocon.embedding.boundaries import BoundaryContract, LocalBoundaries
+from cocon.export.boundaries import check_boundaries, write_boundaries
+from cocon.training.models.boundary_head import BoundaryHead
+from cocon.video.errors import GateError, MismatchError
+
+CONTRACT = BoundaryContract("rgb", "0" * 64, 12, hop_frames=4, min_seconds=1.0, max_seconds=5.0, weights_sha256="")
+
+
+def head_of(seed: int) -> BoundaryHead:
+    torch.manual_seed(seed)
+    head = BoundaryHead(12)
+    head.scale_by([torch.randn(50, 12) / 3])
+    return head.eval()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> LocalBoundaries:
+    write_boundaries(head_of(0), tmp_path / "model.onnx")
+    return LocalBoundaries(tmp_path / "model.onnx", CONTRACT)
+
+
+@pytest.mark.parametrize(("size", "length"), [(1, 1), (1, 333), (5, 12)])
+def test_onnx_runtime_gives_the_probabilities_of_the_head(model: LocalBoundaries, size: int, length: int) -> None:
+    blocks = np.random.default_rng(0).standard_normal((size, length, 12), np.float32)
+    with torch.no_grad():
+        expected = torch.sigmoid(head_of(0)(torch.from_numpy(blocks))).numpy()
+    found = model.probabilities(blocks)
+    assert found.dtype == np.float32 and found.shape == (size, length, 3)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_the_gate_passes_the_head_itself_and_no_other(model: LocalBoundaries) -> None:
+    assert check_boundaries(head_of(0), model).max_abs_difference <= 1e-5
+    with pytest.raises(GateError, match="cocon_rgb_boundaries, 1 blocks, against the trained head"):
+        check_boundaries(head_of(1), model)
+
+
+def test_blocks_of_another_shape_are_refused(model: LocalBoundaries) -> None:
+    for shape in ((1, 5, 11), (5, 12), (1, 0, 12)):
+        with pytest.raises(MismatchError, match="float32"):
+            model.probabilities(np.zeros(shape, np.float32))
