@@ -18,6 +18,7 @@ from cocon.embedding.local import LocalRepository
 from cocon.export.boundaries import sound_boundary_head
 from cocon.export.deployable import Deployable
 from cocon.export.embedders import TorchEmbedder
+from cocon.export.feature_maps import FeatureMapOptions
 from cocon.export.parity_clips import mixed_with_noise, moving_squares
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
 from cocon.serving.address import Address
@@ -79,7 +80,7 @@ def repository(run: Path, head: BoundaryHead, tmp_path_factory: pytest.TempPathF
         ViewSource(encoder, contract, moving_squares(contract), boundaries=sound_boundary_head(run, contract.view))
         for encoder, contract in loaded
     ]
-    export_encoders(sources, folder, ExportOptions())
+    export_encoders(sources, folder, ExportOptions(feature_maps=FeatureMapOptions(size_px=48)))
     return folder
 
 
@@ -165,6 +166,19 @@ def test_boundaries_of_any_length_are_what_the_head_says(url: str, head: Boundar
             np.testing.assert_allclose(model.probabilities(blocks), expected, rtol=0, atol=1e-5)
         with pytest.raises(UsageError, match=r"cocon_flow_boundaries.*train one with"):
             server.open_boundaries("flow")
+
+
+def test_feature_maps_are_those_of_the_trained_stage(url: str, run: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), np.uint8)
+    encoder, contract = load_encoder(run, "rgb")
+    with torch.no_grad():
+        expected = encoder.frame_maps(torch.from_numpy(frames)[:, None], "layer2")[:, 0].numpy()
+    with TritonServer(url) as server:
+        model = server.open_feature_maps("rgb")
+        assert model.contract.fingerprint == contract.fingerprint
+        assert_near(model.maps(frames), expected)
+        with pytest.raises(UsageError, match=r"cocon_flow_feature_map.*cocon export --feature-maps"):
+            server.open_feature_maps("flow")
 
 
 def test_the_server_hands_out_the_contract_of_the_version_it_serves(
