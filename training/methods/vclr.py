@@ -42,13 +42,9 @@ class VclrNetwork(EncoderNetwork):
         )
         self.order_classifier = nn.Linear(2 * _NUM_SEGMENTS * projection_dim, _NUM_ORDERS)
 
-    def features(self, frames: Tensor) -> Tensor:
+    def forward(self, frames: Tensor) -> Tensor:
         """Pooled features `float [B, N, D]` of `uint8 [B, N, 1, H, W, C]`."""
         return pooled_blocks(self.encoder.feature_maps(frames))
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """See `features`."""
-        return self.features(frames)
 
 
 class _Features(NamedTuple):

@@ -1,19 +1,15 @@
 """The ablation as a whole: run every cell, average, check the claims, write page and rows."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from cocon.training.config_file import load_config
-from cocon.training.data.datasets import open_dataset
 from cocon.training.reproduce.cells import ablation_cells
 from cocon.training.reproduce.claims import check_claims
 from cocon.training.reproduce.notes import PROTOCOL, data_note, recipe_note, reproduce_command
 from cocon.training.reproduce.page import ablation_page
+from cocon.training.reproduce.recipe import opened_recipe, written_page
 from cocon.training.reproduce.rows import collect_rows
 from cocon.training.reproduce.running import Plan, run_cells
-from cocon.video.atomic import replacing
-from cocon.video.errors import UsageError
 from cocon.video.progress import OnProgress
 
 __all__ = ["AblationOptions", "reproduce_ablation"]
@@ -56,10 +52,7 @@ def reproduce_ablation(plan: Plan, options: AblationOptions, output: Path, *, on
         UsageError: the recipe has one view only, or the data cannot be judged on.
         KeyboardInterrupt: the same call goes on.
     """
-    config = load_config(plan.preset, [*plan.settings, f"data.folder={json.dumps(str(plan.data))}"])
-    if len(config.views) < 2:
-        raise UsageError(f"recipe '{plan.preset}' has the view '{config.views[0]}' only; an ablation needs two or more")
-    dataset = open_dataset(config.data)
+    config, dataset = opened_recipe(plan, why_two_views="an ablation needs two or more")
     cells = ablation_cells(
         config.views, seeds=options.seeds, finetune_epochs=options.finetune_epochs, extras=options.extras
     )
@@ -73,13 +66,7 @@ def reproduce_ablation(plan: Plan, options: AblationOptions, output: Path, *, on
         command=reproduce_command("ablation", plan, name=options.name, seeds=options.seeds, more=_more(options)),
         notes=[*options.notes, data_note(dataset), recipe_note(config, plan), *PROTOCOL],
     )
-    page = output / f"ablation-{options.name}.md"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(page.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps([row.to_dict() for row in rows], indent=1) + "\n")
-    with replacing(page) as partial:
-        partial.write_text(text)
-    return page
+    return written_page(output / f"ablation-{options.name}.md", text, rows)
 
 
 def _more(options: AblationOptions) -> tuple[str, ...]:

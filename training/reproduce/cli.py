@@ -52,8 +52,7 @@ def ablation(
     options = AblationOptions(title, seeds, jobs, extras, finetune_epochs if extras else 0, tuple(note or ()))
     with progress_bar(f"epochs of the ablation on {title}") as on_progress:
         page = reproduce_ablation(plan, options, output, on_progress=on_progress)
-    print(page.read_text())
-    print(f"wrote {page} and {page.with_suffix('.json')}")
+    _show(page)
 
 
 @app.command()
@@ -92,5 +91,9 @@ def methods(
     options = MethodsOptions(title, seeds, jobs, blocks_per_second, tuple(note or ()))
     with progress_bar(f"epochs of the methods on {title}") as on_progress:
         page = reproduce_methods(plan, options, output, on_progress=on_progress)
+    _show(page)
+
+
+def _show(page: Path) -> None:
     print(page.read_text())
     print(f"wrote {page} and {page.with_suffix('.json')}")

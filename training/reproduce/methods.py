@@ -1,23 +1,20 @@
 """Every method on one data set: run every cell, average, check what the papers claim, write page and rows."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from cocon.training.checkpoint import run_config
-from cocon.training.config_file import load_config
-from cocon.training.data.datasets import open_dataset
+from cocon.training.config import Config
 from cocon.training.models.encoder import build_encoder
-from cocon.training.reproduce.cells import Cell, method_cells
+from cocon.training.reproduce.cells import method_cells
 from cocon.training.reproduce.claims import Claim, RowTable
 from cocon.training.reproduce.markdown import claims_text, figure, machine, markdown_table, seeds_text
 from cocon.training.reproduce.notes import data_note, recipe_notes, reproduce_command
+from cocon.training.reproduce.recipe import opened_recipe, written_page
 from cocon.training.reproduce.rows import Row, collect_rows
 from cocon.training.reproduce.running import Plan, run_cells
-from cocon.video.atomic import replacing
-from cocon.video.errors import UsageError
 from cocon.video.progress import OnProgress
 from cocon.video.views import view_named
 
@@ -76,29 +73,20 @@ def reproduce_methods(plan: Plan, options: MethodsOptions, output: Path, *, on_p
         UsageError: the recipe has one view only, or the data cannot be judged on.
         KeyboardInterrupt: the same call goes on.
     """
-    config = load_config(plan.preset, [*plan.settings, f"data.folder={json.dumps(str(plan.data))}"])
-    if len(config.views) < 2:
-        raise UsageError(f"recipe '{plan.preset}' has the view '{config.views[0]}' only; ViCC crosses two or more")
-    dataset = open_dataset(config.data)
+    config, dataset = opened_recipe(plan, why_two_views="ViCC crosses two or more")
     cells = method_cells(config.views, seeds=options.seeds)
     run_cells(cells, plan, jobs=options.jobs, on_progress=on_progress)
     rows = collect_rows(cells, plan.runs)
     configs = {cell.row: run_config(plan.runs / cell.name) for cell in cells if cell.seed == 0}
     text = _page(
         rows,
-        _costs(rows, cells, plan.runs, options.blocks_per_second),
+        _costs(rows, configs, options.blocks_per_second),
         config.views,
         title=f"# The methods on {options.name}",
         command=reproduce_command("methods", plan, name=options.name, seeds=options.seeds),
         notes=[*options.notes, data_note(dataset), *recipe_notes(configs, plan)],
     )
-    page = output / f"methods-{options.name}.md"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(page.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps([row.to_dict() for row in rows], indent=1) + "\n")
-    with replacing(page) as partial:
-        partial.write_text(text)
-    return page
+    return written_page(output / f"methods-{options.name}.md", text, rows)
 
 
 def check_method_claims(rows: Sequence[Row], views: Sequence[str]) -> list[Claim]:
@@ -144,15 +132,13 @@ def _page(
     return "\n\n".join([*parts, claims_text(check_method_claims(rows, views))]) + "\n"
 
 
-def _costs(rows: Sequence[Row], cells: Sequence[Cell], runs: Path, speeds: Mapping[str, float]) -> str:
+def _costs(rows: Sequence[Row], configs: Mapping[str, Config], speeds: Mapping[str, float]) -> str:
     first = {row.row: row for row in reversed(rows)}
     lines = []
-    for cell in cells:
-        if cell.seed == 0:
-            row, config = first[cell.row], run_config(runs / cell.name)
-            encoder = build_encoder(config.encoder_spec(), view_named(config.views[0]))
-            number = sum(parameter.numel() for parameter in encoder.parameters())
-            speed = f"{speeds[row.backbone]:.0f}" if row.backbone in speeds else ""
-            lines.append([cell.row, row.backbone, f"{number:,}", speed, f"{row.minutes:.1f}"])
+    for name, config in configs.items():
+        row, encoder = first[name], build_encoder(config.encoder_spec(), view_named(config.views[0]))
+        number = sum(parameter.numel() for parameter in encoder.parameters())
+        speed = f"{speeds[row.backbone]:.0f}" if row.backbone in speeds else ""
+        lines.append([name, row.backbone, f"{number:,}", speed, f"{row.minutes:.1f}"])
     header = ["row", "trunk, frames×side of a block", "parameters", "blocks/s", "minutes"]
     return markdown_table(header, lines)
