@@ -38,13 +38,8 @@ class TritonBoundaries:
     def __init__(self, server: "TritonServer", view: str) -> None:
         self._server = server
         self._name = boundary_model_name(view)
-        self._version, config = server.newest(self._name, remedy=f"; {HOW_TO_GET_ONE}")
-        key, source = f"{BOUNDARIES}.{self._version}", f"the contract of model '{self._name}' on {server.url}"
-        if key not in config.parameters:
-            raise MismatchError(
-                f"model '{self._name}' on {server.url} carries no '{key}'; export it with 'cocon export'"
-            )
-        self._contract = BoundaryContract.from_json(config.parameters[key].string_value, source=source)
+        self._version, config, text, source = server.newest(self._name, BOUNDARIES, remedy=f"; {HOW_TO_GET_ONE}")
+        self._contract = BoundaryContract.from_json(text, source=source)
         shapes = {tensor.name: tuple(tensor.dims) for tensor in (*config.input, *config.output)}
         if shapes != {BLOCKS: (-1, self._contract.embedding_dim), BOUNDARIES: (-1, NUM_BOUNDARIES)}:
             raise MismatchError(f"{source} is of another model: its tensors are {shapes}; export it again")

@@ -125,11 +125,8 @@ class TritonServer:
             MismatchError: The model carries no contract, a damaged one, or one of another model.
         """
         name = self._name(view)
-        version, config = self.newest(name)
-        key, source = f"contract.{version}", f"the contract of model '{name}' version {version} on {self.url}"
-        if key not in config.parameters:
-            raise MismatchError(f"model '{name}' on {self.url} carries no '{key}'; export it with 'cocon export'")
-        contract = ModelContract.from_json(config.parameters[key].string_value, source=source)
+        version, config, text, source = self.newest(name, "contract")
+        contract = ModelContract.from_json(text, source=source)
         # Triton's PyTorch backend finds outputs by position, in names like `embedding__0`.
         outputs = {tensor.name.partition("__")[0]: tensor for tensor in config.output}
         shapes = {tensor.name: tuple(tensor.dims) for tensor in config.input}
@@ -148,23 +145,32 @@ class TritonServer:
         """Look up the newest boundary model of a view; raises as `TritonBoundaries`."""
         return TritonBoundaries(self, view)
 
-    def newest(self, name: str, *, remedy: str = "") -> tuple[str, Any]:
-        """The newest version of a model, and its configuration, which is a message of Triton's protocol.
+    def newest(self, name: str, kind: str, *, remedy: str = "") -> tuple[str, Any, str, str]:
+        """The newest version of a model, its configuration, the text of its contract, and where that is from, in words.
+
+        The configuration is a message of Triton's protocol.
 
         Args:
             name: Model.
+            kind: Of the contract: the parameter that carries it is `<kind>.<version>`.
             remedy: Ends the message where there is no such model.
 
         Raises:
             ServerError: The server does not answer.
             UsageError: It has no such model; the message names those it has.
+            MismatchError: The model carries no contract of that kind.
         """
         if name not in (known := self._model_names()):
             raise UsageError(f"server {self.url} has no model '{name}'; it has: {', '.join(known) or 'none'}{remedy}")
         with self._translated():
             versions = self._client.get_model_metadata(name, client_timeout=self._timeout_s).versions
             version = str(max(map(int, versions)))
-            return version, self._client.get_model_config(name, version, client_timeout=self._timeout_s).config
+            config = self._client.get_model_config(name, version, client_timeout=self._timeout_s).config
+        key = f"{kind}.{version}"
+        if key not in config.parameters:
+            raise MismatchError(f"model '{name}' on {self.url} carries no '{key}'; export it with 'cocon export'")
+        source = f"the contract of model '{name}' version {version} on {self.url}"
+        return version, config, config.parameters[key].string_value, source
 
     def infer(
         self, name: str, version: str, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, str]

@@ -37,15 +37,9 @@ class TritonFeatureMaps:
     def __init__(self, server: "TritonServer", view: str) -> None:
         self.name = feature_map_model(view)
         self._server = server
-        self.version, config = server.newest(
-            self.name, remedy="; make it with 'cocon export --feature-maps', and serve that"
-        )
-        key, source = f"feature_map.{self.version}", f"the contract of model '{self.name}' on {server.url}"
-        if key not in config.parameters:
-            raise MismatchError(
-                f"model '{self.name}' on {server.url} carries no '{key}'; export it with 'cocon export'"
-            )
-        self.contract = FeatureMapContract.from_json(config.parameters[key].string_value, source=source)
+        remedy = "; make it with 'cocon export --feature-maps', and serve that"
+        self.version, config, text, source = server.newest(self.name, FEATURE_MAP, remedy=remedy)
+        self.contract = FeatureMapContract.from_json(text, source=source)
         shapes = {tensor.name: tuple(tensor.dims) for tensor in (*config.input, *config.output)}
         if shapes != {FRAMES: self.contract.frame_shape, FEATURE_MAP: self.contract.map_shape}:
             raise MismatchError(f"{source} is of another model: its tensors are {shapes}; export it again")
