@@ -3,8 +3,8 @@
     for tracked in tracked_boxes(feature_maps, box, height, width):       # of pictures of height × width pixels
         tracked.box, tracked.score
 
-A box is x, y, width, height in pixels, `float64 [4]`; pixel 0 is what lies between 0 and 1. The cells of a label map
-divide the picture evenly.
+A box is x, y, width, height in pixels, `float64 [4]`; pixel 0 is what lies between 0 and 1. Where the cells of a label
+map lie in the picture is in `cell_grid.py`.
 
 A box is read off a label map where its profiles over columns and over rows, summed around the last box, cross half of
 their height, between two cells too. On maps of known motion, scale and noise this came nearer than weighted moments,
@@ -13,13 +13,14 @@ label spreads depends on the features: so the size is read relative to the size 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from cocon.embedding.cell_grid import CellGrid
 from cocon.embedding.propagation import Propagation, propagated_labels
 
 __all__ = ["TrackedBox", "box_to_labels", "labels_to_box", "tracked_boxes"]
@@ -50,7 +51,7 @@ class TrackedBox:
     is_lost: bool
 
 
-def box_to_labels(box: Box, height: int, width: int, *, rows: int, columns: int) -> Floats:
+def box_to_labels(box: Box, height: int, width: int, *, rows: int, columns: int, offset_cells: float = 0.0) -> Floats:
     """How much of each cell a box covers.
 
     Args:
@@ -59,20 +60,25 @@ def box_to_labels(box: Box, height: int, width: int, *, rows: int, columns: int)
         width: likewise.
         rows: h, of the feature map.
         columns: w, likewise.
+        offset_cells: of the cells, as `CellGrid.of_picture` takes it.
 
     Returns:
         Shares from 0 to 1, `float32 [h, w, 1]`.
 
     Raises:
-        ValueError: the box is not four finite numbers of which the sides are positive, or lies outside the picture.
+        ValueError: the box is not four finite numbers of which the sides are positive, or lies outside the picture; or
+            the offset is out of its bounds.
     """
-    labels = _covered(box, height, width, rows, columns)
+    grid = CellGrid.of_picture(height, width, rows=rows, columns=columns, offset_cells=offset_cells)
+    labels = grid.covered(box)
     if not labels.any():
         raise ValueError(f"box {[float(number) for number in box]} lies outside the picture of {width} × {height}")
     return labels[..., None]
 
 
-def labels_to_box(labels: Floats, height: int, width: int, *, near: Box | None = None) -> Box:
+def labels_to_box(
+    labels: Floats, height: int, width: int, *, near: Box | None = None, offset_cells: float = 0.0
+) -> Box:
     """The box that a label map shows, to a fraction of a cell.
 
     For a box of three cells or more, the edges found in `box_to_labels` of it are 0.06 cells off on average.
@@ -82,20 +88,20 @@ def labels_to_box(labels: Floats, height: int, width: int, *, near: Box | None =
         height: of the picture, in pixels.
         width: likewise.
         near: a box; only an area around it of twice its sides is looked at. Everything unless given.
+        offset_cells: of the cells, as `CellGrid.of_picture` takes it.
 
     Returns:
         x, y, width, height in pixels, `float64 [4]`, inside the picture.
 
     Raises:
-        ValueError: there is no label where it looks.
+        ValueError: there is no label where it looks, or the offset is out of its bounds.
     """
     rows, columns = labels.shape[:2]
-    seen = labels[..., 0] if near is None else _around(labels, near, height, width)
+    grid = CellGrid.of_picture(height, width, rows=rows, columns=columns, offset_cells=offset_cells)
+    seen = labels[..., 0] if near is None else _around(labels, near, grid)
     if not seen.any():
         raise ValueError("the label map has no label near the box")
-    left, right = (edge * width / columns for edge in _half_height_span(seen.sum(axis=0)))
-    top, bottom = (edge * height / rows for edge in _half_height_span(seen.sum(axis=1)))
-    return np.array([left, top, right - left, bottom - top])
+    return _read(seen, grid)
 
 
 def tracked_boxes(
@@ -120,12 +126,12 @@ def tracked_boxes(
         height: of the pictures, in pixels.
         width: likewise.
         propagation: how labels go from frame to frame; the defaults of `Propagation` unless given.
-        offset_cells: how far each cell looks to the left of the middle of its part of the picture, and above it: 0 for
-            patches, (stride - 1) / (2·stride) for convolutions that are padded on both sides and begin at pixel 0.
+        offset_cells: of the cells, as `CellGrid.of_picture` takes it: 0 for patches, `convolution_offset_cells` for
+            convolutions.
         min_score: of a target that is not lost, above 0 and at most 1.
 
     Yields:
-        One box per frame, the first one's as it was given.
+        One box per frame, the first one's as it was given, the others inside the picture.
 
     Raises:
         ValueError: as `box_to_labels` and `propagated_labels`, or `min_score` is out of its bounds.
@@ -137,84 +143,64 @@ def tracked_boxes(
     if first_map is None:
         return
     rows, columns = first_map.shape[:2]
-    offset = offset_cells * np.array([width / columns, height / rows, 0.0, 0.0])
-    first = box_to_labels(box + offset, height, width, rows=rows, columns=columns)
+    first = box_to_labels(box, height, width, rows=rows, columns=columns, offset_cells=offset_cells)
+    grid = CellGrid.of_picture(height, width, rows=rows, columns=columns, offset_cells=offset_cells)
     label_maps = propagated_labels(chain([first_map], maps), first, propagation)
     next(label_maps)  # the first frame's, which are known
     yield TrackedBox(np.array(box, np.float64), 1.0, False)
-    for tracked in _followed(label_maps, first, _inside(box + offset, height, width), (height, width), min_score):
-        yield replace(tracked, box=tracked.box - offset)
+    yield from _followed(label_maps, first, grid.clipped(box), grid, min_score)
 
 
 def _followed(
-    label_maps: Iterator[Floats], first: Floats, box: Box, shape: tuple[int, int], min_score: float
+    label_maps: Iterator[Floats], first: Floats, box: Box, grid: CellGrid, min_score: float
 ) -> Iterator[TrackedBox]:
-    unit = box[2:] / labels_to_box(first, *shape, near=box)[2:]
-    full = _mean_inside(first, box, *shape)
+    unit = box[2:] / _read(_around(first, box, grid), grid)[2:]
+    full = _mean_inside(first, box, grid)
     for labels in label_maps:
-        score, found = _found(labels, box, unit, shape)
+        score, found = _found(labels, box, unit, grid)
         if score < min_score * full:
-            score, found = _found(labels, _fullest(labels, box, *shape), unit, shape)
+            score, found = _found(labels, _fullest(labels, box, grid), unit, grid)
         is_lost = score < min_score * full
         box = box if is_lost else found
         yield TrackedBox(box, min(1.0, score / full), is_lost)
 
 
-def _found(labels: Floats, box: Box, unit: Box, shape: tuple[int, int]) -> tuple[float, Box]:
+def _found(labels: Floats, box: Box, unit: Box, grid: CellGrid) -> tuple[float, Box]:
     """The target's box near another one, and the mean label inside it; `unit` is true sizes per read ones."""
-    if not _around(labels, box, *shape).any():
+    seen = _around(labels, box, grid)
+    if not seen.any():
         return 0.0, box
-    read = labels_to_box(labels, *shape, near=box)
+    read = _read(seen, grid)
     size = box[2:] ** (1 - _SIZE_RATE) * (unit * read[2:]) ** _SIZE_RATE
-    found = np.concatenate([read[:2] + read[2:] / 2 - size / 2, size])
-    return _mean_inside(labels, found, *shape), found
+    found = grid.clipped(np.concatenate([read[:2] + read[2:] / 2 - size / 2, size]))
+    return _mean_inside(labels, found, grid), found
 
 
-def _mean_inside(labels: Floats, box: Box, height: int, width: int) -> float:
-    covered = _covered(box, height, width, *labels.shape[:2])
+def _read(seen: Floats, grid: CellGrid) -> Box:
+    """The box that labels `float32 [h, w]`, of which some are positive, show."""
+    return grid.box_of_places(_half_height_span(seen.sum(axis=0)), _half_height_span(seen.sum(axis=1)))
+
+
+def _mean_inside(labels: Floats, box: Box, grid: CellGrid) -> float:
+    covered = grid.covered(box)
     return float((labels[..., 0] * covered).sum() / covered.sum())
 
 
-def _fullest(labels: Floats, box: Box, height: int, width: int) -> Box:
+def _fullest(labels: Floats, box: Box, grid: CellGrid) -> Box:
     """A box of the same size where the labels inside it are most, to a cell."""
     rows, columns = labels.shape[:2]
-    cell = np.array([width / columns, height / rows])
-    num_columns, num_rows = (max(1, round(count)) for count in np.minimum(box[2:] / cell, [columns, rows]))
+    num_columns, num_rows = (max(1, round(count)) for count in np.minimum(box[2:] / grid.mean_cell, [columns, rows]))
     sums = sliding_window_view(labels[..., 0], (num_rows, num_columns)).sum(axis=(2, 3))
     row, column = divmod(int(sums.argmax()), sums.shape[1])
-    centre = np.array([column + num_columns / 2, row + num_rows / 2]) * cell
-    return np.concatenate([centre - box[2:] / 2, box[2:]])
+    window = grid.box_of_places((column, column + num_columns), (row, row + num_rows))
+    return np.concatenate([window[:2] + window[2:] / 2 - box[2:] / 2, box[2:]])
 
 
-def _covered(box: Box, height: float, width: float, rows: int, columns: int) -> Floats:
-    """Share of each cell inside a box: `float32 [rows, columns]`."""
-    if np.shape(box) != (4,) or not np.isfinite(box).all() or not (box[2:] > 0).all():
-        numbers = np.asarray(box).tolist()
-        raise ValueError(f"box {numbers} must be x, y, width and height, finite, and width and height positive")
-    x, y, box_width, box_height = (float(number) for number in box)
-    vertical = _covered_lengths(y * rows / height, (y + box_height) * rows / height, rows)
-    return np.outer(vertical, _covered_lengths(x * columns / width, (x + box_width) * columns / width, columns))
-
-
-def _covered_lengths(start: float, end: float, count: int) -> Floats:
-    """How much of each of `count` cells lies between start and end, in cells: `float32 [count]`."""
-    edges = np.clip(np.arange(count + 1), start, end)
-    return np.diff(edges).astype(np.float32)
-
-
-def _around(labels: Floats, box: Box, height: int, width: int) -> Floats:
+def _around(labels: Floats, box: Box, grid: CellGrid) -> Floats:
     """Labels inside the area around a box, 0 elsewhere: `float32 [h, w]`."""
-    rows, columns = labels.shape[:2]
-    least = _AREA_CELLS * np.array([width / columns, height / rows])
-    sides = np.maximum(_AREA_SCALE * box[2:], least)
+    sides = np.maximum(_AREA_SCALE * box[2:], _AREA_CELLS * grid.mean_cell)
     area = np.concatenate([box[:2] + box[2:] / 2 - sides / 2, sides])
-    return labels[..., 0] * _covered(area, height, width, rows, columns)
-
-
-def _inside(box: Box, height: int, width: int) -> Box:
-    """The part of a box that is in the picture."""
-    start, end = (np.clip(corner, 0, [width, height]) for corner in (box[:2], box[:2] + box[2:]))
-    return np.concatenate([start, end - start])
+    return labels[..., 0] * grid.covered(area)
 
 
 def _half_height_span(profile: Floats) -> tuple[float, float]:

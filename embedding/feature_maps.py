@@ -20,6 +20,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.embedding.cell_grid import convolution_offset_cells
 from cocon.embedding.local import latest_version, open_session
 from cocon.video.errors import MismatchError, UsageError
 from cocon.video.views import view_named
@@ -89,7 +90,7 @@ class FeatureMapContract:
     @property
     def offset_cells(self) -> float:
         """How far a cell looks to the left of the middle of its part of the picture, for `tracked_boxes`."""
-        return (self.stride_px - 1) / (2 * self.stride_px)
+        return convolution_offset_cells(self.stride_px)
 
     def to_json(self) -> str:
         """All of it, for the model's configuration."""

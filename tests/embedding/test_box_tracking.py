@@ -144,6 +144,51 @@ def test_cells_may_look_to_the_left_and_above() -> None:
     assert aware_mean > unaware_mean + 0.05
 
 
+OFFSET = 7 / 16  # of stage layer2
+BORDER_PLACES = [(x, y) for x in (0, 960, 1919) for y in (0, 540, 1079) if (x, y) != (960, 540)]
+
+
+def _standing(count: int = 4) -> list[Floats]:
+    """The same frame again and again; no two of its 20 × 20 cells are alike."""
+    return [np.random.default_rng(0).standard_normal((20, 20, 32)).astype(np.float32)] * count
+
+
+@pytest.mark.parametrize("place", BORDER_PLACES)
+def test_a_box_of_a_pixel_at_the_border_is_seen_by_the_outer_cell(place: tuple[int, int]) -> None:
+    box = _box(*place, 1, 1)
+    labels = box_to_labels(box, 1080, 1920, rows=20, columns=20, offset_cells=OFFSET)
+    row, column = divmod(int(labels.argmax()), 20)
+    assert (labels > 0).sum() == 1
+    assert column == {0: 0, 960: 10, 1919: 19}[place[0]]
+    assert row == {0: 0, 540: 10, 1079: 19}[place[1]]
+    for tracked in tracked_boxes(_standing(), box, 1080, 1920, NEAR, offset_cells=OFFSET):
+        assert not tracked.is_lost
+        assert (tracked.box[:2] >= 0).all()
+        assert (tracked.box[:2] + tracked.box[2:] <= [1920, 1080]).all()
+        assert (np.abs(tracked.box[:2] - box[:2]) < [96, 54]).all()
+
+
+@pytest.mark.parametrize(
+    "box", [_box(1500, 700, 420, 380), _box(0, 0, 400, 300), _box(1400, 0, 520, 250), _box(0, 0, 1920, 1080)]
+)
+def test_a_box_that_touches_the_border_is_found_back_uncut(box: Box) -> None:
+    boxes = [each.box for each in tracked_boxes(_standing(), box, 1080, 1920, NEAR, offset_cells=OFFSET)]
+    for found in boxes[1:]:
+        np.testing.assert_allclose(found, box, rtol=0, atol=0.1 * 54)  # a tenth of a cell
+        start, end = found[:2], found[:2] + found[2:]
+        assert (start >= 0).all()
+        assert (end <= [1920, 1080]).all()
+
+
+def test_boxes_of_a_target_that_leaves_stay_inside_the_picture() -> None:
+    boxes = [_box(40 - 5 * f, 30 - 4 * f, 48, 40) for f in range(12)]
+    tracked = _tracked(boxes)
+    for each, true in zip(tracked[1:], boxes[1:], strict=True):
+        assert (each.box[:2] >= 0).all()
+        seen = np.concatenate([np.maximum(true[:2], 0), np.minimum(true[:2], 0) + true[2:]])
+        assert _overlap(each.box, seen) > 0.5
+
+
 def test_no_frame_gives_no_box_and_one_gives_the_box() -> None:
     box = _box(8, 8, 40, 40)
     assert list(tracked_boxes([], box, 120, 176)) == []
