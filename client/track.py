@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cocon.client.connection import connect
 from cocon.embedding.box_tracking import TrackedBox, box_to_labels, tracked_boxes
 from cocon.embedding.feature_maps import FeatureMaps
-from cocon.embedding.propagation import SMALL_MAPS
+from cocon.embedding.tracking_defaults import SMALL_MAPS
 from cocon.video.decode import Frame
 from cocon.video.errors import UsageError
 from cocon.video.geometry import resize

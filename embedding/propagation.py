@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cocon.embedding.fusion import softmax
 
-__all__ = ["SMALL_MAPS", "Propagation", "propagated_labels"]
+__all__ = ["Propagation", "propagated_labels"]
 
 Floats = NDArray[np.float32]
 
@@ -49,11 +49,6 @@ class Propagation:
         for name, holds, rule in rules:
             if not holds:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be {rule}")
-
-
-# For maps of some 20 × 20 cells, such as those of exported models, of which twelve cells are the greater part. On
-# training videos it follows a little better than the defaults, and takes a quarter of the time.
-SMALL_MAPS = Propagation(num_context=4, num_neighbours=5, radius_cells=6.0)
 
 
 def propagated_labels(

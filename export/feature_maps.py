@@ -27,6 +27,7 @@ from cocon.embedding.feature_maps import (
     feature_map_model,
 )
 from cocon.embedding.local import latest_version
+from cocon.embedding.tracking_defaults import SIZE_PX, STAGE
 from cocon.export.feature_map_card import feature_map_card
 from cocon.export.fold import fold_trunk
 from cocon.export.model_config import MAX_BATCH_SIZE, ONNX
@@ -59,8 +60,8 @@ class FeatureMapOptions:
             grows with the square of it.
     """
 
-    stage: str = "layer2"
-    size_px: int = 160
+    stage: str = STAGE
+    size_px: int = SIZE_PX
 
 
 class FrameMaps(nn.Module):
@@ -149,7 +150,7 @@ def _refuse_others(contract: FeatureMapContract, repository: Path) -> None:
     path = repository / name / str(latest_version(repository / name)) / FEATURE_MAP_FILE
     if not path.is_file():
         return
-    present = FeatureMapContract.from_json(path.read_text(encoding="utf-8"), source=f"'{path}'")
+    present = FeatureMapContract.from_json(path.read_text("utf-8", errors="replace"), source=f"'{path}'")
     shapes = [(each.stage, each.frame_shape, each.map_shape) for each in (present, contract)]
     if shapes[0] != shapes[1]:
         raise UsageError(

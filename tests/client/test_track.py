@@ -166,6 +166,18 @@ def test_a_small_target_is_said_to_be_one(client: Client, square: Path, maps_url
     assert "note: the box is 1.2 × 4.7 cells of the model; less than 2 are hardly followed" in ended.stderr
 
 
+@pytest.mark.parametrize("box", ["189,40,3,60", "60,125,90,3"])
+def test_a_box_at_the_border_is_followed_inside_the_picture(
+    client: Client, square: Path, maps_url: str, box: str
+) -> None:
+    ended = client("track", square, "--box", box, "--output", "out.mp4", "--url", maps_url, "--json")
+    assert ended.returncode == 0
+    found = _found(json.loads(ended.stdout)["frames"])
+    assert found[0].tolist() == [float(number) for number in box.split(",")]
+    assert (found[:, :2] >= 0).all()
+    assert (found[:, :2] + found[:, 2:] <= [WIDTH + 0.01, HEIGHT + 0.01]).all()  # rounded to 0.01
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -1,5 +1,6 @@
 """Feature maps of single frames in a repository: the trained stage, cell by cell, at the size that was asked for."""
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,8 @@ import torch
 from typer.testing import CliRunner
 
 from cocon.embedding.feature_maps import FeatureMapContract, open_local_feature_maps
-from cocon.export.cli import app
+from cocon.embedding.tracking_defaults import SIZE_PX, STAGE
+from cocon.export.cli import app, export
 from cocon.export.feature_maps import FeatureMapOptions, FrameMaps
 from cocon.export.model_config import read_config
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
@@ -96,6 +98,22 @@ def test_what_is_up_to_date_stays_and_other_sizes_are_refused(arguments: list[st
     other = CliRunner().invoke(app, [*arguments, "--feature-map-px", "56"])
     assert isinstance(other.exception, UsageError)
     assert "is of layer2 at 48 px, not of layer2 at 56 px; export to another --repository" in str(other.exception)
+
+
+def test_a_contract_that_is_there_but_unreadable_is_said_to_be_damaged(run: Path, tmp_path: Path) -> None:
+    present = tmp_path / MODEL / "1" / "feature_map.json"
+    present.parent.mkdir(parents=True)
+    present.write_bytes(b"\xff\xfe{")
+    given = ["--run", str(run), "--repository", str(tmp_path), "--no-torchscript", "--feature-maps"]
+    result = CliRunner().invoke(app, given)
+    assert isinstance(result.exception, MismatchError)
+    assert "feature_map.json' is no contract of feature maps" in str(result.exception)
+
+
+def test_what_is_exported_unless_told_otherwise_is_what_tracking_takes() -> None:
+    given = {name: option.default for name, option in inspect.signature(export).parameters.items()}
+    assert (given["feature_map_stage"], given["feature_map_px"]) == (STAGE, SIZE_PX)
+    assert FeatureMapOptions() == FeatureMapOptions(STAGE, SIZE_PX)
 
 
 @pytest.mark.parametrize(

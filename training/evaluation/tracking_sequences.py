@@ -6,18 +6,22 @@
 Generated figures are seen twice, from their own camera, which hardly moves and so does the person, and through a window
 of three quarters of the picture that drifts over it, as if the camera did. The boxes are those of the exact masks, cut
 by the same window: of what is visible of the person.
+
+Every picture is brought to the square that feature maps are exported for, whatever its shape, as `client track` does.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.embedding.box_tracking import box_to_labels
+from cocon.embedding.tracking_defaults import SIZE_PX
 from cocon.training.data.boxes import mask_boxes, read_otb_boxes
 from cocon.video.decode import Frame
 from cocon.video.errors import MissingViewError, UsageError, VideoError
@@ -31,7 +35,6 @@ from cocon.video.workers import WorkerPool
 
 __all__ = [
     "FILMED",
-    "FRAME_PX",
     "WINDOW",
     "Figure",
     "OtbFolder",
@@ -41,15 +44,10 @@ __all__ = [
     "window_corners",
 ]
 
-_Item = TypeVar("_Item")
 Boxes = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 FILMED, WINDOW = "as filmed", "moving window"
-# Short side of the frames that are looked at: where exported feature maps are of the same size.
-FRAME_PX = 160
-# Both sides are multiples of the coarsest stage's stride, so that cells divide the picture evenly.
-_MULTIPLE_PX = 32
 
 _WINDOW_SHARE = 0.75
 # Periods of the window's way across and down the picture: up to 3 px of 160 from frame to frame.
@@ -57,18 +55,24 @@ _PERIODS_S = (2.0, 3.1)
 _PICTURE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png"))
 _TRUTH = "groundtruth_rect*.txt"
 
+# Number of the picture, counted from 1, that the first box is of, in folders of OTB with more pictures than boxes.
+# Source: matlab/util/MakeSequenceConfigVer10.m of github.com/jwlim/tracker_benchmark (300:770, 1:74, 1:460, 1:283); of
+# Diving, got10k/datasets/otb.py of github.com/got-10k/toolkit (the first 215).
+_FIRST_PICTURES = {"David": 300, "Diving": 1, "Football1": 1, "Freeman3": 1, "Freeman4": 1}
+
 
 @dataclass(frozen=True, slots=True)
 class TrackingSequence:
-    """A video and the true boxes of its target; the first frame has one.
+    """A video and the true boxes of its target; the first frame has one, in the picture.
 
     Attributes:
         scene: `FILMED` or `WINDOW`.
-        frames: RGB `uint8 [F, h, w, 3]`, as a network is to see them.
+        frames: RGB `uint8 [F, s, s, 3]`, as a network is to see them.
         boxes: x, y, width, height, `float64 [F, 4]`, NaN where nothing is seen of the target; in pixels of a picture of
             `height` × `width`.
         height: of the picture that figures count pixels of.
         width: likewise.
+        doubt: why its figures may be wrong, for a warning; empty if there is no reason.
     """
 
     scene: str
@@ -76,6 +80,7 @@ class TrackingSequence:
     boxes: Boxes = field(repr=False)
     height: int
     width: int
+    doubt: str = ""
 
 
 class TrackingVideo(Protocol):
@@ -107,13 +112,20 @@ class OtbFolder:
 
     def load(self, pool: WorkerPool, limits: MediaLimits) -> list[TrackingSequence]:
         """The video as it was filmed; raises `VideoError` if it cannot be read or has less pictures than boxes."""
-        boxes, shape, frames = self.boxes, None, []
-        for _, pixels in islice(self._pictures(pool, limits), len(boxes)):
-            shape = pixels.shape[:2]
-            frames.append(resize(pixels, *_network_shape(*shape)))
-        if shape is None or len(frames) < len(boxes):
-            raise VideoError(f"'{self.folder}' has {len(frames)} pictures, but {len(boxes)} true boxes")
-        return [_begun(FILMED, np.stack(frames), boxes, *shape)]
+        num_before = _FIRST_PICTURES.get(self.folder.name, 1) - 1
+        height, width = 0, 0
+        frames: list[Pixels] = []
+        for _, pixels in islice(self._pictures(pool, limits), num_before + len(self.boxes) + 1):
+            height, width = pixels.shape[:2]
+            frames.append(resize(pixels, SIZE_PX, SIZE_PX))
+        num_more = len(frames) - len(self.boxes)
+        if num_more < 0:
+            raise VideoError(f"'{self.folder}' has {len(frames)} pictures, but {len(self.boxes)} true boxes")
+        is_known = num_more == 0 or (self.folder.name in _FIRST_PICTURES and num_more >= num_before)
+        doubt = "" if is_known else f"more pictures than true boxes, which are taken for the first {len(self.boxes)}"
+        start = num_before if num_more >= num_before else 0
+        kept = np.stack(frames[start : start + len(self.boxes)])
+        return [_begun(TrackingSequence(FILMED, kept, self.boxes, height, width, doubt))]
 
     def _pictures(self, pool: WorkerPool, limits: MediaLimits) -> Iterator[Frame]:
         if (self.folder / "img").is_dir():
@@ -151,37 +163,37 @@ class Figure:
         pictures = [pixels for _, pixels in pictures_of_video(pool, self.entry.path, limits)]
         if len(pictures) != len(mask.pixels):
             raise VideoError(f"video '{self.name}' has {len(pictures)} frames, its mask {len(mask.pixels)}")
-        shape = _network_shape(*pictures[0].shape[:2])
-        large = round(shape[0] / _WINDOW_SHARE), round(shape[1] / _WINDOW_SHARE)
-        corners = window_corners(mask.timestamps - mask.timestamps[0], *large, *shape, seed=crc32(self.name.encode()))
+        side = round(SIZE_PX / _WINDOW_SHARE)
+        seen, large = (SIZE_PX, SIZE_PX), (side, side)
+        corners = window_corners(mask.timestamps - mask.timestamps[0], *large, *seen, seed=crc32(self.name.encode()))
         sequences = []
-        for scene, size, places in ((FILMED, shape, np.zeros_like(corners)), (WINDOW, large, corners)):
-            frames = _cut((resize(pixels, *size) for pixels in pictures), places, *shape)
-            masks = _cut((resize(pixels, *size) for pixels in mask.pixels), places, *shape)
-            boxes = mask_boxes(masks, height=shape[0], width=shape[1])
-            sequences.append(_begun(scene, frames, boxes, *shape))
+        for scene, size, places in ((FILMED, seen, np.zeros_like(corners)), (WINDOW, large, corners)):
+            frames = _cut((resize(pixels, *size) for pixels in pictures), places, *seen)
+            masks = _cut((resize(pixels, *size) for pixels in mask.pixels), places, *seen)
+            boxes = mask_boxes(masks, height=SIZE_PX, width=SIZE_PX)
+            sequences.append(_begun(TrackingSequence(scene, frames, boxes, *seen)))
         return sequences
 
 
-def find_sequences(data: Path, max_videos: int) -> Sequence[TrackingVideo]:
-    """Videos with true boxes, evenly chosen where there are more than `max_videos`.
+def find_sequences(data: Path, max_figures: int) -> Sequence[TrackingVideo]:
+    """Videos with true boxes: all folders of OTB, or generated figures, evenly chosen where there are too many.
 
     Args:
         data: a folder of folders as OTB has them, or of generated figures, whose test split is taken.
-        max_videos: at least 1.
+        max_figures: how many of these to take at most, at least 1.
 
     Raises:
         UsageError: it is neither, or a file of boxes is none.
     """
     if truths := sorted(data.glob(f"*/{_TRUTH}")):
-        return [_otb_folder(path) for path in _chosen(truths, max_videos)]
+        return [_otb_folder(path) for path in truths]
     dataset = DatasetFolder.open(data)
     entries = dataset.split("test")
     if not entries:
         raise UsageError(
             f"dataset '{data}' has neither folders with {_TRUTH} nor videos of split 'test' in manifest.csv"
         )
-    return _chosen([Figure(dataset.root, entry) for entry in entries], max_videos)
+    return _chosen([Figure(dataset.root, entry) for entry in entries], max_figures)
 
 
 def _otb_folder(truth: Path) -> OtbFolder:
@@ -219,21 +231,19 @@ def _cut(pictures: Iterator[Pixels], corners: NDArray[np.int64], height: int, wi
     return np.stack(cut)
 
 
-def _begun(scene: str, frames: Pixels, boxes: Boxes, height: int, width: int) -> TrackingSequence:
-    """From the first frame with a box on."""
-    is_known = ~np.isnan(boxes).any(axis=1)
+def _begun(sequence: TrackingSequence) -> TrackingSequence:
+    """The same from the first frame with a box on."""
+    is_known = ~np.isnan(sequence.boxes).any(axis=1)
     if not is_known.any():
         raise VideoError("nothing of the target is seen in any frame")
     first = int(is_known.argmax())
-    return TrackingSequence(scene, frames[first:], boxes[first:], height, width)
+    try:
+        box_to_labels(sequence.boxes[first], sequence.height, sequence.width, rows=1, columns=1)
+    except ValueError as error:
+        raise VideoError(f"the first true {error}") from error
+    return replace(sequence, frames=sequence.frames[first:], boxes=sequence.boxes[first:])
 
 
-def _network_shape(height: int, width: int) -> tuple[int, int]:
-    """Height and width near those of a picture whose short side is `FRAME_PX`."""
-    scale = FRAME_PX / min(height, width) / _MULTIPLE_PX
-    return max(1, round(height * scale)) * _MULTIPLE_PX, max(1, round(width * scale)) * _MULTIPLE_PX
-
-
-def _chosen(items: list[_Item], count: int) -> list[_Item]:
+def _chosen(items: list[Figure], count: int) -> list[Figure]:
     places = np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))
     return [items[place] for place in places]

@@ -1,11 +1,12 @@
 """A box followed through videos by feature maps of single frames that were not trained for it.
 
-`cocon evaluate RUN --task tracking --data DIR`. The stage, the size of the frames and the propagation are those that
-`cocon export --feature-maps` and `client track` use by default, so the figures are about the very thing.
+`cocon evaluate RUN --task tracking --data DIR`. The stage, the shape and size of the frames and the propagation are
+those that `cocon export --feature-maps` and `client track` use by default, so the figures are about the very thing.
 """
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from cocon.embedding.box_tracking import tracked_boxes
-from cocon.embedding.propagation import SMALL_MAPS
+from cocon.embedding.cell_grid import convolution_offset_cells
+from cocon.embedding.tracking_defaults import SMALL_MAPS, STAGE
 from cocon.training.checkpoint import load_encoder, run_config
 from cocon.training.evaluation.features import calibrate_batch_norm
 from cocon.training.evaluation.judging import RANDOM
@@ -26,13 +28,12 @@ from cocon.video.errors import UsageError, VideoError
 from cocon.video.limits import MediaLimits
 from cocon.video.workers import WorkerPool
 
-__all__ = ["MAX_VIDEOS", "STAGE", "found_boxes", "judge"]
+__all__ = ["MAX_FIGURES", "found_boxes", "judge"]
 
 _logger = logging.getLogger(__name__)
 
-STAGE = "layer2"
-# Videos judged at most; where there are more, they are chosen evenly.
-MAX_VIDEOS = 60
+# Generated videos judged at most; where there are more, they are chosen evenly. A benchmark is judged as a whole.
+MAX_FIGURES = 60
 
 _VIEW = "rgb"
 _MOTIONLESS = "no motion"
@@ -54,7 +55,7 @@ def judge(request: TaskRequest) -> TaskResult:
         raise UsageError(
             f"--task tracking needs '{STAGE}' of a residual trunk; '{contract.encoder.backbone}' has no such stage"
         )
-    videos = find_sequences(request.data, MAX_VIDEOS)
+    videos = find_sequences(request.data, MAX_FIGURES)
     limits = MediaLimits()
     with WorkerPool(limits) as pool:
         encoders = {contract.method: encoder}
@@ -71,15 +72,16 @@ def found_boxes(encoder: Encoder, sequence: TrackingSequence, device: torch.devi
         sequence: the video.
         device: where to compute.
     """
-    num_pixels, num_cells = sequence.frames.shape[1], next(_maps(encoder, sequence, device)).shape[0]
-    stride_px = num_pixels / num_cells
+    maps = _maps(encoder, sequence, device)
+    first = next(maps)
+    stride_px = sequence.frames.shape[1] / len(first)
     tracked = tracked_boxes(
-        _maps(encoder, sequence, device),
+        chain([first], maps),
         sequence.boxes[0],
         sequence.height,
         sequence.width,
         SMALL_MAPS,
-        offset_cells=(stride_px - 1) / (2 * stride_px),
+        offset_cells=convolution_offset_cells(stride_px),
     )
     return np.stack([each.box for each in tracked])
 
@@ -105,6 +107,8 @@ def _judged(
                 _logger.warning("video '%s' is left out: %s", video.name, error)
                 sequences = []
             for sequence in sequences:
+                if sequence.doubt:
+                    _logger.warning("video '%s' has %s", video.name, sequence.doubt)
                 sizes.add((sequence.width, sequence.height))
                 found = {method: found_boxes(encoder, sequence, device) for method, encoder in moved.items()}
                 for method, boxes in ({_MOTIONLESS: motionless(sequence.boxes)} | found).items():

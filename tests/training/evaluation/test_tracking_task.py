@@ -122,14 +122,72 @@ def test_folders_of_otb_are_read_in_their_own_pixels(otb: Path, cocon: RunCocon,
     with WorkerPool() as pool:
         (sequence,) = video.load(pool, MediaLimits())
     assert (video.name, sequence.scene, sequence.height, sequence.width) == ("Square", FILMED, 240, 320)
-    assert sequence.frames.shape == (8, 160, 224, 3)
+    assert sequence.frames.shape == (8, 160, 160, 3)  # squeezed, as `client track` does
     np.testing.assert_array_equal(sequence.boxes[[0, 7]], [[30, 60, 90, 80], [100, 88, 90, 80]])
     code, out, _ = cocon("evaluate", trained, "--task", "tracking", "--data", otb, "--no-random")
     assert code == 0
     assert "pictures of 320 × 240 px" in " ".join(out.split())
     still, followed = (line.split() for line in out.splitlines()[-2:])
     assert still[:2] == ["no", "motion"]
-    assert float(followed[-3]) > float(still[-3]) + 15
+    assert float(followed[-3]) > float(still[-3]) + 10
+
+
+def test_every_folder_of_a_benchmark_is_judged(otb: Path) -> None:
+    for index in range(3):
+        shutil.copytree(otb / "Square", otb / f"Other{index}")
+    assert len(find_sequences(otb, 1)) == 4
+
+
+def _numbered(folder: Path, num_pictures: int, num_boxes: int) -> None:
+    """Pictures of one brightness each, its number modulo 200, and boxes."""
+    (folder / "img").mkdir(parents=True)
+    for number in range(1, num_pictures + 1):
+        cv2.imwrite(str(folder / "img" / f"{number:04d}.png"), np.full((16, 24, 3), number % 200, np.uint8))
+    (folder / "groundtruth_rect.txt").write_text("3,3,9,9\n" * num_boxes)
+
+
+def test_boxes_of_a_benchmark_that_begin_later_are_of_the_later_pictures(tmp_path: Path) -> None:
+    _numbered(tmp_path / "David", 303, 3)
+    _numbered(tmp_path / "Freeman3", 6, 4)
+    with WorkerPool() as pool:
+        found = [video.load(pool, MediaLimits())[0] for video in find_sequences(tmp_path, 9)]
+    assert [sequence.frames[:, 0, 0, 0].tolist() for sequence in found] == [[100, 101, 102], [1, 2, 3, 4]]
+    assert [sequence.doubt for sequence in found] == ["", ""]
+
+
+def test_of_a_benchmark_cut_to_its_boxes_every_picture_is_taken(tmp_path: Path) -> None:
+    _numbered(tmp_path / "David", 3, 3)
+    with WorkerPool() as pool:
+        (sequence,) = find_sequences(tmp_path, 9)[0].load(pool, MediaLimits())
+    assert (sequence.frames[:, 0, 0, 0].tolist(), sequence.doubt) == ([1, 2, 3], "")
+
+
+def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name.startswith("cocon.training.evaluation")]
+
+
+def test_pictures_that_may_not_be_those_of_the_boxes_are_said(
+    otb: Path, cocon: RunCocon, trained: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _numbered(otb / "David", 5, 3)
+    code, _, _ = cocon("evaluate", trained, "--task", "tracking", "--data", otb, "--no-random")
+    assert code == 0
+    assert _warnings(caplog) == [
+        f"video '{name}' has more pictures than true boxes, which are taken for the first {count}"
+        for name, count in (("David", 3), ("Square", 8))
+    ]
+
+
+def test_a_first_box_outside_its_picture_costs_its_video_only(
+    otb: Path, cocon: RunCocon, trained: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(otb / "Square", otb / "Outside")
+    (otb / "Outside" / "groundtruth_rect.txt").write_text("400,20,30,30\n" * 9)
+    code, out, _ = cocon("evaluate", trained, "--task", "tracking", "--data", otb, "--no-random", "--json")
+    assert code == 3
+    reason = "the first true box [399.0, 19.0, 30.0, 30.0] lies outside the picture of 320 × 240"
+    assert _warnings(caplog)[0] == f"video 'Outside' is left out: {reason}"
+    assert [row["videos"] for row in json.loads(out)] == [1, 1]
 
 
 def test_folders_without_boxes_or_with_too_many_are_refused(otb: Path, cocon: RunCocon, trained: Path) -> None:
