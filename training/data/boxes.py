@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from cocon.video.errors import UsageError
 from cocon.video.printable import printable
-from cocon.video.store import read_view
 
-__all__ = ["mask_boxes", "read_otb_boxes", "stored_mask_boxes"]
+__all__ = ["mask_boxes", "read_otb_boxes"]
 
 Boxes = NDArray[np.float64]
 
@@ -46,26 +45,6 @@ def read_otb_boxes(path: Path) -> Boxes:
     boxes[(boxes == 0).all(axis=1)] = np.nan
     boxes[:, :2] -= 1
     return boxes
-
-
-def stored_mask_boxes(root: Path, video_id: str, *, height: int, width: int) -> Boxes:
-    """Boxes of the person in a video whose mask view is stored: exact ones of generated figures.
-
-    Args:
-        root: dataset folder.
-        video_id: whose mask.
-        height: of the video's frames, in pixels.
-        width: likewise.
-
-    Returns:
-        As `mask_boxes`.
-
-    Raises:
-        MissingViewError: the mask is not stored, or damaged.
-    """
-    pixels = read_view(root, "mask", video_id).pixels
-    assert pixels is not None  # only poses have none
-    return mask_boxes(pixels, height=height, width=width)
 
 
 def mask_boxes(masks: NDArray[np.uint8], *, height: int, width: int) -> Boxes:

@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.training.data.boxes import mask_boxes, read_otb_boxes, stored_mask_boxes
+from cocon.training.data.boxes import mask_boxes, read_otb_boxes
 from cocon.training.data.filming import film
 from cocon.training.data.planning import plan_videos
 from cocon.training.data.settings import FigureSettings
-from cocon.video.errors import MissingViewError, UsageError
-from cocon.video.store import write_frames
+from cocon.video.errors import UsageError
 
 NAN = float("nan")
 
@@ -77,13 +76,3 @@ def test_the_box_of_a_figure_is_where_it_was_painted() -> None:
     assert boxes.shape == (3, 4)
     edges, exact_edges = (np.concatenate([each[:, :2], each[:, :2] + each[:, 2:]], axis=1) for each in (boxes, exact))
     assert np.abs(edges - exact_edges).max() <= 2.0  # a pixel of the coarse mask
-
-
-def test_stored_boxes_are_those_of_the_stored_mask(tmp_path: Path) -> None:
-    masks = np.zeros((2, 8, 8, 1), np.uint8)
-    masks[1, 2:4, 1:7] = 255
-    write_frames(tmp_path, "mask", "a", masks, np.array([0.0, 0.04]), attributes={})
-    boxes = stored_mask_boxes(tmp_path, "a", height=16, width=24)
-    np.testing.assert_array_equal(boxes, [[NAN] * 4, [3, 4, 18, 4]])
-    with pytest.raises(MissingViewError, match="'b' is not stored"):
-        stored_mask_boxes(tmp_path, "b", height=16, width=24)
