@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+# Of every task; `annotations` is of localization, all others are of videos.
+_OF_TASKS = frozenset(("run", "data", "task", "random", "as_json"))
+
 app = typer.Typer(pretty_exceptions_enable=False)
 
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     run: options.Run = Path("runs/default"),
     baselines: options.Baselines = None,
     data: options.Data = None,
@@ -37,11 +41,12 @@ def evaluate(
 ) -> None:
     """Judge a run on the test split: probe, retrieval and classifier, per view and together, beside untrained networks.
 
-    --task judges by something else: actions found in untrimmed videos, boxes followed, images classified; then --data,
-    --random and --json are what counts. Videos that cannot be read are left out and named on stderr; exit code 3.
+    --task judges by something else: actions found in untrimmed videos, boxes followed, images classified; it takes
+    --data, --annotations, --random and --json. What cannot be read is left out and named on stderr; exit code 3.
 
     Example: cocon evaluate runs/default --baseline runs/cpc --few-shot
     """
+    _refuse_strangers(context, task)
     if task != "videos":
         _judge_task(task, run, data, annotations, has_random=random, as_json=as_json)
         return
@@ -60,6 +65,21 @@ def evaluate(
         write_confusion(found.judgements, confusion)
     _print(found, is_centred=centred, has_classes=per_class, as_json=as_json)
     _end(videos)
+
+
+def _refuse_strangers(context: typer.Context, task: str) -> None:
+    """Raise `UsageError` if options were given that mean nothing to a task."""
+    from cocon.video.errors import UsageError
+
+    strangers = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        its_task = "localization" if parameter.name == "annotations" else "videos"
+        is_known = parameter.name in _OF_TASKS or task == its_task
+        if source is not None and source.name == "COMMANDLINE" and not is_known:
+            strangers.append(parameter.opts[0])
+    if strangers:
+        raise UsageError(f"--task {task} does not take {', '.join(strangers)}; leave that out")
 
 
 def _judge_task(
