@@ -24,7 +24,9 @@ def boundary_card(
         exported: the file.
     """
     contract, settings = record.contract, record.settings
-    figures = ", ".join(f"{name} {value:.1f}" for name, value in record.figures.items())
+    # mAP is that of a probe which is not served; whoever names the segments here is another.
+    found = {name: value for name, value in record.figures.items() if not name.startswith("mAP")}
+    figures = ", ".join(f"{name} {value:.1f}" for name, value in found.items())
     card = Card(
         title=exported.model,
         summary=f"Says at every block of a video of view `{contract.view}` how likely an action starts, ends and goes "
@@ -36,8 +38,8 @@ def boundary_card(
             "view": contract.view,
             "hop": f"{contract.hop_frames} frames, one step apart, from a block of {encoder.clip.frames_per_block} "
             "frames to the next",
-            "actions it was trained on": f"{contract.min_seconds:.3g} to {contract.max_seconds:.3g} s long",
-            "in its validation videos, %": plain(figures),
+            "segments it is asked for": f"{contract.min_seconds:.3g} to {contract.max_seconds:.3g} s long",
+            "segments of its validation videos found, %": plain(figures),
             "fingerprint of the encoder": f"`{contract.encoder_fingerprint}`",
             "weights sha256": f"`{contract.weights_sha256}`",
         },
