@@ -12,6 +12,7 @@ from cocon.embedding.boundaries import (
     BoundaryContract,
     boundary_model_name,
     check_blocks,
+    check_probabilities,
 )
 from cocon.embedding.contract import BLOCKS
 from cocon.video.errors import MismatchError
@@ -53,8 +54,10 @@ class TritonBoundaries:
         """Probabilities of start, end and actionness `float32 [B, L, 3]` of blocks `float32 [B, L, D]`.
 
         Raises:
-            MismatchError: `blocks` is not what the contract takes, or the model is gone.
+            MismatchError: `blocks` is not what the contract takes, the model is gone, or its answer is not
+                finite.
             ServerError: The server does not answer in time.
         """
         check_blocks(blocks, self._contract)
-        return self._server.infer(self._name, self._version, {BLOCKS: blocks}, {BOUNDARIES: BOUNDARIES})[BOUNDARIES]
+        tensors = self._server.infer(self._name, self._version, {BLOCKS: blocks}, {BOUNDARIES: BOUNDARIES})
+        return check_probabilities(tensors[BOUNDARIES], self._contract, blocks.shape[:2])

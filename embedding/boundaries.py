@@ -32,6 +32,7 @@ __all__ = [
     "LocalBoundaries",
     "boundary_model_name",
     "check_blocks",
+    "check_probabilities",
     "half_block_frames",
     "open_local_boundaries",
 ]
@@ -53,8 +54,8 @@ class BoundaryContract:
         encoder_fingerprint: of the encoder whose blocks it takes; those of another mean nothing to it.
         embedding_dim: D.
         hop_frames: frames, one step apart, from the start of a block to that of the next.
-        min_seconds: the shortest action that it was trained on.
-        max_seconds: the longest.
+        min_seconds: the shortest segments that are looked for: a tenth shorter than any action it was trained on.
+        max_seconds: the longest, likewise.
         weights_sha256: over its tensors.
     """
 
@@ -127,15 +128,16 @@ class LocalBoundaries:
         contract: the file's contract.
 
     Raises:
-        MismatchError: ONNX Runtime cannot load the file, or its tensors have other names.
+        MismatchError: ONNX Runtime cannot load the file, or its tensors are not the contract's.
     """
 
     def __init__(self, model_path: Path, contract: BoundaryContract) -> None:
         self._contract = contract
         self._session = open_session(model_path, providers=["CPUExecutionProvider"])
-        found = [tensor.name for tensor in (*self._session.get_inputs(), *self._session.get_outputs())]
-        if found != [BLOCKS, BOUNDARIES]:
-            raise MismatchError(f"model '{model_path}' has the tensors {found}; export it again")
+        tensors = (*self._session.get_inputs(), *self._session.get_outputs())
+        found = {tensor.name: tensor.shape[2:] for tensor in tensors}
+        if found != {BLOCKS: [contract.embedding_dim], BOUNDARIES: [NUM_BOUNDARIES]}:
+            raise MismatchError(f"model '{model_path}' has other tensors than its contract: {found}; export it again")
 
     @property
     def contract(self) -> BoundaryContract:
@@ -146,11 +148,11 @@ class LocalBoundaries:
         """See `BoundaryModel.probabilities`.
 
         Raises:
-            MismatchError: `blocks` is not what the contract takes.
+            MismatchError: `blocks` is not what the contract takes, or the answer is not finite.
         """
         check_blocks(blocks, self._contract)
         (found,) = self._session.run([BOUNDARIES], {BLOCKS: blocks})
-        return np.asarray(found, np.float32)
+        return check_probabilities(found, self._contract, blocks.shape[:2])
 
 
 def boundary_model_name(view: str) -> str:
@@ -171,6 +173,24 @@ def check_blocks(blocks: NDArray[np.float32], contract: BoundaryContract) -> Non
             f"blocks {blocks.dtype} {list(blocks.shape)} do not fit the boundary model of view '{contract.view}', "
             f"which takes float32 [B, L, {dim}]"
         )
+
+
+def check_probabilities(
+    found: NDArray[np.float32], contract: BoundaryContract, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """What a model gave for blocks `[B, L, D]`, or `MismatchError` if it is not `[B, L, 3]` and finite.
+
+    Args:
+        found: its answer.
+        contract: of the model.
+        shape: (B, L).
+    """
+    if found.shape != (*shape, NUM_BOUNDARIES) or not np.isfinite(found).all():
+        raise MismatchError(
+            f"the boundary model of view '{contract.view}' gave probabilities {list(found.shape)} "
+            f"that must be finite and {[*shape, NUM_BOUNDARIES]}; export it again"
+        )
+    return found
 
 
 def open_local_boundaries(repository: Path, view: str) -> LocalBoundaries:

@@ -1,5 +1,6 @@
 """The written boundary model computes what the head does, at any length and batch; another one is not published."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,18 @@ def test_the_gate_passes_the_head_itself_and_no_other(model: LocalBoundaries) ->
     assert check_boundaries(head_of(0), model).max_abs_difference <= 1e-5
     with pytest.raises(GateError, match="cocon_rgb_boundaries, 1 blocks, against the trained head"):
         check_boundaries(head_of(1), model)
+
+
+def test_what_a_model_gives_must_be_finite_and_its_tensors_those_of_the_contract(tmp_path: Path) -> None:
+    head = head_of(0)
+    with torch.no_grad():
+        head.scale[3] = torch.nan
+    write_boundaries(head, tmp_path / "model.onnx")
+    model = LocalBoundaries(tmp_path / "model.onnx", CONTRACT)
+    with pytest.raises(MismatchError, match=r"must be finite and \[2, 5, 3\]; export it again"):
+        model.probabilities(np.zeros((2, 5, 12), np.float32))
+    with pytest.raises(MismatchError, match="other tensors than its contract"):
+        LocalBoundaries(tmp_path / "model.onnx", replace(CONTRACT, embedding_dim=13))
 
 
 def test_blocks_of_another_shape_are_refused(model: LocalBoundaries) -> None:
