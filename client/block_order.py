@@ -22,7 +22,7 @@ class OrderedBlocks:
         begins: When each begins, in seconds, rising: `float64 [L]`.
         ends: When it ends; at most where the video does.
         vectors: Unit length, `float32 [L, D]`.
-        step_seconds: Between frames of a block.
+        step_seconds: Between frames of a block; less than the model's where a short video was shrunk to a clip.
     """
 
     begins: NDArray[np.float64]
@@ -42,13 +42,13 @@ class OrderedBlocks:
         Returns:
             When each begins, `float64 [M]`, and vectors, `float32 [M, D]`.
         """
+        if len(self.begins) == 1:
+            return self.begins, self.vectors
         hop, first, last = hop_frames * self.step_seconds, self.begins[0], self.begins[-1]
         tolerance = _SAME_MOMENT * self.step_seconds
         begins = first + hop * np.arange(int((last - first + tolerance) / hop) + 1)
         if last - begins[-1] > tolerance:
             begins = np.append(begins, last)
-        if len(self.begins) == 1:
-            return begins, self.vectors
         before = np.clip(np.searchsorted(self.begins, begins, side="right") - 1, 0, len(self.begins) - 2)
         share = (begins - self.begins[before]) / (self.begins[before + 1] - self.begins[before])
         share = np.clip(share, 0.0, 1.0)[:, None].astype(np.float32)  # [M, 1]
@@ -75,9 +75,13 @@ def ordered_blocks(embedding: VideoEmbedding, spec: ClipSpec) -> OrderedBlocks:
 
 def _step_seconds(embedding: VideoEmbedding, spec: ClipSpec) -> float:
     if spec.step_seconds is not None:
-        return spec.step_seconds
-    assert spec.step_frames is not None
-    return spec.step_frames * float(embedding.end_seconds[-1]) / max(1, embedding.num_frames)
+        step = spec.step_seconds
+    else:
+        assert spec.step_frames is not None
+        step = spec.step_frames * float(embedding.end_seconds[-1]) / max(1, embedding.num_frames)
+    if spec.short_video == "shrink" and len(embedding) == 1:
+        return min(step, float(embedding.end_seconds[0] - embedding.start_seconds[0]) / spec.num_frames)
+    return step
 
 
 def _block_spans(
@@ -86,7 +90,5 @@ def _block_spans(
     """Where each clip's blocks begin and end, at most where the clip does: `float64 [K, N]` twice."""
     starts, ends = embedding.start_seconds[:, None], embedding.end_seconds[:, None]
     length = step * spec.frames_per_block
-    if spec.short_video == "shrink" and len(embedding) == 1:
-        length = min(length, float((ends - starts)[0, 0]) / spec.num_blocks)
     begins = starts + length * np.arange(spec.num_blocks)  # [K, N]
     return begins, np.minimum(begins + length, ends)
