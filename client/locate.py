@@ -1,11 +1,12 @@
 """Actions of an untrimmed video: when each begins and ends, and what it is.
 
 embedder = VideoEmbedder(url, views=("rgb",))
-embedder.overlap = dense_overlap(embedder.model.clip)
 boundaries = connect(url).open_boundaries("rgb")
+embedder.overlap = dense_overlap(embedder.model.clip, boundaries.contract.hop_frames)
 locate_actions(embedder, boundaries, "long.mp4", name_by_classifier(embedder.model))
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
@@ -13,7 +14,6 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.addition import absolute
 from cocon.client.block_order import ordered_blocks
 from cocon.client.classify import check_labels
 from cocon.client.fused_model import FusedModel
@@ -24,6 +24,7 @@ from cocon.embedding.boundaries import BoundaryModel
 from cocon.embedding.detection import find_segments, label_segments, members, segment_embeddings
 from cocon.embedding.neighbours import label_vote
 from cocon.embedding.proposals import Segment
+from cocon.embedding.suppression import distinct_segments
 from cocon.video.clips import ClipSpec
 from cocon.video.errors import MismatchError, UsageError
 
@@ -37,7 +38,7 @@ __all__ = [
     "name_by_index",
 ]
 
-# As judged; a label may change their order, so more are looked at than are asked for.
+# As judged; most are much like better ones and a label may change their order, so more are looked at than asked for.
 _NUM_SEGMENTS = 100
 # Moments of an index that are looked at for labels, and how many of those with one have a vote.
 _NUM_FETCHED, _NUM_VOTES = 200, 20
@@ -68,16 +69,24 @@ class LocatedAction:
         return asdict(self)
 
 
-def dense_overlap(spec: ClipSpec) -> float:
-    """Overlap of clips with which blocks begin every half block, but for the first and last of a video.
+def dense_overlap(spec: ClipSpec, hop_frames: int) -> float:
+    """Least overlap of clips with which a block begins every `hop_frames`, but for the first and last of a video.
 
-    Every other clip begins half a block beside the blocks of those before and after it; clips begin as seldom as two
-    that are next but one still touch.
+    Args:
+        spec: Geometry of the clips.
+        hop_frames: Grid frames from the start of a block to that of the next, as the boundary model wants it.
+
+    Returns:
+        A share of a clip; multiplied by its frames, a whole number.
     """
-    if spec.frames_per_block == 1:
-        return 0.0
-    half_blocks = spec.num_blocks - 1 + spec.num_blocks % 2  # the largest odd number up to N
-    return 1 - round(half_blocks * spec.frames_per_block / 2) / spec.num_frames
+    starts = range(0, spec.num_frames, spec.frames_per_block)
+
+    def has_all(hop: int) -> bool:
+        # Clips begin at the multiples of `hop`, so their blocks begin where those of one clip do, modulo `hop`.
+        return set(range(0, hop, math.gcd(hop, hop_frames))) <= {start % hop for start in starts}
+
+    hop = next(hop for hop in range(spec.num_frames, 0, -1) if has_all(hop))
+    return 1 - hop / spec.num_frames
 
 
 def check_boundaries(model: FusedModel, boundaries: BoundaryModel) -> None:
@@ -111,7 +120,7 @@ def locate_actions(
         min_score: Those that score less are left out.
 
     Returns:
-        The best first.
+        The best first; none overlaps a better one by a tIoU of more than a half.
 
     Raises:
         VideoError: The video cannot be decoded, or lacks the view.
@@ -129,13 +138,14 @@ def locate_actions(
     segments = find_segments(
         boundaries.probabilities(vectors[None])[0],
         times_seconds,
+        duration_seconds=float(blocks.ends[-1]),
         min_seconds=contract.min_seconds,
         max_seconds=contract.max_seconds,
         max_segments=max(_NUM_SEGMENTS, top),
     )
     if name is not None and segments:
         segments = name(embedding, segments, segment_embeddings(vectors, times_seconds, segments))
-    return [_located(segment) for segment in segments[:top] if segment.score >= min_score]
+    return [_located(segment) for segment in distinct_segments(segments)[:top] if segment.score >= min_score]
 
 
 def name_by_classifier(model: FusedModel) -> Namer:
@@ -156,34 +166,41 @@ def name_by_classifier(model: FusedModel) -> Namer:
 
 
 def name_by_index(index: VideoIndex, model: FusedModel) -> Namer:
-    """Name segments by the labels of the most similar moments of an index, the query itself left out.
+    """Name segments by the labels of the most similar moments of an index.
 
-    Moments of videos without a label have no vote.
+    Neither moments of videos without a label nor those of the very file that is asked about, wherever it lies, vote.
 
     Raises:
         UsageError: The index does not exist, or none of its videos has a label.
         MismatchError: It was made by another model, or is damaged.
     """
-    labels = {video.label for video in index.videos()} - {None, ""}
+    indexed = index.videos()
     index.check_model(model)
-    if not labels:
+    if not any(video.label for video in indexed):
         raise UsageError(
             f"index '{index.folder}' has no labelled videos to name actions by; write a manifest.csv (path,label) "
             "beside them and add them again"
         )
 
+    place_of = {video.content_sha256: video.video for video in indexed}
+
     def name(embedding: VideoEmbedding, segments: Sequence[Segment], vectors: Vectors) -> list[Segment]:
-        named = [_named_by_index(index, embedding, *pair) for pair in zip(segments, vectors, strict=True)]
+        own = place_of.get(embedding.content_sha256)
+        named = [_named_by_index(index, embedding, own, *pair) for pair in zip(segments, vectors, strict=True)]
         return sorted(named, key=lambda segment: -segment.score)
 
     return name
 
 
-def _named_by_index(index: VideoIndex, embedding: VideoEmbedding, segment: Segment, vector: Vectors) -> Segment:
-    """A segment with mean block embedding `float32 [D]`, named; without a label and a score where nobody votes."""
+def _named_by_index(
+    index: VideoIndex, embedding: VideoEmbedding, own: str | None, segment: Segment, vector: Vectors
+) -> Segment:
+    """A segment with mean block embedding `float32 [D]`, named; without a label and a score where nobody votes.
+
+    The video at the place `own` does not.
+    """
     query = replace(embedding, embedding=vector[None])
     hits = index.search(query, top=_NUM_FETCHED, grouping="moment")
-    own = absolute(embedding.video)
     voters = [hit for hit in hits if hit.label and hit.video != own][:_NUM_VOTES]
     if not voters:
         return replace(segment, score=0.0)

@@ -37,6 +37,8 @@ def locate(
 ) -> None:
     """Find the actions of a long video: when each begins and ends, and with --classifier or --index what it is.
 
+    Of actions that overlap by more than a half the best is shown.
+
     Needs a boundary model: cocon evaluate RUN --task localization --data DIR, then cocon export.
 
     Example: client locate long.mp4 --classifier --top 5
@@ -57,7 +59,7 @@ def locate(
             boundaries = host.open_boundaries(chosen)
             check_boundaries(model, boundaries)
             name = _namer(model, index, is_by_classifier=classifier)
-            embedder.overlap = dense_overlap(model.clip)
+            embedder.overlap = dense_overlap(model.clip, boundaries.contract.hop_frames)
             found = locate_actions(embedder, boundaries, video, name, top=top, min_score=min_score)
     _print(found, video, model, as_json=as_json)
 

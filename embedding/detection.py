@@ -1,6 +1,6 @@
 """From boundary probabilities and class probabilities to actions with a start, an end, a label and a score.
 
-segments = find_segments(probabilities, times_seconds)         # BSN's proposals, thinned out by Soft-NMS
+segments = find_segments(probabilities, times_seconds, duration_seconds=9.0)    # BSN's proposals, less alike
 vectors = segment_embeddings(blocks, times_seconds, segments)  # what each shows, to be classified
 label_segments(segments, class_probabilities, classes)
 """
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.embedding.proposals import Segment, boundary_proposals, non_maximum_suppression
+from cocon.embedding.proposals import Segment, boundary_proposals
+from cocon.embedding.suppression import non_maximum_suppression
 
 __all__ = ["find_segments", "label_segments", "members", "segment_embeddings"]
 
@@ -24,15 +25,20 @@ def find_segments(
     probabilities: NDArray[np.floating[Any]],
     times_seconds: NDArray[np.float64],
     *,
+    duration_seconds: float,
     min_seconds: float = 0.0,
     max_seconds: float = math.inf,
     max_segments: int = 100,
 ) -> list[Segment]:
     """The segments of a video that look most like whole actions.
 
+    What starts at the first moment starts with the video, and what ends at the last one ends with it: moments are
+    middles of blocks, none of which lies at an end.
+
     Args:
         probabilities: of start, end and actionness at L moments, `float [L, 3]`.
         times_seconds: of the moments, rising, `float64 [L]`.
+        duration_seconds: of the video.
         min_seconds: segments that are shorter are left out.
         max_seconds: likewise longer ones.
         max_segments: so many of the best, out of ten times as many.
@@ -41,16 +47,19 @@ def find_segments(
         Without labels, best first; see `boundary_proposals` and `non_maximum_suppression`.
     """
     start, end, actionness = np.clip(probabilities.astype(np.float64), 0.0, 1.0).T
+    moments = times_seconds.copy()
+    if len(moments) > 1:
+        moments[[0, -1]] = 0.0, max(duration_seconds, moments[-1])
     found = boundary_proposals(
         start,
         end,
         actionness,
-        times_seconds,
+        moments,
         min_seconds=min_seconds,
         max_seconds=max_seconds,
         max_proposals=_CANDIDATES * max_segments,
     )
-    return non_maximum_suppression(found, max_segments=max_segments)
+    return non_maximum_suppression(found, min_score=0.0, max_segments=max_segments)
 
 
 def members(times_seconds: NDArray[np.float64], segment: Segment) -> NDArray[np.intp]:

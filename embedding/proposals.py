@@ -1,13 +1,12 @@
 """Segments of a video in which an action may take place: candidates from boundary probabilities, and what overlaps.
 
 found = boundary_proposals(start, end, actionness, times_seconds)    # Lin et al., BSN, ECCV 2018, section 3.4
-non_maximum_suppression(found)                                       # Bodla et al., Soft-NMS, ICCV 2017
-uniform_proposals(duration_seconds, 100)                             # what one has without looking at the video
+uniform_proposals(duration_seconds, 100, min_seconds=1.0)            # what one has without looking at the video
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 __all__ = [
     "Segment",
     "boundary_proposals",
-    "non_maximum_suppression",
     "segment_bounds",
     "temporal_iou",
     "uniform_proposals",
@@ -78,45 +76,6 @@ def temporal_iou(first: Numbers, second: Numbers) -> Floats:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def non_maximum_suppression(
-    segments: Sequence[Segment], *, sigma: float = 0.5, min_score: float = 0.001, max_segments: int | None = None
-) -> list[Segment]:
-    """Lower the scores of segments that overlap better ones (Bodla et al., ICCV 2017, equation 3: Gaussian Soft-NMS).
-
-    Time after time the best of those that are left is taken, and each of the others of its label loses the factor
-    exp(-tIoU² / sigma). Those that fall below the minimum are dropped.
-
-    Args:
-        segments: with scores of 0 or more, in any order; of equal scores the earlier in the list is taken first.
-        sigma: positive; the smaller, the less overlap is tolerated.
-        min_score: segments with less are not returned.
-        max_segments: stop after so many; all if None.
-
-    Returns:
-        The segments that are left, with their new scores, best first.
-
-    Raises:
-        ValueError: a score is negative, sigma is not positive, or max_segments is.
-    """
-    if not sigma > 0:
-        raise ValueError(f"sigma ({sigma}) must be positive")
-    if max_segments is not None and max_segments < 1:
-        raise ValueError(f"max_segments ({max_segments}) must be at least 1")
-    bounds, scores = segment_bounds(segments), np.array([segment.score for segment in segments], np.float64)
-    if (scores < 0).any():
-        raise ValueError(f"scores ({scores.min()}) must be 0 or more")
-    labels = np.array([segment.label for segment in segments], np.str_)
-    left = np.arange(len(segments))
-    kept: list[Segment] = []
-    while len(left := left[scores[left] >= min_score]) and len(kept) != max_segments:
-        best = left[scores[left].argmax()]
-        kept.append(replace(segments[best], score=float(scores[best])))
-        left = left[left != best]
-        overlap = temporal_iou(bounds[[best]], bounds[left])[0] * (labels[left] == labels[best])
-        scores[left] *= np.exp(-(overlap**2) / sigma)
-    return kept
-
-
 def boundary_proposals(
     start: Numbers,
     end: Numbers,
@@ -163,33 +122,64 @@ def boundary_proposals(
     return [Segment(float(times[first[k]]), float(times[last[k]]), float(scores[k])) for k in best]
 
 
-def uniform_proposals(duration_seconds: float, num: int) -> list[Segment]:
-    """Segments that know nothing of the video: all of it, halves, quarters, …, each overlapping the next by half.
+def uniform_proposals(
+    duration_seconds: float, num: int, *, min_seconds: float, max_seconds: float = math.inf
+) -> list[Segment]:
+    """Segments that know nothing of the video: windows of several lengths, slid over it.
+
+    Lengths rise in equal ratios, and windows of each follow one another at an equal share of it; ratio and share are
+    balanced, so that segments of any length and place between the limits are met about equally well. Lengths of which
+    `num` windows could not cover the video are left out. Middle lengths come first, and of each length the first few
+    windows are spread over the video as well as all of them: little is known, but that is made the most of.
 
     Args:
         duration_seconds: of the video.
-        num: how many segments; those of the last scale are spread evenly over the video.
+        num: how many segments.
+        min_seconds: the shortest, positive.
+        max_seconds: the longest.
 
     Returns:
-        `num` segments without labels, from long to short and from the beginning to the end, scores falling from 1.
+        `num` segments without labels, scores falling from 1; one where only the whole video fits, none where nothing
+        does.
 
     Raises:
-        ValueError: the duration is not positive and finite, or num is negative.
+        ValueError: the duration is not positive and finite, num is negative, or a limit makes no sense.
     """
     if not 0 < duration_seconds < math.inf:
         raise ValueError(f"duration_seconds ({duration_seconds}) must be positive and finite")
     if num < 0:
         raise ValueError(f"num ({num}) must be 0 or more")
-    segments: list[Segment] = []
-    parts = 1
-    while len(segments) < num:
-        length, count = duration_seconds / parts, min(2 * parts - 1, num - len(segments))
-        # A single one lies in the middle.
-        begins = np.linspace(0, duration_seconds - length, count) if count > 1 else [(duration_seconds - length) / 2]
-        for begin in begins:
-            segments.append(Segment(float(begin), float(begin) + length, 1 - len(segments) / num))
-        parts *= 2
-    return segments
+    if not 0 < min_seconds <= max_seconds:
+        raise ValueError(f"min_seconds ({min_seconds}) must be positive and at most max_seconds ({max_seconds})")
+    if num == 0 or min_seconds > duration_seconds:
+        return []
+    windows = _windows(duration_seconds, num, min_seconds, min(max_seconds, duration_seconds))
+    return [Segment(start, end, 1 - rank / len(windows)) for rank, (start, end) in enumerate(windows.tolist())]
+
+
+def _windows(duration: float, num: int, shortest: float, longest: float) -> Floats:
+    """Starts and ends of windows slid over the video, `[num, 2]`, in the order of `uniform_proposals`."""
+    # That many windows of a length, halved time after time, overlap by half.
+    shortest = max(shortest, min(longest / 2, 4 * duration / num))
+    # A window beside a segment by half the share, and longer by half the ratio, misses as much for the one as for the
+    # other: log ratio = 2 share. The sum of windows is then about duration · (1/shortest - 1/longest) / (2 share²).
+    share = math.sqrt(duration * (1 / shortest - 1 / longest) / (2 * num))
+    count = min(num, 1 + round(math.log(longest / shortest) / (2 * share))) if share > 0 else 1
+    lengths = np.geomspace(longest, shortest, count)
+    room = duration / lengths - 1  # [count]
+    more = (num - count) * room / room.sum() if room.sum() > 0 else 0 * room
+    counts = np.diff(np.floor(np.cumsum(1 + more) + 0.5), prepend=0).astype(int)
+    windows = []
+    for k in sorted(range(count), key=lambda k: abs(2 * k + 1 - count)):
+        starts = (duration - lengths[k]) * _spread(counts[k])
+        windows.append(np.stack([starts, starts + lengths[k]], axis=1))
+    return np.concatenate(windows)
+
+
+def _spread(num: int) -> Floats:
+    """0 to 1 in equal steps, `[num]`, in the order of bit reversal; the middle if there is but one."""
+    order = sorted(range(num), key=lambda k: f"{k:032b}"[::-1])
+    return np.array(order) / (num - 1) if num > 1 else np.array([0.5])
 
 
 def _checked_bounds(bounds: Numbers) -> Floats:

@@ -36,7 +36,7 @@ from cocon.video.reader import ViewRequest
 from cocon.video.views import view_named
 
 VIEWS = ("rgb", "mask")
-FIGURES = ("AR@100", "AUC", "mAP@0.5", "mAP@0.75", "mAP")
+FIGURES = ("AR@1", "AR@10", "AR@100", "AUC", "mAP@0.5", "mAP@0.75", "mAP")
 
 
 @contextmanager
@@ -133,6 +133,24 @@ def test_heads_are_trained_on_the_training_videos_alone(
         judge_task("localization", TaskRequest(run, untrimmed, changed, has_random=False, progress_bar=silent_bar))
 
 
+def test_a_packed_run_is_judged_and_left_as_it_is(
+    judged: TaskResult, run: Path, untrimmed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    packed = Path(shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("boundary_head.*")))
+    (packed / "SHA256SUMS").touch()
+    files = sorted(packed.rglob("*"))
+    request = TaskRequest(packed, untrimmed, None, has_random=False, progress_bar=silent_bar)
+    assert judge_task("localization", request).rows == judged.rows[6:]
+    assert sorted(packed.rglob("*")) == files
+    assert "is packed, so it keeps no boundary heads" in caplog.text
+
+
+def test_the_card_tells_how_well_segments_are_found_but_not_named(repository: Path) -> None:
+    (card,) = (repository / "cocon_rgb_boundaries").rglob("README.md")
+    text = card.read_text(encoding="utf-8")
+    assert "AR@10 " in text and "AUC " in text and "mAP" not in text
+
+
 def test_the_client_sees_the_blocks_and_boundaries_that_the_head_was_trained_on(
     run: Path, repository: Path, untrimmed: Path
 ) -> None:
@@ -146,7 +164,7 @@ def test_the_client_sees_the_blocks_and_boundaries_that_the_head_was_trained_on(
     )
     expected: BlockSequence = sequences["rgb"][video.video_id]
     url = f"local:{repository}"
-    with VideoEmbedder(url, overlap=dense_overlap(contract.clip)) as embedder:
+    with VideoEmbedder(url, overlap=dense_overlap(contract.clip, 1)) as embedder:
         blocks = ordered_blocks(embedder.embed(video.path), contract.clip)
     begins, vectors = blocks.at_hop(1)
     np.testing.assert_allclose(begins + 0.05, expected.times_seconds, atol=0.02)

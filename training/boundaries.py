@@ -36,10 +36,12 @@ class BlockSequence:
     Attributes:
         blocks: of unit length, `float32 [L, D]`.
         times_seconds: their middles after the first frame, `float64 [L]`.
+        duration_seconds: of the video, to the end of its last frame.
     """
 
     blocks: NDArray[np.float32] = field(repr=False)
     times_seconds: NDArray[np.float64] = field(repr=False)
+    duration_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
     run/views/<view>/boundary_head.safetensors     its tensors
     run/views/<view>/boundary_head.json            its contract, how it was trained, and how good it is
 
-It belongs to the encoder beside it: once that is trained on, the head is refused.
+It belongs to the encoder beside it: once that is trained on, the head is refused. A packed run is left as it is.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,10 +22,12 @@ from cocon.training.models.boundary_head import BoundaryHead
 from cocon.video.atomic import replacing
 from cocon.video.errors import MismatchError, UsageError
 
-__all__ = ["BoundaryRecord", "head_sha256", "load_boundary_head", "save_boundary_head"]
+__all__ = ["BoundaryRecord", "head_sha256", "keeps_boundary_heads", "load_boundary_head", "save_boundary_head"]
 
 _WEIGHTS_FILE = "boundary_head.safetensors"
 _RECORD_FILE = "boundary_head.json"
+# In a packed run; it covers every file, so that another one would not be.
+_SUMS_FILE = "SHA256SUMS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,22 @@ class BoundaryRecord:
     figures: Mapping[str, float]
 
 
+def keeps_boundary_heads(run: Path, views: Iterable[str]) -> bool:
+    """Whether a run takes heads of these views; a packed one does not.
+
+    Raises:
+        UsageError: a folder cannot be written.
+    """
+    if (run / _SUMS_FILE).is_file():
+        return False
+    for view in views:
+        try:
+            tempfile.TemporaryFile(dir=run / "views" / view).close()  # root may write what nobody may
+        except OSError as error:
+            raise _unwritable(run, error) from error
+    return True
+
+
 def save_boundary_head(run: Path, head: BoundaryHead, record: BoundaryRecord) -> None:
     """Write a head and its record beside its encoder; those that are there are replaced.
 
@@ -62,8 +81,7 @@ def save_boundary_head(run: Path, head: BoundaryHead, record: BoundaryRecord) ->
         with replacing(folder / _RECORD_FILE) as partial:
             partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(f"run '{run}' cannot keep a boundary head ({reason}); copy it to where it can") from error
+        raise _unwritable(run, error) from error
 
 
 def load_boundary_head(run: Path, view: str) -> tuple[BoundaryHead, BoundaryRecord] | None:
@@ -95,6 +113,10 @@ def head_sha256(head: BoundaryHead) -> str:
         digest.update(f"{name} {list(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _unwritable(run: Path, error: OSError) -> UsageError:
+    return UsageError(f"run '{run}' cannot keep a boundary head ({error.strerror or error}); copy it to where it can")
 
 
 def _read_record(path: Path, source: str) -> BoundaryRecord:

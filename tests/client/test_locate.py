@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from cocon.client import VideoEmbedder, VideoIndex
+from cocon.client import VideoEmbedder, VideoIndex, connect
 from cocon.client.block_order import ordered_blocks
-from cocon.client.locate import dense_overlap, name_by_classifier, name_by_index
-from cocon.embedding.boundaries import BOUNDARY_CONTRACT_FILE, BoundaryContract
+from cocon.client.locate import dense_overlap, locate_actions, name_by_classifier, name_by_index
+from cocon.embedding.boundaries import BOUNDARY_CONTRACT_FILE, BoundaryContract, half_block_frames
 from cocon.embedding.detection import find_segments, label_segments, segment_embeddings
-from cocon.embedding.proposals import Segment
+from cocon.embedding.proposals import Segment, segment_bounds, temporal_iou
 from cocon.export.boundaries import write_boundaries
 from cocon.training.models.boundary_head import BoundaryHead
 from cocon.video.clips import ClipSpec
@@ -41,20 +41,20 @@ def located(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"local:{with_boundaries(root, fingerprint=contract('rgb').fingerprint)}"
 
 
-@pytest.mark.parametrize("num_blocks", [1, 2, 3, 8])
-@pytest.mark.parametrize("frames_per_block", [1, 2, 8])
-def test_clips_of_the_dense_overlap_begin_every_half_block_and_leave_no_gap(
-    num_blocks: int, frames_per_block: int
-) -> None:
-    spec = ClipSpec(num_blocks, frames_per_block)
-    hop = round(spec.num_frames * (1 - dense_overlap(spec)))
-    begins = {clip * hop + block * frames_per_block for clip in range(9) for block in range(num_blocks)}
-    half = max(1, frames_per_block // 2)
-    assert set(range(hop, 4 * hop, half)) <= begins
+@pytest.mark.parametrize("num_blocks", [1, 2, 3, 6, 8])
+@pytest.mark.parametrize("frames_per_block", [1, 2, 3, 4, 5, 7, 8])
+def test_clips_of_the_dense_overlap_have_a_block_at_every_hop(num_blocks: int, frames_per_block: int) -> None:
+    spec, hop_frames = ClipSpec(num_blocks, frames_per_block), half_block_frames(frames_per_block)
+    hop = round(spec.num_frames * (1 - dense_overlap(spec, hop_frames)))
+    clips = hop * np.arange(400 // hop)
+    begins = set((clips[:, None] + frames_per_block * np.arange(num_blocks)).ravel().tolist())
+    assert set(range(120, 200, hop_frames)) <= begins
+    if frames_per_block % 2 == 0:  # neighbouring clips share no block
+        assert hop >= spec.num_frames / 2 - frames_per_block / 2
 
 
 def test_blocks_at_a_regular_hop_are_those_of_the_video(embedder: VideoEmbedder, videos: list[Path]) -> None:
-    embedder.overlap = dense_overlap(CLIP)
+    embedder.overlap = dense_overlap(CLIP, hop_frames=1)
     video = embedder.embed(videos[0])
     begins, vectors = ordered_blocks(video, CLIP).at_hop(1)
     np.testing.assert_allclose(begins, 0.1 * np.arange(19), atol=1e-6)  # 20 frames, blocks of two
@@ -72,12 +72,45 @@ def test_a_block_that_no_clip_has_lies_between_its_neighbours(embedder: VideoEmb
     np.testing.assert_allclose(vectors[1::2], sums / np.linalg.norm(sums, axis=1, keepdims=True), atol=1e-5)
 
 
+def test_blocks_of_a_shrunk_video_are_where_its_frames_are(embedder: VideoEmbedder, videos: list[Path]) -> None:
+    """A clip of 0.4 s that was made of a video of 0.2 s: frames 0.05 s apart."""
+    video = embedder.embed(videos[0])
+    short = replace(
+        video,
+        start_seconds=np.zeros(1),
+        end_seconds=np.array([0.2]),
+        embedding=video.embedding[:1],
+        blocks=video.blocks[:1],
+    )
+    blocks = ordered_blocks(short, replace(CLIP, short_video="shrink"))
+    assert blocks.step_seconds == pytest.approx(0.05)
+    np.testing.assert_allclose(blocks.begins, [0.0, 0.1])
+    np.testing.assert_allclose(blocks.ends, [0.1, 0.2])
+    np.testing.assert_allclose(blocks.at_hop(1)[0], [0.0, 0.05, 0.1])
+
+
+def test_segments_at_the_first_and_last_moment_reach_the_ends_of_the_video() -> None:
+    times = np.arange(10) + 0.5
+    probabilities = np.full((10, 3), 0.05)
+    probabilities[[0, 5], 0] = probabilities[[3, 9], 1] = 0.9
+    probabilities[:, 2] = [1, 1, 1, 1, 0, 1, 1, 1, 1, 1]
+    best = find_segments(probabilities, times, duration_seconds=10.2, max_seconds=6.0)
+    bounds = [(segment.start_seconds, segment.end_seconds) for segment in best]
+    assert set(bounds[:2]) == {(0.0, 3.5), (5.5, 10.2)}
+    assert find_segments(probabilities[:1], times[:1], duration_seconds=1.0) == []
+
+
+def test_as_many_segments_are_found_as_are_asked_for_however_alike_they_are() -> None:
+    best = find_segments(np.full((40, 3), 0.2), np.arange(40.0), duration_seconds=40.0, max_segments=100)
+    assert len(best) == 100 and 0 < best[-1].score < 0.001
+
+
 def test_segments_are_found_between_peaks_and_shown_by_their_blocks() -> None:
     times = np.arange(10.0)
     probabilities = np.full((10, 3), 0.05)
     probabilities[2, 0] = probabilities[6, 1] = 0.9
     probabilities[2:7, 2] = 1.0
-    best = find_segments(probabilities, times, max_segments=1)
+    best = find_segments(probabilities, times, duration_seconds=10.0, max_segments=1)
     (found,) = best
     assert (found.start_seconds, found.end_seconds) == (2.0, 6.0) and found.score == pytest.approx(0.81)
     blocks = np.eye(10, dtype=np.float32)
@@ -103,17 +136,25 @@ def test_a_classifier_names_a_segment_by_the_clips_within(embedder: VideoEmbedde
 def test_an_index_names_a_segment_by_its_neighbours_but_not_by_itself(embedder: VideoEmbedder, tmp_path: Path) -> None:
     known = [write_video(tmp_path / "known" / f"{label}.mp4", seed=seed) for seed, label in enumerate(("red", "blue"))]
     (tmp_path / "known" / "manifest.csv").write_text("path,label\nred.mp4,red\nblue.mp4,blue\n")
-    alike = tmp_path / "query.mp4"
-    alike.write_bytes(known[1].read_bytes())
     index = VideoIndex(tmp_path / "index")
     index.add(known, embedder)
-    video = embedder.embed(alike)
+    video = embedder.embed(known[1])
     segments = [Segment(0.0, 1.0, score=0.5)]
-    (named,) = name_by_index(index, embedder.model)(video, segments, video.embedding[:1])
+    copy = replace(video, video=str(tmp_path / "copy.mp4"))  # the same content elsewhere
+    for own in (video, copy):
+        (other,) = name_by_index(index, embedder.model)(own, segments, video.embedding[:1])
+        assert other.label == "red"
+    alike = replace(copy, content_sha256="0" * 64)
+    (named,) = name_by_index(index, embedder.model)(alike, segments, video.embedding[:1])
     assert named.label == "blue" and 0.25 < named.score <= 0.5
-    own = replace(video, video=str(known[1]))
-    (other,) = name_by_index(index, embedder.model)(own, segments, video.embedding[:1])
-    assert other.label == "red"
+
+
+def test_located_actions_do_not_repeat_each_other(located: str, videos: list[Path]) -> None:
+    with VideoEmbedder(located, overlap=dense_overlap(CLIP, hop_frames=1)) as embedder:
+        found = locate_actions(embedder, connect(located).open_boundaries("rgb"), videos[0], top=100)
+    bounds = segment_bounds([Segment(action.start_seconds, action.end_seconds) for action in found])
+    overlap = temporal_iou(bounds, bounds) - np.eye(len(bounds))
+    assert len(found) > 1 and overlap.max() <= 0.51  # times are rounded
 
 
 def test_the_command_names_actions_by_the_classifier(client: Client, located: str, videos: list[Path]) -> None:

@@ -10,11 +10,11 @@ import pytest
 from cocon.embedding.proposals import (
     Segment,
     boundary_proposals,
-    non_maximum_suppression,
     segment_bounds,
     temporal_iou,
     uniform_proposals,
 )
+from cocon.embedding.suppression import distinct_segments, non_maximum_suppression
 
 
 def _iou(a: Segment, b: Segment) -> float:
@@ -31,8 +31,10 @@ def _random_segments(count: int, seed: int, labels: tuple[str, ...] = ("",)) -> 
     ]
 
 
-def _reference_soft_nms(segments: list[Segment], sigma: float, min_score: float) -> list[tuple[Segment, float]]:
-    """Figure 2 of Bodla et al. with the Gaussian penalty, per class."""
+def _reference_soft_nms(
+    segments: list[Segment], sigma: float, min_tiou: float, min_score: float
+) -> list[tuple[Segment, float]]:
+    """Figure 2 of Bodla et al. with the Gaussian penalty, per class; beyond an overlap alone, as in BSN."""
     boxes = [[segment, segment.score] for segment in segments]
     kept = []
     while boxes:
@@ -41,7 +43,7 @@ def _reference_soft_nms(segments: list[Segment], sigma: float, min_score: float)
         if top[1] >= min_score:
             kept.append((top[0], top[1]))
         for box in boxes:
-            if box[0].label == top[0].label:
+            if box[0].label == top[0].label and _iou(top[0], box[0]) > min_tiou:
                 box[1] *= math.exp(-(_iou(top[0], box[0]) ** 2) / sigma)
     return kept
 
@@ -71,27 +73,40 @@ def test_a_segment_lasts_and_is_finite(start: float, end: float, score: float) -
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.5])
+@pytest.mark.parametrize("min_tiou", [0.0, 0.65])
 @pytest.mark.parametrize("labels", [("",), ("bow", "kick")])
-def test_soft_suppression_is_the_published_one(sigma: float, labels: tuple[str, ...]) -> None:
+def test_soft_suppression_is_the_published_one(sigma: float, min_tiou: float, labels: tuple[str, ...]) -> None:
     segments = _random_segments(40, 2, labels)
-    found = non_maximum_suppression(segments, sigma=sigma, min_score=0.05)
-    expected = _reference_soft_nms(segments, sigma, 0.05)
+    found = non_maximum_suppression(segments, sigma=sigma, min_tiou=min_tiou, min_score=0.05)
+    expected = _reference_soft_nms(segments, sigma, min_tiou, 0.05)
     assert [(s.start_seconds, s.end_seconds, s.label) for s in found] == [
         (s.start_seconds, s.end_seconds, s.label) for s, _ in expected
     ]
     np.testing.assert_allclose([s.score for s in found], [score for _, score in expected], rtol=1e-12)
     assert 1 < len(found) < len(segments)
-    assert non_maximum_suppression(segments, sigma=sigma, max_segments=3) == found[:3]
+    assert non_maximum_suppression(segments, sigma=sigma, min_tiou=min_tiou, max_segments=3) == found[:3]
 
 
 def test_suppression_refuses_what_makes_no_sense() -> None:
     one = [Segment(0, 1)]
-    for options in ({"sigma": 0.0}, {"sigma": math.nan}, {"max_segments": 0}):
+    for options in ({"sigma": 0.0}, {"sigma": math.nan}, {"max_segments": 0}, {"min_tiou": 1.5}):
         with pytest.raises(ValueError, match="must be"):
             non_maximum_suppression(one, **options)  # type: ignore[arg-type]  # the rules are what is tested
     with pytest.raises(ValueError, match="scores"):
         non_maximum_suppression([Segment(0, 1, -0.5)])
     assert non_maximum_suppression([]) == []
+
+
+def test_distinct_segments_overlap_no_better_one_by_half() -> None:
+    best, much_alike, half, apart = Segment(0, 4), Segment(0, 5), Segment(2, 4), Segment(2.5, 4.5)
+    assert distinct_segments([best, much_alike, half, apart]) == [best, half]  # half overlaps by exactly a half
+    assert distinct_segments([much_alike, half, apart, best]) == [much_alike, half]
+    segments = _random_segments(60, 3, ("bow", "kick"))
+    kept = distinct_segments(segments, 0.3)
+    for position, segment in enumerate(segments):
+        better = [other for other in kept if other in segments[:position]]
+        assert (segment in kept) == all(_iou(segment, other) <= 0.3 for other in better)
+    assert distinct_segments([]) == []
 
 
 def test_candidates_join_every_start_with_every_later_end() -> None:
@@ -147,25 +162,47 @@ def test_candidates_of_damaged_probabilities_are_refused(change: dict[str, objec
 
 
 @pytest.mark.parametrize("num", [0, 1, 2, 4, 5, 30, 100])
-def test_uniform_segments_are_as_many_as_asked_for_and_lie_in_the_video(num: int) -> None:
-    found = uniform_proposals(12.5, num)
-    assert len(found) == num
+@pytest.mark.parametrize("limits", [(1.0, math.inf), (2.0, 5.0), (3.0, 3.0), (0.01, 99.0)])
+def test_uniform_segments_are_as_many_as_asked_for_and_lie_in_the_video_and_the_limits(
+    num: int, limits: tuple[float, float]
+) -> None:
+    found = uniform_proposals(12.5, num, min_seconds=limits[0], max_seconds=limits[1])
+    assert len(found) == len({(s.start_seconds, s.end_seconds) for s in found}) == num
     bounds = segment_bounds(found)
     assert (bounds >= 0).all() and (bounds <= 12.5 + 1e-9).all()
+    lengths = bounds[:, 1] - bounds[:, 0]
+    assert (lengths >= limits[0] - 1e-9).all() and (lengths <= limits[1] + 1e-9).all()
     np.testing.assert_allclose([s.score for s in found], [1 - k / num for k in range(num)])
 
 
-def test_uniform_segments_reach_every_action_that_is_not_very_short() -> None:
-    bounds = segment_bounds(uniform_proposals(16.0, 57))  # down to sixteenths
-    np.testing.assert_allclose(bounds[:4], [[0, 16], [0, 8], [4, 12], [8, 16]])
+def test_uniform_segments_reach_every_action_between_the_limits() -> None:
+    """And the first ten of them spread over the same lengths and places."""
+    found = uniform_proposals(16.0, 100, min_seconds=2.0, max_seconds=7.0)
     rng = np.random.default_rng(0)
-    lengths = rng.uniform(1.0, 16.0, 300)
+    lengths = rng.uniform(2.0, 7.0, 1000)
     starts = rng.uniform(0, 16.0 - lengths)
-    assert temporal_iou(np.stack([starts, starts + lengths], axis=1), bounds).max(axis=1).min() > 0.4
-    assert temporal_iou(np.array([[7.0, 9.0]]), segment_bounds(uniform_proposals(16.0, 5))).max() == pytest.approx(0.5)
-    for duration, num in ((0.0, 3), (math.inf, 3), (math.nan, 3), (1.0, -1)):
-        with pytest.raises(ValueError, match="must be"):
-            uniform_proposals(duration, num)
+    overlap = temporal_iou(np.stack([starts, starts + lengths], axis=1), segment_bounds(found))
+    assert overlap.max(axis=1).min() > 0.7
+    assert (overlap[:, :10].max(axis=1) > 0.5).mean() > 0.5
+
+
+def test_uniform_segments_of_short_videos_are_those_that_fit() -> None:
+    assert uniform_proposals(4.0, 100, min_seconds=4.0) == [Segment(0.0, 4.0)]
+    assert uniform_proposals(3.9, 100, min_seconds=4.0) == []
+    (single,) = uniform_proposals(10.0, 1, min_seconds=1.0, max_seconds=4.0)
+    assert (single.start_seconds, single.end_seconds) == pytest.approx((3.0, 7.0))
+
+
+@pytest.mark.parametrize(
+    ("duration", "num", "limits"),
+    [
+        (0.0, 3, (1, 2)), (math.inf, 3, (1, 2)), (math.nan, 3, (1, 2)), (1.0, -1, (1, 2)),
+        (5.0, 3, (0, 2)), (5.0, 3, (3, 2)), (5.0, 3, (math.nan, 2)),
+    ],
+)  # fmt: skip
+def test_uniform_segments_of_nonsense_are_refused(duration: float, num: int, limits: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        uniform_proposals(duration, num, min_seconds=limits[0], max_seconds=limits[1])
 
 
 def test_candidates_of_a_long_video_are_looked_for_within_the_longest_action_alone() -> None:

@@ -17,13 +17,20 @@ from cocon.training.boundaries import (
     boundary_targets,
     train_boundary_head,
 )
-from cocon.training.boundary_files import BoundaryRecord, head_sha256, load_boundary_head, save_boundary_head
+from cocon.training.boundary_files import (
+    BoundaryRecord,
+    head_sha256,
+    keeps_boundary_heads,
+    load_boundary_head,
+    save_boundary_head,
+)
 from cocon.training.checkpoint import read_contract
 from cocon.training.evaluation.localization import average_recall
 from cocon.training.models.boundary_head import BoundaryHead
-from cocon.video.errors import MismatchError
+from cocon.video.errors import MismatchError, UsageError
 
-DIM, HOP_SECONDS = 16, 0.25
+DIM, HOP_SECONDS, VIDEO_SECONDS = 16, 0.25, 30.0
+MIN_SECONDS, MAX_SECONDS = 2.0, 7.0
 
 
 def planted(seed: int) -> tuple[BlockSequence, tuple[Segment, ...]]:
@@ -36,7 +43,7 @@ def planted(seed: int) -> tuple[BlockSequence, tuple[Segment, ...]]:
     for segment in segments:
         blocks[(times > segment.start_seconds) & (times < segment.end_seconds)] += 1.5
     blocks /= np.linalg.norm(blocks, axis=1, keepdims=True)
-    return BlockSequence(blocks.astype(np.float32), times), segments
+    return BlockSequence(blocks.astype(np.float32), times, VIDEO_SECONDS), segments
 
 
 def test_targets_are_the_regions_of_bsn() -> None:
@@ -60,11 +67,17 @@ def test_the_head_finds_planted_boundaries_in_videos_it_has_not_seen() -> None:
     truths = {name: actions for name, (_, actions) in others.items()}
     found = {
         name: find_segments(
-            boundary_probabilities(head, sequence), sequence.times_seconds, min_seconds=2.0, max_seconds=7.0
+            boundary_probabilities(head, sequence),
+            sequence.times_seconds,
+            duration_seconds=sequence.duration_seconds,
+            min_seconds=MIN_SECONDS,
+            max_seconds=MAX_SECONDS,
         )
         for name, (sequence, _) in others.items()
     }
-    uniform = {name: uniform_proposals(30.0, 100) for name in others}
+    uniform = {
+        name: uniform_proposals(VIDEO_SECONDS, 100, min_seconds=MIN_SECONDS, max_seconds=MAX_SECONDS) for name in others
+    }
     ours, theirs = average_recall(found, truths), average_recall(uniform, truths)
     assert ours.at(5) > 60 > 20 > theirs.at(5)
     assert ours.auc > theirs.auc + 20
@@ -100,3 +113,14 @@ def test_a_head_is_kept_in_the_run_and_refused_once_its_encoder_is_another(train
     save_boundary_head(trained_copy, head, replace(record, contract=replace(contract, encoder_fingerprint="0" * 64)))
     with pytest.raises(MismatchError, match="another encoder"):
         load_boundary_head(trained_copy, "rgb")
+
+
+def test_a_packed_run_keeps_no_heads_and_a_folder_that_cannot_be_written_is_said_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "views" / "rgb").mkdir(parents=True)
+    assert keeps_boundary_heads(tmp_path, ["rgb"])
+    assert not list((tmp_path / "views" / "rgb").iterdir())
+    (tmp_path / "views" / "flow").symlink_to("/proc/self/fdinfo")  # where not even root can write
+    with pytest.raises(UsageError, match="cannot keep a boundary head"):
+        keeps_boundary_heads(tmp_path, ["rgb", "flow"])
+    (tmp_path / "SHA256SUMS").touch()
+    assert not keeps_boundary_heads(tmp_path, ["rgb", "flow"])

@@ -7,7 +7,7 @@ Everything else in the file is passed over. `read_activitynet` brings the annota
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -50,6 +50,31 @@ class UntrimmedVideo:
     subset: Subset
     duration_seconds: float
     segments: tuple[Segment, ...]
+
+    def cut(self, duration_seconds: float) -> "UntrimmedVideo":
+        """The same, as far as the file goes: actions that begin behind its end are left out, others end there.
+
+        It is said when that is more than what official segments pass the end of their video by at times.
+
+        Args:
+            duration_seconds: of the file.
+        """
+        if duration_seconds >= self.duration_seconds:
+            return self
+        shown = [segment for segment in self.segments if segment.start_seconds < duration_seconds]
+        missing_seconds = max((s.end_seconds - duration_seconds for s in self.segments), default=0.0)
+        if len(shown) < len(self.segments) or missing_seconds > _TOLERANCE_SECONDS:
+            _logger.warning(
+                "video '%s' ends at %.1f s, its annotations at %.1f s: %d of %d actions are left out, the others cut",
+                self.video_id,
+                duration_seconds,
+                duration_seconds + missing_seconds,
+                len(self.segments) - len(shown),
+                len(self.segments),
+            )
+        ends = [min(segment.end_seconds, duration_seconds) for segment in shown]
+        segments = tuple(replace(segment, end_seconds=end) for segment, end in zip(shown, ends, strict=True))
+        return replace(self, duration_seconds=duration_seconds, segments=segments)
 
 
 def read_activitynet(folder: Path, annotations: Path | None = None) -> tuple[UntrimmedVideo, ...]:

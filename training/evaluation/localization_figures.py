@@ -20,6 +20,8 @@ __all__ = ["ViewEvidence", "fit_segment_probe", "learned_segments", "localizatio
 # Those of the challenge: proposals of a video, and labels of a proposal.
 _MAX_SEGMENTS = 100
 _TOP_CLASSES = 2
+# So many find most of a short video whatever they know; few do not.
+_RECALL_AT = (1, 10, _MAX_SEGMENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +61,20 @@ def learned_segments(
 ) -> list[Segment]:
     """Segments of a video from the mean of the views' boundary probabilities."""
     boundaries = fuse_probabilities({view: evidence.boundaries[video_id] for view, evidence in views.items()})
-    times_seconds = next(iter(views.values())).sequences[video_id].times_seconds  # the same in all views
+    sequence = next(iter(views.values())).sequences[video_id]  # the same moments in all views
     return find_segments(
-        boundaries, times_seconds, min_seconds=min_seconds, max_seconds=max_seconds, max_segments=_MAX_SEGMENTS
+        boundaries,
+        sequence.times_seconds,
+        duration_seconds=sequence.duration_seconds,
+        min_seconds=min_seconds,
+        max_seconds=max_seconds,
+        max_segments=_MAX_SEGMENTS,
     )
 
 
-def uniform_segments(video: UntrimmedVideo) -> list[Segment]:
-    """As many segments that know nothing of the video."""
-    return uniform_proposals(video.duration_seconds, _MAX_SEGMENTS)
+def uniform_segments(video: UntrimmedVideo, *, min_seconds: float, max_seconds: float) -> list[Segment]:
+    """As many segments that know nothing of the video but the limits that those of `learned_segments` know."""
+    return uniform_proposals(video.duration_seconds, _MAX_SEGMENTS, min_seconds=min_seconds, max_seconds=max_seconds)
 
 
 def localization_figures(
@@ -87,7 +94,7 @@ def localization_figures(
     precision = mean_average_precision(detections, truths)
     at = dict(zip(TIOU_THRESHOLDS, precision.tolist(), strict=True))
     return {
-        f"AR@{_MAX_SEGMENTS}": recall.at(_MAX_SEGMENTS),
+        **{f"AR@{number}": recall.at(number) for number in _RECALL_AT},
         "AUC": recall.auc,
         "mAP@0.5": at[0.5],
         "mAP@0.75": at[0.75],

@@ -4,6 +4,7 @@ For each view a light head learns on the frozen blocks of the training videos wh
 of the validation videos. The heads stay in the run, where `cocon export` finds them.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from cocon.embedding.boundaries import BoundaryContract, half_block_frames
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.proposals import Segment
 from cocon.training.boundaries import BoundarySettings, boundary_probabilities, train_boundary_head
-from cocon.training.boundary_files import BoundaryRecord, head_sha256, save_boundary_head
+from cocon.training.boundary_files import BoundaryRecord, head_sha256, keeps_boundary_heads, save_boundary_head
 from cocon.training.checkpoint import load_encoder, run_config, run_views
 from cocon.training.data.activitynet import Subset, UntrimmedVideo, read_activitynet
 from cocon.training.data.frames import VideoFrames
@@ -36,8 +37,12 @@ from cocon.video.reader import ViewRequest
 
 __all__ = ["judge"]
 
+_logger = logging.getLogger(__name__)
+
 _TITLE = "actions located in the validation videos, %"
 _LEARNED, _UNIFORM = "boundary head", "uniform"
+# Of the shortest and longest training action: other videos have somewhat shorter and longer ones.
+_LIMIT_SLACK = 0.1
 
 Encoders = Mapping[str, tuple[Encoder, ModelContract]]
 
@@ -53,6 +58,8 @@ class _Judged:
 def judge(request: TaskRequest) -> TaskResult:
     """Train the heads of all views on the training videos, keep them in the run, and judge them on the others.
 
+    A packed run does not keep them, which is said.
+
     Raises:
         UsageError: there are no annotated videos of a subset, their actions are all of one class, or the run cannot
             keep the heads.
@@ -60,11 +67,17 @@ def judge(request: TaskRequest) -> TaskResult:
     """
     videos = read_activitynet(request.data, request.annotations)
     _check_subsets(videos, request.data)
-    encoders = {view: load_encoder(request.run, view) for view in run_views(request.run)}
+    views = run_views(request.run)
+    if not (is_kept := keeps_boundary_heads(request.run, views)):
+        _logger.warning(
+            "run '%s' is packed, so it keeps no boundary heads; to keep them, judge a copy without SHA256SUMS",
+            request.run,
+        )
+    encoders = {view: load_encoder(request.run, view) for view in views}
     settings = BoundarySettings(seed=run_config(request.run).training.seed)
     task = _Localization(request, videos, encoders, settings)
     judged = task.judge(encoders, run_method(request.run))
-    for view, (head, figures) in judged.heads.items():
+    for view, (head, figures) in judged.heads.items() if is_kept else ():
         contract = task.boundary_contract(encoders[view][1], head)
         record = BoundaryRecord(contract, settings, request.data.resolve().name, task.num_training, figures)
         save_boundary_head(request.run, head, record)
@@ -108,7 +121,10 @@ class _Localization:
             for subset, named in self.videos.items()
         }
         lengths = [s.end_seconds - s.start_seconds for v in self.videos["training"].values() for s in v.segments]
-        self._limits = {"min_seconds": min(lengths), "max_seconds": max(lengths)}
+        self._limits = {
+            "min_seconds": (1 - _LIMIT_SLACK) * min(lengths),
+            "max_seconds": (1 + _LIMIT_SLACK) * max(lengths),
+        }
 
     @property
     def failures(self) -> dict[str, str]:
@@ -152,13 +168,17 @@ class _Localization:
     def _sequences(self, encoders: Encoders, subset: Subset, method: str) -> Sequences:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         with self._request.progress_bar(f"embedding {subset} videos ({method})") as on_progress:
-            return block_sequences(
+            found = block_sequences(
                 {view: encoder.to(device) for view, (encoder, _) in encoders.items()},
                 {view: contract for view, (_, contract) in encoders.items()},
                 self.frames[subset],
                 device=device,
                 on_progress=on_progress,
             )
+        videos = self.videos[subset]
+        for video_id, sequence in next(iter(found.values())).items():
+            videos[video_id] = videos[video_id].cut(sequence.duration_seconds)
+        return found
 
     def _rows(self, views: Mapping[str, ViewEvidence], method: str) -> Iterator[Mapping[str, str | float]]:
         """Each view alone, then all together; by the heads and by uniform segments, named by the same probes."""
@@ -172,7 +192,7 @@ class _Localization:
             learned: dict[str, list[Segment]] = {
                 video_id: learned_segments(chosen, video_id, **self._limits) for video_id in seen
             }
-            uniform = {video_id: uniform_segments(video) for video_id, video in seen.items()}
+            uniform = {video_id: uniform_segments(video, **self._limits) for video_id, video in seen.items()}
             for how, segments in ((_LEARNED, learned), (_UNIFORM, uniform)):
                 figures = localization_figures(chosen, segments, truths)
                 yield {"method": method, "view": name, "segments": how, **figures}

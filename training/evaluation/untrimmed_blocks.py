@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from cocon.embedding.contract import ModelContract
 from cocon.training.boundaries import BlockSequence
-from cocon.training.data.frames import VideoFrames
+from cocon.training.data.frames import DecodedVideo, VideoFrames
 from cocon.training.evaluation.blocks import encode_blocks
 from cocon.training.models.encoder import Encoder
 
@@ -24,7 +24,7 @@ def block_sequences(
     device: torch.device,
     on_progress: Callable[[int, int | None], None],
 ) -> Sequences:
-    """Embed every half block of every video; one that fails to load is left out and remembered in `frames`.
+    """Embed a block every half block of every video; one that fails to load is left out and remembered in `frames`.
 
     Args:
         encoders: view → encoder in evaluation mode, on the device.
@@ -42,6 +42,7 @@ def block_sequences(
     found: dict[str, dict[str, BlockSequence]] = {view: {} for view in encoders}
     for index, entry in enumerate(frames.entries):
         if (video := frames[index]).entry is entry:
+            duration_seconds = _duration_seconds(video)
             for view, encoder in encoders.items():
                 contract = contracts[view]
                 blocks = encode_blocks(
@@ -54,6 +55,12 @@ def block_sequences(
                     has_dense=True,
                 )
                 vectors = F.normalize(blocks.dense.mean(dim=(2, 3)), dim=1)  # [L, D]
-                found[view][entry.video_id] = BlockSequence(vectors.numpy(), blocks.dense_seconds)
+                found[view][entry.video_id] = BlockSequence(vectors.numpy(), blocks.dense_seconds, duration_seconds)
         on_progress(index + 1, len(frames))
     return found
+
+
+def _duration_seconds(video: DecodedVideo) -> float:
+    """To the end of the last frame, which is shown as long as frames are on average."""
+    seconds = video.timestamps - video.timestamps[0]
+    return float(seconds[-1] * len(seconds) / max(1, len(seconds) - 1))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cocon.embedding.proposals import Segment
-from cocon.training.data.activitynet import read_activitynet
+from cocon.training.data.activitynet import UntrimmedVideo, read_activitynet
 from cocon.video.errors import UsageError
 from cocon.video.folder import DatasetFolder
 
@@ -74,6 +74,20 @@ def test_an_end_just_after_the_video_is_cut_and_a_segment_without_length_left_ou
         (video,) = read_activitynet(folder, elsewhere)
     assert video.segments == (Segment(5, 10, label="Bow"),)
     assert "2 of 3 segments" in caplog.text
+
+
+def test_actions_behind_the_end_of_a_file_are_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    actions = (Segment(1, 4, label="Bow"), Segment(8, 20, label="Bow"), Segment(25, 29, label="Bow"))
+    video = UntrimmedVideo("long.mp4", Path("long.mp4"), "training", 30.0, actions)
+    with caplog.at_level(logging.WARNING):
+        cut = video.cut(10.0)
+    assert (cut.duration_seconds, cut.segments) == (10.0, (actions[0], Segment(8, 10, label="Bow")))
+    (said,) = caplog.messages
+    assert said.startswith("video 'long.mp4' ends at 10.0 s, its annotations at 29.0 s: 1 of 3 actions are left out")
+    caplog.clear()
+    assert cut.cut(10.0) is cut and video.cut(30.5) is video
+    assert video.cut(28.5).segments[-1] == Segment(25, 28.5, label="Bow")  # as official segments do at times
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize(
