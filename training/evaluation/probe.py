@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 __all__ = ["LinearProbe", "few_shot_probabilities", "fit_probe"]
 
@@ -113,7 +114,8 @@ def _left_out(
 
 def _regression(embeddings: NDArray[np.float32], labels: NDArray[np.str_], strength: float) -> LogisticRegression:
     model = LogisticRegression(C=strength, max_iter=500)
-    with warnings.catch_warnings():
+    # So little work for each call of BLAS is ten times slower where its threads have to share their cores.
+    with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
         # 500 steps decide the accuracy; whether the last digit has settled does not matter here.
         warnings.simplefilter("ignore", ConvergenceWarning)
         # One label per class is few, and meant so.
