@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cocon.training.config import Config
@@ -35,6 +36,8 @@ def method(tiny_config: MakeConfig) -> CycleContrast:
     with torch.no_grad():
         for parameter in method.copies.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
+    for queue in (*method.queues.values(), *method.cycle_queues.values()):
+        queue.push(F.normalize(torch.randn_like(queue.keys), dim=1))  # type: ignore[operator,arg-type]
     return method
 
 

@@ -35,10 +35,11 @@ def test_of_more_keys_than_a_queue_holds_the_last_stay() -> None:
     assert sorted(queue.keys.flatten().tolist()) == [6.0, 7.0, 8.0]
 
 
-def test_a_queue_begins_with_directions_and_is_part_of_the_state() -> None:
+def test_a_queue_remembers_what_it_has_seen_alone_and_is_part_of_the_state() -> None:
     queue = KeyQueue(6, 4)
-    assert torch.allclose(queue.keys.norm(dim=1), torch.ones(6))
+    assert len(queue.remembered) == 0
     queue.push(torch.ones(2, 4))
+    assert torch.equal(queue.remembered, torch.ones(2, 4))
     other = KeyQueue(6, 4)
     other.load_state_dict(queue.state_dict())
     other.push(torch.zeros(1, 4))
@@ -59,6 +60,18 @@ def test_a_copy_follows_slowly_and_learns_nothing_itself() -> None:
         torch.allclose(value, other, atol=1e-5)
         for value, other in zip(copied.parameters(), target.parameters(), strict=True)
     )
+
+
+def test_a_key_is_the_same_in_any_batch_where_there_is_one_process() -> None:
+    source = _network(0).train()
+    frames = torch.randint(0, 256, (6, 1, 1, 32, 32, 1), dtype=torch.uint8)
+    copied = MomentumCopy(source, 0.9).train()
+    for _ in range(3):
+        source.encoder(frames)  # its running statistics move
+        copied.follow(source)
+    alone, together = (copied.module.encoder(rows).embedding[:1] for rows in (frames[:1], frames))
+    assert torch.allclose(alone, together, atol=1e-5)
+    assert torch.allclose(alone, source.eval().encoder(frames[:1]).embedding, atol=1e-5)
 
 
 @pytest.mark.parametrize(("momentum", "follows"), [(1.0, False), (0.0, True)])

@@ -93,6 +93,8 @@ def test_each_term_compares_what_the_paper_says(
     override: str, axis: int, make: Callable[..., Vclr], frames: Tensor
 ) -> None:
     method = make(f"vclr.order_normalised_over={override}").eval()
+    for queue in (method.inter_queues["rgb"], method.segment_queues["rgb"]):
+        queue.push(F.normalize(torch.randn_like(queue.keys), dim=1))  # type: ignore[operator,arg-type]
     for seed in range(3):
         torch.manual_seed(seed)
         logged = method({"rgb": frames}, 0.5).logged

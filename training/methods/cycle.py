@@ -74,12 +74,13 @@ class CycleContrast(MomentumMethod[CycleNetwork]):
         keys, cycle_keys = self._keys(view, frames[:, 1:])  # each [B, 2, P]: the frame again, the further one
         queue, cycle_queue = self.queues[view], self.cycle_queues[view]
         assert isinstance(queue, KeyQueue) and isinstance(cycle_queue, KeyQueue)
-        order = torch.randperm(len(cycle_queue.keys), device=cycle_queue.keys.device)
-        remembered = cycle_queue.keys[order]
-        neighbours, negatives = remembered[: self._section.num_neighbours], remembered[self._section.num_neighbours :]
-        temperature = self._section.temperature
+        section, remembered = self._section, cycle_queue.remembered
+        remembered = remembered[torch.randperm(len(remembered), device=remembered.device)]
+        num_neighbours = section.num_neighbours * len(remembered) // section.cycle_queue_size
+        neighbours, negatives = remembered[:num_neighbours], remembered[num_neighbours:]
+        temperature = section.temperature
         with torch.autocast(frames.device.type, enabled=False):
-            intra = queued_info_nce(query, keys[:, 1], queue.keys.clone(), temperature=temperature)
+            intra = queued_info_nce(query, keys[:, 1], queue.remembered, temperature=temperature)
             cycle = cycle_loss(cycle_query, cycle_keys[:, 1], neighbours, negatives, temperature=temperature)
         if self.training:
             queue.push(gathered(keys[:, 0]))

@@ -1,11 +1,11 @@
 """What contrasting with remembered keys needs: a slow copy of a network, a queue, and batches shuffled over devices.
 
-Source: He et al. 2020 (MoCo).
+Sources: He et al. 2020 (MoCo); statistics of the copy in a single process: Cai et al. 2021 (EMAN).
 """
 
 import copy
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -23,7 +23,9 @@ M = TypeVar("M", bound=EncoderNetwork)
 class MomentumCopy(nn.Module, Generic[M]):
     """A copy of a network that follows it slowly and never has a gradient.
 
-    Running statistics are the copy's own: it sees its batches in the mode that it is in.
+    Statistics of a batch that query and key have in common tell which key belongs to the query, and the network learns
+    to recognise them instead. Over several processes `Shuffle` takes keys from other batches. In a single one the copy
+    normalises by running statistics: those of the network that it follows.
 
     Args:
         source: the network; not changed.
@@ -40,6 +42,13 @@ class MomentumCopy(nn.Module, Generic[M]):
         """Move towards the network as it is now."""
         for own, other in zip(self.module.parameters(), source.parameters(), strict=True):
             own.lerp_(other.detach(), 1.0 - self._momentum)
+        if num_processes() == 1:
+            for own, other in zip(self.module.buffers(), source.buffers(), strict=True):
+                own.copy_(other)
+
+    def train(self, mode: bool = True) -> Self:
+        """Normalise by statistics of a batch only where batches are shuffled over processes."""
+        return super().train(mode and num_processes() > 1)
 
     def restart(self, source: M) -> None:
         """Be the network as it is now."""
@@ -77,7 +86,7 @@ class MomentumMethod(Method, Generic[M]):
 
 
 class KeyQueue(nn.Module):
-    """The K newest keys, first in, first out; random directions before it is full.
+    """The K newest keys, first in, first out.
 
     Kept in the state of a training, so a resumed one contrasts with the same keys.
 
@@ -96,8 +105,17 @@ class KeyQueue(nn.Module):
 
     @property
     def is_full(self) -> bool:
-        """Whether every random direction has been replaced."""
+        """Whether K keys have been seen."""
         return int(self.num_seen) >= len(self.keys)
+
+    @property
+    def remembered(self) -> Tensor:
+        """A copy of the keys seen so far, at most K, `float [R, D]`.
+
+        What a queue begins with is not among them: away from random directions a network gets best by making all
+        embeddings one, and stays there.
+        """
+        return self.keys[: int(self.num_seen)].clone()
 
     @torch.no_grad()
     def push(self, keys: Tensor) -> None:
@@ -112,8 +130,7 @@ class KeyQueue(nn.Module):
 class Shuffle:
     """Rows of all processes' batches, dealt out anew: statistics of a batch then tell no key who its query was.
 
-    Every process must make one at the same point and undo it; alone it changes nothing, for a batch's statistics are
-    the same in any order.
+    Every process must make one at the same point and undo it; alone it changes nothing, see `MomentumCopy`.
 
     Args:
         num_rows: of this process's batch, the same in all.

@@ -124,14 +124,14 @@ class Vclr(MomentumMethod[VclrNetwork]):
                 "inter": queued_info_nce(
                     inter.repeat_interleave(_NUM_SEGMENTS, dim=0),
                     inter_keys.flatten(0, 1),
-                    inter_queue.keys.clone(),
+                    inter_queue.remembered,
                     temperature=section.temperature,
                 ),
                 "intra": intra_frame_loss(
                     intra, intra_keys[:, 0], intra_keys[:, 1:], temperature=section.intra_temperature
                 ),
                 "segment": queued_info_nce(
-                    segment, segment_keys, segment_queue.keys.clone(), temperature=section.temperature
+                    segment, segment_keys, segment_queue.remembered, temperature=section.temperature
                 ),
                 "order": self._order_term(network, slow, found),
             }
