@@ -138,6 +138,15 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _one_loss_to_follow(self) -> "Config":
+        if self.method == "vicc" and self.optimizer.schedule == "plateau":
+            raise ValueError(
+                "optimizer.schedule 'plateau' needs one loss from beginning to end, and each stage of method 'vicc' "
+                "has its own: use cosine"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _keys_left_for_negatives(self) -> "Config":
         if self.cycle.num_neighbours >= self.cycle.cycle_queue_size:
             raise ValueError(

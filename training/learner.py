@@ -39,7 +39,7 @@ class Learner:
     def __init__(self, config: Config, plan: StepPlan, fabric: Fabric, state: Mapping[str, Any] | None) -> None:
         torch.manual_seed(config.training.seed)
         self.method = build_method(config)
-        self.schedule = RateSchedule(config.optimizer, plan)
+        self.schedule = RateSchedule(config.optimizer, plan, self.method.rate_period)
         self.plan = plan
         self._fabric = fabric
         self._restored = restore_encoders(self.method, config) if state is None else list(state["restored"])

@@ -1,10 +1,11 @@
 """How batches make steps of the optimizer, steps make epochs, and how the learning rate changes over them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cocon.training.learning_sections import OptimizerSection
+from cocon.training.methods.method import WHOLE
 
 __all__ = ["RateSchedule", "StepPlan", "learning_rate_at"]
 
@@ -59,11 +60,18 @@ class RateSchedule:
     Args:
         section: base rate and schedule.
         plan: the steps.
+        period: share of training done → from and to which share of it the cosine falls once.
     """
 
-    def __init__(self, section: OptimizerSection, plan: StepPlan) -> None:
+    def __init__(
+        self,
+        section: OptimizerSection,
+        plan: StepPlan,
+        period: Callable[[float], tuple[float, float]] = lambda progress: WHOLE,
+    ) -> None:
         self._section = section
         self._plan = plan
+        self._period = period
         self._rate = section.learning_rate
         self._best = math.inf
         self._num_bad = 0
@@ -76,7 +84,8 @@ class RateSchedule:
     def rate_at(self, step: int) -> float:
         """Learning rate of a step; steps count from 1."""
         if not self.follows_the_loss:
-            return learning_rate_at(step, self._plan.per_epoch, self._plan.num_steps, self._section)
+            period = self._period(step / self._plan.num_steps)
+            return learning_rate_at(step, self._plan.per_epoch, self._plan.num_steps, self._section, period)
         warmup = _warmup_steps(self._plan.per_epoch, self._plan.num_steps, self._section)
         return self._rate * min(1.0, step / warmup) if warmup else self._rate
 
@@ -99,13 +108,24 @@ class RateSchedule:
         self._rate, self._best, self._num_bad = state["rate"], state["best"], int(state["num_bad"])
 
 
-def learning_rate_at(step: int, per_epoch: int, num_steps: int, optimizer: OptimizerSection) -> float:
-    """Linear warm-up, then a cosine to `final_share` of the learning rate; steps count from 1."""
+def learning_rate_at(
+    step: int,
+    per_epoch: int,
+    num_steps: int,
+    optimizer: OptimizerSection,
+    period: tuple[float, float] = WHOLE,
+) -> float:
+    """Linear warm-up, then a cosine to `final_share` of the learning rate; steps count from 1.
+
+    The cosine falls once over `period`, the share of training from and to which the step's stage lasts; a later stage
+    begins at the full rate, without a warm-up.
+    """
     warmup = _warmup_steps(per_epoch, num_steps, optimizer)
     if step <= warmup:
         return optimizer.learning_rate * step / warmup
-    share = (step - warmup) / (num_steps - warmup)
-    cosine = 0.5 * (1 + math.cos(math.pi * share))
+    first, last = max(float(warmup), period[0] * num_steps), period[1] * num_steps
+    share = (step - first) / (last - first) if last > first else 1.0
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
     return optimizer.learning_rate * (optimizer.final_share + (1 - optimizer.final_share) * cosine)
 
 

@@ -18,6 +18,16 @@ def test_the_learning_rate_warms_up_and_falls_along_a_cosine() -> None:
     assert all(later < earlier for earlier, later in pairwise(rates[3:]))
 
 
+def test_the_cosine_falls_once_in_each_stage_and_only_the_first_warms_up() -> None:
+    section = OptimizerSection(learning_rate=0.1, warmup_epochs=1.0, final_share=0.2)
+    stages = RateSchedule(section, StepPlan(2, 1, 5), lambda progress: (0.0, 0.6) if progress <= 0.6 else (0.6, 1.0))
+    rates = [stages.rate_at(step) for step in range(1, 11)]
+    assert rates[:2] == pytest.approx([0.05, 0.1])
+    assert rates[3] == pytest.approx(0.06) and rates[5] == pytest.approx(0.02)
+    assert rates[7] == pytest.approx(0.06) and rates[9] == pytest.approx(0.02)
+    assert rates[6] > rates[7] > rates[5]
+
+
 def test_a_warm_up_longer_than_the_run_leaves_the_last_step_to_the_cosine() -> None:
     section = OptimizerSection(learning_rate=0.1, warmup_epochs=9.0, final_share=0.5)
     assert [learning_rate_at(step, 2, 4, section) for step in (1, 2, 3, 4)] == pytest.approx(

@@ -13,6 +13,7 @@ from cocon.training.data.loader import Batch
 from cocon.training.learner import Learner
 from cocon.training.losses.sinkhorn import sinkhorn
 from cocon.training.losses.swapped import swapped_prediction_loss
+from cocon.training.method_sections import ViccSection
 from cocon.training.methods.building import build_method
 from cocon.training.methods.vicc import Vicc
 from cocon.training.schedule import StepPlan
@@ -26,6 +27,7 @@ SETTINGS = [
     "vicc.num_prototypes=5",
     "vicc.projection_dim=6",
     "vicc.queue_size=6",
+    "vicc.single_share=0.6",
 ]
 
 
@@ -62,6 +64,15 @@ def test_the_first_stage_is_followed_by_turns(make: Callable[..., Case]) -> None
     method = make("vicc.single_share=0.6", "vicc.cycles=2").method
     progress = [0.01, 0.6, 0.601, 0.69, 0.71, 0.79, 0.81, 0.91, 1.0]
     assert [method.turn_at(share) for share in progress] == [0, 0, 1, 1, 2, 2, 3, 4, 4]
+
+
+def test_the_learning_rate_falls_once_in_the_first_stage_and_in_each_turn(make: Callable[..., Case]) -> None:
+    case = make("vicc.single_share=0.6", "vicc.cycles=2")
+    periods = [case.method.rate_period(share) for share in (0.01, 0.6, 0.65, 0.75, 0.95, 1.0)]
+    flat = [bound for period in periods for bound in period]
+    assert flat == pytest.approx([0, 0.6, 0, 0.6, 0.6, 0.7, 0.7, 0.8, 0.9, 1, 0.9, 1])
+    assert ViccSection(single_share=0.6, cycles=2).learning_share(2) == pytest.approx(0.8)
+    assert make("vicc.cycles=0").method.rate_period(0.7) == (0, 1)
 
 
 @pytest.mark.parametrize("override", ["vicc.cycles=0", "vicc.single_share=1.0"])

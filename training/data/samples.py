@@ -1,7 +1,7 @@
 """What the other methods draw of a video in place of a clip: pairs of blocks, frames of its segments, pairs of frames.
 
 A draw is `int64 [N, T]` source frames like a clip's, so cropping, colours and batching are the same; each of the N is
-varied by itself.
+varied by itself, but for mirroring, which is the whole draw's.
 """
 
 import dataclasses

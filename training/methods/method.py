@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 from cocon.training.models.encoder import Encoder
 
-__all__ = ["EncoderNetwork", "Method", "MethodTerms", "embedding_spread"]
+__all__ = ["WHOLE", "EncoderNetwork", "Method", "MethodTerms", "embedding_spread"]
+
+# From and to which share of training something lasts: all of it.
+WHOLE = (0.0, 1.0)
 
 
 class MethodTerms(NamedTuple):
@@ -74,6 +77,14 @@ class Method(nn.Module):
     def full_loss(self, means: Mapping[str, float]) -> float:
         """What the plateau schedule follows, from the means of what was logged: comparable over a whole training."""
         return means["loss"]
+
+    def rate_period(self, progress: float) -> tuple[float, float]:
+        """From and to which share of training the learning rate falls once; a method with stages begins each anew.
+
+        Args:
+            progress: share of training done, 0..1.
+        """
+        return WHOLE
 
     def encoders_replaced(self) -> None:
         """Called when other weights have been put into the encoders, before anything is trained."""

@@ -19,7 +19,7 @@ from cocon.training.distributed import gathered, mean_over_processes, own_rows
 from cocon.training.losses.sinkhorn import sinkhorn
 from cocon.training.losses.swapped import swapped_prediction_loss
 from cocon.training.method_sections import ViccSection
-from cocon.training.methods.method import EncoderNetwork, Method, MethodTerms, embedding_spread
+from cocon.training.methods.method import WHOLE, EncoderNetwork, Method, MethodTerms, embedding_spread
 from cocon.training.methods.momentum import KeyQueue
 from cocon.training.methods.projection import ProjectionHead, pooled_blocks
 from cocon.training.models.encoder import Encoder
@@ -114,12 +114,20 @@ class Vicc(Method):
 
     def turn_at(self, progress: float) -> int:
         """0 in the first stage, then the number of the turn of the second, from 1."""
-        section = self._section
-        num_turns = section.cycles * len(self.networks) if len(self.networks) > 1 else 0
+        section, num_turns = self._section, self._section.num_turns(len(self.networks))
         if not num_turns or progress <= section.single_share:
             return 0
         share = (progress - section.single_share) / (1.0 - section.single_share)
         return min(num_turns, 1 + int(share * num_turns))
+
+    def rate_period(self, progress: float) -> tuple[float, float]:
+        """The first stage, then each turn: what is in turn must be able to move."""
+        turn, num_turns = self.turn_at(progress), self._section.num_turns(len(self.networks))
+        if not num_turns:
+            return WHOLE
+        first = self._section.single_share
+        ends = [0.0, *(first + (1.0 - first) * number / num_turns for number in range(num_turns + 1))]
+        return ends[turn], ends[turn + 1]
 
     def _begin(self, turn: int) -> None:
         if turn != int(self.turn):

@@ -105,20 +105,22 @@ def ablation_cells(views: Sequence[str], *, seeds: int, finetune_epochs: int, ex
     return cells
 
 
-def method_cells(views: Sequence[str], *, seeds: int) -> list[Cell]:
+def method_cells(views: Sequence[str], *, seeds: int, epochs_alone: int) -> list[Cell]:
     """Every method beside its own untrained network, and what shows the point of its paper.
 
         row                            what it shows
         random-cocon, -vicc, -frames   trunk, block length and batch statistics without training
         cpc, cocon, vicc, vclr, cycle  the methods
-        vicc-alone                     every stream by itself for as long: what crossing them adds
+        vicc-alone                     every stream by itself for as many steps: what crossing them adds
         vclr-without-segment           what the loss of whole videos adds
 
     Args:
         views: all views of the recipe, the appearance first.
         seeds: how many.
+        epochs_alone: of `vicc-alone`; in `vicc` a stream stands still while another one has its turn.
     """
     every = tuple(views)
+    alone = {"vicc.cycles": "0", "training.epochs": str(epochs_alone)}
     cells = []
     for seed in range(seeds):
         cells += [
@@ -127,7 +129,7 @@ def method_cells(views: Sequence[str], *, seeds: int) -> list[Cell]:
         ]
         cells += [Cell(losses, losses, every, seed) for losses in ("cpc", "cocon")]
         cells += [Cell(method, method, every, seed, method=method) for method in ("vicc", "vclr", "cycle")]
-        cells.append(Cell("vicc-alone", "vicc", every, seed, overrides={"vicc.cycles": "0"}, method="vicc"))
+        cells.append(Cell("vicc-alone", "vicc", every, seed, overrides=alone, method="vicc"))
         without = {"vclr.segment": "0"}
         cells.append(Cell("vclr-without-segment", "vclr", every, seed, overrides=without, method="vclr"))
     return cells

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cocon.training.checkpoint import run_config
 from cocon.training.config import Config
+from cocon.training.config_file import load_config
 from cocon.training.models.encoder import build_encoder
 from cocon.training.reproduce.cells import method_cells
 from cocon.training.reproduce.claims import Claim, RowTable
@@ -74,7 +75,7 @@ def reproduce_methods(plan: Plan, options: MethodsOptions, output: Path, *, on_p
         KeyboardInterrupt: the same call goes on.
     """
     config, dataset = opened_recipe(plan, why_two_views="ViCC crosses two or more")
-    cells = method_cells(config.views, seeds=options.seeds)
+    cells = method_cells(config.views, seeds=options.seeds, epochs_alone=_epochs_alone(plan))
     run_cells(cells, plan, jobs=options.jobs, on_progress=on_progress)
     rows = collect_rows(cells, plan.runs)
     configs = {cell.row: run_config(plan.runs / cell.name) for cell in cells if cell.seed == 0}
@@ -87,6 +88,12 @@ def reproduce_methods(plan: Plan, options: MethodsOptions, output: Path, *, on_p
         notes=[*options.notes, data_note(dataset), *recipe_notes(configs, plan)],
     )
     return written_page(output / f"methods-{options.name}.md", text, rows)
+
+
+def _epochs_alone(plan: Plan) -> int:
+    """Epochs in which a stream of ViCC learns."""
+    config = load_config(plan.preset, [*plan.settings, "method=vicc"])
+    return round(config.training.epochs * config.vicc.learning_share(len(config.views)))
 
 
 def check_method_claims(rows: Sequence[Row], views: Sequence[str]) -> list[Claim]:

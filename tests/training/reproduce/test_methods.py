@@ -30,11 +30,12 @@ def _rows(**better: float) -> list[Row]:
 
 
 def test_every_row_has_every_seed_and_trains_its_method() -> None:
-    cells = method_cells(("rgb", "flow"), seeds=2)
+    cells = method_cells(("rgb", "flow"), seeds=2, epochs_alone=7)
     assert {cell.row for cell in cells} == ROWS
     assert len({cell.name for cell in cells}) == len(cells) == 2 * len(ROWS)
     alone = next(cell for cell in cells if cell.row == "vicc-alone")
-    assert (alone.method, alone.losses, alone.overrides) == ("vicc", "vicc", {"vicc.cycles": "0"})
+    assert (alone.method, alone.losses) == ("vicc", "vicc")
+    assert alone.overrides == {"vicc.cycles": "0", "training.epochs": "7"}
 
 
 def test_claims_are_judged_against_the_untrained_network_of_the_same_trunk() -> None:
