@@ -1,7 +1,7 @@
 """What a run measures on the way: one JSON object per line, and the same in TensorBoard."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -24,23 +24,23 @@ class Journal:
     def __init__(self, run: Path | None, *, next_step: int) -> None:
         self._files = None if run is None else _Files(run, next_step=next_step)
         self._sums: dict[str, float] = defaultdict(float)
-        self._count = 0
+        self._counts: Counter[str] = Counter()
 
     def add(self, figures: Mapping[str, Tensor]) -> None:
         """Take one step's scalars in."""
         for name, value in figures.items():
             self._sums[name] += float(value)
-        self._count += 1
+            self._counts[name] += 1
 
     def state(self) -> dict[str, object]:
         """Sums since the last `write`, to be kept in a checkpoint."""
-        return {"sums": dict(self._sums), "count": self._count}
+        return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Take up the sums of a checkpoint."""
-        sums, count = state["sums"], state["count"]
-        assert isinstance(sums, dict) and isinstance(count, int)
-        self._sums, self._count = defaultdict(float, sums), count
+        sums, counts = state["sums"], state["counts"]
+        assert isinstance(sums, dict) and isinstance(counts, dict)
+        self._sums, self._counts = defaultdict(float, sums), Counter(counts)
 
     def write(self, phase: str, *, step: int, epoch: int, **more: float) -> dict[str, float]:
         """Write the means since the last call.
@@ -54,9 +54,9 @@ class Journal:
         Returns:
             What was written.
         """
-        means = {name: total / max(1, self._count) for name, total in self._sums.items()} | more
+        means = {name: total / self._counts[name] for name, total in self._sums.items()} | more
         self._sums.clear()
-        self._count = 0
+        self._counts.clear()
         self.write_figures(phase, means, step=step, epoch=epoch)
         return means
 

@@ -30,6 +30,13 @@ def test_a_line_holds_the_means_since_the_line_before(tmp_path: Path) -> None:
     ]
 
 
+def test_a_figure_that_only_some_steps_have_is_averaged_over_these(tmp_path: Path) -> None:
+    with Journal(tmp_path, next_step=0) as journal:
+        journal.add({"loss": torch.tensor(1.0)})
+        journal.add({"loss": torch.tensor(3.0), "turn": torch.tensor(5.0)})
+        assert journal.write("pretrain", step=2, epoch=1) == {"loss": 2.0, "turn": 5.0}
+
+
 def test_tensorboard_shows_the_same_figures(tmp_path: Path) -> None:
     _write(tmp_path, range(4))
     board = EventAccumulator(str(tmp_path / "tensorboard"))
