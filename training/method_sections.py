@@ -50,7 +50,7 @@ class ViccSection(Section):
 class VclrSection(Section):
     """Losses of VCLR and the weight of each, 0 to leave it out.
 
-    `order_normalised_over`: `channels`, or `segments`, the released code's slip.
+    `order_normalised_over`: `channels`, or `segments`, the released code's slip. `batch_negatives`: see `CycleSection`.
     """
 
     projection_dim: int = Field(128, ge=1)
@@ -63,6 +63,7 @@ class VclrSection(Section):
     segment: float = Field(1.0, ge=0)
     order: float = Field(1.0, ge=0)
     order_normalised_over: Literal["channels", "segments"] = "channels"
+    batch_negatives: bool = True
 
 
 class CycleSection(Section):
@@ -70,6 +71,10 @@ class CycleSection(Section):
 
     Of the `cycle_queue_size` remembered keys `num_neighbours`, drawn anew for each batch, are where the soft nearest
     neighbour is sought; the rest are negatives. Of fewer keys the same share is.
+
+    `batch_negatives`: keys of the batch's other videos are negatives too, which the papers leave to the queue. They are
+    as new as the positive; with old ones alone a network that learns fast gets best by moving all embeddings away from
+    where they were, and ends with one for all.
     """
 
     projection_dim: int = Field(128, ge=1)
@@ -79,3 +84,4 @@ class CycleSection(Section):
     num_neighbours: int = Field(64, ge=1)
     temperature: float = Field(0.07, gt=0)
     cycle: float = Field(0.1, ge=0)
+    batch_negatives: bool = True

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import permutations
 
 import pytest
@@ -31,6 +32,15 @@ def _literal_info_nce(queries: Tensor, positives: Tensor, negatives: Tensor) -> 
         others = sum((torch.exp(torch.dot(query, negative) / TAU) for negative in negatives), torch.zeros(()))
         total = total - torch.log(own / (own + others))
     return total / len(queries)
+
+
+def _literal_pairs_info_nce(queries: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+    """Two rows of each video: positives of the others are negatives too."""
+    rows = []
+    for r in range(len(queries)):
+        elsewhere = torch.stack([positives[s] for s in range(len(positives)) if s // 2 != r // 2])
+        rows.append(_literal_info_nce(queries[r : r + 1], positives[r : r + 1], torch.cat([negatives, elsewhere])))
+    return torch.stack(rows).mean()
 
 
 def _literal_intra(queries: Tensor, same: Tensor, different: Tensor) -> Tensor:
@@ -73,12 +83,13 @@ def _swapped(*scores: Tensor) -> Tensor:
     ("ours", "literal", "shapes"),
     [
         (queued_info_nce, _literal_info_nce, [(B, D), (B, D), (K, D)]),
+        (partial(queued_info_nce, rows_per_video=2), _literal_pairs_info_nce, [(2 * B, D), (2 * B, D), (K, D)]),
         (intra_frame_loss, _literal_intra, [(B, D), (B, D), (B, 2, D)]),
         (cycle_loss, _literal_cycle, [(B, D), (B, D), (K, D), (4, D)]),
         (lambda *scores, temperature: _swapped(*scores), _literal_swapped, [(B, K)] * 2),
         (lambda *scores, temperature: _swapped(*scores), _literal_swapped, [(B, K)] * 4),
     ],
-    ids=["queued", "intra", "cycle", "swapped two", "swapped four"],
+    ids=["queued", "queued and batch", "intra", "cycle", "swapped two", "swapped four"],
 )
 def test_a_loss_and_its_gradients_are_those_of_the_formula(
     ours: Callable[..., Tensor], literal: Callable[..., Tensor], shapes: list[tuple[int, ...]]

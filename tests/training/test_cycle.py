@@ -66,9 +66,15 @@ def test_each_term_compares_what_the_paper_says(method: CycleContrast, clips: di
             keys[0][:, 0],
             method.queues[view].keys,  # type: ignore[arg-type,union-attr]
             temperature=0.07,
+            rows_per_video=1,
         )
         cycle = cycle_loss(
-            queries[1][:, 0], keys[1][:, 0], remembered[:NEIGHBOURS], remembered[NEIGHBOURS:], temperature=0.07
+            queries[1][:, 0],
+            keys[1][:, 0],
+            remembered[:NEIGHBOURS],
+            remembered[NEIGHBOURS:],
+            temperature=0.07,
+            rows_per_video=1,
         )
         assert terms.logged[f"intra/{view}"].item() == pytest.approx(intra.item(), rel=1e-4)
         assert terms.logged[f"cycle/{view}"].item() == pytest.approx(cycle.item(), rel=1e-4)

@@ -62,18 +62,6 @@ def test_a_copy_follows_slowly_and_learns_nothing_itself() -> None:
     )
 
 
-def test_a_key_is_the_same_in_any_batch_where_there_is_one_process() -> None:
-    source = _network(0).train()
-    frames = torch.randint(0, 256, (6, 1, 1, 32, 32, 1), dtype=torch.uint8)
-    copied = MomentumCopy(source, 0.9).train()
-    for _ in range(3):
-        source.encoder(frames)  # its running statistics move
-        copied.follow(source)
-    alone, together = (copied.module.encoder(rows).embedding[:1] for rows in (frames[:1], frames))
-    assert torch.allclose(alone, together, atol=1e-5)
-    assert torch.allclose(alone, source.eval().encoder(frames[:1]).embedding, atol=1e-5)
-
-
 @pytest.mark.parametrize(("momentum", "follows"), [(1.0, False), (0.0, True)])
 def test_the_ends_of_momentum_are_standing_still_and_being_the_source(momentum: float, follows: bool) -> None:
     source, target = _network(0), _network(1)

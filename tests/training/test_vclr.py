@@ -76,6 +76,7 @@ def _literal(method: Vclr, frames: Tensor, axis: int = 2) -> dict[str, Tensor]:
             *(torch.stack(part) for part in zip(*inter_rows, strict=True)),
             method.inter_queues["rgb"].keys.clone(),  # type: ignore[operator,union-attr]
             temperature=0.1,
+            rows_per_video=3,
         ),
         "intra": intra_frame_loss(*(torch.stack(part) for part in zip(*intra_rows, strict=True)), temperature=0.1),
         "segment": queued_info_nce(
@@ -83,6 +84,7 @@ def _literal(method: Vclr, frames: Tensor, axis: int = 2) -> dict[str, Tensor]:
             slow.segment.unit(keys.mean(dim=1)),
             method.segment_queues["rgb"].keys.clone(),  # type: ignore[operator,union-attr]
             temperature=0.1,
+            rows_per_video=1,
         ),
         "order": order_loss(logits, is_query, is_key),
     }

@@ -24,7 +24,13 @@ def soft_nearest_neighbours(queries: Tensor, neighbours: Tensor, *, temperature:
 
 
 def cycle_loss(
-    queries: Tensor, positives: Tensor, neighbours: Tensor, negatives: Tensor, *, temperature: float
+    queries: Tensor,
+    positives: Tensor,
+    neighbours: Tensor,
+    negatives: Tensor,
+    *,
+    temperature: float,
+    rows_per_video: int = 0,
 ) -> Tensor:
     """A query's soft nearest neighbour must be nearer to the query's own video than to others.
 
@@ -34,9 +40,10 @@ def cycle_loss(
         neighbours: where the soft nearest neighbour is sought, unit length, `float [U, D]`.
         negatives: unit length, `float [K, D]`.
         temperature: τ, of the weights and of the contrast.
+        rows_per_video: see `queued_info_nce`.
 
     Returns:
         Scalar. Source: Wu and Wang 2021, cycle loss.
     """
     found = soft_nearest_neighbours(queries, neighbours, temperature=temperature)
-    return queued_info_nce(found, positives, negatives, temperature=temperature)
+    return queued_info_nce(found, positives, negatives, temperature=temperature, rows_per_video=rows_per_video)

@@ -78,10 +78,19 @@ class CycleContrast(MomentumMethod[CycleNetwork]):
         remembered = remembered[torch.randperm(len(remembered), device=remembered.device)]
         num_neighbours = section.num_neighbours * len(remembered) // section.cycle_queue_size
         neighbours, negatives = remembered[:num_neighbours], remembered[num_neighbours:]
-        temperature = section.temperature
         with torch.autocast(frames.device.type, enabled=False):
-            intra = queued_info_nce(query, keys[:, 1], queue.remembered, temperature=temperature)
-            cycle = cycle_loss(cycle_query, cycle_keys[:, 1], neighbours, negatives, temperature=temperature)
+            rows = int(section.batch_negatives)
+            intra = queued_info_nce(
+                query, keys[:, 1], queue.remembered, temperature=section.temperature, rows_per_video=rows
+            )
+            cycle = cycle_loss(
+                cycle_query,
+                cycle_keys[:, 1],
+                neighbours,
+                negatives,
+                temperature=section.temperature,
+                rows_per_video=rows,
+            )
         if self.training:
             queue.push(gathered(keys[:, 0]))
             cycle_queue.push(gathered(cycle_keys[:, 0]))

@@ -1,11 +1,11 @@
 """What contrasting with remembered keys needs: a slow copy of a network, a queue, and batches shuffled over devices.
 
-Sources: He et al. 2020 (MoCo); statistics of the copy in a single process: Cai et al. 2021 (EMAN).
+Source: He et al. 2020 (MoCo).
 """
 
 import copy
 from collections.abc import Mapping
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -23,9 +23,7 @@ M = TypeVar("M", bound=EncoderNetwork)
 class MomentumCopy(nn.Module, Generic[M]):
     """A copy of a network that follows it slowly and never has a gradient.
 
-    Statistics of a batch that query and key have in common tell which key belongs to the query, and the network learns
-    to recognise them instead. Over several processes `Shuffle` takes keys from other batches. In a single one the copy
-    normalises by running statistics: those of the network that it follows.
+    Running statistics are the copy's own: it sees its batches in the mode that it is in.
 
     Args:
         source: the network; not changed.
@@ -42,13 +40,6 @@ class MomentumCopy(nn.Module, Generic[M]):
         """Move towards the network as it is now."""
         for own, other in zip(self.module.parameters(), source.parameters(), strict=True):
             own.lerp_(other.detach(), 1.0 - self._momentum)
-        if num_processes() == 1:
-            for own, other in zip(self.module.buffers(), source.buffers(), strict=True):
-                own.copy_(other)
-
-    def train(self, mode: bool = True) -> Self:
-        """Normalise by statistics of a batch only where batches are shuffled over processes."""
-        return super().train(mode and num_processes() > 1)
 
     def restart(self, source: M) -> None:
         """Be the network as it is now."""
@@ -130,7 +121,8 @@ class KeyQueue(nn.Module):
 class Shuffle:
     """Rows of all processes' batches, dealt out anew: statistics of a batch then tell no key who its query was.
 
-    Every process must make one at the same point and undo it; alone it changes nothing, see `MomentumCopy`.
+    Every process must make one at the same point and undo it. Alone it changes nothing; keys of the same batch, which
+    have its statistics too, must then be among the negatives.
 
     Args:
         num_rows: of this process's batch, the same in all.

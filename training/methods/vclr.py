@@ -126,12 +126,17 @@ class Vclr(MomentumMethod[VclrNetwork]):
                     inter_keys.flatten(0, 1),
                     inter_queue.remembered,
                     temperature=section.temperature,
+                    rows_per_video=_NUM_SEGMENTS * section.batch_negatives,
                 ),
                 "intra": intra_frame_loss(
                     intra, intra_keys[:, 0], intra_keys[:, 1:], temperature=section.intra_temperature
                 ),
                 "segment": queued_info_nce(
-                    segment, segment_keys, segment_queue.remembered, temperature=section.temperature
+                    segment,
+                    segment_keys,
+                    segment_queue.remembered,
+                    temperature=section.temperature,
+                    rows_per_video=int(section.batch_negatives),
                 ),
                 "order": self._order_term(network, slow, found),
             }
