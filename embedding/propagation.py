@@ -32,12 +32,15 @@ class Propagation:
         radius_cells: how far away a cell of a latest frame may lie, in cells. The first frame is searched everywhere:
             it is long ago, and its labels are the only true ones.
         temperature: of the softmax over the k cosines; near 0 only the most similar cell counts.
+        is_centred: whether the mean over the first frame's cells is taken off every unit vector before comparing them.
+            What rectified features have in common everywhere says nothing about which cell is which.
     """
 
     num_context: int = 20
     num_neighbours: int = 10
     radius_cells: float = 12.0
     temperature: float = 0.05
+    is_centred: bool = False
 
     def __post_init__(self) -> None:
         rules = (
@@ -75,6 +78,7 @@ def propagated_labels(
         raise ValueError(f"labels {list(first_labels.shape)} must be [h, w, L]")
     propagation = propagation or Propagation()
     first: Floats | None = None
+    centre = np.zeros(1, np.float32)
     latest: deque[tuple[Floats, Floats]] = deque(maxlen=propagation.num_context)
     for index, feature_map in enumerate(feature_maps):
         depth = feature_map.shape[-1] if first is None else first.shape[-1]
@@ -82,6 +86,9 @@ def propagated_labels(
             shape = f"{[*first_labels.shape[:2], depth]}, as labels and first frame are"
             raise ValueError(f"feature map {index} {list(feature_map.shape)} must be finite and {shape}")
         features = _unit(feature_map)
+        if propagation.is_centred:
+            centre = features.mean(axis=(0, 1)) if first is None else centre
+            features = _unit(features - centre)
         if first is None:
             first, labels = features, first_labels.astype(np.float32)
         else:

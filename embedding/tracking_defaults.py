@@ -14,5 +14,5 @@ STAGE = "layer2"
 SIZE_PX = 160
 
 # For maps of some 20 × 20 cells, of which the twelve cells of `Propagation` are the greater part. On training videos it
-# follows a little better than the defaults, and takes a quarter of the time.
-SMALL_MAPS = Propagation(num_context=4, num_neighbours=5, radius_cells=6.0)
+# follows better than the defaults, most of all by being centred, and takes a quarter of the time.
+SMALL_MAPS = Propagation(num_context=4, num_neighbours=5, radius_cells=6.0, is_centred=True)

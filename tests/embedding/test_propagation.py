@@ -25,6 +25,9 @@ def _literally_propagated(maps: Floats, first_labels: Floats, propagation: Propa
     height, width = maps.shape[1:3]
     cells = [(row, column) for row in range(height) for column in range(width)]
     unit = maps / np.linalg.norm(maps, axis=-1, keepdims=True)
+    if propagation.is_centred:
+        apart = unit - unit[0].mean(axis=(0, 1))
+        unit = apart / np.linalg.norm(apart, axis=-1, keepdims=True)
     labels = [first_labels]
     for frame in range(1, len(maps)):
         latest = range(max(1, frame - propagation.num_context), frame)
@@ -46,6 +49,7 @@ def _literally_propagated(maps: Floats, first_labels: Floats, propagation: Propa
     "propagation",
     [
         Propagation(2, 3, 1.5, 0.1),
+        Propagation(2, 3, 1.5, 0.1, is_centred=True),
         Propagation(1, 5, 0.0, 0.05),
         Propagation(0, 4, 2.0, 0.2),
         Propagation(3, 1, 2.0, 0.05),
