@@ -88,8 +88,8 @@ def test_a_box_is_read_back_to_a_fraction_of_a_cell() -> None:
         box = np.concatenate([rng.uniform(0, [240 - sides[0], 160 - sides[1]]), sides])
         read = labels_to_box(box_to_labels(box, 160, 240, rows=20, columns=30), 160, 240)
         errors += [*(read[:2] - box[:2]), *(read[:2] + read[2:] - box[:2] - box[2:])]
-    assert np.abs(errors).mean() / 8 < 0.07
-    assert np.abs(errors).max() / 8 < 0.25
+    assert np.abs(errors).mean() / 8 < 0.005
+    assert np.abs(errors).max() / 8 < 0.15
 
 
 def test_labels_far_from_the_last_box_do_not_count() -> None:
@@ -140,8 +140,8 @@ def test_cells_may_look_to_the_left_and_above() -> None:
     aware_mean, unaware_mean = (
         np.mean([_overlap(*pair) for pair in zip(each, boxes, strict=True)]) for each in (aware, unaware)
     )
-    assert aware_mean > 0.8
-    assert aware_mean > unaware_mean + 0.05
+    assert aware_mean > 0.85
+    assert aware_mean > unaware_mean + 0.02
 
 
 OFFSET = 7 / 16  # of stage layer2
@@ -174,7 +174,7 @@ def test_a_box_of_a_pixel_at_the_border_is_seen_by_the_outer_cell(place: tuple[i
 def test_a_box_that_touches_the_border_is_found_back_uncut(box: Box) -> None:
     boxes = [each.box for each in tracked_boxes(_standing(), box, 1080, 1920, NEAR, offset_cells=OFFSET)]
     for found in boxes[1:]:
-        np.testing.assert_allclose(found, box, rtol=0, atol=0.1 * 54)  # a tenth of a cell
+        np.testing.assert_allclose(found, box, rtol=0, atol=1.0)  # of cells of 96 × 54 pixels
         start, end = found[:2], found[:2] + found[2:]
         assert (start >= 0).all()
         assert (end <= [1920, 1080]).all()
