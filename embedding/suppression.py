@@ -18,19 +18,17 @@ def non_maximum_suppression(
     segments: Sequence[Segment],
     *,
     sigma: float = 0.5,
-    min_tiou: float = 0.0,
     min_score: float = 0.001,
     max_segments: int | None = None,
 ) -> list[Segment]:
     """Lower the scores of segments that overlap better ones (Bodla et al., ICCV 2017, equation 3: Gaussian Soft-NMS).
 
-    Time after time the best of those that are left is taken, and each of the others of its label that overlaps it by
-    more than `min_tiou` loses the factor exp(-tIoU² / sigma). Those that fall below the least score are dropped.
+    Time after time the best of those that are left is taken, and each of the others of its label loses the factor
+    exp(-tIoU² / sigma). Those that fall below the minimum are dropped.
 
     Args:
         segments: with scores of 0 or more, in any order; of equal scores the earlier in the list is taken first.
         sigma: positive; the smaller, the less overlap is tolerated.
-        min_tiou: overlaps up to this cost nothing; 0 as published, more in BSN (Lin et al., ECCV 2018).
         min_score: segments with less are not returned.
         max_segments: stop after so many; all if None.
 
@@ -38,12 +36,10 @@ def non_maximum_suppression(
         The segments that are left, with their new scores, best first.
 
     Raises:
-        ValueError: a score is negative, sigma is not positive, max_segments is not, or min_tiou is not in 0..1.
+        ValueError: a score is negative, sigma is not positive, or max_segments is.
     """
     if not sigma > 0:
         raise ValueError(f"sigma ({sigma}) must be positive")
-    if not 0 <= min_tiou <= 1:
-        raise ValueError(f"min_tiou ({min_tiou}) must be from 0 to 1")
     if max_segments is not None and max_segments < 1:
         raise ValueError(f"max_segments ({max_segments}) must be at least 1")
     bounds, scores = segment_bounds(segments), np.array([segment.score for segment in segments], np.float64)
@@ -56,8 +52,7 @@ def non_maximum_suppression(
         best = left[scores[left].argmax()]
         kept.append(replace(segments[best], score=float(scores[best])))
         left = left[left != best]
-        overlap = temporal_iou(bounds[[best]], bounds[left])[0]  # [left]
-        overlap[(overlap <= min_tiou) | (labels[left] != labels[best])] = 0.0
+        overlap = temporal_iou(bounds[[best]], bounds[left])[0] * (labels[left] == labels[best])
         scores[left] *= np.exp(-(overlap**2) / sigma)
     return kept
 
