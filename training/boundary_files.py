@@ -26,6 +26,8 @@ __all__ = ["BoundaryRecord", "head_sha256", "keeps_boundary_heads", "load_bounda
 
 _WEIGHTS_FILE = "boundary_head.safetensors"
 _RECORD_FILE = "boundary_head.json"
+# Of the record. The tensors alone do not tell how far apart the moments are that a head sees: in 1, less than now.
+_SCHEMA = 2
 # In a packed run; it covers every file, so that another one would not be.
 _SUMS_FILE = "SHA256SUMS"
 
@@ -73,7 +75,7 @@ def save_boundary_head(run: Path, head: BoundaryHead, record: BoundaryRecord) ->
     """
     folder = run / "views" / record.contract.view
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in head.state_dict().items()}
-    content = {"contract": json.loads(record.contract.to_json()), **asdict(record.settings)}
+    content = {"schema": _SCHEMA, "contract": json.loads(record.contract.to_json()), **asdict(record.settings)}
     content |= {"data": record.data, "num_videos": record.num_videos, "figures": dict(record.figures)}
     try:
         with replacing(folder / _WEIGHTS_FILE) as partial:
@@ -122,6 +124,8 @@ def _unwritable(run: Path, error: OSError) -> UsageError:
 def _read_record(path: Path, source: str) -> BoundaryRecord:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if content["schema"] != _SCHEMA:
+            raise ValueError(f"schema {content['schema']}")
         return BoundaryRecord(
             contract=BoundaryContract.from_json(json.dumps(content["contract"]), source=source),
             settings=BoundarySettings(**{name: content[name] for name in BoundarySettings.__slots__}),

@@ -98,6 +98,17 @@ def test_the_head_is_small_and_takes_any_length() -> None:
     assert [head(torch.zeros(2, length, 2048)).shape for length in (1, 7)] == [(2, 1, 3), (2, 7, 3)]
 
 
+def test_the_head_sees_25_blocks() -> None:
+    torch.manual_seed(0)
+    head = BoundaryHead(DIM).eval()
+    blocks = torch.randn(1, DIM, 81)
+    other = blocks.clone()
+    other[:, :, 40] += 1
+    with torch.no_grad():
+        is_other = (head.layers(blocks) != head.layers(other)).any(dim=1)[0]
+    assert is_other.nonzero().flatten().tolist() == list(range(28, 53, 2))  # all that are an even number away
+
+
 def test_a_head_is_kept_in_the_run_and_refused_once_its_encoder_is_another(trained_copy: Path) -> None:
     encoder = read_contract(trained_copy / "views" / "rgb")
     head = BoundaryHead(encoder.embedding_dim).eval()
@@ -110,6 +121,10 @@ def test_a_head_is_kept_in_the_run_and_refused_once_its_encoder_is_another(train
     save_boundary_head(trained_copy, head, record)
     loaded = load_boundary_head(trained_copy, "rgb")
     assert loaded is not None and loaded[1] == record and head_sha256(loaded[0]) == head_sha256(head)
+    path = trained_copy / "views" / "rgb" / "boundary_head.json"
+    path.write_text(path.read_text().replace('"schema": 2', '"schema": 1', 1))
+    with pytest.raises(MismatchError, match=r"no sound record.*train it again"):
+        load_boundary_head(trained_copy, "rgb")
     save_boundary_head(trained_copy, head, replace(record, contract=replace(contract, encoder_fingerprint="0" * 64)))
     with pytest.raises(MismatchError, match="another encoder"):
         load_boundary_head(trained_copy, "rgb")

@@ -17,10 +17,12 @@ __all__ = ["BoundaryHead"]
 
 _WIDTH = 96
 _KERNEL = 5
+# Of the two convolutions: every other of 1 + 4 · 2 + 4 · 4 moments is seen, whose blocks overlap by half.
+_DILATIONS = (2, 4)
 
 
 class BoundaryHead(nn.Module):
-    """Two convolutions over time that together see 13 moments, between two of single moments; any length goes.
+    """Two convolutions over time that together see 25 moments, between two of single moments; any length goes.
 
     Args:
         embedding_dim: D of the blocks.
@@ -38,10 +40,10 @@ class BoundaryHead(nn.Module):
             nn.Conv1d(embedding_dim, width, 1),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Conv1d(width, width, _KERNEL, padding=_KERNEL // 2),
+            _over_time(width, _DILATIONS[0]),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Conv1d(width, width, _KERNEL, padding=_KERNEL - 1, dilation=2),
+            _over_time(width, _DILATIONS[1]),
             nn.ReLU(),
             nn.Conv1d(width, NUM_BOUNDARIES, 1),
         )
@@ -56,3 +58,7 @@ class BoundaryHead(nn.Module):
         x = ((blocks - blocks.mean(dim=1, keepdim=True)) * self.scale).transpose(1, 2)  # [B, D, L]
         logits: Tensor = self.layers(x)  # [B, 3, L]
         return logits.transpose(1, 2)
+
+
+def _over_time(width: int, dilation: int) -> nn.Conv1d:
+    return nn.Conv1d(width, width, _KERNEL, padding=dilation * (_KERNEL // 2), dilation=dilation)
