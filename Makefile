@@ -46,8 +46,8 @@ stop: ## Stop it
 demo: export ## The whole path: data, training, export, Triton, search
 	@DATA=$(DATA) REPOSITORY=$(REPOSITORY) INDEX=$(INDEX) PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
 
-test: setup ## Run all tests
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=80
+test: setup ## Run all tests, two at a time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=80
 
 test-videos: setup ## Run the tests on real videos, in the folder that COCON_TEST_VIDEOS names
 	@test -f "$$COCON_TEST_VIDEOS/expected.csv" || { \
@@ -68,7 +68,7 @@ bench: setup ## Measure, and write benchmarks/results
 	$(BIN)/python benchmarks/encoders.py
 	$(BIN)/python benchmarks/views.py $(if $(VIDEOS),--videos $(VIDEOS))
 
-results: data ## Train and judge the ablation's rows, three seeds each (40 minutes); writes docs/results
+results: data ## Train and judge the ablation's rows, three seeds each (under 45 minutes); writes docs/results
 	$(BIN)/cocon reproduce ablation --data $(DATA) --preset figures --name figures --seeds 3 --no-extras \
 		--set training.epochs=8 --set training.precision=bf16-mixed
 
@@ -81,7 +81,8 @@ results-utd: setup ## The same on UTD-MHAD, in the folder that UTD names: all ro
 	$(BIN)/cocon reproduce methods --data data/utd_mhad --preset utd_mhad --name utd_mhad --seeds 3
 
 results-methods: data ## Train and judge every method, three seeds each (an hour); writes docs/results
-	$(BIN)/cocon reproduce methods --data $(DATA) --preset figures --name figures --seeds 3
+	$(BIN)/cocon reproduce methods --data $(DATA) --preset figures --name figures --seeds 3 \
+		--set training.precision=bf16-mixed
 
 robustness: setup ## Read damaged, many and long videos (about 15 minutes); writes docs/results
 	SVT_LOG=0 $(BIN)/python docs/results/robustness.py
