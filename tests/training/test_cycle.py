@@ -25,6 +25,7 @@ SETTINGS = [
     "cycle.cycle_queue_size=6",
     f"cycle.num_neighbours={NEIGHBOURS}",
     "cycle.cycle=0.3",
+    "cycle.temperature=0.07",
 ]
 
 

@@ -28,6 +28,7 @@ SETTINGS = [
     "vicc.projection_dim=6",
     "vicc.queue_size=6",
     "vicc.single_share=0.6",
+    "vicc.epsilon=0.05",
 ]
 
 

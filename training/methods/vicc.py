@@ -95,7 +95,7 @@ class Vicc(Method):
         if self.training:
             self._begin(turn)
         views = list(self.networks)
-        learning = views if turn == 0 else [views[(turn - 1) % len(views)]]
+        learning = self._learning(turn)
         found = {view: self._projections(view, clips[view], learns=view in learning) for view in views}
         with torch.autocast(next(iter(clips.values())).device.type, enabled=False):
             losses = {view: self._loss(view, [view] if turn == 0 else views, found, progress) for view in learning}
@@ -107,8 +107,9 @@ class Vicc(Method):
         return MethodTerms(total, mean_over_processes(logged | {"loss": total}))
 
     def after_step(self) -> None:
-        """Prototypes are directions."""
-        for prototypes in self.prototypes.values():
+        """Prototypes are directions; those of frozen streams stay as they are, bit for bit."""
+        for view in self._learning(int(self.turn)):
+            prototypes = self.prototypes[view]
             assert isinstance(prototypes, Prototypes)
             prototypes.normalise()
 
@@ -128,6 +129,11 @@ class Vicc(Method):
         first = self._section.single_share
         ends = [0.0, *(first + (1.0 - first) * number / num_turns for number in range(num_turns + 1))]
         return ends[turn], ends[turn + 1]
+
+    def _learning(self, turn: int) -> list[str]:
+        """The streams that learn."""
+        views = list(self.networks)
+        return views if turn == 0 else [views[(turn - 1) % len(views)]]
 
     def _begin(self, turn: int) -> None:
         if turn != int(self.turn):
