@@ -11,7 +11,7 @@ REPOSITORY ?= model_repository
 INDEX      ?= runs/demo/index
 PRETRAINED ?= pretrained/figures-tiny
 
-.PHONY: help setup data train export serve stop demo test test-videos lint types bench results results-methods results-utd robustness pretrained clean
+.PHONY: help setup data train export serve stop demo test test-videos lint types bench results results-methods results-tasks results-utd robustness pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ results-utd: setup ## The same on UTD-MHAD, in the folder that UTD names: all ro
 results-methods: data ## Train and judge every method, three seeds each (an hour); writes docs/results
 	$(BIN)/cocon reproduce methods --data $(DATA) --preset figures --name figures --seeds 3 \
 		--set training.precision=bf16-mixed
+
+results-tasks: results ## Judge the ablation's CoCon runs by localisation and tracking; writes docs/results
+	$(BIN)/cocon data make --untrimmed --output data/untrimmed
+	$(BIN)/python docs/results/tasks.py --name figures runs/ablation/figures/cocon-?
 
 robustness: setup ## Read damaged, many and long videos (about 15 minutes); writes docs/results
 	SVT_LOG=0 $(BIN)/python docs/results/robustness.py
