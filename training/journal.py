@@ -37,7 +37,9 @@ class Journal:
         return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def restore(self, state: Mapping[str, object]) -> None:
-        """Take up the sums of a checkpoint."""
+        """Take up the sums of a checkpoint; nothing of an older one, which did not count figure by figure."""
+        if "counts" not in state:
+            return
         sums, counts = state["sums"], state["counts"]
         assert isinstance(sums, dict) and isinstance(counts, dict)
         self._sums, self._counts = defaultdict(float, sums), Counter(counts)

@@ -37,6 +37,13 @@ def test_a_figure_that_only_some_steps_have_is_averaged_over_these(tmp_path: Pat
         assert journal.write("pretrain", step=2, epoch=1) == {"loss": 2.0, "turn": 5.0}
 
 
+def test_means_begin_anew_after_a_checkpoint_that_did_not_count_figures(tmp_path: Path) -> None:
+    with Journal(tmp_path, next_step=1) as journal:
+        journal.restore({"sums": {"loss": 7.0}, "count": 1})
+        journal.add({"loss": torch.tensor(1.0)})
+        assert journal.write("pretrain", step=2, epoch=1) == {"loss": 1.0}
+
+
 def test_tensorboard_shows_the_same_figures(tmp_path: Path) -> None:
     _write(tmp_path, range(4))
     board = EventAccumulator(str(tmp_path / "tensorboard"))
