@@ -31,6 +31,7 @@ from cocon.export.training_record import training_of_run
 from cocon.training.checkpoint import (
     EVALUATION_FILE,
     SUMMARY_FILE,
+    SUMS_FILE,
     is_complete,
     load_encoder,
     run_config,
@@ -45,7 +46,6 @@ __all__ = ["MIN_COSINE", "Packed", "pack_run"]
 
 MIN_COSINE = 0.9999
 
-_SUMS_FILE = "SHA256SUMS"
 _WEIGHTS_FILE = "weights.safetensors"
 # Unit vectors with a cosine of 0.9999 are 0.014 apart; a single logit may be off by more than the vectors are.
 _MAX_ABS_DIFFERENCE = 0.05
@@ -117,7 +117,7 @@ def pack_run(
 def _check_place(output: Path, *, overwrite: bool) -> None:
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
-    if not (output / _SUMS_FILE).is_file():
+    if not (output / SUMS_FILE).is_file():
         raise UsageError(f"'{output}' is not empty and no packed run; choose another --output")
     if not overwrite:
         raise UsageError(f"'{output}' is there already; choose another --output or add --overwrite")
@@ -206,8 +206,8 @@ def _write_sums(folder: Path) -> int:
     """Write the sums in the form of `sha256sum`; returns the bytes of all files, the sums' own too."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sums = [(hashlib.sha256(path.read_bytes()).hexdigest(), path.relative_to(folder).as_posix()) for path in files]
-    (folder / _SUMS_FILE).write_text("".join(f"{digest}  {name}\n" for digest, name in sums), encoding="utf-8")
-    return sum(path.stat().st_size for path in [*files, folder / _SUMS_FILE])
+    (folder / SUMS_FILE).write_text("".join(f"{digest}  {name}\n" for digest, name in sums), encoding="utf-8")
+    return sum(path.stat().st_size for path in [*files, folder / SUMS_FILE])
 
 
 def _write_json(path: Path, content: object) -> None:

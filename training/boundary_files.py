@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from cocon.embedding.boundaries import BoundaryContract
 from cocon.training.boundaries import BoundarySettings
-from cocon.training.checkpoint import read_contract
+from cocon.training.checkpoint import SUMS_FILE, read_contract
 from cocon.training.models.boundary_head import BoundaryHead
 from cocon.video.atomic import replacing
 from cocon.video.errors import MismatchError, UsageError
@@ -28,8 +28,6 @@ _WEIGHTS_FILE = "boundary_head.safetensors"
 _RECORD_FILE = "boundary_head.json"
 # Of the record. The tensors alone do not tell how far apart the moments are that a head sees: in 1, less than now.
 _SCHEMA = 2
-# In a packed run; it covers every file, so that another one would not be.
-_SUMS_FILE = "SHA256SUMS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ def keeps_boundary_heads(run: Path, views: Iterable[str]) -> bool:
     Raises:
         UsageError: a folder cannot be written.
     """
-    if (run / _SUMS_FILE).is_file():
+    if (run / SUMS_FILE).is_file():  # it would not cover them
         return False
     for view in views:
         try:

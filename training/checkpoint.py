@@ -34,6 +34,7 @@ from cocon.video.views import view_named
 __all__ = [
     "EVALUATION_FILE",
     "SUMMARY_FILE",
+    "SUMS_FILE",
     "claim_run",
     "contract_of",
     "has_begun",
@@ -55,6 +56,7 @@ __all__ = [
 
 SUMMARY_FILE = "complete.json"
 EVALUATION_FILE = "evaluation.json"  # figures of `cocon evaluate --json`, kept beside the run by who judges it
+SUMS_FILE = "SHA256SUMS"  # of a packed run, over every file in it
 
 _logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from cocon.embedding.contract import ModelContract
 from cocon.embedding.proposals import Segment
 from cocon.training.boundaries import BoundarySettings, boundary_probabilities, train_boundary_head
 from cocon.training.boundary_files import BoundaryRecord, head_sha256, keeps_boundary_heads, save_boundary_head
-from cocon.training.checkpoint import load_encoder, run_config, run_views
+from cocon.training.checkpoint import SUMS_FILE, load_encoder, run_config, run_views
 from cocon.training.data.activitynet import Subset, UntrimmedVideo, read_activitynet
 from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.judging import FUSED, RANDOM, run_method, untrained_encoders
@@ -70,8 +70,9 @@ def judge(request: TaskRequest) -> TaskResult:
     views = run_views(request.run)
     if not (is_kept := keeps_boundary_heads(request.run, views)):
         _logger.warning(
-            "run '%s' is packed, so it keeps no boundary heads; to keep them, judge a copy without SHA256SUMS",
+            "run '%s' is packed, so it keeps no boundary heads; to keep them, judge a copy without %s",
             request.run,
+            SUMS_FILE,
         )
     encoders = {view: load_encoder(request.run, view) for view in views}
     settings = BoundarySettings(seed=run_config(request.run).training.seed)
