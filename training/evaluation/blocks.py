@@ -1,6 +1,5 @@
 """Every block of a video that clips or ordered features need, encoded once however many of them share it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,7 +61,7 @@ def encode_blocks(
     of_clips = dense_windows(len(grid), spec, hop=(hop_blocks or max(1, spec.num_blocks // 2)) * T).reshape(-1, T)
     dense = dense_windows(len(grid), replace(spec, num_blocks=1), hop=max(1, T // 2))[: None if has_dense else 0]
     blocks, where = np.unique(np.concatenate([of_clips, dense]), axis=0, return_inverse=True)  # [U, T]
-    maps = torch.stack(list(_maps(encoder, contract, video, grid[blocks], device, num_crops)))  # [crops, U, D, s, s]
+    maps = _maps(encoder, contract, video, grid[blocks], device, num_crops)  # [crops, U, D, s, s]
     maps = maps[:, torch.from_numpy(where.reshape(-1))]
     clips, half_blocks = torch.split(maps, [len(of_clips), len(dense)], dim=1)
     seconds = video.timestamps[grid[dense]].mean(axis=1) - video.timestamps[0]
@@ -80,12 +79,18 @@ def _maps(
     frames: NDArray[np.int64],
     device: torch.device,
     num_crops: int,
-) -> Iterator[Tensor]:
-    """Feature maps `float [U, D, s, s]` of blocks `int64 [U, T]`, crop by crop."""
+) -> Tensor:
+    """Feature maps `float [crops, U, D, s, s]` of blocks `int64 [U, T]`.
+
+    A video's overlapping blocks take several times its own memory, so only a batch of them is cropped at a time.
+    """
     decoded = video.views[contract.view]
     indices = nearest_frames(decoded.timestamps, video.timestamps[frames])
-    for crop in cropped_clips(decoded, contract.view, indices, contract.geometry.crop_px, num_crops=num_crops):
-        blocks = torch.from_numpy(crop)  # [U, T, H, W, C]
-        yield torch.cat(
-            [encoder.feature_maps(part[None].to(device)).float().cpu()[0] for part in torch.split(blocks, _BATCH_SIZE)]
-        )
+    size_px = contract.geometry.crop_px
+    parts = []
+    for start in range(0, len(indices), _BATCH_SIZE):
+        part = indices[start : start + _BATCH_SIZE]
+        crops = cropped_clips(decoded, contract.view, part, size_px, num_crops=num_crops)  # each [≤ 192, T, H, W, C]
+        maps = [encoder.feature_maps(torch.from_numpy(crop)[None].to(device)).float().cpu()[0] for crop in crops]
+        parts.append(torch.stack(maps))
+    return torch.cat(parts, dim=1)

@@ -14,6 +14,7 @@ from cocon.training.checkpoint import load_encoder
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
+from cocon.training.evaluation import blocks
 from cocon.training.evaluation.features import calibrate_batch_norm, video_features
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.video.clips import grid_indices
@@ -70,7 +71,11 @@ def test_a_videos_embedding_is_the_mean_of_those_a_served_model_gives(trained: P
             assert features.probabilities[view][number] == pytest.approx(softmax, abs=1e-5)
 
 
-def test_crops_and_hops_are_averaged(trained: Path, tiny_config: MakeConfig) -> None:
+@pytest.mark.parametrize("batch_size", [5, blocks._BATCH_SIZE])
+def test_crops_and_hops_are_averaged(
+    trained: Path, tiny_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, batch_size: int
+) -> None:
+    monkeypatch.setattr(blocks, "_BATCH_SIZE", batch_size)  # of the 9 blocks of 3 clips
     config = tiny_config("views=['rgb']")
     encoder, contract = load_encoder(trained, "rgb")
     frames = _frames(config)
