@@ -10,15 +10,13 @@ from lightning_fabric import Fabric
 
 from cocon.training.aggregators import pretrained_aggregators
 from cocon.training.checkpoint import (
-    claim_run,
     contract_of,
     has_begun,
     is_complete,
     mark_complete,
-    refuse_strangers,
-    refuse_to_go_on,
     save_encoder,
 )
+from cocon.training.claims import claim_run, refuse_strangers, refuse_to_go_on
 from cocon.training.classification import train_classifiers
 from cocon.training.config import Config
 from cocon.training.data.datasets import open_dataset

@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from cocon.export.parity_clips import clips_of_run, figure_clips
 from cocon.export.pretrained import Packed, pack_run
 from cocon.training.checkpoint import (
-    claim_run,
     contract_of,
     load_encoder,
     mark_complete,
@@ -22,6 +21,7 @@ from cocon.training.checkpoint import (
     run_views,
     save_encoder,
 )
+from cocon.training.claims import claim_run
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.models.encoder import build_encoder

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cocon.embedding.contract import ModelContract
-from cocon.training.checkpoint import claim_run, mark_complete, save_encoder, weights_sha256
+from cocon.training.checkpoint import mark_complete, save_encoder, weights_sha256
+from cocon.training.claims import claim_run
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.importing.batch_norm import estimate_statistics

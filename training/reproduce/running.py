@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from cocon.training.checkpoint import EVALUATION_FILE, claim_run
+from cocon.training.checkpoint import EVALUATION_FILE
+from cocon.training.claims import claim_run
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.evaluation.judging import Videos, judge_random, judge_run
