@@ -63,7 +63,7 @@ def make(tiny_config: MakeConfig) -> Callable[..., Case]:
 
 def test_the_first_stage_is_followed_by_turns(make: Callable[..., Case]) -> None:
     method = make("vicc.single_share=0.6", "vicc.cycles=2").method
-    progress = [0.01, 0.6, 0.601, 0.69, 0.71, 0.79, 0.81, 0.91, 1.0]
+    progress = [0.01, 0.6, 0.601, 0.7, 0.71, 0.79, 0.81, 0.91, 1.0]
     assert [method.turn_at(share) for share in progress] == [0, 0, 1, 1, 2, 2, 3, 4, 4]
 
 

@@ -8,6 +8,7 @@ s_i are cosines with the prototypes, q_i = Sinkhorn(s) assigns them with equal s
 in stage 2 stays in its encoder: an RGB encoder that has seen flow needs none afterwards. Source: Toering et al. 2022.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -19,7 +20,7 @@ from cocon.training.distributed import gathered, mean_over_processes, own_rows
 from cocon.training.losses.sinkhorn import sinkhorn
 from cocon.training.losses.swapped import swapped_prediction_loss
 from cocon.training.method_sections import ViccSection
-from cocon.training.methods.method import WHOLE, EncoderNetwork, Method, MethodTerms, embedding_spread
+from cocon.training.methods.method import EncoderNetwork, Method, MethodTerms, embedding_spread
 from cocon.training.methods.momentum import KeyQueue
 from cocon.training.methods.projection import ProjectionHead, pooled_blocks
 from cocon.training.models.encoder import Encoder
@@ -114,21 +115,18 @@ class Vicc(Method):
             prototypes.normalise()
 
     def turn_at(self, progress: float) -> int:
-        """0 in the first stage, then the number of the turn of the second, from 1."""
-        section, num_turns = self._section, self._section.num_turns(len(self.networks))
-        if not num_turns or progress <= section.single_share:
-            return 0
-        share = (progress - section.single_share) / (1.0 - section.single_share)
-        return min(num_turns, 1 + int(share * num_turns))
+        """0 in the first stage, then the number of the turn of the second, from 1; an end belongs to what ends."""
+        return bisect_left(self._ends()[:-1], progress)
 
     def rate_period(self, progress: float) -> tuple[float, float]:
         """The first stage, then each turn: what is in turn must be able to move."""
-        turn, num_turns = self.turn_at(progress), self._section.num_turns(len(self.networks))
-        if not num_turns:
-            return WHOLE
-        first = self._section.single_share
-        ends = [0.0, *(first + (1.0 - first) * number / num_turns for number in range(num_turns + 1))]
-        return ends[turn], ends[turn + 1]
+        turn, ends = self.turn_at(progress), self._ends()
+        return ends[turn - 1] if turn else 0.0, ends[turn]
+
+    def _ends(self) -> list[float]:
+        """Of the first stage and of every turn, as shares of training."""
+        num_turns, first = self._section.num_turns(len(self.networks)), self._section.single_share
+        return [first + (1.0 - first) * turn / num_turns for turn in range(num_turns + 1)] if num_turns else [1.0]
 
     def _learning(self, turn: int) -> list[str]:
         """The streams that learn."""
