@@ -131,11 +131,13 @@ class AugmentSection(Section):
 
     Contrast and colour: `gain`: contrast of every view within 1 ± gain. `rgb_colour`: gain and offset of each colour
     channel within ± that share. `rgb_gray`: how often one random colour channel replaces all three. `rgb_brightness`,
-    `rgb_contrast`, `rgb_saturation`: factors within 1 ± that; `rgb_hue`: turn within ± that share of the circle.
-    `colour_per` draw (with the crop), or anew for every frame (as published).
+    `rgb_contrast`, `rgb_saturation`: factors within 1 ± that; `rgb_hue`: turn within ± that share of the circle;
+    `rgb_jitter`: how often these four act. `rgb_blur`: how often frames are blurred, by a Gaussian of 0.1 to 2 pixels
+    of a side of 224. `colour_per` draw (with the crop), or anew for every frame (as published).
 
-    `horizontal_flip`: half of the clips are mirrored, in all views or in those named. `shared_by_views`: all views
-    of a clip have the same draws, so that they stay aligned in space; as published, each has its own.
+    `horizontal_flip`: half of the clips are mirrored, in all views or in those named; `horizontal_flip_per` block:
+    each block has its own coin. `shared_by_views`: all views of a clip have the same draws, so that they stay aligned
+    in space; as published, each has its own.
     """
 
     drawn_per: Literal["block", "clip"] = "block"
@@ -151,8 +153,11 @@ class AugmentSection(Section):
     rgb_contrast: float = Field(0.0, ge=0, le=1)
     rgb_saturation: float = Field(0.0, ge=0, le=1)
     rgb_hue: float = Field(0.0, ge=0, le=0.5)
+    rgb_jitter: float = Field(1.0, ge=0, le=1)
+    rgb_blur: float = Field(0.0, ge=0, le=1)
     colour_per: Literal["draw", "frame"] = "draw"
     horizontal_flip: bool | tuple[ViewName, ...] = False
+    horizontal_flip_per: Literal["clip", "block"] = "clip"
     shared_by_views: bool = False
 
     @model_validator(mode="after")

@@ -31,10 +31,10 @@ class _Draw:
 
 @dataclass(frozen=True, slots=True)
 class _ClipDraws:
-    """What was drawn for the frames that vary together, and whether the clip is mirrored where its view may be."""
+    """What was drawn for the frames that vary together, and whether each block `bool [N]` is mirrored."""
 
     draws: tuple[_Draw, ...]
-    is_flipped: bool
+    is_flipped: NDArray[np.bool_]
 
 
 def random_clips(
@@ -125,7 +125,9 @@ def _clip_draws(
     is_per_block = how.drawn_per == "block"
     num_frames = frames_per_block if is_per_block else num_blocks * frames_per_block
     draws = [_draw(video, view, num_frames, how, rng)]
-    is_flipped = _may_flip(how, view) and bool(rng.random() < 0.5)
+    is_flipped = np.zeros(num_blocks, np.bool_)
+    if _may_flip(how, view):
+        is_flipped |= rng.random(num_blocks if how.horizontal_flip_per == "block" else 1) < 0.5
     if is_per_block:  # one more than needed: what is drawn for the next view depends on how many were drawn here
         draws += [_draw(video, view, num_frames, how, rng) for _ in range(num_blocks)]
     return _ClipDraws(tuple(draws[: num_blocks if is_per_block else 1]), is_flipped)
@@ -156,7 +158,9 @@ def _cut(
     groups = indices.reshape(len(drawn.draws), -1)  # of frames that vary together
     parts = [_augmented(video, view, group, size_px, d) for group, d in zip(groups, drawn.draws, strict=True)]
     clip = np.stack(parts).reshape(*indices.shape, *parts[0].shape[1:])  # [N, T, H, W, C]
-    return mirrored(clip, view) if drawn.is_flipped else clip
+    if drawn.is_flipped.any():
+        clip[drawn.is_flipped] = mirrored(clip[drawn.is_flipped], view)
+    return clip
 
 
 def _augmented(

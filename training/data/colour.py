@@ -1,4 +1,4 @@
-"""Random colours of RGB clips, on bytes: channel gains, one channel as gray, and jitter of the usual four kinds.
+"""Random colours of RGB clips, on bytes: channel gains, one channel as gray, jitter of the usual four kinds, and blur.
 
 Brightness, contrast, saturation and hue are jittered as torchvision's ColorJitter does, in random order, and like
 everything here by one draw for all the frames given, so that nothing flickers unless asked to.
@@ -16,6 +16,7 @@ __all__ = ["Colour", "byte_table", "draw_colour", "looked_up", "recoloured"]
 Frames = NDArray[np.uint8]
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+_BLUR_SIGMAS = (0.1 / 224, 2.0 / 224)  # of a frame's side: SimCLR's and MoCo v2's, of 224 pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +28,23 @@ class Colour:
         gains: of the three channels, `float32 [3]`.
         offsets: added to them, `float32 [3]`.
         jitter: (kind, amount) in the order of application; amounts are factors, for `hue` a share of the circle.
+        blur_sigma: of a Gaussian, as a share of the frame's height; 0 for none.
     """
 
     channels: tuple[int, int, int]
     gains: NDArray[np.float32]
     offsets: NDArray[np.float32]
     jitter: tuple[tuple[str, float], ...]
+    blur_sigma: float = 0.0
 
 
 def draw_colour(how: AugmentSection, rng: np.random.Generator) -> Colour:
-    """Draw colours; without jitter, no number is drawn for it."""
+    """Draw colours; no number is drawn for jitter or blur that is switched off."""
     one = int(rng.integers(3))
     channels = (one, one, one) if rng.random() < how.rgb_gray else (0, 1, 2)
     gains = rng.uniform(1 - how.rgb_colour, 1 + how.rgb_colour, 3).astype(np.float32)
     offsets = rng.uniform(-128 * how.rgb_colour, 128 * how.rgb_colour, 3).astype(np.float32)
-    return Colour(channels, gains, offsets, _draw_jitter(how, rng))
+    return Colour(channels, gains, offsets, _draw_jitter(how, rng), _draw_blur(how, rng))
 
 
 def recoloured(frames: Frames, gain: float, colour: Colour) -> Frames:
@@ -55,7 +58,7 @@ def recoloured(frames: Frames, gain: float, colour: Colour) -> Frames:
         frames = np.stack([one, one, one], axis=-1)
     for kind, amount in colour.jitter:
         frames = _JITTERS[kind](frames, amount)
-    return frames
+    return _blurred(frames, colour.blur_sigma) if colour.blur_sigma else frames
 
 
 def byte_table(scale: float, neutral: float, offset: float = 0.0) -> NDArray[np.uint8]:
@@ -83,12 +86,16 @@ def _draw_jitter(how: AugmentSection, rng: np.random.Generator) -> tuple[tuple[s
         "hue": how.rgb_hue,
     }
     kinds = [kind for kind, limit in limits.items() if limit > 0]
-    if not kinds:
+    if not kinds or (how.rgb_jitter < 1 and rng.random() >= how.rgb_jitter):
         return ()
     amounts = {
         kind: float(rng.uniform(-limits[kind], limits[kind])) + (0.0 if kind == "hue" else 1.0) for kind in kinds
     }
     return tuple((kinds[position], amounts[kinds[position]]) for position in rng.permutation(len(kinds)))
+
+
+def _draw_blur(how: AugmentSection, rng: np.random.Generator) -> float:
+    return float(rng.uniform(*_BLUR_SIGMAS)) if how.rgb_blur and rng.random() < how.rgb_blur else 0.0
 
 
 def _brightened(frames: Frames, factor: float) -> Frames:
@@ -121,6 +128,13 @@ def _hue_turned(frames: Frames, share: float) -> Frames:
     hsv = cv2.cvtColor(_picture(frames), cv2.COLOR_RGB2HSV_FULL)
     hsv[..., 0] += np.uint8(steps)  # the circle closes like bytes do
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL), np.uint8).reshape(frames.shape)
+
+
+def _blurred(frames: Frames, sigma: float) -> Frames:
+    import cv2
+
+    sigma_px = sigma * frames.shape[1]
+    return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma_px) for frame in frames]).astype(np.uint8, copy=False)
 
 
 _JITTERS = {"brightness": _brightened, "contrast": _contrasted, "saturation": _saturated, "hue": _hue_turned}

@@ -1,7 +1,7 @@
 """What the other methods draw of a video in place of a clip: pairs of blocks, frames of its segments, pairs of frames.
 
 A draw is `int64 [N, T]` source frames like a clip's, so cropping, colours and batching are the same; each of the N is
-varied by itself, but for mirroring, which is the whole draw's.
+varied by itself; with `augment.horizontal_flip_per = "block"` it is mirrored by itself, too.
 """
 
 import dataclasses

@@ -171,6 +171,21 @@ def test_a_mirrored_picture_is_mirrored_and_half_of_the_clips_are() -> None:
     assert 15 < sum(np.array_equal(clip, plain) for clip in clips) < 45
 
 
+def test_blocks_are_mirrored_together_or_each_by_its_own_coin() -> None:
+    video = _view(3, width=40)
+    plain, mirrored = _flipped_and_not("rgb", video, 40)
+    together, apart = (_with(NOTHING, horizontal_flip=True, horizontal_flip_per=per) for per in ("clip", "block"))
+
+    def sides(how: AugmentSection, seed: int) -> tuple[bool, ...]:
+        clip = random_clip(video, "rgb", STILL, 40, how, np.random.default_rng(seed))
+        is_mirrored = (clip == mirrored).all(axis=(1, 2, 3, 4))
+        assert np.array_equal(clip[~is_mirrored], plain[~is_mirrored])
+        return tuple(is_mirrored.tolist())
+
+    assert {sides(together, seed) for seed in range(60)} == {(False,) * 4, (True,) * 4}
+    assert len({sides(apart, seed) for seed in range(60)}) > 10
+
+
 def test_a_mirrored_flow_moves_the_other_way_sideways_only() -> None:
     plain, mirrored = _flipped_and_not("flow", _view(2, width=40), 40)
     expected = plain[..., ::-1, :].astype(int) - 128

@@ -76,6 +76,30 @@ def test_jitter_is_drawn_within_its_limits_in_any_order() -> None:
     assert draw_colour(AugmentSection(rgb_hue=0.1), rng).jitter[0][0] == "hue"
 
 
+def test_jitter_and_blur_act_as_often_as_asked_for() -> None:
+    how, rng = AugmentSection(**JITTER, rgb_jitter=0.8, rgb_blur=0.5), np.random.default_rng(0)
+    drawn = [draw_colour(how, rng) for _ in range(1000)]
+    assert 750 < sum(len(colour.jitter) == 4 for colour in drawn) < 850
+    assert all(len(colour.jitter) in (0, 4) for colour in drawn)
+    sigmas_px = 224 * np.array([colour.blur_sigma for colour in drawn if colour.blur_sigma])
+    assert 450 < len(sigmas_px) < 550
+    assert 0.1 <= sigmas_px.min() < 0.12 and 1.98 < sigmas_px.max() <= 2.0
+    assert draw_colour(AugmentSection(), rng).blur_sigma == 0
+
+
+@pytest.mark.parametrize("sigma_px", [0.1, 0.7, 2.0])
+def test_blur_is_a_gaussian_of_each_frame_and_channel(sigma_px: float) -> None:
+    shown = recoloured(FRAMES, 1.0, Colour((0, 1, 2), ONES, ZEROS, (), sigma_px / FRAMES.shape[1]))
+    offsets = np.arange(-8, 9)
+    weights = np.exp(-(offsets**2) / (2 * sigma_px**2))
+    weights /= weights.sum()
+    padded = np.pad(FRAMES.astype(float), ((0, 0), (8, 8), (8, 8), (0, 0)), "reflect")
+    rows = sum(w * padded[:, 8 + d : 8 + d + 16] for d, w in zip(offsets, weights, strict=True))
+    expected = sum(w * rows[:, :, 8 + d : 8 + d + 20] for d, w in zip(offsets, weights, strict=True))
+    assert np.abs(shown - expected).max() <= 2
+    assert np.array_equal(shown, FRAMES) == (sigma_px == 0.1)
+
+
 @pytest.mark.parametrize("drawn_per", ["block", "clip"])
 def test_jitter_is_the_same_over_all_frames_of_a_draw(drawn_per: str) -> None:
     clip = _clip(AugmentSection(**NOTHING, **JITTER, drawn_per=drawn_per), 0)
