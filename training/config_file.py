@@ -1,6 +1,7 @@
 """Reading a configuration: a TOML preset or file, `section.key=value` overrides; unknown keys are errors.
 
-A table `[for.METHOD]` of a file holds what differs for that method: `[for.vclr.model]` is `[model]` of VCLR.
+A table `[for.METHOD]` of a file holds what differs for that method: `[for.vclr.model]` is `[model]` of VCLR, and
+`[for."vclr cycle".model]` that of both. What is said further down counts.
 """
 
 import copy
@@ -14,6 +15,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from cocon.training.config import Config
+from cocon.training.learning_sections import MethodName
 from cocon.video.errors import UsageError
 from cocon.video.views import VIEWS
 
@@ -62,8 +64,16 @@ def _for_method(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
     if not isinstance(variants, dict):
         raise UsageError("'for' is a value, not a section")
     method = _overridden(content, overrides).get("method", Config.model_fields["method"].default)
-    variant = variants.get(method, {}) if isinstance(method, str) else {}
-    return _overridden(_merged(content, variant), overrides)
+    for names, variant in variants.items():
+        if unknown := sorted(set(names.split()) - set(get_args(MethodName))):
+            raise UsageError(
+                f"method '{unknown[0]}' of table 'for' is unknown; available: {', '.join(get_args(MethodName))}"
+            )
+        if not isinstance(variant, dict):
+            raise UsageError(f"'for.{names}' is a value, not a section")
+        if method in names.split():
+            content = _merged(content, variant)
+    return _overridden(content, overrides)
 
 
 def _merged(content: dict[str, Any], variant: dict[str, Any]) -> dict[str, Any]:

@@ -143,8 +143,26 @@ def test_a_file_says_what_differs_for_a_method(tmp_path: Path) -> None:
     assert load_config(str(path)).clip.num_blocks == 6
     vicc = load_config(str(path), ["method=vicc", "clip.num_blocks=5"]).clip
     assert (vicc.num_blocks, vicc.frames_per_block) == (5, 8)
-    path.write_text("for = 3\n")
-    assert "'for' is a value, not a section" in _problem(preset=str(path))
+    path.write_text('[for."vclr vicc".clip]\nnum_blocks = 4\n[for.vicc.clip]\nnum_blocks = 3\n')
+    assert [load_config(str(path), [f"method={m}"]).clip.num_blocks for m in ("cpc", "vicc")] == [8, 3]
+    assert (
+        load_config(str(path), ["method=vclr", "model.backbone=resnet2d", "clip.frames_per_block=1"]).clip.num_blocks
+        == 4
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("for = 3", "'for' is a value, not a section"),
+        ("[for]\nvclr = 3", "'for.vclr' is a value, not a section"),
+        ('[for."vclr cylce".clip]', "method 'cylce' of table 'for' is unknown; available: cocon, cpc"),
+    ],
+)
+def test_what_a_file_says_wrong_for_a_method_is_told(text: str, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(text)
+    assert problem in _problem(preset=str(path))
 
 
 @pytest.mark.parametrize(
