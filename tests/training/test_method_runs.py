@@ -10,8 +10,10 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from cocon.embedding.contract import EncoderSpec
 from cocon.training.checkpoint import load_encoder
 from cocon.training.config import Config
+from cocon.training.config_file import load_config
 from cocon.training.learner import Learner
 from cocon.training.runs import train_run
 from cocon.training.schedule import StepPlan
@@ -37,6 +39,52 @@ def make(tiny_config: MakeConfig) -> Callable[[str], Config]:
 @pytest.fixture(params=sorted(METHODS))
 def config(request: pytest.FixtureRequest, make: Callable[[str], Config]) -> Config:
     return make(request.param)
+
+
+# A dozen videos, one small step: what a preset says of sizes is overridden, its recipe is not.
+SMALL_PAPER = [
+    "training.epochs=1",
+    "training.batch_size=4",
+    "data.workers=0",
+    "classifier.epochs=1",
+    "model.width=4",
+    "flow.size_px=32",
+]
+SMALL_QUEUES = {
+    "vicc": ["vicc.queue_size=4", "clip.frames_per_block=16"],
+    "vclr": ["vclr.queue_size=5"],
+    "cycle": ["cycle.queue_size=5", "cycle.cycle_queue_size=6", "cycle.num_neighbours=2"],
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "encoder", "crop_px", "optimizer", "epochs"),
+    [
+        ("vicc", EncoderSpec("s3d", (), 64), 128, ("lars", 0.6, 1e-6), 700),
+        ("vclr", EncoderSpec("resnet2d_bottleneck", (3, 4, 6, 3), 64), 224, ("sgd", 0.1, 1e-4), 400),
+        ("cycle", EncoderSpec("resnet2d_bottleneck", (3, 4, 6, 3), 64), 224, ("sgd", 0.06, 1e-4), 200),
+    ],
+)
+def test_the_published_recipe_of_a_method_trains(
+    method: str,
+    encoder: EncoderSpec,
+    crop_px: int,
+    optimizer: tuple[str, float, float],
+    epochs: int,
+    figures: Path,
+    train_tiny: TrainTiny,
+    tmp_path: Path,
+) -> None:
+    published = load_config("paper", [f"method={method}"])
+    section = published.optimizer
+    assert published.encoder_spec() == encoder
+    assert published.geometry("rgb").crop_px == crop_px
+    assert (section.algorithm, section.learning_rate, section.weight_decay) == optimizer
+    assert published.training.epochs == epochs
+    assert (published.augment.rgb_jitter, published.augment.rgb_blur) == (0.8, 0.5)
+    sides = [f"view.{view}.{side}" for view in published.views for side in ("resize_px=36", "crop_px=32")]
+    small = [f"method={method}", f"data.folder='{figures}'", *SMALL_PAPER, *SMALL_QUEUES[method], *sides]
+    assert train_tiny(load_config("paper", small), tmp_path)
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_never_stopped_and_says_its_method(
