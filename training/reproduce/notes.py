@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 
 from cocon.training.config import Config
+from cocon.training.input_sections import AugmentSection
 from cocon.training.reproduce.running import Plan
 from cocon.video.folder import DatasetFolder
 
@@ -64,8 +65,15 @@ def _networks(config: Config) -> list[str]:
         f"{config.model.depth}, width {config.model.width}",
         f"clips of {clip.num_blocks} blocks of {clip.frames_per_block} frames {step} apart",
         f"{training.epochs} epochs, batch {training.batch_size}",
-        f"crops drawn per {config.augment.drawn_per}",
+        *_crops(config.augment),
     ]
+
+
+def _crops(augment: AugmentSection) -> list[str]:
+    least, most = augment.crop_area or augment.crop_scale
+    share = f"{least:g} to {most:g} of the {'area' if augment.crop_area else 'short side'}"
+    mirrored = [f"mirrored per {augment.horizontal_flip_per}"] if augment.horizontal_flip else []
+    return [f"crops of {share} drawn per {augment.drawn_per}", *mirrored]
 
 
 def _minutes(plan: Plan) -> str:
