@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Callable
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +124,7 @@ def _published() -> list[str]:
     """The settings that the comment in the preset names."""
     text = (files("cocon.training.configs") / "paper.toml").read_text()
     recipe = text[text.index("# The published recipe") :].splitlines()
-    comment = " ".join(line.removeprefix("#") for line in recipe if line.startswith("#"))
+    comment = " ".join(line.removeprefix("#") for line in takewhile(lambda line: line.startswith("#"), recipe))
     return [shlex.split(setting)[0] for setting in re.findall(r"--set ('[^']*'|\S+)", comment)]
 
 
