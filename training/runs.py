@@ -16,7 +16,6 @@ from cocon.training.checkpoint import (
     mark_complete,
     save_encoder,
 )
-from cocon.training.claims import claim_run, refuse_strangers, refuse_to_go_on
 from cocon.training.classification import train_classifiers
 from cocon.training.config import Config
 from cocon.training.data.datasets import open_dataset
@@ -29,6 +28,7 @@ from cocon.training.elapsed import Elapsed
 from cocon.training.loop import pretrain, step_plan
 from cocon.training.models.encoder import Encoder
 from cocon.training.online import OnlineProbe
+from cocon.training.run_ownership import claim_run, refuse_strangers, refuse_to_go_on
 from cocon.training.warm_start import method_names, source_contracts
 from cocon.video.errors import UsageError
 from cocon.video.folder import DatasetFolder, VideoEntry

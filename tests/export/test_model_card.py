@@ -18,8 +18,8 @@ from cocon.export.parity import Parity
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
 from cocon.export.stage import Exported
 from cocon.export.training_record import TrainingRecord, training_of_run
-from cocon.training.claims import claim_run
 from cocon.training.config import Config
+from cocon.training.run_ownership import claim_run
 from cocon.video.errors import MismatchError
 
 MakeSource = Callable[..., ViewSource]

@@ -21,10 +21,10 @@ from cocon.training.checkpoint import (
     save_state,
     weights_sha256,
 )
-from cocon.training.claims import claim_run
 from cocon.training.config import Config
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.training.random_states import random_states, restore_random_states
+from cocon.training.run_ownership import claim_run
 from cocon.video.errors import MismatchError, UsageError
 from cocon.video.views import VIEWS
 

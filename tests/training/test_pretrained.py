@@ -21,10 +21,10 @@ from cocon.training.checkpoint import (
     run_views,
     save_encoder,
 )
-from cocon.training.claims import claim_run
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.models.encoder import build_encoder
+from cocon.training.run_ownership import claim_run
 from cocon.video.errors import GateError, MismatchError, UsageError
 from cocon.video.views import view_named
 

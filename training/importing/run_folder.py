@@ -7,7 +7,6 @@ from pathlib import Path
 
 from cocon.embedding.contract import ModelContract
 from cocon.training.checkpoint import mark_complete, save_encoder, weights_sha256
-from cocon.training.claims import claim_run
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.importing.batch_norm import estimate_statistics
@@ -17,6 +16,7 @@ from cocon.training.importing.source_encoder import Source, SourceEncoder
 from cocon.training.importing.sources import read_encoders
 from cocon.training.models.backbones import BOTTLENECK_OF
 from cocon.training.models.encoder import Encoder
+from cocon.training.run_ownership import claim_run
 from cocon.training.runs import ProgressBar
 from cocon.video.errors import MismatchError, UsageError
 

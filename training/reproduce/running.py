@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 
 from cocon.training.checkpoint import EVALUATION_FILE
-from cocon.training.claims import claim_run
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.evaluation.judging import Videos, judge_random, judge_run
 from cocon.training.interruption import Interruption, interruptible
 from cocon.training.reproduce.cells import Cell
 from cocon.training.reproduce.processes import Job
+from cocon.training.run_ownership import claim_run
 from cocon.training.runs import train_run
 from cocon.video.atomic import replacing
 from cocon.video.progress import OnProgress, progress_bar

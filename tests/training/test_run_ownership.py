@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cocon.training.checkpoint import is_complete, run_config
-from cocon.training.claims import claim_run
 from cocon.training.config import Config
+from cocon.training.run_ownership import claim_run
 from cocon.video.errors import UsageError
 from cocon.video.folder_lock import folder_lock
 
