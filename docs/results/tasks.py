@@ -6,7 +6,6 @@ make results-tasks     (python docs/results/tasks.py --name figures runs/ablatio
 import argparse
 import json
 import shlex
-import statistics
 import subprocess
 import sys
 from collections import defaultdict
@@ -14,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from cocon.training.reproduce.markdown import machine, markdown_table
+from cocon.training.reproduce.rows import mean_and_sd
 
 HERE = Path(__file__).parent
 COCON = Path(sys.executable).with_name("cocon")
@@ -56,14 +56,7 @@ def averaged(runs: list[list[Row]], task: str) -> list[dict[str, object]]:
             values[tuple(str(row[name]) for name in names)].append(row)
     return [
         dict(zip(names, key, strict=True))
-        | {
-            metric: {
-                "mean": round(statistics.mean(float(row[metric]) for row in rows), 2),
-                "sd": round(statistics.stdev(float(row[metric]) for row in rows), 2) if len(rows) > 1 else 0.0,
-                "values": [round(float(row[metric]), 2) for row in rows],
-            }
-            for metric in metrics
-        }
+        | {metric: _merit([float(row[metric]) for row in rows]) for metric in metrics}
         for key, rows in values.items()
     ]
 
@@ -79,6 +72,11 @@ def page(rows: dict[str, list[dict[str, object]]], command: str, name: str, seed
         lines = [[*(str(row[n]) for n in names), *(_figure(row[m]) for m in metrics)] for row in rows[task]]
         parts += [f"## {task.capitalize()}", markdown_table([*names, *metrics], lines)]
     return "\n\n".join(parts) + "\n"
+
+
+def _merit(values: list[float]) -> dict[str, object]:
+    mean, sd = mean_and_sd(values)
+    return {"mean": mean, "sd": sd, "values": [round(value, 2) for value in values]}
 
 
 def _figure(merit: object) -> str:

@@ -11,7 +11,7 @@ from cocon.training.checkpoint import EVALUATION_FILE, SUMMARY_FILE, run_config
 from cocon.training.config import Config
 from cocon.training.reproduce.cells import Cell
 
-__all__ = ["Row", "backbone_label", "collect_rows"]
+__all__ = ["Row", "backbone_label", "collect_rows", "mean_and_sd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,17 @@ def collect_rows(cells: Sequence[Cell], runs: Path) -> list[Row]:
         minutes = round(statistics.mean(_minutes(runs / cell.name) for cell in seeds), 2)
         backbone = backbone_label(run_config(runs / seeds[0].name))
         for (view, metric), values in _figures(seeds, runs).items():
-            sd = statistics.stdev(values) if len(values) > 1 else 0.0
-            figures = (round(statistics.mean(values), 2), round(sd, 2), len(values), minutes)
+            figures = (*mean_and_sd(values), len(values), minutes)
             first = seeds[0]
             common = (first.method, name, first.losses, backbone, first.views, view, metric)
             rows.append(Row(*common, *figures, tuple(round(value, 2) for value in values)))
     return rows
+
+
+def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation of some runs' figures, two decimals; the latter is 0 for a single run."""
+    sd = statistics.stdev(values) if len(values) > 1 else 0.0
+    return round(statistics.mean(values), 2), round(sd, 2)
 
 
 def backbone_label(config: Config) -> str:
