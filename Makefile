@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
-ROOMS  := video embedding training export serving client
+ROOMS  := core video embedding training export serving client
 
 DATA       ?= data/figures
 RUN        ?= runs/default

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from cocon.client.block_order import ordered_blocks
 from cocon.client.video_embedder import VideoEmbedder
 from cocon.client.video_embedding import FailedVideo, Row, VideoEmbedding
+from cocon.core.errors import UsageError
+from cocon.core.progress import OnProgress
 from cocon.embedding.alignment import best_monotone_path, block_similarities, double_centred, path_score, phase_bounds
 from cocon.video.clips import ClipSpec
-from cocon.video.errors import UsageError
-from cocon.video.progress import OnProgress
 
 __all__ = ["AlignedSpan", "Alignment", "BlockTrack", "align_videos"]
 

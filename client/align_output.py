@@ -5,8 +5,8 @@ from pathlib import Path
 from cocon.client.align import Alignment
 from cocon.client.align_axes import STILL_PX
 from cocon.client.align_picture import AlignmentSheet
-from cocon.video.atomic import replacing
-from cocon.video.errors import UsageError
+from cocon.core.atomic import replacing
+from cocon.core.errors import UsageError
 from cocon.video.limits import MediaLimits
 from cocon.video.preview import check_output
 from cocon.video.stills import stills_at

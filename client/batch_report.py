@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from cocon.client.video_embedding import FailedVideo
-from cocon.video.errors import VideoError
+from cocon.core.errors import VideoError
 
 __all__ = ["BatchReport", "batch_report"]
 

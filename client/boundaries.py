@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import MismatchError
 from cocon.embedding.boundaries import (
     BOUNDARIES,
     HOW_TO_GET_ONE,
@@ -15,7 +16,6 @@ from cocon.embedding.boundaries import (
     check_probabilities,
 )
 from cocon.embedding.contract import BLOCKS
-from cocon.video.errors import MismatchError
 
 if TYPE_CHECKING:
     from cocon.client.embedder import TritonServer

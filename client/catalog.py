@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from cocon.client.records import CacheFacts, IndexedVideo, IndexFacts, Moment
 from cocon.client.vectors import check_vectors
 from cocon.client.video_embedding import VideoEmbedding
-from cocon.video.atomic import replacing
-from cocon.video.errors import MismatchError
+from cocon.core.atomic import replacing
+from cocon.core.errors import MismatchError
 
 __all__ = ["Catalog"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from cocon.client.fused_model import FusedModel
 from cocon.client.video_embedding import Row, VideoEmbedding
-from cocon.video.errors import MismatchError
+from cocon.core.errors import MismatchError
 
 __all__ = ["Prediction", "check_labels", "top_actions"]
 

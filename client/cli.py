@@ -148,7 +148,7 @@ def search(
     """
     from cocon.client.index import VideoIndex
     from cocon.client.output import chosen_format, open_sink
-    from cocon.video.errors import UsageError
+    from cocon.core.errors import UsageError
 
     chosen = chosen_format(row_format, output, as_json=as_json)
     if not query.is_file():
@@ -181,7 +181,7 @@ def info(
 
 def main() -> NoReturn:
     """Entry point of the console script `client`."""
-    from cocon.embedding.cli import run
+    from cocon.core.command import run
 
     run(app)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from cocon.client.defaults import DEFAULT_URL
+from cocon.core.errors import UsageError
 from cocon.embedding.boundaries import BoundaryModel, open_local_boundaries
 from cocon.embedding.embedder import Embedder
 from cocon.embedding.feature_maps import FeatureMaps, open_local_feature_maps
 from cocon.embedding.local import LocalRepository
-from cocon.video.errors import UsageError
 
 __all__ = ["LocalHost", "ModelFormat", "ModelHost", "OpenModel", "connect"]
 

@@ -20,9 +20,9 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from cocon.client.boundaries import TritonBoundaries
 from cocon.client.connection import ModelFormat, OpenModel
 from cocon.client.feature_maps import TritonFeatureMaps
+from cocon.core.errors import MismatchError, ServerError, UsageError
 from cocon.embedding.contract import CLIP, ModelContract
 from cocon.embedding.embedder import Outputs, check_clips
-from cocon.video.errors import MismatchError, ServerError, UsageError
 from cocon.video.views import VIEWS
 
 __all__ = ["TritonEmbedder", "TritonServer"]

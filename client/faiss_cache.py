@@ -15,9 +15,9 @@ import numpy as np
 from cocon.client.catalog import Catalog
 from cocon.client.records import CacheFacts
 from cocon.client.vectors import check_vectors
-from cocon.video.atomic import replacing
-from cocon.video.errors import UsageError
-from cocon.video.folder_lock import folder_lock
+from cocon.core.atomic import replacing
+from cocon.core.errors import UsageError
+from cocon.core.folder_lock import folder_lock
 
 __all__ = ["FaissCache"]
 

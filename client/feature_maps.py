@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import MismatchError
 from cocon.embedding.feature_maps import (
     FEATURE_MAP,
     FRAMES,
@@ -13,7 +14,6 @@ from cocon.embedding.feature_maps import (
     check_maps,
     feature_map_model,
 )
-from cocon.video.errors import MismatchError
 
 if TYPE_CHECKING:
     from cocon.client.embedder import TritonServer

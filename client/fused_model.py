@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.connection import ModelHost, OpenModel
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.embedder import Outputs
 from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings, fuse_probabilities, softmax
 from cocon.video.clips import ClipSpec
-from cocon.video.errors import MismatchError, UsageError
 from cocon.video.reader import MultiViewClip, ViewRequest
 from cocon.video.views import view_named
 

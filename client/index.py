@@ -24,8 +24,8 @@ from cocon.client.search import Grouping, Hit, nearest
 from cocon.client.vectors import check_vectors
 from cocon.client.video_embedder import VideoEmbedder
 from cocon.client.video_embedding import VideoEmbedding
-from cocon.video.errors import MismatchError, UsageError
-from cocon.video.folder_lock import folder_lock
+from cocon.core.errors import MismatchError, UsageError
+from cocon.core.folder_lock import folder_lock
 
 __all__ = ["AddReport", "VideoIndex"]
 

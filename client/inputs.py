@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from cocon.video.errors import UsageError
+from cocon.core.errors import UsageError
 from cocon.video.folder import video_files
 
 __all__ = ["expand_inputs"]

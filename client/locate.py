@@ -20,13 +20,13 @@ from cocon.client.fused_model import FusedModel
 from cocon.client.index import VideoIndex
 from cocon.client.video_embedder import VideoEmbedder
 from cocon.client.video_embedding import Row, VideoEmbedding
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.boundaries import BoundaryModel
 from cocon.embedding.detection import find_segments, label_segments, members, segment_embeddings
 from cocon.embedding.neighbours import label_vote
 from cocon.embedding.proposals import Segment
 from cocon.embedding.suppression import distinct_segments
 from cocon.video.clips import ClipSpec
-from cocon.video.errors import MismatchError, UsageError
 
 __all__ = [
     "LocatedAction",

@@ -45,7 +45,7 @@ def locate(
     """
     from cocon.client.connection import connect
     from cocon.client.locate import check_boundaries, dense_overlap, locate_actions
-    from cocon.video.errors import UsageError
+    from cocon.core.errors import UsageError
     from cocon.video.views import view_named
 
     if classifier and index is not None:

@@ -18,7 +18,7 @@ import numpy as np
 from cocon.client.fused_model import FusedModel
 from cocon.client.tables import print_rows
 from cocon.client.video_embedding import Row
-from cocon.video.errors import UsageError
+from cocon.core.errors import UsageError
 
 __all__ = ["ARCHIVES", "Format", "Sink", "chosen_format", "open_sink"]
 

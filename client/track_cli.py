@@ -12,8 +12,8 @@ from cocon.client.defaults import DEFAULT_URL
 
 if TYPE_CHECKING:
     from cocon.client.track import TrackedFrame
+    from cocon.core.progress import OnProgress
     from cocon.embedding.feature_maps import FeatureMaps
-    from cocon.video.progress import OnProgress
 
 __all__ = ["track"]
 
@@ -48,10 +48,10 @@ def track(
     """
     from cocon.client.track import parse_box, track_box, tracking_model
     from cocon.client.track_output import check_film, write_film
-    from cocon.video.errors import UsageError
+    from cocon.core.errors import UsageError
+    from cocon.core.progress import progress_bar
     from cocon.video.limits import MediaLimits
     from cocon.video.pictures import pictures_of_video
-    from cocon.video.progress import progress_bar
     from cocon.video.workers import WorkerPool
 
     target, limits = parse_box(box), MediaLimits.parse(limit or ())

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.track import Box, TrackedFrame
-from cocon.video.atomic import replacing
+from cocon.core.atomic import replacing
+from cocon.core.errors import UsageError
 from cocon.video.decode import Frame
 from cocon.video.drawing import LEFT_COLOUR, RIGHT_COLOUR, Colour
 from cocon.video.encode import write_mp4
-from cocon.video.errors import UsageError
 from cocon.video.lettering import draw_text, text_width
 from cocon.video.preview import check_output
 

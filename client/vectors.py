@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.errors import MismatchError
+from cocon.core.errors import MismatchError
 
 __all__ = ["check_vectors"]
 

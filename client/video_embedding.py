@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.errors import MissingViewError
+from cocon.core.errors import MissingViewError
 
 __all__ = ["FailedVideo", "Row", "VideoEmbedding", "completed"]
 

@@ -18,9 +18,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import BLOCKS, ModelContract
 from cocon.embedding.local import latest_version, open_session
-from cocon.video.errors import MismatchError, UsageError
 
 __all__ = [
     "BOUNDARIES",

@@ -17,8 +17,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.video.clips import ClipSpec
-from cocon.video.errors import MismatchError, UsageError
 from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import View, view_named

@@ -7,8 +7,8 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import GateError, MismatchError
 from cocon.embedding.contract import BLOCKS, EMBEDDING, LOGITS, ModelContract
-from cocon.video.errors import GateError, MismatchError
 
 __all__ = [
     "Congruence",

@@ -20,9 +20,9 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.cell_grid import convolution_offset_cells
 from cocon.embedding.local import latest_version, open_session
-from cocon.video.errors import MismatchError, UsageError
 from cocon.video.views import view_named
 
 __all__ = [

@@ -16,9 +16,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import CLIP, ModelContract
 from cocon.embedding.embedder import Outputs, check_clips
-from cocon.video.errors import MismatchError, UsageError
 from cocon.video.views import VIEWS
 
 __all__ = ["LocalEmbedder", "LocalRepository", "execution_providers", "latest_version", "open_session"]

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from tritonclient.grpc import model_config_pb2 as triton
 
+from cocon.core.errors import GateError, MismatchError
 from cocon.embedding.boundaries import (
     BOUNDARIES,
     BOUNDARY_CONTRACT_FILE,
@@ -37,7 +38,6 @@ from cocon.export.stage import Draft
 from cocon.export.to_onnx import OPSET
 from cocon.training.boundary_files import BoundaryRecord, load_boundary_head
 from cocon.training.models.boundary_head import BoundaryHead
-from cocon.video.errors import GateError, MismatchError
 
 if TYPE_CHECKING:
     from cocon.export.publishing import ViewSource

@@ -2,7 +2,7 @@
 
 import re
 
-from cocon.video.printable import printable
+from cocon.core.printable import printable
 
 __all__ = ["cell", "code", "plain"]
 

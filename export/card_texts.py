@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from shlex import quote
 
+from cocon.core.printable import printable
 from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, ModelContract, fused_fingerprint
 from cocon.export.card_markup import plain
 from cocon.export.card_training import learned_from, training_text
@@ -13,7 +14,6 @@ from cocon.export.parity import Parity
 from cocon.export.stage import Exported
 from cocon.export.training_record import TrainingRecord
 from cocon.training.evaluation.merits import FUSED
-from cocon.video.printable import printable
 
 __all__ = ["encoder_card", "ensemble_card", "file_facts", "fuse_card", "parity_text", "run_card"]
 

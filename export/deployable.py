@@ -4,8 +4,8 @@ import copy
 
 from torch import Tensor, nn
 
+from cocon.core.errors import GateError
 from cocon.training.models.encoder import Encoder
-from cocon.video.errors import GateError
 
 __all__ = ["Deployable"]
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tritonclient.grpc import model_config_pb2 as triton
 
+from cocon.core.errors import GateError, MismatchError, UsageError
 from cocon.embedding.embedder import assert_tensors_congruent
 from cocon.embedding.feature_maps import (
     FEATURE_MAP,
@@ -37,7 +38,6 @@ from cocon.export.stage import Draft
 from cocon.export.to_onnx import write_onnx
 from cocon.training.models.encoder import Encoder
 from cocon.training.models.trunk import Trunk
-from cocon.video.errors import GateError, MismatchError, UsageError
 from cocon.video.geometry import resize
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tritonclient.grpc import model_config_pb2 as triton
 
+from cocon.core.errors import GateError
 from cocon.embedding.contract import CLIP, EMBEDDING, LOGITS, ModelContract, fused_fingerprint
 from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings, fuse_probabilities, softmax
 from cocon.export.model_config import LABELS_FILE, MAX_BATCH_SIZE, ONNX
 from cocon.export.parity import BATCH_SIZES, Parity
 from cocon.export.to_onnx import OPSET
-from cocon.video.errors import GateError
 
 __all__ = ["ENSEMBLE", "FUSE", "PROBABILITIES", "Fusion", "check_fuse", "ensemble_config", "fuse_config", "write_fuse"]
 

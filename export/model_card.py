@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import jinja2
 
+from cocon.core.printable import printable
 from cocon.export.card_markup import cell, code, plain
 from cocon.export.training_record import TrainingRecord
-from cocon.video.printable import printable
 
 __all__ = ["Card", "Tensor", "render_card"]
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
+from cocon.core.errors import MismatchError
 from cocon.embedding.contract import CLIP, LOGITS, ModelContract
-from cocon.video.errors import MismatchError
 
 __all__ = [
     "LABELS_FILE",

@@ -29,8 +29,8 @@ def pack(
     """
     from rich.console import Console
 
+    from cocon.core.printable import printable
     from cocon.export.pretrained import pack_run
-    from cocon.video.printable import printable
 
     console = Console(stderr=True)
     with console.status("reading the run") as status:

@@ -7,9 +7,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import GateError, MismatchError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import Congruence, Embedder, Outputs, assert_congruent
-from cocon.video.errors import GateError, MismatchError
 
 __all__ = ["BATCH_SIZES", "Parity", "check_parity"]
 

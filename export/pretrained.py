@@ -20,6 +20,7 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
+from cocon.core.errors import GateError, MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import assert_congruent
 from cocon.export.card_texts import run_card
@@ -40,7 +41,6 @@ from cocon.training.checkpoint import (
 )
 from cocon.training.config import Config
 from cocon.training.models.encoder import Encoder
-from cocon.video.errors import GateError, MismatchError, UsageError
 
 __all__ = ["MIN_COSINE", "Packed", "pack_run"]
 

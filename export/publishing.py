@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import GateError, UsageError
 from cocon.embedding.contract import EMBEDDING, ModelContract
 from cocon.embedding.embedder import Embedder
 from cocon.embedding.local import LocalEmbedder
@@ -31,7 +32,6 @@ from cocon.export.to_onnx import export_onnx
 from cocon.export.to_torchscript import export_torchscript
 from cocon.export.training_record import TrainingRecord
 from cocon.training.models.encoder import Encoder
-from cocon.video.errors import GateError, UsageError
 from cocon.video.views import VIEWS
 
 __all__ = ["ExportOptions", "Progress", "ViewSource", "export_encoders"]

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.local import latest_version
 from cocon.export.model_config import LABELS_FILE, read_config
-from cocon.video.errors import UsageError
 
 __all__ = [
     "CARD_FILE",

@@ -10,9 +10,9 @@ import onnx
 import torch
 from torch import nn
 
+from cocon.core.errors import GateError
 from cocon.embedding.contract import CLIP, ModelContract
 from cocon.export.deployable import Deployable
-from cocon.video.errors import GateError
 
 __all__ = ["OPSET", "check_signature", "export_onnx", "write_onnx"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
+from cocon.core.errors import MismatchError
 from cocon.training.checkpoint import EVALUATION_FILE, SUMMARY_FILE, run_config
 from cocon.training.config import Config
-from cocon.video.errors import MismatchError
 
 __all__ = ["TrainingRecord", "training_of_run"]
 

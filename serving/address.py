@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
-from cocon.video.errors import ServerError
+from cocon.core.errors import ServerError
 
 __all__ = ["Address"]
 

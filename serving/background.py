@@ -4,11 +4,11 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from cocon.core.errors import ServerError
 from cocon.serving.address import Address
 from cocon.serving.launcher import ServerProcess, end_server, model_names
 from cocon.serving.readiness import ModelState, wait_until_ready
 from cocon.serving.record import ServerRecord, exclusive, log_path, repository_digest
-from cocon.video.errors import ServerError
 
 __all__ = ["Detached", "detach", "find", "stop"]
 

@@ -40,8 +40,8 @@ def serve(
 
     Example: cocon serve model_repository --detach
     """
+    from cocon.core.errors import UsageError
     from cocon.serving.address import Address
-    from cocon.video.errors import UsageError
 
     if detach + stop + status > 1:
         raise UsageError("--detach, --stop and --status exclude each other")
@@ -59,9 +59,9 @@ def serve(
 
 
 def _serve(repository: Path, address: "Address", *, timeout_s: float, as_json: bool) -> None:
+    from cocon.core.errors import ServerError
     from cocon.serving.launcher import ServerProcess
     from cocon.serving.record import log_path
-    from cocon.video.errors import ServerError
 
     log = log_path(address.grpc_port)
     with ServerProcess(repository, address, log=log, timeout_s=timeout_s) as server:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from cocon.video.errors import ServerError
+from cocon.core.errors import ServerError
 
 __all__ = ["Installation", "find_installation"]
 

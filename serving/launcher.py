@@ -11,11 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cocon.core.errors import UsageError
 from cocon.serving.address import Address
 from cocon.serving.installation import Installation, find_installation
 from cocon.serving.processes import ProcessIdentity, end_group
 from cocon.serving.readiness import ModelState, wait_until_ready
-from cocon.video.errors import UsageError
 
 __all__ = ["ServerProcess", "end_server", "model_names"]
 

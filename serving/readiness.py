@@ -10,7 +10,7 @@ from pathlib import Path
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from cocon.video.errors import ServerError, UsageError
+from cocon.core.errors import ServerError, UsageError
 
 __all__ = ["ModelState", "model_states", "wait_until_ready"]
 

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from cocon.core.atomic import replacing
 from cocon.serving.address import Address
 from cocon.serving.processes import ProcessIdentity
-from cocon.video.atomic import replacing
 
 __all__ = ["ServerRecord", "exclusive", "log_path", "repository_digest"]
 

@@ -15,6 +15,7 @@ from cocon.client import VideoEmbedder, connect
 from cocon.client.block_order import ordered_blocks
 from cocon.client.cli import main
 from cocon.client.locate import dense_overlap
+from cocon.core.errors import UsageError
 from cocon.export.boundaries import sound_boundary_head
 from cocon.export.model_config import ONNX
 from cocon.export.parity_clips import moving_squares
@@ -30,7 +31,6 @@ from cocon.training.data.settings import UntrimmedSettings
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult, judge_task
 from cocon.training.evaluation.untrimmed_blocks import block_sequences
 from cocon.training.models.encoder import build_encoder
-from cocon.video.errors import UsageError
 from cocon.video.folder import DatasetFolder
 from cocon.video.reader import ViewRequest
 from cocon.video.views import view_named

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput
 
 from cocon.client.embedder import TritonServer
+from cocon.core.errors import ServerError, UsageError
 from cocon.embedding.boundaries import BoundaryContract
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities, softmax
@@ -30,7 +31,6 @@ from cocon.training.checkpoint import contract_of, load_encoder, read_contract, 
 from cocon.training.config import Config
 from cocon.training.models.boundary_head import BoundaryHead
 from cocon.training.models.encoder import build_encoder
-from cocon.video.errors import ServerError, UsageError
 from cocon.video.views import view_named
 
 pytestmark = pytest.mark.triton

@@ -10,12 +10,12 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from cocon.core.atomic import replacing
+from cocon.core.errors import MismatchError
 from cocon.training.config import Config
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.methods.method import Method
 from cocon.training.warm_start import source_contracts
-from cocon.video.atomic import replacing
-from cocon.video.errors import MismatchError
 
 __all__ = ["pretrained_aggregators", "save_aggregators"]
 

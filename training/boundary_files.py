@@ -15,12 +15,12 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
+from cocon.core.atomic import replacing
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.boundaries import BoundaryContract
 from cocon.training.boundaries import BoundarySettings
 from cocon.training.checkpoint import SUMS_FILE, read_contract
 from cocon.training.models.boundary_head import BoundaryHead
-from cocon.video.atomic import replacing
-from cocon.video.errors import MismatchError, UsageError
 
 __all__ = ["BoundaryRecord", "head_sha256", "keeps_boundary_heads", "load_boundary_head", "save_boundary_head"]
 

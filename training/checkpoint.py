@@ -21,12 +21,12 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from cocon.core.atomic import replacing
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import ModelContract, Normalisation
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.models.encoder import Encoder, build_encoder
-from cocon.video.atomic import replacing
-from cocon.video.errors import MismatchError, UsageError
 from cocon.video.views import view_named
 
 __all__ = [

@@ -14,9 +14,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from cocon.core.errors import UsageError
 from cocon.training.config import Config
 from cocon.training.learning_sections import MethodName
-from cocon.video.errors import UsageError
 from cocon.video.views import VIEWS
 
 __all__ = ["load_config", "preset_names"]

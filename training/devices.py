@@ -17,9 +17,9 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch.distributed.constants import default_pg_timeout
 
+from cocon.core.errors import UsageError
 from cocon.training.config import Config
 from cocon.training.distributed import num_processes
-from cocon.video.errors import UsageError
 
 __all__ = ["check_share", "launched_fabric", "make_fabric"]
 

@@ -5,6 +5,7 @@ import math
 
 from lightning_fabric import Fabric
 
+from cocon.core.errors import CoconError, UsageError, VideoError
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch
@@ -13,7 +14,6 @@ from cocon.training.distributed import broadcast_number, share_buffers
 from cocon.training.journal import Journal
 from cocon.training.learner import Learner
 from cocon.training.online import OnlineProbe
-from cocon.video.errors import CoconError, UsageError, VideoError
 
 __all__ = ["EpochEnd"]
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
+from cocon.core.errors import UsageError
 from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy
-from cocon.video.errors import UsageError
 from cocon.video.flow import MIN_FLOW_SIZE_PX, FlowAlgorithm
 from cocon.video.geometry import Geometry
 from cocon.video.views import view_named

@@ -8,7 +8,7 @@ from typing import Self
 
 from torch import Tensor
 
-from cocon.video.atomic import replacing
+from cocon.core.atomic import replacing
 
 __all__ = ["Journal"]
 

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
+from cocon.core.errors import UsageError
 from cocon.training.checkpoint import contract_of
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.features import VideoFeatures, video_features
 from cocon.training.evaluation.judgement import judge_features
 from cocon.training.models.encoder import Encoder
-from cocon.video.errors import UsageError
 
 __all__ = ["OnlineProbe", "held_out"]
 

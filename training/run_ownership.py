@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cocon.core.atomic import replacing
+from cocon.core.errors import UsageError
+from cocon.core.folder_lock import LOCK_FILE
 from cocon.training.checkpoint import EVALUATION_FILE, SUMMARY_FILE, has_begun
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
-from cocon.video.atomic import replacing
-from cocon.video.errors import UsageError
-from cocon.video.folder_lock import LOCK_FILE
 
 __all__ = ["claim_run", "refuse_strangers", "refuse_to_go_on"]
 

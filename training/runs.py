@@ -8,6 +8,9 @@ from typing import Literal
 
 from lightning_fabric import Fabric
 
+from cocon.core.errors import UsageError
+from cocon.core.folder_lock import folder_lock
+from cocon.core.progress import progress_bar as terminal_bar
 from cocon.training.aggregators import pretrained_aggregators
 from cocon.training.checkpoint import (
     contract_of,
@@ -30,10 +33,7 @@ from cocon.training.models.encoder import Encoder
 from cocon.training.online import OnlineProbe
 from cocon.training.run_ownership import claim_run, refuse_strangers, refuse_to_go_on
 from cocon.training.warm_start import method_names, source_contracts
-from cocon.video.errors import UsageError
 from cocon.video.folder import DatasetFolder, VideoEntry
-from cocon.video.folder_lock import folder_lock
-from cocon.video.progress import progress_bar as terminal_bar
 
 __all__ = ["ProgressBar", "Resume", "train_run"]
 

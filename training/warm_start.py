@@ -3,11 +3,11 @@
 import dataclasses
 import logging
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.training.checkpoint import read_contract, read_encoder
 from cocon.training.config import Config
 from cocon.training.methods.method import Method
-from cocon.video.errors import MismatchError, UsageError
 
 __all__ = ["method_names", "restore_encoders", "source_contracts"]
 

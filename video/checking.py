@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cocon.core.errors import CoconError, TruncatedVideoError, UnreadableVideoError
+from cocon.core.progress import OnProgress
 from cocon.video.content import content_sha256
 from cocon.video.decode import read_frames
-from cocon.video.errors import CoconError, TruncatedVideoError, UnreadableVideoError
 from cocon.video.folder import DatasetFolder, VideoEntry
 from cocon.video.limits import MediaLimits
 from cocon.video.messages import Message
-from cocon.video.progress import OnProgress
 from cocon.video.side_by_side import side_by_side
 from cocon.video.store import stored_attributes, view_path
 from cocon.video.views import VIEWS

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from cocon.video.errors import UsageError, VideoError
+from cocon.core.errors import UsageError, VideoError
+from cocon.core.printable import printable
 from cocon.video.limits import LIMIT_HELP, MediaLimits
 from cocon.video.preview_cli import preview
-from cocon.video.printable import printable
 
 if TYPE_CHECKING:
     from cocon.video.failures import Failure
@@ -69,9 +69,9 @@ def make(
 
     Example: cocon views make videos/ --view flow --view pose
     """
+    from cocon.core.progress import progress_bar
     from cocon.video.folder import DatasetFolder
     from cocon.video.making import make_views
-    from cocon.video.progress import progress_bar
 
     own = {"flow": flow, "pose": pose, "mask": mask}
     recipe = _recipe(view, (flow_interval_s, flow_algorithm, flow_size_px), own, limit)

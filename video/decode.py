@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import TruncatedVideoError, UnreadableVideoError, UsageError
 from cocon.video.decode_decord import DecordError, decord_frames
 from cocon.video.decode_pyav import pyav_frames, read_header
-from cocon.video.errors import TruncatedVideoError, UnreadableVideoError, UsageError
 from cocon.video.limits import MediaLimits
 
 __all__ = ["Frame", "FrameStream", "read_frames"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.errors import NoVideoStreamError, UnreadableVideoError
+from cocon.core.errors import NoVideoStreamError, UnreadableVideoError
 
 if TYPE_CHECKING:
     import av

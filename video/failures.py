@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cocon.video.atomic import replacing
-from cocon.video.errors import TimedOutError, WorkerDiedError
+from cocon.core.atomic import replacing
+from cocon.core.errors import TimedOutError, WorkerDiedError
 
 __all__ = ["Failure", "FailureMemory"]
 

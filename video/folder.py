@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from cocon.video.errors import UsageError
+from cocon.core.errors import UsageError
 
 __all__ = ["VIDEO_SUFFIXES", "DatasetFolder", "VideoEntry", "entry_of", "video_files"]
 

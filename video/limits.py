@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from cocon.video.errors import TooLargeError, UsageError
+from cocon.core.errors import TooLargeError, UsageError
 
 __all__ = ["LIMIT_HELP", "MediaLimits"]
 

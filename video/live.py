@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import MissingViewError
 from cocon.video.branches import branches
 from cocon.video.decode import Frame
-from cocon.video.errors import MissingViewError
 from cocon.video.flow import FlowSpec, estimate_flow, with_later_frame
 from cocon.video.geometry import Geometry, resize_short_side, resized_shape
 from cocon.video.people import People, check_people_available, people_of

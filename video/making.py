@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from cocon.core.errors import CoconError, MissingViewError, UnreadableVideoError, UsageError
+from cocon.core.folder_lock import folder_lock
+from cocon.core.progress import OnProgress
 from cocon.video.content import content_sha256
-from cocon.video.errors import CoconError, MissingViewError, UnreadableVideoError, UsageError
 from cocon.video.failures import Failure, FailureMemory
 from cocon.video.folder import DatasetFolder, VideoEntry
-from cocon.video.folder_lock import folder_lock
 from cocon.video.making_job import Order
 from cocon.video.people import check_people_available
-from cocon.video.progress import OnProgress
 from cocon.video.recipe import Recipe, is_current
 from cocon.video.side_by_side import side_by_side
 from cocon.video.store import stored_attributes

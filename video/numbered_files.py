@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.errors import MissingViewError
+from cocon.core.errors import MissingViewError
 
 __all__ = ["last_number", "natural_order", "numbered_files", "read_gray"]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.errors import MissingViewError
+from cocon.core.errors import MissingViewError
 from cocon.video.geometry import resize, resized_shape
 
 if TYPE_CHECKING:

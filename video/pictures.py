@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cocon.core.errors import UsageError
 from cocon.video.decode import Frame, read_frames
-from cocon.video.errors import UsageError
 from cocon.video.limits import MediaLimits
 from cocon.video.messages import Message
 from cocon.video.one_size import of_one_size

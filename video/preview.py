@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.atomic import replacing
+from cocon.core.atomic import replacing
+from cocon.core.errors import UsageError
+from cocon.core.progress import OnProgress
 from cocon.video.clips import nearest_frames
 from cocon.video.content import content_sha256
 from cocon.video.decode import Frame
 from cocon.video.encode import write_mp4
-from cocon.video.errors import UsageError
 from cocon.video.folder import entry_of
 from cocon.video.limits import MediaLimits
 from cocon.video.messages import Message
 from cocon.video.panels import Legend, draw_legend, draw_sheet, time_label
-from cocon.video.progress import OnProgress
 from cocon.video.store import view_path
 from cocon.video.strips import FULL_FLOW_SHARE, StripPlan, strip_job, times_job
 from cocon.video.views import VIEWS

@@ -25,10 +25,10 @@ def preview(
 
     Example: cocon views preview video.mp4 --output views.png
     """
+    from cocon.core.printable import printable
+    from cocon.core.progress import progress_bar
     from cocon.video.limits import MediaLimits
     from cocon.video.preview import check_output, survey_video, write_preview
-    from cocon.video.printable import printable
-    from cocon.video.progress import progress_bar
     from cocon.video.workers import WorkerPool
 
     limits = MediaLimits.parse(limit or ())

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import MissingViewError
 from cocon.video.branches import branches
 from cocon.video.clips import ClipSpec, dense_windows, resample
 from cocon.video.decode import FrameStream, read_frames
-from cocon.video.errors import MissingViewError
 from cocon.video.folder import entry_of
 from cocon.video.geometry import centre_crop, resized_shape
 from cocon.video.limits import MediaLimits

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from cocon.core.errors import MissingViewError, UsageError
 from cocon.video.content import content_sha256
-from cocon.video.errors import MissingViewError, UsageError
 from cocon.video.flow import FlowSpec
 from cocon.video.limits import MediaLimits
 from cocon.video.store import is_sound, stored_attributes

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from typing import TypeVar
 
+from cocon.core.progress import OnProgress
 from cocon.video.limits import MediaLimits
-from cocon.video.progress import OnProgress
 from cocon.video.workers import WorkerPool, num_cores
 
 __all__ = ["side_by_side"]

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.atomic import replacing
+from cocon.core.errors import MissingViewError
+from cocon.core.printable import in_one_line
 from cocon.video.archive import read_array
-from cocon.video.atomic import replacing
-from cocon.video.errors import MissingViewError
 from cocon.video.flow import FLOW_ALGORITHMS, FlowSpec
-from cocon.video.printable import in_one_line
 from cocon.video.stored_view import Attributes, StoredView
 
 __all__ = [

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from cocon.video.errors import UsageError
+from cocon.core.errors import UsageError
 from cocon.video.making_job import Order, make_views_job
 from cocon.video.spool import Spool
 from cocon.video.store import write_frames, write_keypoints

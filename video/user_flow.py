@@ -21,13 +21,13 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from cocon.video.errors import MissingViewError
+from cocon.core.errors import MissingViewError
+from cocon.core.printable import in_one_line
 from cocon.video.flow import flow_to_bytes
 from cocon.video.geometry import resized_shape
 from cocon.video.limits import MediaLimits
 from cocon.video.numbered_files import last_number, numbered_files, read_gray
 from cocon.video.picture_shape import other_shape
-from cocon.video.printable import in_one_line
 
 __all__ = ["user_flow"]
 

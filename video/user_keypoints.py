@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.errors import MissingViewError
+from cocon.core.errors import MissingViewError
 from cocon.video.numbered_files import last_number, natural_order
 from cocon.video.picture_shape import other_shape
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import MissingViewError
 from cocon.video.decode import read_frames
-from cocon.video.errors import MissingViewError
 from cocon.video.geometry import resize, resized_shape
 from cocon.video.limits import MediaLimits
 from cocon.video.numbered_files import numbered_files, read_gray

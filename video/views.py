@@ -10,7 +10,7 @@
 
 from dataclasses import dataclass
 
-from cocon.video.errors import UsageError
+from cocon.core.errors import UsageError
 
 __all__ = ["VIEWS", "View", "view_named"]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing.connection import Connection
 
-from cocon.video.errors import CoconError, UnreadableVideoError
+from cocon.core.errors import CoconError, UnreadableVideoError
 from cocon.video.messages import Message, send_message
 
 __all__ = ["main"]

@@ -23,8 +23,8 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self
 
-import cocon.video.errors
-from cocon.video.errors import CoconError, TimedOutError, UnreadableVideoError, VideoError, WorkerDiedError
+import cocon.core.errors
+from cocon.core.errors import CoconError, TimedOutError, UnreadableVideoError, VideoError, WorkerDiedError
 from cocon.video.limits import MediaLimits
 from cocon.video.messages import Message, receive_message
 
@@ -201,7 +201,7 @@ def num_cores() -> int:
 
 
 def _error(message: Message) -> CoconError:
-    kind = getattr(cocon.video.errors, str(message.fields.get("class")), None)
+    kind = getattr(cocon.core.errors, str(message.fields.get("class")), None)
     text = str(message.fields.get("message"))
     return kind(text) if isinstance(kind, type) and issubclass(kind, CoconError) else UnreadableVideoError(text)
 

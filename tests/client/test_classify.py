@@ -5,7 +5,7 @@ import pytest
 
 from cocon.client import VideoEmbedder, top_actions
 from cocon.client.classify import check_labels
-from cocon.video.errors import MismatchError
+from cocon.core.errors import MismatchError
 
 from .conftest import LABELS, contract, make_repository
 

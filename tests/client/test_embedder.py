@@ -17,12 +17,12 @@ from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from cocon.client import VideoEmbedder, connect
 from cocon.client.embedder import TritonServer
+from cocon.core.errors import MismatchError, ServerError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import assert_congruent
 from cocon.serving.address import Address
 from cocon.serving.installation import find_installation
 from cocon.serving.launcher import ServerProcess
-from cocon.video.errors import MismatchError, ServerError, UsageError
 
 from .conftest import Client, contract
 

@@ -10,8 +10,8 @@ import pytest
 
 from cocon.client import AddReport, VideoEmbedder, VideoIndex
 from cocon.client.catalog import Catalog
-from cocon.video.errors import MismatchError, MissingViewError, UsageError
-from cocon.video.folder_lock import folder_lock
+from cocon.core.errors import MismatchError, MissingViewError, UsageError
+from cocon.core.folder_lock import folder_lock
 
 from .conftest import contract, copy_with_unfit_view, make_repository, write_video
 

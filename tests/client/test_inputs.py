@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cocon.client.inputs import expand_inputs
-from cocon.video.errors import UsageError
+from cocon.core.errors import UsageError
 
 NOTHING = io.StringIO("")
 

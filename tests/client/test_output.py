@@ -7,7 +7,7 @@ import pytest
 
 from cocon.client import VideoEmbedder
 from cocon.client.output import chosen_format, open_sink
-from cocon.video.errors import UsageError
+from cocon.core.errors import UsageError
 
 
 @pytest.mark.parametrize(

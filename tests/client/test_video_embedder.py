@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from cocon.client import FailedVideo, VideoEmbedder, VideoEmbedding
+from cocon.core.errors import MismatchError, MissingViewError, TooLargeError, UnreadableVideoError, UsageError
 from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.fusion import EQUAL_WEIGHTS
 from cocon.video.clips import ClipSpec
-from cocon.video.errors import MismatchError, MissingViewError, TooLargeError, UnreadableVideoError, UsageError
 from cocon.video.limits import MediaLimits
 
 from .conftest import contract, copy_with_unfit_view, make_repository, write_video

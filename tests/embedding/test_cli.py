@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from cocon.embedding.cli import run
-from cocon.video.errors import (
+from cocon.core.command import run
+from cocon.core.errors import (
     CoconError,
     GateError,
     MismatchError,
@@ -21,7 +21,7 @@ from cocon.video.errors import (
     UsageError,
 )
 
-COCON = [sys.executable, "-c", "from cocon.embedding.cli import main; main()"]
+COCON = [sys.executable, "-c", "from cocon.core.command import main; main()"]
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "demo_verbs.py").write_text(
         "import typer\n"
-        "from cocon.video.errors import GateError\n"
+        "from cocon.core.errors import GateError\n"
         "greet, fail = typer.Typer(), typer.Typer()\n"
         "@greet.command()\n"
         "def hello(name: str) -> None:\n"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cocon.core.errors import MismatchError
 from cocon.embedding.contract import (
     BLOCKS,
     CLIP,
@@ -18,7 +19,6 @@ from cocon.embedding.contract import (
     fused_fingerprint,
 )
 from cocon.video.clips import ClipSpec
-from cocon.video.errors import MismatchError
 from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import VIEWS

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cocon.core.errors import GateError, MismatchError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import Embedder, Outputs, assert_congruent, check_clips, embed_in_batches
-from cocon.video.errors import GateError, MismatchError
 
 MakeContract = Callable[..., ModelContract]
 Floats = NDArray[np.float32]

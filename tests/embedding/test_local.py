@@ -8,10 +8,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.embedder import Embedder
 from cocon.embedding.local import LocalEmbedder, LocalRepository, execution_providers, latest_version
-from cocon.video.errors import MismatchError, UsageError
 
 MakeContract = Callable[..., ModelContract]
 

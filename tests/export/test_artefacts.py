@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 
+from cocon.core.errors import GateError
 from cocon.embedding.embedder import assert_congruent
 from cocon.embedding.local import LocalEmbedder
 from cocon.export.deployable import Deployable
@@ -19,7 +20,6 @@ from cocon.export.parity_clips import mixed_with_noise, moving_squares
 from cocon.export.publishing import ViewSource
 from cocon.export.to_onnx import check_signature, export_onnx
 from cocon.export.to_torchscript import export_torchscript
-from cocon.video.errors import GateError
 
 MakeSource = Callable[..., ViewSource]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cocon.core.errors import UsageError
 from cocon.export.cli import app
 from cocon.export.publishing import ViewSource
 from cocon.training.checkpoint import save_encoder
 from cocon.training.config import Config
-from cocon.video.errors import UsageError
 
 
 @pytest.fixture(scope="module")

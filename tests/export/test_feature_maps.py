@@ -11,6 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.feature_maps import FeatureMapContract, open_local_feature_maps
 from cocon.embedding.tracking_defaults import SIZE_PX, STAGE
 from cocon.export.cli import app, export
@@ -19,7 +20,6 @@ from cocon.export.model_config import read_config
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
 from cocon.training.checkpoint import save_encoder
 from cocon.training.config import Config
-from cocon.video.errors import MismatchError, UsageError
 
 MODEL = "cocon_rgb_feature_map"
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cocon.core.errors import MismatchError
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.export.card_markup import cell, code, plain
 from cocon.export.card_texts import encoder_card
@@ -20,7 +21,6 @@ from cocon.export.stage import Exported
 from cocon.export.training_record import TrainingRecord, training_of_run
 from cocon.training.config import Config
 from cocon.training.run_ownership import claim_run
-from cocon.video.errors import MismatchError
 
 MakeSource = Callable[..., ViewSource]
 LABELS = ("wave", "jump", "turn")

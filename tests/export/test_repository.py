@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tritonclient.grpc import model_config_pb2 as triton
 
+from cocon.core.errors import GateError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import assert_congruent
 from cocon.embedding.local import LocalRepository, latest_version
@@ -20,7 +21,6 @@ from cocon.export.model_config import ONNX, read_config, write_config
 from cocon.export.parity import Parity
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
 from cocon.export.repository import publish, staging
-from cocon.video.errors import GateError, UsageError
 
 MakeSource = Callable[..., ViewSource]
 ONNX_ONLY = ExportOptions(formats=(ONNX,))

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tritonclient.grpc import InferenceServerClient, model_config_pb2
 
+from cocon.core.errors import ServerError
 from cocon.serving.address import Address
 from cocon.serving.installation import find_installation
 from cocon.serving.launcher import ServerProcess
-from cocon.video.errors import ServerError
 
 CLIP = [2, 2, 8, 8, 3]  # N, T, H, W, C
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -106,7 +106,7 @@ def start(can_serve: None) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 
 
 def command(*arguments: str | Path) -> list[str]:
-    code = "from cocon.embedding.cli import main; main()"
+    code = "from cocon.core.command import main; main()"
     return [sys.executable, "-c", code, "serve", *map(str, arguments)]
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from cocon.core.errors import ServerError
 from cocon.serving.installation import find_installation
-from cocon.video.errors import ServerError
 
 
 @pytest.fixture

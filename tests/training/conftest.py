@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cocon.embedding.cli import main
+from cocon.core.command import main
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.data.figures import make_figures

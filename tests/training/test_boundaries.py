@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.boundaries import BoundaryContract
 from cocon.embedding.detection import find_segments
 from cocon.embedding.proposals import Segment, uniform_proposals
@@ -27,7 +28,6 @@ from cocon.training.boundary_files import (
 from cocon.training.checkpoint import read_contract
 from cocon.training.evaluation.localization import average_recall
 from cocon.training.models.boundary_head import BoundaryHead
-from cocon.video.errors import MismatchError, UsageError
 
 DIM, HOP_SECONDS, VIDEO_SECONDS = 16, 0.25, 30.0
 MIN_SECONDS, MAX_SECONDS = 2.0, 7.0

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.checkpoint import (
     contract_of,
@@ -25,7 +26,6 @@ from cocon.training.config import Config
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.training.random_states import random_states, restore_random_states
 from cocon.training.run_ownership import claim_run
-from cocon.video.errors import MismatchError, UsageError
 from cocon.video.views import VIEWS
 
 MakeConfig = Callable[..., Config]

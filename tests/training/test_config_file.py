@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from cocon.core.errors import UsageError
 from cocon.training.config import Config
 from cocon.training.config_file import load_config, preset_names
 from cocon.training.data.settings import FigureSettings
 from cocon.training.learning_sections import COOPERATION
 from cocon.video.clips import ClipSpec
-from cocon.video.errors import UsageError
 from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
 

@@ -12,11 +12,11 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
+from cocon.core.errors import UsageError
 from cocon.training.checkpoint import load_encoder, load_state
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.devices import check_share
-from cocon.video.errors import UsageError
 from tests.training import one_of_two
 
 MakeConfig = Callable[..., Config]

@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cocon.core.errors import UsageError
 from cocon.embedding.box_tracking import tracked_boxes
 from cocon.embedding.contract import EncoderSpec
 from cocon.embedding.propagation import Propagation
 from cocon.training.evaluation.tracking import motionless, one_pass_scores
 from cocon.training.models.encoder import Encoder, build_encoder
-from cocon.video.errors import UsageError
 from cocon.video.views import VIEWS
 
 RESIDUAL = ["resnet2d", "resnet2d_bottleneck", "resnet2d3d", "resnet2d3d_relu"]

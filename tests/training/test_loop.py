@@ -17,19 +17,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from cocon.core.errors import CoconError, UnreadableVideoError, UsageError
 from cocon.training.checkpoint import is_complete, load_state
 from cocon.training.config import Config
 from cocon.training.data.loader import Batch
 from cocon.training.learner import Learner
 from cocon.training.methods.building import build_method
 from cocon.training.runs import train_run
-from cocon.video.errors import CoconError, UnreadableVideoError, UsageError
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
 WeightsOf = Callable[[Path], dict[str, torch.Tensor]]
 
-COCON = [sys.executable, "-c", "from cocon.embedding.cli import main; main()"]
+COCON = [sys.executable, "-c", "from cocon.core.command import main; main()"]
 EPOCHS, STEPS_PER_EPOCH = 2, 3
 
 

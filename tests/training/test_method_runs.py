@@ -10,6 +10,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.checkpoint import load_encoder
 from cocon.training.config import Config
@@ -17,7 +18,6 @@ from cocon.training.config_file import load_config
 from cocon.training.learner import Learner
 from cocon.training.runs import train_run
 from cocon.training.schedule import StepPlan
-from cocon.video.errors import UsageError
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

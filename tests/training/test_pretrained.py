@@ -11,6 +11,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from cocon.core.errors import GateError, MismatchError, UsageError
 from cocon.export.parity_clips import clips_of_run, figure_clips
 from cocon.export.pretrained import Packed, pack_run
 from cocon.training.checkpoint import (
@@ -25,7 +26,6 @@ from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.models.encoder import build_encoder
 from cocon.training.run_ownership import claim_run
-from cocon.video.errors import GateError, MismatchError, UsageError
 from cocon.video.views import view_named
 
 MakeConfig = Callable[..., Config]

@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config_file import load_config
 from cocon.training.models.backbones import BACKBONES
 from cocon.training.models.encoder import build_encoder
 from cocon.training.models.factored import FactoredConv
 from cocon.training.models.r2plus1d import R2Plus1d, R2Plus1dBlock, num_middle_channels
-from cocon.video.errors import UsageError
 from cocon.video.views import VIEWS
 
 R10, R18 = (1, 1, 1, 1), (2, 2, 2, 2)

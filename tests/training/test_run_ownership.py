@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from cocon.core.errors import UsageError
+from cocon.core.folder_lock import folder_lock
 from cocon.training.checkpoint import is_complete, run_config
 from cocon.training.config import Config
 from cocon.training.run_ownership import claim_run
-from cocon.video.errors import UsageError
-from cocon.video.folder_lock import folder_lock
 
 MakeConfig = Callable[..., Config]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from cocon.core.errors import UsageError
+from cocon.core.folder_lock import folder_lock
 from cocon.training.checkpoint import load_state, save_state
 from cocon.training.config import Config
 from cocon.training.runs import train_run
-from cocon.video.errors import UsageError
-from cocon.video.folder_lock import folder_lock
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cocon.core.errors import VideoError
 from cocon.video.clips import ClipSpec
-from cocon.video.errors import VideoError
 from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.reader import VideoSource, ViewRequest, clips_in_worker

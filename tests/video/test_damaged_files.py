@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.video.decode import read_frames
-from cocon.video.errors import (
+from cocon.core.errors import (
     NoVideoStreamError,
     TooLargeError,
     TruncatedVideoError,
     UnreadableVideoError,
     UsageError,
 )
+from cocon.video.decode import read_frames
 from cocon.video.limits import MediaLimits
 
 Pixels = NDArray[np.uint8]

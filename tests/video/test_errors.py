@@ -2,8 +2,8 @@
 
 import pytest
 
-from cocon.video import errors
-from cocon.video.errors import CoconError
+from cocon.core import errors
+from cocon.core.errors import CoconError
 
 
 @pytest.mark.parametrize(

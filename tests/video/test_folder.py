@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cocon.video.errors import UsageError
+from cocon.core.errors import UsageError
 from cocon.video.folder import DatasetFolder, VideoEntry, entry_of
 
 

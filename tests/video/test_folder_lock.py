@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from cocon.video.errors import UsageError
-from cocon.video.folder_lock import folder_lock
+from cocon.core.errors import UsageError
+from cocon.core.folder_lock import folder_lock
 
 _HOLD = """
 import sys, time
 from pathlib import Path
-from cocon.video.folder_lock import folder_lock
+from cocon.core.folder_lock import folder_lock
 with folder_lock(Path(sys.argv[1]), "store"):
     print("held", flush=True)
     time.sleep(3600)
@@ -40,7 +40,7 @@ def test_a_folder_is_free_after_its_writer_and_after_an_error(tmp_path: Path) ->
 _FORK = """
 import multiprocessing, os, sys, time
 from pathlib import Path
-from cocon.video.folder_lock import folder_lock
+from cocon.core.folder_lock import folder_lock
 
 def live_on():
     print(os.getpid(), flush=True)  # only now has the fork let go

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import cocon.video.errors
-from cocon.video.errors import VideoError
+import cocon.core.errors
+from cocon.core.errors import VideoError
 from cocon.video.limits import MediaLimits
 from cocon.video.workers import WorkerPool
 
@@ -34,7 +34,7 @@ def test_damaged_files_end_as_clips_or_as_one_error(
     assert kinds.total() == NUM_FILES
     assert 0 < kinds[CLIPS] < NUM_FILES, "some files must still decode, and some must not"
     for kind in kinds.keys() - {CLIPS}:
-        assert issubclass(getattr(cocon.video.errors, kind), VideoError)
+        assert issubclass(getattr(cocon.core.errors, kind), VideoError)
     surprises = [ending.message for ending in endings if "reading failed with" in ending.message]
     assert surprises == [], "errors that nobody meant"
     assert children_of(os.getpid()) <= before

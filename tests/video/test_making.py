@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cocon.core.errors import UsageError
+from cocon.core.folder_lock import folder_lock
 from cocon.video.content import content_sha256
 from cocon.video.decode import read_frames
-from cocon.video.errors import UsageError
 from cocon.video.flow import FlowSpec
 from cocon.video.folder import DatasetFolder
-from cocon.video.folder_lock import folder_lock
 from cocon.video.geometry import Geometry
 from cocon.video.live import PeopleCount, ViewRequest, live_views
 from cocon.video.making import MadeViews, make_views

@@ -12,7 +12,7 @@ import pytest
 
 from cocon.video.store import stored_attributes
 
-_COCON = "from cocon.embedding.cli import main; main()"
+_COCON = "from cocon.core.command import main; main()"
 # What an import of a library that is not installed raises.
 _WITHOUT_MEDIAPIPE = f"import sys; sys.modules['mediapipe'] = None; {_COCON}"
 

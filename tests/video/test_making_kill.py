@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-_COCON = "from cocon.embedding.cli import main; main()"
+_COCON = "from cocon.core.command import main; main()"
 NUM_KILLS = int(os.environ.get("COCON_KILLS", "3"))
 NUM_VIDEOS, NUM_FRAMES = 6, 10
 

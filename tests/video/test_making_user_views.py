@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.video.errors import UsageError
+from cocon.core.errors import UsageError
 from cocon.video.flow import flow_to_bytes
 from cocon.video.folder import DatasetFolder
 from cocon.video.making import MadeViews, make_views

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cocon.video.errors import MissingViewError
+from cocon.core.errors import MissingViewError
 from cocon.video.numbered_files import last_number, natural_order, numbered_files, read_gray
 
 

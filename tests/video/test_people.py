@@ -176,7 +176,7 @@ def _message_without(prepare: str, *, folder: Path | None = None) -> str:
     code = f"""
 import sys
 {prepare}
-from cocon.video.errors import MissingViewError
+from cocon.core.errors import MissingViewError
 from cocon.video.people import people_of
 try:
     people_of(iter(lambda: sys.exit("a frame was taken"), None))

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from cocon.core.errors import TooLargeError, UnreadableVideoError, UsageError
 from cocon.video.decode import read_frames
 from cocon.video.encode import write_mp4
-from cocon.video.errors import TooLargeError, UnreadableVideoError, UsageError
 from cocon.video.limits import MediaLimits
 from cocon.video.pictures import pictures_of_files, pictures_of_video
 from cocon.video.workers import WorkerPool

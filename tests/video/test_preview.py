@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from cocon.core.errors import TimedOutError
 from cocon.video.content import content_sha256
 from cocon.video.decode import read_frames
 from cocon.video.drawing import LEFT_COLOUR, RIGHT_COLOUR
-from cocon.video.errors import TimedOutError
 from cocon.video.flow import flow_to_bytes
 from cocon.video.limits import MediaLimits
 from cocon.video.panels import Layout, Panel, draw_strip

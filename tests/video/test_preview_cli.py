@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-_COCON = "from cocon.embedding.cli import main; main()"
+_COCON = "from cocon.core.command import main; main()"
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cocon.video.printable import printable
+from cocon.core.printable import printable
 
 
 @pytest.mark.parametrize(("text", "shown"), [("ä b", "ä b"), (Path("a/\udcff.mp4"), "a/\\udcff.mp4"), ("", "")])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cocon.video.progress import progress_bar
+from cocon.core.progress import progress_bar
 
 
 @pytest.mark.parametrize("is_quiet", [False, True])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cocon.core.errors import TooLargeError, UnreadableVideoError, UsageError
 from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy, dense_windows, grid_indices
-from cocon.video.errors import TooLargeError, UnreadableVideoError, UsageError
 from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.limits import MediaLimits

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cocon.core.errors import MissingViewError
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices
 from cocon.video.content import content_sha256
 from cocon.video.decode import read_frames
-from cocon.video.errors import MissingViewError
 from cocon.video.flow import FlowSpec, estimate_flow, flow_from_bytes, flow_to_bytes, with_later_frame
 from cocon.video.geometry import Geometry
 from cocon.video.people import people_of

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from cocon.video.errors import UnreadableVideoError
+from cocon.core.errors import UnreadableVideoError
 from cocon.video.limits import MediaLimits
 from cocon.video.side_by_side import side_by_side
 from cocon.video.workers import WorkerPool

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.video.errors import UnreadableVideoError
+from cocon.core.errors import UnreadableVideoError
 from cocon.video.limits import MediaLimits
 from cocon.video.stills import middle_still, stills_at
 from cocon.video.workers import WorkerPool

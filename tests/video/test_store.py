@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.video.errors import MissingViewError
+from cocon.core.errors import MissingViewError
 from cocon.video.flow import flow_from_bytes, flow_to_bytes
 from cocon.video.pose import draw_heatmaps
 from cocon.video.store import read_view, view_path, write_frames, write_keypoints

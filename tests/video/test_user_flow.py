@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.video.errors import MissingViewError, TooLargeError
+from cocon.core.errors import MissingViewError, TooLargeError
 from cocon.video.flow import flow_from_bytes, flow_to_bytes
 from cocon.video.limits import MediaLimits
 from cocon.video.user_views import user_flow

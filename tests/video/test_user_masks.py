@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.video.errors import MissingViewError, TooLargeError, UnreadableVideoError
+from cocon.core.errors import MissingViewError, TooLargeError, UnreadableVideoError
 from cocon.video.limits import MediaLimits
 from cocon.video.user_views import user_masks
 

@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from cocon.video.errors import NoVideoStreamError, TimedOutError, UnreadableVideoError, WorkerDiedError
+from cocon.core.errors import NoVideoStreamError, TimedOutError, UnreadableVideoError, WorkerDiedError
 from cocon.video.limits import MediaLimits
 from cocon.video.workers import WorkerPool, named
 

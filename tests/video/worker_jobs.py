@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from cocon.video.errors import NoVideoStreamError
+from cocon.core.errors import NoVideoStreamError
 from cocon.video.messages import Message
 
 Beat = Callable[[], None]

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cocon.core.errors import UsageError
+from cocon.core.printable import printable
 from cocon.embedding.proposals import Segment
 from cocon.training.data.split_files import ListedVideo, match_videos
-from cocon.video.errors import UsageError
 from cocon.video.folder import DatasetFolder
-from cocon.video.printable import printable
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.errors import UsageError
-from cocon.video.printable import printable
+from cocon.core.errors import UsageError
+from cocon.core.printable import printable
 
 __all__ = ["mask_boxes", "read_otb_boxes"]
 

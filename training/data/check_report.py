@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from cocon.video.atomic import replacing
+from cocon.core.atomic import replacing
+from cocon.core.errors import UsageError
+from cocon.core.printable import printable
 from cocon.video.checking import CheckedVideo
-from cocon.video.errors import UsageError
-from cocon.video.printable import printable
 
 __all__ = ["CheckFormat", "chosen_format", "print_table", "summary", "write_rows"]
 

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from cocon.core.printable import printable
 from cocon.training.data.settings import DEFAULT_CLUTTER, FigureSettings, UntrimmedSettings
 from cocon.video.limits import LIMIT_HELP, MediaLimits
-from cocon.video.printable import printable
 
 __all__ = ["app"]
 
@@ -59,8 +59,8 @@ def make(
     seconds = kind().seconds if seconds is None else seconds
     settings = kind(num_videos, seconds, size, view_size, clutter, seed)
     folder = output or Path("data/untrimmed" if untrimmed else "data/figures")
+    from cocon.core.progress import progress_bar
     from cocon.training.data.figures import make_figures
-    from cocon.video.progress import progress_bar
 
     with progress_bar("making videos") as on_progress:
         made = make_figures(folder, settings, workers=workers, overwrite=overwrite, on_progress=on_progress)
@@ -89,11 +89,11 @@ def check(
 
     Example: cocon data check videos/ --format jsonl
     """
+    from cocon.core.errors import VideoError
+    from cocon.core.progress import progress_bar
     from cocon.training.data.check_report import chosen_format, print_table, summary, write_rows
     from cocon.video.checking import check_dataset, unused_views
-    from cocon.video.errors import VideoError
     from cocon.video.folder import DatasetFolder
-    from cocon.video.progress import progress_bar
 
     chosen = chosen_format(row_format, output, as_json=as_json)
     limits, dataset = MediaLimits.parse(limit or ()), DatasetFolder.open(folder)

@@ -21,12 +21,12 @@ from pathlib import Path
 
 import cv2
 
+from cocon.core.atomic import replacing
+from cocon.core.errors import CoconError, UsageError
 from cocon.training.data.filming import STORED_VIEWS, film_to_folder, video_path
 from cocon.training.data.planning import VideoPlan, plan_videos
 from cocon.training.data.settings import FigureSettings, UntrimmedSettings
 from cocon.training.data.untrimmed import plan_untrimmed_videos, write_annotations
-from cocon.video.atomic import replacing
-from cocon.video.errors import CoconError, UsageError
 from cocon.video.store import view_path
 
 __all__ = ["MadeFigures", "make_figures"]

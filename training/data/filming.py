@@ -7,6 +7,7 @@ import numpy as np
 from av.codec.context import Flags
 from numpy.typing import NDArray
 
+from cocon.core.atomic import replacing
 from cocon.training.data.appearance import paint_materials
 from cocon.training.data.limbs import place_limbs, project_skeleton
 from cocon.training.data.performance import perform
@@ -14,7 +15,6 @@ from cocon.training.data.planning import VideoPlan
 from cocon.training.data.rendering import Shot, Views, render
 from cocon.training.data.settings import FRAMES_PER_SECOND, FigureSettings, UntrimmedSettings
 from cocon.training.data.skeleton import KEYPOINTS, pose_skeleton
-from cocon.video.atomic import replacing
 from cocon.video.content import content_sha256
 from cocon.video.flow import flow_to_bytes
 from cocon.video.store import write_frames, write_keypoints

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import MissingViewError, VideoError
 from cocon.video.content import content_sha256
 from cocon.video.decode import read_frames
-from cocon.video.errors import MissingViewError, VideoError
 from cocon.video.folder import VideoEntry
 from cocon.video.geometry import resized_shape
 from cocon.video.live import PeopleCount, ViewRequest, live_views

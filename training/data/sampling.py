@@ -7,10 +7,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import UsageError
 from cocon.training.data.frames import VideoFrames
 from cocon.training.input_sections import ClipSection
 from cocon.video.clips import random_window
-from cocon.video.errors import UsageError
 
 __all__ = ["ClipSampler", "FrameSampler", "read_videos"]
 

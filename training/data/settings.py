@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cocon.video.errors import UsageError
+from cocon.core.errors import UsageError
 
 __all__ = ["DEFAULT_CLUTTER", "FRAMES_PER_SECOND", "FigureSettings", "UntrimmedSettings"]
 

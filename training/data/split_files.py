@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cocon.core.errors import UsageError
+from cocon.core.printable import printable
 from cocon.training.input_sections import DataSection
-from cocon.video.errors import UsageError
 from cocon.video.folder import VIDEO_SUFFIXES, DatasetFolder, VideoEntry
-from cocon.video.printable import printable
 
 __all__ = ["ListedVideo", "bare_stem", "find_split_files", "match_videos"]
 

@@ -8,9 +8,9 @@ import os
 import re
 from pathlib import Path
 
+from cocon.core.errors import UsageError
 from cocon.training.data.split_files import ListedVideo, bare_stem, find_split_files
 from cocon.training.input_sections import DataSection
-from cocon.video.errors import UsageError
 
 __all__ = ["list_ucf101"]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from cocon.core.atomic import replacing
 from cocon.training.data.actions import JOINTS, LABELS
 from cocon.training.data.planning import Act, Script, VideoPlan, plan_video
 from cocon.training.data.scene import Sway
 from cocon.training.data.settings import FRAMES_PER_SECOND, UntrimmedSettings
-from cocon.video.atomic import replacing
 
 __all__ = ["plan_untrimmed_videos", "write_annotations"]
 

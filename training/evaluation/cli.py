@@ -69,7 +69,7 @@ def evaluate(
 
 def _refuse_strangers(context: typer.Context, task: str) -> None:
     """Raise `UsageError` if options were given that mean nothing to a task."""
-    from cocon.video.errors import UsageError
+    from cocon.core.errors import UsageError
 
     strangers = []
     for parameter in context.command.params:
@@ -85,11 +85,11 @@ def _refuse_strangers(context: typer.Context, task: str) -> None:
 def _judge_task(
     task: str, run: Path, data: Path | None, annotations: Path | None, *, has_random: bool, as_json: bool
 ) -> None:
+    from cocon.core.errors import UsageError
+    from cocon.core.progress import progress_bar
     from cocon.training.checkpoint import run_config
     from cocon.training.evaluation.report import figure_table, figures_json
     from cocon.training.evaluation.tasks import TASKS, TaskRequest, judge_task
-    from cocon.video.errors import UsageError
-    from cocon.video.progress import progress_bar
 
     run_config(run)  # before anything else: there is such a run
     if data is None:
@@ -103,9 +103,9 @@ def _judge_task(
 
 
 def _videos(run: Path, data: Path | None, *, num_crops: int, hop_blocks: int | None) -> "Videos":
+    from cocon.core.progress import progress_bar
     from cocon.training.checkpoint import run_config
     from cocon.training.evaluation.judging import Videos
-    from cocon.video.progress import progress_bar
 
     config = run_config(run)
     if data is not None:
@@ -157,7 +157,7 @@ def _print(found: "Comparison", *, is_centred: bool, has_classes: bool, as_json:
 
 def _end(judged: "Videos | TaskResult") -> None:
     """Exit code 3 if videos failed; each was named with its reason when it did."""
-    from cocon.video.errors import VideoError
+    from cocon.core.errors import VideoError
 
     if failures := judged.failures:
         what = "1 video was" if len(failures) == 1 else f"{len(failures)} videos were"

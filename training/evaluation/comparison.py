@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cocon.core.printable import printable
 from cocon.training.checkpoint import warn_if_incomplete
 from cocon.training.evaluation.features import VideoFeatures
 from cocon.training.evaluation.judgement import Judgement, JudgingOptions, judge_features
 from cocon.training.evaluation.judging import RANDOM, Videos, random_features, run_features, run_method
 from cocon.training.evaluation.merits import Merit
-from cocon.video.printable import printable
 
 __all__ = ["Comparison", "compare_runs", "method_names"]
 

@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cocon.core.errors import MismatchError, VideoError
 from cocon.embedding.contract import ModelContract
 from cocon.training.data.frames import DecodedVideo, VideoFrames
 from cocon.training.evaluation.blocks import EncodedBlocks, encode_blocks
 from cocon.training.evaluation.ordered import ordered_feature
 from cocon.training.models.encoder import Encoder
-from cocon.video.errors import MismatchError, VideoError
 from cocon.video.folder import VideoEntry
 
 __all__ = ["VideoFeatures", "calibrate_batch_norm", "video_features"]

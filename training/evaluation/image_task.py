@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.training.checkpoint import load_encoder, run_config
 from cocon.training.data.augment import centred_clip
@@ -20,7 +21,6 @@ from cocon.training.evaluation.judging import RANDOM
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
-from cocon.video.errors import UsageError
 from cocon.video.folder import VideoEntry
 from cocon.video.reader import ViewRequest
 

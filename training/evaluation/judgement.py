@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
+from cocon.core.errors import UsageError
 from cocon.embedding.neighbours import label_vote, nearest_neighbours
 from cocon.training.evaluation.evidence import Ensemble, Evidence, ensemble_evidence, view_evidence
 from cocon.training.evaluation.features import VideoFeatures
 from cocon.training.evaluation.merits import FUSED, NEIGHBOURS, ClassMerit, Merit, class_merits, top_k
 from cocon.training.evaluation.retrieval import KS, recall_at_k
-from cocon.video.errors import UsageError
 
 __all__ = [
     "DEFAULT_OPTIONS",

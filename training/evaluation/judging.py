@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.training.checkpoint import contract_of, load_encoder, read_contract, run_views
 from cocon.training.config import Config
@@ -17,7 +18,6 @@ from cocon.training.evaluation.judgement import DEFAULT_OPTIONS, FUSED, JudgingO
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
 from cocon.training.runs import ProgressBar
-from cocon.video.errors import UsageError
 from cocon.video.reader import ViewRequest
 
 __all__ = [

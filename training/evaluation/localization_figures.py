@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import VideoError
 from cocon.embedding.detection import find_segments, label_segments, segment_embeddings
 from cocon.embedding.fusion import fuse_probabilities
 from cocon.embedding.proposals import Segment, uniform_proposals
@@ -13,7 +14,6 @@ from cocon.training.boundaries import BlockSequence
 from cocon.training.data.activitynet import UntrimmedVideo
 from cocon.training.evaluation.localization import TIOU_THRESHOLDS, average_recall, mean_average_precision
 from cocon.training.evaluation.probe import LinearProbe, fit_probe
-from cocon.video.errors import VideoError
 
 __all__ = ["ViewEvidence", "fit_segment_probe", "learned_segments", "localization_figures", "uniform_segments"]
 

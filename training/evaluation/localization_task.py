@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from cocon.core.errors import UsageError, VideoError
 from cocon.embedding.boundaries import BoundaryContract, half_block_frames
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.proposals import Segment
@@ -31,7 +32,6 @@ from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.evaluation.untrimmed_blocks import Sequences, block_sequences
 from cocon.training.models.boundary_head import BoundaryHead
 from cocon.training.models.encoder import Encoder
-from cocon.video.errors import UsageError, VideoError
 from cocon.video.folder import DatasetFolder
 from cocon.video.reader import ViewRequest
 

@@ -12,11 +12,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from cocon.core.atomic import replacing
+from cocon.core.errors import UsageError
+from cocon.core.printable import printable
 from cocon.training.evaluation.judgement import FUSED, Judgement
 from cocon.training.evaluation.merits import NEIGHBOURS, NOT_IN_TABLES, Merit
-from cocon.video.atomic import replacing
-from cocon.video.errors import UsageError
-from cocon.video.printable import printable
 
 __all__ = [
     "check_confusion_file",

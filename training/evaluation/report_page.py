@@ -15,6 +15,8 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.atomic import replacing
+from cocon.core.errors import UsageError
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.checkpoint import run_config
 from cocon.training.evaluation.features import VideoFeatures
@@ -34,8 +36,6 @@ from cocon.training.evaluation.report_strips import Strip, retrieval_strips
 from cocon.training.evaluation.retrieval import centred
 from cocon.training.evaluation.thumbnails import thumbnails
 from cocon.training.runs import ProgressBar
-from cocon.video.atomic import replacing
-from cocon.video.errors import UsageError
 
 __all__ = ["check_report_folder", "write_report"]
 

@@ -20,9 +20,9 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 from numpy.typing import NDArray
 
+from cocon.core.printable import printable
 from cocon.training.evaluation.report_content import Projection
 from cocon.training.evaluation.report_curves import CurvePanel
-from cocon.video.printable import printable
 
 __all__ = ["DARK", "LIGHT", "NUM_DISTINCT", "Plot", "Theme", "class_mark", "confusion_plot", "curve_plot", "map_plot"]
 

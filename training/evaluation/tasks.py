@@ -6,8 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 
+from cocon.core.errors import UsageError
 from cocon.training.runs import ProgressBar
-from cocon.video.errors import UsageError
 
 __all__ = ["TASKS", "TaskRequest", "TaskResult", "judge_task"]
 

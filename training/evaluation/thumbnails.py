@@ -5,7 +5,7 @@ from pathlib import Path
 
 import cv2
 
-from cocon.video.errors import CoconError
+from cocon.core.errors import CoconError
 from cocon.video.limits import MediaLimits
 from cocon.video.stills import middle_still
 from cocon.video.workers import WorkerPool

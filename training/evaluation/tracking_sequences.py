@@ -20,11 +20,11 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import MissingViewError, UsageError, VideoError
 from cocon.embedding.box_tracking import box_to_labels
 from cocon.embedding.tracking_defaults import SIZE_PX
 from cocon.training.data.boxes import mask_boxes, read_otb_boxes
 from cocon.video.decode import Frame
-from cocon.video.errors import MissingViewError, UsageError, VideoError
 from cocon.video.folder import VIDEO_SUFFIXES, DatasetFolder, VideoEntry
 from cocon.video.geometry import resize
 from cocon.video.limits import MediaLimits

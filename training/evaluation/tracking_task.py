@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cocon.core.errors import UsageError, VideoError
 from cocon.embedding.box_tracking import tracked_boxes
 from cocon.embedding.cell_grid import convolution_offset_cells
 from cocon.embedding.tracking_defaults import SMALL_MAPS, STAGE
@@ -24,7 +25,6 @@ from cocon.training.evaluation.tracking import TrackingScores, mean_scores, moti
 from cocon.training.evaluation.tracking_sequences import TrackingSequence, TrackingVideo, find_sequences
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
-from cocon.video.errors import UsageError, VideoError
 from cocon.video.limits import MediaLimits
 from cocon.video.workers import WorkerPool
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from cocon.core.errors import UsageError
 from cocon.training.config import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
@@ -13,7 +14,6 @@ from cocon.training.evaluation.features import calibrate_batch_norm
 from cocon.training.input_sections import AugmentSection
 from cocon.training.models.encoder import Encoder
 from cocon.training.runs import ProgressBar
-from cocon.video.errors import UsageError
 
 __all__ = ["estimate_statistics"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cocon.video.errors import UsageError
-from cocon.video.printable import in_one_line
+from cocon.core.errors import UsageError
+from cocon.core.printable import in_one_line
 
 __all__ = ["MAX_BYTES", "Checkpoint", "read_checkpoint"]
 

@@ -6,6 +6,7 @@ fine-tuned classifiers differ in one step: DPC rectifies the features, CoCon doe
 
 import logging
 
+from cocon.core.errors import MismatchError
 from cocon.embedding.contract import EncoderSpec, Normalisation
 from cocon.training.importing.checkpoint_file import Checkpoint
 from cocon.training.importing.keys import CLASSIFIER_NAMES, PREDICTIVE_NAMES, layout_of, load_tensors
@@ -13,7 +14,6 @@ from cocon.training.importing.source_encoder import Layout, Source, SourceEncode
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.models.backbones import DEPTHS
 from cocon.training.models.encoder import build_encoder
-from cocon.video.errors import MismatchError
 from cocon.video.views import VIEWS, View, view_named
 
 __all__ = ["read_cocon_dpc"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from cocon.video.errors import MismatchError
+from cocon.core.errors import MismatchError
 
 __all__ = ["counter_may_be_missing", "depth_named", "load_fitting", "shown", "without_copies", "without_parts"]
 

@@ -13,6 +13,7 @@ Wang 2021 (CycleContrast), released code.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cocon.core.errors import MismatchError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.importing.checkpoint_file import Checkpoint
 from cocon.training.importing.fitting import (
@@ -25,7 +26,6 @@ from cocon.training.importing.fitting import (
 from cocon.training.importing.source_encoder import Layout, Source, SourceEncoder
 from cocon.training.models.backbones import BOTTLENECK_DEPTHS, BOTTLENECK_OF, DEPTHS
 from cocon.training.models.encoder import build_encoder
-from cocon.video.errors import MismatchError
 from cocon.video.views import VIEWS, view_named
 
 __all__ = ["read_frame_trunk"]

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
+from cocon.core.errors import MismatchError
 from cocon.training.importing.checkpoint_file import Checkpoint
 from cocon.training.importing.fitting import (
     counter_may_be_missing,
@@ -24,7 +25,6 @@ from cocon.training.importing.fitting import (
 )
 from cocon.training.importing.source_encoder import Layout
 from cocon.training.models.backbones import DEPTHS
-from cocon.video.errors import MismatchError
 
 __all__ = ["CLASSIFIER_NAMES", "PREDICTIVE_NAMES", "layout_of", "load_tensors"]
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from cocon.video.errors import UsageError
+from cocon.core.errors import UsageError
 
 __all__ = ["read_labels"]
 

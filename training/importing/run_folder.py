@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.training.checkpoint import mark_complete, save_encoder, weights_sha256
 from cocon.training.config import Config
@@ -18,7 +19,6 @@ from cocon.training.models.backbones import BOTTLENECK_OF
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_ownership import claim_run
 from cocon.training.runs import ProgressBar
-from cocon.video.errors import MismatchError, UsageError
 
 __all__ = ["ImportOptions", "import_run"]
 

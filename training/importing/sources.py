@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from cocon.core.errors import UsageError
 from cocon.training.importing.checkpoint_file import Checkpoint, read_checkpoint
 from cocon.training.importing.cocon_dpc import read_cocon_dpc
 from cocon.training.importing.frame_trunks import read_frame_trunk
 from cocon.training.importing.source_encoder import Source, SourceEncoder
 from cocon.training.importing.vicc import read_vicc
-from cocon.video.errors import UsageError
 from cocon.video.views import view_named
 
 __all__ = ["read_encoders"]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import EncoderSpec, Normalisation
 from cocon.training.importing.checkpoint_file import Checkpoint
 from cocon.training.importing.fitting import (
@@ -38,7 +39,6 @@ from cocon.training.importing.vicc_names import (
 from cocon.training.models.backbones import DEPTHS
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.training.models.heads import MeanClassifier
-from cocon.video.errors import MismatchError, UsageError
 from cocon.video.views import VIEWS, view_named
 
 __all__ = ["read_vicc"]

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec, Normalisation
 from cocon.training.models.backbones import BACKBONES
 from cocon.training.models.heads import CLASSIFIERS
 from cocon.training.models.trunk import Trunk
-from cocon.video.errors import UsageError
 from cocon.video.views import View
 
 __all__ = ["Encoder", "EncoderOutputs", "build_encoder"]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cocon.core.progress import OnProgress
 from cocon.training.reproduce.cells import ablation_cells
 from cocon.training.reproduce.claims import check_claims
 from cocon.training.reproduce.notes import PROTOCOL, data_note, recipe_note, reproduce_command
@@ -10,7 +11,6 @@ from cocon.training.reproduce.page import ablation_page
 from cocon.training.reproduce.recipe import opened_recipe, written_page
 from cocon.training.reproduce.rows import collect_rows
 from cocon.training.reproduce.running import Plan, run_cells
-from cocon.video.progress import OnProgress
 
 __all__ = ["AblationOptions", "reproduce_ablation"]
 

@@ -42,9 +42,9 @@ def ablation(
 
     Example: cocon reproduce ablation --data data/figures --preset figures --seeds 3
     """
+    from cocon.core.progress import progress_bar
     from cocon.training.reproduce.ablation import AblationOptions, reproduce_ablation
     from cocon.training.reproduce.running import Plan, cores_for
-    from cocon.video.progress import progress_bar
 
     title = name or data.resolve().name
     jobs, num_threads = cores_for(jobs)
@@ -79,9 +79,9 @@ def methods(
     """
     import json
 
+    from cocon.core.progress import progress_bar
     from cocon.training.reproduce.methods import MethodsOptions, reproduce_methods
     from cocon.training.reproduce.running import Plan, cores_for
-    from cocon.video.progress import progress_bar
 
     title = name or data.resolve().name
     jobs, num_threads = cores_for(jobs)

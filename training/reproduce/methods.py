@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from cocon.core.progress import OnProgress
 from cocon.training.checkpoint import run_config
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
@@ -16,7 +17,6 @@ from cocon.training.reproduce.notes import data_note, recipe_notes, reproduce_co
 from cocon.training.reproduce.recipe import opened_recipe, written_page
 from cocon.training.reproduce.rows import Row, collect_rows
 from cocon.training.reproduce.running import Plan, run_cells
-from cocon.video.progress import OnProgress
 from cocon.video.views import view_named
 
 __all__ = ["MethodsOptions", "check_method_claims", "reproduce_methods"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 
-from cocon.video.errors import CoconError
+from cocon.core.errors import CoconError
 
 __all__ = ["Job"]
 

@@ -4,13 +4,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from cocon.core.atomic import replacing
+from cocon.core.errors import UsageError
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.reproduce.rows import Row
 from cocon.training.reproduce.running import Plan
-from cocon.video.atomic import replacing
-from cocon.video.errors import UsageError
 from cocon.video.folder import DatasetFolder
 
 __all__ = ["opened_recipe", "written_page"]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from cocon.core.atomic import replacing
+from cocon.core.progress import OnProgress, progress_bar
 from cocon.training.checkpoint import EVALUATION_FILE
 from cocon.training.config import Config
 from cocon.training.config_file import load_config
@@ -19,8 +21,6 @@ from cocon.training.reproduce.cells import Cell
 from cocon.training.reproduce.processes import Job
 from cocon.training.run_ownership import claim_run
 from cocon.training.runs import train_run
-from cocon.video.atomic import replacing
-from cocon.video.progress import OnProgress, progress_bar
 
 __all__ = ["Plan", "cores_for", "run_cells"]
 

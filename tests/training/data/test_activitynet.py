@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cocon.core.errors import UsageError
 from cocon.embedding.proposals import Segment
 from cocon.training.data.activitynet import UntrimmedVideo, read_activitynet
-from cocon.video.errors import UsageError
 from cocon.video.folder import DatasetFolder
 
 ARCHERY = {"segment": [3.5, 40.25], "label": "Archery"}

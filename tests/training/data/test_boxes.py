@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cocon.core.errors import UsageError
 from cocon.training.data.boxes import mask_boxes, read_otb_boxes
 from cocon.training.data.filming import film
 from cocon.training.data.planning import plan_videos
 from cocon.training.data.settings import FigureSettings
-from cocon.video.errors import UsageError
 
 NAN = float("nan")
 

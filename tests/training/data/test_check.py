@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-_COCON = "from cocon.embedding.cli import main; main()"
+_COCON = "from cocon.core.command import main; main()"
 _FIELDS = {"video", "video_id", "content_sha256", "num_frames", "duration_seconds", "height", "width", "problems"}
 
 
@@ -78,7 +78,7 @@ def test_contradictions_are_one_line_and_end_with_two(figures: Path, arguments: 
 def test_checking_loads_no_torch(figures: Path) -> None:
     program = f"""
 import sys
-from cocon.embedding.cli import run
+from cocon.core.command import run
 from cocon.training.data.cli import app
 sys.argv = ["data", "check", {str(figures)!r}, "--json"]
 try:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cocon.core.errors import UsageError
 from cocon.training.config import Config
 from cocon.training.data.augment import random_clip, random_clips
 from cocon.training.data.crops import draw_crop, fullest_crop
 from cocon.training.data.frames import DecodedView
 from cocon.training.input_sections import AugmentSection
-from cocon.video.errors import UsageError
 from cocon.video.store import StoredView
 
 MakeConfig = Callable[..., Config]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cocon.core.errors import UsageError
 from cocon.training.checkpoint import load_encoder, run_config
 from cocon.training.config import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.input_sections import DataSection
-from cocon.video.errors import UsageError
 from cocon.video.folder import DatasetFolder
 
 MakeConfig = Callable[..., Config]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from cocon.core.errors import UsageError
 from cocon.training.data.actions import JOINTS, LABELS, joint_angles, mirror_angles
 from cocon.training.data.cli import app
 from cocon.training.data.figures import make_figures
@@ -24,7 +25,6 @@ from cocon.training.data.scene import Sway
 from cocon.training.data.settings import DEFAULT_CLUTTER, FigureSettings
 from cocon.training.data.skeleton import Proportions, pose_skeleton
 from cocon.video.content import content_sha256
-from cocon.video.errors import UsageError
 from cocon.video.flow import flow_to_bytes
 from cocon.video.store import read_view, view_path
 

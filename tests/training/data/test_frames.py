@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pytest
 
+from cocon.core.errors import MissingViewError, UnreadableVideoError, UsageError
 from cocon.training.data.frames import DecodedVideo, DecodedView, VideoFrames, load_video
 from cocon.video.clips import nearest_frames
 from cocon.video.decode import read_frames
-from cocon.video.errors import MissingViewError, UnreadableVideoError, UsageError
 from cocon.video.flow import FlowSpec, estimate_flow, resize_flow_bytes
 from cocon.video.folder import DatasetFolder, VideoEntry
 from cocon.video.geometry import Geometry

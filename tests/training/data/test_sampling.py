@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cocon.core.errors import UsageError
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
@@ -16,7 +17,6 @@ from cocon.training.data.sampling import ClipSampler, read_videos
 from cocon.training.input_sections import ClipSection
 from cocon.training.runs import train_run
 from cocon.video.encode import write_mp4
-from cocon.video.errors import UsageError
 from cocon.video.folder import DatasetFolder
 
 MakeConfig = Callable[..., Config]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from cocon.core.errors import UsageError
 from cocon.embedding.proposals import Segment, uniform_proposals
 from cocon.training.data.actions import JOINTS, LABELS, REST, joint_angles, mirror_angles
 from cocon.training.data.activitynet import read_activitynet
@@ -24,7 +25,6 @@ from cocon.training.data.settings import FigureSettings, UntrimmedSettings
 from cocon.training.data.untrimmed import plan_untrimmed_videos
 from cocon.training.evaluation.localization import average_recall
 from cocon.video.decode import read_frames
-from cocon.video.errors import UsageError
 from cocon.video.store import read_view
 
 SMALL = UntrimmedSettings(num_videos=2, seconds=4.0, size_px=32, view_size_px=16)

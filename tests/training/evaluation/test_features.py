@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from cocon.core.errors import MismatchError, VideoError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.checkpoint import load_encoder
 from cocon.training.config import Config
@@ -18,7 +19,6 @@ from cocon.training.evaluation import blocks
 from cocon.training.evaluation.features import calibrate_batch_norm, video_features
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.video.clips import grid_indices
-from cocon.video.errors import MismatchError, VideoError
 from cocon.video.folder import DatasetFolder
 from cocon.video.reader import VideoSource
 from cocon.video.views import VIEWS

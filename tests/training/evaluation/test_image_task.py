@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from cocon.core.errors import UsageError
 from cocon.training.config import Config
 from cocon.training.evaluation.image_task import image_entries
-from cocon.video.errors import UsageError
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cocon.core.errors import UsageError
 from cocon.training.evaluation.features import VideoFeatures
 from cocon.training.evaluation.judgement import JudgingOptions, judge_features
-from cocon.video.errors import UsageError
 
 
 def _features(vectors: NDArray[np.float32], labels: str) -> VideoFeatures:

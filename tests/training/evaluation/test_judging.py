@@ -13,6 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from cocon.core.errors import UsageError
 from cocon.training.checkpoint import load_encoder, read_contract
 from cocon.training.config import Config
 from cocon.training.data.augment import centred_clip
@@ -22,7 +23,6 @@ from cocon.training.evaluation.judgement import judge_features
 from cocon.training.evaluation.judging import Merit, Videos, judge, judge_random, judge_run, run_features
 from cocon.training.evaluation.report import class_table, merit_table, write_confusion
 from cocon.video.clips import grid_indices
-from cocon.video.errors import UsageError
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

@@ -13,12 +13,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from cocon.core.errors import UsageError
 from cocon.training.checkpoint import load_encoder
 from cocon.training.evaluation.tracking import motionless, one_pass_scores
 from cocon.training.evaluation.tracking_sequences import FILMED, WINDOW, find_sequences, window_corners
 from cocon.training.evaluation.tracking_task import found_boxes
 from cocon.video.decode import read_frames
-from cocon.video.errors import UsageError
 from cocon.video.geometry import resize
 from cocon.video.limits import MediaLimits
 from cocon.video.store import read_view, view_path

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from cocon.core.errors import UsageError
 from cocon.training.importing.label_file import read_labels
-from cocon.video.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.training.checkpoint import load_encoder
 from cocon.training.importing import checkpoint_file
 from cocon.training.importing.checkpoint_file import read_checkpoint
-from cocon.video.errors import MismatchError, UsageError
 
 State = dict[str, Tensor]
 Import = Callable[..., list[ModelContract]]

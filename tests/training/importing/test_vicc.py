@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.training.checkpoint import load_encoder, run_config, run_views
 from cocon.training.models.factored import FactoredConv
 from cocon.video.clips import ClipSpec
-from cocon.video.errors import MismatchError, UsageError
 from cocon.video.flow import FlowSpec
 from cocon.video.geometry import Geometry
 

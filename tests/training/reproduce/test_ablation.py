@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cocon.core.errors import UsageError
 from cocon.training.reproduce.ablation import AblationOptions, reproduce_ablation
 from cocon.training.reproduce.cells import ablation_cells
 from cocon.training.reproduce.running import Plan, run_cells
-from cocon.video.errors import UsageError
 
 Outcome = tuple[int, str, str]
 

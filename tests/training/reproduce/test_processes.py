@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from cocon.core.errors import CoconError, UsageError
 from cocon.training.config_file import load_config
 from cocon.training.reproduce.processes import Job
-from cocon.video.errors import CoconError, UsageError
 
 DEADLINE_S = 60.0
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from cocon.video.errors import CoconError, UsageError
+from cocon.core.errors import CoconError, UsageError
 
 __all__ = ["main", "run"]
 

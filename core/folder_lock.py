@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 from weakref import WeakSet
 
-from cocon.video.errors import UsageError
+from cocon.core.errors import UsageError
 
 __all__ = ["LOCK_FILE", "folder_lock"]
 
