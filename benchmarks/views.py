@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from results_file import Row, write_results
 
 from cocon.video.clips import ClipSpec
-from cocon.video.decode import read_frames
-from cocon.video.flow import FlowSpec, estimate_flow, with_later_frame
-from cocon.video.folder import video_files
+from cocon.video.decoding.frames import read_frames
+from cocon.video.estimation.flow import FlowSpec, estimate_flow, with_later_frame
+from cocon.video.estimation.people import people_of
 from cocon.video.geometry import Geometry, resize_short_side
-from cocon.video.people import people_of
-from cocon.video.reader import VideoSource, ViewRequest, clips_in_worker
-from cocon.video.workers import WorkerPool
+from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
+from cocon.video.store.dataset import video_files
+from cocon.video.workers.pool import WorkerPool
 
 NUM_ROUNDS = 5
 NUM_CORES = len(os.sched_getaffinity(0))

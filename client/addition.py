@@ -10,8 +10,8 @@ from typing import Literal
 
 from cocon.client.catalog import Catalog
 from cocon.client.video_embedding import FailedVideo, VideoEmbedding, completed
-from cocon.video.content import content_sha256
-from cocon.video.folder import entry_of
+from cocon.video.store.content import content_sha256
+from cocon.video.store.dataset import entry_of
 
 __all__ = ["AddReport", "Addition", "Outcome", "absolute"]
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.align import BlockTrack
-from cocon.video.drawing import Colour
-from cocon.video.lettering import draw_text, text_width
+from cocon.video.pictures.drawing import Colour
+from cocon.video.pictures.lettering import draw_text, text_width
 
 __all__ = ["BAND_PX", "CELL_PX", "STILL_PX", "TimeAxis", "clock"]
 

@@ -41,7 +41,7 @@ def align(
     from cocon.client.align_output import check_picture, write_picture
     from cocon.core.printable import printable
     from cocon.core.progress import progress_bar
-    from cocon.video.limits import MediaLimits
+    from cocon.video.decoding.limits import MediaLimits
 
     check_picture(output, (first, second))
     views, limits = options.named_views(view), MediaLimits.parse(limit or ())

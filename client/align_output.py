@@ -7,10 +7,10 @@ from cocon.client.align_axes import STILL_PX
 from cocon.client.align_picture import AlignmentSheet
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
-from cocon.video.limits import MediaLimits
-from cocon.video.preview import check_output
-from cocon.video.stills import stills_at
-from cocon.video.workers import WorkerPool
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.pictures.stills import stills_at
+from cocon.video.preview.sheet import check_output
+from cocon.video.workers.pool import WorkerPool
 
 __all__ = ["check_picture", "write_picture"]
 

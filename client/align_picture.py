@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from cocon.client.align import Alignment, BlockTrack
 from cocon.client.align_axes import TimeAxis, clock
-from cocon.video.drawing import Colour
-from cocon.video.lettering import draw_text, shortened, text_width, wrap_text
+from cocon.video.pictures.drawing import Colour
+from cocon.video.pictures.lettering import draw_text, shortened, text_width, wrap_text
 
 __all__ = ["AlignmentSheet"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
 
 from cocon.client.fused_model import ClipVectors, FusedModel
-from cocon.video.reader import MultiViewClip
+from cocon.video.reading.reader import MultiViewClip
 
 __all__ = ["Batches", "Gathering"]
 

@@ -12,7 +12,7 @@ from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.embedder import Outputs
 from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings, fuse_probabilities, softmax
 from cocon.video.clips import ClipSpec
-from cocon.video.reader import MultiViewClip, ViewRequest
+from cocon.video.reading.reader import MultiViewClip, ViewRequest
 from cocon.video.views import view_named
 
 __all__ = ["ClipVectors", "FusedModel", "open_fused"]

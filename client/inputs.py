@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cocon.core.errors import UsageError
-from cocon.video.folder import video_files
+from cocon.video.store.dataset import video_files
 
 __all__ = ["expand_inputs"]
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cocon.video.limits import LIMIT_HELP, MediaLimits
+from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 
 if TYPE_CHECKING:
     from cocon.client.video_embedder import VideoEmbedder

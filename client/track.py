@@ -20,7 +20,7 @@ from cocon.core.errors import UsageError
 from cocon.embedding.box_tracking import TrackedBox, box_to_labels, tracked_boxes
 from cocon.embedding.feature_maps import FeatureMaps
 from cocon.embedding.tracking_defaults import SMALL_MAPS
-from cocon.video.decode import Frame
+from cocon.video.decoding.frames import Frame
 from cocon.video.geometry import resize
 
 __all__ = ["Box", "TrackedFrame", "box_in_cells", "parse_box", "track_box", "tracking_model"]

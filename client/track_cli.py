@@ -50,9 +50,9 @@ def track(
     from cocon.client.track_output import check_film, write_film
     from cocon.core.errors import UsageError
     from cocon.core.progress import progress_bar
-    from cocon.video.limits import MediaLimits
-    from cocon.video.pictures import pictures_of_video
-    from cocon.video.workers import WorkerPool
+    from cocon.video.decoding.limits import MediaLimits
+    from cocon.video.pictures.pictures import pictures_of_video
+    from cocon.video.workers.pool import WorkerPool
 
     target, limits = parse_box(box), MediaLimits.parse(limit or ())
     if not video.is_file():

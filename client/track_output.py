@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from cocon.client.track import Box, TrackedFrame
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
-from cocon.video.decode import Frame
-from cocon.video.drawing import LEFT_COLOUR, RIGHT_COLOUR, Colour
-from cocon.video.encode import write_mp4
-from cocon.video.lettering import draw_text, text_width
-from cocon.video.preview import check_output
+from cocon.video.decoding.frames import Frame
+from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR, Colour
+from cocon.video.pictures.encode import write_mp4
+from cocon.video.pictures.lettering import draw_text, text_width
+from cocon.video.preview.sheet import check_output
 
 __all__ = ["check_film", "draw_box", "write_film"]
 

@@ -24,10 +24,10 @@ from cocon.client.fused_model import FusedModel, open_fused
 from cocon.client.pipeline import produce_ahead
 from cocon.client.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.errors import ServerError, UnreadableVideoError, UsageError, VideoError
-from cocon.video.content import content_sha256
-from cocon.video.limits import MediaLimits
-from cocon.video.reader import MultiViewClip, VideoSource, clips_in_worker
-from cocon.video.workers import WorkerPool, num_cores
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.reading.reader import MultiViewClip, VideoSource, clips_in_worker
+from cocon.video.store.content import content_sha256
+from cocon.video.workers.pool import WorkerPool, num_cores
 
 __all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding"]
 

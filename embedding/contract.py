@@ -19,7 +19,7 @@ from typing import Any
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.video.clips import ClipSpec
-from cocon.video.flow import FlowSpec
+from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import View, view_named
 

@@ -16,7 +16,7 @@ from cocon.training.data.datasets import open_dataset
 from cocon.training.data.filming import film_to_folder, video_path
 from cocon.training.data.planning import plan_videos
 from cocon.training.data.settings import FRAMES_PER_SECOND, FigureSettings
-from cocon.video.reader import VideoSource, ViewRequest
+from cocon.video.reading.reader import VideoSource, ViewRequest
 
 __all__ = ["clips_of_run", "figure_clips", "mixed_with_noise", "moving_squares"]
 

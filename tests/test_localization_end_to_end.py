@@ -31,8 +31,8 @@ from cocon.training.data.settings import UntrimmedSettings
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult, judge_task
 from cocon.training.evaluation.untrimmed_blocks import block_sequences
 from cocon.training.models.encoder import build_encoder
-from cocon.video.folder import DatasetFolder
-from cocon.video.reader import ViewRequest
+from cocon.video.reading.reader import ViewRequest
+from cocon.video.store.dataset import DatasetFolder
 from cocon.video.views import view_named
 
 VIEWS = ("rgb", "mask")

@@ -24,7 +24,7 @@ from cocon.training.learning_sections import (
 )
 from cocon.training.method_sections import CycleSection, VclrSection, ViccSection
 from cocon.training.models.backbones import FRAME_BACKBONES, LEAST_BLOCKS, RECOMPUTING_BACKBONES
-from cocon.video.flow import FlowSpec
+from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import VIEWS
 

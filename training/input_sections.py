@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat
 
 from cocon.core.errors import UsageError
 from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy
-from cocon.video.flow import MIN_FLOW_SIZE_PX, FlowAlgorithm
+from cocon.video.estimation.flow import MIN_FLOW_SIZE_PX, FlowAlgorithm
 from cocon.video.geometry import Geometry
 from cocon.video.views import view_named
 

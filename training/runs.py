@@ -33,7 +33,7 @@ from cocon.training.models.encoder import Encoder
 from cocon.training.online import OnlineProbe
 from cocon.training.run_ownership import claim_run, refuse_strangers, refuse_to_go_on
 from cocon.training.warm_start import method_names, source_contracts
-from cocon.video.folder import DatasetFolder, VideoEntry
+from cocon.video.store.dataset import DatasetFolder, VideoEntry
 
 __all__ = ["ProgressBar", "Resume", "train_run"]
 

@@ -23,12 +23,12 @@ from onnx import TensorProto, helper, numpy_helper
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parents[1]))
 
-import cocon.video.workers as workers  # noqa: E402
+import cocon.video.workers.pool as workers  # noqa: E402
 from cocon.embedding.contract import EncoderSpec, ModelContract  # noqa: E402
 from cocon.video.clips import ClipSpec  # noqa: E402
+from cocon.video.decoding.limits import MediaLimits  # noqa: E402
 from cocon.video.geometry import Geometry  # noqa: E402
-from cocon.video.limits import MediaLimits  # noqa: E402
-from cocon.video.workers import WorkerPool  # noqa: E402
+from cocon.video.workers.pool import WorkerPool  # noqa: E402
 from tests.video.endings import CLIPS, Ending, ending_of  # noqa: E402  # the tests' own files
 from tests.video.mutations import mutated_files  # noqa: E402
 from tests.video.processes import children_of, family_resident_bytes, resident_bytes  # noqa: E402

@@ -20,9 +20,9 @@ from cocon.client import VideoEmbedder
 from cocon.client.cli import main
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.video.clips import ClipSpec
-from cocon.video.flow import FlowSpec
+from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
-from cocon.video.store import view_path
+from cocon.video.store.files import view_path
 
 LABELS = ("still", "left", "right", "up", "down", "round")
 SIDE_PX, GRID, DIM = 16, 4, 8

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.video.decode import read_frames
+from cocon.video.decoding.frames import read_frames
 
 from .conftest import contract, make_repository
 

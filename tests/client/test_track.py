@@ -21,10 +21,10 @@ from cocon.training.checkpoint import weights_sha256
 from cocon.training.evaluation.tracking import motionless, one_pass_scores
 from cocon.training.models.encoder import build_encoder
 from cocon.video.clips import ClipSpec
-from cocon.video.decode import read_frames
-from cocon.video.drawing import LEFT_COLOUR, RIGHT_COLOUR
-from cocon.video.encode import write_mp4
+from cocon.video.decoding.frames import read_frames
 from cocon.video.geometry import Geometry
+from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR
+from cocon.video.pictures.encode import write_mp4
 from cocon.video.views import VIEWS
 
 from .conftest import Client

@@ -10,7 +10,7 @@ from cocon.core.errors import MismatchError, MissingViewError, TooLargeError, Un
 from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.fusion import EQUAL_WEIGHTS
 from cocon.video.clips import ClipSpec
-from cocon.video.limits import MediaLimits
+from cocon.video.decoding.limits import MediaLimits
 
 from .conftest import contract, copy_with_unfit_view, make_repository, write_video
 

@@ -19,7 +19,7 @@ from cocon.embedding.contract import (
     fused_fingerprint,
 )
 from cocon.video.clips import ClipSpec
-from cocon.video.flow import FlowSpec
+from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import VIEWS
 

@@ -13,7 +13,7 @@ from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
 from cocon.training.checkpoint import weights_sha256
 from cocon.training.models.encoder import build_encoder
 from cocon.video.clips import ClipSpec
-from cocon.video.flow import FlowSpec
+from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import view_named
 

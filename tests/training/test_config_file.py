@@ -12,7 +12,7 @@ from cocon.training.config_file import load_config, preset_names
 from cocon.training.data.settings import FigureSettings
 from cocon.training.learning_sections import COOPERATION
 from cocon.video.clips import ClipSpec
-from cocon.video.flow import FlowSpec
+from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
 
 

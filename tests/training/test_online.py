@@ -16,7 +16,7 @@ from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
 from cocon.training.methods.building import build_method
 from cocon.training.online import OnlineProbe, held_out
-from cocon.video.folder import DatasetFolder
+from cocon.video.store.dataset import DatasetFolder
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

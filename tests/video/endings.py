@@ -9,11 +9,11 @@ import numpy as np
 
 from cocon.core.errors import VideoError
 from cocon.video.clips import ClipSpec
-from cocon.video.flow import FlowSpec
+from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
-from cocon.video.reader import VideoSource, ViewRequest, clips_in_worker
+from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
 from cocon.video.views import view_named
-from cocon.video.workers import WorkerPool
+from cocon.video.workers.pool import WorkerPool
 
 __all__ = ["CLIPS", "Ending", "ending_of"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.video.archive import read_array
+from cocon.video.store.archive import read_array
 
 LARGE = (70, 1024, 1024)
 

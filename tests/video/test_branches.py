@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cocon.video.branches import branches
+from cocon.video.reading.branches import branches
 
 
 def test_every_reader_gets_every_item_in_order_however_they_take_turns() -> None:

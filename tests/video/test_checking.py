@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.video.checking import CheckedVideo, check_dataset, unused_views
-from cocon.video.content import content_sha256
-from cocon.video.folder import DatasetFolder
-from cocon.video.limits import MediaLimits
-from cocon.video.store import view_path, write_frames
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.making.checking import CheckedVideo, check_dataset, unused_views
+from cocon.video.store.content import content_sha256
+from cocon.video.store.dataset import DatasetFolder
+from cocon.video.store.files import view_path, write_frames
 
 WriteVideo = Callable[..., Path]
 

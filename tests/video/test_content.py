@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cocon.video.content import content_sha256
+from cocon.video.store.content import content_sha256
 
 
 def test_equal_bytes_have_one_identity_whatever_they_are_called(tmp_path: Path) -> None:

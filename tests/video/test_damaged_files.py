@@ -18,8 +18,8 @@ from cocon.core.errors import (
     UnreadableVideoError,
     UsageError,
 )
-from cocon.video.decode import read_frames
-from cocon.video.limits import MediaLimits
+from cocon.video.decoding.frames import read_frames
+from cocon.video.decoding.limits import MediaLimits
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.video.decode import read_frames
+from cocon.video.decoding.frames import read_frames
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.video.drawing import (
+from cocon.video.estimation.flow import flow_to_bytes
+from cocon.video.estimation.pose import COCO_KEYPOINTS
+from cocon.video.pictures.drawing import (
     LEFT_COLOUR,
     OUTLINE_COLOUR,
     RIGHT_COLOUR,
@@ -15,8 +17,6 @@ from cocon.video.drawing import (
     draw_skeleton,
     flow_colours,
 )
-from cocon.video.flow import flow_to_bytes
-from cocon.video.pose import COCO_KEYPOINTS
 
 Pixels = NDArray[np.uint8]
 

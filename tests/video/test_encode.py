@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from cocon.video.decode import read_frames
-from cocon.video.encode import write_mp4
+from cocon.video.decoding.frames import read_frames
+from cocon.video.pictures.encode import write_mp4
 
 TIMES = [0.0, 0.04, 0.08, 0.5, 0.54, 1.0]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.video.flow import (
+from cocon.video.estimation.flow import (
     flow_from_bytes,
     flow_to_bytes,
     resize_flow_bytes,

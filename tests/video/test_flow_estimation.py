@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.video.flow import FLOW_ALGORITHMS, FlowAlgorithm, FlowSpec, estimate_flow, flow_from_bytes
+from cocon.video.estimation.flow import FLOW_ALGORITHMS, FlowAlgorithm, FlowSpec, estimate_flow, flow_from_bytes
 
 Pixels = NDArray[np.uint8]
 SquareAt = Callable[[float, float], Pixels]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.video.folder import DatasetFolder, VideoEntry, entry_of
+from cocon.video.store.dataset import DatasetFolder, VideoEntry, entry_of
 
 
 def _open(root: Path, manifest: str, encoding: str = "utf-8") -> DatasetFolder:

@@ -8,8 +8,8 @@ import pytest
 
 import cocon.core.errors
 from cocon.core.errors import VideoError
-from cocon.video.limits import MediaLimits
-from cocon.video.workers import WorkerPool
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.workers.pool import WorkerPool
 
 from .endings import CLIPS, ending_of
 from .mutations import MUTATIONS, mutated_files

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cocon.video.lettering import draw_text, shortened, text_width, wrap_text
+from cocon.video.pictures.lettering import draw_text, shortened, text_width, wrap_text
 
 WHITE = (255, 255, 255)
 

@@ -8,15 +8,15 @@ import pytest
 
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock
-from cocon.video.content import content_sha256
-from cocon.video.decode import read_frames
-from cocon.video.flow import FlowSpec
-from cocon.video.folder import DatasetFolder
+from cocon.video.decoding.frames import read_frames
+from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
-from cocon.video.live import PeopleCount, ViewRequest, live_views
-from cocon.video.making import MadeViews, make_views
-from cocon.video.recipe import Recipe
-from cocon.video.store import read_view, view_path, write_frames
+from cocon.video.making.recipe import Recipe
+from cocon.video.making.run import MadeViews, make_views
+from cocon.video.reading.live import PeopleCount, ViewRequest, live_views
+from cocon.video.store.content import content_sha256
+from cocon.video.store.dataset import DatasetFolder
+from cocon.video.store.files import read_view, view_path, write_frames
 
 WriteVideo = Callable[..., Path]
 FLOW_ONLY = Recipe(views=("flow",))

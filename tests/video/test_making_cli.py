@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.video.store import stored_attributes
+from cocon.video.store.files import stored_attributes
 
 _COCON = "from cocon.core.command import main; main()"
 # What an import of a library that is not installed raises.

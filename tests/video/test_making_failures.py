@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.video.content import content_sha256
-from cocon.video.failures import Failure, FailureMemory
-from cocon.video.flow import FlowSpec
-from cocon.video.folder import DatasetFolder
-from cocon.video.limits import MediaLimits
-from cocon.video.making import MadeViews, make_views
-from cocon.video.recipe import Recipe
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.estimation.flow import FlowSpec
+from cocon.video.making.failures import Failure, FailureMemory
+from cocon.video.making.recipe import Recipe
+from cocon.video.making.run import MadeViews, make_views
+from cocon.video.store.content import content_sha256
+from cocon.video.store.dataset import DatasetFolder
 
 FLOW_ONLY = Recipe(views=("flow",))
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.video.flow import flow_to_bytes
-from cocon.video.folder import DatasetFolder
-from cocon.video.making import MadeViews, make_views
-from cocon.video.recipe import Recipe
-from cocon.video.store import read_view, write_keypoints
+from cocon.video.estimation.flow import flow_to_bytes
+from cocon.video.making.recipe import Recipe
+from cocon.video.making.run import MadeViews, make_views
+from cocon.video.store.dataset import DatasetFolder
+from cocon.video.store.files import read_view, write_keypoints
 
 NUM_FRAMES = 6
 

@@ -5,10 +5,10 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from cocon.video.clips import ClipSpec
+from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import Geometry
-from cocon.video.limits import MediaLimits
-from cocon.video.reader import VideoSource, ViewRequest, clips_in_worker
-from cocon.video.workers import WorkerPool
+from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
+from cocon.video.workers.pool import WorkerPool
 
 from .endings import CLIPS, ending_of
 from .mutations import mutated_files

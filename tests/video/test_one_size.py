@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cocon.video.one_size import of_one_size
+from cocon.video.decoding.one_size import of_one_size
 
 
 def test_frames_get_the_size_of_the_first_and_keep_their_times_and_what_they_show() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cocon.video.lettering import text_width
-from cocon.video.panels import (
+from cocon.video.pictures.lettering import text_width
+from cocon.video.preview.panels import (
     Layout,
     Legend,
     Panel,

@@ -11,9 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cocon.video.estimation.people import (
+    MASK_SHORT_SIDE_PX,
+    PEOPLE_SHORT_SIDE_PX,
+    People,
+    check_people_available,
+    people_of,
+)
+from cocon.video.estimation.pose import COCO_KEYPOINTS
 from cocon.video.geometry import resize
-from cocon.video.people import MASK_SHORT_SIDE_PX, PEOPLE_SHORT_SIDE_PX, People, check_people_available, people_of
-from cocon.video.pose import COCO_KEYPOINTS
 
 PERSON_FILE = Path(__file__).with_name("person.py")
 draw_person = runpy.run_path(str(PERSON_FILE))["draw_person"]
@@ -22,7 +28,7 @@ Pixels = NDArray[np.uint8]
 # A run of this file's fixtures in another process: the digest of what is found in the walking person.
 _DIGEST = """
 import hashlib, runpy, sys
-from cocon.video.people import people_of
+from cocon.video.estimation.people import people_of
 draw_person = runpy.run_path(sys.argv[1])["draw_person"]
 digest = hashlib.sha256()
 for _, people in people_of((index / 30, draw_person(4 * index)[0]) for index in range(6)):
@@ -177,7 +183,7 @@ def _message_without(prepare: str, *, folder: Path | None = None) -> str:
 import sys
 {prepare}
 from cocon.core.errors import MissingViewError
-from cocon.video.people import people_of
+from cocon.video.estimation.people import people_of
 try:
     people_of(iter(lambda: sys.exit("a frame was taken"), None))
 except MissingViewError as error:
@@ -227,6 +233,6 @@ def test_a_broken_installation_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 def test_the_module_loads_no_heavy_library() -> None:
-    code = "import sys, cocon.video.people; print({'mediapipe', 'cv2', 'matplotlib'} & set(sys.modules))"
+    code = "import sys, cocon.video.estimation.people; print({'mediapipe', 'cv2', 'matplotlib'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert result.stdout == "set()\n", result.stderr

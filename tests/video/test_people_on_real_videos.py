@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.video.decode import read_frames
-from cocon.video.people import MASK_SHORT_SIDE_PX, People, people_of
+from cocon.video.decoding.frames import read_frames
+from cocon.video.estimation.people import MASK_SHORT_SIDE_PX, People, people_of
 
 pytestmark = pytest.mark.real_videos
 

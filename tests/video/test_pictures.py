@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from cocon.core.errors import TooLargeError, UnreadableVideoError, UsageError
-from cocon.video.decode import read_frames
-from cocon.video.encode import write_mp4
-from cocon.video.limits import MediaLimits
-from cocon.video.pictures import pictures_of_files, pictures_of_video
-from cocon.video.workers import WorkerPool
+from cocon.video.decoding.frames import read_frames
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.pictures.encode import write_mp4
+from cocon.video.pictures.pictures import pictures_of_files, pictures_of_video
+from cocon.video.workers.pool import WorkerPool
 
 
 def test_pictures_come_from_a_moment_on(tmp_path: Path) -> None:

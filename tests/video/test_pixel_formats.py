@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.video.decode import read_frames
+from cocon.video.decoding.frames import read_frames
 
 Pixels = NDArray[np.uint8]
 # Of the four quarters: strong colours, where a wrong matrix, range or order of planes shows.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cocon.video.pose import COCO_KEYPOINTS, LEFT_RIGHT_SWAP, draw_heatmaps
+from cocon.video.estimation.pose import COCO_KEYPOINTS, LEFT_RIGHT_SWAP, draw_heatmaps
 
 
 def _one_point(x: float, y: float, score: float, *, keypoint: int = 3) -> np.ndarray:

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from cocon.core.errors import TimedOutError
-from cocon.video.content import content_sha256
-from cocon.video.decode import read_frames
-from cocon.video.drawing import LEFT_COLOUR, RIGHT_COLOUR
-from cocon.video.flow import flow_to_bytes
-from cocon.video.limits import MediaLimits
-from cocon.video.panels import Layout, Panel, draw_strip
-from cocon.video.pose import COCO_KEYPOINTS
-from cocon.video.preview import survey_video, write_preview
-from cocon.video.store import write_frames, write_keypoints
-from cocon.video.strips import StripPlan
-from cocon.video.workers import WorkerPool
+from cocon.video.decoding.frames import read_frames
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.estimation.flow import flow_to_bytes
+from cocon.video.estimation.pose import COCO_KEYPOINTS
+from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR
+from cocon.video.preview.panels import Layout, Panel, draw_strip
+from cocon.video.preview.sheet import survey_video, write_preview
+from cocon.video.preview.strips import StripPlan
+from cocon.video.store.content import content_sha256
+from cocon.video.store.files import write_frames, write_keypoints
+from cocon.video.workers.pool import WorkerPool
 
 WriteVideo = Callable[..., Path]
 Numbered = Callable[..., list[np.ndarray]]

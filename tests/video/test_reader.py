@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import TooLargeError, UnreadableVideoError, UsageError
 from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy, dense_windows, grid_indices
-from cocon.video.flow import FlowSpec
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
-from cocon.video.limits import MediaLimits
-from cocon.video.reader import VideoSource, ViewRequest, clips_in_worker
-from cocon.video.workers import WorkerPool
+from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
+from cocon.video.workers.pool import WorkerPool
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]

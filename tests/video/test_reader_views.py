@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices
-from cocon.video.content import content_sha256
-from cocon.video.decode import read_frames
-from cocon.video.flow import FlowSpec, estimate_flow, flow_from_bytes, flow_to_bytes, with_later_frame
+from cocon.video.decoding.frames import read_frames
+from cocon.video.estimation.flow import FlowSpec, estimate_flow, flow_from_bytes, flow_to_bytes, with_later_frame
+from cocon.video.estimation.people import people_of
 from cocon.video.geometry import Geometry
-from cocon.video.people import people_of
-from cocon.video.reader import VideoSource, ViewRequest
-from cocon.video.store import view_path, write_frames, write_keypoints
+from cocon.video.reading.reader import VideoSource, ViewRequest
+from cocon.video.store.content import content_sha256
+from cocon.video.store.files import view_path, write_frames, write_keypoints
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]

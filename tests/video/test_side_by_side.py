@@ -7,9 +7,9 @@ from types import ModuleType
 import pytest
 
 from cocon.core.errors import UnreadableVideoError
-from cocon.video.limits import MediaLimits
-from cocon.video.side_by_side import side_by_side
-from cocon.video.workers import WorkerPool
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.workers.pool import WorkerPool
+from cocon.video.workers.side_by_side import side_by_side
 
 HERE = Path(__file__).parent
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.video.spool import Spool
+from cocon.video.store.spool import Spool
 
 
 def test_rows_come_back_in_order_and_nothing_stays_in_the_folder(tmp_path: Path) -> None:

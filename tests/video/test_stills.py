@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from cocon.core.errors import UnreadableVideoError
-from cocon.video.limits import MediaLimits
-from cocon.video.stills import middle_still, stills_at
-from cocon.video.workers import WorkerPool
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.pictures.stills import middle_still, stills_at
+from cocon.video.workers.pool import WorkerPool
 
 WriteVideo = Callable[..., Path]
 Numbered = Callable[..., list[np.ndarray]]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cocon.core.errors import MissingViewError
-from cocon.video.flow import flow_from_bytes, flow_to_bytes
-from cocon.video.pose import draw_heatmaps
-from cocon.video.store import read_view, view_path, write_frames, write_keypoints
+from cocon.video.estimation.flow import flow_from_bytes, flow_to_bytes
+from cocon.video.estimation.pose import draw_heatmaps
+from cocon.video.store.files import read_view, view_path, write_frames, write_keypoints
 
 RNG = np.random.default_rng(0)
 FRAMES = RNG.integers(0, 256, (6, 12, 20, 1), dtype=np.uint8)

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
-from cocon.video.flow import FlowSpec
-from cocon.video.store import (
+from cocon.video.estimation.flow import FlowSpec
+from cocon.video.store.files import (
     find_view,
     is_sound,
     read_view,

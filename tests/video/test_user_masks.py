@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError, TooLargeError, UnreadableVideoError
-from cocon.video.limits import MediaLimits
-from cocon.video.user_views import user_masks
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.own_views.lookup import user_masks
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]

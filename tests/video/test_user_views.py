@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cocon.video.user_views import user_view_path
+from cocon.video.own_views.lookup import user_view_path
 
 
 def _touch(folder: Path, *names: str) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.video.flow import flow_to_bytes
+from cocon.video.estimation.flow import flow_to_bytes
 from cocon.video.views import VIEWS, view_named
 
 

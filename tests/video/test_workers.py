@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from cocon.core.errors import NoVideoStreamError, TimedOutError, UnreadableVideoError, WorkerDiedError
-from cocon.video.limits import MediaLimits
-from cocon.video.workers import WorkerPool, named
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.workers.pool import WorkerPool, named
 
 HERE = Path(__file__).parent
 
@@ -162,9 +162,9 @@ import sys
 sys.path.insert(0, {str(HERE)!r})
 import worker_jobs
 from pathlib import Path
-import cocon.video.worker_main
-from cocon.video.limits import MediaLimits
-from cocon.video.workers import WorkerPool
+import cocon.video.workers.worker_main
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.workers.pool import WorkerPool
 pool = WorkerPool(MediaLimits(frame_timeout_s=2))
 (message,) = pool.run(worker_jobs.count, 1)
 Path({str(note)!r}).write_text(str(message.fields["process"]))

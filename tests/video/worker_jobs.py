@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from cocon.core.errors import NoVideoStreamError
-from cocon.video.messages import Message
+from cocon.video.workers.messages import Message
 
 Beat = Callable[[], None]
 

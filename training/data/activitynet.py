@@ -17,7 +17,7 @@ from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 from cocon.embedding.proposals import Segment
 from cocon.training.data.split_files import ListedVideo, match_videos
-from cocon.video.folder import DatasetFolder
+from cocon.video.store.dataset import DatasetFolder
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -14,8 +14,8 @@ from cocon.training.data.colour import Colour, byte_table, draw_colour, looked_u
 from cocon.training.data.crops import NEUTRAL, Crop, draw_crop, fullest_crop, pose_points
 from cocon.training.data.frames import DecodedView
 from cocon.training.input_sections import AugmentSection
+from cocon.video.estimation.pose import LEFT_RIGHT_SWAP, draw_heatmaps
 from cocon.video.geometry import centre_crop, resize
-from cocon.video.pose import LEFT_RIGHT_SWAP, draw_heatmaps
 
 __all__ = ["centred_clip", "mirrored", "random_clip", "random_clips", "whole_frames"]
 

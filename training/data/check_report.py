@@ -11,7 +11,7 @@ from typing import Literal
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
-from cocon.video.checking import CheckedVideo
+from cocon.video.making.checking import CheckedVideo
 
 __all__ = ["CheckFormat", "chosen_format", "print_table", "summary", "write_rows"]
 

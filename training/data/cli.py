@@ -8,7 +8,7 @@ import typer
 
 from cocon.core.printable import printable
 from cocon.training.data.settings import DEFAULT_CLUTTER, FigureSettings, UntrimmedSettings
-from cocon.video.limits import LIMIT_HELP, MediaLimits
+from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 
 __all__ = ["app"]
 
@@ -92,8 +92,8 @@ def check(
     from cocon.core.errors import VideoError
     from cocon.core.progress import progress_bar
     from cocon.training.data.check_report import chosen_format, print_table, summary, write_rows
-    from cocon.video.checking import check_dataset, unused_views
-    from cocon.video.folder import DatasetFolder
+    from cocon.video.making.checking import check_dataset, unused_views
+    from cocon.video.store.dataset import DatasetFolder
 
     chosen = chosen_format(row_format, output, as_json=as_json)
     limits, dataset = MediaLimits.parse(limit or ()), DatasetFolder.open(folder)

@@ -5,7 +5,7 @@ from cocon.training.data.kinetics import list_kinetics
 from cocon.training.data.split_files import match_videos
 from cocon.training.data.ucf101 import list_ucf101
 from cocon.training.input_sections import DataSection
-from cocon.video.folder import DatasetFolder
+from cocon.video.store.dataset import DatasetFolder
 
 __all__ = ["open_dataset"]
 

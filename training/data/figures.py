@@ -27,7 +27,7 @@ from cocon.training.data.filming import STORED_VIEWS, film_to_folder, video_path
 from cocon.training.data.planning import VideoPlan, plan_videos
 from cocon.training.data.settings import FigureSettings, UntrimmedSettings
 from cocon.training.data.untrimmed import plan_untrimmed_videos, write_annotations
-from cocon.video.store import view_path
+from cocon.video.store.files import view_path
 
 __all__ = ["MadeFigures", "make_figures"]
 

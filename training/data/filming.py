@@ -15,9 +15,9 @@ from cocon.training.data.planning import VideoPlan
 from cocon.training.data.rendering import Shot, Views, render
 from cocon.training.data.settings import FRAMES_PER_SECOND, FigureSettings, UntrimmedSettings
 from cocon.training.data.skeleton import KEYPOINTS, pose_skeleton
-from cocon.video.content import content_sha256
-from cocon.video.flow import flow_to_bytes
-from cocon.video.store import write_frames, write_keypoints
+from cocon.video.estimation.flow import flow_to_bytes
+from cocon.video.store.content import content_sha256
+from cocon.video.store.files import write_frames, write_keypoints
 
 __all__ = ["FLOW_FRAMES", "STORED_VIEWS", "film", "film_to_folder", "video_path"]
 

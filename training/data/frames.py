@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError, VideoError
-from cocon.video.content import content_sha256
-from cocon.video.decode import read_frames
-from cocon.video.folder import VideoEntry
+from cocon.video.decoding.frames import read_frames
+from cocon.video.decoding.one_size import of_one_size
 from cocon.video.geometry import resized_shape
-from cocon.video.live import PeopleCount, ViewRequest, live_views
-from cocon.video.messages import Message
-from cocon.video.one_size import of_one_size
-from cocon.video.store import find_view
-from cocon.video.stored_view import StoredView
-from cocon.video.workers import Beat, WorkerPool
+from cocon.video.reading.live import PeopleCount, ViewRequest, live_views
+from cocon.video.store.content import content_sha256
+from cocon.video.store.dataset import VideoEntry
+from cocon.video.store.files import find_view
+from cocon.video.store.stored_view import StoredView
+from cocon.video.workers.messages import Message
+from cocon.video.workers.pool import Beat, WorkerPool
 
 __all__ = ["DecodedVideo", "DecodedView", "VideoFrames", "load_video"]
 

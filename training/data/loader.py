@@ -16,7 +16,7 @@ from cocon.training.data.augment import random_clips
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.sampling import ClipSampler, FrameSampler
 from cocon.video.clips import nearest_frames
-from cocon.video.reader import ViewRequest
+from cocon.video.reading.reader import ViewRequest
 
 __all__ = ["Batch", "clip_batches", "steps_per_epoch", "to_device", "view_requests"]
 

@@ -19,7 +19,7 @@ from cocon.training.data.frames import DecodedVideo, VideoFrames
 from cocon.training.evaluation.blocks import EncodedBlocks, encode_blocks
 from cocon.training.evaluation.ordered import ordered_feature
 from cocon.training.models.encoder import Encoder
-from cocon.video.folder import VideoEntry
+from cocon.video.store.dataset import VideoEntry
 
 __all__ = ["VideoFeatures", "calibrate_batch_norm", "video_features"]
 

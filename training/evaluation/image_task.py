@@ -21,8 +21,8 @@ from cocon.training.evaluation.judging import RANDOM
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
-from cocon.video.folder import VideoEntry
-from cocon.video.reader import ViewRequest
+from cocon.video.reading.reader import ViewRequest
+from cocon.video.store.dataset import VideoEntry
 
 __all__ = ["image_entries", "judge"]
 

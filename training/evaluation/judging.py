@@ -18,7 +18,7 @@ from cocon.training.evaluation.judgement import DEFAULT_OPTIONS, FUSED, JudgingO
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
 from cocon.training.runs import ProgressBar
-from cocon.video.reader import ViewRequest
+from cocon.video.reading.reader import ViewRequest
 
 __all__ = [
     "FUSED",

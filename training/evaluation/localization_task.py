@@ -32,8 +32,8 @@ from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.evaluation.untrimmed_blocks import Sequences, block_sequences
 from cocon.training.models.boundary_head import BoundaryHead
 from cocon.training.models.encoder import Encoder
-from cocon.video.folder import DatasetFolder
-from cocon.video.reader import ViewRequest
+from cocon.video.reading.reader import ViewRequest
+from cocon.video.store.dataset import DatasetFolder
 
 __all__ = ["judge"]
 

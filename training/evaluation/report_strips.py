@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cocon.embedding.neighbours import nearest_neighbours
 from cocon.training.evaluation.features import VideoFeatures
-from cocon.video.folder import VideoEntry
+from cocon.video.store.dataset import VideoEntry
 
 __all__ = ["Neighbour", "Strip", "retrieval_strips"]
 

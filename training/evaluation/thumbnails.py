@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 
 from cocon.core.errors import CoconError
-from cocon.video.limits import MediaLimits
-from cocon.video.stills import middle_still
-from cocon.video.workers import WorkerPool
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.pictures.stills import middle_still
+from cocon.video.workers.pool import WorkerPool
 
 __all__ = ["thumbnails"]
 

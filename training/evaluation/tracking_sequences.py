@@ -24,14 +24,14 @@ from cocon.core.errors import MissingViewError, UsageError, VideoError
 from cocon.embedding.box_tracking import box_to_labels
 from cocon.embedding.tracking_defaults import SIZE_PX
 from cocon.training.data.boxes import mask_boxes, read_otb_boxes
-from cocon.video.decode import Frame
-from cocon.video.folder import VIDEO_SUFFIXES, DatasetFolder, VideoEntry
+from cocon.video.decoding.frames import Frame
+from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize
-from cocon.video.limits import MediaLimits
-from cocon.video.numbered_files import numbered_files
-from cocon.video.pictures import pictures_of_files, pictures_of_video
-from cocon.video.store import read_view
-from cocon.video.workers import WorkerPool
+from cocon.video.own_views.numbered_files import numbered_files
+from cocon.video.pictures.pictures import pictures_of_files, pictures_of_video
+from cocon.video.store.dataset import VIDEO_SUFFIXES, DatasetFolder, VideoEntry
+from cocon.video.store.files import read_view
+from cocon.video.workers.pool import WorkerPool
 
 __all__ = [
     "FILMED",

@@ -25,8 +25,8 @@ from cocon.training.evaluation.tracking import TrackingScores, mean_scores, moti
 from cocon.training.evaluation.tracking_sequences import TrackingSequence, TrackingVideo, find_sequences
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
-from cocon.video.limits import MediaLimits
-from cocon.video.workers import WorkerPool
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.workers.pool import WorkerPool
 
 __all__ = ["MAX_FIGURES", "found_boxes", "judge"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from cocon.training.config import Config
 from cocon.training.input_sections import AugmentSection
 from cocon.training.reproduce.running import Plan
-from cocon.video.folder import DatasetFolder
+from cocon.video.store.dataset import DatasetFolder
 
 __all__ = ["PROTOCOL", "data_note", "recipe_note", "recipe_notes", "reproduce_command"]
 

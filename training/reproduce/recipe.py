@@ -11,7 +11,7 @@ from cocon.training.config_file import load_config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.reproduce.rows import Row
 from cocon.training.reproduce.running import Plan
-from cocon.video.folder import DatasetFolder
+from cocon.video.store.dataset import DatasetFolder
 
 __all__ = ["opened_recipe", "written_page"]
 

@@ -9,7 +9,7 @@ import pytest
 from cocon.core.errors import UsageError
 from cocon.embedding.proposals import Segment
 from cocon.training.data.activitynet import UntrimmedVideo, read_activitynet
-from cocon.video.folder import DatasetFolder
+from cocon.video.store.dataset import DatasetFolder
 
 ARCHERY = {"segment": [3.5, 40.25], "label": "Archery"}
 ENTRY = {"duration": 93.4, "subset": "training", "url": "https://…", "annotations": [ARCHERY]}

@@ -10,14 +10,14 @@ from cocon.training.data.augment import centred_clip, random_clip
 from cocon.training.data.frames import DecodedVideo, DecodedView, load_video
 from cocon.training.input_sections import AugmentSection
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames
-from cocon.video.flow import FlowSpec
-from cocon.video.folder import DatasetFolder
+from cocon.video.estimation.flow import FlowSpec
+from cocon.video.estimation.pose import LEFT_RIGHT_SWAP
 from cocon.video.geometry import Geometry
-from cocon.video.pose import LEFT_RIGHT_SWAP
-from cocon.video.reader import VideoSource, ViewRequest
-from cocon.video.store import StoredView, view_path
+from cocon.video.reading.reader import VideoSource, ViewRequest
+from cocon.video.store.dataset import DatasetFolder
+from cocon.video.store.files import StoredView, view_path
 from cocon.video.views import VIEWS
-from cocon.video.workers import WorkerPool
+from cocon.video.workers.pool import WorkerPool
 
 NOTHING = AugmentSection(drawn_per="clip", crop_scale=(1.0, 1.0), gain=0.0, rgb_colour=0.0, rgb_gray=0.0)
 CROPS = NOTHING.model_copy(update={"crop_scale": (0.4, 0.9)})

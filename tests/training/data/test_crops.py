@@ -12,7 +12,7 @@ from cocon.training.data.augment import random_clip, random_clips
 from cocon.training.data.crops import draw_crop, fullest_crop
 from cocon.training.data.frames import DecodedView
 from cocon.training.input_sections import AugmentSection
-from cocon.video.store import StoredView
+from cocon.video.store.files import StoredView
 
 MakeConfig = Callable[..., Config]
 

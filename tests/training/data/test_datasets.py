@@ -12,7 +12,7 @@ from cocon.training.checkpoint import load_encoder, run_config
 from cocon.training.config import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.input_sections import DataSection
-from cocon.video.folder import DatasetFolder
+from cocon.video.store.dataset import DatasetFolder
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

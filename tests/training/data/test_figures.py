@@ -24,9 +24,9 @@ from cocon.training.data.planning import VideoPlan, plan_video, plan_videos
 from cocon.training.data.scene import Sway
 from cocon.training.data.settings import DEFAULT_CLUTTER, FigureSettings
 from cocon.training.data.skeleton import Proportions, pose_skeleton
-from cocon.video.content import content_sha256
-from cocon.video.flow import flow_to_bytes
-from cocon.video.store import read_view, view_path
+from cocon.video.estimation.flow import flow_to_bytes
+from cocon.video.store.content import content_sha256
+from cocon.video.store.files import read_view, view_path
 
 SMALL = FigureSettings(num_videos=4, seconds=0.5, size_px=64, view_size_px=32)
 PLAIN = FigureSettings(num_videos=2 * len(LABELS), seconds=1.0, clutter=0.0)

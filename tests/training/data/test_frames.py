@@ -12,13 +12,13 @@ import pytest
 from cocon.core.errors import MissingViewError, UnreadableVideoError, UsageError
 from cocon.training.data.frames import DecodedVideo, DecodedView, VideoFrames, load_video
 from cocon.video.clips import nearest_frames
-from cocon.video.decode import read_frames
-from cocon.video.flow import FlowSpec, estimate_flow, resize_flow_bytes
-from cocon.video.folder import DatasetFolder, VideoEntry
+from cocon.video.decoding.frames import read_frames
+from cocon.video.estimation.flow import FlowSpec, estimate_flow, resize_flow_bytes
 from cocon.video.geometry import Geometry
-from cocon.video.reader import ViewRequest
-from cocon.video.store import read_view, view_path
-from cocon.video.workers import WorkerPool
+from cocon.video.reading.reader import ViewRequest
+from cocon.video.store.dataset import DatasetFolder, VideoEntry
+from cocon.video.store.files import read_view, view_path
+from cocon.video.workers.pool import WorkerPool
 
 SEVEN_BY_SIX = Geometry(28, 24)
 REQUESTS = {

@@ -11,8 +11,8 @@ import torch
 from cocon.training.config import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import Batch, clip_batches, steps_per_epoch, to_device, view_requests
-from cocon.video.folder import DatasetFolder
 from cocon.video.geometry import Geometry
+from cocon.video.store.dataset import DatasetFolder
 
 MakeConfig = Callable[..., Config]
 

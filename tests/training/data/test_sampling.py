@@ -16,8 +16,8 @@ from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.data.sampling import ClipSampler, read_videos
 from cocon.training.input_sections import ClipSection
 from cocon.training.runs import train_run
-from cocon.video.encode import write_mp4
-from cocon.video.folder import DatasetFolder
+from cocon.video.pictures.encode import write_mp4
+from cocon.video.store.dataset import DatasetFolder
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

@@ -24,8 +24,8 @@ from cocon.training.data.planning import VideoPlan, plan_videos
 from cocon.training.data.settings import FigureSettings, UntrimmedSettings
 from cocon.training.data.untrimmed import plan_untrimmed_videos
 from cocon.training.evaluation.localization import average_recall
-from cocon.video.decode import read_frames
-from cocon.video.store import read_view
+from cocon.video.decoding.frames import read_frames
+from cocon.video.store.files import read_view
 
 SMALL = UntrimmedSettings(num_videos=2, seconds=4.0, size_px=32, view_size_px=16)
 

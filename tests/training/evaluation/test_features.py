@@ -19,8 +19,8 @@ from cocon.training.evaluation import blocks
 from cocon.training.evaluation.features import calibrate_batch_norm, video_features
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.video.clips import grid_indices
-from cocon.video.folder import DatasetFolder
-from cocon.video.reader import VideoSource
+from cocon.video.reading.reader import VideoSource
+from cocon.video.store.dataset import DatasetFolder
 from cocon.video.views import VIEWS
 
 MakeConfig = Callable[..., Config]

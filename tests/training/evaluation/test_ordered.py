@@ -16,8 +16,8 @@ from cocon.training.data.loader import view_requests
 from cocon.training.evaluation.features import VideoFeatures, video_features
 from cocon.training.evaluation.judgement import judge_features
 from cocon.training.evaluation.ordered import NUM_PARTS, ordered_feature
-from cocon.video.folder import DatasetFolder
-from cocon.video.reader import VideoSource
+from cocon.video.reading.reader import VideoSource
+from cocon.video.store.dataset import DatasetFolder
 
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:

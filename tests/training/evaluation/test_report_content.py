@@ -15,7 +15,7 @@ from cocon.training.evaluation.report_curves import curve_panels
 from cocon.training.evaluation.report_plots import NUM_DISTINCT, class_mark, confusion_plot
 from cocon.training.evaluation.report_strips import retrieval_strips
 from cocon.training.evaluation.thumbnails import thumbnails
-from cocon.video.folder import VideoEntry
+from cocon.video.store.dataset import VideoEntry
 
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from cocon.training.evaluation.cli import app
 from cocon.training.evaluation.features import VideoFeatures
 from cocon.training.evaluation.judgement import judge_features
 from cocon.training.evaluation.report_page import write_report
-from cocon.video.folder import VideoEntry
+from cocon.video.store.dataset import VideoEntry
 
 Browser = webdriver.Chrome
 _SWITCHES = (

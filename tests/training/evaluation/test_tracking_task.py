@@ -18,11 +18,11 @@ from cocon.training.checkpoint import load_encoder
 from cocon.training.evaluation.tracking import motionless, one_pass_scores
 from cocon.training.evaluation.tracking_sequences import FILMED, WINDOW, find_sequences, window_corners
 from cocon.training.evaluation.tracking_task import found_boxes
-from cocon.video.decode import read_frames
+from cocon.video.decoding.frames import read_frames
+from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize
-from cocon.video.limits import MediaLimits
-from cocon.video.store import read_view, view_path
-from cocon.video.workers import WorkerPool
+from cocon.video.store.files import read_view, view_path
+from cocon.video.workers.pool import WorkerPool
 
 RunCocon = Callable[..., tuple[int, str, str]]
 Pixels = NDArray[np.uint8]

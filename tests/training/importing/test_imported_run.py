@@ -20,9 +20,9 @@ from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.methods.building import build_method
 from cocon.training.warm_start import restore_encoders
 from cocon.video.clips import ClipSpec
-from cocon.video.flow import FlowSpec
-from cocon.video.folder import DatasetFolder
+from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
+from cocon.video.store.dataset import DatasetFolder
 
 Import = Callable[..., list[ModelContract]]
 Outcome = tuple[int, str, str]

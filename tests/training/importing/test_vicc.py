@@ -14,7 +14,7 @@ from cocon.embedding.contract import ModelContract
 from cocon.training.checkpoint import load_encoder, run_config, run_views
 from cocon.training.models.factored import FactoredConv
 from cocon.video.clips import ClipSpec
-from cocon.video.flow import FlowSpec
+from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
 
 State = dict[str, Tensor]

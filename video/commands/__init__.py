@@ -1,0 +1,1 @@
+"""`cocon views`."""

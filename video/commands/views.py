@@ -1,0 +1,133 @@
+"""`cocon views`: make the views of videos, and look at them."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+
+import typer
+
+from cocon.core.errors import UsageError, VideoError
+from cocon.core.printable import printable
+from cocon.video.commands.preview import preview
+from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
+
+if TYPE_CHECKING:
+    from cocon.video.making.failures import Failure
+    from cocon.video.making.recipe import Recipe
+    from cocon.video.making.run import MadeViews
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Make the views of videos: flow, pose and mask.")
+
+
+@app.callback()
+def views() -> None:
+    """Make the views of videos: flow, pose and mask."""
+
+
+_Folder = Annotated[Path, typer.Argument(help="The dataset folder.", show_default=False)]
+_Views = Annotated[
+    list[str] | None, typer.Option("--view", help="flow, pose, mask; several, or all.", show_default="all")
+]
+_Workers = Annotated[int | None, typer.Option(help="Videos at a time; default: one per core.", min=1)]
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Make all views again, and try failed videos again.")]
+_RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try failed videos again.")]
+_Algorithm = Annotated[Literal["dis", "tvl1", "farneback"], typer.Option(help="How flow is estimated.")]
+_Interval = Annotated[float, typer.Option(help="Flow is measured to the frame so much later.", show_default="1/15")]
+_SizePx = Annotated[int, typer.Option(help="Short side of the flow view.")]
+_Pose = Annotated[Path | None, typer.Option(help="Your own key points: COCO-17 JSON, one file per video.")]
+_Mask = Annotated[Path | None, typer.Option(help="Your own masks: a video or a folder of PNG per video.")]
+_Flow = Annotated[Path | None, typer.Option(help="Your own flow: .npy, .npz or a folder of JPEG per video.")]
+_Limits = Annotated[list[str] | None, typer.Option(help=LIMIT_HELP)]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a line.")]
+
+
+@app.command()
+def make(
+    folder: _Folder,
+    view: _Views = None,
+    workers: _Workers = None,
+    overwrite: _Overwrite = False,
+    retry_failed: _RetryFailed = False,
+    flow_algorithm: _Algorithm = "dis",
+    flow_interval_s: _Interval = 1 / 15,
+    flow_size_px: _SizePx = 128,
+    pose: _Pose = None,
+    mask: _Mask = None,
+    flow: _Flow = None,
+    limit: _Limits = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Make the views of every video of a dataset and store them beside it.
+
+    What is there, from the same video and by the same recipe, is kept; an interrupted run goes on. Videos that fail are
+    listed in FOLDER/views/failures.jsonl and not tried again as long as they are the same; exit code 3.
+
+    Example: cocon views make videos/ --view flow --view pose
+    """
+    from cocon.core.progress import progress_bar
+    from cocon.video.making.run import make_views
+    from cocon.video.store.dataset import DatasetFolder
+
+    own = {"flow": flow, "pose": pose, "mask": mask}
+    recipe = _recipe(view, (flow_interval_s, flow_algorithm, flow_size_px), own, limit)
+    dataset = DatasetFolder.open(folder)
+    with progress_bar("making views") as on_progress:
+        made = make_views(
+            dataset,
+            recipe,
+            overwrite=overwrite,
+            retry_failed=retry_failed,
+            num_workers=workers,
+            on_failure=_print_failure,
+            on_progress=on_progress,
+        )
+    _end(folder, made, as_json=as_json)
+
+
+def _recipe(
+    names: list[str] | None,
+    flow: tuple[float, Literal["dis", "tvl1", "farneback"], int],
+    own: Mapping[str, Path | None],
+    limits: list[str] | None,
+) -> "Recipe":
+    from cocon.video.estimation.flow import FlowSpec
+    from cocon.video.making.recipe import Recipe, made_views_named
+
+    wanted = [name.strip() for several in names or () for name in several.split(",") if name.strip()]
+    try:
+        spec = FlowSpec(*flow)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    given = {view: path for view, path in own.items() if path}
+    return Recipe(made_views_named(wanted), spec, given, MediaLimits.parse(limits or ()))
+
+
+def _end(folder: Path, made: "MadeViews", *, as_json: bool) -> NoReturn:
+    print(json.dumps({"folder": str(folder), **asdict(made)}) if as_json else printable(_summary(folder, made)))
+    if made.num_failed_before:
+        print(f"{made.num_failed_before} failed before; --retry-failed tries again", file=sys.stderr)
+    raise typer.Exit(VideoError.exit_code if made.num_failed + made.num_failed_before else 0)
+
+
+app.command()(preview)
+
+
+def _print_failure(failure: "Failure") -> None:
+    print(printable(f"failed: {failure.video}: {failure.message}"), file=sys.stderr)
+
+
+def _summary(folder: Path, made: "MadeViews") -> str:
+    num_failed = made.num_failed + made.num_failed_before
+    num_videos = made.num_made + made.num_there + num_failed
+    text = f"views of {num_videos} videos in {folder}: {made.num_made} made, {made.num_there} were there"
+    text += f", {num_failed} failed"
+    if made.num_truncated:
+        text += f"; {made.num_truncated} are truncated and have the views of what decodes"
+    if made.num_nobody_found:
+        text += f"; nobody was found in {made.num_nobody_found}"
+    return text

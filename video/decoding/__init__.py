@@ -1,0 +1,1 @@
+"""Frames out of a file: one sequential pass, by decord or PyAV, within limits."""

@@ -1,0 +1,158 @@
+"""Frames of a video file, in one sequential pass.
+
+decord reads first; PyAV takes over where decord refuses the file or fails while reading it. Nothing ever seeks: one
+pass is several times cheaper than one seek per clip.
+
+    frames = read_frames(Path("video.mp4"))
+    for seconds, pixels in frames: ...          # uint8 [H, W, 3]
+    frames.num_frames, frames.duration_seconds, frames.lost
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.core.errors import TruncatedVideoError, UnreadableVideoError, UsageError
+from cocon.video.decoding.by_decord import DecordError, decord_frames
+from cocon.video.decoding.by_pyav import pyav_frames, read_header
+from cocon.video.decoding.limits import MediaLimits
+
+__all__ = ["Frame", "FrameStream", "read_frames"]
+
+_logger = logging.getLogger(__name__)
+
+Frame = tuple[float, NDArray[np.uint8]]
+
+# decord rounds times to float32, 0.5 ms off after four hours at most; PyAV's are exact.
+_SAME_FRAME_S = 1e-3
+# Headers round durations, and some count the first frame's delay: so much may be missing from a whole file.
+_LOST_SECONDS, _LOST_SHARE = 0.5, 0.02
+
+
+@dataclass(slots=True)
+class FrameStream:
+    """The frames of one file, decoded as they are taken; an iterator. Made by `read_frames`.
+
+    Attributes:
+        path: the file.
+        num_frames: frames given so far.
+        duration_seconds: end of the last frame given (its time plus the interval before it), 0 being the first one's.
+        lost: after the last frame: why some of the file's pictures are missing; empty if none is known to be.
+    """
+
+    path: Path
+    _frames: Iterator[Frame] = field(repr=False)
+    _limits: MediaLimits = field(repr=False)
+    _declared_seconds: float | None = field(repr=False)
+    _damaged: list[str] = field(repr=False)
+    _on_frame: Callable[[], None] | None = field(repr=False)
+    num_frames: int = 0
+    duration_seconds: float = 0.0
+    lost: str = ""
+    _previous_seconds: float = field(default=0.0, repr=False)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        try:
+            seconds, pixels = next(self._frames)
+        except StopIteration:
+            self._conclude()
+            raise
+        if self._on_frame:
+            self._on_frame()
+        interval = seconds - self._previous_seconds if self.num_frames else 1 / 25
+        self._previous_seconds = seconds
+        self.num_frames += 1
+        self.duration_seconds = seconds + interval
+        self._limits.check(self.path, "max_frames", self.num_frames, "frames or more")
+        self._limits.check(self.path, "max_seconds", seconds, "seconds or more")
+        _check_shape(self.path, self._limits, *pixels.shape[:2])
+        return seconds, pixels
+
+    def check_whole(self) -> None:
+        """After the last frame: refuse a file that lost some.
+
+        Raises:
+            TruncatedVideoError: it did.
+        """
+        if self.lost:
+            raise TruncatedVideoError(f"video '{self.path}' is damaged: {self.lost}")
+
+    def _conclude(self) -> None:
+        if self.num_frames == 0:
+            detail = self._damaged[0] if self._damaged else "it has a video stream but no frame of it decodes"
+            raise UnreadableVideoError(f"video '{self.path}' cannot be decoded: {detail}")
+        declared = self._declared_seconds
+        if declared and self.duration_seconds + max(_LOST_SECONDS, declared * _LOST_SHARE) < declared:
+            self.lost = f"it ends after {self.duration_seconds:.3f} of {declared:.3f} seconds"
+        elif self._damaged:
+            self.lost = f"{len(self._damaged)} of its packets are damaged: {self._damaged[0]}"
+
+
+def read_frames(
+    path: Path, limits: MediaLimits | None = None, *, on_frame: Callable[[], None] | None = None
+) -> FrameStream:
+    """Decode a video from its first frame to its last.
+
+    The header is checked at once, frames are decoded as they are taken. A file whose pictures are partly lost gives
+    those that decode, and says so in `FrameStream.lost`.
+
+    Args:
+        path: the file.
+        limits: how much is read before the file is refused; the defaults of `MediaLimits` unless given.
+        on_frame: called for every frame, as a sign of life.
+
+    Returns:
+        (presentation time in seconds after the first frame, RGB `uint8 [H, W, 3]`) of every frame in presentation
+        order, display rotation applied. Taking frames raises UnreadableVideoError if none decodes, and TooLargeError
+        beyond a limit.
+
+    Raises:
+        UsageError: there is no such file.
+        UnreadableVideoError: the file is no media file.
+        NoVideoStreamError: the file holds no pictures.
+        TooLargeError: its size or its header is beyond a limit.
+    """
+    if not path.is_file():
+        raise UsageError(f"video '{path}' does not exist or is no file")
+    limits = limits or MediaLimits()
+    limits.check(path, "max_bytes", path.stat().st_size, "bytes")
+    # decord writes lines of its own to stderr about files that are no video: PyAV looks first.
+    header = read_header(path)
+    _check_shape(path, limits, header.height, header.width)
+    limits.check(path, "max_seconds", header.duration_seconds or 0.0, "seconds")
+    damaged: list[str] = []
+    return FrameStream(
+        path,
+        _frames(path, 3 * header.height * header.width, damaged),
+        limits,
+        header.duration_seconds,
+        damaged,
+        on_frame,
+    )
+
+
+def _check_shape(path: Path, limits: MediaLimits, height: int, width: int) -> None:
+    limits.check(path, "max_pixels", height * width, "pixels per picture")
+    limits.check(path, "max_aspect", max(height, width) / max(1, min(height, width)), "times its short side in length")
+
+
+def _frames(path: Path, picture_bytes: int, damaged: list[str]) -> Iterator[Frame]:
+    last_seconds = -np.inf
+    try:
+        for seconds, pixels in decord_frames(path, picture_bytes):
+            last_seconds = seconds
+            yield seconds, pixels
+        if last_seconds >= 0:
+            return
+    except DecordError as error:
+        _logger.debug("decord gave up on %s after %.3f s: %s", path, last_seconds, error)
+    for seconds, pixels in pyav_frames(path, damaged):
+        if seconds > last_seconds + _SAME_FRAME_S:
+            yield seconds, pixels

@@ -1,0 +1,1 @@
+"""Flow and people, estimated from pictures, and the heat-maps drawn of them."""

@@ -1,0 +1,1 @@
+"""Making the views of a dataset folder, and checking its videos."""

@@ -1,0 +1,139 @@
+"""How the views of a dataset are made, and whether a stored view was made that way."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from cocon.core.errors import MissingViewError, UsageError
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.estimation.flow import FlowSpec
+from cocon.video.own_views.lookup import user_view_path
+from cocon.video.store.content import content_sha256
+from cocon.video.store.files import is_sound, stored_attributes
+from cocon.video.store.stored_view import Attributes
+from cocon.video.views import view_named
+
+__all__ = ["Recipe", "is_current", "made_views_named"]
+
+_MADE_VIEWS = ("flow", "pose", "mask")
+
+_SAME_FIGURE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to make of every video.
+
+    Attributes:
+        views: `flow`, `pose` or `mask`, several or all.
+        flow: what the flow view measures; with a user's own flow, what that one measures.
+        user_folders: view → folder with the user's own, in place of an estimator.
+        limits: how much of a file is read before it is refused.
+    """
+
+    views: tuple[str, ...] = _MADE_VIEWS
+    flow: FlowSpec = field(default_factory=FlowSpec)
+    user_folders: Mapping[str, Path] = field(default_factory=dict)
+    limits: MediaLimits = field(default_factory=MediaLimits)
+
+    def __post_init__(self) -> None:
+        for view, folder in self.user_folders.items():
+            if view not in self.views:
+                raise UsageError(f"--{view} '{folder}' is given, but view '{view}' is not wanted; add --view {view}")
+            if not folder.is_dir():
+                raise UsageError(f"--{view} '{folder}' does not exist or is no folder")
+
+    @property
+    def needs_estimator(self) -> bool:
+        """Whether people have to be looked for."""
+        return any(view in self.views and view not in self.user_folders for view in ("pose", "mask"))
+
+    @property
+    def changed_limits(self) -> dict[str, float]:
+        """The limits that are not the default."""
+        defaults = asdict(MediaLimits())
+        return {name: limit for name, limit in asdict(self.limits).items() if limit != defaults[name]}
+
+    def source(self, view: str, video_id: str, stem: str) -> Path | None:
+        """The user's own file or folder for a view of a video; None where an estimator makes it.
+
+        Raises:
+            MissingViewError: there is none; the message says where it was looked for.
+        """
+        if view not in self.user_folders:
+            return None
+        folder = self.user_folders[view]
+        path = user_view_path(folder, video_id, stem, view=view)
+        if path is None:
+            names = " or ".join(f"'{name}'" for name in dict.fromkeys((video_id, stem)))
+            raise MissingViewError(f"view '{view}' was looked for in '{folder}', which has nothing called {names}")
+        return path
+
+    def attributes(self, view: str, content_sha256: str, source: Path | None) -> Attributes:
+        """What must be recorded with a stored view for it to count as made by this recipe.
+
+        Args:
+            view: one of `views`.
+            content_sha256: of the video.
+            source: the user's own view, if there is to be one.
+        """
+        known: dict[str, float | str] = {"content_sha256": content_sha256}
+        if view == "flow":
+            known |= {"flow_interval_seconds": self.flow.interval_seconds, "flow_size_px": self.flow.size_px}
+            known["flow_algorithm"] = "user" if source else self.flow.algorithm
+        else:
+            known["estimator"] = "user" if source else f"mediapipe-{version('mediapipe')}"
+        return known | ({"source_sha256": _source_sha256(source)} if source else {})
+
+
+def made_views_named(names: Sequence[str]) -> tuple[str, ...]:
+    """The views that a user names, also by their aliases; `all`, or no name, means every one.
+
+    Raises:
+        UsageError: a view is unknown, or never stored.
+    """
+    if not names or "all" in names:
+        return _MADE_VIEWS
+    chosen = {view_named(name).name for name in names}
+    if not chosen <= set(_MADE_VIEWS):
+        raise UsageError(f"view 'rgb' is decoded, not stored; views that can be made: {', '.join(_MADE_VIEWS)}")
+    return tuple(view for view in _MADE_VIEWS if view in chosen)
+
+
+def is_current(root: Path, view: str, video_id: str, wanted: Attributes) -> bool:
+    """Whether a view is stored, loads, and was made from the same content in the same way.
+
+    A view that came from elsewhere (rendered, or measured by a sensor) records less than we do; what it does not record
+    is not held against it, unless a user's own view is to take its place. A user's own view gives way only to another
+    one of theirs, or to another content of the video: an estimator could not bring it back.
+    """
+    stored = stored_attributes(root, view, video_id)
+    if stored is None or ("source_sha256" in wanted and "source_sha256" not in stored):
+        return False
+    if "source_sha256" in stored and "source_sha256" not in wanted:
+        wanted = {"content_sha256": wanted["content_sha256"]}
+    return all(_agree(stored.get(name, value), value) for name, value in wanted.items()) and is_sound(
+        root, view, video_id
+    )
+
+
+def _agree(stored: object, wanted: float | str) -> bool:
+    if isinstance(wanted, str) or not isinstance(stored, float | int):
+        return stored == wanted
+    return math.isclose(stored, wanted, abs_tol=_SAME_FIGURE, rel_tol=0)
+
+
+def _source_sha256(source: Path) -> str:
+    """Identity of a user's own view: of a file its content's, of a folder that of all names and contents in it."""
+    try:
+        if source.is_file():
+            return content_sha256(source)
+        digest = hashlib.sha256()
+        for path in sorted(path for path in source.rglob("*") if path.is_file()):
+            digest.update(f"{path.relative_to(source)}\0{content_sha256(path)}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()
+    except OSError as error:
+        raise MissingViewError(f"'{source}' cannot be read ({error.strerror})") from error

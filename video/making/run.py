@@ -1,0 +1,237 @@
+"""Makes the views of a dataset folder and stores them beside its videos.
+
+    made = make_views(DatasetFolder.open(Path("videos")), Recipe(), on_failure=print)
+    made.num_made, made.num_there, len(made.failures)
+
+One decoding pass per video makes all its views. Each file appears whole or not at all; what is there already, from the
+same content and by the same recipe, is not made again. Neither are failures tried again that are remembered,
+unless a busy machine may have caused them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cocon.core.errors import CoconError, MissingViewError, UnreadableVideoError, UsageError
+from cocon.core.folder_lock import folder_lock
+from cocon.core.progress import OnProgress
+from cocon.video.estimation.people import check_people_available
+from cocon.video.making.failures import Failure, FailureMemory
+from cocon.video.making.job import Order
+from cocon.video.making.recipe import Recipe, is_current
+from cocon.video.making.storing import UnwritableFolderError, make_and_store, writing
+from cocon.video.store.content import content_sha256
+from cocon.video.store.dataset import DatasetFolder, VideoEntry
+from cocon.video.store.files import stored_attributes
+from cocon.video.store.stored_view import Attributes
+from cocon.video.workers.pool import WorkerPool
+from cocon.video.workers.side_by_side import side_by_side
+
+__all__ = ["MadeViews", "Outcome", "make_views"]
+
+OutcomeKind = Literal["made", "there", "failed", "failed before"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one video.
+
+    Attributes:
+        kind: `made` if at least one of its views was, `there` if all were.
+        failure: why it failed, now or before; None if it did not.
+        lost: why some of its pictures are missing from its views; empty if none is known to be.
+        is_nobody_found: whether people were looked for and in no frame found.
+    """
+
+    kind: OutcomeKind
+    failure: Failure | None = None
+    lost: str = ""
+    is_nobody_found: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MadeViews:
+    """What became of a dataset folder; numbers of videos.
+
+    Attributes:
+        num_made: at least one view of them was made.
+        num_there: all their views were there.
+        num_failed: failed now.
+        num_failed_before: failed before, and were not tried again.
+        num_truncated: with views of those pictures only that decode.
+        num_nobody_found: in which people were looked for and in no frame found.
+    """
+
+    num_made: int
+    num_there: int
+    num_failed: int
+    num_failed_before: int
+    num_truncated: int
+    num_nobody_found: int
+
+
+def make_views(
+    dataset: DatasetFolder,
+    recipe: Recipe,
+    *,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+    num_workers: int | None = None,
+    on_failure: Callable[[Failure], None] | None = None,
+    on_progress: OnProgress | None = None,
+) -> MadeViews:
+    """Make and store the views of every video, in worker processes.
+
+    Args:
+        dataset: the folder.
+        recipe: what to make.
+        overwrite: also what is there, and what failed before.
+        retry_failed: also what failed before.
+        num_workers: videos at a time; one per core unless given.
+        on_failure: called when a video has failed.
+        on_progress: called with (number of videos done, total).
+
+    Raises:
+        UsageError: people are to be estimated and cannot be here, another process makes views in this folder, or it
+            cannot be written.
+    """
+    _check_estimator(recipe)
+    views = dataset.root / "views"
+    with ExitStack() as held:
+        with writing(views):
+            views.mkdir(exist_ok=True)
+            held.enter_context(folder_lock(views, "views folder"))
+            _sweep(views)
+            memory = FailureMemory(views / "failures.jsonl")
+        run = _Run(dataset, recipe, memory, on_failure, overwrite=overwrite, retry_failed=retry_failed or overwrite)
+        side_by_side(
+            dataset.videos, run.make, run.note, limits=recipe.limits, num_workers=num_workers, on_progress=on_progress
+        )
+        return run.end()
+
+
+def _check_estimator(recipe: Recipe) -> None:
+    if recipe.needs_estimator:
+        try:
+            check_people_available()
+        except MissingViewError as error:
+            raise UsageError(str(error)) from error
+
+
+class _Run:
+    """One run over a dataset folder. `make` is called in threads, the rest in the caller's."""
+
+    def __init__(
+        self,
+        dataset: DatasetFolder,
+        recipe: Recipe,
+        memory: FailureMemory,
+        on_failure: Callable[[Failure], None] | None,
+        *,
+        overwrite: bool,
+        retry_failed: bool,
+    ) -> None:
+        self._dataset = dataset
+        self._recipe = recipe
+        self._overwrite = overwrite
+        self._retry_failed = retry_failed
+        self._memory = memory
+        self._on_failure = on_failure or (lambda failure: None)
+        self._num_called = Counter(entry.path.stem for entry in dataset.videos)
+        self._outcomes: list[Outcome] = []
+
+    def make(self, pool: WorkerPool, entry: VideoEntry) -> Outcome:
+        root, recipe = self._dataset.root, self._recipe
+        tried: dict[str, Any] = {"views": {view: {} for view in recipe.views}, "limits": recipe.changed_limits}
+        digest: str | None = None
+        try:
+            digest = _digest(entry.path)
+            sources = self._sources(entry)
+            attributes = {view: recipe.attributes(view, digest, sources.get(view)) for view in recipe.views}
+            tried["views"] = {view: _without_content(known) for view, known in attributes.items()}
+            wanted = {view: known for view, known in attributes.items() if not self._is_there(view, entry, known)}
+            before = self._memory.of(entry.video_id)
+            if wanted and before and before.is_of(digest, tried) and not self._retry_failed:
+                return Outcome("failed before", before)
+            if wanted:
+                order = Order(entry.path, tuple(wanted), recipe.flow, sources, recipe.limits)
+                make_and_store(pool, root, entry.video_id, order, wanted)
+            return _stored_outcome("made" if wanted else "there", root, entry.video_id, recipe.views)
+        except UnwritableFolderError:
+            raise
+        except CoconError as error:
+            return self._failed(entry, digest, tried, error)
+
+    def note(self, entry: VideoEntry, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+        if outcome.kind == "failed":
+            assert outcome.failure is not None
+            with writing(self._dataset.root / "views"):
+                self._memory.note(outcome.failure)
+            self._on_failure(outcome.failure)
+        elif outcome.kind != "failed before":
+            before = self._memory.of(entry.video_id)
+            if before and set(before.recipe.get("views", ())) <= set(self._recipe.views):
+                self._memory.forget(entry.video_id)
+
+    def end(self) -> MadeViews:
+        with writing(self._dataset.root / "views"):
+            self._memory.settle([entry.video_id for entry in self._dataset.videos])
+        kinds = Counter(outcome.kind for outcome in self._outcomes)
+        return MadeViews(
+            kinds["made"],
+            kinds["there"],
+            kinds["failed"],
+            kinds["failed before"],
+            sum(bool(outcome.lost) for outcome in self._outcomes),
+            sum(outcome.is_nobody_found for outcome in self._outcomes),
+        )
+
+    def _is_there(self, view: str, entry: VideoEntry, wanted: Attributes) -> bool:
+        return not self._overwrite and is_current(self._dataset.root, view, entry.video_id, wanted)
+
+    def _sources(self, entry: VideoEntry) -> dict[str, Path]:
+        """View → the user's own for a video. A file name that several videos have says nothing."""
+        stem = entry.path.stem if self._num_called[entry.path.stem] == 1 else entry.video_id
+        found = {view: self._recipe.source(view, entry.video_id, stem) for view in self._recipe.views}
+        return {view: path for view, path in found.items() if path}
+
+    def _failed(self, entry: VideoEntry, digest: str | None, tried: Mapping[str, Any], error: CoconError) -> Outcome:
+        root, path = self._dataset.root, entry.path
+        video = str(path.relative_to(root) if path.is_relative_to(root) else path)
+        # The folder may be moved, and its memory with it.
+        message = " ".join(str(error).replace(str(path), video).split())
+        failure = Failure(video, entry.video_id, digest, tried, type(error).__name__, message)
+        is_known = failure == self._memory.of(entry.video_id) and not (failure.may_pass or self._retry_failed)
+        return Outcome("failed before" if is_known else "failed", failure)
+
+
+def _stored_outcome(kind: OutcomeKind, root: Path, video_id: str, views: tuple[str, ...]) -> Outcome:
+    """What is to be said of a video that has all its views, by what they record."""
+    known = [stored_attributes(root, view, video_id) or {} for view in views]
+    counts = [attributes["num_frames_with_person"] for attributes in known if "num_frames_with_person" in attributes]
+    lost = next((str(attributes["lost"]) for attributes in known if "lost" in attributes), "")
+    return Outcome(kind, None, lost, bool(counts) and not any(counts))
+
+
+def _digest(path: Path) -> str:
+    if not path.is_file():
+        raise UsageError(f"video '{path}' does not exist or is no file")
+    try:
+        return content_sha256(path)
+    except OSError as error:
+        raise UnreadableVideoError(f"video '{path}' cannot be read ({error.strerror})") from error
+
+
+def _without_content(attributes: Attributes) -> dict[str, float | str]:
+    return {name: value for name, value in attributes.items() if name != "content_sha256"}
+
+
+def _sweep(views: Path) -> None:
+    """Remove what killed runs left half-written; the holder of the lock is the only one that writes."""
+    for pattern in (".*.partial", "*/.*.partial"):
+        for path in views.glob(pattern):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,127 @@
+"""A user's own person masks: a video, or a folder of PNG files, one per frame."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.core.errors import MissingViewError
+from cocon.video.decoding.frames import read_frames
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.geometry import resize, resized_shape
+from cocon.video.own_views.numbered_files import numbered_files, read_gray
+from cocon.video.own_views.picture_shape import other_shape
+
+__all__ = ["user_masks"]
+
+_SIZE_PX = 128
+# A few grey values, all of them dark, are numbers of things and not probabilities.
+_MAX_LABELS, _MAX_LABEL = 32, 127
+# In place of a frame's only grey value, where it has several.
+_SEVERAL = -1
+
+
+def user_masks(
+    path: Path,
+    *,
+    num_frames: int,
+    height: int,
+    width: int,
+    limits: MediaLimits | None = None,
+    on_frame: Callable[[], None] = lambda: None,
+) -> NDArray[np.uint8]:
+    """Read a video's masks.
+
+    Brightness is the probability of a person, 255 being 1. Where all frames together have one value besides 0 (1, 255,
+    or the brightness of one colour), it means a person for sure.
+
+    Args:
+        path: a video file, or a folder of PNG files that are frames in the natural order of their names.
+        num_frames: F, of the video that the masks belong to.
+        height: of that video's frames; masks may be larger or smaller, but not of another shape.
+        width: likewise.
+        limits: how much of a video of masks is read before it is refused; the defaults of `MediaLimits` unless given.
+        on_frame: called for every mask, as a sign of life.
+
+    Returns:
+        Person probability × 255 `uint8 [F, h, w, 1]`; a short side above 128 pixels is reduced to that.
+
+    Raises:
+        MissingViewError: not one mask per frame, of different sizes, of another shape than the video, unreadable, or
+            numbers of several things.
+        VideoError: the video of masks cannot be decoded.
+    """
+    pictures = _from_folder(path) if path.is_dir() else _from_video(path, limits)
+    first = next(pictures, None)
+    if first is None:
+        raise MissingViewError(f"masks '{path}': the folder has no PNG files")
+    if problem := other_shape(first.shape[0], first.shape[1], height, width):
+        raise MissingViewError(f"masks '{path}' are {problem}")
+    return _on_one_scale(*_collected(path, first, chain([first], pictures), num_frames, on_frame))
+
+
+def _collected(
+    path: Path,
+    first: NDArray[np.uint8],
+    pictures: Iterator[NDArray[np.uint8]],
+    num_frames: int,
+    on_frame: Callable[[], None],
+) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    """Masks `uint8 [F, h, w, 1]` and the only value besides 0 that each had, as `_kept` gives them."""
+    height, width = _reduced(*first.shape)
+    masks = np.zeros((num_frames, height, width, 1), np.uint8)
+    values = np.zeros(num_frames, np.int16)
+    seen = np.zeros(256, np.bool_)
+    num_masks = 0
+    for num_masks, picture in enumerate(pictures, start=1):
+        on_frame()
+        if picture.shape != first.shape:
+            sizes = f"{picture.shape[1]} × {picture.shape[0]}, the first {first.shape[1]} × {first.shape[0]}"
+            raise MissingViewError(f"masks '{path}': the mask of frame {num_masks - 1} is {sizes}; they must be alike")
+        if num_masks <= num_frames:
+            seen |= np.bincount(picture.ravel(), minlength=256) > 0
+            masks[num_masks - 1], values[num_masks - 1] = _kept(picture, height, width)
+    if num_masks != num_frames:
+        raise MissingViewError(f"masks '{path}' are {num_masks}, the video has {num_frames} frames; it needs as many")
+    if path.is_dir():
+        _check_no_labels(path, seen)
+    return masks, values
+
+
+def _from_folder(folder: Path) -> Iterator[NDArray[np.uint8]]:
+    return map(read_gray, numbered_files(folder, {".png"}))
+
+
+def _from_video(path: Path, limits: MediaLimits | None) -> Iterator[NDArray[np.uint8]]:
+    import cv2
+
+    return (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for _, pixels in read_frames(path, limits))
+
+
+def _reduced(height: int, width: int) -> tuple[int, int]:
+    return resized_shape(height, width, _SIZE_PX) if min(height, width) > _SIZE_PX else (height, width)
+
+
+def _kept(picture: NDArray[np.uint8], height: int, width: int) -> tuple[NDArray[np.uint8], int]:
+    """A mask `uint8 [h, w, 1]` and its only value besides 0; that value is drawn as 255, so that none is lost."""
+    value = int(picture.max())
+    if not np.isin(picture, (0, value)).all():
+        return resize(picture[..., None], height, width), _SEVERAL
+    return resize(np.where(picture > 0, np.uint8(255), np.uint8(0))[..., None], height, width), value
+
+
+def _check_no_labels(path: Path, seen: NDArray[np.bool_]) -> None:
+    values = np.flatnonzero(seen)
+    if 2 <= np.count_nonzero(values) <= _MAX_LABELS and values[-1] <= _MAX_LABEL:
+        named = ", ".join(map(str, values[:4]))
+        raise MissingViewError(f"masks '{path}' have values {named}, ...: labels; write people as 255, the rest as 0")
+
+
+def _on_one_scale(masks: NDArray[np.uint8], values: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """Give frames of one value that value back, in place, if other frames have others."""
+    if len(set(values.tolist()) - {0}) > 1:
+        for frame in np.flatnonzero(values > 0):
+            masks[frame] = np.rint(masks[frame] * (values[frame] / 255))
+    return masks

@@ -1,0 +1,1 @@
+"""Pictures out of videos, and what is drawn and written on them."""

@@ -1,0 +1,65 @@
+"""Pictures to H.264 in MP4, each at its own presentation time."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cocon.video.decoding.frames import Frame
+
+if TYPE_CHECKING:
+    import av
+
+__all__ = ["write_mp4"]
+
+_CLOCK = Fraction(1, 90_000)
+_ASSUMED_RATE = 25
+# Without B-frames, and with the index in front: players show frames as they come, browsers while they load.
+_ENCODER_OPTIONS = {"crf": "18", "preset": "fast", "bf": "0"}
+_CONTAINER_OPTIONS = {"movflags": "+faststart"}
+_BT709 = 1  # as primaries and as transfer curve
+
+
+def write_mp4(path: Path, frames: Iterable[Frame]) -> None:
+    """Encode a video; the last picture is shown as long as the one before it.
+
+    Args:
+        path: the file; whatever its ending, it becomes an MP4.
+        frames: (presentation time in seconds, RGB `uint8 [H, W, 3]`), at least one, in order of time; all of one size,
+            both sides even.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    import av
+    from av.video.reformatter import Colorspace
+
+    frames = iter(frames)
+    first = next(frames)
+    ticks, duration = -1, round(1 / _ASSUMED_RATE / _CLOCK)
+    with av.open(str(path), "w", format="mp4", options=_CONTAINER_OPTIONS) as container:
+        stream = _stream(container, *first[1].shape[:2])
+        for seconds, pixels in chain([first], frames):
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            picture = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
+            picture.pts, picture.time_base = max(round(seconds / _CLOCK), ticks + 1), _CLOCK
+            duration = picture.pts - ticks if ticks >= 0 else duration
+            ticks = picture.pts
+            container.mux(stream.encode(picture))
+        for packet in stream.encode(None):
+            if packet.pts == ticks:  # the others last until the next one
+                packet.duration = duration
+            container.mux(packet)
+
+
+def _stream(container: "av.container.OutputContainer", height: int, width: int) -> "av.VideoStream":
+    from av.video.reformatter import ColorRange, Colorspace
+
+    stream = container.add_stream("libx264", rate=_ASSUMED_RATE, options=_ENCODER_OPTIONS)
+    stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+    stream.codec_context.time_base = _CLOCK
+    # Where it is not said, players take small pictures for BT.601 and large ones for BT.709.
+    stream.codec_context.colorspace, stream.codec_context.color_range = Colorspace.ITU709, ColorRange.MPEG
+    stream.codec_context.color_primaries = stream.codec_context.color_trc = _BT709
+    return stream

@@ -1,0 +1,1 @@
+"""The views of a video side by side."""

@@ -1,0 +1,170 @@
+"""Strips of a video's four views, drawn in a worker process while it decodes.
+
+What is found of a person depends on the frames before. Where only some moments of a long video are wanted, people are
+followed for some seconds before each, not from its beginning.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.video.decoding.frames import Frame, read_frames
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.decoding.one_size import of_one_size
+from cocon.video.geometry import resize
+from cocon.video.pictures.drawing import blend, draw_mask, draw_skeleton, flow_colours
+from cocon.video.preview.moments import FLOW_SPEC, Moment, ViewSources
+from cocon.video.preview.panels import Layout, Panel, caption, draw_strip, notice
+from cocon.video.views import VIEWS
+from cocon.video.workers.messages import Message
+from cocon.video.workers.pool import Beat
+
+__all__ = ["FULL_FLOW_SHARE", "StripPlan", "strip_job", "times_job"]
+
+Pixels = NDArray[np.uint8]
+
+# Of the short side: 2.6 px at 128 px. Fast limbs move more; most of what moves, less.
+FULL_FLOW_SHARE = 0.02
+
+# In all: a video up to this long is looked at as a whole, so that pose and mask are exactly those of the whole.
+_FOLLOWED_SECONDS = 60.0
+_PICTURE_BRIGHTNESS = 0.6
+_FRAMES_PER_MESSAGE = 25
+_NOBODY = "no person found"
+
+
+@dataclass(frozen=True, slots=True)
+class StripPlan:
+    """Which strips of a video are wanted.
+
+    Attributes:
+        video: the file.
+        limits: how much of it is read before it is refused.
+        content_sha256: of the file, if known; views stored for another content are not shown.
+        wanted: numbers of the frames to draw, increasing; None is all.
+        followed: numbers of the frames to look at, increasing, `wanted` among them; None is all.
+    """
+
+    video: Path
+    limits: MediaLimits
+    content_sha256: str | None = None
+    wanted: tuple[int, ...] | None = None
+    followed: tuple[int, ...] | None = None
+
+    @classmethod
+    def of_frames(
+        cls,
+        video: Path,
+        limits: MediaLimits,
+        content_sha256: str | None,
+        *,
+        wanted: NDArray[np.int64],
+        times: NDArray[np.float64],
+    ) -> Self:
+        """For some frames of a video whose frames have `times`, and what must be seen to draw them."""
+        ahead = 2 * FLOW_SPEC.interval_seconds  # the frame nearest to one interval later is no farther
+        before = _FOLLOWED_SECONDS / len(wanted)
+        spans = [(times >= times[number] - before) & (times <= times[number] + ahead) for number in wanted]
+        followed = np.flatnonzero(np.logical_or.reduce(spans))
+        return cls(video, limits, content_sha256, tuple(wanted.tolist()), tuple(followed.tolist()))
+
+    @property
+    def num_frames(self) -> int | None:
+        """How many frames are decoded; None is all."""
+        return None if self.followed is None else self.followed[-1] + 1
+
+
+def times_job(beat: Beat, video: Path, limits: MediaLimits) -> Iterator[Message]:
+    """Look through a video.
+
+    Yields:
+        `num_frames` read so far, now and then; last `height`, `width`, `duration_seconds`, `lost` and the array
+        `times`.
+    """
+    frames = read_frames(video, limits, on_frame=beat)
+    times: list[float] = []
+    height = width = 0
+    for seconds, pixels in frames:
+        if not times:
+            height, width = pixels.shape[:2]
+        times.append(seconds)
+        if len(times) % _FRAMES_PER_MESSAGE == 0:
+            yield Message({"num_frames": len(times)})
+    facts = {"height": height, "width": width, "duration_seconds": frames.duration_seconds, "lost": frames.lost}
+    yield Message(facts, {"times": np.array(times, np.float64)})
+
+
+def strip_job(beat: Beat, plan: StripPlan) -> Iterator[Message]:
+    """Draw strips.
+
+    Yields:
+        First `missing` (view → why it cannot be had) and `flow_interval_seconds` (None if nobody knows); then
+        `num_frames` read so far, now and then, and with every wanted frame its `seconds` and the array `strip`.
+    """
+    sources = ViewSources.of(plan.video, plan.content_sha256, on_progress=beat)
+    yield Message({"missing": sources.missing, "flow_interval_seconds": sources.flow_interval_seconds})
+    frames = _followed_frames(of_one_size(read_frames(plan.video, plan.limits, on_frame=beat)), plan)
+    numbers = count() if plan.followed is None else plan.followed
+    wanted = None if plan.wanted is None else frozenset(plan.wanted)
+    layout: Layout | None = None
+    for moment, number in zip(sources.moments(frames), numbers, strict=False):
+        if wanted is None or number in wanted:
+            layout = layout or Layout.of(*moment.pixels.shape[:2])
+            strip = draw_strip(layout, _panels(moment, sources, layout), moment.seconds)
+            yield Message({"num_frames": number + 1, "seconds": moment.seconds}, {"strip": strip})
+        elif number % _FRAMES_PER_MESSAGE == 0:
+            yield Message({"num_frames": number + 1})
+
+
+def _followed_frames(frames: Iterator[Frame], plan: StripPlan) -> Iterator[Frame]:
+    if plan.followed is None:
+        yield from frames
+        return
+    followed, last = frozenset(plan.followed), plan.followed[-1]
+    for number, frame in enumerate(frames):
+        if number in followed:
+            yield frame
+        if number == last:
+            return
+
+
+def _panels(moment: Moment, sources: ViewSources, layout: Layout) -> list[Panel]:
+    picture = layout.fitted(moment.pixels)
+    panels = []
+    for view in VIEWS:
+        if reason := sources.missing.get(view):
+            panels.append(Panel(view, notice(layout, reason), "missing"))
+        else:
+            drawn = _DRAWINGS[view](picture, moment, sources)
+            panels.append(Panel(view, drawn, "stored" if view in sources.stored else ""))
+    return panels
+
+
+def _draw_rgb(picture: Pixels, moment: Moment, sources: ViewSources) -> Pixels:
+    return picture
+
+
+def _draw_flow(picture: Pixels, moment: Moment, sources: ViewSources) -> Pixels:
+    flow = sources.flow(moment)
+    colours = flow_colours(flow, full_px=FULL_FLOW_SHARE * min(flow.shape[:2]))
+    return resize(colours, *picture.shape[:2])
+
+
+def _draw_pose(picture: Pixels, moment: Moment, sources: ViewSources) -> Pixels:
+    keypoints = sources.keypoints(moment, *picture.shape[:2])
+    if not np.nan_to_num(keypoints[..., 2]).any():
+        return caption(picture, _NOBODY)
+    return draw_skeleton(blend(np.zeros_like(picture), picture, _PICTURE_BRIGHTNESS), keypoints)
+
+
+def _draw_mask(picture: Pixels, moment: Moment, sources: ViewSources) -> Pixels:
+    mask = sources.mask(moment)
+    return draw_mask(picture, mask) if mask.any() else caption(picture, _NOBODY)
+
+
+_DRAWINGS = {"rgb": _draw_rgb, "flow": _draw_flow, "pose": _draw_pose, "mask": _draw_mask}

@@ -1,0 +1,1 @@
+"""Clips in several views, from one decoding pass and whatever is stored."""

@@ -1,0 +1,230 @@
+"""Clips of a video in one or several views, from one decoding pass and whatever views are stored beside it.
+
+    source = VideoSource(Path("query.mp4"), spec, requests={"rgb": request, "flow": request})
+    for clip in source.clips():
+        clip.start_seconds, clip.pixels["rgb"]          # uint8 [N, T, H, W, C]
+    source.missing, source.lost, source.notes
+
+A view stored in the dataset folder that the video belongs to is read from there; the others are made from the
+pictures. `clips_in_worker` does the same in a process of its own.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.core.errors import MissingViewError
+from cocon.video.clips import ClipSpec, dense_windows, resample
+from cocon.video.decoding.frames import FrameStream, read_frames
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.decoding.one_size import of_one_size
+from cocon.video.geometry import centre_crop, resized_shape
+from cocon.video.reading.branches import branches
+from cocon.video.reading.live import PeopleCount, ViewRequest, live_views, stored_or_missing
+from cocon.video.store.dataset import entry_of
+from cocon.video.store.stored_view import StoredView
+from cocon.video.workers.messages import Message
+from cocon.video.workers.pool import Beat, WorkerPool, named
+
+__all__ = ["MultiViewClip", "VideoSource", "ViewRequest", "clips_in_worker"]
+
+Pixels = NDArray[np.uint8]
+Row = tuple[float, list[Pixels]]
+
+# A stored view may end so much before its video without a word: estimators leave out a last frame or two.
+_SHORT_VIEW_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class MultiViewClip:
+    """One clip in every view that could be had.
+
+    Attributes:
+        index: position among the video's clips, from 0.
+        start_seconds: presentation time of its first frame, relative to the video's first.
+        end_seconds: start plus N·T steps, at most the video's end.
+        pixels: view → `uint8 [N, T, H, W, C]`.
+    """
+
+    index: int
+    start_seconds: float
+    end_seconds: float
+    pixels: Mapping[str, Pixels]
+
+    def __repr__(self) -> str:
+        shapes = {view: list(pixels.shape) for view, pixels in self.pixels.items()}
+        return f"MultiViewClip({self.index}, {self.start_seconds:.3f}-{self.end_seconds:.3f} s, {shapes})"
+
+
+@dataclass(slots=True)
+class VideoSource:
+    """One video file and the views wanted of it.
+
+    Attributes:
+        path: the video file.
+        spec: temporal geometry of the clips.
+        requests: view → what is wanted.
+        hop: grid frames between the starts of neighbouring clips; N·T, no overlap, by default.
+        content_sha256: of the file; views stored for another content are then refused.
+        limits: how much is read before the file is refused.
+        kept_as: dataset folder and video_id of its stored views; looked up by `find_store` unless given.
+        missing: view → why it cannot be had; known once `clips` has begun.
+        num_frames: after the last clip: frames decoded.
+        duration_seconds: after the last clip: end of the last frame.
+        lost: after the last clip: why some of the pictures are missing; empty if none is known to be.
+        notes: after the last clip: what else a user should know, such as that nobody was found.
+    """
+
+    path: Path
+    spec: ClipSpec
+    requests: Mapping[str, ViewRequest]
+    hop: int | None = None
+    content_sha256: str | None = None
+    limits: MediaLimits = field(default_factory=MediaLimits)
+    kept_as: tuple[Path, str] | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+    num_frames: int = 0
+    duration_seconds: float = 0.0
+    lost: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def find_store(self) -> None:
+        """Look up where views of this video are stored; manifests that cannot be read are warned of."""
+        if self.kept_as is None:
+            root, entry = entry_of(self.path)
+            self.kept_as = root, entry.video_id
+
+    def clips(self, *, on_frame: Callable[[], None] | None = None) -> Iterator[MultiViewClip]:
+        """Cut the whole video into clips, in one pass and bounded memory.
+
+        Args:
+            on_frame: called for every frame, as a sign of life.
+
+        Raises:
+            VideoError: the video cannot be decoded, or none of the views can be had.
+            UsageError: the file does not exist.
+        """
+        frames = read_frames(self.path, self.limits, on_frame=on_frame)
+        stored = self._look_into_store(on_frame)
+        live = [view for view in self.requests if view not in stored and view not in self.missing]
+        if not live and not stored:
+            raise MissingViewError("; ".join(self.missing.values()))
+        count = PeopleCount()
+        rows = self._rows(frames, live, stored, count)
+        yield from self._windows(rows, [*live, *stored], frames)
+        self.num_frames, self.duration_seconds, self.lost = frames.num_frames, frames.duration_seconds, frames.lost
+        self.notes = [*_people_notes(count), *_length_notes(stored, self.duration_seconds)]
+
+    def _look_into_store(self, on_progress: Callable[[], None] | None) -> dict[str, StoredView]:
+        """Views found in the store, and in `missing` those that cannot be had."""
+        self.find_store()
+        assert self.kept_as is not None
+        flows = {view: request.flow for view, request in self.requests.items()}
+        stored, self.missing = stored_or_missing(
+            *self.kept_as, flows, content_sha256=self.content_sha256, on_progress=on_progress
+        )
+        return stored
+
+    def _rows(
+        self, frames: FrameStream, live: list[str], stored: Mapping[str, StoredView], count: PeopleCount
+    ) -> Iterator[Row]:
+        """Grid frames in all views, in the order of `live` and `stored`."""
+        clock, *pictures = branches(of_one_size(frames), 1 + bool(live))  # one that nobody reads would keep all
+        wanted = {view: self.requests[view] for view in live}
+        views = live_views(pictures[0], wanted, count) if live else {}
+        grids = [resample(views[view].items, self.spec) for view in live]
+        for (seconds, _), *items in zip(resample(clock, self.spec), *grids, strict=True):
+            row = [
+                centre_crop(views[view].finish(item), self.requests[view].geometry.crop_px)
+                for view, (_, item) in zip(live, items, strict=True)
+            ]
+            yield seconds, row + [_stored_frame(stored[view], self.requests[view], seconds) for view in stored]
+
+    def _windows(self, rows: Iterator[Row], views: list[str], frames: FrameStream) -> Iterator[MultiViewClip]:
+        """Slide the clip's window over grid rows; the last windows follow the spec's policies."""
+        size, hop = self.spec.num_frames, self.hop or self.spec.num_frames
+        buffer: deque[Row] = deque(maxlen=size)
+        full: list[Row] = []  # waits for the next row, which tells where its clip ends
+        num_rows = num_clips = 0
+        for row in rows:
+            if full:
+                yield self._clip(num_clips, full, views, frames)
+                num_clips += 1
+            buffer.append(row)
+            num_rows += 1
+            full = list(buffer) if num_rows >= size and (num_rows - size) % hop == 0 else []
+        for window in dense_windows(num_rows, self.spec, hop=hop)[num_clips:]:
+            first_kept = num_rows - len(buffer)
+            yield self._clip(num_clips, [buffer[position - first_kept] for position in window], views, frames)
+            num_clips += 1
+
+    def _clip(self, index: int, rows: list[Row], views: list[str], frames: FrameStream) -> MultiViewClip:
+        shape = (self.spec.num_blocks, self.spec.frames_per_block)
+        pixels = {}
+        for column, view in enumerate(views):
+            stacked = np.stack([row[column] for _, row in rows])  # [N·T, H, W, C]
+            pixels[view] = stacked.reshape(*shape, *stacked.shape[1:])  # [N, T, H, W, C]
+        start = rows[0][0]
+        span = self._step_seconds(frames) * self.spec.num_frames
+        return MultiViewClip(index, start, min(start + span, max(frames.duration_seconds, rows[-1][0])), pixels)
+
+    def _step_seconds(self, frames: FrameStream) -> float:
+        if self.spec.step_seconds is not None:
+            return self.spec.step_seconds
+        assert self.spec.step_frames is not None
+        return self.spec.step_frames * frames.duration_seconds / max(1, frames.num_frames)
+
+
+def clips_in_worker(pool: WorkerPool, source: VideoSource) -> Iterator[MultiViewClip]:
+    """`source.clips()` made by a worker process; what `source` knows afterwards is the same.
+
+    Raises:
+        TimedOutError: the decoder hangs.
+        VideoError: it died, or as `VideoSource.clips`.
+        UsageError: the file does not exist.
+    """
+    source.find_store()  # here, where somebody reads the warnings
+    for message in named(pool.run(_clip_job, source), source.path):
+        if message.arrays:
+            yield MultiViewClip(pixels=message.arrays, **message.fields)
+        else:
+            for name, value in message.fields.items():
+                setattr(source, name, value)
+
+
+_KNOWN_AFTERWARDS = ("missing", "num_frames", "duration_seconds", "lost", "notes")
+
+
+def _clip_job(beat: Beat, source: VideoSource) -> Iterator[Message]:
+    for clip in source.clips(on_frame=beat):
+        times = {"index": clip.index, "start_seconds": clip.start_seconds, "end_seconds": clip.end_seconds}
+        yield Message(times, clip.pixels)
+    yield Message({name: getattr(source, name) for name in _KNOWN_AFTERWARDS})
+
+
+def _stored_frame(stored: StoredView, request: ViewRequest, seconds: float) -> Pixels:
+    """The stored frame nearest to a moment; the last one behind the end."""
+    height, width = resized_shape(stored.height, stored.width, request.geometry.resize_px)
+    return centre_crop(
+        stored.frames([stored.nearest(seconds)], height=height, width=width)[0], request.geometry.crop_px
+    )
+
+
+def _people_notes(count: PeopleCount) -> list[str]:
+    if count.num_found == count.num_frames:
+        return []
+    without = count.num_frames - count.num_found
+    return [f"no person found in {without} of {count.num_frames} frames; pose and mask are empty there"]
+
+
+def _length_notes(stored: Mapping[str, StoredView], duration_seconds: float) -> list[str]:
+    ends = {view: float(kept.timestamps[-1] - kept.timestamps[0]) for view, kept in stored.items()}
+    return [
+        f"stored view '{view}' ends at {end:.3f} s, the video at {duration_seconds:.3f} s; its last frame is repeated"
+        for view, end in ends.items()
+        if end + _SHORT_VIEW_S < duration_seconds
+    ]

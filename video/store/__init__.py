@@ -1,0 +1,1 @@
+"""The multi-view store: dataset folders, and the views kept beside their videos."""

@@ -1,0 +1,218 @@
+"""The multi-view store: views kept beside the videos of a dataset folder, one file per view and video.
+
+    folder/views/<view>/<video_id>.npz      arrays, never pickles
+
+Frames are stored per source frame with their presentation times, so clips of any step can be cut from them. Poses are
+stored as key points and drawn when they are read.
+
+    write_frames(folder, "flow", "v001", flow_bytes, timestamps, attributes={"flow_interval_seconds": 1 / 15})
+    stored = read_view(folder, "flow", "v001")
+    stored.frames([0, 3, 6], height=56, width=75)       # uint8 [3, 56, 75, 2]
+"""
+
+import errno
+import json
+import shlex
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.core.atomic import replacing
+from cocon.core.errors import MissingViewError
+from cocon.core.printable import in_one_line
+from cocon.video.estimation.flow import FLOW_ALGORITHMS, FlowSpec
+from cocon.video.store.archive import read_array
+from cocon.video.store.stored_view import Attributes, StoredView
+
+__all__ = [
+    "StoredView",
+    "find_view",
+    "is_sound",
+    "read_view",
+    "stored_attributes",
+    "view_path",
+    "write_frames",
+    "write_keypoints",
+]
+
+_NO_ATTRIBUTES: Attributes = {}
+_SAME_INTERVAL_S = 1e-6
+_NOT_THE_FILES_FAULT = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+
+
+def view_path(root: Path, view: str, video_id: str) -> Path:
+    """Where a view of a video is stored."""
+    return root / "views" / view / f"{video_id}.npz"
+
+
+def write_frames(
+    root: Path,
+    view: str,
+    video_id: str,
+    frames: NDArray[np.uint8],
+    timestamps: NDArray[np.float64],
+    *,
+    attributes: Attributes,
+) -> None:
+    """Store a view's frames `uint8 [F, H, W, C]`; the file appears whole or not at all.
+
+    Raises:
+        ValueError: the arrays are not what the view has, see `StoredView.check`.
+    """
+    height, width = frames.shape[1:3]
+    _write(root, video_id, StoredView(view, timestamps, frames, None, height, width, attributes))
+
+
+def write_keypoints(
+    root: Path,
+    video_id: str,
+    keypoints: NDArray[np.float16],
+    timestamps: NDArray[np.float64],
+    *,
+    height: int,
+    width: int,
+    attributes: Attributes = _NO_ATTRIBUTES,
+) -> None:
+    """Store a pose as key points `float16 [F, P, 17, 3]`: x, y in pixels of a `height` × `width` frame, score.
+
+    Raises:
+        ValueError: the arrays are not what a pose has, see `StoredView.check`.
+    """
+    points = keypoints.astype(np.float16)
+    _write(root, video_id, StoredView("pose", timestamps, None, points, height, width, attributes))
+
+
+def read_view(root: Path, view: str, video_id: str, *, on_progress: Callable[[], None] | None = None) -> StoredView:
+    """Load a stored view; frames of more than 64 MiB are unpacked on disk and stay there.
+
+    Args:
+        root: dataset folder.
+        view: name of the view.
+        video_id: whose view.
+        on_progress: called now and then while much is unpacked, as a sign of life.
+
+    Raises:
+        MissingViewError: it is not there, or its file is damaged.
+    """
+    return _read(root, view, video_id, on_progress=on_progress)
+
+
+def _read(
+    root: Path, view: str, video_id: str, *, is_kept: bool = True, on_progress: Callable[[], None] | None = None
+) -> StoredView:
+    path = view_path(root, view, video_id)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            meta, times, pixels, keypoints = (
+                read_array(archive, name, is_kept=is_kept, on_progress=on_progress)
+                for name in ("meta", "timestamps", "frames", "keypoints")
+            )
+        if meta is None or times is None:
+            raise ValueError("it has no meta or no timestamps")
+        facts = json.loads(str(meta))
+        stored = StoredView(view, times, pixels, keypoints, facts["height"], facts["width"], facts["attributes"])
+        stored.check()
+        return stored
+    except FileNotFoundError as error:
+        raise MissingViewError(f"view '{view}' of video '{video_id}' is not stored at '{path}'") from error
+    # The file may hold anything, and what the readers of zip, npy and JSON raise on it is written nowhere.
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NOT_THE_FILES_FAULT:
+            raise MissingViewError(f"view file '{path}' cannot be read: {error.strerror}") from error
+        problem = f"view file '{path}' is damaged ({in_one_line(error)})"
+        raise MissingViewError(f"{problem}; delete it and make the view again: {_remedy(root)}") from error
+
+
+def stored_attributes(root: Path, view: str, video_id: str) -> Attributes | None:
+    """What is known of a stored view, at the price of opening its file; None if there is none or it was cut.
+
+    Its frames are not looked at: `is_sound` does.
+    """
+    try:
+        with view_path(root, view, video_id).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            attributes = json.loads(str(archive["meta"]))["attributes"]
+    except Exception:  # as in `read_view`
+        return None
+    return attributes if isinstance(attributes, dict) else None
+
+
+def is_sound(root: Path, view: str, video_id: str) -> bool:
+    """Whether a stored view is there and loads, every byte of it; nothing large is unpacked for that."""
+    try:
+        _read(root, view, video_id, is_kept=False)
+    except MissingViewError:
+        return False
+    return True
+
+
+def find_view(
+    root: Path,
+    view: str,
+    video_id: str,
+    flow: FlowSpec | None,
+    *,
+    content_sha256: str | None = None,
+    on_progress: Callable[[], None] | None = None,
+) -> StoredView | None:
+    """The stored view that a model can use: None for `rgb`, which is decoded, and for what is not stored.
+
+    Args:
+        root: dataset folder.
+        view: name of the view.
+        video_id: whose view.
+        flow: what the model's flow view measures; None takes any.
+        content_sha256: of the video, if known; a view that records another was made from another video.
+        on_progress: as for `read_view`.
+
+    Raises:
+        MissingViewError: it is there, but damaged, or made from another video, or it measures another flow.
+    """
+    path = view_path(root, view, video_id)
+    if view == "rgb" or not path.is_file():
+        return None
+    stored = read_view(root, view, video_id, on_progress=on_progress)
+    made_from = stored.attributes.get("content_sha256")
+    if content_sha256 is not None and made_from not in (None, content_sha256):
+        contents = f"content {str(made_from)[:12]!r}, not {content_sha256[:12]!r}"
+        problem = f"stored view '{path}' was made from another video ({contents})"
+        raise MissingViewError(f"{problem}; make it again: {_remedy(root)}")
+    if view == "flow" and flow is not None and (differences := _differences(stored, flow)):
+        raise MissingViewError(
+            f"stored view '{path}' measures another flow ({', '.join(differences)}); make it again: {_remedy(root)} "
+            f"--view flow --flow-interval-s {flow.interval_seconds:.9g} --flow-size-px {flow.size_px} "
+            f"--flow-algorithm {flow.algorithm} --overwrite"
+        )
+    return stored
+
+
+def _differences(stored: StoredView, flow: FlowSpec) -> list[str]:
+    interval = stored.attributes.get("flow_interval_seconds")
+    differences = []
+    if not isinstance(interval, float | int):
+        differences.append(f"interval unknown, not {flow.interval_seconds:.9g} s")
+    elif not abs(interval - flow.interval_seconds) < _SAME_INTERVAL_S:
+        differences.append(f"interval {interval:.9g} s, not {flow.interval_seconds:.9g} s")
+    if min(stored.height, stored.width) != flow.size_px:
+        differences.append(f"size {min(stored.height, stored.width)} px, not {flow.size_px} px")
+    algorithm = stored.attributes.get("flow_algorithm")  # exact flow and a user's own have none of ours
+    if algorithm in FLOW_ALGORITHMS and algorithm != flow.algorithm:
+        differences.append(f"by {algorithm}, not {flow.algorithm}")
+    return differences
+
+
+def _remedy(root: Path) -> str:
+    return f"cocon views make {shlex.quote(str(root))}"
+
+
+def _write(root: Path, video_id: str, stored: StoredView) -> None:
+    stored.check()
+    meta: dict[str, Any] = {"view": stored.view, "height": stored.height, "width": stored.width}
+    meta["attributes"] = dict(stored.attributes)
+    arrays = {"frames": stored.pixels, "keypoints": stored.keypoints, "timestamps": stored.timestamps}
+    kept = {name: array for name, array in arrays.items() if array is not None}
+    with replacing(view_path(root, stored.view, video_id)) as partial, partial.open("wb") as stream:
+        np.savez_compressed(stream, meta=np.array(json.dumps(meta, sort_keys=True)), **kept)

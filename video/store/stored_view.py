@@ -1,0 +1,92 @@
+"""One view of one video as the store keeps it, and what must hold of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.video.clips import nearest_frame
+from cocon.video.estimation.flow import resize_flow_bytes
+from cocon.video.estimation.pose import draw_heatmaps
+from cocon.video.geometry import resize
+from cocon.video.views import VIEWS
+
+__all__ = ["Attributes", "StoredView"]
+
+Attributes = Mapping[str, float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredView:
+    """One view of one video, as stored.
+
+    Attributes:
+        view: name of the view.
+        timestamps: presentation times in seconds, `float64 [F]`.
+        pixels: `uint8 [F, H, W, C]`, or None for a pose.
+        keypoints: `float16 [F, P, 17, 3]` (x, y in pixels of a `height` × `width` frame, score), or None.
+        height: of the stored frames, or of the frame that key points refer to.
+        width: likewise.
+        attributes: what else is known, such as `flow_interval_seconds`, and `content_sha256` of the video.
+    """
+
+    view: str
+    timestamps: NDArray[np.float64]
+    pixels: NDArray[np.uint8] | None
+    keypoints: NDArray[np.float16] | None
+    height: int
+    width: int
+    attributes: Attributes
+
+    def check(self) -> None:
+        """Make sure that no later use can fail; a file that was read may hold anything.
+
+        Raises:
+            ValueError: arrays of another type or shape than the view has, no frame, or times that do not increase.
+        """
+        if (self.pixels is None) == (self.keypoints is None):
+            raise ValueError("there must be either frames or key points")
+        if not all(type(side) is int and side > 0 for side in (self.height, self.width)):
+            raise ValueError(f"height ({self.height!r}) and width ({self.width!r}) must be positive whole numbers")
+        num_frames = self._check_pixels() if self.keypoints is None else self._check_keypoints(self.keypoints)
+        times = self.timestamps
+        if num_frames == 0:
+            raise ValueError("it has no frame")
+        if times.dtype != np.float64 or times.shape != (num_frames,):
+            raise ValueError(
+                f"timestamps {times.dtype} {list(times.shape)} must be float64, one per frame ({num_frames})"
+            )
+        if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
+            raise ValueError("timestamps must be finite and increase")
+        if not isinstance(self.attributes, Mapping):
+            raise ValueError("attributes must have names")
+
+    def nearest(self, seconds: float) -> int:
+        """The frame nearest to a moment after the first one; the last one behind the end."""
+        return nearest_frame(self.timestamps, seconds + float(self.timestamps[0]))
+
+    def frames(self, indices: Sequence[int] | NDArray[np.int64], *, height: int, width: int) -> NDArray[np.uint8]:
+        """Selected frames at a size: `uint8 [len(indices), height, width, C]`; flow vectors scale with the picture."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        if self.keypoints is not None:
+            scale = np.array([width / self.width, height / self.height, 1.0], np.float32)
+            return draw_heatmaps(self.keypoints[chosen].astype(np.float32) * scale, height=height, width=width)
+        assert self.pixels is not None
+        resized = resize_flow_bytes if self.view == "flow" else resize
+        return np.stack([resized(self.pixels[index], height, width) for index in chosen])
+
+    def _check_pixels(self) -> int:
+        assert self.pixels is not None
+        shape, channels = self.pixels.shape, VIEWS[self.view].channels
+        if self.pixels.dtype != np.uint8 or len(shape) != 4 or shape[1:] != (self.height, self.width, channels):
+            expected = f"uint8 [F, {self.height}, {self.width}, {channels}]"
+            raise ValueError(f"frames are {self.pixels.dtype} {list(shape)}; the view has {expected}")
+        return int(shape[0])
+
+    def _check_keypoints(self, keypoints: NDArray[np.float16]) -> int:
+        if self.view != "pose":
+            raise ValueError("key points belong to view 'pose'")
+        if keypoints.dtype != np.float16 or keypoints.ndim != 4 or keypoints.shape[2:] != (17, 3):
+            raise ValueError(f"key points are {keypoints.dtype} {list(keypoints.shape)}, not float16 [F, P, 17, 3]")
+        return int(keypoints.shape[0])

@@ -1,0 +1,1 @@
+"""Processes in which strangers' media are decoded, under a deadline."""

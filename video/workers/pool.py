@@ -1,0 +1,212 @@
+"""Work on untrusted media in processes of its own, under a deadline.
+
+A decoder that hangs, dies or eats memory takes down its file, not the program. A job is a generator function that
+yields messages; its first argument is the sign of life that it gives for every frame:
+
+    def brightness(beat, path):
+        for seconds, pixels in read_frames(path, on_frame=beat):
+            yield Message({"seconds": seconds, "mean": float(pixels.mean())})
+
+    with WorkerPool() as pool:
+        for message in pool.run(brightness, Path("video.mp4")): ...
+
+Jobs run at the same time when they are asked for from several threads; each has a process, which stays for the next.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Self
+
+import cocon.core.errors
+from cocon.core.errors import CoconError, TimedOutError, UnreadableVideoError, VideoError, WorkerDiedError
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.workers.messages import Message, receive_message
+
+__all__ = ["Beat", "WorkerPool", "named", "num_cores"]
+
+P = ParamSpec("P")
+Beat = Callable[[], None]
+
+_START_TIMEOUT_S = 120.0
+# Decoders leak a little with every file.
+_MAX_JOBS = 200
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1")
+
+
+class _Worker:
+    """One worker process."""
+
+    def __init__(self, frame_timeout_s: float) -> None:
+        self._frame_timeout_s = frame_timeout_s
+        self._connection, theirs = Pipe()
+        self._process = subprocess.Popen(
+            # -P: a module lying beside the videos must not be imported.
+            [sys.executable, "-P", "-m", "cocon.video.workers.worker_main", str(theirs.fileno()), str(frame_timeout_s)],
+            pass_fds=[theirs.fileno()],
+            env=os.environ | _ONE_THREAD,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=None if os.environ.get("COCON_DEBUG") else subprocess.DEVNULL,  # decoders write what they like
+            start_new_session=True,  # Ctrl-C is the parent's business
+        )
+        theirs.close()
+        self._is_ready = False
+        self.num_jobs = 0
+        self.is_idle = True
+
+    def run(self, job: Callable[..., Iterator[Message]], *arguments: Any, **options: Any) -> Iterator[Message]:  # noqa: ANN401  # the job's own
+        self.is_idle = False
+        self.num_jobs += 1
+        if not self._is_ready:
+            self._receive(_START_TIMEOUT_S)
+            self._is_ready = True
+        self._send((job, arguments, options))
+        while True:
+            message = self._receive(self._frame_timeout_s)
+            match message.fields.get("kind"):
+                case "item":
+                    yield Message(message.fields["item"], message.arrays)
+                case "end":
+                    self.is_idle = True
+                    return
+                case "error":
+                    self.is_idle = True
+                    raise _error(message)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End the process, whatever it does. The connection is left open: a thread may be waiting on it."""
+        self._process.kill()
+        self._process.wait()
+
+    def _send(self, job: tuple[object, ...]) -> None:
+        try:
+            self._connection.send(job)
+        except OSError as error:
+            raise self._died() from error
+
+    def _receive(self, timeout_s: float) -> Message:
+        try:
+            if not self._connection.poll(timeout_s):
+                raise TimedOutError(f"the decoder gave no new frame for {timeout_s:g} s and was stopped")
+            return receive_message(self._connection)
+        except (EOFError, OSError, ValueError, KeyError, TypeError) as error:
+            raise self._died() from error
+
+    def _died(self) -> WorkerDiedError:
+        self._process.kill()
+        return WorkerDiedError(f"the decoder {_death(self._process.wait())}")
+
+
+class WorkerPool:
+    """Worker processes, started as they are needed. A context manager; safe for several threads.
+
+    Args:
+        limits: its `frame_timeout_s` is the deadline of every job.
+    """
+
+    def __init__(self, limits: MediaLimits | None = None) -> None:
+        self._frame_timeout_s = (limits or MediaLimits()).frame_timeout_s
+        self._idle: list[_Worker] = []
+        self._busy: set[_Worker] = set()
+        self._lock = threading.Lock()
+
+    def run(
+        self, job: Callable[Concatenate[Beat, P], Iterator[Message]], *arguments: P.args, **options: P.kwargs
+    ) -> Iterator[Message]:
+        """Run a job in a process; one is started if none is idle.
+
+        Args:
+            job: function of a module (it is looked up by name), called with a sign of life and the arguments.
+            *arguments: for the job; they are pickled.
+            **options: likewise.
+
+        Yields:
+            What the job yields.
+
+        Raises:
+            TimedOutError: no message and no sign of life for `frame_timeout_s`.
+            WorkerDiedError: the process died.
+            UnreadableVideoError: the job raised what it must not.
+            CoconError: the job raised it.
+        """
+        worker = self._borrow()
+        try:
+            yield from worker.run(job, *arguments, **options)
+        finally:
+            self._give_back(worker)
+
+    def close(self) -> None:
+        """Stop all processes, also busy ones."""
+        with self._lock:
+            workers = [*self._idle, *self._busy]
+            self._idle.clear()
+            self._busy.clear()
+        for worker in workers:
+            worker.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _borrow(self) -> _Worker:
+        with self._lock:
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.is_alive:  # it may have died of what a decoder left behind
+                    break
+                worker.stop()
+            else:
+                worker = _Worker(self._frame_timeout_s)
+            self._busy.add(worker)
+            return worker
+
+    def _give_back(self, worker: _Worker) -> None:
+        with self._lock:
+            is_ours = worker in self._busy  # not after `close`
+            self._busy.discard(worker)
+            if is_ours and worker.is_idle and worker.num_jobs < _MAX_JOBS:
+                self._idle.append(worker)
+                return
+        worker.stop()
+
+
+def named(messages: Iterator[Message], video: Path) -> Iterator[Message]:
+    """The same messages; an error that does not say which video it is about is made to."""
+    try:
+        yield from messages
+    except VideoError as error:
+        if str(video) in str(error):
+            raise
+        raise type(error)(f"video '{video}': {error}") from error
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _error(message: Message) -> CoconError:
+    kind = getattr(cocon.core.errors, str(message.fields.get("class")), None)
+    text = str(message.fields.get("message"))
+    return kind(text) if isinstance(kind, type) and issubclass(kind, CoconError) else UnreadableVideoError(text)
+
+
+def _death(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"process ended with exit code {exit_code}"
+    return f"process died of {signal.Signals(-exit_code).name}"
