@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MismatchError
-from cocon.embedding.boundaries import (
+from cocon.embedding.contract import BLOCKS
+from cocon.embedding.locating.boundary_model import (
     BOUNDARIES,
     HOW_TO_GET_ONE,
     NUM_BOUNDARIES,
@@ -15,7 +16,6 @@ from cocon.embedding.boundaries import (
     check_blocks,
     check_probabilities,
 )
-from cocon.embedding.contract import BLOCKS
 
 if TYPE_CHECKING:
     from cocon.client.embedder import TritonServer

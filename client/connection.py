@@ -6,10 +6,10 @@ from typing import Literal, Protocol
 
 from cocon.client.defaults import DEFAULT_URL
 from cocon.core.errors import UsageError
-from cocon.embedding.boundaries import BoundaryModel, open_local_boundaries
 from cocon.embedding.embedder import Embedder
-from cocon.embedding.feature_maps import FeatureMaps, open_local_feature_maps
 from cocon.embedding.local import LocalRepository
+from cocon.embedding.locating.boundary_model import BoundaryModel, open_local_boundaries
+from cocon.embedding.tracking.feature_maps import FeatureMaps, open_local_feature_maps
 
 __all__ = ["LocalHost", "ModelFormat", "ModelHost", "OpenModel", "connect"]
 

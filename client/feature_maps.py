@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MismatchError
-from cocon.embedding.feature_maps import (
+from cocon.embedding.tracking.feature_maps import (
     FEATURE_MAP,
     FRAMES,
     FeatureMapContract,

@@ -21,11 +21,11 @@ from cocon.client.index import VideoIndex
 from cocon.client.video_embedder import VideoEmbedder
 from cocon.client.video_embedding import Row, VideoEmbedding
 from cocon.core.errors import MismatchError, UsageError
-from cocon.embedding.boundaries import BoundaryModel
-from cocon.embedding.detection import find_segments, label_segments, members, segment_embeddings
+from cocon.embedding.locating.boundary_model import BoundaryModel
+from cocon.embedding.locating.detection import find_segments, label_segments, members, segment_embeddings
+from cocon.embedding.locating.proposals import Segment
+from cocon.embedding.locating.suppression import distinct_segments
 from cocon.embedding.neighbours import label_vote
-from cocon.embedding.proposals import Segment
-from cocon.embedding.suppression import distinct_segments
 from cocon.video.clips import ClipSpec
 
 __all__ = [

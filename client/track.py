@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from cocon.client.connection import connect
 from cocon.core.errors import UsageError
-from cocon.embedding.box_tracking import TrackedBox, box_to_labels, tracked_boxes
-from cocon.embedding.feature_maps import FeatureMaps
-from cocon.embedding.tracking_defaults import SMALL_MAPS
+from cocon.embedding.tracking.box_tracking import TrackedBox, box_to_labels, tracked_boxes
+from cocon.embedding.tracking.defaults import SMALL_MAPS
+from cocon.embedding.tracking.feature_maps import FeatureMaps
 from cocon.video.decoding.frames import Frame
 from cocon.video.geometry import resize
 

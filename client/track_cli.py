@@ -13,7 +13,7 @@ from cocon.client.defaults import DEFAULT_URL
 if TYPE_CHECKING:
     from cocon.client.track import TrackedFrame
     from cocon.core.progress import OnProgress
-    from cocon.embedding.feature_maps import FeatureMaps
+    from cocon.embedding.tracking.feature_maps import FeatureMaps
 
 __all__ = ["track"]
 

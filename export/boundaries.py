@@ -20,7 +20,9 @@ from torch import Tensor, nn
 from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import GateError, MismatchError
-from cocon.embedding.boundaries import (
+from cocon.embedding.contract import BLOCKS
+from cocon.embedding.embedder import assert_tensors_congruent
+from cocon.embedding.locating.boundary_model import (
     BOUNDARIES,
     BOUNDARY_CONTRACT_FILE,
     NUM_BOUNDARIES,
@@ -29,8 +31,6 @@ from cocon.embedding.boundaries import (
     LocalBoundaries,
     boundary_model_name,
 )
-from cocon.embedding.contract import BLOCKS
-from cocon.embedding.embedder import assert_tensors_congruent
 from cocon.export.boundary_card import boundary_card
 from cocon.export.model_config import MAX_BATCH_SIZE, ONNX
 from cocon.export.parity import BATCH_SIZES, Parity

@@ -1,7 +1,7 @@
 """What the card of a boundary model says, in Markdown."""
 
-from cocon.embedding.boundaries import BOUNDARIES, NUM_BOUNDARIES
 from cocon.embedding.contract import BLOCKS, ModelContract
+from cocon.embedding.locating.boundary_model import BOUNDARIES, NUM_BOUNDARIES
 from cocon.export.card_markup import plain
 from cocon.export.card_texts import file_facts, parity_text
 from cocon.export.model_card import Card, Tensor, render_card

@@ -1,7 +1,7 @@
 """What the card of a model of feature maps says, in Markdown."""
 
 from cocon.embedding.contract import ModelContract
-from cocon.embedding.feature_maps import FEATURE_MAP, FRAMES, FeatureMapContract
+from cocon.embedding.tracking.feature_maps import FEATURE_MAP, FRAMES, FeatureMapContract
 from cocon.export.card_markup import plain
 from cocon.export.card_texts import file_facts, parity_text
 from cocon.export.card_training import learned_from, training_text

@@ -19,7 +19,9 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import GateError, MismatchError, UsageError
 from cocon.embedding.embedder import assert_tensors_congruent
-from cocon.embedding.feature_maps import (
+from cocon.embedding.local import latest_version
+from cocon.embedding.tracking.defaults import SIZE_PX, STAGE
+from cocon.embedding.tracking.feature_maps import (
     FEATURE_MAP,
     FEATURE_MAP_FILE,
     FRAMES,
@@ -27,8 +29,6 @@ from cocon.embedding.feature_maps import (
     LocalFeatureMaps,
     feature_map_model,
 )
-from cocon.embedding.local import latest_version
-from cocon.embedding.tracking_defaults import SIZE_PX, STAGE
 from cocon.export.feature_map_card import feature_map_card
 from cocon.export.fold import fold_trunk
 from cocon.export.model_config import MAX_BATCH_SIZE, ONNX

@@ -12,10 +12,10 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 
 from cocon.client.embedder import TritonServer
 from cocon.core.errors import ServerError, UsageError
-from cocon.embedding.boundaries import BoundaryContract
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities, softmax
 from cocon.embedding.local import LocalRepository
+from cocon.embedding.locating.boundary_model import BoundaryContract
 from cocon.export.boundaries import sound_boundary_head
 from cocon.export.deployable import Deployable
 from cocon.export.embedders import TorchEmbedder

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cocon.embedding.boundaries import NUM_BOUNDARIES
-from cocon.embedding.proposals import Segment
+from cocon.embedding.locating.boundary_model import NUM_BOUNDARIES
+from cocon.embedding.locating.proposals import Segment
 from cocon.training.models.boundary_head import BoundaryHead
 
 __all__ = [

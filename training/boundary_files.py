@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import MismatchError, UsageError
-from cocon.embedding.boundaries import BoundaryContract
+from cocon.embedding.locating.boundary_model import BoundaryContract
 from cocon.training.boundaries import BoundarySettings
 from cocon.training.checkpoint import SUMS_FILE, read_contract
 from cocon.training.models.boundary_head import BoundaryHead

@@ -11,9 +11,9 @@ import torch
 from cocon.client import VideoEmbedder, VideoIndex, connect
 from cocon.client.block_order import ordered_blocks
 from cocon.client.locate import dense_overlap, locate_actions, name_by_classifier, name_by_index
-from cocon.embedding.boundaries import BOUNDARY_CONTRACT_FILE, BoundaryContract, half_block_frames
-from cocon.embedding.detection import find_segments, label_segments, segment_embeddings
-from cocon.embedding.proposals import Segment, segment_bounds, temporal_iou
+from cocon.embedding.locating.boundary_model import BOUNDARY_CONTRACT_FILE, BoundaryContract, half_block_frames
+from cocon.embedding.locating.detection import find_segments, label_segments, segment_embeddings
+from cocon.embedding.locating.proposals import Segment, segment_bounds, temporal_iou
 from cocon.export.boundaries import write_boundaries
 from cocon.training.models.boundary_head import BoundaryHead
 from cocon.video.clips import ClipSpec

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from cocon.client.track import TrackedFrame
 from cocon.client.track_output import draw_box, write_film
-from cocon.embedding.box_tracking import TrackedBox
 from cocon.embedding.contract import EncoderSpec, ModelContract
+from cocon.embedding.tracking.box_tracking import TrackedBox
 from cocon.export.feature_maps import FeatureMapOptions
 from cocon.export.parity_clips import moving_squares
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders

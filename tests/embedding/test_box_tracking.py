@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.embedding.box_tracking import TrackedBox, box_to_labels, labels_to_box, tracked_boxes
-from cocon.embedding.propagation import Propagation
+from cocon.embedding.tracking.box_tracking import TrackedBox, box_to_labels, labels_to_box, tracked_boxes
+from cocon.embedding.tracking.propagation import Propagation
 
 Floats = NDArray[np.float32]
 Box = NDArray[np.float64]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cocon.embedding.cell_grid import CellGrid, convolution_offset_cells
+from cocon.embedding.tracking.cell_grid import CellGrid, convolution_offset_cells
 
 
 def test_inner_cells_of_convolutions_are_centred_on_every_stride_th_pixel() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.embedding.propagation import Propagation, propagated_labels
+from cocon.embedding.tracking.propagation import Propagation, propagated_labels
 
 Floats = NDArray[np.float32]
 

@@ -7,14 +7,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cocon.embedding.proposals import (
+from cocon.embedding.locating.proposals import (
     Segment,
     boundary_proposals,
     segment_bounds,
     temporal_iou,
     uniform_proposals,
 )
-from cocon.embedding.suppression import distinct_segments, non_maximum_suppression
+from cocon.embedding.locating.suppression import distinct_segments, non_maximum_suppression
 
 
 def _iou(a: Segment, b: Segment) -> float:

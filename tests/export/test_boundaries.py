@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cocon.core.errors import GateError, MismatchError
-from cocon.embedding.boundaries import BoundaryContract, LocalBoundaries
+from cocon.embedding.locating.boundary_model import BoundaryContract, LocalBoundaries
 from cocon.export.boundaries import check_boundaries, write_boundaries
 from cocon.training.models.boundary_head import BoundaryHead
 

@@ -12,8 +12,8 @@ import torch
 from typer.testing import CliRunner
 
 from cocon.core.errors import MismatchError, UsageError
-from cocon.embedding.feature_maps import FeatureMapContract, open_local_feature_maps
-from cocon.embedding.tracking_defaults import SIZE_PX, STAGE
+from cocon.embedding.tracking.defaults import SIZE_PX, STAGE
+from cocon.embedding.tracking.feature_maps import FeatureMapContract, open_local_feature_maps
 from cocon.export.cli import app, export
 from cocon.export.feature_maps import FeatureMapOptions, FrameMaps
 from cocon.export.model_config import read_config

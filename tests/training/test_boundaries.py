@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from cocon.core.errors import MismatchError, UsageError
-from cocon.embedding.boundaries import BoundaryContract
-from cocon.embedding.detection import find_segments
-from cocon.embedding.proposals import Segment, uniform_proposals
+from cocon.embedding.locating.boundary_model import BoundaryContract
+from cocon.embedding.locating.detection import find_segments
+from cocon.embedding.locating.proposals import Segment, uniform_proposals
 from cocon.training.boundaries import (
     BlockSequence,
     BoundarySettings,

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cocon.core.errors import UsageError
-from cocon.embedding.box_tracking import tracked_boxes
 from cocon.embedding.contract import EncoderSpec
-from cocon.embedding.propagation import Propagation
+from cocon.embedding.tracking.box_tracking import tracked_boxes
+from cocon.embedding.tracking.propagation import Propagation
 from cocon.training.evaluation.tracking import motionless, one_pass_scores
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.video.views import VIEWS

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
-from cocon.embedding.proposals import Segment
+from cocon.embedding.locating.proposals import Segment
 from cocon.training.data.split_files import ListedVideo, match_videos
 from cocon.video.store.dataset import DatasetFolder
 

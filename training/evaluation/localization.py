@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.embedding.proposals import Segment, segment_bounds, temporal_iou
+from cocon.embedding.locating.proposals import Segment, segment_bounds, temporal_iou
 
 __all__ = ["TIOU_THRESHOLDS", "RecallCurve", "average_recall", "mean_average_precision"]
 

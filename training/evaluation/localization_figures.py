@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import VideoError
-from cocon.embedding.detection import find_segments, label_segments, segment_embeddings
 from cocon.embedding.fusion import fuse_probabilities
-from cocon.embedding.proposals import Segment, uniform_proposals
+from cocon.embedding.locating.detection import find_segments, label_segments, segment_embeddings
+from cocon.embedding.locating.proposals import Segment, uniform_proposals
 from cocon.training.boundaries import BlockSequence
 from cocon.training.data.activitynet import UntrimmedVideo
 from cocon.training.evaluation.localization import TIOU_THRESHOLDS, average_recall, mean_average_precision

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from cocon.core.errors import UsageError, VideoError
-from cocon.embedding.boundaries import BoundaryContract, half_block_frames
 from cocon.embedding.contract import ModelContract
-from cocon.embedding.proposals import Segment
+from cocon.embedding.locating.boundary_model import BoundaryContract, half_block_frames
+from cocon.embedding.locating.proposals import Segment
 from cocon.training.boundaries import BoundarySettings, boundary_probabilities, train_boundary_head
 from cocon.training.boundary_files import BoundaryRecord, head_sha256, keeps_boundary_heads, save_boundary_head
 from cocon.training.checkpoint import SUMS_FILE, load_encoder, run_config, run_views

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError, UsageError, VideoError
-from cocon.embedding.box_tracking import box_to_labels
-from cocon.embedding.tracking_defaults import SIZE_PX
+from cocon.embedding.tracking.box_tracking import box_to_labels
+from cocon.embedding.tracking.defaults import SIZE_PX
 from cocon.training.data.boxes import mask_boxes, read_otb_boxes
 from cocon.video.decoding.frames import Frame
 from cocon.video.decoding.limits import MediaLimits

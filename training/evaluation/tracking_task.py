@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError, VideoError
-from cocon.embedding.box_tracking import tracked_boxes
-from cocon.embedding.cell_grid import convolution_offset_cells
-from cocon.embedding.tracking_defaults import SMALL_MAPS, STAGE
+from cocon.embedding.tracking.box_tracking import tracked_boxes
+from cocon.embedding.tracking.cell_grid import convolution_offset_cells
+from cocon.embedding.tracking.defaults import SMALL_MAPS, STAGE
 from cocon.training.checkpoint import load_encoder, run_config
 from cocon.training.evaluation.features import calibrate_batch_norm
 from cocon.training.evaluation.judging import RANDOM

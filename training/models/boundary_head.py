@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from cocon.embedding.boundaries import NUM_BOUNDARIES
+from cocon.embedding.locating.boundary_model import NUM_BOUNDARIES
 
 __all__ = ["BoundaryHead"]
 

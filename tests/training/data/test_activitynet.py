@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.embedding.proposals import Segment
+from cocon.embedding.locating.proposals import Segment
 from cocon.training.data.activitynet import UntrimmedVideo, read_activitynet
 from cocon.video.store.dataset import DatasetFolder
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cocon.core.errors import UsageError
-from cocon.embedding.proposals import Segment, uniform_proposals
+from cocon.embedding.locating.proposals import Segment, uniform_proposals
 from cocon.training.data.actions import JOINTS, LABELS, REST, joint_angles, mirror_angles
 from cocon.training.data.activitynet import read_activitynet
 from cocon.training.data.cli import app

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from cocon.embedding.proposals import Segment
+from cocon.embedding.locating.proposals import Segment
 from cocon.training.evaluation.localization import TIOU_THRESHOLDS, average_recall, mean_average_precision
 
 Videos = Mapping[str, Sequence[Segment]]

@@ -4,7 +4,7 @@
 and `cocon evaluate --task tracking` judges both.
 """
 
-from cocon.embedding.propagation import Propagation
+from cocon.embedding.tracking.propagation import Propagation
 
 __all__ = ["SIZE_PX", "SMALL_MAPS", "STAGE"]
 

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from cocon.embedding.cell_grid import CellGrid
-from cocon.embedding.propagation import Propagation, propagated_labels
+from cocon.embedding.tracking.cell_grid import CellGrid
+from cocon.embedding.tracking.propagation import Propagation, propagated_labels
 
 __all__ = ["TrackedBox", "box_to_labels", "labels_to_box", "tracked_boxes"]
 

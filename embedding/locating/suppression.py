@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cocon.embedding.proposals import Segment, segment_bounds, temporal_iou
+from cocon.embedding.locating.proposals import Segment, segment_bounds, temporal_iou
 
 __all__ = ["distinct_segments", "non_maximum_suppression"]
 

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MismatchError, UsageError
-from cocon.embedding.cell_grid import convolution_offset_cells
 from cocon.embedding.local import latest_version, open_session
+from cocon.embedding.tracking.cell_grid import convolution_offset_cells
 from cocon.video.views import view_named
 
 __all__ = [

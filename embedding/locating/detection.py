@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.embedding.proposals import Segment, boundary_proposals
-from cocon.embedding.suppression import non_maximum_suppression
+from cocon.embedding.locating.proposals import Segment, boundary_proposals
+from cocon.embedding.locating.suppression import non_maximum_suppression
 
 __all__ = ["find_segments", "label_segments", "members", "segment_embeddings"]
 

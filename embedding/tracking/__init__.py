@@ -1,0 +1,1 @@
+"""Boxes followed through a video by feature maps."""
