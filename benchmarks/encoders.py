@@ -17,11 +17,11 @@ from cocon.embedding.local import LocalEmbedder
 from cocon.export.deployable import Deployable
 from cocon.export.fold import fold
 from cocon.export.to_onnx import export_onnx
-from cocon.training.checkpoint import contract_of
-from cocon.training.config import Config
-from cocon.training.config_file import load_config
+from cocon.training.config.files import load_config
+from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder
 from cocon.training.reproduce.rows import backbone_label
+from cocon.training.run_folder.files import contract_of
 from cocon.video.views import VIEWS
 
 PRESET, VIEW = "figures", "rgb"

@@ -163,8 +163,8 @@ def consumed_seconds(work: Callable[[], object]) -> float:
 
 def generated(folder: Path) -> Path:
     """A few generated videos."""
-    from cocon.training.data.figures import make_figures
-    from cocon.training.data.settings import FigureSettings
+    from cocon.training.figures.figures import make_figures
+    from cocon.training.figures.settings import FigureSettings
 
     make_figures(folder, FigureSettings(num_videos=12, seconds=6.0, size_px=256), on_progress=lambda *_: None)
     return folder / "videos"

@@ -36,8 +36,8 @@ from cocon.export.model_config import MAX_BATCH_SIZE, ONNX
 from cocon.export.parity import BATCH_SIZES, Parity
 from cocon.export.stage import Draft
 from cocon.export.to_onnx import OPSET
-from cocon.training.boundary_files import BoundaryRecord, load_boundary_head
-from cocon.training.models.boundary_head import BoundaryHead
+from cocon.training.boundary_head.files import BoundaryRecord, load_boundary_head
+from cocon.training.boundary_head.network import BoundaryHead
 
 if TYPE_CHECKING:
     from cocon.export.publishing import ViewSource

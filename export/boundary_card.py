@@ -7,7 +7,7 @@ from cocon.export.card_texts import file_facts, parity_text
 from cocon.export.model_card import Card, Tensor, render_card
 from cocon.export.stage import Exported
 from cocon.export.training_record import TrainingRecord
-from cocon.training.boundary_files import BoundaryRecord
+from cocon.training.boundary_head.files import BoundaryRecord
 
 __all__ = ["boundary_card"]
 

@@ -13,7 +13,7 @@ from cocon.export.model_config import ModelFormat
 from cocon.export.parity import Parity
 from cocon.export.stage import Exported
 from cocon.export.training_record import TrainingRecord
-from cocon.training.evaluation.merits import FUSED
+from cocon.training.evaluation.recognition.metrics import FUSED
 
 __all__ = ["encoder_card", "ensemble_card", "file_facts", "fuse_card", "parity_text", "run_card"]
 

@@ -78,7 +78,7 @@ def _export(run: Path, views: list[str] | None, repository: Path, options: "Expo
     from cocon.export.parity_clips import clips_of_run
     from cocon.export.publishing import ViewSource, export_encoders
     from cocon.export.training_record import training_of_run
-    from cocon.training.checkpoint import load_encoder, run_views, warn_if_incomplete
+    from cocon.training.run_folder.files import load_encoder, run_views, warn_if_incomplete
     from cocon.video.views import view_named
 
     warn_if_incomplete(run)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError, VideoError
 from cocon.embedding.contract import ModelContract
-from cocon.training.checkpoint import run_config
 from cocon.training.data.datasets import open_dataset
-from cocon.training.data.filming import film_to_folder, video_path
-from cocon.training.data.planning import plan_videos
-from cocon.training.data.settings import FRAMES_PER_SECOND, FigureSettings
+from cocon.training.figures.filming import film_to_folder, video_path
+from cocon.training.figures.planning import plan_videos
+from cocon.training.figures.settings import FRAMES_PER_SECOND, FigureSettings
+from cocon.training.run_folder.files import run_config
 from cocon.video.reading.reader import VideoSource, ViewRequest
 
 __all__ = ["clips_of_run", "figure_clips", "mixed_with_noise", "moving_squares"]

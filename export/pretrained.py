@@ -29,7 +29,9 @@ from cocon.export.embedders import TorchEmbedder
 from cocon.export.parity_clips import clips_of_run
 from cocon.export.repository import CARD_FILE, CONTRACT_FILE
 from cocon.export.training_record import training_of_run
-from cocon.training.checkpoint import (
+from cocon.training.config.run import Config
+from cocon.training.models.encoder import Encoder
+from cocon.training.run_folder.files import (
     EVALUATION_FILE,
     SUMMARY_FILE,
     SUMS_FILE,
@@ -39,8 +41,6 @@ from cocon.training.checkpoint import (
     run_views,
     weights_sha256,
 )
-from cocon.training.config import Config
-from cocon.training.models.encoder import Encoder
 
 __all__ = ["MIN_COSINE", "Packed", "pack_run"]
 

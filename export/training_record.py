@@ -7,8 +7,8 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from cocon.core.errors import MismatchError
-from cocon.training.checkpoint import EVALUATION_FILE, SUMMARY_FILE, run_config
-from cocon.training.config import Config
+from cocon.training.config.run import Config
+from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, run_config
 
 __all__ = ["TrainingRecord", "training_of_run"]
 

@@ -20,17 +20,17 @@ from cocon.export.boundaries import sound_boundary_head
 from cocon.export.model_config import ONNX
 from cocon.export.parity_clips import moving_squares
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
-from cocon.training.boundaries import BlockSequence, boundary_probabilities
-from cocon.training.boundary_files import load_boundary_head
-from cocon.training.checkpoint import contract_of, load_encoder, run_views, save_encoder
-from cocon.training.config import Config
-from cocon.training.data.activitynet import read_activitynet
-from cocon.training.data.figures import make_figures
+from cocon.training.annotations.activitynet import read_activitynet
+from cocon.training.boundary_head.files import load_boundary_head
+from cocon.training.boundary_head.learning import BlockSequence, boundary_probabilities
+from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
-from cocon.training.data.settings import UntrimmedSettings
+from cocon.training.evaluation.locating.untrimmed_blocks import block_sequences
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult, judge_task
-from cocon.training.evaluation.untrimmed_blocks import block_sequences
+from cocon.training.figures.figures import make_figures
+from cocon.training.figures.settings import UntrimmedSettings
 from cocon.training.models.encoder import build_encoder
+from cocon.training.run_folder.files import contract_of, load_encoder, run_views, save_encoder
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import DatasetFolder
 from cocon.video.views import view_named

@@ -25,12 +25,12 @@ from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
 from cocon.serving.address import Address
 from cocon.serving.installation import find_installation
 from cocon.serving.launcher import ServerProcess
-from cocon.training.boundaries import BoundarySettings
-from cocon.training.boundary_files import BoundaryRecord, head_sha256, save_boundary_head
-from cocon.training.checkpoint import contract_of, load_encoder, read_contract, run_views, save_encoder
-from cocon.training.config import Config
-from cocon.training.models.boundary_head import BoundaryHead
+from cocon.training.boundary_head.files import BoundaryRecord, head_sha256, save_boundary_head
+from cocon.training.boundary_head.learning import BoundarySettings
+from cocon.training.boundary_head.network import BoundaryHead
+from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder
+from cocon.training.run_folder.files import contract_of, load_encoder, read_contract, run_views, save_encoder
 from cocon.video.views import view_named
 
 pytestmark = pytest.mark.triton

@@ -39,9 +39,9 @@ def train(
     import os
 
     from cocon.core.progress import progress_bar
-    from cocon.training.checkpoint import run_views
-    from cocon.training.config_file import load_config
-    from cocon.training.runs import train_run
+    from cocon.training.config.files import load_config
+    from cocon.training.loop.run import train_run
+    from cocon.training.run_folder.files import run_views
 
     folders = {"data.folder": data, "training.init_from": init_from}
     quoted = {key: json.dumps(str(path)) for key, path in folders.items() if path is not None}  # it may be called 2024

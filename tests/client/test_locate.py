@@ -15,7 +15,7 @@ from cocon.embedding.locating.boundary_model import BOUNDARY_CONTRACT_FILE, Boun
 from cocon.embedding.locating.detection import find_segments, label_segments, segment_embeddings
 from cocon.embedding.locating.proposals import Segment, segment_bounds, temporal_iou
 from cocon.export.boundaries import write_boundaries
-from cocon.training.models.boundary_head import BoundaryHead
+from cocon.training.boundary_head.network import BoundaryHead
 from cocon.video.clips import ClipSpec
 
 from .conftest import CLIP, DIM, LABELS, Client, contract, make_repository, write_video

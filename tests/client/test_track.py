@@ -17,9 +17,9 @@ from cocon.embedding.tracking.box_tracking import TrackedBox
 from cocon.export.feature_maps import FeatureMapOptions
 from cocon.export.parity_clips import moving_squares
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
-from cocon.training.checkpoint import weights_sha256
-from cocon.training.evaluation.tracking import motionless, one_pass_scores
+from cocon.training.evaluation.tracking.figures import motionless, one_pass_scores
 from cocon.training.models.encoder import build_encoder
+from cocon.training.run_folder.files import weights_sha256
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.frames import read_frames
 from cocon.video.geometry import Geometry

@@ -10,8 +10,8 @@ from torch import nn
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.export.parity_clips import moving_squares
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
-from cocon.training.checkpoint import weights_sha256
 from cocon.training.models.encoder import build_encoder
+from cocon.training.run_folder.files import weights_sha256
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from cocon.core.errors import UsageError
 from cocon.export.cli import app
 from cocon.export.publishing import ViewSource
-from cocon.training.checkpoint import save_encoder
-from cocon.training.config import Config
+from cocon.training.config.run import Config
+from cocon.training.run_folder.files import save_encoder
 
 
 @pytest.fixture(scope="module")

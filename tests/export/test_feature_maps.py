@@ -18,8 +18,8 @@ from cocon.export.cli import app, export
 from cocon.export.feature_maps import FeatureMapOptions, FrameMaps
 from cocon.export.model_config import read_config
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
-from cocon.training.checkpoint import save_encoder
-from cocon.training.config import Config
+from cocon.training.config.run import Config
+from cocon.training.run_folder.files import save_encoder
 
 MODEL = "cocon_rgb_feature_map"
 

@@ -19,8 +19,8 @@ from cocon.export.parity import Parity
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
 from cocon.export.stage import Exported
 from cocon.export.training_record import TrainingRecord, training_of_run
-from cocon.training.config import Config
-from cocon.training.run_ownership import claim_run
+from cocon.training.config.run import Config
+from cocon.training.run_folder.ownership import claim_run
 
 MakeSource = Callable[..., ViewSource]
 LABELS = ("wave", "jump", "turn")

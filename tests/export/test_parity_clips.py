@@ -9,7 +9,7 @@ import pytest
 
 from cocon.export.parity_clips import clips_of_run, figure_clips, moving_squares
 from cocon.export.publishing import ViewSource
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.video.estimation.flow import FlowSpec
 
 MakeSource = Callable[..., ViewSource]

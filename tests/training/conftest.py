@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from cocon.core.command import main
-from cocon.training.config import Config
-from cocon.training.config_file import load_config
-from cocon.training.data.figures import make_figures
-from cocon.training.data.settings import FigureSettings
-from cocon.training.runs import train_run
+from cocon.training.config.files import load_config
+from cocon.training.config.run import Config
+from cocon.training.figures.figures import make_figures
+from cocon.training.figures.settings import FigureSettings
+from cocon.training.loop.run import train_run
 
 RESIZE_PX, CROP_PX = 28, 24
 TINY = [

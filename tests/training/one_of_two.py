@@ -13,17 +13,17 @@ import torch.distributed as dist
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
 
-from cocon.training.checkpoint import load_state
-from cocon.training.config import Config
-from cocon.training.config_file import load_config
-from cocon.training.devices import launched_fabric
+from cocon.training.config.files import load_config
+from cocon.training.config.run import Config
 from cocon.training.distributed import gathered, objects_of_all
-from cocon.training.learner import Learner
+from cocon.training.loop.devices import launched_fabric
+from cocon.training.loop.learner import Learner
+from cocon.training.loop.run import ProgressBar, train_run
+from cocon.training.loop.schedule import StepPlan
 from cocon.training.losses.cooperative import sim_loss, sync_loss
 from cocon.training.losses.info_nce import dense_info_nce
 from cocon.training.methods.momentum import Shuffle
-from cocon.training.runs import ProgressBar, train_run
-from cocon.training.schedule import StepPlan
+from cocon.training.run_folder.files import load_state
 
 B, STOPPED_AT = 4, 2
 

@@ -11,23 +11,23 @@ from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.locating.boundary_model import BoundaryContract
 from cocon.embedding.locating.detection import find_segments
 from cocon.embedding.locating.proposals import Segment, uniform_proposals
-from cocon.training.boundaries import (
-    BlockSequence,
-    BoundarySettings,
-    boundary_probabilities,
-    boundary_targets,
-    train_boundary_head,
-)
-from cocon.training.boundary_files import (
+from cocon.training.boundary_head.files import (
     BoundaryRecord,
     head_sha256,
     keeps_boundary_heads,
     load_boundary_head,
     save_boundary_head,
 )
-from cocon.training.checkpoint import read_contract
-from cocon.training.evaluation.localization import average_recall
-from cocon.training.models.boundary_head import BoundaryHead
+from cocon.training.boundary_head.learning import (
+    BlockSequence,
+    BoundarySettings,
+    boundary_probabilities,
+    boundary_targets,
+    train_boundary_head,
+)
+from cocon.training.boundary_head.network import BoundaryHead
+from cocon.training.evaluation.locating.figures import average_recall
+from cocon.training.run_folder.files import read_contract
 
 DIM, HOP_SECONDS, VIDEO_SECONDS = 16, 0.25, 30.0
 MIN_SECONDS, MAX_SECONDS = 2.0, 7.0

@@ -12,7 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import EncoderSpec
-from cocon.training.checkpoint import (
+from cocon.training.config.run import Config
+from cocon.training.loop.random_states import random_states, restore_random_states
+from cocon.training.models.encoder import Encoder, build_encoder
+from cocon.training.run_folder.files import (
     contract_of,
     load_encoder,
     load_state,
@@ -22,10 +25,7 @@ from cocon.training.checkpoint import (
     save_state,
     weights_sha256,
 )
-from cocon.training.config import Config
-from cocon.training.models.encoder import Encoder, build_encoder
-from cocon.training.random_states import random_states, restore_random_states
-from cocon.training.run_ownership import claim_run
+from cocon.training.run_folder.ownership import claim_run
 from cocon.video.views import VIEWS
 
 MakeConfig = Callable[..., Config]

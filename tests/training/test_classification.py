@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file
 
 from cocon.embedding.contract import EncoderSpec
-from cocon.training.checkpoint import load_encoder
-from cocon.training.classification import Classification
-from cocon.training.config import Config
-from cocon.training.learning_sections import ClassifierSection
+from cocon.training.config.learning_sections import ClassifierSection
+from cocon.training.config.run import Config
+from cocon.training.loop.classification import Classification
 from cocon.training.models.encoder import build_encoder
 from cocon.training.models.heads import GRUClassifier, MeanClassifier
+from cocon.training.run_folder.files import load_encoder
 from cocon.video.views import VIEWS
 
 MakeConfig = Callable[..., Config]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 
 MakeConfig = Callable[..., Config]
 Outcome = tuple[int, str, str]

@@ -7,10 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from cocon.core.errors import UsageError
-from cocon.training.config import Config
-from cocon.training.config_file import load_config, preset_names
-from cocon.training.data.settings import FigureSettings
-from cocon.training.learning_sections import COOPERATION
+from cocon.training.config.files import load_config, preset_names
+from cocon.training.config.learning_sections import COOPERATION
+from cocon.training.config.run import Config
+from cocon.training.figures.settings import FigureSettings
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry

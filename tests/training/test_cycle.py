@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.losses.cycle import cycle_loss
 from cocon.training.losses.queued import queued_info_nce
 from cocon.training.methods.building import build_method

@@ -13,10 +13,10 @@ from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
 from cocon.core.errors import UsageError
-from cocon.training.checkpoint import load_encoder, load_state
-from cocon.training.config import Config
-from cocon.training.config_file import load_config
-from cocon.training.devices import check_share
+from cocon.training.config.files import load_config
+from cocon.training.config.run import Config
+from cocon.training.loop.devices import check_share
+from cocon.training.run_folder.files import load_encoder, load_state
 from tests.training import one_of_two
 
 MakeConfig = Callable[..., Config]

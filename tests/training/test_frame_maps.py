@@ -11,7 +11,7 @@ from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec
 from cocon.embedding.tracking.box_tracking import tracked_boxes
 from cocon.embedding.tracking.propagation import Propagation
-from cocon.training.evaluation.tracking import motionless, one_pass_scores
+from cocon.training.evaluation.tracking.figures import motionless, one_pass_scores
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.video.views import VIEWS
 

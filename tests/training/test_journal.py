@@ -7,7 +7,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cocon.training.journal import Journal
+from cocon.training.loop.journal import Journal
 
 
 def _lines(run: Path) -> list[dict[str, object]]:

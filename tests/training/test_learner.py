@@ -7,10 +7,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.data.loader import Batch
-from cocon.training.learner import Learner, parameter_groups
-from cocon.training.schedule import StepPlan
+from cocon.training.loop.learner import Learner, parameter_groups
+from cocon.training.loop.schedule import StepPlan
 
 MakeConfig = Callable[..., Config]
 

@@ -18,12 +18,12 @@ import pytest
 import torch
 
 from cocon.core.errors import CoconError, UnreadableVideoError, UsageError
-from cocon.training.checkpoint import is_complete, load_state
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.data.loader import Batch
-from cocon.training.learner import Learner
+from cocon.training.loop.learner import Learner
+from cocon.training.loop.run import train_run
 from cocon.training.methods.building import build_method
-from cocon.training.runs import train_run
+from cocon.training.run_folder.files import is_complete, load_state
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

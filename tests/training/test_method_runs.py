@@ -12,12 +12,12 @@ from lightning_fabric import Fabric
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec
-from cocon.training.checkpoint import load_encoder
-from cocon.training.config import Config
-from cocon.training.config_file import load_config
-from cocon.training.learner import Learner
-from cocon.training.runs import train_run
-from cocon.training.schedule import StepPlan
+from cocon.training.config.files import load_config
+from cocon.training.config.run import Config
+from cocon.training.loop.learner import Learner
+from cocon.training.loop.run import train_run
+from cocon.training.loop.schedule import StepPlan
+from cocon.training.run_folder.files import load_encoder
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

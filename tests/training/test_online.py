@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from cocon.core.errors import UsageError
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
+from cocon.training.loop.online import OnlineProbe, held_out
 from cocon.training.methods.building import build_method
-from cocon.training.online import OnlineProbe, held_out
 from cocon.video.store.dataset import DatasetFolder
 
 MakeConfig = Callable[..., Config]

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from cocon.training.config import Config
-from cocon.training.learning_sections import OptimizerSection
-from cocon.training.optimizers import Lars, build_optimizer
+from cocon.training.config.learning_sections import OptimizerSection
+from cocon.training.config.run import Config
+from cocon.training.loop.optimizers import Lars, build_optimizer
 
 MakeConfig = Callable[..., Config]
 

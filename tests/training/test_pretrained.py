@@ -14,7 +14,10 @@ from safetensors.torch import load_file, save_file
 from cocon.core.errors import GateError, MismatchError, UsageError
 from cocon.export.parity_clips import clips_of_run, figure_clips
 from cocon.export.pretrained import Packed, pack_run
-from cocon.training.checkpoint import (
+from cocon.training.config.files import load_config
+from cocon.training.config.run import Config
+from cocon.training.models.encoder import build_encoder
+from cocon.training.run_folder.files import (
     contract_of,
     load_encoder,
     mark_complete,
@@ -22,10 +25,7 @@ from cocon.training.checkpoint import (
     run_views,
     save_encoder,
 )
-from cocon.training.config import Config
-from cocon.training.config_file import load_config
-from cocon.training.models.encoder import build_encoder
-from cocon.training.run_ownership import claim_run
+from cocon.training.run_folder.ownership import claim_run
 from cocon.video.views import view_named
 
 MakeConfig = Callable[..., Config]

@@ -7,9 +7,9 @@ import pytest
 
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock
-from cocon.training.checkpoint import is_complete, run_config
-from cocon.training.config import Config
-from cocon.training.run_ownership import claim_run
+from cocon.training.config.run import Config
+from cocon.training.run_folder.files import is_complete, run_config
+from cocon.training.run_folder.ownership import claim_run
 
 MakeConfig = Callable[..., Config]
 

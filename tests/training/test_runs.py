@@ -11,9 +11,9 @@ import torch
 
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock
-from cocon.training.checkpoint import load_state, save_state
-from cocon.training.config import Config
-from cocon.training.runs import train_run
+from cocon.training.config.run import Config
+from cocon.training.loop.run import train_run
+from cocon.training.run_folder.files import load_state, save_state
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

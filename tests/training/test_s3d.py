@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec
-from cocon.training.config_file import load_config
+from cocon.training.config.files import load_config
 from cocon.training.models.encoder import build_encoder
 from cocon.training.models.factored import FactoredConv
 from cocon.training.models.s3d import MIN_FRAMES, MIN_SIDE_PX, S3d, SeparableConv, SeparableInception

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from cocon.training.learning_sections import OptimizerSection
-from cocon.training.schedule import RateSchedule, StepPlan, learning_rate_at
+from cocon.training.config.learning_sections import OptimizerSection
+from cocon.training.loop.schedule import RateSchedule, StepPlan, learning_rate_at
 
 
 def test_the_learning_rate_warms_up_and_falls_along_a_cosine() -> None:

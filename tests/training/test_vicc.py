@@ -8,15 +8,15 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from cocon.training.config import Config
+from cocon.training.config.method_sections import ViccSection
+from cocon.training.config.run import Config
 from cocon.training.data.loader import Batch
-from cocon.training.learner import Learner
+from cocon.training.loop.learner import Learner
+from cocon.training.loop.schedule import StepPlan
 from cocon.training.losses.sinkhorn import sinkhorn
 from cocon.training.losses.swapped import swapped_prediction_loss
-from cocon.training.method_sections import ViccSection
 from cocon.training.methods.building import build_method
 from cocon.training.methods.vicc import Vicc
-from cocon.training.schedule import StepPlan
 
 MakeConfig = Callable[..., Config]
 CHANNELS = {"rgb": 3, "flow": 2, "mask": 1}

@@ -12,10 +12,10 @@ import torch
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import Normalisation
-from cocon.training.checkpoint import load_encoder, load_state, run_config, save_encoder
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.methods.building import build_method
-from cocon.training.warm_start import restore_encoders
+from cocon.training.run_folder.files import load_encoder, load_state, run_config, save_encoder
+from cocon.training.run_folder.warm_start import restore_encoders
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

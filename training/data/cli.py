@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from cocon.core.printable import printable
-from cocon.training.data.settings import DEFAULT_CLUTTER, FigureSettings, UntrimmedSettings
+from cocon.training.figures.settings import DEFAULT_CLUTTER, FigureSettings, UntrimmedSettings
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 
 __all__ = ["app"]
@@ -60,7 +60,7 @@ def make(
     settings = kind(num_videos, seconds, size, view_size, clutter, seed)
     folder = output or Path("data/untrimmed" if untrimmed else "data/figures")
     from cocon.core.progress import progress_bar
-    from cocon.training.data.figures import make_figures
+    from cocon.training.figures.figures import make_figures
 
     with progress_bar("making videos") as on_progress:
         made = make_figures(folder, settings, workers=workers, overwrite=overwrite, on_progress=on_progress)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.training.input_sections import AugmentSection
+from cocon.training.config.input_sections import AugmentSection
 
 __all__ = ["Colour", "byte_table", "draw_colour", "looked_up", "recoloured"]
 

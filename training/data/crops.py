@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.training.config.input_sections import AugmentSection
 from cocon.training.data.colour import looked_up
 from cocon.training.data.frames import DecodedView
-from cocon.training.input_sections import AugmentSection
 
 __all__ = ["NEUTRAL", "Crop", "draw_crop", "fullest_crop", "pose_points"]
 

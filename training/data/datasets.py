@@ -1,10 +1,10 @@
 """The videos of a run: a folder with its manifest, or a standard dataset with its official split files."""
 
+from cocon.training.config.input_sections import DataSection
 from cocon.training.data.hmdb51 import list_hmdb51
 from cocon.training.data.kinetics import list_kinetics
 from cocon.training.data.split_files import match_videos
 from cocon.training.data.ucf101 import list_ucf101
-from cocon.training.input_sections import DataSection
 from cocon.video.store.dataset import DatasetFolder
 
 __all__ = ["open_dataset"]

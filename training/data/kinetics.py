@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from cocon.core.errors import UsageError
+from cocon.training.config.input_sections import DataSection
 from cocon.training.data.split_files import ListedVideo, find_split_files
-from cocon.training.input_sections import DataSection
 
 __all__ = ["list_kinetics"]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.data.augment import random_clips
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.sampling import ClipSampler, FrameSampler

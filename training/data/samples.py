@@ -10,9 +10,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.training.config import Config
+from cocon.training.config.input_sections import ClipSection
+from cocon.training.config.run import Config
 from cocon.training.data.sampling import ClipSampler, FrameSampler
-from cocon.training.input_sections import ClipSection
 from cocon.video.clips import random_window
 
 __all__ = ["BlockPairSampler", "FramePairSampler", "SegmentSampler", "pretraining_sampler"]

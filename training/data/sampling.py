@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError
+from cocon.training.config.input_sections import ClipSection
 from cocon.training.data.frames import VideoFrames
-from cocon.training.input_sections import ClipSection
 from cocon.video.clips import random_window
 
 __all__ = ["ClipSampler", "FrameSampler", "read_videos"]

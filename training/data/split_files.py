@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
-from cocon.training.input_sections import DataSection
+from cocon.training.config.input_sections import DataSection
 from cocon.video.store.dataset import VIDEO_SUFFIXES, DatasetFolder, VideoEntry
 
 __all__ = ["ListedVideo", "bare_stem", "find_split_files", "match_videos"]

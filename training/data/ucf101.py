@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 
 from cocon.core.errors import UsageError
+from cocon.training.config.input_sections import DataSection
 from cocon.training.data.split_files import ListedVideo, bare_stem, find_split_files
-from cocon.training.input_sections import DataSection
 
 __all__ = ["list_ucf101"]
 

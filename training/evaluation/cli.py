@@ -8,8 +8,8 @@ import typer
 from cocon.training.evaluation import options
 
 if TYPE_CHECKING:
-    from cocon.training.evaluation.comparison import Comparison
-    from cocon.training.evaluation.judging import Videos
+    from cocon.training.evaluation.recognition.compared_runs import Comparison
+    from cocon.training.evaluation.recognition.evaluate import Videos
     from cocon.training.evaluation.tasks import TaskResult
 
 __all__ = ["app"]
@@ -50,9 +50,9 @@ def evaluate(
     if task != "videos":
         _judge_task(task, run, data, annotations, has_random=random, as_json=as_json)
         return
-    from cocon.training.evaluation.comparison import compare_runs
-    from cocon.training.evaluation.judgement import DEFAULT_OPTIONS, JudgingOptions
-    from cocon.training.evaluation.report import write_confusion
+    from cocon.training.evaluation.recognition.compared_runs import compare_runs
+    from cocon.training.evaluation.recognition.result import DEFAULT_OPTIONS, JudgingOptions
+    from cocon.training.evaluation.report.tables import write_confusion
 
     videos = _videos(run, data, num_crops=crops, hop_blocks=hop_blocks)
     _check_outputs(report, confusion)
@@ -87,9 +87,9 @@ def _judge_task(
 ) -> None:
     from cocon.core.errors import UsageError
     from cocon.core.progress import progress_bar
-    from cocon.training.checkpoint import run_config
-    from cocon.training.evaluation.report import figure_table, figures_json
+    from cocon.training.evaluation.report.tables import figure_table, figures_json
     from cocon.training.evaluation.tasks import TASKS, TaskRequest, judge_task
+    from cocon.training.run_folder.files import run_config
 
     run_config(run)  # before anything else: there is such a run
     if data is None:
@@ -104,8 +104,8 @@ def _judge_task(
 
 def _videos(run: Path, data: Path | None, *, num_crops: int, hop_blocks: int | None) -> "Videos":
     from cocon.core.progress import progress_bar
-    from cocon.training.checkpoint import run_config
-    from cocon.training.evaluation.judging import Videos
+    from cocon.training.evaluation.recognition.evaluate import Videos
+    from cocon.training.run_folder.files import run_config
 
     config = run_config(run)
     if data is not None:
@@ -115,18 +115,18 @@ def _videos(run: Path, data: Path | None, *, num_crops: int, hop_blocks: int | N
 
 def _check_outputs(report: Path | None, confusion: Path | None) -> None:
     """Fail now rather than after everything was judged: a place that cannot be written, a library that is missing."""
-    from cocon.training.evaluation.report import check_confusion_file
+    from cocon.training.evaluation.report.tables import check_confusion_file
 
     if confusion is not None:
         check_confusion_file(confusion)
     if report is not None:
-        from cocon.training.evaluation.report_page import check_report_folder
+        from cocon.training.evaluation.report.page import check_report_folder
 
         check_report_folder(report)
 
 
 def _write_report(report: Path, run: Path, videos: "Videos", found: "Comparison", *, is_centred: bool) -> None:
-    from cocon.training.evaluation.report_page import write_report
+    from cocon.training.evaluation.report.page import write_report
 
     page = write_report(
         report,
@@ -145,7 +145,7 @@ def _write_report(report: Path, run: Path, videos: "Videos", found: "Comparison"
 
 
 def _print(found: "Comparison", *, is_centred: bool, has_classes: bool, as_json: bool) -> None:
-    from cocon.training.evaluation.report import class_table, merit_table, merits_json
+    from cocon.training.evaluation.report.tables import class_table, merit_table, merits_json
 
     if as_json:
         print(merits_json(found.judgements, has_classes=has_classes))

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
-from cocon.training.checkpoint import load_encoder, run_config
 from cocon.training.data.augment import centred_clip
 from cocon.training.data.frames import VideoFrames
-from cocon.training.evaluation.features import VideoFeatures, calibrate_batch_norm, video_features
-from cocon.training.evaluation.judgement import judge_features
-from cocon.training.evaluation.judging import RANDOM
+from cocon.training.evaluation.recognition.evaluate import RANDOM
+from cocon.training.evaluation.recognition.features import VideoFeatures, calibrate_batch_norm, video_features
+from cocon.training.evaluation.recognition.result import judge_features
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
+from cocon.training.run_folder.files import load_encoder, run_config
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import VideoEntry
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
-from cocon.training.checkpoint import mark_complete, save_encoder, weights_sha256
-from cocon.training.config import Config
-from cocon.training.config_file import load_config
+from cocon.training.config.files import load_config
+from cocon.training.config.run import Config
 from cocon.training.importing.batch_norm import estimate_statistics
 from cocon.training.importing.flow_input import adapted_to_flow
 from cocon.training.importing.published import FLOW_SOURCE_PX, PUBLISHED_USE
 from cocon.training.importing.source_encoder import Source, SourceEncoder
 from cocon.training.importing.sources import read_encoders
+from cocon.training.loop.run import ProgressBar
 from cocon.training.models.backbones import BOTTLENECK_OF
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_ownership import claim_run
-from cocon.training.runs import ProgressBar
+from cocon.training.run_folder.files import mark_complete, save_encoder, weights_sha256
+from cocon.training.run_folder.ownership import claim_run
 
 __all__ = ["ImportOptions", "import_run"]
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.methods.cocon import CoCon
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.methods.cycle import CycleContrast, CycleNetwork

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from cocon.training.config.method_sections import CycleSection
 from cocon.training.distributed import gathered, mean_over_processes
 from cocon.training.losses.cycle import cycle_loss
 from cocon.training.losses.queued import queued_info_nce
-from cocon.training.method_sections import CycleSection
 from cocon.training.methods.method import EncoderNetwork, MethodTerms, embedding_spread
 from cocon.training.methods.momentum import KeyQueue, MomentumMethod, Shuffle
 from cocon.training.methods.projection import ProjectionHead, pooled_blocks

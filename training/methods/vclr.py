@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cocon.training.config.method_sections import VclrSection
 from cocon.training.distributed import gathered, mean_over_processes
 from cocon.training.losses.order import order_loss, shuffled_tuples
 from cocon.training.losses.queued import intra_frame_loss, queued_info_nce
-from cocon.training.method_sections import VclrSection
 from cocon.training.methods.method import EncoderNetwork, MethodTerms, embedding_spread
 from cocon.training.methods.momentum import KeyQueue, MomentumMethod, Shuffle
 from cocon.training.methods.projection import ProjectionHead, pooled_blocks

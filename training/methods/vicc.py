@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cocon.training.config.method_sections import ViccSection
 from cocon.training.distributed import gathered, mean_over_processes, own_rows
 from cocon.training.losses.sinkhorn import sinkhorn
 from cocon.training.losses.swapped import swapped_prediction_loss
-from cocon.training.method_sections import ViccSection
 from cocon.training.methods.method import EncoderNetwork, Method, MethodTerms, embedding_spread
 from cocon.training.methods.momentum import KeyQueue
 from cocon.training.methods.projection import ProjectionHead, pooled_blocks

@@ -6,9 +6,8 @@ from datetime import date
 from pathlib import Path
 
 from cocon.core.progress import OnProgress
-from cocon.training.checkpoint import run_config
-from cocon.training.config import Config
-from cocon.training.config_file import load_config
+from cocon.training.config.files import load_config
+from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder
 from cocon.training.reproduce.cells import method_cells
 from cocon.training.reproduce.claims import Claim, RowTable
@@ -17,6 +16,7 @@ from cocon.training.reproduce.notes import data_note, recipe_notes, reproduce_co
 from cocon.training.reproduce.recipe import opened_recipe, written_page
 from cocon.training.reproduce.rows import Row, collect_rows
 from cocon.training.reproduce.running import Plan, run_cells
+from cocon.training.run_folder.files import run_config
 from cocon.video.views import view_named
 
 __all__ = ["MethodsOptions", "check_method_claims", "reproduce_methods"]

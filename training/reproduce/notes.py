@@ -3,8 +3,8 @@
 import shlex
 from collections.abc import Mapping
 
-from cocon.training.config import Config
-from cocon.training.input_sections import AugmentSection
+from cocon.training.config.input_sections import AugmentSection
+from cocon.training.config.run import Config
 from cocon.training.reproduce.running import Plan
 from cocon.video.store.dataset import DatasetFolder
 

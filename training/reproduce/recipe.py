@@ -6,8 +6,8 @@ from pathlib import Path
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
-from cocon.training.config import Config
-from cocon.training.config_file import load_config
+from cocon.training.config.files import load_config
+from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.reproduce.rows import Row
 from cocon.training.reproduce.running import Plan

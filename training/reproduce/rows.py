@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cocon.training.checkpoint import EVALUATION_FILE, SUMMARY_FILE, run_config
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.reproduce.cells import Cell
+from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, run_config
 
 __all__ = ["Row", "backbone_label", "collect_rows", "mean_and_sd"]
 

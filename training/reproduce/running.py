@@ -12,15 +12,15 @@ import torch
 
 from cocon.core.atomic import replacing
 from cocon.core.progress import OnProgress, progress_bar
-from cocon.training.checkpoint import EVALUATION_FILE
-from cocon.training.config import Config
-from cocon.training.config_file import load_config
-from cocon.training.evaluation.judging import Videos, judge_random, judge_run
-from cocon.training.interruption import Interruption, interruptible
+from cocon.training.config.files import load_config
+from cocon.training.config.run import Config
+from cocon.training.evaluation.recognition.evaluate import Videos, judge_random, judge_run
+from cocon.training.loop.interruption import Interruption, interruptible
+from cocon.training.loop.run import train_run
 from cocon.training.reproduce.cells import Cell
 from cocon.training.reproduce.processes import Job
-from cocon.training.run_ownership import claim_run
-from cocon.training.runs import train_run
+from cocon.training.run_folder.files import EVALUATION_FILE
+from cocon.training.run_folder.ownership import claim_run
 
 __all__ = ["Plan", "cores_for", "run_cells"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from cocon.core.errors import UsageError
 from cocon.embedding.locating.proposals import Segment
-from cocon.training.data.activitynet import UntrimmedVideo, read_activitynet
+from cocon.training.annotations.activitynet import UntrimmedVideo, read_activitynet
 from cocon.video.store.dataset import DatasetFolder
 
 ARCHERY = {"segment": [3.5, 40.25], "label": "Archery"}

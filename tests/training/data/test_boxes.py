@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.training.data.boxes import mask_boxes, read_otb_boxes
-from cocon.training.data.filming import film
-from cocon.training.data.planning import plan_videos
-from cocon.training.data.settings import FigureSettings
+from cocon.training.annotations.boxes import mask_boxes, read_otb_boxes
+from cocon.training.figures.filming import film
+from cocon.training.figures.planning import plan_videos
+from cocon.training.figures.settings import FigureSettings
 
 NAN = float("nan")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.training.config import Config
-from cocon.training.config_file import load_config
+from cocon.training.config.files import load_config
+from cocon.training.config.input_sections import AugmentSection
+from cocon.training.config.run import Config
 from cocon.training.data.augment import random_clip
 from cocon.training.data.colour import Colour, draw_colour, recoloured
 from cocon.training.data.frames import DecodedView
-from cocon.training.input_sections import AugmentSection
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

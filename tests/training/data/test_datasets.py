@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.training.checkpoint import load_encoder, run_config
-from cocon.training.config import Config
+from cocon.training.config.input_sections import DataSection
+from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
-from cocon.training.input_sections import DataSection
+from cocon.training.run_folder.files import load_encoder, run_config
 from cocon.video.store.dataset import DatasetFolder
 
 MakeConfig = Callable[..., Config]

@@ -16,14 +16,14 @@ import pytest
 from typer.testing import CliRunner
 
 from cocon.core.errors import UsageError
-from cocon.training.data.actions import JOINTS, LABELS, joint_angles, mirror_angles
 from cocon.training.data.cli import app
-from cocon.training.data.figures import make_figures
-from cocon.training.data.filming import FLOW_FRAMES, STORED_VIEWS, film, video_path
-from cocon.training.data.planning import VideoPlan, plan_video, plan_videos
-from cocon.training.data.scene import Sway
-from cocon.training.data.settings import DEFAULT_CLUTTER, FigureSettings
-from cocon.training.data.skeleton import Proportions, pose_skeleton
+from cocon.training.figures.actions import JOINTS, LABELS, joint_angles, mirror_angles
+from cocon.training.figures.figures import make_figures
+from cocon.training.figures.filming import FLOW_FRAMES, STORED_VIEWS, film, video_path
+from cocon.training.figures.planning import VideoPlan, plan_video, plan_videos
+from cocon.training.figures.scene import Sway
+from cocon.training.figures.settings import DEFAULT_CLUTTER, FigureSettings
+from cocon.training.figures.skeleton import Proportions, pose_skeleton
 from cocon.video.estimation.flow import flow_to_bytes
 from cocon.video.store.content import content_sha256
 from cocon.video.store.files import read_view, view_path

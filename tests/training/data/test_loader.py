@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import Batch, clip_batches, steps_per_epoch, to_device, view_requests
 from cocon.video.geometry import Geometry

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from cocon.training.config.input_sections import ClipSection
 from cocon.training.data.samples import BlockPairSampler, FramePairSampler, SegmentSampler
-from cocon.training.input_sections import ClipSection
 
 CLIP = ClipSection(num_blocks=3, frames_per_block=4, step_seconds=0.1, stride_jitter=(0.8, 1.25))
 

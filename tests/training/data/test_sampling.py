@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError
-from cocon.training.config import Config
+from cocon.training.config.input_sections import ClipSection
+from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.data.sampling import ClipSampler, read_videos
-from cocon.training.input_sections import ClipSection
-from cocon.training.runs import train_run
+from cocon.training.loop.run import train_run
 from cocon.video.pictures.encode import write_mp4
 from cocon.video.store.dataset import DatasetFolder
 

@@ -14,16 +14,16 @@ from typer.testing import CliRunner
 
 from cocon.core.errors import UsageError
 from cocon.embedding.locating.proposals import Segment, uniform_proposals
-from cocon.training.data.actions import JOINTS, LABELS, REST, joint_angles, mirror_angles
-from cocon.training.data.activitynet import read_activitynet
+from cocon.training.annotations.activitynet import read_activitynet
 from cocon.training.data.cli import app
-from cocon.training.data.figures import make_figures
-from cocon.training.data.filming import STORED_VIEWS
-from cocon.training.data.performance import TRANSITION_SECONDS, perform
-from cocon.training.data.planning import VideoPlan, plan_videos
-from cocon.training.data.settings import FigureSettings, UntrimmedSettings
-from cocon.training.data.untrimmed import plan_untrimmed_videos
-from cocon.training.evaluation.localization import average_recall
+from cocon.training.evaluation.locating.figures import average_recall
+from cocon.training.figures.actions import JOINTS, LABELS, REST, joint_angles, mirror_angles
+from cocon.training.figures.figures import make_figures
+from cocon.training.figures.filming import STORED_VIEWS
+from cocon.training.figures.performance import TRANSITION_SECONDS, perform
+from cocon.training.figures.planning import VideoPlan, plan_videos
+from cocon.training.figures.settings import FigureSettings, UntrimmedSettings
+from cocon.training.figures.untrimmed import plan_untrimmed_videos
 from cocon.video.decoding.frames import read_frames
 from cocon.video.store.files import read_view
 

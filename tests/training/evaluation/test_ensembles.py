@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.embedding.fusion import fuse_probabilities
-from cocon.training.evaluation.ensembles import (
+from cocon.training.evaluation.recognition.ensembles import (
     PAPER_WEIGHTS,
     pool_weights,
     pooled,

@@ -11,13 +11,13 @@ from torch import nn
 
 from cocon.core.errors import MismatchError, VideoError
 from cocon.embedding.contract import EncoderSpec
-from cocon.training.checkpoint import load_encoder
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
 from cocon.training.evaluation import blocks
-from cocon.training.evaluation.features import calibrate_batch_norm, video_features
+from cocon.training.evaluation.recognition.features import calibrate_batch_norm, video_features
 from cocon.training.models.encoder import Encoder, build_encoder
+from cocon.training.run_folder.files import load_encoder
 from cocon.video.clips import grid_indices
 from cocon.video.reading.reader import VideoSource
 from cocon.video.store.dataset import DatasetFolder

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.evaluation.image_task import image_entries
 
 MakeConfig = Callable[..., Config]

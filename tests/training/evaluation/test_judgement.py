@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError
-from cocon.training.evaluation.features import VideoFeatures
-from cocon.training.evaluation.judgement import JudgingOptions, judge_features
+from cocon.training.evaluation.recognition.features import VideoFeatures
+from cocon.training.evaluation.recognition.result import JudgingOptions, judge_features
 
 
 def _features(vectors: NDArray[np.float32], labels: str) -> VideoFeatures:

@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError
-from cocon.training.checkpoint import load_encoder, read_contract
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.data.augment import centred_clip
-from cocon.training.evaluation.comparison import method_names
-from cocon.training.evaluation.features import VideoFeatures
-from cocon.training.evaluation.judgement import judge_features
-from cocon.training.evaluation.judging import Merit, Videos, judge, judge_random, judge_run, run_features
-from cocon.training.evaluation.report import class_table, merit_table, write_confusion
+from cocon.training.evaluation.recognition.compared_runs import method_names
+from cocon.training.evaluation.recognition.evaluate import Merit, Videos, judge, judge_random, judge_run, run_features
+from cocon.training.evaluation.recognition.features import VideoFeatures
+from cocon.training.evaluation.recognition.result import judge_features
+from cocon.training.evaluation.report.tables import class_table, merit_table, write_confusion
+from cocon.training.run_folder.files import load_encoder, read_contract
 from cocon.video.clips import grid_indices
 
 MakeConfig = Callable[..., Config]
@@ -271,7 +271,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_judged(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cocon.training.evaluation.judging.Videos.features", None)
+    monkeypatch.setattr("cocon.training.evaluation.recognition.evaluate.Videos.features", None)
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("here already")
     code, output, errors = cocon("evaluate", trained, option, tmp_path / place)
@@ -283,8 +283,8 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_judged(
 def test_a_library_that_is_missing_is_said_before_anything_is_judged(
     cocon: Callable[..., Outcome], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cocon.training.evaluation.judging.Videos.features", None)
-    monkeypatch.delitem(sys.modules, "cocon.training.evaluation.report_page", raising=False)
+    monkeypatch.setattr("cocon.training.evaluation.recognition.evaluate.Videos.features", None)
+    monkeypatch.delitem(sys.modules, "cocon.training.evaluation.report.page", raising=False)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     code, output, errors = cocon("evaluate", trained, "--report", tmp_path / "report")
     assert (code, output) == (2, "")

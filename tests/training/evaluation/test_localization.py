@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cocon.embedding.locating.proposals import Segment
-from cocon.training.evaluation.localization import TIOU_THRESHOLDS, average_recall, mean_average_precision
+from cocon.training.evaluation.locating.figures import TIOU_THRESHOLDS, average_recall, mean_average_precision
 
 Videos = Mapping[str, Sequence[Segment]]
 

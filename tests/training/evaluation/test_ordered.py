@@ -9,13 +9,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from cocon.training.checkpoint import load_encoder
-from cocon.training.config import Config
+from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
-from cocon.training.evaluation.features import VideoFeatures, video_features
-from cocon.training.evaluation.judgement import judge_features
-from cocon.training.evaluation.ordered import NUM_PARTS, ordered_feature
+from cocon.training.evaluation.recognition.features import VideoFeatures, video_features
+from cocon.training.evaluation.recognition.ordered import NUM_PARTS, ordered_feature
+from cocon.training.evaluation.recognition.result import judge_features
+from cocon.training.run_folder.files import load_encoder
 from cocon.video.reading.reader import VideoSource
 from cocon.video.store.dataset import DatasetFolder
 

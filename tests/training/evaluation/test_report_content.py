@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.training.evaluation.features import VideoFeatures
-from cocon.training.evaluation.report_content import confused_pairs, merit_rows, projections
-from cocon.training.evaluation.report_curves import curve_panels
-from cocon.training.evaluation.report_plots import NUM_DISTINCT, class_mark, confusion_plot
-from cocon.training.evaluation.report_strips import retrieval_strips
-from cocon.training.evaluation.thumbnails import thumbnails
+from cocon.training.evaluation.recognition.features import VideoFeatures
+from cocon.training.evaluation.report.content import confused_pairs, merit_rows, projections
+from cocon.training.evaluation.report.curves import curve_panels
+from cocon.training.evaluation.report.plots import NUM_DISTINCT, class_mark, confusion_plot
+from cocon.training.evaluation.report.strips import retrieval_strips
+from cocon.training.evaluation.report.thumbnails import thumbnails
 from cocon.video.store.dataset import VideoEntry
 
 
@@ -80,7 +80,7 @@ def test_a_map_of_very_many_videos_shows_some_of_every_part() -> None:
     vectors[:, 0] = 1
     thinned = _features({"rgb": vectors}, labels)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cocon.training.evaluation.report_content._MAX_MAPPED", 10)
+        patch.setattr("cocon.training.evaluation.report.content._MAX_MAPPED", 10)
         (found,) = projections(thinned)
     assert found.labels.tolist() == ["a"] * 5 + ["b"] * 5
 

@@ -13,9 +13,9 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 from cocon.training.evaluation.cli import app
-from cocon.training.evaluation.features import VideoFeatures
-from cocon.training.evaluation.judgement import judge_features
-from cocon.training.evaluation.report_page import write_report
+from cocon.training.evaluation.recognition.features import VideoFeatures
+from cocon.training.evaluation.recognition.result import judge_features
+from cocon.training.evaluation.report.page import write_report
 from cocon.video.store.dataset import VideoEntry
 
 Browser = webdriver.Chrome

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.training.evaluation.tracking import (
+from cocon.training.evaluation.tracking.figures import (
     TrackingScores,
     centre_errors_px,
     mean_scores,

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError
-from cocon.training.checkpoint import load_encoder
-from cocon.training.evaluation.tracking import motionless, one_pass_scores
-from cocon.training.evaluation.tracking_sequences import FILMED, WINDOW, find_sequences, window_corners
-from cocon.training.evaluation.tracking_task import found_boxes
+from cocon.training.evaluation.tracking.figures import motionless, one_pass_scores
+from cocon.training.evaluation.tracking.sequences import FILMED, WINDOW, find_sequences, window_corners
+from cocon.training.evaluation.tracking.task import found_boxes
+from cocon.training.run_folder.files import load_encoder
 from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize

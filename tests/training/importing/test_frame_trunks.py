@@ -16,9 +16,9 @@ from cocon.client import VideoEmbedder
 from cocon.core.errors import MismatchError
 from cocon.embedding.contract import ModelContract
 from cocon.export.pretrained import pack_run
-from cocon.training.checkpoint import load_encoder, run_config
 from cocon.training.methods.building import build_method
-from cocon.training.warm_start import restore_encoders
+from cocon.training.run_folder.files import load_encoder, run_config
+from cocon.training.run_folder.warm_start import restore_encoders
 from cocon.video.clips import ClipSpec
 from cocon.video.geometry import Geometry
 

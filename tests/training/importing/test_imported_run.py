@@ -14,11 +14,11 @@ from cocon.embedding.contract import ModelContract
 from cocon.export.card_training import training_text
 from cocon.export.pretrained import pack_run
 from cocon.export.training_record import training_of_run
-from cocon.training.checkpoint import load_encoder, read_encoder, run_config, run_views
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.methods.building import build_method
-from cocon.training.warm_start import restore_encoders
+from cocon.training.run_folder.files import load_encoder, read_encoder, run_config, run_views
+from cocon.training.run_folder.warm_start import restore_encoders
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cocon.embedding.contract import ModelContract
-from cocon.training.checkpoint import load_encoder
+from cocon.training.run_folder.files import load_encoder
 
 State = dict[str, Tensor]
 Import = Callable[..., list[ModelContract]]

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
-from cocon.training.checkpoint import load_encoder
 from cocon.training.importing import checkpoint_file
 from cocon.training.importing.checkpoint_file import read_checkpoint
+from cocon.training.run_folder.files import load_encoder
 
 State = dict[str, Tensor]
 Import = Callable[..., list[ModelContract]]

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
-from cocon.training.checkpoint import load_encoder, run_config, run_views
 from cocon.training.models.factored import FactoredConv
+from cocon.training.run_folder.files import load_encoder, run_config, run_views
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry

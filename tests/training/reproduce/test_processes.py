@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cocon.core.errors import CoconError, UsageError
-from cocon.training.config_file import load_config
+from cocon.training.config.files import load_config
 from cocon.training.reproduce.processes import Job
 
 DEADLINE_S = 60.0

@@ -1,0 +1,1 @@
+"""What is known of videos beside their class: action segments and boxes."""

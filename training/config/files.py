@@ -1,0 +1,132 @@
+"""Reading a configuration: a TOML preset or file, `section.key=value` overrides; unknown keys are errors.
+
+A table `[for.METHOD]` of a file holds what differs for that method: `[for.vclr.model]` is `[model]` of VCLR, and
+`[for."vclr cycle".model]` that of both. What is said further down counts.
+"""
+
+import copy
+import difflib
+import tomllib
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from cocon.core.errors import UsageError
+from cocon.training.config.learning_sections import MethodName
+from cocon.training.config.run import Config
+from cocon.video.views import VIEWS
+
+__all__ = ["load_config", "preset_names"]
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the TOML files in `training/configs`."""
+    folder = files("cocon.training.configs")
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def load_config(preset_or_path: str, overrides: Iterable[str] = ()) -> Config:
+    """Read a preset or a TOML file and apply overrides.
+
+    Args:
+        preset_or_path: name of a preset, or path of a file ending in `.toml`.
+        overrides: `section.key=value`; the value is TOML, or else a plain string.
+
+    Raises:
+        UsageError: no such preset or file, or any key or value is wrong; all wrong ones are named.
+    """
+    content = _for_method(_read(preset_or_path), tuple(overrides))
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(f"configuration '{preset_or_path}': {'; '.join(_problems(error))}") from error
+
+
+def _read(preset_or_path: str) -> dict[str, Any]:
+    try:
+        if preset_or_path.endswith(".toml"):
+            text = Path(preset_or_path).read_text()
+        elif preset_or_path in preset_names():
+            text = (files("cocon.training.configs") / f"{preset_or_path}.toml").read_text()
+        else:
+            raise UsageError(f"preset '{preset_or_path}' is unknown; available: {', '.join(preset_names())}")
+        return tomllib.loads(text)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"configuration '{preset_or_path}' cannot be read: {error}") from error
+
+
+def _for_method(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """What a file says for the method that it or the overrides name, and the overrides on top."""
+    variants = content.pop("for", {})
+    if not isinstance(variants, dict):
+        raise UsageError("'for' is a value, not a section")
+    method = _overridden(content, overrides).get("method", Config.model_fields["method"].default)
+    for names, variant in variants.items():
+        if unknown := sorted(set(names.split()) - set(get_args(MethodName))):
+            raise UsageError(
+                f"method '{unknown[0]}' of table 'for' is unknown; available: {', '.join(get_args(MethodName))}"
+            )
+        if not isinstance(variant, dict):
+            raise UsageError(f"'for.{names}' is a value, not a section")
+        if method in names.split():
+            content = _merged(content, variant)
+    return _overridden(content, overrides)
+
+
+def _merged(content: dict[str, Any], variant: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(content)
+    for key, value in variant.items():
+        before = merged.get(key)
+        merged[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    overridden = copy.deepcopy(content)
+    for override in overrides:
+        _apply(overridden, override)
+    return overridden
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise UsageError(f"override '{override}' must be section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise UsageError(f"override '{override}': '{section}' is a value, not a section")
+    content[last] = value
+
+
+def _problems(error: ValidationError) -> list[str]:
+    problems = []
+    for detail in error.errors():
+        key = ".".join(map(str, detail["loc"]))
+        if detail["type"] == "extra_forbidden":
+            nearest = difflib.get_close_matches(key, _known_keys(Config), n=1)
+            problems.append(f"{key} is unknown" + (f"; did you mean {nearest[0]}?" if nearest else ""))
+        else:
+            value = f" ({detail['input']})" if not isinstance(detail["input"], dict) else ""
+            problems.append(f"{key}{value}: {detail['msg']}".removeprefix(": "))
+    return problems
+
+
+def _known_keys(section: type[BaseModel], prefix: str = "") -> list[str]:
+    keys = []
+    for name, field in section.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += _known_keys(field.annotation, f"{prefix}{name}.")
+        for section in get_args(field.annotation):
+            if isinstance(section, type) and issubclass(section, BaseModel):  # one section per view
+                keys += [key for view in VIEWS for key in _known_keys(section, f"{prefix}{name}.{view}.")]
+    return keys

@@ -1,0 +1,205 @@
+"""The configuration of a run, typed; see `config_file` for how it is read and overridden."""
+
+import tomlkit
+from pydantic import Field, field_validator, model_validator
+
+from cocon.embedding.contract import EncoderSpec
+from cocon.training.config.input_sections import (
+    AugmentSection,
+    ClipSection,
+    DataSection,
+    FlowSection,
+    Section,
+    ViewSection,
+    known_view,
+)
+from cocon.training.config.learning_sections import (
+    COOPERATION,
+    ClassifierSection,
+    LossSection,
+    MethodName,
+    ModelSection,
+    OptimizerSection,
+    TrainingSection,
+)
+from cocon.training.config.method_sections import CycleSection, VclrSection, ViccSection
+from cocon.training.models.backbones import FRAME_BACKBONES, LEAST_BLOCKS, RECOMPUTING_BACKBONES
+from cocon.video.estimation.flow import FlowSpec
+from cocon.video.geometry import Geometry
+from cocon.video.views import VIEWS
+
+__all__ = ["Config"]
+
+_FRAME_METHODS = ("vclr", "cycle")
+
+
+class Config(Section):
+    """Everything that decides a run."""
+
+    method: MethodName = "cocon"
+    views: tuple[str, ...] = ("rgb", "flow", "pose", "mask")
+    data: DataSection = DataSection()
+    clip: ClipSection = ClipSection()
+    view: dict[str, ViewSection] = Field(default_factory=dict)
+    flow: FlowSection = FlowSection()
+    model: ModelSection = ModelSection()
+    loss: LossSection = LossSection()
+    vicc: ViccSection = ViccSection()
+    vclr: VclrSection = VclrSection()
+    cycle: CycleSection = CycleSection()
+    augment: AugmentSection = AugmentSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    training: TrainingSection = TrainingSection()
+    classifier: ClassifierSection = ClassifierSection()
+
+    @field_validator("views")
+    @classmethod
+    def _known_views(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(map(known_view, value))
+        if not names or len(set(names)) < len(names):
+            raise ValueError("views must name at least one view, each once")
+        return names
+
+    @field_validator("view")
+    @classmethod
+    def _known_view_sections(cls, value: dict[str, ViewSection]) -> dict[str, ViewSection]:
+        return {known_view(name): section for name, section in value.items()}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _method_of_earlier_runs(cls, content: object) -> object:
+        """Runs made before there was a choice of method say it as `loss.losses`."""
+        if isinstance(content, dict) and isinstance(loss := content.get("loss"), dict) and "losses" in loss:
+            rest = {key: value for key, value in loss.items() if key != "losses"}
+            return {"method": loss["losses"], **content, "loss": rest}
+        return content
+
+    @model_validator(mode="after")
+    def _blocks_left_for_context(self) -> "Config":
+        if self.is_predictive and self.model.num_predicted >= self.clip.num_blocks:
+            raise ValueError(
+                f"model.num_predicted ({self.model.num_predicted}) must be less than clip.num_blocks "
+                f"({self.clip.num_blocks}): the blocks before the predicted ones are the context"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _frames_suit_method(self) -> "Config":
+        if self.method in _FRAME_METHODS:
+            if self.model.backbone not in FRAME_BACKBONES:
+                raise ValueError(
+                    f"method '{self.method}' looks at single frames, backbone '{self.model.backbone}' at several: "
+                    f"set model.backbone={FRAME_BACKBONES[0]} and clip.frames_per_block=1"
+                )
+            if self.clip.frames_per_block != 1:
+                raise ValueError(
+                    f"method '{self.method}' looks at single frames: clip.frames_per_block must be 1, not "
+                    f"{self.clip.frames_per_block}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _frames_suit_backbone(self) -> "Config":
+        backbone = self.model.backbone
+        least_frames, least_side_px = LEAST_BLOCKS.get(backbone, (1, 1))
+        if self.clip.frames_per_block < least_frames:
+            raise ValueError(
+                f"clip.frames_per_block ({self.clip.frames_per_block}) must be at least {least_frames}, of which "
+                f"backbone '{backbone}' makes one: raise it, or set another model.backbone"
+            )
+        for view in self.views:
+            if (side_px := self.geometry(view).crop_px) < least_side_px:
+                raise ValueError(
+                    f"the crop of view '{view}' ({side_px} px) must be at least {least_side_px} px, of which backbone "
+                    f"'{backbone}' makes one cell: raise view.{view}.crop_px, or set another model.backbone"
+                )
+        if self.training.checkpoint_activations and backbone not in RECOMPUTING_BACKBONES:
+            raise ValueError(
+                f"training.checkpoint_activations is not for backbone '{backbone}', which keeps all it computes: leave "
+                f"it false, or set model.backbone to one of {', '.join(RECOMPUTING_BACKBONES)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> "Config":
+        if not self.is_predictive and (self.augment.drawn_per != "block" or self.clip.sampler != "dynamic"):
+            raise ValueError(
+                f"method '{self.method}' draws samples of a video by itself, each varied by itself: leave "
+                "augment.drawn_per=block and clip.sampler=dynamic"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _streams_to_cross(self) -> "Config":
+        if self.method == "vicc" and self.vicc.cycles and len(self.views) < 2:
+            raise ValueError(
+                f"method 'vicc' crosses streams, but views has {self.views[0]} alone: name two, or set vicc.cycles=0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_loss_to_follow(self) -> "Config":
+        if self.method == "vicc" and self.optimizer.schedule == "plateau":
+            raise ValueError(
+                "optimizer.schedule 'plateau' needs one loss from beginning to end, and each stage of method 'vicc' "
+                "has its own: use cosine"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_left_for_negatives(self) -> "Config":
+        if self.cycle.num_neighbours >= self.cycle.cycle_queue_size:
+            raise ValueError(
+                f"cycle.num_neighbours ({self.cycle.num_neighbours}) must be less than cycle.cycle_queue_size "
+                f"({self.cycle.cycle_queue_size}): the keys that are left are the negatives"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sampler_suits_views(self) -> "Config":
+        if self.clip.sampler == "random" and "rgb" in self.views:
+            raise ValueError("clip.sampler 'random' is not for view rgb: leave rgb out of views, or use dynamic")
+        return self
+
+    @property
+    def is_predictive(self) -> bool:
+        """Whether the method is CoCon or a part of it: it predicts blocks from those before them."""
+        return self.method in COOPERATION
+
+    @property
+    def objective_section(self) -> str:
+        """Name of the section that says how the method's losses are combined."""
+        return "loss" if self.is_predictive else self.method
+
+    @property
+    def queues(self) -> dict[str, int]:
+        """Queues of the method by the key that sets their size, in videos; empty without."""
+        match self.method:
+            case "vicc":
+                return {"vicc.queue_size": self.vicc.queue_size}
+            case "vclr":
+                return {"vclr.queue_size": self.vclr.queue_size}
+            case "cycle":
+                sizes = self.cycle
+                return {"cycle.queue_size": sizes.queue_size, "cycle.cycle_queue_size": sizes.cycle_queue_size}
+            case _:
+                return {}
+
+    def geometry(self, view: str) -> Geometry:
+        """Spatial rule of a view: as configured, else a crop of the view's default size out of 8/7 of it."""
+        if view in self.view:
+            return Geometry(self.view[view].resize_px, self.view[view].crop_px)
+        size = VIEWS[view].default_size_px
+        return Geometry(round(size * 8 / 7), size)
+
+    def flow_spec(self, view: str) -> FlowSpec | None:
+        """What a flow view measures; None for other views."""
+        return FlowSpec(**self.flow.model_dump()) if view == "flow" else None
+
+    def encoder_spec(self, classifier: str = "none") -> EncoderSpec:
+        """Architecture in the contract's form."""
+        return self.model.spec(classifier)
+
+    def to_toml(self) -> str:
+        """The resolved configuration; reading it back gives an equal one."""
+        return tomlkit.dumps(self.model_dump(mode="json", exclude_none=True))

@@ -1,0 +1,1 @@
+"""Actions located in untrimmed videos."""

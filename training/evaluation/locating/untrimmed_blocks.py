@@ -1,0 +1,66 @@
+"""Block embeddings of whole untrimmed videos, in every view and at a regular hop, by frozen encoders."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+
+from cocon.embedding.contract import ModelContract
+from cocon.training.boundary_head.learning import BlockSequence
+from cocon.training.data.frames import DecodedVideo, VideoFrames
+from cocon.training.evaluation.recognition.blocks import encode_blocks
+from cocon.training.models.encoder import Encoder
+
+__all__ = ["Sequences", "block_sequences"]
+
+Sequences = Mapping[str, Mapping[str, BlockSequence]]  # view → video id → blocks
+
+
+def block_sequences(
+    encoders: Mapping[str, Encoder],
+    contracts: Mapping[str, ModelContract],
+    frames: VideoFrames,
+    *,
+    device: torch.device,
+    on_progress: Callable[[int, int | None], None],
+) -> Sequences:
+    """Embed a block every half block of every video; one that fails to load is left out and remembered in `frames`.
+
+    Args:
+        encoders: view → encoder in evaluation mode, on the device.
+        contracts: view → its contract.
+        frames: the videos.
+        device: where to compute.
+        on_progress: called with (videos done, videos in all).
+
+    Returns:
+        View → video id → blocks; the same moments in all views.
+
+    Raises:
+        VideoError: no video can be loaded.
+    """
+    found: dict[str, dict[str, BlockSequence]] = {view: {} for view in encoders}
+    for index, entry in enumerate(frames.entries):
+        if (video := frames[index]).entry is entry:
+            duration_seconds = _duration_seconds(video)
+            for view, encoder in encoders.items():
+                contract = contracts[view]
+                blocks = encode_blocks(
+                    encoder,
+                    contract,
+                    video,
+                    device=device,
+                    num_crops=1,
+                    hop_blocks=contract.clip.num_blocks,
+                    has_dense=True,
+                )
+                vectors = F.normalize(blocks.dense.mean(dim=(2, 3)), dim=1)  # [L, D]
+                found[view][entry.video_id] = BlockSequence(vectors.numpy(), blocks.dense_seconds, duration_seconds)
+        on_progress(index + 1, len(frames))
+    return found
+
+
+def _duration_seconds(video: DecodedVideo) -> float:
+    """To the end of the last frame, which is shown as long as frames are on average."""
+    seconds = video.timestamps - video.timestamps[0]
+    return float(seconds[-1] * len(seconds) / max(1, len(seconds) - 1))

@@ -1,0 +1,1 @@
+"""Whole videos: linear probe, classifier and retrieval, per view and fused."""

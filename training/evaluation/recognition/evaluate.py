@@ -1,0 +1,176 @@
+"""Figures of merit of a run: linear probe and retrieval, per view and fused, beside a random initialisation."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from cocon.core.errors import UsageError
+from cocon.embedding.contract import ModelContract
+from cocon.training.config.run import Config
+from cocon.training.data.datasets import open_dataset
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.loader import clip_batches, view_requests
+from cocon.training.evaluation.recognition.crops import CROPS
+from cocon.training.evaluation.recognition.features import VideoFeatures, calibrate_batch_norm, video_features
+from cocon.training.evaluation.recognition.result import DEFAULT_OPTIONS, FUSED, JudgingOptions, Merit, judge_features
+from cocon.training.loop.run import ProgressBar
+from cocon.training.methods.building import build_method
+from cocon.training.models.encoder import Encoder
+from cocon.training.run_folder.files import contract_of, load_encoder, read_contract, run_views
+from cocon.video.reading.reader import ViewRequest
+
+__all__ = [
+    "FUSED",
+    "RANDOM",
+    "JudgingOptions",
+    "Merit",
+    "Videos",
+    "judge",
+    "judge_random",
+    "judge_run",
+    "random_features",
+    "run_features",
+    "run_method",
+    "untrained_encoders",
+]
+
+RANDOM = "random"
+_CALIBRATION_BATCHES = 10
+
+
+class Videos:
+    """Training and test videos of a dataset, decoded once for all the encoders that are judged on them.
+
+    Args:
+        config: geometry and dataset folder.
+        progress_bar: makes a bar from its description.
+        num_crops: crops of each clip: 1, 5 or 10.
+        hop_blocks: blocks between the starts of neighbouring clips; half a clip by default.
+
+    Raises:
+        UsageError: a split has no labelled videos, training videos are all of one class, or another number of crops.
+    """
+
+    def __init__(
+        self, config: Config, *, progress_bar: ProgressBar, num_crops: int = 1, hop_blocks: int | None = None
+    ) -> None:
+        if num_crops not in CROPS:
+            raise UsageError(f"number of crops ({num_crops}) must be one of {', '.join(map(str, CROPS))}")
+        dataset = open_dataset(config.data)
+        self.config = config
+        self.progress_bar = progress_bar
+        self.num_crops = num_crops
+        self.hop_blocks = hop_blocks
+        self.frames: dict[str, VideoFrames] = {}
+        for split in ("train", "test"):
+            entries = dataset.split(split)
+            if not any(entry.label for entry in entries):
+                raise UsageError(
+                    f"dataset '{dataset.root}' has no labelled videos in split '{split}'; see manifest.csv"
+                )
+            if split == "train" and len(dataset.labels) < 2:
+                raise UsageError(
+                    f"dataset '{dataset.root}' has only the class '{dataset.labels[0]}' in split 'train'; "
+                    "a probe needs two"
+                )
+            gib = config.data.cache_gib / 2
+            self.frames[split] = VideoFrames(entries, dataset.root, view_requests(config), cache_gib=gib)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Id → reason of every video that could not be loaded so far; each was logged when it failed."""
+        return {name: why for frames in self.frames.values() for name, why in frames.failures.items()}
+
+    def features(
+        self, encoders: Mapping[str, Encoder], contracts: Mapping[str, ModelContract], what: str
+    ) -> dict[str, VideoFeatures]:
+        """Embeddings of both splits, `train` and `test`."""
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        moved = {view: encoder.to(device) for view, encoder in encoders.items()}
+        found = {}
+        for split, frames in self.frames.items():
+            with self.progress_bar(f"embedding {split} videos with {what}") as on_progress:
+                found[split] = video_features(
+                    moved,
+                    contracts,
+                    frames,
+                    device=device,
+                    on_progress=on_progress,
+                    num_crops=self.num_crops,
+                    hop_blocks=self.hop_blocks,
+                )
+        return found
+
+
+def run_features(run: Path, videos: Videos) -> dict[str, VideoFeatures]:
+    """Embed the videos with the encoders of a training run.
+
+    Returns:
+        Split → embeddings.
+
+    Raises:
+        UsageError: the run was trained with other views, clips or geometry than the videos are cut for.
+    """
+    loaded = {view: load_encoder(run, view) for view in run_views(run)}
+    requests, clip = view_requests(videos.config), videos.config.clip.spec()
+    for view, (_, contract) in loaded.items():
+        if requests.get(view) != ViewRequest(contract.geometry, contract.flow) or contract.clip != clip:
+            raise UsageError(f"run '{run}' has other views, clips or geometry than the run it is compared with")
+    encoders = {view: encoder for view, (encoder, _) in loaded.items()}
+    contracts = {view: contract for view, (_, contract) in loaded.items()}
+    return videos.features(encoders, contracts, str(run))
+
+
+def random_features(videos: Videos) -> dict[str, VideoFeatures]:
+    """Embed the videos with the same networks untrained."""
+    made = untrained_encoders(videos.config, videos.frames["train"])
+    encoders = {view: encoder for view, (encoder, _) in made.items()}
+    contracts = {view: contract for view, (_, contract) in made.items()}
+    return videos.features(encoders, contracts, "untrained networks")
+
+
+def untrained_encoders(config: Config, frames: VideoFrames) -> dict[str, tuple[Encoder, ModelContract]]:
+    """The networks of a configuration untrained, batch normalisation calibrated on ten batches of training videos.
+
+    Args:
+        config: of a run.
+        frames: training videos.
+
+    Returns:
+        View → encoder in evaluation mode, and its contract.
+    """
+    # In this process: what is decoded here is needed again, and a video that fails is named once.
+    config = config.model_copy(update={"data": config.data.model_copy(update={"workers": 0})})
+    seed = config.training.seed
+    torch.manual_seed(seed)
+    encoders = build_method(config).encoders
+    batches = list(clip_batches(frames, config, (), first_step=0, num_steps=_CALIBRATION_BATCHES, seed=seed))
+    for view, encoder in encoders.items():
+        calibrate_batch_norm(encoder, (batch["clips"][view] for batch in batches))
+    return {
+        view: (encoder, contract_of(config, view, encoder, method=RANDOM, labels=()))
+        for view, encoder in encoders.items()
+    }
+
+
+def judge_run(run: Path, videos: Videos, *, options: JudgingOptions = DEFAULT_OPTIONS) -> list[Merit]:
+    """Figures of a training run on the videos; raises like `run_features`."""
+    return judge(run_features(run, videos), run_method(run), options=options)
+
+
+def run_method(run: Path) -> str:
+    """How a run's encoders were pre-trained, as their contracts say; joined by `+` where views differ."""
+    return "+".join(dict.fromkeys(read_contract(run / "views" / view).method for view in run_views(run)))
+
+
+def judge_random(videos: Videos, *, options: JudgingOptions = DEFAULT_OPTIONS) -> list[Merit]:
+    """Figures of the same networks untrained."""
+    return judge(random_features(videos), RANDOM, options=options)
+
+
+def judge(
+    features: Mapping[str, VideoFeatures], method: str, *, options: JudgingOptions = DEFAULT_OPTIONS
+) -> list[Merit]:
+    """The merits of `judge_features`."""
+    return list(judge_features(features, method, options).merits)

@@ -1,0 +1,172 @@
+"""One embedding per video, one that keeps the order of its parts, and class probabilities where there is a classifier.
+
+All are means over overlapping clips of the whole video, in one or several crops; clips are cut as for a served model.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cocon.core.errors import MismatchError, VideoError
+from cocon.embedding.contract import ModelContract
+from cocon.training.data.frames import DecodedVideo, VideoFrames
+from cocon.training.evaluation.recognition.blocks import EncodedBlocks, encode_blocks
+from cocon.training.evaluation.recognition.ordered import ordered_feature
+from cocon.training.models.encoder import Encoder
+from cocon.video.store.dataset import VideoEntry
+
+__all__ = ["VideoFeatures", "calibrate_batch_norm", "video_features"]
+
+_CLIPS_AT_A_TIME = 32
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFeatures:
+    """Embeddings of V videos in every view.
+
+    Attributes:
+        embeddings: view → unit vectors, `float32 [V, D]`.
+        labels: class of each video, `str [V]`.
+        groups: group of each video, `str [V]`.
+        entries: the videos.
+        probabilities: view → class probabilities by the classifier that was trained with the encoder,
+            `float64 [V, K]`; empty where none was.
+        classes: K class names, the columns of `probabilities`.
+        ordered: view → unit vectors that keep the order of a video's thirds, `float32 [V, 3·D]`; see
+            `ordered_feature`.
+    """
+
+    embeddings: Mapping[str, NDArray[np.float32]]
+    labels: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    entries: tuple[VideoEntry, ...] = ()
+    probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    ordered: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+def video_features(
+    encoders: Mapping[str, Encoder],
+    contracts: Mapping[str, ModelContract],
+    frames: VideoFrames,
+    *,
+    device: torch.device,
+    on_progress: Callable[[int, int | None], None],
+    num_crops: int = 1,
+    hop_blocks: int | None = None,
+    has_ordered: bool = True,
+) -> VideoFeatures:
+    """Embed and classify every video that has a label; one that fails to load is left out and remembered in `frames`.
+
+    Args:
+        encoders: view → encoder in evaluation mode.
+        contracts: view → its contract.
+        frames: the videos.
+        device: where to compute.
+        on_progress: called with (videos done, videos in all).
+        num_crops: 1, 5 or 10; see `cropped_clips`.
+        hop_blocks: blocks between the starts of neighbouring clips; half a clip by default, as the paper on UCF101.
+        has_ordered: also compute ordered features.
+
+    Raises:
+        MismatchError: the classifiers of two views know different classes.
+        VideoError: no video that has a label can be loaded.
+    """
+    classes = _classes(contracts)
+    entries: list[VideoEntry] = []
+    seen: dict[str, list[_Seen]] = {view: [] for view in encoders}
+    ordered: dict[str, list[NDArray[np.float32]]] = {view: [] for view in encoders if has_ordered}
+    for index, entry in enumerate(frames.entries):
+        if entry.label and (video := frames[index]).entry is entry:
+            for view, encoder in encoders.items():
+                blocks = encode_blocks(
+                    encoder,
+                    contracts[view],
+                    video,
+                    device=device,
+                    num_crops=num_crops,
+                    hop_blocks=hop_blocks,
+                    has_dense=has_ordered,
+                )
+                seen[view].append(_seen(encoder, blocks, device))
+                if has_ordered:
+                    ordered[view].append(_ordered(blocks, video))
+            entries.append(entry)
+        on_progress(index + 1, len(frames))
+    if not entries:
+        raise VideoError("none of the videos that have a label can be read; see the warnings, or label others")
+    return VideoFeatures(
+        embeddings={view: np.stack([video.embedding for video in videos]) for view, videos in seen.items()},
+        labels=np.array([entry.label for entry in entries]),
+        groups=np.array([entry.group or entry.video_id for entry in entries]),
+        entries=tuple(entries),
+        probabilities={
+            view: np.stack([video.probabilities for video in videos])
+            for view, videos in seen.items()
+            if contracts[view].labels
+        },
+        classes=classes,
+        ordered={view: np.stack(vectors) for view, vectors in ordered.items()},
+    )
+
+
+@torch.no_grad()
+def calibrate_batch_norm(encoder: Encoder, batches: Iterable[Tensor]) -> None:
+    """Give an untrained encoder the running statistics of some batches, as training would have; leaves it in eval mode.
+
+    Args:
+        encoder: changed in place.
+        batches: clips, each `uint8 [B, N, T, H, W, C]`.
+    """
+    norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm3d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over all batches
+    encoder.train()
+    for clips in batches:
+        encoder.feature_maps(clips)
+    encoder.eval()
+
+
+def _classes(contracts: Mapping[str, ModelContract]) -> tuple[str, ...]:
+    """The classes that the views' classifiers share; none where there is no classifier."""
+    known = {view: contract.labels for view, contract in contracts.items() if contract.labels}
+    first, labels = next(iter(known.items()), ("", ()))
+    for view, others in known.items():
+        if others != labels:
+            raise MismatchError(
+                f"classifiers of views '{first}' and '{view}' know different classes or another order of them; "
+                "train them together"
+            )
+    return labels
+
+
+class _Seen(NamedTuple):
+    """What an encoder makes of a video."""
+
+    embedding: NDArray[np.float32]  # [D]
+    probabilities: NDArray[np.float64]  # [K]; empty without a classifier
+
+
+@torch.no_grad()
+def _seen(encoder: Encoder, blocks: EncodedBlocks, device: torch.device) -> _Seen:
+    """Unit mean of the clips' embeddings, and the mean of the class probabilities."""
+    outputs = [encoder.outputs(maps.to(device)) for maps in torch.split(blocks.clips, _CLIPS_AT_A_TIME)]
+    mean = torch.cat([output.embedding.float().cpu() for output in outputs]).mean(dim=0)  # [D]
+    chances = [output.logits.double().softmax(dim=1).cpu() for output in outputs if output.logits is not None]
+    return _Seen(
+        np.asarray((mean / mean.norm()).numpy(), dtype=np.float32),
+        np.asarray(torch.cat(chances).mean(dim=0).numpy(), dtype=np.float64) if chances else np.empty(0),
+    )
+
+
+def _ordered(blocks: EncodedBlocks, video: DecodedVideo) -> NDArray[np.float32]:
+    """The ordered feature of a video, `float32 [3·D]`."""
+    vectors = F.normalize(blocks.dense.mean(dim=(2, 3)), dim=1)  # [M, D]
+    return ordered_feature(vectors.numpy(), blocks.dense_seconds, float(video.timestamps[-1] - video.timestamps[0]))

@@ -1,0 +1,133 @@
+"""What a row of figures is counted from: class probabilities and neighbours, of one view or of several together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities
+from cocon.training.evaluation.recognition.ensembles import PAPER_WEIGHTS, pool_weights, pooled, retrieval_weights
+from cocon.training.evaluation.recognition.features import VideoFeatures
+from cocon.training.evaluation.recognition.probe import few_shot_probabilities, fit_probe
+from cocon.training.evaluation.recognition.retrieval import centred
+
+__all__ = ["Ensemble", "Evidence", "ensemble_evidence", "view_evidence"]
+
+Ensemble = Literal["equal", "learned", "paper"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """K classes, V training and U test videos.
+
+    Attributes:
+        probe: class probabilities of the test videos by the linear probe, `float64 [U, K]`.
+        classifier: likewise by the classifier trained with the encoder; None without one.
+        few_shot: labels per class → class probabilities in R draws, `float64 [R, U, K]`.
+        gallery: training embeddings to search, `float32 [V, D]`.
+        queries: test embeddings, `float32 [U, D]`.
+        out_of_fold: the probe's class probabilities of training videos of groups it has not seen, `float64 [V, K]`;
+            None where all are of one group, and for ensembles.
+        weights: `probe_<view>`, `retrieval_<view>` → weight of the view, where they are not equal.
+    """
+
+    probe: NDArray[np.float64]
+    classifier: NDArray[np.float64] | None
+    few_shot: Mapping[int, NDArray[np.float64]]
+    gallery: NDArray[np.float32]
+    queries: NDArray[np.float32]
+    out_of_fold: NDArray[np.float64] | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+def view_evidence(
+    features: Mapping[str, VideoFeatures],
+    view: str,
+    labels: Sequence[str],
+    *,
+    few_shot: Sequence[int] = (),
+    is_centred: bool = False,
+) -> Evidence:
+    """What one view says.
+
+    Args:
+        features: split (`train`, `test`) → embeddings of its videos.
+        view: its name.
+        labels: K class names, sorted; every class of the training videos is among them. The classifier counts if its
+            classes are as well.
+        few_shot: numbers of labels per class.
+        is_centred: compare embeddings without the mean of their set.
+    """
+    train, test = features["train"], features["test"]
+    gallery, queries = train.embeddings[view], test.embeddings[view]
+    classes = np.unique(train.labels).tolist()
+    probe = fit_probe(gallery, train.labels, train.groups)
+    has_classifier = view in test.probabilities and set(test.classes) <= set(labels)
+    return Evidence(
+        probe=_columns(probe.probabilities(queries), classes, labels),
+        classifier=_columns(test.probabilities[view], test.classes, labels) if has_classifier else None,
+        few_shot={
+            k: _columns(few_shot_probabilities(gallery, train.labels, queries, per_class=k), classes, labels)
+            for k in few_shot
+        },
+        gallery=centred(gallery) if is_centred else gallery,
+        queries=centred(queries) if is_centred else queries,
+        out_of_fold=None if probe.out_of_fold is None else _columns(probe.out_of_fold, classes, labels),
+    )
+
+
+def ensemble_evidence(
+    views: Mapping[str, Evidence], how: Ensemble, train: VideoFeatures, labels: Sequence[str]
+) -> Evidence | None:
+    """What several views say together, by weighted probabilities and the weighted fused embedding.
+
+    `equal` and `paper` take the mean of probabilities. `learned` takes `pooled` ones, and its weights come from the
+    training videos alone: for probabilities those that suit the probes' out-of-fold predictions best, for the embedding
+    `retrieval_weights`. Classifiers have seen all training videos and so take the probes' weights. Learned weights,
+    which have seen all labels, have no few-shot figures.
+
+    Args:
+        views: view → what it says; at least two.
+        how: how the views are weighed.
+        train: the training videos, the gallery.
+        labels: as in `view_evidence`.
+
+    Returns:
+        None for `learned` where all training videos are of one group.
+    """
+    out_of_fold = {view: row.out_of_fold for view, row in views.items() if row.out_of_fold is not None}
+    galleries = {view: row.gallery for view, row in views.items()}
+    classifiers = {view: row.classifier for view, row in views.items() if row.classifier is not None}
+    few_shot = () if how == "learned" else next(iter(views.values())).few_shot
+    together = pooled if how == "learned" else fuse_probabilities
+    if how != "learned":
+        of_probe = of_retrieval = _shares(PAPER_WEIGHTS if how == "paper" else dict.fromkeys(views, 1.0), views)
+    elif out_of_fold:
+        of_probe = pool_weights(out_of_fold, np.searchsorted(labels, train.labels))
+        of_retrieval = retrieval_weights(galleries, train.labels, train.groups)
+    else:
+        return None
+    named = {f"probe_{view}": weight for view, weight in of_probe.items()}
+    named |= {f"retrieval_{view}": weight for view, weight in of_retrieval.items()}
+    return Evidence(
+        probe=together({view: row.probe for view, row in views.items()}, of_probe),
+        classifier=together(classifiers, of_probe) if classifiers else None,
+        few_shot={k: together({view: row.few_shot[k] for view, row in views.items()}, of_probe) for k in few_shot},
+        gallery=fuse_embeddings(galleries, of_retrieval),
+        queries=fuse_embeddings({view: row.queries for view, row in views.items()}, of_retrieval),
+        weights={} if how == "equal" else named,
+    )
+
+
+def _columns(table: NDArray[np.float64], classes: Sequence[str], labels: Sequence[str]) -> NDArray[np.float64]:
+    """Probabilities `float64 [..., classes]` as `[..., labels]`; a class that the table does not know has 0."""
+    spread = np.zeros((*table.shape[:-1], len(labels)))
+    spread[..., np.searchsorted(labels, classes)] = table
+    return spread
+
+
+def _shares(weights: Mapping[str, float], views: Mapping[str, Evidence]) -> dict[str, float]:
+    total = sum(weights[view] for view in views)
+    return {view: weights[view] / total for view in views}

@@ -1,0 +1,1 @@
+"""Tables, and the page that shows an evaluation."""

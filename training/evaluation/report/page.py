@@ -1,0 +1,221 @@
+"""A run's evaluation as one HTML page that needs nothing else: no script, no font, no picture from anywhere.
+
+write_report(Path("report"), run=run, judgement=judgement, features=features, merits=merits, data=folder, ...)
+"""
+
+import base64
+import math
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.core.atomic import replacing
+from cocon.core.errors import UsageError
+from cocon.embedding.fusion import fuse_embeddings
+from cocon.training.evaluation.recognition.features import VideoFeatures
+from cocon.training.evaluation.recognition.result import FUSED, Judgement, Merit
+from cocon.training.evaluation.recognition.retrieval import centred
+from cocon.training.evaluation.report.content import confused_pairs, merit_rows, projections
+from cocon.training.evaluation.report.curves import curve_panels
+from cocon.training.evaluation.report.plots import (
+    DARK,
+    LIGHT,
+    NUM_DISTINCT,
+    class_mark,
+    confusion_plot,
+    curve_plot,
+    map_plot,
+)
+from cocon.training.evaluation.report.strips import Strip, retrieval_strips
+from cocon.training.evaluation.report.thumbnails import thumbnails
+from cocon.training.loop.run import ProgressBar
+from cocon.training.run_folder.files import run_config
+
+__all__ = ["check_report_folder", "write_report"]
+
+_KEY_FIGURES = {
+    "classifier_top1": "Trained classifier, top-1",
+    "probe_top1": "Linear probe, top-1",
+    "R@1": "Retrieval, R@1",
+    "R@5": "Retrieval, R@5",
+    "R@10": "Retrieval, R@10",
+}
+_COLUMN_NAMES = {
+    "probe_top1": "probe top-1",
+    "classifier_top1": "classifier top-1",
+    "classifier_top5": "classifier top-5",
+    "knn_top1": "kNN top-1",
+    "ordered_probe_top1": "ordered probe top-1",
+}
+
+
+def write_report(
+    folder: Path,
+    *,
+    run: Path,
+    data: Path,
+    judgement: Judgement,
+    features: Mapping[str, VideoFeatures],
+    merits: Sequence[Merit],
+    progress_bar: ProgressBar,
+    is_centred: bool = False,
+    untrained: Sequence[Merit] = (),
+    num_crops: int = 1,
+    hop_blocks: int | None = None,
+) -> Path:
+    """Write `index.html`; it appears whole or not at all.
+
+    Args:
+        folder: where to; made when missing.
+        run: the run that was judged.
+        data: the dataset folder that it was judged on.
+        judgement: of the run.
+        features: split (`train`, `test`) → what was judged.
+        merits: of all methods in the order of the table, the run's among them.
+        progress_bar: makes a bar from its description.
+        is_centred: whether embeddings were compared without the mean of their set.
+        untrained: merits of the untrained networks, to show beside the key figures.
+        num_crops: crops of each clip that were averaged.
+        hop_blocks: blocks between the starts of neighbouring clips; half a clip by default.
+
+    Returns:
+        The page.
+    """
+    facts = _facts(run, data, judgement, features) | _protocol(run, num_crops, hop_blocks)
+    view = FUSED if FUSED in judgement.confusion else next(iter(judgement.confusion))
+    html = _template().render(
+        facts=facts,
+        figures=_key_figures(judgement, untrained, view),
+        view=view,
+        curves=[(panel, curve_plot(panel)) for panel in curve_panels(run)],
+        num_train=len(features["train"].labels),
+        num_test=len(features["test"].labels),
+        is_centred=is_centred,
+        themes={"light": LIGHT, "dark": DARK},
+        **_of_merits(merits),
+        **_of_maps(features["test"], judgement),
+        **_of_classes(judgement, view),
+        **_of_retrieval(features, progress_bar, is_centred=is_centred),
+    )
+    page = folder / "index.html"
+    with replacing(page) as partial:
+        # A path or a class may hold bytes that are no text.
+        partial.write_text(html, encoding="utf-8", errors="backslashreplace")
+    return page
+
+
+def check_report_folder(folder: Path) -> None:
+    """Make the folder of a report before any work is done.
+
+    Raises:
+        UsageError: it cannot be made, or not be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--report '{folder}' cannot be made: {error.strerror}; name another folder") from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"--report '{folder}' cannot be written; name another folder")
+
+
+def _of_merits(merits: Sequence[Merit]) -> dict[str, object]:
+    methods = merit_rows([merit.to_dict() for merit in merits])
+    return {"methods": methods, "columns": list(methods[0][0].figures), "column_names": _COLUMN_NAMES}
+
+
+def _of_maps(test: VideoFeatures, judgement: Judgement) -> dict[str, object]:
+    return {
+        "maps": [(found, map_plot(found, judgement.labels)) for found in projections(test)],
+        "marks": [(label, *class_mark(index)) for index, label in enumerate(judgement.labels)],
+        "num_distinct": NUM_DISTINCT,
+    }
+
+
+def _of_classes(judgement: Judgement, view: str) -> dict[str, object]:
+    is_trained = "classifier_top1" in _figures_of(judgement.merits, view)
+    return {
+        "classifier": "classifier trained with the encoder" if is_trained else "linear probe",
+        "confusion": confusion_plot(judgement.confusion[view], judgement.labels),
+        "pairs": confused_pairs(judgement.confusion[view], judgement.labels),
+        "classes": judgement.per_class[view],
+    }
+
+
+def _of_retrieval(
+    features: Mapping[str, VideoFeatures], progress_bar: ProgressBar, *, is_centred: bool
+) -> dict[str, object]:
+    train, test = features["train"], features["test"]
+    gallery, queries = (_searched(videos, is_centred=is_centred) for videos in (train, test))
+    strips = retrieval_strips(train, test, gallery, queries)
+    with progress_bar("taking pictures of videos") as on_progress:
+        pictures = thumbnails(_videos(strips), on_progress=on_progress)
+    uris = {path: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode() for path, jpeg in pictures.items()}
+    return {"strips": strips, "pictures": uris}
+
+
+def _searched(videos: VideoFeatures, *, is_centred: bool) -> NDArray[np.float32]:
+    """What retrieval compares, `float32 [V, Σ D]`."""
+    return fuse_embeddings({v: centred(vectors) if is_centred else vectors for v, vectors in videos.embeddings.items()})
+
+
+def _facts(run: Path, data: Path, judgement: Judgement, features: Mapping[str, VideoFeatures]) -> dict[str, str]:
+    """What the head of the page says; the run's name first."""
+    train, test = (len(features[split].labels) for split in ("train", "test"))
+    return {
+        "run": run.resolve().name,
+        "method": judgement.method,
+        "views": ", ".join(features["test"].embeddings),
+        "dataset": str(data),
+        "videos": f"{train} to train, {test} to test, of {len(judgement.labels)} classes",
+        "epochs": str(run_config(run).training.epochs),
+        "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        "made by": f"cocon {version('cocon')}",
+    }
+
+
+def _protocol(run: Path, num_crops: int, hop_blocks: int | None) -> dict[str, str]:
+    """How a video was cut into clips."""
+    clip = run_config(run).clip
+    hop = hop_blocks or max(1, clip.num_blocks // 2)
+    crops = "the centre crop" if num_crops == 1 else f"{num_crops} crops"
+    return {"clips": f"{clip.num_blocks} blocks, one every {hop}; {crops} of each"}
+
+
+def _key_figures(judgement: Judgement, untrained: Sequence[Merit], view: str) -> list[tuple[str, float, str]]:
+    """Name, value and what to compare it with: the untrained networks, or chance."""
+    own = _figures_of(judgement.merits, view)
+    beneath = _figures_of(untrained, view)
+    figures = []
+    for column, name in _KEY_FIGURES.items():
+        if (value := own.get(column)) is not None:
+            beside = [f"untrained {beneath[column]:.1f}"] if column in beneath else []
+            beside += [f"chance {100 / len(judgement.labels):.1f}"] if column.endswith("_top1") else []
+            figures.append((name, value, ", ".join(beside)))
+    return figures[:4]
+
+
+def _figures_of(merits: Sequence[Merit], view: str) -> Mapping[str, float]:
+    """Figures of a view's row; none where it is not there."""
+    return next((merit.figures for merit in merits if merit.view == view), {})
+
+
+def _videos(strips: Sequence[Strip]) -> list[Path]:
+    return [entry.path for strip in strips for entry in (strip.query, *(found.entry for found in strip.neighbours))]
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cocon.training.evaluation.report", "."),
+        autoescape=True,  # names of classes, videos and folders are not ours
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["per_cent"] = lambda value: "–" if value is None or math.isnan(value) else f"{value:.1f}"
+    return environment.get_template("report.html.jinja")

@@ -1,0 +1,154 @@
+"""Tables of merit for people, and the confusion matrix for other programs."""
+
+import csv
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from cocon.core.atomic import replacing
+from cocon.core.errors import UsageError
+from cocon.core.printable import printable
+from cocon.training.evaluation.recognition.metrics import NEIGHBOURS, NOT_IN_TABLES, Merit
+from cocon.training.evaluation.recognition.result import FUSED, Judgement
+
+__all__ = [
+    "check_confusion_file",
+    "class_table",
+    "figure_table",
+    "figures_json",
+    "merit_table",
+    "merits_json",
+    "write_confusion",
+]
+
+_HEADERS = {"probe_top1": "probe top-1", "knn_top1": "kNN top-1", "ordered_probe_top1": "ordered probe top-1"}
+# What reads a pipe does not fold lines.
+_PIPE_WIDTH = 240
+
+
+def merit_table(merits: Sequence[Merit], *, is_centred: bool = False) -> None:
+    """Print one row per method and view, all figures in per cent.
+
+    Args:
+        merits: at least one.
+        is_centred: whether neighbours were sought without the mean of each set; the title says so.
+    """
+    gallery_size = merits[0].gallery_size
+    how = "centred per set" if is_centred else "not centred"
+    table = _table(f"test videos, per cent; R@k and kNN among {gallery_size} training videos, cosine, {how}")
+    fullest_first = sorted(merits, key=lambda merit: len(merit.figures), reverse=True)
+    figures = list(
+        dict.fromkeys(name for merit in fullest_first for name in merit.figures if name not in NOT_IN_TABLES)
+    )
+    for name in ("method", "view"):
+        table.add_column(name)
+    for name in figures:
+        table.add_column(_HEADERS.get(name, name.replace("_", " ").replace("top", "top-")), justify="right")
+    capped = [f"R@{k}" for k in merits[0].recall if k > gallery_size]
+    capped += ["kNN"] if gallery_size < NEIGHBOURS else []
+    if capped:
+        table.caption = f"{', '.join(capped)}: all {gallery_size} training videos are looked at"
+    previous = merits[0].method
+    for merit in merits:
+        if merit.method != previous:
+            table.add_section()
+            previous = merit.method
+        table.add_row(
+            printable(merit.method), merit.view, *(_shown(merit.figures.get(name, math.nan)) for name in figures)
+        )
+    _console().print(table)
+
+
+def class_table(judgement: Judgement) -> None:
+    """Print precision, recall and F1 of each class, of all views fused if there are several; recall of every view."""
+    views = [view for view in judgement.per_class if not view.startswith(FUSED)]
+    shown = FUSED if FUSED in judgement.per_class else views[0]
+    has_classifier = any(merit.classifier_top1 is not None for merit in judgement.merits)
+    by = "classifier" if has_classifier else "linear probe"
+    table = _table(f"\n{printable(judgement.method)}, {shown}: test videos of each class by the {by}, per cent")
+    table.add_column("class")
+    columns = ("videos", "precision", "recall", "F1", *(f"recall {view}" for view in views if view != shown))
+    for name in columns:
+        table.add_column(name, justify="right")
+    for index, row in enumerate(judgement.per_class[shown]):
+        others = [judgement.per_class[view][index].recall for view in views if view != shown]
+        figures = [row.precision, row.recall, row.f1, *others]
+        table.add_row(printable(row.label), str(row.support), *map(_shown, figures))
+    _console().print(table)
+
+
+def merits_json(judgements: Sequence[Judgement], *, has_classes: bool = False) -> str:
+    """All merits as a JSON list of flat objects; on demand, each with the figures of its classes in `per_class`."""
+    rows = []
+    for judgement in judgements:
+        for merit in judgement.merits:
+            classes = [row.to_dict() for row in judgement.per_class[merit.view]]
+            rows.append(merit.to_dict() | ({"per_class": classes} if has_classes else {}))
+    return json.dumps(rows, indent=2)
+
+
+def figure_table(title: str, rows: Sequence[Mapping[str, str | float]]) -> None:
+    """Print flat rows of the same names, texts to the left and figures with one decimal to the right."""
+    table = _table(title)
+    for name, value in rows[0].items():
+        table.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")
+    for row in rows:
+        table.add_row(*(printable(v) if isinstance(v, str) else _shown(v) for v in row.values()))
+    _console().print(table)
+
+
+def figures_json(rows: Sequence[Mapping[str, str | float]]) -> str:
+    """Flat rows as a JSON list; a figure that is not a number is null."""
+    finite = [{k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()} for row in rows]
+    return json.dumps(finite, indent=2)
+
+
+def check_confusion_file(path: Path) -> None:
+    """Refuse, before any work is done, a file that `write_confusion` could not write.
+
+    Raises:
+        UsageError: it is a folder, or its folder cannot be written.
+    """
+    if path.is_dir():
+        raise UsageError(f"--confusion '{path}' is a folder; name a file")
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"--confusion '{path}' cannot be written into '{folder}'; name another folder")
+
+
+def write_confusion(judgements: Sequence[Judgement], path: Path) -> None:
+    """Write how many test videos of each class (a row each) were called what (a column each), per method and view.
+
+    Names that are no UTF-8 are written as `printable` does.
+    """
+    labels = sorted({label for judgement in judgements for label in judgement.labels})
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["method", "view", "class", *map(printable, labels)])
+        for judgement in judgements:
+            for view, matrix in judgement.confusion.items():
+                for label, counts in zip(judgement.labels, matrix.tolist(), strict=True):
+                    called = dict(zip(judgement.labels, counts, strict=True))
+                    names = (printable(judgement.method), view, printable(label))
+                    writer.writerow([*names, *(called.get(name, 0) for name in labels)])
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, title_justify="left"
+    )
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def _shown(per_cent: float) -> str:
+    return "–" if math.isnan(per_cent) else f"{per_cent:.1f}"

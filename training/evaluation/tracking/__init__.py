@@ -1,0 +1,1 @@
+"""Boxes followed by frozen encoders."""

@@ -1,0 +1,1 @@
+"""The generator of figure videos: actions, bodies, scenes, rendering."""

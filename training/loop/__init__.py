@@ -1,0 +1,1 @@
+"""A whole run: pre-training, then the classifier, resumable at any step."""

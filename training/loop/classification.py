@@ -1,0 +1,159 @@
+"""The classifier on top of pre-trained encoders, frozen or fine-tuned with it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from cocon.training.config.learning_sections import ClassifierSection
+from cocon.training.config.run import Config
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.loader import clip_batches, steps_per_epoch, to_device
+from cocon.training.distributed import any_process, mean_over_processes, seed_of_process
+from cocon.training.loop.interruption import interruptible
+from cocon.training.loop.journal import Journal
+from cocon.training.models.encoder import Encoder
+from cocon.training.models.heads import CLASSIFIERS, GRUClassifier
+
+__all__ = ["Classification", "train_classifiers"]
+
+# Order, moments and augmentation differ from those of pre-training.
+_SEED_OFFSET = 1_000_003
+
+
+class Classification(nn.Module):
+    """Encoders with new classifiers; a frozen encoder stays in evaluation mode and outside the graph.
+
+    Args:
+        encoders: view → encoder; given a classifier here.
+        section: head, dropout, and whether encoders are frozen.
+        num_classes: K.
+        aggregators: view → state of the `ConvGRU` that a recurrent classifier of it starts from.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        section: ClassifierSection,
+        num_classes: int,
+        aggregators: Mapping[str, Mapping[str, Tensor]] = MappingProxyType({}),
+    ) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleDict(encoders)
+        self._is_frozen = section.mode == "frozen"
+        for view, encoder in encoders.items():
+            head = CLASSIFIERS[section.head](encoder.embedding_dim, num_classes, dropout=section.dropout)
+            if isinstance(head, GRUClassifier) and view in aggregators:
+                head.aggregator.load_state_dict(aggregators[view])
+            encoder.classifier = None
+            encoder.requires_grad_(not self._is_frozen)
+            encoder.classifier = head
+
+    def train(self, mode: bool = True) -> "Classification":
+        """Training mode, but for frozen encoders."""
+        super().train(mode)
+        for encoder in self.encoders.values():
+            assert isinstance(encoder, Encoder) and encoder.classifier is not None
+            encoder.train(mode and not self._is_frozen)
+            encoder.classifier.train(mode)
+        return self
+
+    def forward(self, clips: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """View → logits `float [B, K]` of view → `uint8 [B, N, T, H, W, C]`."""
+        logits = {}
+        for view, encoder in self.encoders.items():
+            assert isinstance(encoder, Encoder) and encoder.classifier is not None
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self._is_frozen):
+                maps = encoder.feature_maps(clips[view])
+            logits[view] = encoder.classifier(maps)
+        return logits
+
+    def parameter_groups(self, section: ClassifierSection) -> list[dict[str, object]]:
+        """Classifiers, and unless they are frozen the backbones at their share of the learning rate, in `lr`."""
+        names = {"heads": [], "backbones": []}  # type: dict[str, list[nn.Parameter]]
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                names["heads" if ".classifier." in name else "backbones"].append(parameter)
+        rates = {
+            "heads": section.learning_rate,
+            "backbones": section.learning_rate * section.backbone_learning_rate_share,
+        }
+        return [{"params": parameters, "lr": rates[which]} for which, parameters in names.items() if parameters]
+
+
+def train_classifiers(
+    config: Config,
+    run: Path,
+    encoders: Mapping[str, Encoder],
+    frames: VideoFrames,
+    labels: Sequence[str],
+    fabric: Fabric,
+    *,
+    aggregators: Mapping[str, Mapping[str, Tensor]],
+    first_step: int,
+    on_progress: Callable[[int, int], None],
+) -> None:
+    """Give every encoder a classifier and train it on labelled clips; each view learns on its own.
+
+    Args:
+        config: everything that decides the run.
+        run: the run folder, for the journal.
+        encoders: view → encoder; changed in place, on the CPU and in evaluation mode afterwards.
+        frames: labelled training videos.
+        labels: class names in the order of the logits.
+        fabric: devices and precision, launched.
+        aggregators: see `Classification`.
+        first_step: steps of pre-training, which the journal counts on from.
+        on_progress: called with (steps done, steps in all).
+
+    Raises:
+        KeyboardInterrupt: a stop was asked for, of any process; the phase starts again next time.
+    """
+    seed = config.training.seed + _SEED_OFFSET
+    torch.manual_seed(seed)
+    classification = Classification(encoders, config.classifier, len(labels), aggregators)
+    groups = classification.parameter_groups(config.classifier)
+    optimizer = torch.optim.AdamW(groups, weight_decay=config.classifier.weight_decay)
+    per_epoch = steps_per_epoch(len(frames), config.training.batch_size)
+    num_steps = per_epoch * config.classifier.epochs
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, [group["lr"] for group in optimizer.param_groups], num_steps
+    )
+    trained, stepping = fabric.setup(classification, optimizer)
+    trained.train()
+    torch.manual_seed(seed_of_process(seed, fabric.global_rank))  # each process drops other units
+    batches = clip_batches(
+        frames,
+        config,
+        labels,
+        first_step=0,
+        num_steps=num_steps,
+        seed=seed,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+    )
+    with Journal(run if fabric.is_global_zero else None, next_step=first_step) as journal, interruptible() as asked:
+        for step, batch in enumerate(batches, start=1):
+            clips, targets = to_device(batch, fabric.device)
+            logits = trained(clips)
+            losses = [F.cross_entropy(values.float(), targets) for values in logits.values()]
+            stepping.zero_grad(set_to_none=True)
+            fabric.backward(torch.stack(losses).sum())
+            stepping.step()
+            schedule.step()
+            journal.add(_figures(logits, losses, targets))
+            on_progress(step, num_steps)
+            if step % per_epoch == 0:
+                journal.write("classify", step=first_step + step, epoch=step // per_epoch)
+            if any_process(asked.is_requested, fabric):
+                raise KeyboardInterrupt
+    classification.requires_grad_(True).to("cpu").eval()
+
+
+def _figures(logits: Mapping[str, Tensor], losses: Sequence[Tensor], targets: Tensor) -> dict[str, Tensor]:
+    figures = {f"accuracy/{v}": (values.argmax(dim=1) == targets).float().mean() for v, values in logits.items()}
+    return mean_over_processes(figures | {"loss": torch.stack(list(losses)).sum()})

@@ -1,0 +1,90 @@
+"""Devices and processes of a training: one, or as many as torchrun started.
+
+    torchrun --nproc-per-node 2 --no-python cocon train …
+
+Statistics of batch normalisation are those of each process's share of a batch; the run keeps those of the first one.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch.distributed.constants import default_pg_timeout
+
+from cocon.core.errors import UsageError
+from cocon.training.config.run import Config
+from cocon.training.distributed import num_processes
+
+__all__ = ["check_share", "launched_fabric", "make_fabric"]
+
+# BatchNorm of a classifier cannot see one clip alone.
+_MIN_CLIPS_PER_PROCESS = 2
+
+# While the first process judges the encoders the others wait, and not for half an hour alone.
+_JUDGING_TIMEOUT = timedelta(days=1)
+
+
+def make_fabric(config: Config) -> Fabric:
+    """Devices and precision: every process torchrun started, and bfloat16 mixed on a CUDA device that has it.
+
+    Raises:
+        UsageError: torchrun started more processes than there are CUDA devices.
+    """
+    precision = config.training.precision
+    if precision == "auto":
+        has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        precision = "bf16-mixed" if has_bf16 else "32-true"
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size == 1:
+        return Fabric(accelerator="auto", devices=1, precision=precision)
+    local_size = int(os.environ.get("LOCAL_WORLD_SIZE", str(world_size)))
+    if torch.cuda.is_available() and local_size > torch.cuda.device_count():
+        raise UsageError(
+            f"torchrun started {local_size} processes, but this machine has {torch.cuda.device_count()} CUDA devices; "
+            "start one per device with --nproc-per-node"
+        )
+    # Each process keeps statistics of its own share until an epoch ends; no weight depends on them.
+    timeout = _JUDGING_TIMEOUT if config.training.probe_every_epochs else default_pg_timeout
+    # A frozen stream of ViCC, and its prototypes at first, have no gradient.
+    has_unused = config.method == "vicc"
+    strategy = DDPStrategy(broadcast_buffers=False, timeout=timeout, find_unused_parameters=has_unused)
+    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    num_nodes = world_size // local_size
+    return Fabric(
+        accelerator=accelerator, devices=local_size, num_nodes=num_nodes, strategy=strategy, precision=precision
+    )
+
+
+@contextmanager
+def launched_fabric(config: Config) -> Iterator[Fabric]:
+    """A Fabric whose processes know each other while the block runs; only the first one warns."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    fabric = make_fabric(config)
+    fabric.launch()
+    check_share(config, fabric.world_size)
+    logger = logging.getLogger("cocon")
+    level = logger.level
+    if not fabric.is_global_zero:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield fabric
+        if num_processes() > 1:
+            dist.destroy_process_group()  # not after an error: the others may be waiting in it
+    finally:
+        logger.setLevel(level)
+
+
+def check_share(config: Config, world_size: int) -> None:
+    """Raise `UsageError` unless the batch parts into equal shares of two clips at least."""
+    size = config.training.batch_size
+    if size % world_size or (world_size > 1 and size // world_size < _MIN_CLIPS_PER_PROCESS):
+        raise UsageError(
+            f"training.batch_size is {size}, over all {world_size} processes; it must be a multiple of {world_size}, "
+            f"at least {_MIN_CLIPS_PER_PROCESS * world_size}"
+        )

@@ -1,0 +1,106 @@
+"""Pre-training: one screen, resumable at any step, bit for bit on the CPU."""
+
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+from lightning_fabric import Fabric
+
+from cocon.training.config.run import Config
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.loader import clip_batches, steps_per_epoch
+from cocon.training.data.samples import pretraining_sampler
+from cocon.training.distributed import any_process
+from cocon.training.loop.elapsed import Elapsed
+from cocon.training.loop.epochs import EpochEnd
+from cocon.training.loop.interruption import interruptible
+from cocon.training.loop.journal import Journal
+from cocon.training.loop.learner import Learner
+from cocon.training.loop.online import OnlineProbe
+from cocon.training.loop.schedule import StepPlan
+from cocon.training.methods.method import Method
+from cocon.training.run_folder.aggregators import save_aggregators
+from cocon.training.run_folder.files import contract_of, load_state, save_encoder, save_state
+
+__all__ = ["pretrain", "step_plan"]
+
+
+def pretrain(
+    config: Config,
+    run: Path,
+    frames: VideoFrames,
+    fabric: Fabric,
+    *,
+    elapsed: Elapsed,
+    on_progress: Callable[[int, int], None],
+    val: VideoFrames | None = None,
+    probe: OnlineProbe | None = None,
+) -> Method:
+    """Train the method's networks on unlabelled clips.
+
+    Args:
+        config: everything that decides the run.
+        run: the run folder; a state in it is taken up.
+        frames: the training videos.
+        fabric: devices and precision, launched.
+        elapsed: time spent on the run; that of a state in the run folder is added.
+        on_progress: called with (steps done, steps in all).
+        val: see `EpochEnd`.
+        probe: see `EpochEnd`.
+
+    Returns:
+        The trained method.
+
+    Raises:
+        KeyboardInterrupt: a stop was asked for, of any process; the state is saved.
+    """
+    plan = step_plan(config, len(frames))
+    state = load_state(run)
+    first_step = 0 if state is None else int(state["step"])
+    learner = Learner(config, plan, fabric, state)
+    batches = clip_batches(
+        frames,
+        config,
+        (),
+        first_step=plan.batches_of(first_step).start,
+        num_steps=plan.num_batches,
+        seed=config.training.seed,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+        sampler=pretraining_sampler(config),
+    )
+    with Journal(run if fabric.is_global_zero else None, next_step=first_step) as journal, interruptible() as asked:
+        end_epoch = EpochEnd(config, learner, journal, fabric, val=val, probe=probe)
+        if state is not None:
+            learner.restore_random_states(state)
+            journal.restore(state["journal"])
+            elapsed.restore(float(state.get("seconds", 0.0)))
+        on_progress(first_step, plan.num_steps)
+        stream = iter(batches)
+        for step in range(first_step + 1, plan.num_steps + 1):
+            rate = learner.step(islice(stream, len(plan.batches_of(step - 1))), step, journal.add)
+            on_progress(step, plan.num_steps)
+            if is_end := step % plan.per_epoch == 0:
+                end_epoch(step // plan.per_epoch, step=step, rate=rate)
+            stops = any_process(asked.is_requested, fabric)
+            if is_end or stops:
+                state = learner.state(step) | {"journal": journal.state(), "seconds": elapsed.seconds}
+                if fabric.is_global_zero:
+                    save_state(run, state)
+                    _save_encoders(run, config, learner.method)
+            if stops:
+                raise KeyboardInterrupt
+    return learner.method
+
+
+def step_plan(config: Config, num_videos: int) -> StepPlan:
+    """The steps of pre-training on that many videos."""
+    per_epoch = steps_per_epoch(num_videos, config.training.batch_size)
+    return StepPlan(per_epoch, config.training.accumulate, config.training.epochs)
+
+
+def _save_encoders(run: Path, config: Config, method: Method) -> None:
+    for view, encoder in method.encoders.items():
+        contract = contract_of(config, view, encoder, method=config.method, labels=())
+        save_encoder(run, encoder, contract)
+    save_aggregators(run, method)

@@ -1,0 +1,168 @@
+"""A whole training run: pre-training, then the classifier, into one run folder."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from lightning_fabric import Fabric
+
+from cocon.core.errors import UsageError
+from cocon.core.folder_lock import folder_lock
+from cocon.core.progress import progress_bar as terminal_bar
+from cocon.training.config.run import Config
+from cocon.training.data.datasets import open_dataset
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.loader import view_requests
+from cocon.training.data.sampling import read_videos
+from cocon.training.distributed import objects_of_all
+from cocon.training.loop.classification import train_classifiers
+from cocon.training.loop.devices import launched_fabric
+from cocon.training.loop.elapsed import Elapsed
+from cocon.training.loop.online import OnlineProbe
+from cocon.training.loop.pretraining import pretrain, step_plan
+from cocon.training.models.encoder import Encoder
+from cocon.training.run_folder.aggregators import pretrained_aggregators
+from cocon.training.run_folder.files import (
+    contract_of,
+    has_begun,
+    is_complete,
+    mark_complete,
+    save_encoder,
+)
+from cocon.training.run_folder.ownership import claim_run, refuse_strangers, refuse_to_go_on
+from cocon.training.run_folder.warm_start import method_names, source_contracts
+from cocon.video.store.dataset import DatasetFolder, VideoEntry
+
+__all__ = ["ProgressBar", "Resume", "train_run"]
+
+ProgressBar = Callable[[str], AbstractContextManager[Callable[[int, int | None], None]]]
+Resume = Literal["auto", "never"]
+
+
+def train_run(
+    config: Config, run: Path, *, overwrite: bool, progress_bar: ProgressBar, resume: Resume = "auto"
+) -> bool:
+    """Train, or go on training, until the run is complete; by all processes that torchrun started together.
+
+    Args:
+        config: everything that decides the run.
+        run: the run folder, which all processes must see.
+        overwrite: replace a run with another configuration.
+        progress_bar: makes a bar from its description; only the first process does.
+        resume: `auto` goes on where an interrupted run stopped, `never` refuses to.
+
+    Returns:
+        False if the run was complete already.
+
+    Raises:
+        UsageError: the run or the data cannot be used, another process trains the run, or the run has begun already
+            and `resume` is `never`.
+        MismatchError: the run to start from has another architecture.
+        KeyboardInterrupt: a stop was asked for; the same call goes on.
+    """
+    dataset = open_dataset(config.data)
+    entries = dataset.split("train")
+    if len(entries) < 2:
+        raise UsageError(f"dataset '{dataset.root}' has {len(entries)} training videos; at least 2 are needed")
+    for key, size in config.queues.items():
+        if size > len(entries):
+            raise UsageError(
+                f"{key} ({size}) must be at most {len(entries)}, the training videos of '{dataset.root}': a longer "
+                f"queue holds a video's own key as its negative; add --set {key}={len(entries)}"
+            )
+    elapsed = Elapsed()
+    with launched_fabric(config) as fabric, ExitStack() as held:
+        if fabric.is_global_zero:
+            held.enter_context(_claimed(config, run, overwrite=overwrite, resume=resume))
+        fabric.barrier()
+        if is_complete(run):
+            return False
+        bar = progress_bar if fabric.is_global_zero else partial(terminal_bar, is_quiet=True)
+        failures = _train(config, run, dataset, entries, fabric, bar, elapsed)
+        if fabric.is_global_zero:
+            minutes = round(elapsed.seconds / 60, 2)
+            labels = list(_labels(config, dataset))
+            mark_complete(run, {"videos": len(entries), "failed": failures, "labels": labels, "minutes": minutes})
+    return True
+
+
+@contextmanager
+def _claimed(config: Config, run: Path, *, overwrite: bool, resume: Resume) -> Iterator[None]:
+    """Be the only one who trains the run while the block runs."""
+    source = config.training.init_from
+    if source is not None and source.resolve() == run.resolve():
+        raise UsageError(f"run '{run}' cannot start from itself (training.init_from); choose another --output")
+    if resume == "never" and not overwrite:
+        refuse_to_go_on(run)
+    if overwrite or not has_begun(run):
+        source_contracts(config)  # before anything is removed
+    refuse_strangers(run)
+    run.mkdir(parents=True, exist_ok=True)
+    # A complete run is left as it is, so nobody need wait for it, nor be allowed to write there.
+    with nullcontext() if is_complete(run) and not overwrite else folder_lock(run, "run"):
+        claim_run(run, config, overwrite=overwrite)
+        yield
+
+
+def _train(
+    config: Config,
+    run: Path,
+    dataset: DatasetFolder,
+    entries: Sequence[VideoEntry],
+    fabric: Fabric,
+    progress_bar: ProgressBar,
+    elapsed: Elapsed,
+) -> dict[str, str]:
+    """Both phases; returns which videos failed in any process, and why."""
+    frames, val = _videos(config, dataset, entries)
+    with progress_bar("reading videos") as on_progress:
+        frames = read_videos(frames, config.clip, on_progress)
+    probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
+    with progress_bar("pre-training") as on_progress:
+        method = pretrain(config, run, frames, fabric, elapsed=elapsed, on_progress=on_progress, val=val, probe=probe)
+    encoders = method.encoders
+    labels = _labels(config, dataset)
+    if labels:
+        with progress_bar("training classifiers") as on_progress:
+            train_classifiers(
+                config,
+                run,
+                encoders,
+                frames.only([position for position, entry in enumerate(frames.entries) if entry.label]),
+                labels,
+                fabric,
+                aggregators=pretrained_aggregators(config, method),
+                first_step=step_plan(config, len(frames)).num_steps,
+                on_progress=on_progress,
+            )
+    if fabric.is_global_zero:
+        _save(config, run, encoders, labels)
+    return {name: reason for found in objects_of_all(frames.failures) for name, reason in sorted(found.items())}
+
+
+def _videos(
+    config: Config, dataset: DatasetFolder, entries: Sequence[VideoEntry]
+) -> tuple[VideoFrames, VideoFrames | None]:
+    """Training videos, and those of split `val` where there are any and something looks at them."""
+    is_looked_at = config.optimizer.schedule == "plateau" or config.training.probe_every_epochs > 0
+    val = dataset.split("val") if is_looked_at else ()
+    gib_per_video = config.data.cache_gib / (len(entries) + len(val))
+    requests = view_requests(config)
+
+    def of(some: Sequence[VideoEntry]) -> VideoFrames:
+        return VideoFrames(some, dataset.root, requests, cache_gib=gib_per_video * len(some))
+
+    return of(entries), of(val) if val else None
+
+
+def _labels(config: Config, dataset: DatasetFolder) -> tuple[str, ...]:
+    return dataset.labels if config.classifier.head != "none" else ()
+
+
+def _save(config: Config, run: Path, encoders: dict[str, Encoder], labels: tuple[str, ...]) -> None:
+    names = method_names(config)
+    for view, encoder in encoders.items():
+        encoder.to("cpu")
+        save_encoder(run, encoder, contract_of(config, view, encoder, method=names[view], labels=labels))

@@ -1,0 +1,79 @@
+"""Whose folder a run is: taken by one configuration, given up only when asked, never by something that is no run."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cocon.core.atomic import replacing
+from cocon.core.errors import UsageError
+from cocon.core.folder_lock import LOCK_FILE
+from cocon.training.config.files import load_config
+from cocon.training.config.run import Config
+from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, has_begun
+
+__all__ = ["claim_run", "refuse_strangers", "refuse_to_go_on"]
+
+
+def claim_run(
+    run: Path, config: Config, *, overwrite: bool, remedy: str = "choose another --output or add --overwrite"
+) -> None:
+    """Make the run folder, or accept the one that is there; `remedy` ends the message of a refusal.
+
+    Raises:
+        UsageError: the folder holds a run with another configuration, or something that is no run, and `overwrite`
+            was not asked for.
+    """
+    path = run / "config.toml"
+    if path.is_file():
+        different = _differences(_decisive(load_config(str(path))), _decisive(config))
+        if different and not overwrite:
+            raise UsageError(f"run '{run}' was made with another configuration ({'; '.join(different)}); {remedy}")
+        if different or overwrite:
+            _empty(run)
+    else:
+        refuse_strangers(run)
+    run.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.read_text() != config.to_toml():
+        with replacing(path) as partial:
+            partial.write_text(config.to_toml(), encoding="utf-8")
+
+
+def refuse_strangers(run: Path) -> None:
+    """Raise `UsageError` if the folder holds something else than a run; the lock of one who trains is nothing."""
+    is_run = not run.is_dir() or (run / "config.toml").is_file()
+    if not is_run and any(entry.name != LOCK_FILE for entry in run.iterdir()):
+        raise UsageError(f"'{run}' is not empty and no run; choose another --output")
+
+
+def refuse_to_go_on(run: Path) -> None:
+    """Raise `UsageError` if the run has anything to go on from, for those who asked to begin anew."""
+    if has_begun(run):
+        raise UsageError(
+            f"run '{run}' has begun already; go on with --resume auto, begin anew with --overwrite, "
+            "or choose another --output"
+        )
+
+
+def _decisive(config: Config) -> dict[str, Any]:
+    """What decides a run's results; how its data is read does not."""
+    return config.model_dump(mode="json", exclude={"data": {"workers", "cache_gib"}})
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    different = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            different += _differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            different.append(f"{prefix}{key} is {before}, asked for {after}")
+    return different
+
+
+def _empty(run: Path) -> None:
+    """Remove what a run consists of, and nothing else that may lie in the folder; the configuration goes last."""
+    for name in ("views", "tensorboard"):
+        shutil.rmtree(run / name, ignore_errors=True)
+    for name in (SUMMARY_FILE, EVALUATION_FILE, "state.pt", "metrics.jsonl", "config.toml"):
+        (run / name).unlink(missing_ok=True)
