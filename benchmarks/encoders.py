@@ -14,9 +14,9 @@ from results_file import Row, write_results
 
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.local import LocalEmbedder
-from cocon.export.deployable import Deployable
-from cocon.export.fold import fold
-from cocon.export.to_onnx import export_onnx
+from cocon.export.artefacts.deployable import Deployable
+from cocon.export.artefacts.fold import fold
+from cocon.export.artefacts.to_onnx import export_onnx
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder

@@ -16,11 +16,11 @@ from results_file import Row, write_results
 
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.local import LocalEmbedder
-from cocon.export.deployable import Deployable
-from cocon.export.embedders import load_torchscript
-from cocon.export.fold import fold
-from cocon.export.to_onnx import export_onnx
-from cocon.export.to_torchscript import export_torchscript
+from cocon.export.artefacts.deployable import Deployable
+from cocon.export.artefacts.embedders import load_torchscript
+from cocon.export.artefacts.fold import fold
+from cocon.export.artefacts.to_onnx import export_onnx
+from cocon.export.artefacts.to_torchscript import export_torchscript
 from cocon.training.models.encoder import build_encoder
 from cocon.video.clips import ClipSpec
 from cocon.video.geometry import Geometry

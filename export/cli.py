@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from cocon.export.publishing import ExportOptions
-    from cocon.export.stage import Exported
+    from cocon.export.repository.stage import Exported
 
 __all__ = ["app"]
 
@@ -53,9 +53,9 @@ def export(
 
     Example: cocon export --run runs/default --repository model_repository
     """
-    from cocon.export.feature_maps import FeatureMapOptions
-    from cocon.export.model_config import ONNX, TORCHSCRIPT
+    from cocon.export.models.feature_maps import FeatureMapOptions
     from cocon.export.publishing import ExportOptions
+    from cocon.export.repository.model_config import ONNX, TORCHSCRIPT
 
     options = ExportOptions(
         formats=(ONNX, TORCHSCRIPT) if torchscript else (ONNX,),
@@ -74,10 +74,10 @@ def export(
 def _export(run: Path, views: list[str] | None, repository: Path, options: "ExportOptions") -> "list[Exported]":
     from rich.console import Console
 
-    from cocon.export.boundaries import sound_boundary_head
-    from cocon.export.parity_clips import clips_of_run
+    from cocon.export.artefacts.parity_clips import clips_of_run
+    from cocon.export.cards.record import training_of_run
+    from cocon.export.models.boundaries import sound_boundary_head
     from cocon.export.publishing import ViewSource, export_encoders
-    from cocon.export.training_record import training_of_run
     from cocon.training.run_folder.files import load_encoder, run_views, warn_if_incomplete
     from cocon.video.views import view_named
 

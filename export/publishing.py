@@ -16,21 +16,21 @@ from cocon.core.errors import GateError, UsageError
 from cocon.embedding.contract import EMBEDDING, ModelContract
 from cocon.embedding.embedder import Embedder
 from cocon.embedding.local import LocalEmbedder
-from cocon.export.boundaries import TrainedHead, boundary_drafts
-from cocon.export.card_texts import encoder_card, ensemble_card, fuse_card
-from cocon.export.deployable import Deployable
-from cocon.export.embedders import TorchEmbedder, load_torchscript
-from cocon.export.feature_maps import FEATURE_MAP_VIEW, FeatureMapOptions, feature_map_draft
-from cocon.export.fold import fold
-from cocon.export.fusion import Fusion, check_fuse, ensemble_config, fuse_config, write_fuse
-from cocon.export.model_config import ONNX, TORCHSCRIPT, ModelFormat, encoder_config
-from cocon.export.parity import BATCH_SIZES, Parity, check_parity
-from cocon.export.parity_clips import mixed_with_noise
-from cocon.export.repository import CONTRACT_FILE, newest_contract, publish, publish_card, staging
-from cocon.export.stage import Draft, Exported, Stage
-from cocon.export.to_onnx import export_onnx
-from cocon.export.to_torchscript import export_torchscript
-from cocon.export.training_record import TrainingRecord
+from cocon.export.artefacts.deployable import Deployable
+from cocon.export.artefacts.embedders import TorchEmbedder, load_torchscript
+from cocon.export.artefacts.fold import fold
+from cocon.export.artefacts.parity import BATCH_SIZES, Parity, check_parity
+from cocon.export.artefacts.parity_clips import mixed_with_noise
+from cocon.export.artefacts.to_onnx import export_onnx
+from cocon.export.artefacts.to_torchscript import export_torchscript
+from cocon.export.cards.record import TrainingRecord
+from cocon.export.cards.texts import encoder_card, ensemble_card, fuse_card
+from cocon.export.models.boundaries import TrainedHead, boundary_drafts
+from cocon.export.models.feature_maps import FEATURE_MAP_VIEW, FeatureMapOptions, feature_map_draft
+from cocon.export.models.fusion import Fusion, check_fuse, ensemble_config, fuse_config, write_fuse
+from cocon.export.repository.folder import CONTRACT_FILE, newest_contract, publish, publish_card, staging
+from cocon.export.repository.model_config import ONNX, TORCHSCRIPT, ModelFormat, encoder_config
+from cocon.export.repository.stage import Draft, Exported, Stage
 from cocon.training.models.encoder import Encoder
 from cocon.video.views import VIEWS
 
@@ -66,7 +66,7 @@ class ExportOptions:
         formats: of every encoder.
         num_threads: of one inference when served on a CPU.
         overwrite: replace models, even those that have another contract or are up to date.
-        folded: export the faster, equal graph (see `cocon.export.fold`).
+        folded: export the faster, equal graph (see `cocon.export.artefacts.fold`).
         feature_maps: which feature maps of single frames to publish as well; None for none.
     """
 

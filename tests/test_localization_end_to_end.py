@@ -16,10 +16,10 @@ from cocon.client.block_order import ordered_blocks
 from cocon.client.cli import main
 from cocon.client.locate import dense_overlap
 from cocon.core.errors import UsageError
-from cocon.export.boundaries import sound_boundary_head
-from cocon.export.model_config import ONNX
-from cocon.export.parity_clips import moving_squares
+from cocon.export.artefacts.parity_clips import moving_squares
+from cocon.export.models.boundaries import sound_boundary_head
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
+from cocon.export.repository.model_config import ONNX
 from cocon.training.annotations.activitynet import read_activitynet
 from cocon.training.boundary_head.files import load_boundary_head
 from cocon.training.boundary_head.learning import BlockSequence, boundary_probabilities

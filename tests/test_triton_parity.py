@@ -16,11 +16,11 @@ from cocon.embedding.contract import ModelContract
 from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities, softmax
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.locating.boundary_model import BoundaryContract
-from cocon.export.boundaries import sound_boundary_head
-from cocon.export.deployable import Deployable
-from cocon.export.embedders import TorchEmbedder
-from cocon.export.feature_maps import FeatureMapOptions
-from cocon.export.parity_clips import mixed_with_noise, moving_squares
+from cocon.export.artefacts.deployable import Deployable
+from cocon.export.artefacts.embedders import TorchEmbedder
+from cocon.export.artefacts.parity_clips import mixed_with_noise, moving_squares
+from cocon.export.models.boundaries import sound_boundary_head
+from cocon.export.models.feature_maps import FeatureMapOptions
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
 from cocon.serving.address import Address
 from cocon.serving.installation import find_installation

@@ -14,7 +14,7 @@ from cocon.client.locate import dense_overlap, locate_actions, name_by_classifie
 from cocon.embedding.locating.boundary_model import BOUNDARY_CONTRACT_FILE, BoundaryContract, half_block_frames
 from cocon.embedding.locating.detection import find_segments, label_segments, segment_embeddings
 from cocon.embedding.locating.proposals import Segment, segment_bounds, temporal_iou
-from cocon.export.boundaries import write_boundaries
+from cocon.export.models.boundaries import write_boundaries
 from cocon.training.boundary_head.network import BoundaryHead
 from cocon.video.clips import ClipSpec
 

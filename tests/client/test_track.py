@@ -14,8 +14,8 @@ from cocon.client.track import TrackedFrame
 from cocon.client.track_output import draw_box, write_film
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.tracking.box_tracking import TrackedBox
-from cocon.export.feature_maps import FeatureMapOptions
-from cocon.export.parity_clips import moving_squares
+from cocon.export.artefacts.parity_clips import moving_squares
+from cocon.export.models.feature_maps import FeatureMapOptions
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
 from cocon.training.evaluation.tracking.figures import motionless, one_pass_scores
 from cocon.training.models.encoder import build_encoder

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cocon.embedding.contract import EncoderSpec, ModelContract
-from cocon.export.parity_clips import moving_squares
+from cocon.export.artefacts.parity_clips import moving_squares
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
 from cocon.training.models.encoder import build_encoder
 from cocon.training.run_folder.files import weights_sha256

@@ -12,14 +12,14 @@ import torch
 from cocon.core.errors import GateError
 from cocon.embedding.embedder import assert_congruent
 from cocon.embedding.local import LocalEmbedder
-from cocon.export.deployable import Deployable
-from cocon.export.embedders import TorchEmbedder, load_torchscript
-from cocon.export.fold import fold
-from cocon.export.parity import check_parity
-from cocon.export.parity_clips import mixed_with_noise, moving_squares
+from cocon.export.artefacts.deployable import Deployable
+from cocon.export.artefacts.embedders import TorchEmbedder, load_torchscript
+from cocon.export.artefacts.fold import fold
+from cocon.export.artefacts.parity import check_parity
+from cocon.export.artefacts.parity_clips import mixed_with_noise, moving_squares
+from cocon.export.artefacts.to_onnx import check_signature, export_onnx
+from cocon.export.artefacts.to_torchscript import export_torchscript
 from cocon.export.publishing import ViewSource
-from cocon.export.to_onnx import check_signature, export_onnx
-from cocon.export.to_torchscript import export_torchscript
 
 MakeSource = Callable[..., ViewSource]
 

@@ -9,7 +9,7 @@ import torch
 
 from cocon.core.errors import GateError, MismatchError
 from cocon.embedding.locating.boundary_model import BoundaryContract, LocalBoundaries
-from cocon.export.boundaries import check_boundaries, write_boundaries
+from cocon.export.models.boundaries import check_boundaries, write_boundaries
 from cocon.training.boundary_head.network import BoundaryHead
 
 CONTRACT = BoundaryContract("rgb", "0" * 64, 12, hop_frames=4, min_seconds=1.0, max_seconds=5.0, weights_sha256="")

@@ -14,13 +14,13 @@ from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import assert_congruent
 from cocon.embedding.local import LocalRepository, latest_version
 from cocon.export import publishing
-from cocon.export.deployable import Deployable
-from cocon.export.embedders import TorchEmbedder
-from cocon.export.fusion import Fusion, check_fuse, write_fuse
-from cocon.export.model_config import ONNX, read_config, write_config
-from cocon.export.parity import Parity
+from cocon.export.artefacts.deployable import Deployable
+from cocon.export.artefacts.embedders import TorchEmbedder
+from cocon.export.artefacts.parity import Parity
+from cocon.export.models.fusion import Fusion, check_fuse, write_fuse
 from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
-from cocon.export.repository import publish, staging
+from cocon.export.repository.folder import publish, staging
+from cocon.export.repository.model_config import ONNX, read_config, write_config
 
 MakeSource = Callable[..., ViewSource]
 ONNX_ONLY = ExportOptions(formats=(ONNX,))

@@ -12,8 +12,8 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from cocon.core.errors import GateError, MismatchError, UsageError
-from cocon.export.parity_clips import clips_of_run, figure_clips
-from cocon.export.pretrained import Packed, pack_run
+from cocon.export.artefacts.parity_clips import clips_of_run, figure_clips
+from cocon.export.packing.pack import Packed, pack_run
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder

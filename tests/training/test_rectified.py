@@ -2,7 +2,7 @@
 
 import torch
 
-from cocon.export.fold import fold_trunk
+from cocon.export.artefacts.fold import fold_trunk
 from cocon.training.models.rectified import RectifiedResNet2d3d
 from cocon.training.models.resnet2d3d import ResNet2d3d
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from cocon.client import VideoEmbedder
 from cocon.core.errors import MismatchError
 from cocon.embedding.contract import ModelContract
-from cocon.export.pretrained import pack_run
+from cocon.export.packing.pack import pack_run
 from cocon.training.methods.building import build_method
 from cocon.training.run_folder.files import load_encoder, run_config
 from cocon.training.run_folder.warm_start import restore_encoders

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from cocon.embedding.contract import ModelContract
-from cocon.export.card_training import training_text
-from cocon.export.pretrained import pack_run
-from cocon.export.training_record import training_of_run
+from cocon.export.cards.record import training_of_run
+from cocon.export.cards.training import training_text
+from cocon.export.packing.pack import pack_run
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.methods.building import build_method

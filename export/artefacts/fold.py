@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from cocon.export.fold_twins import CannotFoldError, twin_of
+from cocon.export.artefacts.fold_twins import CannotFoldError, twin_of
 from cocon.training.models.encoder import Encoder
 
 __all__ = ["FoldedTrunk", "fold", "fold_trunk"]

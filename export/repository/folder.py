@@ -20,7 +20,7 @@ from pathlib import Path
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.local import latest_version
-from cocon.export.model_config import LABELS_FILE, read_config
+from cocon.export.repository.model_config import LABELS_FILE, read_config
 
 __all__ = [
     "CARD_FILE",

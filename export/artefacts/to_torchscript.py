@@ -11,7 +11,7 @@ import torch
 from torch.jit._trace import TracerWarning
 
 from cocon.embedding.contract import ModelContract
-from cocon.export.deployable import Deployable
+from cocon.export.artefacts.deployable import Deployable
 
 __all__ = ["export_torchscript"]
 

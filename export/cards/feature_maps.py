@@ -2,12 +2,12 @@
 
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.tracking.feature_maps import FEATURE_MAP, FRAMES, FeatureMapContract
-from cocon.export.card_markup import plain
-from cocon.export.card_texts import file_facts, parity_text
-from cocon.export.card_training import learned_from, training_text
-from cocon.export.model_card import Card, Tensor, render_card
-from cocon.export.stage import Exported
-from cocon.export.training_record import TrainingRecord
+from cocon.export.cards.card import Card, Tensor, render_card
+from cocon.export.cards.markup import plain
+from cocon.export.cards.record import TrainingRecord
+from cocon.export.cards.texts import file_facts, parity_text
+from cocon.export.cards.training import learned_from, training_text
+from cocon.export.repository.stage import Exported
 
 __all__ = ["feature_map_card"]
 

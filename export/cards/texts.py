@@ -5,14 +5,14 @@ from shlex import quote
 
 from cocon.core.printable import printable
 from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, ModelContract, fused_fingerprint
-from cocon.export.card_markup import plain
-from cocon.export.card_training import learned_from, training_text
-from cocon.export.fusion import PROBABILITIES, Fusion
-from cocon.export.model_card import Card, Tensor, render_card
-from cocon.export.model_config import ModelFormat
-from cocon.export.parity import Parity
-from cocon.export.stage import Exported
-from cocon.export.training_record import TrainingRecord
+from cocon.export.artefacts.parity import Parity
+from cocon.export.cards.card import Card, Tensor, render_card
+from cocon.export.cards.markup import plain
+from cocon.export.cards.record import TrainingRecord
+from cocon.export.cards.training import learned_from, training_text
+from cocon.export.models.fusion import PROBABILITIES, Fusion
+from cocon.export.repository.model_config import ModelFormat
+from cocon.export.repository.stage import Exported
 from cocon.training.evaluation.recognition.metrics import FUSED
 
 __all__ = ["encoder_card", "ensemble_card", "file_facts", "fuse_card", "parity_text", "run_card"]

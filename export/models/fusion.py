@@ -18,9 +18,9 @@ from tritonclient.grpc import model_config_pb2 as triton
 from cocon.core.errors import GateError
 from cocon.embedding.contract import CLIP, EMBEDDING, LOGITS, ModelContract, fused_fingerprint
 from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings, fuse_probabilities, softmax
-from cocon.export.model_config import LABELS_FILE, MAX_BATCH_SIZE, ONNX
-from cocon.export.parity import BATCH_SIZES, Parity
-from cocon.export.to_onnx import OPSET
+from cocon.export.artefacts.parity import BATCH_SIZES, Parity
+from cocon.export.artefacts.to_onnx import OPSET
+from cocon.export.repository.model_config import LABELS_FILE, MAX_BATCH_SIZE, ONNX
 
 __all__ = ["ENSEMBLE", "FUSE", "PROBABILITIES", "Fusion", "check_fuse", "ensemble_config", "fuse_config", "write_fuse"]
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from cocon.core.errors import GateError
 from cocon.embedding.contract import CLIP, ModelContract
-from cocon.export.deployable import Deployable
+from cocon.export.artefacts.deployable import Deployable
 
 __all__ = ["OPSET", "check_signature", "export_onnx", "write_onnx"]
 

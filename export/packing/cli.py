@@ -30,7 +30,7 @@ def pack(
     from rich.console import Console
 
     from cocon.core.printable import printable
-    from cocon.export.pretrained import pack_run
+    from cocon.export.packing.pack import pack_run
 
     console = Console(stderr=True)
     with console.status("reading the run") as status:

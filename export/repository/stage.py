@@ -8,9 +8,9 @@ from pathlib import Path
 from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.embedding.local import latest_version
-from cocon.export.model_config import LABELS_FILE, add_version, parameter, read_config, write_config
-from cocon.export.parity import Parity
-from cocon.export.repository import CARD_FILE, CONFIG_FILE, next_version
+from cocon.export.artefacts.parity import Parity
+from cocon.export.repository.folder import CARD_FILE, CONFIG_FILE, next_version
+from cocon.export.repository.model_config import LABELS_FILE, add_version, parameter, read_config, write_config
 
 __all__ = ["Draft", "Exported", "Stage"]
 

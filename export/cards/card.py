@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import jinja2
 
 from cocon.core.printable import printable
-from cocon.export.card_markup import cell, code, plain
-from cocon.export.training_record import TrainingRecord
+from cocon.export.cards.markup import cell, code, plain
+from cocon.export.cards.record import TrainingRecord
 
 __all__ = ["Card", "Tensor", "render_card"]
 
@@ -93,12 +93,12 @@ def render_card(card: Card, training: TrainingRecord | None) -> str:
 
 
 def _template() -> jinja2.Template:
-    loader = jinja2.PackageLoader("cocon.export", "")
+    loader = jinja2.PackageLoader("cocon.export.cards", "")
     environment = jinja2.Environment(
         loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=False, keep_trailing_newline=True, autoescape=False
     )  # Markdown, not HTML
     environment.filters |= {"cell": cell, "code": code, "figure": _figure, "plain": plain}
-    return environment.get_template("model_card.md.jinja")
+    return environment.get_template("card.md.jinja")
 
 
 def _figure(value: object) -> str:

@@ -31,11 +31,11 @@ from cocon.embedding.locating.boundary_model import (
     LocalBoundaries,
     boundary_model_name,
 )
-from cocon.export.boundary_card import boundary_card
-from cocon.export.model_config import MAX_BATCH_SIZE, ONNX
-from cocon.export.parity import BATCH_SIZES, Parity
-from cocon.export.stage import Draft
-from cocon.export.to_onnx import OPSET
+from cocon.export.artefacts.parity import BATCH_SIZES, Parity
+from cocon.export.artefacts.to_onnx import OPSET
+from cocon.export.cards.boundaries import boundary_card
+from cocon.export.repository.model_config import MAX_BATCH_SIZE, ONNX
+from cocon.export.repository.stage import Draft
 from cocon.training.boundary_head.files import BoundaryRecord, load_boundary_head
 from cocon.training.boundary_head.network import BoundaryHead
 

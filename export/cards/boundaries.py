@@ -2,11 +2,11 @@
 
 from cocon.embedding.contract import BLOCKS, ModelContract
 from cocon.embedding.locating.boundary_model import BOUNDARIES, NUM_BOUNDARIES
-from cocon.export.card_markup import plain
-from cocon.export.card_texts import file_facts, parity_text
-from cocon.export.model_card import Card, Tensor, render_card
-from cocon.export.stage import Exported
-from cocon.export.training_record import TrainingRecord
+from cocon.export.cards.card import Card, Tensor, render_card
+from cocon.export.cards.markup import plain
+from cocon.export.cards.record import TrainingRecord
+from cocon.export.cards.texts import file_facts, parity_text
+from cocon.export.repository.stage import Exported
 from cocon.training.boundary_head.files import BoundaryRecord
 
 __all__ = ["boundary_card"]

@@ -29,13 +29,13 @@ from cocon.embedding.tracking.feature_maps import (
     LocalFeatureMaps,
     feature_map_model,
 )
-from cocon.export.feature_map_card import feature_map_card
-from cocon.export.fold import fold_trunk
-from cocon.export.model_config import MAX_BATCH_SIZE, ONNX
-from cocon.export.parity import BATCH_SIZES, Parity
-from cocon.export.parity_clips import mixed_with_noise
-from cocon.export.stage import Draft
-from cocon.export.to_onnx import write_onnx
+from cocon.export.artefacts.fold import fold_trunk
+from cocon.export.artefacts.parity import BATCH_SIZES, Parity
+from cocon.export.artefacts.parity_clips import mixed_with_noise
+from cocon.export.artefacts.to_onnx import write_onnx
+from cocon.export.cards.feature_maps import feature_map_card
+from cocon.export.repository.model_config import MAX_BATCH_SIZE, ONNX
+from cocon.export.repository.stage import Draft
 from cocon.training.models.encoder import Encoder
 from cocon.training.models.trunk import Trunk
 from cocon.video.geometry import resize
@@ -70,7 +70,7 @@ class FrameMaps(nn.Module):
     Args:
         encoder: in evaluation mode, on the CPU; not changed.
         stage: of its trunk.
-        folded: compute the faster, equal graph (see `cocon.export.fold`).
+        folded: compute the faster, equal graph (see `cocon.export.artefacts.fold`).
     """
 
     def __init__(self, encoder: Encoder, stage: str, *, folded: bool = True) -> None:

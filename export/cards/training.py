@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from cocon.embedding.contract import ModelContract
-from cocon.export.card_markup import cell, code
-from cocon.export.training_record import TrainingRecord
+from cocon.export.cards.markup import cell, code
+from cocon.export.cards.record import TrainingRecord
 
 __all__ = ["learned_from", "training_text"]
 

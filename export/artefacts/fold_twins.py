@@ -1,4 +1,4 @@
-"""The 2-D twin of every 3-D layer that has one; see `cocon.export.fold` for what they are for.
+"""The 2-D twin of every 3-D layer that has one; see `cocon.export.artefacts.fold` for what they are for.
 
 All of them take `float [M·T, C, H, W]`, the T frames of a block one after another, and give `float [M·T', C', H', W']`.
 """

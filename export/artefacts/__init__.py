@@ -1,0 +1,1 @@
+"""From a trained encoder to files that other runtimes read, and the gate between."""

@@ -1,0 +1,1 @@
+"""`cocon pack`: a run small enough to ship."""
