@@ -16,14 +16,14 @@ if __name__ != "cocon.client":
     raise ImportError("install the project (make setup) and import this room as 'cocon.client'")
 
 if TYPE_CHECKING:
-    from cocon.client.align import Alignment, align_videos
+    from cocon.client.aligning.align import Alignment, align_videos
     from cocon.client.classify import Prediction, top_actions
-    from cocon.client.connection import connect
-    from cocon.client.index import AddReport, VideoIndex
+    from cocon.client.index.search import Hit
+    from cocon.client.index.video_index import AddReport, VideoIndex
     from cocon.client.locate import LocatedAction, locate_actions
-    from cocon.client.search import Hit
-    from cocon.client.track import TrackedFrame, track_box, tracking_model
-    from cocon.client.video_embedder import FailedVideo, VideoEmbedder, VideoEmbedding
+    from cocon.client.models.connect import connect
+    from cocon.client.pipeline.video_embedder import FailedVideo, VideoEmbedder, VideoEmbedding
+    from cocon.client.tracking.track import TrackedFrame, track_box, tracking_model
 
 __all__ = [
     "AddReport",

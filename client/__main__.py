@@ -1,5 +1,5 @@
 """`python -m cocon.client` is the command `client`."""
 
-from cocon.client.cli import main
+from cocon.client.commands.main import main
 
 main()

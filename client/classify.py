@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from cocon.client.fused_model import FusedModel
-from cocon.client.video_embedding import Row, VideoEmbedding
+from cocon.client.models.fused_model import FusedModel
+from cocon.client.pipeline.video_embedding import Row, VideoEmbedding
 from cocon.core.errors import MismatchError
 
 __all__ = ["Prediction", "check_labels", "top_actions"]

@@ -14,12 +14,12 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.block_order import ordered_blocks
 from cocon.client.classify import check_labels
-from cocon.client.fused_model import FusedModel
-from cocon.client.index import VideoIndex
-from cocon.client.video_embedder import VideoEmbedder
-from cocon.client.video_embedding import Row, VideoEmbedding
+from cocon.client.index.video_index import VideoIndex
+from cocon.client.models.fused_model import FusedModel
+from cocon.client.pipeline.block_order import ordered_blocks
+from cocon.client.pipeline.video_embedder import VideoEmbedder
+from cocon.client.pipeline.video_embedding import Row, VideoEmbedding
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.locating.boundary_model import BoundaryModel
 from cocon.embedding.locating.detection import find_segments, label_segments, members, segment_embeddings

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from cocon.client import VideoEmbedder, connect
-from cocon.client.block_order import ordered_blocks
-from cocon.client.cli import main
+from cocon.client.commands.main import main
 from cocon.client.locate import dense_overlap
+from cocon.client.pipeline.block_order import ordered_blocks
 from cocon.core.errors import UsageError
 from cocon.export.artefacts.parity_clips import moving_squares
 from cocon.export.models.boundaries import sound_boundary_head

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput
 
-from cocon.client.embedder import TritonServer
+from cocon.client.models.server import TritonServer
 from cocon.core.errors import ServerError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities, softmax

@@ -17,7 +17,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from cocon.client import VideoEmbedder
-from cocon.client.cli import main
+from cocon.client.commands.main import main
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec

@@ -31,7 +31,7 @@ def test_help_lists_the_verbs_and_loads_nothing_heavy(process: Client) -> None:
     for verb in ("embed", "classify", "index", "search", "info", "align", "track"):
         assert f" {verb} " in result.stdout
     heavy = {"av", "cv2", "decord", "faiss", "grpc", "numpy", "onnxruntime", "tritonclient"}
-    loaded = python("import sys, cocon.client.cli; print(*sys.modules)").stdout.split()
+    loaded = python("import sys, cocon.client.commands.main; print(*sys.modules)").stdout.split()
     assert heavy & set(loaded) == set()
 
 
@@ -44,7 +44,7 @@ def test_help_of_every_verb_has_an_example(client: Client, verb: str) -> None:
 
 def test_import_is_light() -> None:
     heavy = ("torch", "onnxruntime", "cv2", "faiss", "grpc", "tritonclient", "pyarrow", "numpy")
-    code = f"import cocon.client.cli, sys; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import cocon.client.commands.main, sys; print([name for name in {heavy} if name in sys.modules])"
     assert python(code).stdout.strip() == "[]"
     heavy = ("torch", "onnxruntime", "grpc", "tritonclient", "faiss", "pyarrow")
     code = f"from cocon.client import *; import sys; print([name for name in {heavy} if name in sys.modules])"

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from cocon.client import VideoEmbedder, connect
-from cocon.client.embedder import TritonServer
+from cocon.client.models.server import TritonServer
 from cocon.core.errors import MismatchError, ServerError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import assert_congruent

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cocon.client import AddReport, VideoEmbedder, VideoIndex
-from cocon.client.catalog import Catalog
+from cocon.client.index.catalog import Catalog
 from cocon.core.errors import MismatchError, MissingViewError, UsageError
 from cocon.core.folder_lock import folder_lock
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cocon.client.inputs import expand_inputs
+from cocon.client.commands.inputs import expand_inputs
 from cocon.core.errors import UsageError
 
 NOTHING = io.StringIO("")

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from cocon.client import VideoEmbedder, VideoIndex, connect
-from cocon.client.block_order import ordered_blocks
 from cocon.client.locate import dense_overlap, locate_actions, name_by_classifier, name_by_index
+from cocon.client.pipeline.block_order import ordered_blocks
 from cocon.embedding.locating.boundary_model import BOUNDARY_CONTRACT_FILE, BoundaryContract, half_block_frames
 from cocon.embedding.locating.detection import find_segments, label_segments, segment_embeddings
 from cocon.embedding.locating.proposals import Segment, segment_bounds, temporal_iou

@@ -6,7 +6,7 @@ import pyarrow.parquet
 import pytest
 
 from cocon.client import VideoEmbedder
-from cocon.client.output import chosen_format, open_sink
+from cocon.client.output.sinks import chosen_format, open_sink
 from cocon.core.errors import UsageError
 
 

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from cocon.client.pipeline import produce_ahead
+from cocon.client.pipeline.ahead import produce_ahead
 
 
 def test_order_of_sources_and_items_is_kept() -> None:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.client.records import Moment
-from cocon.client.search import Hit, nearest
+from cocon.client.index.records import Moment
+from cocon.client.index.search import Hit, nearest
 
 NUM_CLIPS, DIM = 3000, 8
 

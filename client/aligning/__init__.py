@@ -1,0 +1,1 @@
+"""Two videos aligned in time."""

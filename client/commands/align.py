@@ -1,0 +1,76 @@
+"""The command `client align`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cocon.client import options
+from cocon.client.models.defaults import DEFAULT_URL
+
+if TYPE_CHECKING:
+    from cocon.client.aligning.align import Alignment
+    from cocon.client.models.fused_model import FusedModel
+
+__all__ = ["align"]
+
+_COLUMNS = ("start_seconds_a", "end_seconds_a", "start_seconds_b", "end_seconds_b", "similarity")
+
+
+def align(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A video.", show_default=False)],
+    second: Annotated[Path, typer.Argument(metavar="B", help="The video to align with it.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", help="Picture to write: FILE.png.", show_default=False)],
+    url: options.Url = DEFAULT_URL,
+    view: options.Views = None,
+    overlap: options.Overlap = 0.0,
+    model_format: options.ModelFormatOption = "onnx",
+    timeout_s: options.TimeoutS = 30.0,
+    limit: options.Limits = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Align two videos in time: draw how alike their moments are, and print which part of A goes with which of B.
+
+    Overlapping clips give shorter steps in time: --overlap 0.9 suits videos of some seconds.
+
+    Example: client align a.mp4 b.mp4 --view all --output aligned.png
+    """
+    from cocon.client.aligning.align import align_videos
+    from cocon.client.aligning.output import check_picture, write_picture
+    from cocon.core.printable import printable
+    from cocon.core.progress import progress_bar
+    from cocon.video.decoding.limits import MediaLimits
+
+    check_picture(output, (first, second))
+    views, limits = options.named_views(view), MediaLimits.parse(limit or ())
+    with progress_bar("aligning", is_quiet=quiet) as on_progress:
+        with options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder:
+            model = embedder.model
+            alignment = align_videos(embedder, first, second, on_progress=on_progress)
+        write_picture(alignment, output, model.view, limits)
+    for track in (alignment.first, alignment.second):
+        if track.num_merged > 1:
+            typer.echo(f"note: {printable(track.video)}: {track.num_merged} neighbouring blocks count as one", err=True)
+    _print(alignment, model, as_json=as_json)
+
+
+def _print(alignment: "Alignment", model: "FusedModel", *, as_json: bool) -> None:
+    from cocon.client.output.tables import print_rows
+
+    rows = [span.row() for span in alignment.spans]
+    if not as_json:
+        print_rows(_COLUMNS, rows, title=f"mean cosine along the path: {alignment.score:.3f}")
+        return
+    found = {
+        "video_a": alignment.first.video,
+        "video_b": alignment.second.video,
+        "views": list(model.models),
+        "model": model.name,
+        "version": model.version,
+        "fingerprint": model.fingerprint,
+        "score": round(alignment.score, 6),
+        "spans": rows,
+    }
+    typer.echo(json.dumps(found, ensure_ascii=False))

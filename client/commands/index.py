@@ -1,0 +1,92 @@
+"""The commands `client index add`, `list` and `remove`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cocon.client import options
+from cocon.client.models.defaults import DEFAULT_INDEX, DEFAULT_URL
+
+__all__ = ["index_app"]
+
+index_app = typer.Typer(no_args_is_help=True, help="Add videos to an index, list and remove them.")
+
+_VIDEO_COLUMNS = ("video", "label", "num_clips", "duration_seconds")
+
+
+@index_app.command()
+def add(
+    videos: options.Videos,
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    url: options.Url = DEFAULT_URL,
+    view: options.Views = None,
+    overlap: options.Overlap = 0.0,
+    model_format: options.ModelFormatOption = "onnx",
+    timeout_s: options.TimeoutS = 30.0,
+    limit: options.Limits = None,
+    as_json: options.AsJson = False,
+    failures: options.Failures = Path("failures.jsonl"),
+    quiet: options.Quiet = False,
+) -> None:
+    """Embed videos and make them searchable; what is there already is not embedded again.
+
+    Example: client index add videos/
+    """
+    from cocon.client.commands.inputs import expand_inputs
+    from cocon.client.index.video_index import VideoIndex
+    from cocon.client.output.batch_report import batch_report
+
+    paths, opened = expand_inputs(videos, sys.stdin), VideoIndex(index)
+    views = options.named_views(view, opened.facts.views if opened.exists else ("rgb",))
+    with (
+        options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder,
+        batch_report(len(paths), quiet=quiet, failures=failures) as report,
+    ):
+        done = opened.add(paths, embedder, on_outcome=lambda outcome: report.note(outcome.failure))
+    counts = {name: getattr(done, name) for name in ("added", "updated", "unchanged", "duplicate")}
+    counts["failed"] = len(done.failures)
+    if as_json:
+        typer.echo(json.dumps({"index": str(index), **counts}))
+    else:
+        told = (f"{count} {name}" for name, count in counts.items() if _is_told(name, count))
+        typer.echo(f"{index}: {', '.join(told)}")
+    raise typer.Exit(report.exit_code)
+
+
+@index_app.command("list")
+def list_videos(index: options.IndexFolder = Path(DEFAULT_INDEX), as_json: options.AsJson = False) -> None:
+    """List the videos of an index.
+
+    Example: client index list --json
+    """
+    from dataclasses import asdict
+
+    from cocon.client.index.video_index import VideoIndex
+    from cocon.client.output.sinks import open_sink
+
+    rows = [asdict(video) for video in VideoIndex(index).videos()]
+    with open_sink("json" if as_json else "table", None, columns=_VIDEO_COLUMNS) as sink:
+        sink.write(rows)
+
+
+@index_app.command()
+def remove(
+    videos: Annotated[list[str], typer.Argument(help="Videos or folders of the index.", show_default=False)],
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    as_json: options.AsJson = False,
+) -> None:
+    """Forget videos; the files themselves stay.
+
+    Example: client index remove videos/old.mp4
+    """
+    from cocon.client.index.video_index import VideoIndex
+
+    removed = VideoIndex(index).remove(videos)
+    typer.echo(json.dumps({"index": str(index), "removed": removed}) if as_json else f"{index}: {len(removed)} removed")
+
+
+def _is_told(outcome: str, count: int) -> bool:
+    return count > 0 or outcome in ("added", "unchanged", "failed")

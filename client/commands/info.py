@@ -1,0 +1,101 @@
+"""What `client info` tells: the server, its models, the index, and whether they belong together."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from cocon.client.index.video_index import VideoIndex
+from cocon.client.models.connect import ModelFormat, OpenModel, connect
+from cocon.client.models.fused_model import FusedModel
+from cocon.client.output.tables import print_rows
+from cocon.client.pipeline.video_embedding import Row
+
+__all__ = ["gather_facts", "print_facts"]
+
+_MODEL_COLUMNS = ("view", "model", "version", "method", "clip", "embedding_dim", "num_labels", "fingerprint")
+
+
+def gather_facts(url: str, index: Path, *, timeout_s: float, model_format: ModelFormat) -> Row:
+    """Ask the server and the index.
+
+    Args:
+        url: Where the models are.
+        index: Folder of the index, which need not exist.
+        timeout_s: Deadline of every request.
+        model_format: Which exports to look at.
+
+    Returns:
+        `url, software, models: [...], index: {...} or null`, in plain JSON types.
+
+    Raises:
+        CoconError: As `connect`, `ModelHost.open` and `VideoIndex.facts` do.
+    """
+    host = connect(url, timeout_s=timeout_s, model_format=model_format)
+    try:
+        models = {view: host.open(view) for view in host.views}
+        rows = [_model_row(view, model) for view, model in models.items()]
+        return {"url": host.url, "software": host.software, "models": rows, "index": _index_row(index, models)}
+    finally:
+        host.close()
+
+
+def print_facts(facts: Row, *, as_json: bool) -> None:
+    """Print what `gather_facts` found: one JSON object, or a page for people."""
+    if as_json:
+        sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
+        return
+    models, index = facts["models"], facts["index"]
+    assert isinstance(models, list)
+    sys.stdout.write(f"{facts['url']}: {facts['software']}\n")
+    print_rows(_MODEL_COLUMNS, [_shown(row) for row in models])
+    if not isinstance(index, dict):
+        sys.stdout.write("no index here yet; make one with 'client index add'\n")
+        return
+    fits = "made by these models" if index["fits_models"] else "NOT made by these models: index anew"
+    sys.stdout.write(
+        f"index {index['folder']}: {index['num_videos']} videos, {index['num_clips']} clips, "
+        f"view {'+'.join(index['views'])}, {index['embedding_dim']} dimensions; {fits}\n"
+    )
+
+
+def _model_row(view: str, model: OpenModel) -> Row:
+    contract = model.embedder.contract
+    return {
+        "view": view,
+        "model": model.name,
+        "version": model.version,
+        "method": contract.method,
+        "max_batch_size": model.max_batch_size,
+        "embedding_dim": contract.embedding_dim,
+        "fingerprint": contract.fingerprint,
+        "labels": list(contract.labels),
+        "clip": asdict(contract.clip),
+        "geometry": asdict(contract.geometry),
+    }
+
+
+def _index_row(folder: Path, models: dict[str, OpenModel]) -> Row | None:
+    index = VideoIndex(folder)
+    if not index.exists:
+        return None
+    facts, videos = index.facts, index.videos()
+    used = {view: models[view] for view in facts.views if view in models}
+    fits = len(used) == len(facts.views) and FusedModel(used).fingerprint == facts.fingerprint
+    return {
+        "folder": str(folder),
+        **asdict(facts),
+        "views": list(facts.views),
+        "num_videos": len(videos),
+        "num_clips": sum(video.num_clips for video in videos),
+        "fits_models": fits,
+    }
+
+
+def _shown(row: Row) -> Row:
+    labels, clip = row["labels"], row["clip"]
+    assert isinstance(labels, list)
+    assert isinstance(clip, dict)
+    step = f"{clip['step_seconds']:g} s" if clip["step_seconds"] else f"{clip['step_frames']} frames"
+    shape = f"{clip['num_blocks']} x {clip['frames_per_block']} frames, {step} apart"
+    return row | {"clip": shape, "num_labels": len(labels), "fingerprint": str(row["fingerprint"])[:12]}

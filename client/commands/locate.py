@@ -1,0 +1,84 @@
+"""The command `client locate`."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cocon.client import options
+from cocon.client.models.defaults import DEFAULT_URL
+
+if TYPE_CHECKING:
+    from cocon.client.locate import LocatedAction, Namer
+    from cocon.client.models.fused_model import FusedModel
+
+__all__ = ["locate"]
+
+_COLUMNS = ("start_seconds", "end_seconds", "label", "score")
+
+
+def locate(
+    video: Annotated[Path, typer.Argument(help="A video of several actions.", show_default=False)],
+    index: Annotated[
+        Path | None, typer.Option("--index", help="Name actions by similar moments of this index.", show_default=False)
+    ] = None,
+    classifier: Annotated[bool, typer.Option("--classifier", help="Name actions by the encoder's classifier.")] = False,
+    view: Annotated[str, typer.Option("--view", help="rgb, flow, pose or mask.")] = "rgb",
+    top: Annotated[int, typer.Option("--top", min=1, help="Actions.")] = 10,
+    min_score: Annotated[
+        float, typer.Option("--min-score", min=0.0, max=1.0, help="Leave out what scores less.")
+    ] = 0.0,
+    url: options.Url = DEFAULT_URL,
+    timeout_s: options.TimeoutS = 30.0,
+    limit: options.Limits = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Find the actions of a long video: when each begins and ends, and with --classifier or --index what it is.
+
+    Of actions that overlap by more than a half the best is shown.
+
+    Needs a boundary model: cocon evaluate RUN --task localization --data DIR, then cocon export.
+
+    Example: client locate long.mp4 --classifier --top 5
+    """
+    from cocon.client.locate import check_boundaries, dense_overlap, locate_actions
+    from cocon.client.models.connect import connect
+    from cocon.core.errors import UsageError
+    from cocon.video.views import view_named
+
+    if classifier and index is not None:
+        raise UsageError("--classifier and --index both name actions; give one of them")
+    if not video.is_file():
+        raise UsageError(f"video '{video}' does not exist or is no file")
+    chosen = view_named(view).name
+    with options.open_embedder(url, (chosen,), 0.0, timeout_s, "onnx", limit) as embedder:
+        model = embedder.model
+        with closing(connect(url, timeout_s=timeout_s)) as host:
+            boundaries = host.open_boundaries(chosen)
+            check_boundaries(model, boundaries)
+            name = _namer(model, index, is_by_classifier=classifier)
+            embedder.overlap = dense_overlap(model.clip, boundaries.contract.hop_frames)
+            found = locate_actions(embedder, boundaries, video, name, top=top, min_score=min_score)
+    _print(found, video, model, as_json=as_json)
+
+
+def _namer(model: "FusedModel", index: Path | None, *, is_by_classifier: bool) -> "Namer | None":
+    from cocon.client.index.video_index import VideoIndex
+    from cocon.client.locate import name_by_classifier, name_by_index
+
+    if is_by_classifier:
+        return name_by_classifier(model)
+    return None if index is None else name_by_index(VideoIndex(index), model)
+
+
+def _print(found: "list[LocatedAction]", video: Path, model: "FusedModel", *, as_json: bool) -> None:
+    from cocon.client.output.tables import print_rows
+
+    rows = [action.row() for action in found]
+    if not as_json:
+        print_rows(_COLUMNS, rows)
+        return
+    head = {"video": str(video), "view": model.view, "model": model.name, "version": model.version}
+    typer.echo(json.dumps({**head, "fingerprint": model.fingerprint, "actions": rows}, ensure_ascii=False))

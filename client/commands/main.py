@@ -1,0 +1,201 @@
+"""The command `client`: embed, classify, index, search and align videos, and follow things through them.
+
+Everything heavy is imported inside the commands: `client --help` must not wait for OpenCV, gRPC and FAISS.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from cocon.client import options
+from cocon.client.commands.align import align
+from cocon.client.commands.index import index_app
+from cocon.client.commands.locate import locate
+from cocon.client.commands.track import track
+from cocon.client.models.defaults import DEFAULT_INDEX, DEFAULT_URL
+
+if TYPE_CHECKING:
+    from cocon.client.output.batch_report import BatchReport
+    from cocon.client.output.sinks import Sink
+    from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(index_app, name="index")
+app.command()(align)
+app.command()(locate)
+app.command()(track)
+
+_CLIP_COLUMNS = ("video", "view", "clip", "start_seconds", "end_seconds", "embedding")
+_PREDICTION_COLUMNS = ("video", "rank", "label", "probability")
+_HIT_COLUMNS = ("rank", "video", "start_seconds", "end_seconds", "score", "label")
+
+
+@app.callback(invoke_without_command=True)
+def client(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Use video encoders: embed and classify videos, index and search them, align two, follow a thing through one.
+
+    Exit codes: 0 ok, 2 usage, 3 some videos failed, 4 no server, 5 model and index differ, 130 interrupted.
+    """
+    if show_version:
+        typer.echo(f"client {version('cocon')}")
+        raise typer.Exit
+
+
+@app.command()
+def embed(
+    videos: options.Videos,
+    url: options.Url = DEFAULT_URL,
+    view: options.Views = None,
+    overlap: options.Overlap = 0.0,
+    model_format: options.ModelFormatOption = "onnx",
+    timeout_s: options.TimeoutS = 30.0,
+    limit: options.Limits = None,
+    as_json: options.AsJson = False,
+    row_format: options.RowFormat = None,
+    output: options.Output = None,
+    failures: options.Failures = Path("failures.jsonl"),
+    quiet: options.Quiet = False,
+) -> None:
+    """Embed videos: one vector per clip, with its time span.
+
+    Example: client embed videos/ --output rows.parquet
+    """
+    from cocon.client.commands.inputs import expand_inputs
+    from cocon.client.output.batch_report import batch_report
+    from cocon.client.output.sinks import ARCHIVES, chosen_format, open_sink
+    from cocon.client.pipeline.video_embedding import completed
+
+    chosen = chosen_format(row_format, output, as_json=as_json, allowed=("json", "jsonl", *ARCHIVES))
+    paths, views = expand_inputs(videos, sys.stdin), options.named_views(view)
+    with (
+        options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder,
+        batch_report(len(paths), quiet=quiet, failures=failures) as report,
+        open_sink(chosen, output, columns=_CLIP_COLUMNS, model=embedder.model) as sink,
+    ):
+        results = embedder.embed_many(paths)
+        for video in _sound(map(completed, results) if chosen in ARCHIVES else results, report, sink):
+            sink.write(list(video.rows()))
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def classify(
+    videos: options.Videos,
+    url: options.Url = DEFAULT_URL,
+    view: options.Views = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="Classes per video.")] = 5,
+    overlap: options.Overlap = 0.0,
+    model_format: options.ModelFormatOption = "onnx",
+    timeout_s: options.TimeoutS = 30.0,
+    limit: options.Limits = None,
+    as_json: options.AsJson = False,
+    row_format: options.TextFormat = None,
+    output: options.Output = None,
+    failures: options.Failures = Path("failures.jsonl"),
+    quiet: options.Quiet = False,
+) -> None:
+    """Name the actions in videos: the most probable classes, averaged over the clips.
+
+    Example: client classify video.mp4 --view all --top 3
+    """
+    from cocon.client.classify import check_labels, top_actions
+    from cocon.client.commands.inputs import expand_inputs
+    from cocon.client.output.batch_report import batch_report
+    from cocon.client.output.sinks import chosen_format, open_sink
+
+    chosen = chosen_format(row_format, output, as_json=as_json)
+    paths, views = expand_inputs(videos, sys.stdin), options.named_views(view)
+    with (
+        options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder,
+        batch_report(len(paths), quiet=quiet, failures=failures) as report,
+    ):
+        labels = check_labels(embedder.model)
+        with open_sink(chosen, output, columns=_PREDICTION_COLUMNS) as sink:
+            for video in _sound(embedder.embed_many(paths), report, sink):
+                sink.write([prediction.row() for prediction in top_actions(video, labels, top=top)])
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def search(
+    query: Annotated[Path, typer.Argument(help="The video to find similar ones for.", show_default=False)],
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    url: options.Url = DEFAULT_URL,
+    view: options.Views = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="Hits.")] = 10,
+    all_moments: Annotated[
+        bool, typer.Option("--all-moments", help="The best moments wherever they are, not one per video.")
+    ] = False,
+    overlap: options.Overlap = 0.0,
+    model_format: options.ModelFormatOption = "onnx",
+    timeout_s: options.TimeoutS = 30.0,
+    limit: options.Limits = None,
+    as_json: options.AsJson = False,
+    row_format: options.TextFormat = None,
+    output: options.Output = None,
+) -> None:
+    """Find moments like those of a video: where they are, and how similar (cosine).
+
+    Example: client search query.mp4 --top 5
+    """
+    from cocon.client.index.video_index import VideoIndex
+    from cocon.client.output.sinks import chosen_format, open_sink
+    from cocon.core.errors import UsageError
+
+    chosen = chosen_format(row_format, output, as_json=as_json)
+    if not query.is_file():
+        raise UsageError(f"video '{query}' does not exist or is no file")
+    opened = VideoIndex(index)
+    views = options.named_views(view, opened.facts.views)
+    with options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder:
+        opened.check_model(embedder.model)
+        hits = opened.search(embedder.embed(query), top=top, grouping="moment" if all_moments else "video")
+    with open_sink(chosen, output, columns=_HIT_COLUMNS) as sink:
+        sink.write([hit.row() for hit in hits])
+
+
+@app.command()
+def info(
+    url: options.Url = DEFAULT_URL,
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    model_format: options.ModelFormatOption = "onnx",
+    timeout_s: options.TimeoutS = 30.0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show the server, its models and the index, and whether they belong together.
+
+    Example: client info --url local:model_repository
+    """
+    from cocon.client.commands.info import gather_facts, print_facts
+
+    print_facts(gather_facts(url, index, timeout_s=timeout_s, model_format=model_format), as_json=as_json)
+
+
+def main() -> NoReturn:
+    """Entry point of the console script `client`."""
+    from cocon.core.command import run
+
+    run(app)
+
+
+def _sound(
+    results: "Iterable[VideoEmbedding | FailedVideo]", report: "BatchReport", sink: "Sink"
+) -> "Iterator[VideoEmbedding]":
+    """The videos that could be embedded; the others are reported."""
+    from cocon.client.pipeline.video_embedding import FailedVideo
+
+    for result in results:
+        if isinstance(result, FailedVideo):
+            report.note(result)
+            sink.write([result.row()])
+        else:
+            yield result
+            report.note()

@@ -1,0 +1,225 @@
+"""The truth of an index: a SQLite catalogue of videos, clips and vectors.
+
+Every video is one transaction, so a process killed at any moment leaves whole videos only. Readers see the state at
+their first look and are not disturbed by a writer (WAL).
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.client.index.records import CacheFacts, IndexedVideo, IndexFacts, Moment
+from cocon.client.index.vectors import check_vectors
+from cocon.client.pipeline.video_embedding import VideoEmbedding
+from cocon.core.atomic import replacing
+from cocon.core.errors import MismatchError
+
+__all__ = ["Catalog"]
+
+_CHUNK = 4096
+_SCHEMA = """
+CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE videos (
+    video_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    path TEXT NOT NULL UNIQUE,
+    content_sha256 TEXT NOT NULL UNIQUE,
+    label TEXT,
+    view TEXT NOT NULL,
+    num_frames INTEGER NOT NULL,
+    truncated INTEGER NOT NULL,
+    overlap REAL NOT NULL,
+    model TEXT NOT NULL,
+    version TEXT NOT NULL,
+    fingerprint TEXT NOT NULL
+) STRICT;
+CREATE TABLE clips (
+    clip_id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the id in FAISS; never given twice
+    video_id INTEGER NOT NULL REFERENCES videos ON DELETE CASCADE,
+    clip INTEGER NOT NULL,
+    start_seconds REAL NOT NULL,
+    end_seconds REAL NOT NULL,
+    vector BLOB NOT NULL                        -- float32, little endian
+) STRICT;
+CREATE INDEX clips_of_video ON clips (video_id);
+"""
+_VIDEOS = """
+SELECT path, label, count(clip_id), max(end_seconds), overlap, content_sha256
+FROM videos JOIN clips USING (video_id) {} GROUP BY video_id ORDER BY path
+"""
+
+
+class Catalog:
+    """An open catalogue. A context manager; for one thread.
+
+    Args:
+        path: `catalog.sqlite`.
+        facts: What to make it for when it is new; without them it must exist.
+
+    Raises:
+        MismatchError: It is no catalogue, or damaged.
+    """
+
+    def __init__(self, path: Path, facts: IndexFacts | None = None) -> None:
+        self._path = path
+        with self._translated():
+            if facts is not None and not path.exists():
+                with replacing(path, is_durable=True) as partial:
+                    _create(partial, facts)
+            self._connection = _connect(path)
+            try:
+                self.facts = self._read_facts()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._connection.close()
+
+    @property
+    def cache_facts(self) -> CacheFacts:
+        """What a FAISS index of the present state would have to agree with."""
+        with self._translated():
+            (count,) = self._connection.execute("SELECT count(*) FROM clips").fetchone()
+            (generation,) = self._connection.execute("SELECT value FROM facts WHERE key = 'generation'").fetchone()
+        facts = self.facts
+        return CacheFacts(int(generation), count, facts.embedding_dim, facts.views, facts.fingerprint)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside is of one state."""
+        with self._transaction("BEGIN"):
+            yield
+
+    def videos(self) -> list[IndexedVideo]:
+        """All videos, by path."""
+        with self._translated():
+            return [IndexedVideo(*row) for row in self._connection.execute(_VIDEOS.format(""))]
+
+    def holder_of(self, content_sha256: str) -> IndexedVideo | None:
+        """The video with this content."""
+        with self._translated():
+            row = self._connection.execute(_VIDEOS.format("WHERE content_sha256 = ?"), [content_sha256]).fetchone()
+        return None if row is None else IndexedVideo(*row)
+
+    def put(self, path: str, video: VideoEmbedding, *, label: str | None, overlap: float) -> bool:
+        """Store a video and its clips in the place of what the path held before, and of the same content elsewhere.
+
+        Returns:
+            Whether something was replaced.
+
+        Raises:
+            MismatchError: The vectors are unsound, or of another model; nothing is stored.
+        """
+        check_vectors(video.embedding, self.facts.embedding_dim, source=f"'{video.video}'")
+        if video.fingerprint != self.facts.fingerprint:
+            raise MismatchError(f"'{video.video}' was embedded by another model than the index")
+        with self._transaction("BEGIN IMMEDIATE"):
+            old = [path, video.content_sha256]
+            replaced = self._connection.execute("DELETE FROM videos WHERE path = ? OR content_sha256 = ?", old).rowcount
+            columns = [path, video.content_sha256, label, video.view, video.num_frames, video.truncated, overlap]
+            video_id = self._connection.execute(
+                """INSERT INTO videos (path, content_sha256, label, view, num_frames, truncated, overlap,
+                                       model, version, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                [*columns, video.model, video.version, video.fingerprint],
+            ).lastrowid
+            times = zip(video.start_seconds.tolist(), video.end_seconds.tolist(), video.embedding, strict=True)
+            self._connection.executemany(
+                "INSERT INTO clips (video_id, clip, start_seconds, end_seconds, vector) VALUES (?, ?, ?, ?, ?)",
+                [(video_id, clip, *span, vector.astype("<f4").tobytes()) for clip, (*span, vector) in enumerate(times)],
+            )
+            self._next_generation()
+        return replaced > 0
+
+    def move(self, old_path: str, new_path: str, *, label: str | None) -> None:
+        """Give a video another path, which may be its own, and label; what that path held before is forgotten."""
+        with self._transaction("BEGIN IMMEDIATE"):
+            self._connection.execute("DELETE FROM videos WHERE path = ? AND path <> ?", [new_path, old_path])
+            self._connection.execute(
+                "UPDATE videos SET path = ?, label = ? WHERE path = ?", [new_path, label, old_path]
+            )
+            self._next_generation()
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Forget videos."""
+        with self._transaction("BEGIN IMMEDIATE"):
+            query = "DELETE FROM videos WHERE path = ?"
+            if self._connection.executemany(query, [(path,) for path in paths]).rowcount > 0:
+                self._next_generation()
+
+    def vectors(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """All clips in parts: ids `int64 [K]`, vectors `float32 [K, D]`.
+
+        Raises:
+            MismatchError: A stored vector has another dimension.
+        """
+        with self._translated():
+            cursor = self._connection.execute("SELECT clip_id, vector FROM clips ORDER BY clip_id")
+            while rows := cursor.fetchmany(_CHUNK):
+                if {len(vector) for _, vector in rows} != {4 * self.facts.embedding_dim}:
+                    raise MismatchError(f"catalogue '{self._path}' holds vectors of another dimension; index anew")
+                vectors = np.frombuffer(b"".join(vector for _, vector in rows), "<f4")
+                yield np.array([clip_id for clip_id, _ in rows]), vectors.reshape(len(rows), -1).astype(np.float32)
+
+    def moments(self, clip_ids: Sequence[int]) -> dict[int, Moment]:
+        """Clip id → the moment it stands for; ids that are gone are left out."""
+        query = """SELECT clip_id, path, start_seconds, end_seconds, label FROM clips JOIN videos USING (video_id)
+                   WHERE clip_id IN (SELECT value FROM json_each(?))"""
+        with self._translated():
+            rows = self._connection.execute(query, [json.dumps(list(clip_ids))])
+            return {clip_id: Moment(*moment) for clip_id, *moment in rows}
+
+    def _read_facts(self) -> IndexFacts:
+        row = self._connection.execute("SELECT value FROM facts WHERE key = 'index'").fetchone()
+        if row is None:
+            raise MismatchError(f"catalogue '{self._path}' does not say what it was made for; index the videos anew")
+        content = json.loads(row[0])
+        return IndexFacts(**content | {"views": tuple(content["views"])})
+
+    def _next_generation(self) -> None:
+        self._connection.execute("UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        with self._translated():
+            self._connection.execute(begin)
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """The one place where SQLite's errors become ours."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise MismatchError(f"catalogue '{self._path}' cannot be used: {error}; index the videos anew") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    # A power cut may undo the last videos but never damages the file; the next run adds them again.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _create(path: Path, facts: IndexFacts) -> None:
+    path.touch()
+    with closing(_connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(_SCHEMA)
+        rows = [("index", json.dumps(asdict(facts))), ("generation", "0")]
+        connection.executemany("INSERT INTO facts VALUES (?, ?)", rows)

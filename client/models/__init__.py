@@ -1,0 +1,1 @@
+"""What answers: models behind a server or in this process."""

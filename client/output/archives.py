@@ -1,0 +1,107 @@
+"""Embeddings as columns: Parquet and NumPy files. All rows have one dimension and one fingerprint.
+
+table = pyarrow.parquet.read_table("rows.parquet")
+table.schema.metadata[b"fingerprint"], table.schema.metadata[b"normalised"]      # b"l2"
+numpy.load("rows.npz")["embedding"]                                             # float32 [R, D]
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.client.pipeline.video_embedding import Row
+
+__all__ = ["NpzSink", "ParquetSink"]
+
+# Column → NumPy type, in the order of the row; the embedding is the last one.
+_COLUMNS = {
+    "video": np.str_,
+    "content_sha256": np.str_,
+    "view": np.str_,
+    "clip": np.int64,
+    "start_seconds": np.float64,
+    "end_seconds": np.float64,
+    "num_frames": np.int64,
+    "truncated": np.bool_,
+    "model": np.str_,
+    "version": np.str_,
+    "fingerprint": np.str_,
+}
+
+
+class ParquetSink:
+    """One Parquet file, `embedding` a fixed-size list of float32.
+
+    Args:
+        path: File to write.
+        embedding_dim: D.
+        fingerprint: Written into the schema's metadata.
+    """
+
+    def __init__(self, path: Path, embedding_dim: int, fingerprint: str) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        kinds = {
+            np.str_: pyarrow.string(),
+            np.int64: pyarrow.int64(),
+            np.float64: pyarrow.float64(),
+            np.bool_: pyarrow.bool_(),
+        }
+        columns = [pyarrow.field(name, kinds[kind], nullable=False) for name, kind in _COLUMNS.items()]
+        columns.append(pyarrow.field("embedding", pyarrow.list_(pyarrow.float32(), embedding_dim), nullable=False))
+        self._schema = pyarrow.schema(columns, metadata={"normalised": "l2", "fingerprint": fingerprint})
+        self._writer = parquet.ParquetWriter(path, self._schema)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write the rows of one video; failed inputs have no place here."""
+        import pyarrow
+
+        sound = [row for row in rows if "error" not in row]
+        if not sound:
+            return
+        flat = pyarrow.array(_vectors(sound).ravel())
+        vectors = pyarrow.FixedSizeListArray.from_arrays(flat, type=self._schema.field("embedding").type)
+        columns = [pyarrow.array([row[name] for row in sound], self._schema.field(name).type) for name in _COLUMNS]
+        self._writer.write_batch(pyarrow.record_batch([*columns, vectors], schema=self._schema))
+
+    def finish(self) -> None:
+        """Write the footer."""
+        self._writer.close()
+
+
+class NpzSink:
+    """One `.npz` file: an array per column, no pickles; `embedding` is `float32 [R, D]`.
+
+    Args:
+        path: File to write.
+        embedding_dim: D.
+        fingerprint: Written beside the columns' own, so that a file without rows says what it is.
+    """
+
+    def __init__(self, path: Path, embedding_dim: int, fingerprint: str) -> None:
+        self._path = path
+        self._embedding_dim = embedding_dim
+        self._fingerprint = fingerprint
+        self._rows: list[Row] = []
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Take the rows of one video; failed inputs have no place here."""
+        self._rows += (row for row in rows if "error" not in row)
+
+    def finish(self) -> None:
+        """Write the file."""
+        columns: dict[str, NDArray[Any]] = {
+            name: np.array([row[name] for row in self._rows], kind) for name, kind in _COLUMNS.items()
+        }
+        vectors = _vectors(self._rows).reshape(-1, self._embedding_dim)
+        facts = {"normalised": np.array("l2"), "model_fingerprint": np.array(self._fingerprint)}
+        with self._path.open("wb") as stream:
+            np.savez(stream, **columns, **facts, embedding=vectors)
+
+
+def _vectors(rows: Sequence[Row]) -> NDArray[np.float32]:
+    return np.array([row["embedding"] for row in rows], np.float32)  # [R, D]

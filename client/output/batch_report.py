@@ -1,0 +1,77 @@
+"""How a run over many videos is going: a progress line, one line per failed video, and `failures.jsonl`."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from cocon.client.pipeline.video_embedding import FailedVideo
+from cocon.core.errors import VideoError
+
+__all__ = ["BatchReport", "batch_report"]
+
+
+class BatchReport:
+    """One run. Made by `batch_report`.
+
+    Args:
+        progress: The line on standard error.
+        task: Its task.
+    """
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+        self.failures: list[FailedVideo] = []
+
+    @property
+    def exit_code(self) -> int:
+        """0, or what a run with failed inputs ends with."""
+        return VideoError.exit_code if self.failures else 0
+
+    def note(self, failure: FailedVideo | None = None) -> None:
+        """One more video is done, or has failed."""
+        self._progress.advance(self._task)
+        if failure is None:
+            return
+        self.failures.append(failure)
+        reason = failure.message.removeprefix(f"video '{failure.video}'").lstrip(": ")
+        self._progress.console.print(f"failed: {failure.video}: {reason}", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def batch_report(num_videos: int, *, quiet: bool, failures: Path) -> Iterator[BatchReport]:
+    """Report on a run over `num_videos` videos.
+
+    Args:
+        num_videos: Known beforehand.
+        quiet: No progress line; off a terminal there is none anyway.
+        failures: Where the failed videos are listed when there are some, also when the run is stopped.
+
+    Yields:
+        What to tell the run's events.
+    """
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    is_silent = quiet or not console.is_terminal or num_videos < 2
+    with Progress(*columns, console=console, transient=True, disable=is_silent) as progress:
+        report = BatchReport(progress, progress.add_task("videos", total=num_videos))
+        try:
+            yield report
+        finally:
+            if report.failures:
+                console.print(_listed(report.failures, failures), markup=False, soft_wrap=True)
+
+
+def _listed(failed: list[FailedVideo], path: Path) -> str:
+    """Write the list, and say where it is."""
+    lines = [json.dumps(failure.row(), ensure_ascii=False) + "\n" for failure in failed]
+    count = f"{len(failed)} video{'s' if len(failed) > 1 else ''} failed"
+    try:
+        path.write_text("".join(lines), encoding="utf-8")
+    except OSError as error:
+        return f"{count}; the list '{path}' cannot be written: {error.strerror}; name another file with --failures"
+    return f"{count}; listed in {path}"

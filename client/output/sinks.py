@@ -1,0 +1,175 @@
+"""Where rows go: a table for people, JSON, JSON lines, Parquet or NumPy arrays; to standard output or to a file.
+
+A file appears under its name when it is complete; what a stopped command had finished stays beside it in
+`NAME.partial`.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, Protocol, TextIO
+
+import numpy as np
+
+from cocon.client.models.fused_model import FusedModel
+from cocon.client.output.tables import print_rows
+from cocon.client.pipeline.video_embedding import Row
+from cocon.core.errors import UsageError
+
+__all__ = ["ARCHIVES", "Format", "Sink", "chosen_format", "open_sink"]
+
+_logger = logging.getLogger(__name__)
+
+Format = Literal["table", "json", "jsonl", "parquet", "npz"]
+
+# Binary formats of one embedding dimension.
+ARCHIVES: tuple[Format, ...] = ("parquet", "npz")
+
+_BY_SUFFIX: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".parquet": "parquet", ".npz": "npz"}
+
+
+class Sink(Protocol):
+    """Something rows are written to."""
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Take the rows of one video."""
+        ...
+
+    def finish(self) -> None:
+        """Complete the output."""
+        ...
+
+
+def chosen_format(
+    wanted: Format | None, output: Path | None, *, as_json: bool, allowed: Sequence[Format] = ("json", "jsonl")
+) -> Format:
+    """The format that `--format`, `--json` and the ending of `--output` ask for; a table unless they do.
+
+    Args:
+        wanted: `--format`.
+        output: `--output`.
+        as_json: `--json`.
+        allowed: What the command can write besides a table.
+
+    Raises:
+        UsageError: They contradict each other, or the command cannot write it.
+    """
+    if as_json and wanted not in (None, "json"):
+        raise UsageError(f"--json and --format {wanted} exclude each other")
+    chosen = wanted or ("json" if as_json else None)
+    if chosen is None and output is not None and output.suffix not in _BY_SUFFIX:
+        raise UsageError(f"--output '{output}' has no known ending ({', '.join(_BY_SUFFIX)}); give --format")
+    if chosen is None:
+        chosen = _BY_SUFFIX[output.suffix] if output is not None else "table"
+    if chosen == "table" and output is not None:
+        raise UsageError("a table is for the terminal; give --format for a file")
+    if chosen in ARCHIVES and output is None:
+        raise UsageError(f"{chosen} needs --output FILE")
+    if chosen not in ("table", *allowed):
+        raise UsageError(f"this command cannot write {chosen}; it can write {', '.join(allowed)}")
+    return chosen
+
+
+@contextmanager
+def open_sink(
+    chosen: Format, output: Path | None, *, columns: Sequence[str], model: FusedModel | None = None
+) -> Iterator[Sink]:
+    """Open where rows go.
+
+    Args:
+        chosen: Format.
+        output: File, or None for standard output.
+        columns: What a table shows.
+        model: What the vectors come from; needed for the formats of one dimension.
+
+    Yields:
+        The sink.
+    """
+    if output is None:
+        sink: Sink = _Table(columns) if chosen == "table" else _text_sink(chosen, sys.stdout)
+        yield sink
+        sink.finish()
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f"{output.name}.partial")
+    with partial.open("w", encoding="utf-8") as stream:
+        sink = _file_sink(chosen, stream, partial, model)
+        try:
+            yield sink
+        except BaseException:
+            sink.finish()
+            _logger.warning("the rows finished so far are in '%s'", partial)
+            raise
+        sink.finish()
+        os.fsync(stream.fileno())
+    partial.replace(output)
+
+
+class _JsonLines:
+    """One object per line, as it comes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, rows: Sequence[Row]) -> None:
+        self._stream.writelines(f"{_json(row)}\n" for row in rows)
+        self._stream.flush()
+
+    def finish(self) -> None:
+        self._stream.flush()
+
+
+class _JsonArray:
+    """One array at the end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._rows: list[str] = []
+
+    def write(self, rows: Sequence[Row]) -> None:
+        self._rows += map(_json, rows)
+
+    def finish(self) -> None:
+        self._stream.write("[" + ",\n ".join(self._rows) + "]\n")
+        self._stream.flush()
+
+
+class _Table:
+    """A table at the end; failed inputs were told on standard error."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._rows: list[Row] = []
+
+    def write(self, rows: Sequence[Row]) -> None:
+        self._rows += (row for row in rows if "error" not in row)
+
+    def finish(self) -> None:
+        print_rows(self._columns, self._rows)
+
+
+def _text_sink(chosen: Format, stream: TextIO) -> Sink:
+    return _JsonLines(stream) if chosen == "jsonl" else _JsonArray(stream)
+
+
+def _file_sink(chosen: Format, stream: TextIO, path: Path, model: FusedModel | None) -> Sink:
+    if chosen not in ARCHIVES:
+        return _text_sink(chosen, stream)
+    from cocon.client.output.archives import NpzSink, ParquetSink
+
+    assert model is not None
+    return (ParquetSink if chosen == "parquet" else NpzSink)(path, model.embedding_dim, model.fingerprint)
+
+
+def _json(row: object) -> str:
+    return json.dumps(row, default=_plain, ensure_ascii=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,200 @@
+"""Videos in, vectors out: decoding, batching over clips of several videos, inference, fusion.
+
+with VideoEmbedder("127.0.0.1:8001", views=("rgb", "flow")) as embedder:
+    embedding = embedder.embed("video.mp4")
+    embedding.embedding, embedding.start_seconds        # float32 [K, D], float64 [K]
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from cocon.client.models.connect import ModelFormat, connect
+from cocon.client.models.defaults import DEFAULT_URL
+from cocon.client.models.fused_model import FusedModel, open_fused
+from cocon.client.pipeline.ahead import produce_ahead
+from cocon.client.pipeline.batches import Batches, Gathering
+from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
+from cocon.core.errors import ServerError, UnreadableVideoError, UsageError, VideoError
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.reading.reader import MultiViewClip, VideoSource, clips_in_worker
+from cocon.video.store.content import content_sha256
+from cocon.video.workers.pool import WorkerPool, num_cores
+
+__all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding"]
+
+_logger = logging.getLogger(__name__)
+
+_MAX_OVERLAP = 0.9
+# One process per core makes views as fast as the machine can; more of them than this feed no encoder.
+_MAX_DECODERS = 16
+# Clips of one video that wait for inference: up to some 6 MB each.
+_MAX_WAITING = 4
+
+
+@dataclass(slots=True)
+class _Source:
+    """One video on its way through the pipeline; filled in by the decoding thread, read when that is done."""
+
+    video: str
+    clips: VideoSource
+
+
+class VideoEmbedder:
+    """Embeds videos in one or several views. Not safe for several threads: make one per thread.
+
+    Args:
+        url: `host:port` of a Triton server, or `local:FOLDER` for a model repository in this process.
+        views: Names of views, fused when there are several; `("all",)` for every view that has an encoder.
+        overlap: Share of a clip that the next one repeats, from 0 to 0.9.
+        timeout_s: Deadline of every request to a server.
+        model_format: Which export of a view to use: `onnx` or `torchscript`.
+        limits: How much of a video is read before it is refused, and how long a decoder may hang.
+
+    Raises:
+        UsageError: An argument is out of range, or a view or its model does not exist.
+        ServerError: The server does not answer.
+        MismatchError: A model's contract is damaged, or the views do not see the same clips.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        views: Sequence[str] = ("rgb",),
+        overlap: float = 0.0,
+        timeout_s: float = 30.0,
+        model_format: ModelFormat = "onnx",
+        limits: MediaLimits | None = None,
+    ) -> None:
+        if not 0 <= overlap <= _MAX_OVERLAP:
+            raise UsageError(f"overlap ({overlap}) must be from 0 to {_MAX_OVERLAP}")
+        self.overlap = overlap
+        self._limits = limits or MediaLimits()
+        with ExitStack() as connections:
+            host = connect(url, timeout_s=timeout_s, model_format=model_format)
+            hosts = [host] + [
+                connect(url, timeout_s=timeout_s, model_format=model_format) for _ in range(1, host.num_lanes)
+            ]
+            for host in hosts:
+                connections.callback(host.close)
+            self._lanes = [open_fused(host, views) for host in hosts]
+            if len({(lane.version, lane.fingerprint) for lane in self._lanes}) > 1:
+                raise ServerError(f"the models on {url} changed while they were looked up; try again")
+            self._workers = connections.enter_context(WorkerPool(self._limits))
+            self._connections = connections.pop_all()
+
+    @property
+    def model(self) -> FusedModel:
+        """The encoders, asked as one."""
+        return self._lanes[0]
+
+    def embed(self, path: str | PathLike[str]) -> VideoEmbedding:
+        """Embed all clips of a video.
+
+        Raises:
+            VideoError: It cannot be decoded, or has none of the views.
+            UsageError: The file does not exist.
+            ServerError: The server does not answer.
+            MismatchError: The model refuses the clips or gives unsound vectors.
+        """
+        if not Path(path).is_file():
+            raise UsageError(f"video '{os.fspath(path)}' does not exist or is no file")
+        (result,) = self.embed_many([path])
+        if isinstance(result, FailedVideo):
+            raise result.error
+        return result
+
+    def embed_many(self, paths: Iterable[str | PathLike[str]]) -> Iterator[VideoEmbedding | FailedVideo]:
+        """Embed videos; the next ones are decoded while the current one is embedded.
+
+        Args:
+            paths: Read lazily, a few ahead.
+
+        Yields:
+            One result per path, in order; a bad video does not stop the others.
+
+        Raises:
+            ServerError: The server does not answer.
+            MismatchError: The model refuses the clips or gives unsound vectors.
+        """
+        num_threads = min(_MAX_DECODERS, num_cores())
+        sources = (self._source(path) for path in paths)
+        videos: deque[Gathering[_Source]] = deque()
+        ahead = produce_ahead(
+            sources, self._clips, num_threads=num_threads, max_waiting=_MAX_WAITING, on_stop=self._workers.close
+        )
+        with closing(ahead), Batches[_Source](self._lanes) as batches:
+            for decoded in ahead:
+                videos.append(video := Gathering(decoded.source))
+                try:
+                    for clip in decoded:
+                        batches.put(video, clip)
+                    video.is_decoded = True
+                except (VideoError, OSError) as error:
+                    video.error = error
+                while videos and videos[0].is_finished:
+                    yield self._result(videos.popleft())
+            batches.finish()
+            yield from map(self._result, videos)
+
+    def close(self) -> None:
+        """Close the connections and stop the decoders."""
+        self._connections.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _source(self, path: str | PathLike[str]) -> _Source:
+        spec = self.model.clip
+        hop = max(1, round(spec.num_frames * (1 - self.overlap)))
+        clips = VideoSource(Path(path), spec, self.model.requests, hop=hop, limits=self._limits)
+        return _Source(os.fspath(path), clips)
+
+    def _clips(self, source: _Source) -> Iterator[MultiViewClip]:
+        """The clips of a video; called in a thread, which waits for a worker process."""
+        clips = source.clips
+        if not clips.path.is_file():
+            raise UnreadableVideoError(f"video '{source.video}' does not exist or is no file")
+        clips.limits.check(clips.path, "max_bytes", clips.path.stat().st_size, "bytes")
+        clips.content_sha256 = content_sha256(clips.path)
+        yield from clips_in_worker(self._workers, clips)
+
+    def _result(self, video: Gathering[_Source]) -> VideoEmbedding | FailedVideo:
+        source = video.source
+        if video.error is not None:
+            return FailedVideo(source.video, video.error)
+        missing = dict(source.clips.missing)
+        model = self.model.restricted(video.vectors[0]) if missing else self.model
+        if missing:
+            _logger.warning("%s: embedded as %s alone: %s", source.video, model.view, "; ".join(missing.values()))
+        for note in [*filter(None, [source.clips.lost]), *source.clips.notes]:
+            _logger.warning("%s: %s", source.video, note)
+        embedding, probabilities = model.fuse(video.vectors)
+        return VideoEmbedding(
+            video=source.video,
+            content_sha256=source.clips.content_sha256 or "",
+            view=model.view,
+            start_seconds=np.array(video.start_seconds),
+            end_seconds=np.array(video.end_seconds),
+            embedding=embedding,
+            blocks=model.fuse_blocks(video.vectors),
+            probabilities=probabilities,
+            num_frames=source.clips.num_frames,
+            truncated=bool(source.clips.lost),
+            model=model.name,
+            version=model.version,
+            fingerprint=model.fingerprint,
+            missing=missing,
+        )

@@ -1,0 +1,1 @@
+"""A box followed through a video."""
