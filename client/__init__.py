@@ -46,22 +46,22 @@ __all__ = [
 
 # Loaded when first asked for: `client --help` must not wait for OpenCV.
 _HOMES = {
-    "AddReport": "index",
-    "Alignment": "align",
-    "FailedVideo": "video_embedder",
-    "Hit": "search",
+    "AddReport": "index.video_index",
+    "Alignment": "aligning.align",
+    "FailedVideo": "pipeline.video_embedder",
+    "Hit": "index.search",
     "LocatedAction": "locate",
     "Prediction": "classify",
-    "TrackedFrame": "track",
-    "VideoEmbedder": "video_embedder",
-    "VideoEmbedding": "video_embedder",
-    "VideoIndex": "index",
-    "align_videos": "align",
-    "connect": "connection",
+    "TrackedFrame": "tracking.track",
+    "VideoEmbedder": "pipeline.video_embedder",
+    "VideoEmbedding": "pipeline.video_embedder",
+    "VideoIndex": "index.video_index",
+    "align_videos": "aligning.align",
+    "connect": "models.connect",
     "locate_actions": "locate",
     "top_actions": "classify",
-    "track_box": "track",
-    "tracking_model": "track",
+    "track_box": "tracking.track",
+    "tracking_model": "tracking.track",
 }
 
 

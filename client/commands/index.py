@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cocon.client import options
+from cocon.client.commands import options
 from cocon.client.models.defaults import DEFAULT_INDEX, DEFAULT_URL
 
 __all__ = ["index_app"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from cocon.client import options
+from cocon.client.commands import options
 from cocon.client.commands.align import align
 from cocon.client.commands.index import index_app
 from cocon.client.commands.locate import locate

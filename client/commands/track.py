@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cocon.client import options
+from cocon.client.commands import options
 from cocon.client.models.defaults import DEFAULT_URL
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ __all__ = ["TASKS", "TaskRequest", "TaskResult", "judge_task"]
 # Task → the module whose `judge` does it, and what its data is.
 TASKS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "localization": ("localization_task", "a folder of untrimmed videos with annotations.json"),
-        "tracking": ("tracking_task", "a folder of videos with boxes"),
+        "localization": ("locating.task", "a folder of untrimmed videos with annotations.json"),
+        "tracking": ("tracking.task", "a folder of videos with boxes"),
         "images": ("image_task", "a folder of images, train/CLASS/… and test/CLASS/…"),
     }
 )

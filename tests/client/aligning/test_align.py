@@ -14,8 +14,7 @@ from cocon.client.aligning.align import Alignment, BlockTrack, align_videos
 from cocon.client.aligning.axes import CELL_PX, clock
 from cocon.client.aligning.picture import AlignmentSheet
 from cocon.video.clips import ClipSpec
-
-from .conftest import CLIP, Client, contract, copy_with_unfit_view, make_repository, write_video
+from tests.client.conftest import CLIP, Client, contract, copy_with_unfit_view, make_repository, write_video
 
 Colours = list[tuple[int, int, int]]
 STORY: Colours = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30), (30, 200, 200), (200, 30, 200)]

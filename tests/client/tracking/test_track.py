@@ -26,8 +26,7 @@ from cocon.video.geometry import Geometry
 from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR
 from cocon.video.pictures.encode import write_mp4
 from cocon.video.views import VIEWS
-
-from .conftest import Client
+from tests.client.conftest import Client
 
 Pixels = NDArray[np.uint8]
 Boxes = NDArray[np.float64]

@@ -11,8 +11,7 @@ from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.fusion import EQUAL_WEIGHTS
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.limits import MediaLimits
-
-from .conftest import contract, copy_with_unfit_view, make_repository, write_video
+from tests.client.conftest import contract, copy_with_unfit_view, make_repository, write_video
 
 
 def test_vectors_are_finite_and_of_unit_length(embedder: VideoEmbedder, videos: list[Path]) -> None:

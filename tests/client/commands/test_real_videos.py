@@ -19,8 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.video.decoding.frames import read_frames
-
-from .conftest import contract, make_repository
+from tests.client.conftest import contract, make_repository
 
 pytestmark = [pytest.mark.real_videos, pytest.mark.timeout(900)]
 

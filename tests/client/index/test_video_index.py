@@ -12,8 +12,7 @@ from cocon.client import AddReport, VideoEmbedder, VideoIndex
 from cocon.client.index.catalog import Catalog
 from cocon.core.errors import MismatchError, MissingViewError, UsageError
 from cocon.core.folder_lock import folder_lock
-
-from .conftest import contract, copy_with_unfit_view, make_repository, write_video
+from tests.client.conftest import contract, copy_with_unfit_view, make_repository, write_video
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import pyarrow.parquet
 import pytest
 
 import cocon.client
-
-from .conftest import Client, contract, copy_with_unfit_view, make_repository, write_video
+from tests.client.conftest import Client, contract, copy_with_unfit_view, make_repository, write_video
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import Geometry
 from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
 from cocon.video.workers.pool import WorkerPool
-
-from .endings import CLIPS, ending_of
-from .mutations import mutated_files
-from .processes import children_of, family_resident_bytes, resident_bytes
-from .seed_videos import Seed, repeat_video, write_seed
+from tests.video.endings import CLIPS, ending_of
+from tests.video.mutations import mutated_files
+from tests.video.processes import children_of, family_resident_bytes, resident_bytes
+from tests.video.seed_videos import Seed, repeat_video, write_seed
 
 MEBIBYTE = 1 << 20
 

@@ -10,11 +10,10 @@ import cocon.core.errors
 from cocon.core.errors import VideoError
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.workers.pool import WorkerPool
-
-from .endings import CLIPS, ending_of
-from .mutations import MUTATIONS, mutated_files
-from .processes import children_of
-from .seed_videos import NUM_FRAMES, SEEDS, write_seeds
+from tests.video.endings import CLIPS, ending_of
+from tests.video.mutations import MUTATIONS, mutated_files
+from tests.video.processes import children_of
+from tests.video.seed_videos import NUM_FRAMES, SEEDS, write_seeds
 
 # docs/results/robustness.py reads many more.
 NUM_FILES = 3 * len(SEEDS)

@@ -23,8 +23,7 @@ from cocon.embedding.embedder import assert_congruent
 from cocon.serving.address import Address
 from cocon.serving.installation import find_installation
 from cocon.serving.launcher import ServerProcess
-
-from .conftest import Client, contract
+from tests.client.conftest import Client, contract
 
 
 def write_config(folder: Path, model: ModelContract, backend: str, *, record: str | None = None) -> None:
