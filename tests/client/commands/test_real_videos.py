@@ -81,7 +81,7 @@ def run(
         timeout=800,
         check=False,
     )
-    print(f"client embed --view {request.param}: {len(expected)} files in {time.monotonic() - begin:.1f} s")  # noqa: T201
+    print(f"client embed --view {request.param}: {len(expected)} files in {time.monotonic() - begin:.1f} s")
     rows, errors = defaultdict(list), defaultdict(list)
     for row in map(json.loads, ended.stdout.splitlines()):
         path = Path(row["video"]).relative_to(real_videos).as_posix()
