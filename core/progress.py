@@ -1,15 +1,17 @@
 """A progress bar with the time left, on stderr, and only where someone watches."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["OnProgress", "progress_bar"]
+__all__ = ["OnProgress", "ProgressBar", "progress_bar"]
 
 # Called with how much is done, and the total or None if that is not known.
 OnProgress = Callable[[int, int | None], None]
+# Makes a bar from its description, such as `progress_bar`.
+ProgressBar = Callable[[str], AbstractContextManager[OnProgress]]
 
 
 @contextmanager

@@ -13,12 +13,13 @@ import torch.distributed as dist
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
 
+from cocon.core.progress import ProgressBar
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
 from cocon.training.distributed import gathered, objects_of_all
 from cocon.training.loop.devices import launched_fabric
 from cocon.training.loop.learner import Learner
-from cocon.training.loop.run import ProgressBar, train_run
+from cocon.training.loop.run import train_run
 from cocon.training.loop.schedule import StepPlan
 from cocon.training.losses.cooperative import sim_loss, sync_loss
 from cocon.training.losses.info_nce import dense_info_nce

@@ -1,13 +1,13 @@
 """Which frames of a video make a training clip: the samplers that `clip.sampler` names."""
 
 import logging
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError
+from cocon.core.progress import OnProgress
 from cocon.training.config.input_sections import ClipSection
 from cocon.training.data.frames import VideoFrames
 from cocon.video.clips import random_window
@@ -73,7 +73,7 @@ class ClipSampler:
         return np.minimum(indices, num_frames - 1)  # only videos of fewer than T frames reach beyond
 
 
-def read_videos(frames: VideoFrames, clip: ClipSection, on_progress: Callable[[int, int | None], None]) -> VideoFrames:
+def read_videos(frames: VideoFrames, clip: ClipSection, on_progress: OnProgress) -> VideoFrames:
     """Load what fits in memory, and leave out what the sampler cannot use: for `disjoint` videos without a whole clip.
 
     `disjoint` reads every video for that, even where none is kept in memory.

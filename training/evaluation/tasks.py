@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cocon.core.errors import UsageError
-from cocon.training.loop.run import ProgressBar
+from cocon.core.progress import ProgressBar
 
 __all__ = ["TASKS", "TaskRequest", "TaskResult", "judge_task"]
 

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from cocon.core.errors import UsageError
+from cocon.core.progress import ProgressBar
 from cocon.training.config.input_sections import AugmentSection
 from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.evaluation.recognition.features import calibrate_batch_norm
-from cocon.training.loop.run import ProgressBar
 from cocon.training.models.encoder import Encoder
 
 __all__ = ["estimate_statistics"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cocon.core.errors import MismatchError, UsageError
+from cocon.core.progress import ProgressBar
 from cocon.embedding.contract import ModelContract
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
@@ -14,7 +15,6 @@ from cocon.training.importing.flow_input import adapted_to_flow
 from cocon.training.importing.published import FLOW_SOURCE_PX, PUBLISHED_USE
 from cocon.training.importing.source_encoder import Source, SourceEncoder
 from cocon.training.importing.sources import read_encoders
-from cocon.training.loop.run import ProgressBar
 from cocon.training.models.backbones import BOTTLENECK_OF
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import mark_complete, save_encoder, weights_sha256

@@ -1,7 +1,7 @@
 """A whole training run: pre-training, then the classifier, into one run folder."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock
+from cocon.core.progress import ProgressBar
 from cocon.core.progress import progress_bar as terminal_bar
 from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
@@ -35,9 +36,8 @@ from cocon.training.run_folder.ownership import claim_run, refuse_strangers, ref
 from cocon.training.run_folder.warm_start import method_names, source_contracts
 from cocon.video.store.dataset import DatasetFolder, VideoEntry
 
-__all__ = ["ProgressBar", "Resume", "train_run"]
+__all__ = ["Resume", "train_run"]
 
-ProgressBar = Callable[[str], AbstractContextManager[Callable[[int, int | None], None]]]
 Resume = Literal["auto", "never"]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from cocon.core.errors import UsageError
+from cocon.core.progress import ProgressBar
 from cocon.embedding.contract import ModelContract
 from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
@@ -14,7 +15,6 @@ from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.evaluation.recognition.crops import CROPS
 from cocon.training.evaluation.recognition.features import VideoFeatures, calibrate_batch_norm, video_features
 from cocon.training.evaluation.recognition.result import DEFAULT_OPTIONS, FUSED, JudgingOptions, Merit, judge_features
-from cocon.training.loop.run import ProgressBar
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import contract_of, load_encoder, read_contract, run_views

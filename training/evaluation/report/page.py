@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
+from cocon.core.progress import ProgressBar
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.result import FUSED, Judgement, Merit
@@ -34,7 +35,6 @@ from cocon.training.evaluation.report.plots import (
 )
 from cocon.training.evaluation.report.strips import Strip, retrieval_strips
 from cocon.training.evaluation.report.thumbnails import thumbnails
-from cocon.training.loop.run import ProgressBar
 from cocon.training.run_folder.files import run_config
 
 __all__ = ["check_report_folder", "write_report"]
