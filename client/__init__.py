@@ -1,5 +1,9 @@
 """Using the models: embed, classify, index, search and align videos.
 
+`models` are what answers; the `pipeline` takes videos in and gives vectors out. An `index` keeps and searches them,
+`aligning` lays two videos beside each other, `tracking` follows a box; `output` writes rows, and `commands` are the
+command `client`.
+
 from cocon.client import VideoEmbedder, VideoIndex
 
 with VideoEmbedder("127.0.0.1:8001", views=("rgb",)) as embedder:

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -85,19 +86,59 @@ def test_no_module_is_called_like_a_library() -> None:
     assert named == set()
 
 
+def _module_name(path: Path) -> str:
+    return ".".join(("cocon", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def _graph() -> dict[str, set[str]]:
+    """Module → the modules it imports; a name out of a module counts as the module."""
+    paths = {_module_name(path): path for room in ARROWS for path in _modules(room)}
+    graph = {}
+    for name, path in paths.items():
+        wanted = {imported for _, imported in _imports(path)}
+        wanted |= {imported.rpartition(".")[0] for imported in wanted}
+        graph[name] = (wanted & paths.keys()) - {name}
+    return graph
+
+
+# Open still, to go: no module of a circle can be read or tried without the others.
+KNOWN_CIRCLES = {
+    ("cocon.client.models.boundaries", "cocon.client.models.server"),
+    ("cocon.client.models.connect", "cocon.client.models.server"),
+    ("cocon.client.models.feature_maps", "cocon.client.models.server"),
+    ("cocon.export.publishing", "cocon.export.models.boundaries"),
+    ("cocon.export.publishing", "cocon.export.models.feature_maps"),
+}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Inside functions and for type checkers too: such modules cannot be read one after the other."""
+    graph = {name: {to for to in wanted if (name, to) not in KNOWN_CIRCLES} for name, wanted in _graph().items()}
+    assert sum(map(len, graph.values())) > len(graph)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
 def _python(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
-def test_importing_the_client_loads_neither_torch_nor_onnxruntime() -> None:
-    result = _python("import cocon.client, sys; print(sorted({'torch', 'onnxruntime'} & set(sys.modules)))")
-    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
+def test_all_that_the_client_offers_comes_in_without_torch_onnxruntime_or_a_decoder() -> None:
+    """Every name is asked for, since the room loads them one by one when asked."""
+    result = _python(
+        "import sys; from cocon.client import *; import cocon.client;"
+        "print([name for name in cocon.client.__all__ if name not in globals()],"
+        "'cocon.client.pipeline.video_embedder' in sys.modules, 'cocon.client.index.video_index' in sys.modules,"
+        "sorted({'torch', 'onnxruntime', 'decord', 'av', 'cv2', 'mediapipe', 'faiss'} & set(sys.modules)))"
+    )
+    assert (result.returncode, result.stdout) == (0, "[] True True []\n"), result.stderr
 
 
 @pytest.mark.parametrize("room", ["core", "video", "embedding"])
 def test_importing_all_of_a_lower_room_loads_no_inference_library(room: str) -> None:
-    paths = [path.relative_to(ROOT).with_suffix("") for path in _modules(room)]
-    modules = [".".join(("cocon", *path.parts)).removesuffix(".__init__") for path in paths]
+    modules = [_module_name(path) for path in _modules(room)]
     result = _python(
         f"import sys, importlib; [importlib.import_module(name) for name in {modules}];"
         "print(sorted({'torch', 'onnxruntime', 'decord', 'av', 'cv2'} & set(sys.modules)))"

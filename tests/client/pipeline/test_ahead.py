@@ -1,5 +1,4 @@
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -8,9 +7,13 @@ import pytest
 from cocon.client.pipeline.ahead import produce_ahead
 
 
-def test_order_of_sources_and_items_is_kept() -> None:
+def test_order_of_sources_and_items_is_kept_though_later_ones_are_ready_first() -> None:
+    ready = [threading.Event() for _ in range(4)]
+
     def produce(source: int) -> Iterator[int]:
-        time.sleep(0.02 * (3 - source))  # later sources are ready first
+        if source < 2:
+            assert ready[source + 1].wait(5)
+        ready[source].set()
         yield from range(source)
 
     ahead = produce_ahead(range(4), produce, num_threads=3, max_waiting=1)
@@ -31,18 +34,23 @@ def test_next_source_is_produced_while_the_current_one_is_consumed() -> None:
 
 
 def test_production_stops_at_a_full_queue() -> None:
-    produced = []
+    """Three items wait and one more is held, however long nobody takes any; each that is taken lets one be made."""
+    taken, leads, is_full = 0, [], threading.Semaphore(0)
 
     def produce(source: int) -> Iterator[int]:
         for item in range(100):
-            produced.append(item)
+            leads.append(item + 1 - taken)
+            if item >= 3:
+                is_full.release()
             yield item
 
     with closing(produce_ahead([0], produce, num_threads=1, max_waiting=3)) as ahead:
         items = iter(next(ahead))
-        next(items)
-        time.sleep(0.2)
-        assert len(produced) <= 6
+        for number in range(97):
+            assert is_full.acquire(timeout=5)
+            taken += 1
+            assert next(items) == number
+    assert leads == [1, 2, 3] + 97 * [4]
 
 
 def test_error_comes_after_the_items_before_it_and_others_go_on() -> None:
