@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.video.views import VIEWS
+
 __all__ = ["EQUAL_WEIGHTS", "fuse_embeddings", "fuse_probabilities", "softmax"]
 
 Float = TypeVar("Float", bound=np.floating[Any])
 
-EQUAL_WEIGHTS: Mapping[str, float] = {"flow": 1.0, "mask": 1.0, "pose": 1.0, "rgb": 1.0}
+EQUAL_WEIGHTS: Mapping[str, float] = {name: view.weight for name, view in VIEWS.items()}
 
 
 def fuse_embeddings(

@@ -24,11 +24,6 @@ _WHAT = {
     LOGITS: "scores of the labels",
     PROBABILITIES: "weighted mean of the views' class probabilities",
 }
-_OF_VIEW = {
-    "flow": "Stored flow of another interval, size or algorithm than the model's is refused.",
-    "pose": "Pose is that of the most prominent person; where nobody is found its heat-maps are empty.",
-    "mask": "The mask is that of the most prominent person; where nobody is found it is empty.",
-}
 _SHORT = {
     "repeat_last": "the last frame of a video shorter than a clip is repeated",
     "loop": "a video shorter than a clip starts again",
@@ -229,4 +224,4 @@ def _limits(contracts: Sequence[ModelContract], training: TrainingRecord | None)
         limits.append(f"The classifier knows {len(first.labels)} labels and gives every clip one of them.")
     if training and training.is_generated:
         limits.append("Trained on drawn figures, not on filmed people; pictures of people look unlike them in RGB.")
-    return limits + list(dict.fromkeys(_OF_VIEW[c.view] for c in contracts if c.view in _OF_VIEW))
+    return limits + list(dict.fromkeys(c.view_spec.caveat for c in contracts if c.view_spec.caveat))

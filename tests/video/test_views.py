@@ -5,10 +5,10 @@ import pytest
 
 from cocon.core.errors import UsageError
 from cocon.video.estimation.flow import flow_to_bytes
-from cocon.video.views import VIEWS, view_named
+from cocon.video.views import DEFAULT_VIEWS, VIEWS, view_named
 
 
-def test_the_table_has_the_four_views_with_their_channels() -> None:
+def test_the_table_has_the_views_with_their_channels() -> None:
     assert {view.name: view.channels for view in VIEWS.values()} == {"rgb": 3, "flow": 2, "pose": 17, "mask": 1}
     assert list(VIEWS) == [view.name for view in VIEWS.values()]
 
@@ -35,3 +35,8 @@ def test_an_unknown_view_lists_the_known_ones() -> None:
 def test_a_flow_of_zero_is_zero_after_normalisation() -> None:
     resting = flow_to_bytes(np.zeros((1, 2), np.float32)) / 255
     assert np.allclose(resting, VIEWS["flow"].mean, atol=1e-9)
+
+
+def test_the_default_views_are_those_that_any_video_has() -> None:
+    assert DEFAULT_VIEWS == ("rgb", "flow", "pose", "mask")
+    assert [view.name for view in VIEWS.values() if not view.is_stored] == ["rgb"]

@@ -26,7 +26,7 @@ from cocon.training.config.method_sections import CycleSection, VclrSection, Vic
 from cocon.training.models.backbones import FRAME_BACKBONES, LEAST_BLOCKS, RECOMPUTING_BACKBONES
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
-from cocon.video.views import VIEWS
+from cocon.video.views import DEFAULT_VIEWS, VIEWS
 
 __all__ = ["Config"]
 
@@ -37,7 +37,7 @@ class Config(Section):
     """Everything that decides a run."""
 
     method: MethodName = "cocon"
-    views: tuple[str, ...] = ("rgb", "flow", "pose", "mask")
+    views: tuple[str, ...] = DEFAULT_VIEWS
     data: DataSection = DataSection()
     clip: ClipSection = ClipSection()
     view: dict[str, ViewSection] = Field(default_factory=dict)

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from cocon.training.config.input_sections import AugmentSection
 from cocon.training.data.colour import Colour, byte_table, draw_colour, looked_up, recoloured
-from cocon.training.data.crops import NEUTRAL, Crop, draw_crop, fullest_crop, pose_points
+from cocon.training.data.crops import Crop, draw_crop, fullest_crop, pose_points
 from cocon.training.data.frames import DecodedView
 from cocon.video.estimation.pose import LEFT_RIGHT_SWAP, draw_heatmaps
 from cocon.video.geometry import centre_crop, resize
+from cocon.video.views import VIEWS
 
 __all__ = ["centred_clip", "mirrored", "random_clip", "random_clips", "whole_frames"]
 
@@ -108,11 +109,11 @@ def whole_frames(video: DecodedView, indices: NDArray[np.int64]) -> NDArray[np.u
 
 
 def mirrored(clip: NDArray[np.uint8], view: str) -> NDArray[np.uint8]:
-    """A clip `uint8 [..., H, W, C]` left to right: flow's u changes its sign, a pose its sides."""
+    """A clip `uint8 [..., H, W, C]` left to right: displacements in x change their sign, key points their sides."""
     flipped = np.ascontiguousarray(clip[..., ::-1, :])
-    if view == "pose":
+    if VIEWS[view].content == "key points":
         flipped = np.ascontiguousarray(flipped[..., LEFT_RIGHT_SWAP])
-    if view == "flow":  # what moved right now moves left
+    if VIEWS[view].content == "displacements":  # what moved right now moves left
         flipped[..., 0] = np.clip(256 - flipped[..., 0].astype(np.int16), 0, 255).astype(np.uint8)
     return flipped
 
@@ -137,10 +138,10 @@ def _draw(video: DecodedView, view: str, num_frames: int, how: AugmentSection, r
     """Draw for `num_frames` frames; what is switched off draws no numbers."""
     crops = [draw_crop(video, view, how, rng)]
     gain = float(rng.uniform(1 - how.gain, 1 + how.gain))
-    colours = [draw_colour(how, rng)]
-    if how.colour_per == "frame" and (view == "rgb" or how.shared_by_views):
+    colours, has_colours = [draw_colour(how, rng)], VIEWS[view].content == "colours"
+    if how.colour_per == "frame" and (has_colours or how.shared_by_views):
         colours += [draw_colour(how, rng) for _ in range(num_frames - 1)]
-    if view != "rgb":
+    if not has_colours:
         crops += [draw_crop(video, view, how, rng) for _ in range(how.crop_proposals - 1)]
     return _Draw(tuple(crops), gain, tuple(colours))
 
@@ -173,14 +174,15 @@ def _augmented(
     else:
         assert video.pixels is not None
         frames = np.stack([resize(video.pixels[index][crop.window], size_px, size_px) for index in indices])
-    if view == "rgb":
+    if VIEWS[view].content == "colours":
         if len(draw.colours) == 1:
             return recoloured(frames, draw.gain, draw.colours[0])
         pairs = zip(frames, draw.colours, strict=True)
         return np.concatenate([recoloured(frame[None], draw.gain, colour) for frame, colour in pairs])
-    # Flow vectors grow with the picture, and the gain acts on them likewise.
-    zooms = (size_px / crop.width, size_px / crop.height) if view == "flow" else (1.0, 1.0)
-    tables = [byte_table(draw.gain * zoom, NEUTRAL[view]) for zoom in zooms]
+    # Displacements grow with the picture, and the gain acts on them likewise.
+    is_scaled = VIEWS[view].content == "displacements"
+    zooms = (size_px / crop.width, size_px / crop.height) if is_scaled else (1.0, 1.0)
+    tables = [byte_table(draw.gain * zoom, VIEWS[view].neutral) for zoom in zooms]
     return looked_up(tables[0] if zooms[0] == zooms[1] else np.stack(tables, axis=-1), frames)
 
 

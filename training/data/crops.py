@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from cocon.training.config.input_sections import AugmentSection
 from cocon.training.data.colour import looked_up
 from cocon.training.data.frames import DecodedView
+from cocon.video.views import VIEWS
 
-__all__ = ["NEUTRAL", "Crop", "draw_crop", "fullest_crop", "pose_points"]
-
-# Byte that means nothing: gains act on the distance from it, and crops are chosen by that distance.
-NEUTRAL = {"flow": 128, "pose": 0, "mask": 0}
+__all__ = ["Crop", "draw_crop", "fullest_crop", "pose_points"]
 
 _TRIES = 10
 
@@ -62,7 +60,7 @@ def fullest_crop(crops: Sequence[Crop], video: DecodedView, view: str, indices: 
     Args:
         crops: proposals; a single one is not looked at.
         video: the decoded view.
-        view: its name, not `rgb`.
+        view: its name.
         indices: the frames, `int64 [F]`.
     """
     import cv2
@@ -73,7 +71,7 @@ def fullest_crop(crops: Sequence[Crop], video: DecodedView, view: str, indices: 
         x, y, score = np.moveaxis(pose_points(video, indices), -1, 0)  # each [F, P, 17]
         return max(crops, key=lambda crop: float(np.nansum(np.where(_is_inside(x, y, crop), score, 0.0))))
     assert video.pixels is not None
-    distance = np.abs(np.arange(256) - NEUTRAL[view]).astype(np.uint8)
+    distance = np.abs(np.arange(256) - VIEWS[view].neutral).astype(np.uint8)
     amounts = np.zeros(video.pixels.shape[1:], np.uint32)  # [H, W, C]
     for index in indices:
         amounts += looked_up(distance, video.pixels[index])

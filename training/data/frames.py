@@ -20,8 +20,9 @@ from cocon.video.geometry import resized_shape
 from cocon.video.reading.live import PeopleCount, ViewRequest, live_views
 from cocon.video.store.content import content_sha256
 from cocon.video.store.dataset import VideoEntry
-from cocon.video.store.files import find_view
+from cocon.video.store.files import find_view, remedy
 from cocon.video.store.stored_view import StoredView
+from cocon.video.views import VIEWS
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import Beat, WorkerPool
 
@@ -32,7 +33,7 @@ _BYTES_PER_GIB = 1 << 30
 # A folder whose views were never made would fill the terminal with one line per video.
 _NAMED_FAILURES = 10
 # People are looked for once, beforehand, and not in every run: that is slower than training on what was found.
-_MADE_HERE = frozenset(("rgb", "flow"))
+_MADE_HERE = ("decoding", "flow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +182,10 @@ def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest
         try:
             if kept := find_view(root, view, entry.video_id, request.flow, content_sha256=digest):
                 stored[view] = kept
-            elif view not in _MADE_HERE:
+            elif VIEWS[view].maker not in _MADE_HERE:
                 raise MissingViewError(
                     f"view '{view}' of video '{entry.video_id}' is not stored under '{root / 'views'}';"
-                    f" make it: cocon views make {root} --view {view}"
+                    f" make it: {remedy(root, view)} --view {view}"
                 )
         except MissingViewError as error:
             problems[view] = error

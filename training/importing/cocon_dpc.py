@@ -69,7 +69,7 @@ def read_cocon_dpc(checkpoint: Checkpoint, source: Source, wanted: str | None) -
 
 def _view(checkpoint: Checkpoint, layout: Layout, wanted: str | None) -> View:
     """The view as asked for, as the file says, or as its channels tell; all that speak must agree."""
-    by_channels = {view.channels: view.name for view in VIEWS.values()}
+    by_channels = {view.channels: view.name for view in VIEWS.values() if view.alias}
     said = wanted or checkpoint.mode or by_channels.get(layout.in_channels)
     if said is None:
         raise MismatchError(

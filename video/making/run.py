@@ -30,13 +30,13 @@ from cocon.video.store.stored_view import Attributes
 from cocon.video.workers.pool import WorkerPool
 from cocon.video.workers.side_by_side import side_by_side
 
-__all__ = ["MadeViews", "Outcome", "make_views"]
+__all__ = ["MadeViews", "VideoOutcome", "make_views"]
 
-OutcomeKind = Literal["made", "there", "failed", "failed before"]
+VideoOutcomeKind = Literal["made", "there", "failed", "failed before"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class VideoOutcome:
     """What became of one video.
 
     Attributes:
@@ -46,7 +46,7 @@ class Outcome:
         is_nobody_found: whether people were looked for and in no frame found.
     """
 
-    kind: OutcomeKind
+    kind: VideoOutcomeKind
     failure: Failure | None = None
     lost: str = ""
     is_nobody_found: bool = False
@@ -141,9 +141,9 @@ class _Run:
         self._memory = memory
         self._on_failure = on_failure or (lambda failure: None)
         self._num_called = Counter(entry.path.stem for entry in dataset.videos)
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[VideoOutcome] = []
 
-    def make(self, pool: WorkerPool, entry: VideoEntry) -> Outcome:
+    def make(self, pool: WorkerPool, entry: VideoEntry) -> VideoOutcome:
         root, recipe = self._dataset.root, self._recipe
         tried: dict[str, Any] = {"views": {view: {} for view in recipe.views}, "limits": recipe.changed_limits}
         digest: str | None = None
@@ -155,7 +155,7 @@ class _Run:
             wanted = {view: known for view, known in attributes.items() if not self._is_there(view, entry, known)}
             before = self._memory.of(entry.video_id)
             if wanted and before and before.is_of(digest, tried) and not self._retry_failed:
-                return Outcome("failed before", before)
+                return VideoOutcome("failed before", before)
             if wanted:
                 order = Order(entry.path, tuple(wanted), recipe.flow, sources, recipe.limits)
                 make_and_store(pool, root, entry.video_id, order, wanted)
@@ -165,7 +165,7 @@ class _Run:
         except CoconError as error:
             return self._failed(entry, digest, tried, error)
 
-    def note(self, entry: VideoEntry, outcome: Outcome) -> None:
+    def note(self, entry: VideoEntry, outcome: VideoOutcome) -> None:
         self._outcomes.append(outcome)
         if outcome.kind == "failed":
             assert outcome.failure is not None
@@ -199,22 +199,24 @@ class _Run:
         found = {view: self._recipe.source(view, entry.video_id, stem) for view in self._recipe.views}
         return {view: path for view, path in found.items() if path}
 
-    def _failed(self, entry: VideoEntry, digest: str | None, tried: Mapping[str, Any], error: CoconError) -> Outcome:
+    def _failed(
+        self, entry: VideoEntry, digest: str | None, tried: Mapping[str, Any], error: CoconError
+    ) -> VideoOutcome:
         root, path = self._dataset.root, entry.path
         video = str(path.relative_to(root) if path.is_relative_to(root) else path)
         # The folder may be moved, and its memory with it.
         message = " ".join(str(error).replace(str(path), video).split())
         failure = Failure(video, entry.video_id, digest, tried, type(error).__name__, message)
         is_known = failure == self._memory.of(entry.video_id) and not (failure.may_pass or self._retry_failed)
-        return Outcome("failed before" if is_known else "failed", failure)
+        return VideoOutcome("failed before" if is_known else "failed", failure)
 
 
-def _stored_outcome(kind: OutcomeKind, root: Path, video_id: str, views: tuple[str, ...]) -> Outcome:
+def _stored_outcome(kind: VideoOutcomeKind, root: Path, video_id: str, views: tuple[str, ...]) -> VideoOutcome:
     """What is to be said of a video that has all its views, by what they record."""
     known = [stored_attributes(root, view, video_id) or {} for view in views]
     counts = [attributes["num_frames_with_person"] for attributes in known if "num_frames_with_person" in attributes]
     lost = next((str(attributes["lost"]) for attributes in known if "lost" in attributes), "")
-    return Outcome(kind, None, lost, bool(counts) and not any(counts))
+    return VideoOutcome(kind, None, lost, bool(counts) and not any(counts))
 
 
 def _digest(path: Path) -> str:

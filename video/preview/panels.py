@@ -1,6 +1,6 @@
 """Views side by side: labelled panels in a strip, strips and a legend in a sheet.
 
-    layout = Layout.of(1080, 1920)
+    layout = SheetLayout.of(1080, 1920)
     strip = draw_strip(layout, [Panel("rgb", picture), Panel("pose", caption(picture, "no person found"))], seconds)
     draw_sheet([strip, ...], draw_legend(strip.shape[1], Legend("video.mp4", "1920 x 1080")))
 
@@ -19,7 +19,17 @@ from cocon.video.geometry import resize
 from cocon.video.pictures.drawing import LEFT_COLOUR, OUTLINE_COLOUR, RIGHT_COLOUR, Colour, blend, colour_wheel
 from cocon.video.pictures.lettering import draw_text, shortened, text_width, wrap_text
 
-__all__ = ["Layout", "Legend", "Panel", "caption", "draw_legend", "draw_sheet", "draw_strip", "notice", "time_label"]
+__all__ = [
+    "Legend",
+    "Panel",
+    "SheetLayout",
+    "caption",
+    "draw_legend",
+    "draw_sheet",
+    "draw_strip",
+    "notice",
+    "time_label",
+]
 
 Pixels = NDArray[np.uint8]
 
@@ -39,7 +49,7 @@ _DIM: Colour = (165, 165, 170)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class SheetLayout:
     """Sizes of a sheet's parts, in pixels.
 
     Attributes:
@@ -101,7 +111,7 @@ def time_label(seconds: float) -> str:
     return f"{milliseconds // 60000:02d}:{milliseconds // 1000 % 60:02d}.{milliseconds % 1000:03d}"
 
 
-def notice(layout: Layout, text: str) -> Pixels:
+def notice(layout: SheetLayout, text: str) -> Pixels:
     """An empty picture of a panel's size with text in the middle; what does not fit is cut short."""
     max_lines = (layout.height - _MARGIN_PX) // _LINE_PX
     lines = wrap_text(text, _CAP_PX, layout.width - 2 * _MARGIN_PX, max_lines=max_lines)
@@ -117,7 +127,7 @@ def caption(picture: Pixels, text: str) -> Pixels:
     return noted
 
 
-def draw_strip(layout: Layout, panels: Sequence[Panel], seconds: float) -> Pixels:
+def draw_strip(layout: SheetLayout, panels: Sequence[Panel], seconds: float) -> Pixels:
     """Panels of one moment side by side: `uint8 [h, w, 3]`."""
     columns = [_draw_panel(layout, panel, seconds) for panel in panels]
     gap = _filled(columns[0].shape[0], _GAP_PX, _PAPER)
@@ -154,7 +164,7 @@ def draw_sheet(strips: Sequence[Pixels], legend: Pixels) -> Pixels:
     return sheet
 
 
-def _draw_panel(layout: Layout, panel: Panel, seconds: float) -> Pixels:
+def _draw_panel(layout: SheetLayout, panel: Panel, seconds: float) -> Pixels:
     header = _filled(_HEADER_PX, layout.width, _BAR)
     top = (_HEADER_PX - _CAP_PX) // 2
     label, time = _GAP_PX + 2, time_label(seconds)

@@ -19,7 +19,7 @@ from cocon.video.decoding.one_size import of_one_size
 from cocon.video.geometry import resize
 from cocon.video.pictures.drawing import blend, draw_mask, draw_skeleton, flow_colours
 from cocon.video.preview.moments import FLOW_SPEC, Moment, ViewSources
-from cocon.video.preview.panels import Layout, Panel, caption, draw_strip, notice
+from cocon.video.preview.panels import Panel, SheetLayout, caption, draw_strip, notice
 from cocon.video.views import VIEWS
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import Beat
@@ -111,10 +111,10 @@ def strip_job(beat: Beat, plan: StripPlan) -> Iterator[Message]:
     frames = _followed_frames(of_one_size(read_frames(plan.video, plan.limits, on_frame=beat)), plan)
     numbers = count() if plan.followed is None else plan.followed
     wanted = None if plan.wanted is None else frozenset(plan.wanted)
-    layout: Layout | None = None
+    layout: SheetLayout | None = None
     for moment, number in zip(sources.moments(frames), numbers, strict=False):
         if wanted is None or number in wanted:
-            layout = layout or Layout.of(*moment.pixels.shape[:2])
+            layout = layout or SheetLayout.of(*moment.pixels.shape[:2])
             strip = draw_strip(layout, _panels(moment, sources, layout), moment.seconds)
             yield Message({"num_frames": number + 1, "seconds": moment.seconds}, {"strip": strip})
         elif number % _FRAMES_PER_MESSAGE == 0:
@@ -133,7 +133,7 @@ def _followed_frames(frames: Iterator[Frame], plan: StripPlan) -> Iterator[Frame
             return
 
 
-def _panels(moment: Moment, sources: ViewSources, layout: Layout) -> list[Panel]:
+def _panels(moment: Moment, sources: ViewSources, layout: SheetLayout) -> list[Panel]:
     picture = layout.fitted(moment.pixels)
     panels = []
     for view in VIEWS:

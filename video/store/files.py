@@ -27,12 +27,14 @@ from cocon.core.printable import in_one_line
 from cocon.video.estimation.flow import FLOW_ALGORITHMS, FlowSpec
 from cocon.video.store.archive import read_array
 from cocon.video.store.stored_view import Attributes, StoredView
+from cocon.video.views import VIEWS
 
 __all__ = [
     "StoredView",
     "find_view",
     "is_sound",
     "read_view",
+    "remedy",
     "stored_attributes",
     "view_path",
     "write_frames",
@@ -124,7 +126,7 @@ def _read(
         if isinstance(error, OSError) and error.errno in _NOT_THE_FILES_FAULT:
             raise MissingViewError(f"view file '{path}' cannot be read: {error.strerror}") from error
         problem = f"view file '{path}' is damaged ({in_one_line(error)})"
-        raise MissingViewError(f"{problem}; delete it and make the view again: {_remedy(root)}") from error
+        raise MissingViewError(f"{problem}; delete it and make the view again: {remedy(root, view)}") from error
 
 
 def stored_attributes(root: Path, view: str, video_id: str) -> Attributes | None:
@@ -158,7 +160,7 @@ def find_view(
     content_sha256: str | None = None,
     on_progress: Callable[[], None] | None = None,
 ) -> StoredView | None:
-    """The stored view that a model can use: None for `rgb`, which is decoded, and for what is not stored.
+    """The stored view that a model can use: None for what is never stored, as it is decoded, or is not there.
 
     Args:
         root: dataset folder.
@@ -172,17 +174,17 @@ def find_view(
         MissingViewError: it is there, but damaged, or made from another video, or it measures another flow.
     """
     path = view_path(root, view, video_id)
-    if view == "rgb" or not path.is_file():
+    if not VIEWS[view].is_stored or not path.is_file():
         return None
-    stored = read_view(root, view, video_id, on_progress=on_progress)
+    stored, again = read_view(root, view, video_id, on_progress=on_progress), f"make it again: {remedy(root, view)}"
     made_from = stored.attributes.get("content_sha256")
     if content_sha256 is not None and made_from not in (None, content_sha256):
         contents = f"content {str(made_from)[:12]!r}, not {content_sha256[:12]!r}"
         problem = f"stored view '{path}' was made from another video ({contents})"
-        raise MissingViewError(f"{problem}; make it again: {_remedy(root)}")
+        raise MissingViewError(f"{problem}; {again}")
     if view == "flow" and flow is not None and (differences := _differences(stored, flow)):
         raise MissingViewError(
-            f"stored view '{path}' measures another flow ({', '.join(differences)}); make it again: {_remedy(root)} "
+            f"stored view '{path}' measures another flow ({', '.join(differences)}); {again} "
             f"--view flow --flow-interval-s {flow.interval_seconds:.9g} --flow-size-px {flow.size_px} "
             f"--flow-algorithm {flow.algorithm} --overwrite"
         )
@@ -204,8 +206,10 @@ def _differences(stored: StoredView, flow: FlowSpec) -> list[str]:
     return differences
 
 
-def _remedy(root: Path) -> str:
-    return f"cocon views make {shlex.quote(str(root))}"
+def remedy(root: Path, view: str) -> str:
+    """The command that makes a view of the videos of a dataset folder, as far as anybody but the user can."""
+    own = f" --{view} FOLDER" if VIEWS[view].maker == "user" else ""
+    return f"cocon views make {shlex.quote(str(root))}{own}"
 
 
 def _write(root: Path, video_id: str, stored: StoredView) -> None:

@@ -73,7 +73,7 @@ class StoredView:
             scale = np.array([width / self.width, height / self.height, 1.0], np.float32)
             return draw_heatmaps(self.keypoints[chosen].astype(np.float32) * scale, height=height, width=width)
         assert self.pixels is not None
-        resized = resize_flow_bytes if self.view == "flow" else resize
+        resized = resize_flow_bytes if VIEWS[self.view].content == "displacements" else resize
         return np.stack([resized(self.pixels[index], height, width) for index in chosen])
 
     def _check_pixels(self) -> int:
@@ -85,8 +85,8 @@ class StoredView:
         return int(shape[0])
 
     def _check_keypoints(self, keypoints: NDArray[np.float16]) -> int:
-        if self.view != "pose":
-            raise ValueError("key points belong to view 'pose'")
+        if VIEWS[self.view].content != "key points":
+            raise ValueError(f"key points do not belong to view '{self.view}'")
         if keypoints.dtype != np.float16 or keypoints.ndim != 4 or keypoints.shape[2:] != (17, 3):
             raise ValueError(f"key points are {keypoints.dtype} {list(keypoints.shape)}, not float16 [F, P, 17, 3]")
         return int(keypoints.shape[0])

@@ -5,9 +5,9 @@ import pytest
 
 from cocon.video.pictures.lettering import text_width
 from cocon.video.preview.panels import (
-    Layout,
     Legend,
     Panel,
+    SheetLayout,
     caption,
     draw_legend,
     draw_sheet,
@@ -49,12 +49,12 @@ def test_an_hour_has_sixty_minutes_and_more() -> None:
     ],
 )
 def test_panels_are_of_one_height_unless_the_picture_is_too_wide(size: tuple[int, int], panel: tuple[int, int]) -> None:
-    assert Layout.of(*size) == Layout(*panel)
+    assert SheetLayout.of(*size) == SheetLayout(*panel)
 
 
 @pytest.mark.parametrize("size", [(1080, 1920), (1920, 1080), (1, 5000), (5000, 1), (33, 47)])
 def test_a_picture_is_fitted_whole_and_keeps_its_shape(size: tuple[int, int]) -> None:
-    layout = Layout.of(*size)
+    layout = SheetLayout.of(*size)
     height, width = layout.fitted(_flat(*size)).shape[:2]
     assert height <= layout.height
     assert width <= layout.width
@@ -62,13 +62,13 @@ def test_a_picture_is_fitted_whole_and_keeps_its_shape(size: tuple[int, int]) ->
 
 
 def test_name_note_and_time_fit_above_the_narrowest_panel() -> None:
-    width = Layout.of(1000, 100).width
+    width = SheetLayout.of(1000, 100).width
     needed = text_width("mask", 10) + text_width("missing", 9) + text_width("00:00.000", 9)
     assert needed + 4 * 5 <= width
 
 
 def test_a_strip_shows_each_picture_below_its_bar_in_the_middle_of_its_panel() -> None:
-    layout = Layout(200, 300)
+    layout = SheetLayout(200, 300)
     pictures = [_flat(200, 300, 210), _flat(100, 300, 220), _flat(200, 100, 230)]
     panels = [Panel(view, picture) for view, picture in zip(("rgb", "flow", "mask"), pictures, strict=True)]
     strip = draw_strip(layout, panels, 1.5)
@@ -85,7 +85,7 @@ def test_a_strip_shows_each_picture_below_its_bar_in_the_middle_of_its_panel() -
 
 
 def test_bars_differ_by_name_note_and_time() -> None:
-    layout, picture = Layout(120, 200), _flat(120, 200)
+    layout, picture = SheetLayout(120, 200), _flat(120, 200)
 
     def bar(view: str, note: str, seconds: float) -> bytes:
         return draw_strip(layout, [Panel(view, picture, note)], seconds)[:-120].tobytes()
@@ -106,7 +106,7 @@ def test_sheets_have_even_sides_and_hold_every_strip(rows: int) -> None:
 
 
 def test_a_notice_keeps_the_panels_size_and_a_caption_the_pictures() -> None:
-    layout = Layout.of(100, 10_000)
+    layout = SheetLayout.of(100, 10_000)
     long = "a reason that goes on and on " * 30
     assert notice(layout, long).shape == (layout.height, layout.width, 3)
     assert (notice(layout, "short") > 200).any()
@@ -137,7 +137,7 @@ def test_legends_of_narrow_sheets_are_cut_not_overrun(title: str) -> None:
 
 
 def test_all_of_the_legend_fits_the_narrowest_sheet() -> None:
-    layout = Layout.of(1000, 100)
+    layout = SheetLayout.of(1000, 100)
     strip = draw_strip(layout, [Panel(view, _flat(10, 10)) for view in ("rgb", "flow", "pose", "mask")], 0)
     legend = Legend("", "", ALL_FLOW)
     assert np.array_equal(draw_legend(strip.shape[1], legend), draw_legend(2000, legend)[:, : strip.shape[1]])

@@ -15,7 +15,7 @@ from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import flow_to_bytes
 from cocon.video.estimation.pose import COCO_KEYPOINTS
 from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR
-from cocon.video.preview.panels import Layout, Panel, draw_strip
+from cocon.video.preview.panels import Panel, SheetLayout, draw_strip
 from cocon.video.preview.sheet import survey_video, write_preview
 from cocon.video.preview.strips import StripPlan
 from cocon.video.store.content import content_sha256
@@ -57,7 +57,9 @@ def _read_png(path: Path) -> np.ndarray:
     return cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB)
 
 
-def _bars_and_pictures(sheet: np.ndarray, layout: Layout, times: list[float], notes: list[str]) -> list[np.ndarray]:
+def _bars_and_pictures(
+    sheet: np.ndarray, layout: SheetLayout, times: list[float], notes: list[str]
+) -> list[np.ndarray]:
     """The first row's four pictures; every row's labels must be as `times` and `notes` say."""
     blank = np.zeros((1, 1, 3), np.uint8)
     panels = [Panel(view, blank, note) for view, note in zip(VIEWS, notes, strict=True)]
@@ -79,7 +81,7 @@ def _is_colour(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 def test_stored_views_are_shown_and_labelled_so(stored: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.png"
     assert _preview(stored, output, num_rows=2) == []
-    sheet, layout = _read_png(output), Layout.of(48, 64)
+    sheet, layout = _read_png(output), SheetLayout.of(48, 64)
     rgb, flow, pose, mask = _bars_and_pictures(sheet, layout, [0.2, 0.6], ["", "stored", "stored", "stored"])
     assert np.ptp(rgb) < 6
     assert (flow == (255, 0, 0)).all()
@@ -96,7 +98,7 @@ def test_without_a_store_a_walking_person_is_found_drawn_and_moves_right(
 ) -> None:
     path = write_video(tmp_path / "person.mp4", walking_person, np.arange(30) / 30)
     assert _preview(path, tmp_path / "out.png", num_rows=1) == []
-    layout = Layout.of(*walking_person[0].shape[:2])
+    layout = SheetLayout.of(*walking_person[0].shape[:2])
     (middle,) = [seconds for seconds, _ in read_frames(path)][14:15]
     _, flow, pose, mask = _bars_and_pictures(_read_png(tmp_path / "out.png"), layout, [middle], [""] * 4)
     left, right = (np.nonzero(_is_colour(pose, colour))[1] for colour in (LEFT_COLOUR, RIGHT_COLOUR))
@@ -120,7 +122,7 @@ def test_a_film_has_every_frame_at_its_own_time_and_even_sides(stored: Path, tmp
     assert {pixels.shape for _, pixels in read} == {read[0][1].shape}
     height, width = read[0][1].shape[:2]
     assert (height % 2, width % 2) == (0, 0)
-    assert width > 4 * Layout.of(48, 64).width
+    assert width > 4 * SheetLayout.of(48, 64).width
     levels = [pixels[MARGIN + 60, MARGIN + 60].mean() for _, pixels in read]
     assert np.diff(levels) == pytest.approx([4] * 5, abs=2)
 
@@ -134,7 +136,7 @@ def test_a_view_stored_for_another_content_is_missing_and_the_reason_is_told(
     assert "pose" in second
     assert "mask" in third
     pictures = _bars_and_pictures(
-        _read_png(tmp_path / "out.png"), Layout.of(48, 64), [0.5], ["", "missing", "missing", "missing"]
+        _read_png(tmp_path / "out.png"), SheetLayout.of(48, 64), [0.5], ["", "missing", "missing", "missing"]
     )
     for picture in pictures[1:]:
         assert (picture > 200).any()  # the reason
@@ -143,7 +145,7 @@ def test_a_view_stored_for_another_content_is_missing_and_the_reason_is_told(
 
 def test_a_short_video_has_a_row_per_frame(tmp_path: Path, stored: Path) -> None:
     _preview(stored, tmp_path / "out.png", num_rows=9)
-    layout = Layout.of(48, 64)
+    layout = SheetLayout.of(48, 64)
     times = [seconds for seconds, _ in read_frames(stored)]
     _bars_and_pictures(_read_png(tmp_path / "out.png"), layout, times, ["", "stored", "stored", "stored"])
 

@@ -8,11 +8,12 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 
 from cocon.embedding.neighbours import query_chunks
+from cocon.video.views import VIEWS
 
 __all__ = ["PAPER_WEIGHTS", "pool_weights", "pooled", "retrieval_weights"]
 
-# Rai et al. (CVPRW 2021), released test code; only the ratios matter, and those of views that are not there fall away.
-PAPER_WEIGHTS: Mapping[str, float] = {"rgb": 2.0, "flow": 2.0, "mask": 1.0, "pose": 1.0}
+# Only the ratios matter, and those of views that are not there fall away.
+PAPER_WEIGHTS: Mapping[str, float] = {name: view.paper_weight for name, view in VIEWS.items()}
 
 # A probability of 0, as of a class that a fold has never seen, is an error of 14 nats and not of infinitely many.
 _LEAST_PROBABILITY = 1e-6
