@@ -1,0 +1,138 @@
+"""What the last release wrote opens unchanged: runs, packed runs, model repositories and indexes.
+
+`released.tar.xz` was made by its commands on twelve generated videos of a second each: `run` (four views, with a
+boundary head), `packed`, `repository` (four encoders in ONNX, one in TorchScript, fusion, boundaries, feature maps),
+`index` (rgb) and `index_fused`; `expected` is what its commands printed.
+"""
+
+import json
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cocon.embedding.contract import ModelContract
+from tests.walking import Walk, walk_in
+
+HERE = Path(__file__).parent
+VIEWS = ("rgb", "flow", "pose", "mask")
+LOCAL = ("--url", "local:repository")
+# Of another machine's floating point.
+TOLERANCE = 1e-3
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Walk:
+    """The release's folder; not to be written to, but for locks."""
+    folder = tmp_path_factory.mktemp("released")
+    with tarfile.open(HERE / "released.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return walk_in(folder)
+
+
+@pytest.fixture
+def copied(released: Walk, tmp_path: Path) -> Walk:
+    """A copy to write to."""
+    return walk_in(Path(shutil.copytree(released.folder, tmp_path / "released")))
+
+
+def _expected(walk: Walk, name: str) -> Any:
+    text = (walk.folder / "expected" / name).read_text()
+    return [json.loads(line) for line in text.splitlines()] if name.endswith(".jsonl") else json.loads(text)
+
+
+def _assert_alike(found: object, expected: object) -> None:
+    """Equal, numbers within the tolerance."""
+    if isinstance(expected, float):
+        assert found == pytest.approx(expected, abs=TOLERANCE)
+    elif isinstance(expected, list):
+        assert isinstance(found, list) and len(found) == len(expected)
+        for pair in zip(found, expected, strict=True):
+            _assert_alike(*pair)
+    elif isinstance(expected, dict):
+        assert isinstance(found, dict) and list(found) == list(expected)
+        for key, value in expected.items():
+            _assert_alike(found[key], value)
+    else:
+        assert found == expected
+
+
+@pytest.mark.parametrize("artefact", ["run/views/{}", "packed/views/{}", "repository/cocon_{}/1"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_fingerprints_are_the_same(artefact: str, view: str, released: Walk) -> None:
+    text = (released.folder / artefact.format(view) / "contract.json").read_text()
+    assert ModelContract.from_json(text, source="the release's").fingerprint == json.loads(text)["fingerprint"]
+
+
+@pytest.mark.parametrize("view", ["rgb", "all"])
+def test_rows_of_a_video_are_the_same(view: str, released: Walk) -> None:
+    done = released("client", "embed", *LOCAL, "--view", view, "--format", "jsonl", "data/videos/figure_00000.mp4")
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    _assert_alike(found, _expected(released, f"embed_{view}.jsonl"))
+
+
+@pytest.mark.parametrize(("index", "view"), [("index", "rgb"), ("index_fused", "all")])
+def test_an_index_answers_the_same(index: str, view: str, released: Walk) -> None:
+    found = released.json("client", "search", "data/videos/figure_00001.mp4", *LOCAL, "--index", index)
+    _assert_alike(found, _expected(released, f"search_{view}.json"))
+
+
+def test_an_index_knows_the_videos_that_it_has_wherever_they_lie_now(copied: Walk) -> None:
+    added = copied("client", "index", "add", *LOCAL, "--index", "index", "--view", "rgb", "data/videos")
+    assert "0 added, 0 unchanged, 12 duplicate, 0 failed" in added.stdout + added.stderr
+
+
+def test_classes_are_the_same(released: Walk) -> None:
+    found = released.json("client", "classify", "data/videos/figure_00001.mp4", *LOCAL, "--view", "all")
+    _assert_alike(found, _expected(released, "classify_all.json"))
+
+
+def test_located_actions_are_the_same(released: Walk) -> None:
+    done = released("client", "locate", "untrimmed/videos/figure_00000.mp4", *LOCAL, "--view", "rgb", "--json")
+    expected = _expected(released, "locate_rgb.json")
+    found = json.loads(done.stdout)
+    found["actions"], expected["actions"] = found["actions"][:2], expected["actions"][:2]  # the others score nothing
+    _assert_alike(found, expected)
+
+
+def test_a_run_is_already_exported(copied: Walk) -> None:
+    repository = copied.folder / "repository"
+    before = {path: path.read_bytes() for path in sorted(repository.rglob("*")) if path.is_file()}
+    copied("cocon", "export", "--run", "run", "--repository", "repository", "--feature-maps", "--no-torchscript")
+    after = {path: path.read_bytes() for path in sorted(repository.rglob("*")) if path.is_file()}
+    assert {path for path in before if before[path] != after.get(path)} == set()
+    assert set(after) - set(before) == set()
+
+
+def test_a_packed_run_is_exported_as_the_same_encoders(copied: Walk) -> None:
+    copied("cocon", "export", "--run", "packed", "--repository", "other", "--no-torchscript")
+    for view in VIEWS:
+        packed, exported = (
+            ModelContract.from_json((copied.folder / folder / "contract.json").read_text(), source=folder)
+            for folder in (f"packed/views/{view}", f"other/cocon_{view}/1")
+        )
+        assert exported == packed
+
+
+def test_a_run_is_judged_by_the_same_figures(released: Walk) -> None:
+    found, expected = released.json("cocon", "evaluate", "run"), _expected(released, "evaluation.json")
+    assert [(row["method"], row["view"], list(row)) for row in found] == [
+        (row["method"], row["view"], list(row)) for row in expected
+    ]
+
+
+def test_a_complete_run_is_left_alone(copied: Walk) -> None:
+    before = {path: path.read_bytes() for path in (copied.folder / "run").rglob("*.safetensors")}
+    copied("cocon", "train", "--preset", "run/config.toml", "--output", "run")
+    assert {path: path.read_bytes() for path in (copied.folder / "run").rglob("*.safetensors")} == before
+
+
+def test_an_interrupted_run_goes_on_from_its_state(copied: Walk) -> None:
+    (copied.folder / "run/complete.json").unlink()
+    steps = (copied.folder / "run/metrics.jsonl").read_text().splitlines()
+    copied("cocon", "train", "--preset", "run/config.toml", "--output", "run")
+    assert (copied.folder / "run/complete.json").is_file()
+    pretraining = [json.loads(line) for line in (copied.folder / "run/metrics.jsonl").read_text().splitlines()]
+    assert pretraining[0] == json.loads(steps[0])  # not from the beginning again
