@@ -26,7 +26,7 @@ from cocon.training.boundary_head.learning import BlockSequence, boundary_probab
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.locating.untrimmed_blocks import block_sequences
-from cocon.training.evaluation.tasks import TaskRequest, TaskResult, judge_task
+from cocon.training.evaluation.tasks import TaskRequest, TaskResult, evaluate_task
 from cocon.training.figures.figures import make_figures
 from cocon.training.figures.settings import UntrimmedSettings
 from cocon.training.models.encoder import build_encoder
@@ -76,7 +76,7 @@ def run(untrimmed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def judged(run: Path, untrimmed: Path) -> TaskResult:
-    return judge_task("localization", TaskRequest(run, untrimmed, None, has_random=True, progress_bar=silent_bar))
+    return evaluate_task("localization", TaskRequest(run, untrimmed, None, has_random=True, progress_bar=silent_bar))
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,9 @@ def test_heads_are_trained_on_the_training_videos_alone(
         entry["annotations"] = entry["annotations"][:1]
     changed, copy = tmp_path / "annotations.json", Path(shutil.copytree(run, tmp_path / "run"))
     changed.write_text(json.dumps(content))
-    other = judge_task("localization", TaskRequest(copy, untrimmed, changed, has_random=False, progress_bar=silent_bar))
+    other = evaluate_task(
+        "localization", TaskRequest(copy, untrimmed, changed, has_random=False, progress_bar=silent_bar)
+    )
     assert other.rows[1] != judged.rows[7] and other.rows[1].keys() == judged.rows[7].keys()  # uniform segments
     again = load_boundary_head(copy, "rgb")
     assert head is not None and again is not None
@@ -130,7 +132,7 @@ def test_heads_are_trained_on_the_training_videos_alone(
         entry["annotations"] = []
     changed.write_text(json.dumps(content))
     with pytest.raises(UsageError, match="subset 'validation'"):
-        judge_task("localization", TaskRequest(run, untrimmed, changed, has_random=False, progress_bar=silent_bar))
+        evaluate_task("localization", TaskRequest(run, untrimmed, changed, has_random=False, progress_bar=silent_bar))
 
 
 def test_a_packed_run_is_judged_and_left_as_it_is(
@@ -140,7 +142,7 @@ def test_a_packed_run_is_judged_and_left_as_it_is(
     (packed / "SHA256SUMS").touch()
     files = sorted(packed.rglob("*"))
     request = TaskRequest(packed, untrimmed, None, has_random=False, progress_bar=silent_bar)
-    assert judge_task("localization", request).rows == judged.rows[6:]
+    assert evaluate_task("localization", request).rows == judged.rows[6:]
     assert sorted(packed.rglob("*")) == files
     assert "is packed, so it keeps no boundary heads" in caplog.text
 

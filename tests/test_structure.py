@@ -27,7 +27,7 @@ def test_a_package_says_what_it_holds_and_names_the_packages_in_it(package: Path
 
 
 # Two things of one name, to be told apart still.
-KNOWN_NAMESAKES = {"Comparison", "Layout", "Moment", "Outcome"}
+KNOWN_NAMESAKES = {"Layout", "Moment", "Outcome"}
 # What Triton's worker looks for in every backend.
 OF_TRITON = {"TritonPythonModel"}
 

@@ -56,7 +56,7 @@ def averaged(runs: list[list[Row]], task: str) -> list[dict[str, object]]:
             values[tuple(str(row[name]) for name in names)].append(row)
     return [
         dict(zip(names, key, strict=True))
-        | {metric: _merit([float(row[metric]) for row in rows]) for metric in metrics}
+        | {metric: _metrics([float(row[metric]) for row in rows]) for metric in metrics}
         for key, rows in values.items()
     ]
 
@@ -74,14 +74,14 @@ def page(rows: dict[str, list[dict[str, object]]], command: str, name: str, seed
     return "\n\n".join(parts) + "\n"
 
 
-def _merit(values: list[float]) -> dict[str, object]:
+def _metrics(values: list[float]) -> dict[str, object]:
     mean, sd = mean_and_sd(values)
     return {"mean": mean, "sd": sd, "values": [round(value, 2) for value in values]}
 
 
-def _figure(merit: object) -> str:
-    assert isinstance(merit, dict)
-    return f"{merit['mean']:.1f} ± {merit['sd']:.1f}"
+def _figure(cell: object) -> str:
+    assert isinstance(cell, dict)
+    return f"{cell['mean']:.1f} ± {cell['sd']:.1f}"
 
 
 if __name__ == "__main__":

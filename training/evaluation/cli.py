@@ -8,8 +8,8 @@ import typer
 from cocon.training.evaluation import options
 
 if TYPE_CHECKING:
-    from cocon.training.evaluation.recognition.compared_runs import Comparison
-    from cocon.training.evaluation.recognition.evaluate import Videos
+    from cocon.training.evaluation.recognition.compared_runs import ComparedRuns
+    from cocon.training.evaluation.recognition.evaluate import EvaluationVideos
     from cocon.training.evaluation.tasks import TaskResult
 
 __all__ = ["app"]
@@ -48,21 +48,21 @@ def evaluate(
     """
     _refuse_strangers(context, task)
     if task != "videos":
-        _judge_task(task, run, data, annotations, has_random=random, as_json=as_json)
+        _evaluate_task(task, run, data, annotations, has_random=random, as_json=as_json)
         return
     from cocon.training.evaluation.recognition.compared_runs import compare_runs
-    from cocon.training.evaluation.recognition.result import DEFAULT_OPTIONS, JudgingOptions
+    from cocon.training.evaluation.recognition.result import DEFAULT_OPTIONS, MetricOptions
     from cocon.training.evaluation.report.tables import write_confusion
 
     videos = _videos(run, data, num_crops=crops, hop_blocks=hop_blocks)
     _check_outputs(report, confusion)
     ensembles = (*DEFAULT_OPTIONS.ensembles, *(("paper",) if paper_weights else ()))
-    judging = JudgingOptions(is_centred=centred, has_few_shot=few_shot, ensembles=ensembles)
-    found = compare_runs([*(baselines or []), run], videos, judging, has_random=random)
+    metric_options = MetricOptions(is_centred=centred, has_few_shot=few_shot, ensembles=ensembles)
+    found = compare_runs([*(baselines or []), run], videos, metric_options, has_random=random)
     if report is not None:
         _write_report(report, run, videos, found, is_centred=centred)
     if confusion is not None:
-        write_confusion(found.judgements, confusion)
+        write_confusion(found.results, confusion)
     _print(found, is_centred=centred, has_classes=per_class, as_json=as_json)
     _end(videos)
 
@@ -82,19 +82,19 @@ def _refuse_strangers(context: typer.Context, task: str) -> None:
         raise UsageError(f"--task {task} does not take {', '.join(strangers)}; leave that out")
 
 
-def _judge_task(
+def _evaluate_task(
     task: str, run: Path, data: Path | None, annotations: Path | None, *, has_random: bool, as_json: bool
 ) -> None:
     from cocon.core.errors import UsageError
     from cocon.core.progress import progress_bar
     from cocon.training.evaluation.report.tables import figure_table, figures_json
-    from cocon.training.evaluation.tasks import TASKS, TaskRequest, judge_task
+    from cocon.training.evaluation.tasks import TASKS, TaskRequest, evaluate_task
     from cocon.training.run_folder.files import run_config
 
     run_config(run)  # before anything else: there is such a run
     if data is None:
         raise UsageError(f"--task {task} needs --data: {TASKS[task][1]}")
-    result = judge_task(task, TaskRequest(run, data, annotations, has_random, progress_bar))
+    result = evaluate_task(task, TaskRequest(run, data, annotations, has_random, progress_bar))
     if as_json:
         print(figures_json(result.rows))
     else:
@@ -102,19 +102,19 @@ def _judge_task(
     _end(result)
 
 
-def _videos(run: Path, data: Path | None, *, num_crops: int, hop_blocks: int | None) -> "Videos":
+def _videos(run: Path, data: Path | None, *, num_crops: int, hop_blocks: int | None) -> "EvaluationVideos":
     from cocon.core.progress import progress_bar
-    from cocon.training.evaluation.recognition.evaluate import Videos
+    from cocon.training.evaluation.recognition.evaluate import EvaluationVideos
     from cocon.training.run_folder.files import run_config
 
     config = run_config(run)
     if data is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"folder": data})})
-    return Videos(config, progress_bar=progress_bar, num_crops=num_crops, hop_blocks=hop_blocks)
+    return EvaluationVideos(config, progress_bar=progress_bar, num_crops=num_crops, hop_blocks=hop_blocks)
 
 
 def _check_outputs(report: Path | None, confusion: Path | None) -> None:
-    """Fail now rather than after everything was judged: a place that cannot be written, a library that is missing."""
+    """Fail now rather than after all that work: a place that cannot be written, a library that is missing."""
     from cocon.training.evaluation.report.tables import check_confusion_file
 
     if confusion is not None:
@@ -125,41 +125,43 @@ def _check_outputs(report: Path | None, confusion: Path | None) -> None:
         check_report_folder(report)
 
 
-def _write_report(report: Path, run: Path, videos: "Videos", found: "Comparison", *, is_centred: bool) -> None:
+def _write_report(
+    report: Path, run: Path, videos: "EvaluationVideos", found: "ComparedRuns", *, is_centred: bool
+) -> None:
     from cocon.training.evaluation.report.page import write_report
 
     page = write_report(
         report,
         run=run,
         data=videos.config.data.folder,
-        judgement=found.runs[-1],
+        result=found.runs[-1],
         features=found.features,
-        merits=found.merits,
+        metrics=found.metrics,
         progress_bar=videos.progress_bar,
         is_centred=is_centred,
-        untrained=() if found.untrained is None else found.untrained.merits,
+        untrained=() if found.untrained is None else found.untrained.metrics,
         num_crops=videos.num_crops,
         hop_blocks=videos.hop_blocks,
     )
     typer.echo(f"report: {page}", err=True)
 
 
-def _print(found: "Comparison", *, is_centred: bool, has_classes: bool, as_json: bool) -> None:
-    from cocon.training.evaluation.report.tables import class_table, merit_table, merits_json
+def _print(found: "ComparedRuns", *, is_centred: bool, has_classes: bool, as_json: bool) -> None:
+    from cocon.training.evaluation.report.tables import class_table, metric_table, metrics_json
 
     if as_json:
-        print(merits_json(found.judgements, has_classes=has_classes))
+        print(metrics_json(found.results, has_classes=has_classes))
         return
-    merit_table(found.merits, is_centred=is_centred)
-    for judgement in found.judgements if has_classes else ():
-        class_table(judgement)
+    metric_table(found.metrics, is_centred=is_centred)
+    for result in found.results if has_classes else ():
+        class_table(result)
 
 
-def _end(judged: "Videos | TaskResult") -> None:
+def _end(evaluated: "EvaluationVideos | TaskResult") -> None:
     """Exit code 3 if videos failed; each was named with its reason when it did."""
     from cocon.core.errors import VideoError
 
-    if failures := judged.failures:
+    if failures := evaluated.failures:
         what = "1 video was" if len(failures) == 1 else f"{len(failures)} videos were"
         typer.echo(f"{what} left out, see the warnings; the figures are of the others", err=True)
         raise typer.Exit(VideoError.exit_code)

@@ -1,4 +1,4 @@
-"""What a run can be judged by beside whole videos: `cocon evaluate --task`."""
+"""What a run can be evaluated by beside whole videos: `cocon evaluate --task`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,27 +9,27 @@ from types import MappingProxyType
 from cocon.core.errors import UsageError
 from cocon.core.progress import ProgressBar
 
-__all__ = ["TASKS", "TaskRequest", "TaskResult", "judge_task"]
+__all__ = ["TASKS", "TaskRequest", "TaskResult", "evaluate_task"]
 
-# Task → the module whose `judge` does it, and what its data is.
+# Task → the module whose `evaluate` does it, and what its data is.
 TASKS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "localization": ("locating.task", "a folder of untrimmed videos with annotations.json"),
         "tracking": ("tracking.task", "a folder of videos with boxes"),
-        "images": ("image_task", "a folder of images, train/CLASS/… and test/CLASS/…"),
+        "images": ("recognition.image_task", "a folder of images, train/CLASS/… and test/CLASS/…"),
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRequest:
-    """What is to be judged.
+    """What is to be evaluated.
 
     Attributes:
         run: run folder.
         data: the task's data.
         annotations: file of annotations, where it does not lie in `data`.
-        has_random: also judge untrained networks of the same architecture.
+        has_random: also evaluate untrained networks of the same architecture.
         progress_bar: makes a bar from its description.
     """
 
@@ -55,8 +55,8 @@ class TaskResult:
     failures: Mapping[str, str] = field(default_factory=dict)
 
 
-def judge_task(task: str, request: TaskRequest) -> TaskResult:
-    """Judge a run by one of `TASKS`.
+def evaluate_task(task: str, request: TaskRequest) -> TaskResult:
+    """Evaluate a run by one of `TASKS`.
 
     Raises:
         UsageError: the data is not what the task needs.
@@ -64,5 +64,5 @@ def judge_task(task: str, request: TaskRequest) -> TaskResult:
     module, needs = TASKS[task]
     if not request.data.is_dir():
         raise UsageError(f"--data '{request.data}' does not exist or is no folder; --task {task} needs {needs}")
-    judge: Callable[[TaskRequest], TaskResult] = import_module(f"cocon.training.evaluation.{module}").judge
-    return judge(request)
+    evaluate: Callable[[TaskRequest], TaskResult] = import_module(f"cocon.training.evaluation.{module}").evaluate
+    return evaluate(request)

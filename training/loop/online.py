@@ -15,7 +15,7 @@ from cocon.core.errors import UsageError
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.recognition.features import VideoFeatures, video_features
-from cocon.training.evaluation.recognition.result import judge_features
+from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import contract_of
 
@@ -61,9 +61,9 @@ class OnlineProbe:
             encoder.eval()
         try:
             found: dict[str, float] = {}
-            for merit in judge_features(self._features(encoders, device), self._config.method).merits:
-                found[f"probe_top1/{merit.view}"] = merit.probe_top1
-                found |= {f"R@{k}/{merit.view}": value for k, value in merit.recall.items()}
+            for row in evaluate_features(self._features(encoders, device), self._config.method).metrics:
+                found[f"probe_top1/{row.view}"] = row.probe_top1
+                found |= {f"R@{k}/{row.view}": value for k, value in row.recall.items()}
             return found
         finally:
             for view, encoder in encoders.items():

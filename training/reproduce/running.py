@@ -14,7 +14,7 @@ from cocon.core.atomic import replacing
 from cocon.core.progress import OnProgress, progress_bar
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
-from cocon.training.evaluation.recognition.evaluate import Videos, judge_random, judge_run
+from cocon.training.evaluation.recognition.evaluate import EvaluationVideos, evaluate_random, evaluate_run
 from cocon.training.loop.interruption import Interruption, interruptible
 from cocon.training.loop.run import train_run
 from cocon.training.reproduce.cells import Cell
@@ -86,7 +86,7 @@ def _run(
     report: Callable[[], None],
     interruption: Interruption,
 ) -> None:
-    waiting = [cell for cell in cells if not _is_judged(cell, plan)]
+    waiting = [cell for cell in cells if not _is_evaluated(cell, plan)]
     finished = {cell.name for cell in cells} - {cell.name for cell in waiting}
     while waiting or running:
         for cell in [cell for cell in waiting if cell.starts_from in finished | {""}][: jobs - len(running)]:
@@ -108,14 +108,14 @@ def _run_cell(cell: Cell, plan: Plan) -> None:
     config = _config(cell, plan)
     if cell.kind != "random":
         train_run(config, run, overwrite=False, progress_bar=_QUIET)
-    videos = Videos(config, progress_bar=_QUIET)
-    merits = judge_random(videos) if cell.kind == "random" else judge_run(run, videos)
-    figures = [merit.to_dict() for merit in merits]
+    videos = EvaluationVideos(config, progress_bar=_QUIET)
+    result = evaluate_random(videos) if cell.kind == "random" else evaluate_run(run, videos)
+    figures = [row.to_dict() for row in result.metrics]
     with replacing(run / EVALUATION_FILE) as partial:
         partial.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def _is_judged(cell: Cell, plan: Plan) -> bool:
+def _is_evaluated(cell: Cell, plan: Plan) -> bool:
     return (plan.runs / cell.name / EVALUATION_FILE).is_file()
 
 
@@ -153,7 +153,7 @@ def _done(epochs: dict[Cell, int], plan: Plan) -> tuple[int, int]:
     done = 0
     for cell, number in epochs.items():
         written = _epochs_written(plan.runs / cell.name / "metrics.jsonl")
-        done += number if _is_judged(cell, plan) else min(number, written)
+        done += number if _is_evaluated(cell, plan) else min(number, written)
     return done, sum(epochs.values())
 
 

@@ -15,7 +15,7 @@ from cocon.training.boundary_head.learning import BlockSequence
 from cocon.training.evaluation.locating.figures import TIOU_THRESHOLDS, average_recall, mean_average_precision
 from cocon.training.evaluation.recognition.probe import LinearProbe, fit_probe
 
-__all__ = ["ViewEvidence", "fit_segment_probe", "learned_segments", "localization_figures", "uniform_segments"]
+__all__ = ["BoundaryPredictions", "fit_segment_probe", "learned_segments", "localization_figures", "uniform_segments"]
 
 # Those of the challenge: proposals of a video, and labels of a proposal.
 _MAX_SEGMENTS = 100
@@ -25,8 +25,8 @@ _RECALL_AT = (1, 10, _MAX_SEGMENTS)
 
 
 @dataclass(frozen=True, slots=True)
-class ViewEvidence:
-    """What one view knows of the videos that are judged.
+class BoundaryPredictions:
+    """What one view says of the videos that it is evaluated on.
 
     Attributes:
         sequences: video id → blocks.
@@ -57,10 +57,10 @@ def fit_segment_probe(videos: Iterable[UntrimmedVideo], sequences: Mapping[str, 
 
 
 def learned_segments(
-    views: Mapping[str, ViewEvidence], video_id: str, *, min_seconds: float, max_seconds: float
+    views: Mapping[str, BoundaryPredictions], video_id: str, *, min_seconds: float, max_seconds: float
 ) -> list[Segment]:
     """Segments of a video from the mean of the views' boundary probabilities."""
-    boundaries = fuse_probabilities({view: evidence.boundaries[video_id] for view, evidence in views.items()})
+    boundaries = fuse_probabilities({view: predictions.boundaries[video_id] for view, predictions in views.items()})
     sequence = next(iter(views.values())).sequences[video_id]  # the same moments in all views
     return find_segments(
         boundaries,
@@ -78,7 +78,7 @@ def uniform_segments(video: UntrimmedVideo, *, min_seconds: float, max_seconds: 
 
 
 def localization_figures(
-    views: Mapping[str, ViewEvidence],
+    views: Mapping[str, BoundaryPredictions],
     segments: Mapping[str, Sequence[Segment]],
     truths: Mapping[str, Sequence[Segment]],
 ) -> dict[str, float]:
@@ -102,13 +102,13 @@ def localization_figures(
     }
 
 
-def _detections(views: Mapping[str, ViewEvidence], video_id: str, segments: Sequence[Segment]) -> list[Segment]:
+def _detections(views: Mapping[str, BoundaryPredictions], video_id: str, segments: Sequence[Segment]) -> list[Segment]:
     if not segments:
         return []
     probabilities = {}
-    for view, evidence in views.items():
-        sequence = evidence.sequences[video_id]
+    for view, predictions in views.items():
+        sequence = predictions.sequences[video_id]
         vectors = segment_embeddings(sequence.blocks, sequence.times_seconds, segments)
-        probabilities[view] = evidence.probe.probabilities(vectors)  # [S, K]
+        probabilities[view] = predictions.probe.probabilities(vectors)  # [S, K]
     classes = [str(name) for name in next(iter(views.values())).probe.model.classes_]
     return label_segments(segments, fuse_probabilities(probabilities), classes, top=_TOP_CLASSES)

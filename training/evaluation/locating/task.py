@@ -21,21 +21,22 @@ from cocon.training.boundary_head.learning import BoundarySettings, boundary_pro
 from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.locating.actions import (
-    ViewEvidence,
+    BoundaryPredictions,
     fit_segment_probe,
     learned_segments,
     localization_figures,
     uniform_segments,
 )
 from cocon.training.evaluation.locating.untrimmed_blocks import Sequences, block_sequences
-from cocon.training.evaluation.recognition.evaluate import FUSED, RANDOM, run_method, untrained_encoders
+from cocon.training.evaluation.recognition.evaluate import RANDOM, run_method, untrained_encoders
+from cocon.training.evaluation.recognition.metrics import FUSED
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import SUMS_FILE, load_encoder, run_config, run_views
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import DatasetFolder
 
-__all__ = ["judge"]
+__all__ = ["evaluate"]
 
 _logger = logging.getLogger(__name__)
 
@@ -48,15 +49,15 @@ Encoders = Mapping[str, tuple[Encoder, ModelContract]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
-    """One set of encoders after judging: its rows, and its heads with their figures."""
+class _Evaluated:
+    """One set of encoders after evaluation: its rows, and its heads with their figures."""
 
     rows: tuple[Mapping[str, str | float], ...]
     heads: Mapping[str, tuple[BoundaryHead, Mapping[str, float]]]
 
 
-def judge(request: TaskRequest) -> TaskResult:
-    """Train the heads of all views on the training videos, keep them in the run, and judge them on the others.
+def evaluate(request: TaskRequest) -> TaskResult:
+    """Train the heads of all views on the training videos, keep them in the run, and evaluate them on the others.
 
     A packed run does not keep them, which is said.
 
@@ -77,15 +78,15 @@ def judge(request: TaskRequest) -> TaskResult:
     encoders = {view: load_encoder(request.run, view) for view in views}
     settings = BoundarySettings(seed=run_config(request.run).training.seed)
     task = _Localization(request, videos, encoders, settings)
-    judged = task.judge(encoders, run_method(request.run))
-    for view, (head, figures) in judged.heads.items() if is_kept else ():
+    evaluated = task.evaluate(encoders, run_method(request.run))
+    for view, (head, figures) in evaluated.heads.items() if is_kept else ():
         contract = task.boundary_contract(encoders[view][1], head)
         record = BoundaryRecord(contract, settings, request.data.resolve().name, task.num_training, figures)
         save_boundary_head(request.run, head, record)
-    rows = judged.rows
+    rows = evaluated.rows
     if request.has_random:
         config = run_config(request.run)
-        rows = task.judge(untrained_encoders(config, task.frames["training"]), RANDOM).rows + rows
+        rows = task.evaluate(untrained_encoders(config, task.frames["training"]), RANDOM).rows + rows
     return TaskResult(_TITLE, rows, task.failures)
 
 
@@ -93,7 +94,7 @@ class _Localization:
     """The videos of both subsets, and what is done with them for one set of encoders after the other.
 
     Args:
-        request: what is to be judged.
+        request: what is to be evaluated.
         videos: annotated ones.
         encoders: of the run; they say which views are read, and how.
         settings: of the heads.
@@ -148,23 +149,23 @@ class _Localization:
             weights_sha256=head_sha256(head),
         )
 
-    def judge(self, encoders: Encoders, method: str) -> _Judged:
+    def evaluate(self, encoders: Encoders, method: str) -> _Evaluated:
         """Heads, probes and figures of some encoders."""
         training, validation = (self._sequences(encoders, subset, method) for subset in ("training", "validation"))
         heads: dict[str, BoundaryHead] = {}
-        views: dict[str, ViewEvidence] = {}
+        views: dict[str, BoundaryPredictions] = {}
         with self._request.progress_bar("training boundary heads") as on_progress:
             for view, sequences in training.items():
                 actions = [self.videos["training"][name].segments for name in sequences]
                 heads[view] = train_boundary_head(list(sequences.values()), actions, self._settings)
                 probe = fit_segment_probe(self.videos["training"].values(), sequences)
                 found = {name: boundary_probabilities(heads[view], s) for name, s in validation[view].items()}
-                views[view] = ViewEvidence(validation[view], found, probe)
+                views[view] = BoundaryPredictions(validation[view], found, probe)
                 on_progress(len(heads), len(training))
         rows = tuple(self._rows(views, method))
         of_view = {str(row["view"]): row for row in rows if row["segments"] == _LEARNED}
         figures = {view: {k: v for k, v in of_view[view].items() if isinstance(v, float)} for view in heads}
-        return _Judged(rows, {view: (head, figures[view]) for view, head in heads.items()})
+        return _Evaluated(rows, {view: (head, figures[view]) for view, head in heads.items()})
 
     def _sequences(self, encoders: Encoders, subset: Subset, method: str) -> Sequences:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -181,7 +182,7 @@ class _Localization:
             videos[video_id] = videos[video_id].cut(sequence.duration_seconds)
         return found
 
-    def _rows(self, views: Mapping[str, ViewEvidence], method: str) -> Iterator[Mapping[str, str | float]]:
+    def _rows(self, views: Mapping[str, BoundaryPredictions], method: str) -> Iterator[Mapping[str, str | float]]:
         """Each view alone, then all together; by the heads and by uniform segments, named by the same probes."""
         for name, chosen in [*((view, {view: of}) for view, of in views.items()), (FUSED, views)]:
             if name == FUSED and len(views) < 2:

@@ -1,4 +1,4 @@
-"""Several runs judged on the same videos, beside the untrained networks."""
+"""Several runs evaluated on the same videos, beside the untrained networks."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,18 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cocon.core.printable import printable
-from cocon.training.evaluation.recognition.evaluate import RANDOM, Videos, random_features, run_features, run_method
+from cocon.training.evaluation.recognition.evaluate import (
+    RANDOM,
+    EvaluationVideos,
+    evaluate_random,
+    run_features,
+    run_method,
+)
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.recognition.metrics import Merit
-from cocon.training.evaluation.recognition.result import Judgement, JudgingOptions, judge_features
+from cocon.training.evaluation.recognition.metrics import ViewMetrics
+from cocon.training.evaluation.recognition.result import EvaluationResult, MetricOptions, evaluate_features
 from cocon.training.run_folder.files import warn_if_incomplete
 
-__all__ = ["Comparison", "compare_runs", "method_names"]
+__all__ = ["ComparedRuns", "compare_runs", "method_names"]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """What was judged on the same videos.
+class ComparedRuns:
+    """What was evaluated on the same videos.
 
     Attributes:
         untrained: of the untrained networks; None where they were not asked for.
@@ -25,42 +31,44 @@ class Comparison:
         features: of the last run, split (`train`, `test`) → its videos.
     """
 
-    untrained: Judgement | None
-    runs: tuple[Judgement, ...]
+    untrained: EvaluationResult | None
+    runs: tuple[EvaluationResult, ...]
     features: Mapping[str, VideoFeatures]
 
     @property
-    def judgements(self) -> tuple[Judgement, ...]:
+    def results(self) -> tuple[EvaluationResult, ...]:
         """All of them, the untrained networks first."""
         return self.runs if self.untrained is None else (self.untrained, *self.runs)
 
     @property
-    def merits(self) -> list[Merit]:
+    def metrics(self) -> list[ViewMetrics]:
         """The rows of a table of all of them."""
-        return [merit for judgement in self.judgements for merit in judgement.merits]
+        return [row for result in self.results for row in result.metrics]
 
 
-def compare_runs(runs: Sequence[Path], videos: Videos, options: JudgingOptions, *, has_random: bool) -> Comparison:
-    """Judge runs, at least one, on the same videos.
+def compare_runs(
+    runs: Sequence[Path], videos: EvaluationVideos, options: MetricOptions, *, has_random: bool
+) -> ComparedRuns:
+    """Evaluate runs, at least one, on the same videos.
 
     Args:
         runs: run folders; the last one is what the others are compared with.
         videos: the videos.
         options: what is counted.
-        has_random: judge the untrained networks as well.
+        has_random: evaluate the untrained networks as well.
 
     Raises:
-        UsageError: see `run_features` and `judge_features`.
+        UsageError: see `run_features` and `evaluate_features`.
         MismatchError, VideoError: see `video_features`.
     """
     names = method_names(runs, has_random=has_random)
-    untrained = judge_features(random_features(videos), RANDOM, options) if has_random else None
-    judged = []
+    untrained = evaluate_random(videos, options=options) if has_random else None
+    evaluated = []
     for run, name in zip(runs, names, strict=True):
         warn_if_incomplete(run)
         features = run_features(run, videos)
-        judged.append(judge_features(features, name, options))
-    return Comparison(untrained, tuple(judged), features)
+        evaluated.append(evaluate_features(features, name, options))
+    return ComparedRuns(untrained, tuple(evaluated), features)
 
 
 def method_names(runs: Sequence[Path], *, has_random: bool) -> list[str]:

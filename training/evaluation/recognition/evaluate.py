@@ -1,4 +1,4 @@
-"""Figures of merit of a run: linear probe and retrieval, per view and fused, beside a random initialisation."""
+"""A run evaluated on whole videos: linear probe and retrieval, per view and fused, beside a random initialisation."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,24 +12,24 @@ from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
-from cocon.training.evaluation.recognition.crops import CROPS
+from cocon.training.evaluation.recognition.blocks import CROPS
 from cocon.training.evaluation.recognition.features import VideoFeatures, calibrate_batch_norm, video_features
-from cocon.training.evaluation.recognition.result import DEFAULT_OPTIONS, FUSED, JudgingOptions, Merit, judge_features
+from cocon.training.evaluation.recognition.result import (
+    DEFAULT_OPTIONS,
+    EvaluationResult,
+    MetricOptions,
+    evaluate_features,
+)
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import contract_of, load_encoder, read_contract, run_views
 from cocon.video.reading.reader import ViewRequest
 
 __all__ = [
-    "FUSED",
     "RANDOM",
-    "JudgingOptions",
-    "Merit",
-    "Videos",
-    "judge",
-    "judge_random",
-    "judge_run",
-    "random_features",
+    "EvaluationVideos",
+    "evaluate_random",
+    "evaluate_run",
     "run_features",
     "run_method",
     "untrained_encoders",
@@ -39,8 +39,8 @@ RANDOM = "random"
 _CALIBRATION_BATCHES = 10
 
 
-class Videos:
-    """Training and test videos of a dataset, decoded once for all the encoders that are judged on them.
+class EvaluationVideos:
+    """Training and test videos of a dataset, decoded once for all the encoders that are evaluated on them.
 
     Args:
         config: geometry and dataset folder.
@@ -103,7 +103,7 @@ class Videos:
         return found
 
 
-def run_features(run: Path, videos: Videos) -> dict[str, VideoFeatures]:
+def run_features(run: Path, videos: EvaluationVideos) -> dict[str, VideoFeatures]:
     """Embed the videos with the encoders of a training run.
 
     Returns:
@@ -120,14 +120,6 @@ def run_features(run: Path, videos: Videos) -> dict[str, VideoFeatures]:
     encoders = {view: encoder for view, (encoder, _) in loaded.items()}
     contracts = {view: contract for view, (_, contract) in loaded.items()}
     return videos.features(encoders, contracts, str(run))
-
-
-def random_features(videos: Videos) -> dict[str, VideoFeatures]:
-    """Embed the videos with the same networks untrained."""
-    made = untrained_encoders(videos.config, videos.frames["train"])
-    encoders = {view: encoder for view, (encoder, _) in made.items()}
-    contracts = {view: contract for view, (_, contract) in made.items()}
-    return videos.features(encoders, contracts, "untrained networks")
 
 
 def untrained_encoders(config: Config, frames: VideoFrames) -> dict[str, tuple[Encoder, ModelContract]]:
@@ -154,9 +146,9 @@ def untrained_encoders(config: Config, frames: VideoFrames) -> dict[str, tuple[E
     }
 
 
-def judge_run(run: Path, videos: Videos, *, options: JudgingOptions = DEFAULT_OPTIONS) -> list[Merit]:
+def evaluate_run(run: Path, videos: EvaluationVideos, *, options: MetricOptions = DEFAULT_OPTIONS) -> EvaluationResult:
     """Figures of a training run on the videos; raises like `run_features`."""
-    return judge(run_features(run, videos), run_method(run), options=options)
+    return evaluate_features(run_features(run, videos), run_method(run), options)
 
 
 def run_method(run: Path) -> str:
@@ -164,13 +156,9 @@ def run_method(run: Path) -> str:
     return "+".join(dict.fromkeys(read_contract(run / "views" / view).method for view in run_views(run)))
 
 
-def judge_random(videos: Videos, *, options: JudgingOptions = DEFAULT_OPTIONS) -> list[Merit]:
+def evaluate_random(videos: EvaluationVideos, *, options: MetricOptions = DEFAULT_OPTIONS) -> EvaluationResult:
     """Figures of the same networks untrained."""
-    return judge(random_features(videos), RANDOM, options=options)
-
-
-def judge(
-    features: Mapping[str, VideoFeatures], method: str, *, options: JudgingOptions = DEFAULT_OPTIONS
-) -> list[Merit]:
-    """The merits of `judge_features`."""
-    return list(judge_features(features, method, options).merits)
+    made = untrained_encoders(videos.config, videos.frames["train"])
+    encoders = {view: encoder for view, (encoder, _) in made.items()}
+    contracts = {view: contract for view, (_, contract) in made.items()}
+    return evaluate_features(videos.features(encoders, contracts, "untrained networks"), RANDOM, options)

@@ -1,4 +1,4 @@
-"""Figures of merit: one row per method and view, and one per class."""
+"""Figures: one row per method and view, and one per class."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
-__all__ = ["FUSED", "NEIGHBOURS", "NOT_IN_TABLES", "ClassMerit", "Merit", "class_merits", "top_k"]
+__all__ = [
+    "FUSED",
+    "KS",
+    "NEIGHBOURS",
+    "NOT_IN_TABLES",
+    "ClassMetrics",
+    "ViewMetrics",
+    "class_metrics",
+    "recall_at_k",
+    "top_k",
+]
 
 FUSED = "ensemble"
+# Neighbours among which retrieval looks.
+KS = (1, 5, 10, 20, 50)
 # Training videos that vote.
 NEIGHBOURS = 20
 # Figures for programs; tables are wide enough without.
@@ -18,7 +30,7 @@ NOT_IN_TABLES = frozenset({"ordered_R@5"})
 
 
 @dataclass(frozen=True, slots=True)
-class Merit:
+class ViewMetrics:
     """How good one view's embeddings are; all figures in per cent.
 
     Attributes:
@@ -72,7 +84,7 @@ class Merit:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassMerit:
+class ClassMetrics:
     """How well one class is recognised.
 
     Attributes:
@@ -97,13 +109,17 @@ class ClassMerit:
         }
 
 
-def class_merits(truth: NDArray[np.str_], predicted: NDArray[np.str_], labels: Sequence[str]) -> tuple[ClassMerit, ...]:
+def class_metrics(
+    truth: NDArray[np.str_], predicted: NDArray[np.str_], labels: Sequence[str]
+) -> tuple[ClassMetrics, ...]:
     """Precision, recall and F1 of each class in `labels`, from true and predicted classes `str [U]`."""
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, predicted, labels=labels, zero_division=np.nan
     )
     return tuple(
-        ClassMerit(label, 100.0 * float(precision[i]), 100.0 * float(recall[i]), 100.0 * float(f1[i]), int(support[i]))
+        ClassMetrics(
+            label, 100.0 * float(precision[i]), 100.0 * float(recall[i]), 100.0 * float(f1[i]), int(support[i])
+        )
         for i, label in enumerate(labels)
     )
 
@@ -118,3 +134,28 @@ def top_k(probabilities: NDArray[np.float64], targets: NDArray[np.int64], k: int
     """
     most_probable = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]  # [U, k]
     return 100.0 * float((most_probable == targets[:, None]).any(axis=1).mean())
+
+
+def recall_at_k(
+    nearest: NDArray[np.int64],
+    query_labels: NDArray[np.str_],
+    gallery_labels: NDArray[np.str_],
+    *,
+    ks: Sequence[int] = KS,
+) -> dict[int, float]:
+    """Share of queries with at least one video of their class among the k most similar ones of the gallery.
+
+    The literature calls this hit rate R@k.
+
+    Args:
+        nearest: positions in the gallery, best first, as `nearest_neighbours` finds them, `int64 [Q, ≥ max(ks)]`, or of
+            the whole gallery.
+        query_labels: `str [Q]`.
+        gallery_labels: `str [G]`.
+        ks: numbers of neighbours to look at; one beyond the gallery looks at all of it.
+
+    Returns:
+        k → share in 0..1.
+    """
+    is_hit = gallery_labels[nearest] == query_labels[:, None]  # [Q, max k]
+    return {k: float(is_hit[:, :k].any(axis=1).mean()) for k in ks}

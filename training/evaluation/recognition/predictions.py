@@ -11,15 +11,14 @@ from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities
 from cocon.training.evaluation.recognition.ensembles import PAPER_WEIGHTS, pool_weights, pooled, retrieval_weights
 from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.probe import few_shot_probabilities, fit_probe
-from cocon.training.evaluation.recognition.retrieval import centred
 
-__all__ = ["Ensemble", "Evidence", "ensemble_evidence", "view_evidence"]
+__all__ = ["Ensemble", "VideoPredictions", "centred", "ensemble_predictions", "view_predictions"]
 
 Ensemble = Literal["equal", "learned", "paper"]
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class VideoPredictions:
     """K classes, V training and U test videos.
 
     Attributes:
@@ -42,14 +41,14 @@ class Evidence:
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
-def view_evidence(
+def view_predictions(
     features: Mapping[str, VideoFeatures],
     view: str,
     labels: Sequence[str],
     *,
     few_shot: Sequence[int] = (),
     is_centred: bool = False,
-) -> Evidence:
+) -> VideoPredictions:
     """What one view says.
 
     Args:
@@ -65,7 +64,7 @@ def view_evidence(
     classes = np.unique(train.labels).tolist()
     probe = fit_probe(gallery, train.labels, train.groups)
     has_classifier = view in test.probabilities and set(test.classes) <= set(labels)
-    return Evidence(
+    return VideoPredictions(
         probe=_columns(probe.probabilities(queries), classes, labels),
         classifier=_columns(test.probabilities[view], test.classes, labels) if has_classifier else None,
         few_shot={
@@ -78,9 +77,9 @@ def view_evidence(
     )
 
 
-def ensemble_evidence(
-    views: Mapping[str, Evidence], how: Ensemble, train: VideoFeatures, labels: Sequence[str]
-) -> Evidence | None:
+def ensemble_predictions(
+    views: Mapping[str, VideoPredictions], how: Ensemble, train: VideoFeatures, labels: Sequence[str]
+) -> VideoPredictions | None:
     """What several views say together, by weighted probabilities and the weighted fused embedding.
 
     `equal` and `paper` take the mean of probabilities. `learned` takes `pooled` ones, and its weights come from the
@@ -92,7 +91,7 @@ def ensemble_evidence(
         views: view → what it says; at least two.
         how: how the views are weighed.
         train: the training videos, the gallery.
-        labels: as in `view_evidence`.
+        labels: as in `view_predictions`.
 
     Returns:
         None for `learned` where all training videos are of one group.
@@ -111,7 +110,7 @@ def ensemble_evidence(
         return None
     named = {f"probe_{view}": weight for view, weight in of_probe.items()}
     named |= {f"retrieval_{view}": weight for view, weight in of_retrieval.items()}
-    return Evidence(
+    return VideoPredictions(
         probe=together({view: row.probe for view, row in views.items()}, of_probe),
         classifier=together(classifiers, of_probe) if classifiers else None,
         few_shot={k: together({view: row.few_shot[k] for view, row in views.items()}, of_probe) for k in few_shot},
@@ -121,6 +120,16 @@ def ensemble_evidence(
     )
 
 
+def centred(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Embeddings of one set `float32 [V, D]` without their mean, of unit length again (as CoCLR and ViCC retrieve).
+
+    A video that is exactly the mean, as the only one of its set is, stays as it is.
+    """
+    moved = embeddings - embeddings.mean(axis=0)
+    lengths = np.linalg.norm(moved, axis=1, keepdims=True)
+    return np.divide(moved, lengths, out=embeddings.copy(), where=lengths > 0)
+
+
 def _columns(table: NDArray[np.float64], classes: Sequence[str], labels: Sequence[str]) -> NDArray[np.float64]:
     """Probabilities `float64 [..., classes]` as `[..., labels]`; a class that the table does not know has 0."""
     spread = np.zeros((*table.shape[:-1], len(labels)))
@@ -128,6 +137,6 @@ def _columns(table: NDArray[np.float64], classes: Sequence[str], labels: Sequenc
     return spread
 
 
-def _shares(weights: Mapping[str, float], views: Mapping[str, Evidence]) -> dict[str, float]:
+def _shares(weights: Mapping[str, float], views: Mapping[str, VideoPredictions]) -> dict[str, float]:
     total = sum(weights[view] for view in views)
     return {view: weights[view] / total for view in views}

@@ -1,4 +1,4 @@
-"""What is known of one method after its embeddings were judged: figures of merit, and what they were counted from."""
+"""What is known of one method after its embeddings were evaluated: figures, and what they were counted from."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -11,20 +11,24 @@ from sklearn.metrics import confusion_matrix
 from cocon.core.errors import UsageError
 from cocon.embedding.neighbours import label_vote, nearest_neighbours
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.recognition.metrics import FUSED, NEIGHBOURS, ClassMerit, Merit, class_merits, top_k
-from cocon.training.evaluation.recognition.predictions import Ensemble, Evidence, ensemble_evidence, view_evidence
-from cocon.training.evaluation.recognition.retrieval import KS, recall_at_k
+from cocon.training.evaluation.recognition.metrics import (
+    FUSED,
+    KS,
+    NEIGHBOURS,
+    ClassMetrics,
+    ViewMetrics,
+    class_metrics,
+    recall_at_k,
+    top_k,
+)
+from cocon.training.evaluation.recognition.predictions import (
+    Ensemble,
+    VideoPredictions,
+    ensemble_predictions,
+    view_predictions,
+)
 
-__all__ = [
-    "DEFAULT_OPTIONS",
-    "FUSED",
-    "ClassMerit",
-    "Ensemble",
-    "Judgement",
-    "JudgingOptions",
-    "Merit",
-    "judge_features",
-]
+__all__ = ["DEFAULT_OPTIONS", "EvaluationResult", "MetricOptions", "evaluate_features"]
 
 _logger = logging.getLogger(__name__)
 _ROW_NAMES: Mapping[Ensemble, str] = {"equal": FUSED, "learned": f"{FUSED}_learned", "paper": f"{FUSED}_paper"}
@@ -33,7 +37,7 @@ _ORDERED_KS = (1, 5)
 
 
 @dataclass(frozen=True, slots=True)
-class JudgingOptions:
+class MetricOptions:
     """What is counted, and how.
 
     Attributes:
@@ -47,18 +51,18 @@ class JudgingOptions:
     ensembles: tuple[Ensemble, ...] = ("equal", "learned")
 
 
-DEFAULT_OPTIONS = JudgingOptions()
+DEFAULT_OPTIONS = MetricOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """Figures of one method and the predictions behind them. Mappings go by view, and by ensemble as in `Merit`.
+class EvaluationResult:
+    """Figures of one method and the predictions behind them. Mappings go by view, and by ensemble as in `ViewMetrics`.
 
     Attributes:
         method: `random`, `cpc`, …: how the run's encoders were pre-trained, and its folder where that is ambiguous.
         labels: K class names, sorted: the columns of `probabilities`, rows and columns of `confusion`.
         truth: class of each test video, `str [U]`.
-        merits: one per view, then the ensembles.
+        metrics: one per view, then the ensembles.
         probabilities: class probabilities of the test videos, by the classifier trained with the encoder where there
             is one, else by the linear probe; `float64 [U, K]`.
         predicted: the most probable class, `str [U]`.
@@ -69,21 +73,21 @@ class Judgement:
     method: str
     labels: tuple[str, ...]
     truth: NDArray[np.str_]
-    merits: tuple[Merit, ...]
+    metrics: tuple[ViewMetrics, ...]
     probabilities: Mapping[str, NDArray[np.float64]]
     predicted: Mapping[str, NDArray[np.str_]]
     confusion: Mapping[str, NDArray[np.int64]]
-    per_class: Mapping[str, tuple[ClassMerit, ...]]
+    per_class: Mapping[str, tuple[ClassMetrics, ...]]
 
 
-def judge_features(
-    features: Mapping[str, VideoFeatures], method: str, options: JudgingOptions = DEFAULT_OPTIONS
-) -> Judgement:
-    """Judge the embeddings of every view and, if there are several, of their ensembles.
+def evaluate_features(
+    features: Mapping[str, VideoFeatures], method: str, options: MetricOptions = DEFAULT_OPTIONS
+) -> EvaluationResult:
+    """Evaluate the embeddings of every view and, if there are several, of their ensembles.
 
     An ensemble's probe and classifier are the weighted mean of the views' class probabilities; its retrieval and vote
-    use the fused embedding. Ordered features, where there are any, are judged in the same way, with learned weights of
-    their own.
+    use the fused embedding. Ordered features, where there are any, are evaluated in the same way, with learned weights
+    of their own.
 
     Args:
         features: split (`train`, `test`) → embeddings of its videos.
@@ -109,34 +113,36 @@ def judge_features(
     ordered = _rows({split: _ordered(videos) for split, videos in features.items()}, labels, options)
     probabilities = {view: row.probe if row.classifier is None else row.classifier for view, row in rows.items()}
     predicted = {view: np.array(labels)[table.argmax(axis=1)] for view, table in probabilities.items()}
-    return Judgement(
+    return EvaluationResult(
         method=method,
         labels=tuple(labels),
         truth=test.labels,
-        merits=tuple(_merit(method, view, row, ordered.get(view), labels, train, test) for view, row in rows.items()),
+        metrics=tuple(
+            _metrics(method, view, row, ordered.get(view), labels, train, test) for view, row in rows.items()
+        ),
         probabilities=probabilities,
         predicted=predicted,
         confusion={view: confusion_matrix(test.labels, named, labels=labels) for view, named in predicted.items()},
-        per_class={view: class_merits(test.labels, named, labels) for view, named in predicted.items()},
+        per_class={view: class_metrics(test.labels, named, labels) for view, named in predicted.items()},
     )
 
 
 def _rows(
     features: Mapping[str, VideoFeatures],
     labels: Sequence[str],
-    options: JudgingOptions,
+    options: MetricOptions,
     *,
     few_shot: Sequence[int] = (),
-) -> dict[str, Evidence]:
+) -> dict[str, VideoPredictions]:
     """What every view says, then every ensemble, by the name of its row."""
     train = features["train"]
     views = {
-        view: view_evidence(features, view, labels, few_shot=few_shot, is_centred=options.is_centred)
+        view: view_predictions(features, view, labels, few_shot=few_shot, is_centred=options.is_centred)
         for view in train.embeddings
     }
     rows = dict(views)
     for how in options.ensembles if len(views) > 1 else ():
-        if (row := ensemble_evidence(views, how, train, labels)) is not None:
+        if (row := ensemble_predictions(views, how, train, labels)) is not None:
             rows[_ROW_NAMES[how]] = row
     return rows
 
@@ -146,20 +152,20 @@ def _ordered(videos: VideoFeatures) -> VideoFeatures:
     return replace(videos, embeddings=videos.ordered, probabilities={}, classes=())
 
 
-def _merit(
+def _metrics(
     method: str,
     view: str,
-    row: Evidence,
-    ordered: Evidence | None,
+    row: VideoPredictions,
+    ordered: VideoPredictions | None,
     labels: Sequence[str],
     train: VideoFeatures,
     test: VideoFeatures,
-) -> Merit:
+) -> ViewMetrics:
     targets = np.searchsorted(labels, test.labels)
     cosines, nearest = nearest_neighbours(row.queries, row.gallery, max(*KS, NEIGHBOURS))
     recall = recall_at_k(nearest, test.labels, train.labels)
     votes = label_vote(cosines[:, :NEIGHBOURS], train.labels[nearest[:, :NEIGHBOURS]], labels)
-    merit = Merit(
+    metrics = ViewMetrics(
         method=method,
         view=view,
         probe_top1=top_k(row.probe, targets, 1),
@@ -174,11 +180,11 @@ def _merit(
         weights=row.weights,
     )
     if ordered is None:
-        return merit
+        return metrics
     _, nearest = nearest_neighbours(ordered.queries, ordered.gallery, max(_ORDERED_KS))
     ordered_recall = recall_at_k(nearest, test.labels, train.labels, ks=_ORDERED_KS)
     return replace(
-        merit,
+        metrics,
         ordered_probe_top1=top_k(ordered.probe, targets, 1),
         ordered_recall={k: 100.0 * share for k, share in ordered_recall.items()},
         weights={**row.weights, **{f"ordered_{name}": weight for name, weight in ordered.weights.items()}},

@@ -10,7 +10,7 @@ from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.metrics import NOT_IN_TABLES
 
-__all__ = ["ConfusedPair", "MeritRow", "Projection", "confused_pairs", "merit_rows", "projections"]
+__all__ = ["ConfusedPair", "Projection", "TableRow", "confused_pairs", "projections", "table_rows"]
 
 # Maps of more videos become blots, and take minutes.
 _MAX_MAPPED = 2000
@@ -55,8 +55,8 @@ class ConfusedPair:
 
 
 @dataclass(frozen=True, slots=True)
-class MeritRow:
-    """One row of the table of merits.
+class TableRow:
+    """One row of the table of metrics.
 
     Attributes:
         method: what was trained, or `random`.
@@ -106,32 +106,32 @@ def confused_pairs(counts: NDArray[np.int64], classes: Sequence[str], *, most: i
     return sorted(pairs, key=lambda pair: (-pair.count, -pair.share, pair.truth, pair.predicted))[:most]
 
 
-def merit_rows(merits: Sequence[Mapping[str, object]]) -> list[list[MeritRow]]:
+def table_rows(metrics: Sequence[Mapping[str, object]]) -> list[list[TableRow]]:
     """Rows of a table whose best values are known, from the flat figures of every method and view.
 
     Args:
-        merits: `method`, `view` and figures, of which more is better; `gallery_size` and weights are kept apart.
+        metrics: `method`, `view` and figures, of which more is better; `gallery_size` and weights are kept apart.
 
     Returns:
         The rows, method by method: a group of rows ends where the next has another method, or one of its views again.
     """
-    columns = sorted(dict.fromkeys(name for merit in merits for name in merit if _is_merit(name)), key=_few_shot_last)
-    figures = [{column: _figure(merit.get(column)) for column in columns} for merit in merits]
+    columns = sorted(dict.fromkeys(name for row in metrics for name in row if _is_metric(name)), key=_few_shot_last)
+    figures = [{column: _figure(row.get(column)) for column in columns} for row in metrics]
     best = {
         column: max((value for row in figures if (value := row[column]) is not None), default=None)
         for column in columns
     }
-    groups: list[list[MeritRow]] = []
-    for merit, row in zip(merits, figures, strict=True):
-        reached = frozenset(column for column in columns if row[column] is not None and row[column] == best[column])
-        made = MeritRow(str(merit["method"]), str(merit["view"]), row, reached, _weights(merit))
+    groups: list[list[TableRow]] = []
+    for row, shown in zip(metrics, figures, strict=True):
+        reached = frozenset(column for column in columns if shown[column] is not None and shown[column] == best[column])
+        made = TableRow(str(row["method"]), str(row["view"]), shown, reached, _weights(row))
         if not groups or groups[-1][0].method != made.method or made.view in {other.view for other in groups[-1]}:
             groups.append([])
         groups[-1].append(made)
     return groups
 
 
-def _is_merit(name: str) -> bool:
+def _is_metric(name: str) -> bool:
     return name not in {"method", "view", "gallery_size", *NOT_IN_TABLES} and not name.startswith(_WEIGHT)
 
 
@@ -139,10 +139,10 @@ def _few_shot_last(name: str) -> bool:
     return name.endswith("_per_class")
 
 
-def _weights(merit: Mapping[str, object]) -> dict[str, float]:
+def _weights(row: Mapping[str, object]) -> dict[str, float]:
     return {
         name.removeprefix(_WEIGHT).replace("_", " "): float(value)
-        for name, value in merit.items()
+        for name, value in row.items()
         if name.startswith(_WEIGHT) and isinstance(value, int | float)
     }
 

@@ -1,6 +1,6 @@
 """A run's evaluation as one HTML page that needs nothing else: no script, no font, no picture from anywhere.
 
-write_report(Path("report"), run=run, judgement=judgement, features=features, merits=merits, data=folder, ...)
+write_report(Path("report"), run=run, result=result, features=features, metrics=metrics, data=folder, ...)
 """
 
 import base64
@@ -20,9 +20,10 @@ from cocon.core.errors import UsageError
 from cocon.core.progress import ProgressBar
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.recognition.result import FUSED, Judgement, Merit
-from cocon.training.evaluation.recognition.retrieval import centred
-from cocon.training.evaluation.report.content import confused_pairs, merit_rows, projections
+from cocon.training.evaluation.recognition.metrics import FUSED, ViewMetrics
+from cocon.training.evaluation.recognition.predictions import centred
+from cocon.training.evaluation.recognition.result import EvaluationResult
+from cocon.training.evaluation.report.content import confused_pairs, projections, table_rows
 from cocon.training.evaluation.report.curves import curve_panels
 from cocon.training.evaluation.report.plots import (
     DARK,
@@ -33,8 +34,7 @@ from cocon.training.evaluation.report.plots import (
     curve_plot,
     map_plot,
 )
-from cocon.training.evaluation.report.strips import Strip, retrieval_strips
-from cocon.training.evaluation.report.thumbnails import thumbnails
+from cocon.training.evaluation.report.strips import Strip, retrieval_strips, thumbnails
 from cocon.training.run_folder.files import run_config
 
 __all__ = ["check_report_folder", "write_report"]
@@ -60,12 +60,12 @@ def write_report(
     *,
     run: Path,
     data: Path,
-    judgement: Judgement,
+    result: EvaluationResult,
     features: Mapping[str, VideoFeatures],
-    merits: Sequence[Merit],
+    metrics: Sequence[ViewMetrics],
     progress_bar: ProgressBar,
     is_centred: bool = False,
-    untrained: Sequence[Merit] = (),
+    untrained: Sequence[ViewMetrics] = (),
     num_crops: int = 1,
     hop_blocks: int | None = None,
 ) -> Path:
@@ -73,34 +73,34 @@ def write_report(
 
     Args:
         folder: where to; made when missing.
-        run: the run that was judged.
-        data: the dataset folder that it was judged on.
-        judgement: of the run.
-        features: split (`train`, `test`) → what was judged.
-        merits: of all methods in the order of the table, the run's among them.
+        run: the run that was evaluated.
+        data: the dataset folder that it was evaluated on.
+        result: of the run.
+        features: split (`train`, `test`) → what was evaluated.
+        metrics: of all methods in the order of the table, the run's among them.
         progress_bar: makes a bar from its description.
         is_centred: whether embeddings were compared without the mean of their set.
-        untrained: merits of the untrained networks, to show beside the key figures.
+        untrained: metrics of the untrained networks, to show beside the key figures.
         num_crops: crops of each clip that were averaged.
         hop_blocks: blocks between the starts of neighbouring clips; half a clip by default.
 
     Returns:
         The page.
     """
-    facts = _facts(run, data, judgement, features) | _protocol(run, num_crops, hop_blocks)
-    view = FUSED if FUSED in judgement.confusion else next(iter(judgement.confusion))
+    facts = _facts(run, data, result, features) | _protocol(run, num_crops, hop_blocks)
+    view = FUSED if FUSED in result.confusion else next(iter(result.confusion))
     html = _template().render(
         facts=facts,
-        figures=_key_figures(judgement, untrained, view),
+        figures=_key_figures(result, untrained, view),
         view=view,
         curves=[(panel, curve_plot(panel)) for panel in curve_panels(run)],
         num_train=len(features["train"].labels),
         num_test=len(features["test"].labels),
         is_centred=is_centred,
         themes={"light": LIGHT, "dark": DARK},
-        **_of_merits(merits),
-        **_of_maps(features["test"], judgement),
-        **_of_classes(judgement, view),
+        **_of_metrics(metrics),
+        **_of_maps(features["test"], result),
+        **_of_classes(result, view),
         **_of_retrieval(features, progress_bar, is_centred=is_centred),
     )
     page = folder / "index.html"
@@ -124,26 +124,26 @@ def check_report_folder(folder: Path) -> None:
         raise UsageError(f"--report '{folder}' cannot be written; name another folder")
 
 
-def _of_merits(merits: Sequence[Merit]) -> dict[str, object]:
-    methods = merit_rows([merit.to_dict() for merit in merits])
+def _of_metrics(metrics: Sequence[ViewMetrics]) -> dict[str, object]:
+    methods = table_rows([row.to_dict() for row in metrics])
     return {"methods": methods, "columns": list(methods[0][0].figures), "column_names": _COLUMN_NAMES}
 
 
-def _of_maps(test: VideoFeatures, judgement: Judgement) -> dict[str, object]:
+def _of_maps(test: VideoFeatures, result: EvaluationResult) -> dict[str, object]:
     return {
-        "maps": [(found, map_plot(found, judgement.labels)) for found in projections(test)],
-        "marks": [(label, *class_mark(index)) for index, label in enumerate(judgement.labels)],
+        "maps": [(found, map_plot(found, result.labels)) for found in projections(test)],
+        "marks": [(label, *class_mark(index)) for index, label in enumerate(result.labels)],
         "num_distinct": NUM_DISTINCT,
     }
 
 
-def _of_classes(judgement: Judgement, view: str) -> dict[str, object]:
-    is_trained = "classifier_top1" in _figures_of(judgement.merits, view)
+def _of_classes(result: EvaluationResult, view: str) -> dict[str, object]:
+    is_trained = "classifier_top1" in _figures_of(result.metrics, view)
     return {
         "classifier": "classifier trained with the encoder" if is_trained else "linear probe",
-        "confusion": confusion_plot(judgement.confusion[view], judgement.labels),
-        "pairs": confused_pairs(judgement.confusion[view], judgement.labels),
-        "classes": judgement.per_class[view],
+        "confusion": confusion_plot(result.confusion[view], result.labels),
+        "pairs": confused_pairs(result.confusion[view], result.labels),
+        "classes": result.per_class[view],
     }
 
 
@@ -164,15 +164,15 @@ def _searched(videos: VideoFeatures, *, is_centred: bool) -> NDArray[np.float32]
     return fuse_embeddings({v: centred(vectors) if is_centred else vectors for v, vectors in videos.embeddings.items()})
 
 
-def _facts(run: Path, data: Path, judgement: Judgement, features: Mapping[str, VideoFeatures]) -> dict[str, str]:
+def _facts(run: Path, data: Path, result: EvaluationResult, features: Mapping[str, VideoFeatures]) -> dict[str, str]:
     """What the head of the page says; the run's name first."""
     train, test = (len(features[split].labels) for split in ("train", "test"))
     return {
         "run": run.resolve().name,
-        "method": judgement.method,
+        "method": result.method,
         "views": ", ".join(features["test"].embeddings),
         "dataset": str(data),
-        "videos": f"{train} to train, {test} to test, of {len(judgement.labels)} classes",
+        "videos": f"{train} to train, {test} to test, of {len(result.labels)} classes",
         "epochs": str(run_config(run).training.epochs),
         "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "made by": f"cocon {version('cocon')}",
@@ -187,22 +187,22 @@ def _protocol(run: Path, num_crops: int, hop_blocks: int | None) -> dict[str, st
     return {"clips": f"{clip.num_blocks} blocks, one every {hop}; {crops} of each"}
 
 
-def _key_figures(judgement: Judgement, untrained: Sequence[Merit], view: str) -> list[tuple[str, float, str]]:
+def _key_figures(result: EvaluationResult, untrained: Sequence[ViewMetrics], view: str) -> list[tuple[str, float, str]]:
     """Name, value and what to compare it with: the untrained networks, or chance."""
-    own = _figures_of(judgement.merits, view)
+    own = _figures_of(result.metrics, view)
     beneath = _figures_of(untrained, view)
     figures = []
     for column, name in _KEY_FIGURES.items():
         if (value := own.get(column)) is not None:
             beside = [f"untrained {beneath[column]:.1f}"] if column in beneath else []
-            beside += [f"chance {100 / len(judgement.labels):.1f}"] if column.endswith("_top1") else []
+            beside += [f"chance {100 / len(result.labels):.1f}"] if column.endswith("_top1") else []
             figures.append((name, value, ", ".join(beside)))
     return figures[:4]
 
 
-def _figures_of(merits: Sequence[Merit], view: str) -> Mapping[str, float]:
+def _figures_of(metrics: Sequence[ViewMetrics], view: str) -> Mapping[str, float]:
     """Figures of a view's row; none where it is not there."""
-    return next((merit.figures for merit in merits if merit.view == view), {})
+    return next((row.figures for row in metrics if row.view == view), {})
 
 
 def _videos(strips: Sequence[Strip]) -> list[Path]:

@@ -1,15 +1,25 @@
-"""Retrieval to look at: some test videos and the training videos that are most like them."""
+"""Retrieval to look at: some test videos and the training videos that are most like them, with a picture of each."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import CoconError
 from cocon.embedding.neighbours import nearest_neighbours
 from cocon.training.evaluation.recognition.features import VideoFeatures
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.pictures.stills import middle_still
 from cocon.video.store.dataset import VideoEntry
+from cocon.video.workers.pool import WorkerPool
 
-__all__ = ["Neighbour", "Strip", "retrieval_strips"]
+__all__ = ["Neighbour", "Strip", "retrieval_strips", "thumbnails"]
+
+_SIDE_PX = 120
+_JPEG_QUALITY = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,27 @@ def retrieval_strips(
         )
         for query in _chosen(test.labels, is_hit, num_strips)
     ]
+
+
+def thumbnails(videos: Iterable[Path], *, on_progress: Callable[[int, int | None], None]) -> dict[Path, bytes]:
+    """Square JPEG of every video's middle frame, decoded in a worker process; one that fails is left out.
+
+    Args:
+        videos: the files; from strangers, for all we know.
+        on_progress: called with (videos done, videos in all).
+    """
+    wanted = sorted(set(videos))
+    made = {}
+    limits = MediaLimits()
+    with WorkerPool(limits) as pool:
+        for done, video in enumerate(wanted, start=1):
+            try:
+                still = cv2.cvtColor(middle_still(pool, video, limits, side_px=_SIDE_PX), cv2.COLOR_RGB2BGR)
+                made[video] = cv2.imencode(".jpg", still, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+            except CoconError:
+                pass  # the page shows a grey tile; evaluation has already named videos that fail
+            on_progress(done, len(wanted))
+    return made
 
 
 def _chosen(labels: NDArray[np.str_], is_hit: NDArray[np.bool_], num_strips: int) -> list[int]:

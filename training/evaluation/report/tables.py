@@ -1,4 +1,4 @@
-"""Tables of merit for people, and the confusion matrix for other programs."""
+"""Tables for people, and the confusion matrix for other programs."""
 
 import csv
 import json
@@ -15,16 +15,16 @@ from rich.table import Table
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
-from cocon.training.evaluation.recognition.metrics import NEIGHBOURS, NOT_IN_TABLES, Merit
-from cocon.training.evaluation.recognition.result import FUSED, Judgement
+from cocon.training.evaluation.recognition.metrics import FUSED, NEIGHBOURS, NOT_IN_TABLES, ViewMetrics
+from cocon.training.evaluation.recognition.result import EvaluationResult
 
 __all__ = [
     "check_confusion_file",
     "class_table",
     "figure_table",
     "figures_json",
-    "merit_table",
-    "merits_json",
+    "metric_table",
+    "metrics_json",
     "write_confusion",
 ]
 
@@ -33,64 +33,60 @@ _HEADERS = {"probe_top1": "probe top-1", "knn_top1": "kNN top-1", "ordered_probe
 _PIPE_WIDTH = 240
 
 
-def merit_table(merits: Sequence[Merit], *, is_centred: bool = False) -> None:
+def metric_table(metrics: Sequence[ViewMetrics], *, is_centred: bool = False) -> None:
     """Print one row per method and view, all figures in per cent.
 
     Args:
-        merits: at least one.
+        metrics: at least one.
         is_centred: whether neighbours were sought without the mean of each set; the title says so.
     """
-    gallery_size = merits[0].gallery_size
+    gallery_size = metrics[0].gallery_size
     how = "centred per set" if is_centred else "not centred"
     table = _table(f"test videos, per cent; R@k and kNN among {gallery_size} training videos, cosine, {how}")
-    fullest_first = sorted(merits, key=lambda merit: len(merit.figures), reverse=True)
-    figures = list(
-        dict.fromkeys(name for merit in fullest_first for name in merit.figures if name not in NOT_IN_TABLES)
-    )
+    fullest_first = sorted(metrics, key=lambda row: len(row.figures), reverse=True)
+    figures = list(dict.fromkeys(name for row in fullest_first for name in row.figures if name not in NOT_IN_TABLES))
     for name in ("method", "view"):
         table.add_column(name)
     for name in figures:
         table.add_column(_HEADERS.get(name, name.replace("_", " ").replace("top", "top-")), justify="right")
-    capped = [f"R@{k}" for k in merits[0].recall if k > gallery_size]
+    capped = [f"R@{k}" for k in metrics[0].recall if k > gallery_size]
     capped += ["kNN"] if gallery_size < NEIGHBOURS else []
     if capped:
         table.caption = f"{', '.join(capped)}: all {gallery_size} training videos are looked at"
-    previous = merits[0].method
-    for merit in merits:
-        if merit.method != previous:
+    previous = metrics[0].method
+    for row in metrics:
+        if row.method != previous:
             table.add_section()
-            previous = merit.method
-        table.add_row(
-            printable(merit.method), merit.view, *(_shown(merit.figures.get(name, math.nan)) for name in figures)
-        )
+            previous = row.method
+        table.add_row(printable(row.method), row.view, *(_shown(row.figures.get(name, math.nan)) for name in figures))
     _console().print(table)
 
 
-def class_table(judgement: Judgement) -> None:
+def class_table(result: EvaluationResult) -> None:
     """Print precision, recall and F1 of each class, of all views fused if there are several; recall of every view."""
-    views = [view for view in judgement.per_class if not view.startswith(FUSED)]
-    shown = FUSED if FUSED in judgement.per_class else views[0]
-    has_classifier = any(merit.classifier_top1 is not None for merit in judgement.merits)
+    views = [view for view in result.per_class if not view.startswith(FUSED)]
+    shown = FUSED if FUSED in result.per_class else views[0]
+    has_classifier = any(row.classifier_top1 is not None for row in result.metrics)
     by = "classifier" if has_classifier else "linear probe"
-    table = _table(f"\n{printable(judgement.method)}, {shown}: test videos of each class by the {by}, per cent")
+    table = _table(f"\n{printable(result.method)}, {shown}: test videos of each class by the {by}, per cent")
     table.add_column("class")
     columns = ("videos", "precision", "recall", "F1", *(f"recall {view}" for view in views if view != shown))
     for name in columns:
         table.add_column(name, justify="right")
-    for index, row in enumerate(judgement.per_class[shown]):
-        others = [judgement.per_class[view][index].recall for view in views if view != shown]
+    for index, row in enumerate(result.per_class[shown]):
+        others = [result.per_class[view][index].recall for view in views if view != shown]
         figures = [row.precision, row.recall, row.f1, *others]
         table.add_row(printable(row.label), str(row.support), *map(_shown, figures))
     _console().print(table)
 
 
-def merits_json(judgements: Sequence[Judgement], *, has_classes: bool = False) -> str:
-    """All merits as a JSON list of flat objects; on demand, each with the figures of its classes in `per_class`."""
+def metrics_json(results: Sequence[EvaluationResult], *, has_classes: bool = False) -> str:
+    """All metrics as a JSON list of flat objects; on demand, each with the figures of its classes in `per_class`."""
     rows = []
-    for judgement in judgements:
-        for merit in judgement.merits:
-            classes = [row.to_dict() for row in judgement.per_class[merit.view]]
-            rows.append(merit.to_dict() | ({"per_class": classes} if has_classes else {}))
+    for result in results:
+        for row in result.metrics:
+            classes = [of_class.to_dict() for of_class in result.per_class[row.view]]
+            rows.append(row.to_dict() | ({"per_class": classes} if has_classes else {}))
     return json.dumps(rows, indent=2)
 
 
@@ -123,20 +119,20 @@ def check_confusion_file(path: Path) -> None:
         raise UsageError(f"--confusion '{path}' cannot be written into '{folder}'; name another folder")
 
 
-def write_confusion(judgements: Sequence[Judgement], path: Path) -> None:
+def write_confusion(results: Sequence[EvaluationResult], path: Path) -> None:
     """Write how many test videos of each class (a row each) were called what (a column each), per method and view.
 
     Names that are no UTF-8 are written as `printable` does.
     """
-    labels = sorted({label for judgement in judgements for label in judgement.labels})
+    labels = sorted({label for result in results for label in result.labels})
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["method", "view", "class", *map(printable, labels)])
-        for judgement in judgements:
-            for view, matrix in judgement.confusion.items():
-                for label, counts in zip(judgement.labels, matrix.tolist(), strict=True):
-                    called = dict(zip(judgement.labels, counts, strict=True))
-                    names = (printable(judgement.method), view, printable(label))
+        for result in results:
+            for view, matrix in result.confusion.items():
+                for label, counts in zip(result.labels, matrix.tolist(), strict=True):
+                    called = dict(zip(result.labels, counts, strict=True))
+                    names = (printable(result.method), view, printable(label))
                     writer.writerow([*names, *(called.get(name, 0) for name in labels)])
 
 

@@ -98,7 +98,7 @@ class TrackingVideo(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OtbFolder:
-    """One target of a folder of OTB; judged in pixels of its pictures.
+    """One target of a folder of OTB; evaluated in pixels of its pictures.
 
     Attributes:
         name: of the folder, and of the file of boxes where there are several.
@@ -138,7 +138,7 @@ class OtbFolder:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A generated video; judged in pixels of the frames that the network sees.
+    """A generated video; evaluated in pixels of the frames that the network sees.
 
     Attributes:
         root: dataset folder.

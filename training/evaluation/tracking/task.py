@@ -28,11 +28,11 @@ from cocon.training.run_folder.files import load_encoder, run_config
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.workers.pool import WorkerPool
 
-__all__ = ["MAX_FIGURES", "found_boxes", "judge"]
+__all__ = ["MAX_FIGURES", "evaluate", "found_boxes"]
 
 _logger = logging.getLogger(__name__)
 
-# Generated videos judged at most; where there are more, they are chosen evenly. A benchmark is judged as a whole.
+# Generated videos evaluated at most; where there are more, they are chosen evenly. A benchmark is evaluated as a whole.
 MAX_FIGURES = 60
 
 _VIEW = "rgb"
@@ -43,7 +43,7 @@ _FRAMES_AT_A_TIME = 16
 Boxes = NDArray[np.float64]
 
 
-def judge(request: TaskRequest) -> TaskResult:
+def evaluate(request: TaskRequest) -> TaskResult:
     """Success and precision of a run's encoder of view `rgb`, of the same network untrained, and of the box at rest.
 
     Raises:
@@ -148,7 +148,7 @@ def _batches(videos: Sequence[TrackingVideo], pool: WorkerPool, limits: MediaLim
         try:
             sequence = video.load(pool, limits)[0]
         except VideoError:
-            continue  # it is named when it is judged
+            continue  # it is named when it is evaluated
         chosen = np.linspace(0, len(sequence.frames) - 1, min(_CALIBRATION_FRAMES, len(sequence.frames))).astype(int)
         yield torch.from_numpy(sequence.frames[chosen])[:, None, None]
 

@@ -12,15 +12,24 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from cocon.core.errors import UsageError
 from cocon.training.config.run import Config
 from cocon.training.data.augment import centred_clip
 from cocon.training.evaluation.recognition.compared_runs import method_names
-from cocon.training.evaluation.recognition.evaluate import Merit, Videos, judge, judge_random, judge_run, run_features
+from cocon.training.evaluation.recognition.evaluate import (
+    EvaluationVideos,
+    evaluate_random,
+    evaluate_run,
+    run_features,
+)
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.recognition.result import judge_features
-from cocon.training.evaluation.report.tables import class_table, merit_table, write_confusion
+from cocon.training.evaluation.recognition.metrics import ViewMetrics
+from cocon.training.evaluation.recognition.result import evaluate_features
+from cocon.training.evaluation.report.tables import class_table, metric_table, write_confusion
 from cocon.training.run_folder.files import load_encoder, read_contract
 from cocon.video.clips import grid_indices
 
@@ -35,29 +44,49 @@ ROWS = ("rgb", "pose", "ensemble")
 
 
 @pytest.fixture(scope="module")
-def videos(tiny_config: MakeConfig, progress_bar: Callable[[str], object]) -> Videos:
-    return Videos(tiny_config(), progress_bar=progress_bar)
+def videos(tiny_config: MakeConfig, progress_bar: Callable[[str], object]) -> EvaluationVideos:
+    return EvaluationVideos(tiny_config(), progress_bar=progress_bar)
 
 
 def _features(vectors: dict[str, NDArray[np.float32]], labels: list[str]) -> VideoFeatures:
     return VideoFeatures(vectors, np.array(labels), np.array([f"group {index}" for index in range(len(labels))]))
 
 
-def test_a_run_is_judged_by_every_view_and_their_fusion(trained: Path, videos: Videos) -> None:
-    merits = judge_run(trained, videos)
-    assert [(merit.method, merit.view) for merit in merits] == [("cocon", view) for view in ROWS]
-    for merit in merits:
-        assert merit.figures.keys() == FIGURES | OF_CLASSIFIER
-        assert all(0 <= value <= 100 for value in merit.figures.values())
-        assert merit.gallery_size == 6
-        assert merit.recall[1] <= merit.recall[5] <= merit.recall[10] == 100  # six videos, one of each class
+def test_a_run_is_judged_by_every_view_and_their_fusion(trained: Path, videos: EvaluationVideos) -> None:
+    rows = evaluate_run(trained, videos).metrics
+    assert [(row.method, row.view) for row in rows] == [("cocon", view) for view in ROWS]
+    for row in rows:
+        assert row.figures.keys() == FIGURES | OF_CLASSIFIER
+        assert row.gallery_size == 6
+        assert row.recall[1] <= row.recall[5] <= row.recall[10] == 100  # six videos, one of each class
 
 
-def test_the_untrained_networks_are_judged_alike_and_always_the_same(videos: Videos, trained: Path) -> None:
-    merits = judge_random(videos)
-    assert [(merit.method, merit.view) for merit in merits] == [("random", view) for view in ROWS]
-    assert judge_random(videos) == merits
-    assert judge_run(trained, videos) == judge_run(trained, videos)
+def test_figures_of_a_view_are_shares_of_its_test_videos(trained: Path, videos: EvaluationVideos) -> None:
+    """Counted again in the plainest way, one view and one test video after the other."""
+    features = run_features(trained, videos)
+    train, test = features["train"], features["test"]
+    for row in evaluate_run(trained, videos).metrics[:2]:
+        gallery, queries = train.embeddings[row.view], test.embeddings[row.view]
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(gallery, train.labels)
+        hits: dict[str, list[bool]] = {name: [] for name in ("probe", "classifier", "knn", "R@1", "R@5")}
+        for index, label in enumerate(test.labels):
+            cosines = gallery @ queries[index]
+            nearest = train.labels[np.argsort(-cosines)]
+            votes = {name: np.exp(cosines[train.labels == name] / 0.07).sum() for name in train.labels}
+            hits["probe"].append(probe.predict(queries[index : index + 1])[0] == label)
+            hits["classifier"].append(test.classes[test.probabilities[row.view][index].argmax()] == label)
+            hits["knn"].append(max(votes, key=lambda name: votes[name]) == label)
+            hits["R@1"].append(nearest[0] == label)
+            hits["R@5"].append(label in nearest[:5])
+        found = (row.probe_top1, row.classifier_top1, row.knn_top1, row.recall[1], row.recall[5])
+        assert found == pytest.approx([100 * np.mean(each) for each in hits.values()])
+
+
+def test_the_untrained_networks_are_judged_alike_and_always_the_same(videos: EvaluationVideos, trained: Path) -> None:
+    rows = evaluate_random(videos).metrics
+    assert [(row.method, row.view) for row in rows] == [("random", view) for view in ROWS]
+    assert evaluate_random(videos).metrics == rows
+    assert evaluate_run(trained, videos).metrics == evaluate_run(trained, videos).metrics
 
 
 def test_fusion_joins_what_each_view_knows() -> None:
@@ -73,7 +102,7 @@ def test_fusion_joins_what_each_view_knows() -> None:
         unit = {v: (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for v, x in noise.items()}
         return _features(unit, labels)
 
-    one, other, fused, learned = judge({"train": noisy(), "test": noisy()}, "cocon")
+    one, other, fused, learned = evaluate_features({"train": noisy(), "test": noisy()}, "cocon").metrics
     assert one.probe_top1 < 80
     assert other.probe_top1 < 80
     assert fused.probe_top1 > 90
@@ -87,9 +116,9 @@ def test_fusion_joins_what_each_view_knows() -> None:
 def test_one_view_has_no_fusion() -> None:
     vectors = np.eye(4, dtype=np.float32)
     features = _features({"rgb": vectors}, list("abcd"))
-    assert judge({"train": features, "test": features}, "cpc") == [
-        Merit("cpc", "rgb", 100.0, dict.fromkeys((1, 5, 10, 20, 50), 100.0), knn_top1=100.0, gallery_size=4)
-    ]
+    assert evaluate_features({"train": features, "test": features}, "cpc").metrics == (
+        ViewMetrics("cpc", "rgb", 100.0, dict.fromkeys((1, 5, 10, 20, 50), 100.0), knn_top1=100.0, gallery_size=4),
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,9 +130,9 @@ def test_a_run_that_sees_other_clips_is_refused(
 ) -> None:
     views = ["views=['rgb', 'flow']", "classifier.head=none", "training.epochs=1"]
     train_tiny(tiny_config(*views), tmp_path / "run")
-    videos = Videos(tiny_config(*views, override), progress_bar=progress_bar)
+    videos = EvaluationVideos(tiny_config(*views, override), progress_bar=progress_bar)
     with pytest.raises(UsageError, match="has other views, clips or geometry than the run it is compared with"):
-        judge_run(tmp_path / "run", videos)
+        evaluate_run(tmp_path / "run", videos)
 
 
 def test_both_splits_need_labels(
@@ -112,7 +141,7 @@ def test_both_splits_need_labels(
     manifest = figures_copy / "manifest.csv"
     manifest.write_text(manifest.read_text().replace(",test", ",train"))
     with pytest.raises(UsageError, match="has no labelled videos in split 'test'"):
-        Videos(tiny_config(f"data.folder={figures_copy}"), progress_bar=progress_bar)
+        EvaluationVideos(tiny_config(f"data.folder={figures_copy}"), progress_bar=progress_bar)
 
 
 def test_a_probe_needs_two_classes(
@@ -123,20 +152,19 @@ def test_a_probe_needs_two_classes(
     manifest.write_text("\n".join(",".join([*line[:2], line[2] and "bow", *line[3:]]) for line in lines[1:]))
     manifest.write_text(",".join(lines[0]) + "\n" + manifest.read_text())
     with pytest.raises(UsageError, match="has only the class 'bow' in split 'train'"):
-        Videos(tiny_config(f"data.folder={figures_copy}"), progress_bar=progress_bar)
+        EvaluationVideos(tiny_config(f"data.folder={figures_copy}"), progress_bar=progress_bar)
 
 
-def test_evaluate_prints_json_rows_of_run_and_random(cocon: Callable[..., Outcome], trained: Path) -> None:
+def test_evaluate_prints_json_rows_of_run_and_random(
+    cocon: Callable[..., Outcome], trained: Path, videos: EvaluationVideos
+) -> None:
     code, output, errors = cocon("evaluate", trained, "--json")
     assert (code, errors) == (0, "")
     rows = json.loads(output)
-    assert [(row["method"], row["view"]) for row in rows] == [
-        (method, view) for method in ("random", "cocon") for view in ROWS
-    ]
     for row in rows:
         counted = FIGURES | (OF_CLASSIFIER if row["method"] == "cocon" else set())
         assert row.keys() == counted | {"method", "view", "gallery_size"}
-        assert all(0 <= row[name] <= 100 for name in counted)
+    assert rows == [row.to_dict() for row in (*evaluate_random(videos).metrics, *evaluate_run(trained, videos).metrics)]
 
 
 def test_evaluate_shows_a_table_with_baselines(
@@ -183,11 +211,11 @@ def test_a_fine_tuned_classifier_is_judged_by_its_own_softmax(
 ) -> None:
     config = tiny_config("classifier.mode=finetune", "classifier.head=gru", "classifier.epochs=1", "training.epochs=1")
     train_tiny(config, tmp_path / "run")
-    videos = Videos(config, progress_bar=progress_bar)
+    videos = EvaluationVideos(config, progress_bar=progress_bar)
     features = run_features(tmp_path / "run", videos)
-    judged = judge_features(features, "cocon")
+    result = evaluate_features(features, "cocon")
     test = features["test"]
-    assert test.classes == judged.labels
+    assert test.classes == result.labels
     encoder, contract = load_encoder(tmp_path / "run", "rgb")
     assert contract.encoder.classifier == "gru"
     decoded = videos.frames["test"][0].views["rgb"]
@@ -198,14 +226,14 @@ def test_a_fine_tuned_classifier_is_judged_by_its_own_softmax(
         softmax = encoder(torch.from_numpy(clips)).logits.softmax(dim=1).mean(dim=0).numpy()
     assert test.probabilities["rgb"][0] == pytest.approx(softmax, abs=1e-5)
     together = (test.probabilities["rgb"] + test.probabilities["pose"]) / 2
-    assert judged.probabilities["ensemble"] == pytest.approx(together)
+    assert result.probabilities["ensemble"] == pytest.approx(together)
     for view, table in (*test.probabilities.items(), ("ensemble", together)):
-        merit = next(merit for merit in judged.merits if merit.view == view)
+        row = next(row for row in result.metrics if row.view == view)
         ranks = [
-            (-row).argsort().tolist().index(judged.labels.index(t)) for row, t in zip(table, test.labels, strict=True)
+            (-row).argsort().tolist().index(result.labels.index(t)) for row, t in zip(table, test.labels, strict=True)
         ]
-        assert merit.classifier_top1 == pytest.approx(100 * np.mean(np.array(ranks) < 1))
-        assert merit.classifier_top5 == pytest.approx(100 * np.mean(np.array(ranks) < 5))
+        assert row.classifier_top1 == pytest.approx(100 * np.mean(np.array(ranks) < 1))
+        assert row.classifier_top5 == pytest.approx(100 * np.mean(np.array(ranks) < 5))
 
 
 def test_evaluate_judges_on_another_dataset(cocon: Callable[..., Outcome], trained: Path, figures_copy: Path) -> None:
@@ -246,11 +274,11 @@ def test_rows_are_called_by_the_contract_and_told_apart_by_the_run_where_they_ar
     assert method_names([a, c], has_random=True) == ["cpc", f"random ({c})"]
 
 
-def test_a_run_is_called_as_its_contract_says(trained: Path, videos: Videos, tmp_path: Path) -> None:
+def test_a_run_is_called_as_its_contract_says(trained: Path, videos: EvaluationVideos, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "run")
     for folder in (tmp_path / "run" / "views").iterdir():
         (folder / "contract.json").write_text(replace(read_contract(folder), method="random").to_json())
-    assert {merit.method for merit in judge_run(tmp_path / "run", videos)} == {"random"}
+    assert {row.method for row in evaluate_run(tmp_path / "run", videos).metrics} == {"random"}
 
 
 @pytest.mark.parametrize(
@@ -271,7 +299,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_judged(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cocon.training.evaluation.recognition.evaluate.Videos.features", None)
+    monkeypatch.setattr("cocon.training.evaluation.recognition.evaluate.EvaluationVideos.features", None)
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("here already")
     code, output, errors = cocon("evaluate", trained, option, tmp_path / place)
@@ -283,7 +311,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_judged(
 def test_a_library_that_is_missing_is_said_before_anything_is_judged(
     cocon: Callable[..., Outcome], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cocon.training.evaluation.recognition.evaluate.Videos.features", None)
+    monkeypatch.setattr("cocon.training.evaluation.recognition.evaluate.EvaluationVideos.features", None)
     monkeypatch.delitem(sys.modules, "cocon.training.evaluation.report.page", raising=False)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     code, output, errors = cocon("evaluate", trained, "--report", tmp_path / "report")
@@ -295,12 +323,12 @@ def test_classes_whose_names_are_no_text_are_written_with_their_bytes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     videos = _features({"rgb": np.eye(2, dtype=np.float32)}, ["jump", "\udcff"])
-    judgement = judge_features({"train": videos, "test": videos}, "cocon (\udcfe)")
-    write_confusion([judgement], tmp_path / "confusion.csv")
+    result = evaluate_features({"train": videos, "test": videos}, "cocon (\udcfe)")
+    write_confusion([result], tmp_path / "confusion.csv")
     rows = (tmp_path / "confusion.csv").read_text(encoding="utf-8").splitlines()
     assert rows == [r"method,view,class,jump,\udcff", r"cocon (\udcfe),rgb,jump,1,0", r"cocon (\udcfe),rgb,\udcff,0,1"]
-    class_table(judgement)
-    merit_table(judgement.merits)
+    class_table(result)
+    metric_table(result.metrics)
     printed = capsys.readouterr().out
     assert r"\udcff" in printed
     assert r"cocon (\udcfe)" in printed

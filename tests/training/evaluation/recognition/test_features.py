@@ -14,7 +14,7 @@ from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
-from cocon.training.evaluation import blocks
+from cocon.training.evaluation.recognition import blocks
 from cocon.training.evaluation.recognition.features import calibrate_batch_norm, video_features
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.training.run_folder.files import load_encoder

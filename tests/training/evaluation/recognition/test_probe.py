@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
-from cocon.training.evaluation import probe
+from cocon.training.evaluation.recognition import probe
 from cocon.training.evaluation.recognition.probe import few_shot_probabilities, fit_probe
 
 NAMES = np.array(["bow", "jump", "run", "sit"])

@@ -1,4 +1,4 @@
-"""What a report is made of: maps, confusions, the table of merits, curves, strips of neighbours, thumbnails."""
+"""What a report is made of: maps, confusions, the table of metrics, curves, strips of neighbours, thumbnails."""
 
 import base64
 import json
@@ -10,11 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.report.content import confused_pairs, merit_rows, projections
+from cocon.training.evaluation.report.content import confused_pairs, projections, table_rows
 from cocon.training.evaluation.report.curves import curve_panels
 from cocon.training.evaluation.report.plots import NUM_DISTINCT, class_mark, confusion_plot
-from cocon.training.evaluation.report.strips import retrieval_strips
-from cocon.training.evaluation.report.thumbnails import thumbnails
+from cocon.training.evaluation.report.strips import retrieval_strips, thumbnails
 from cocon.video.store.dataset import VideoEntry
 
 
@@ -96,7 +95,7 @@ def test_confused_pairs_are_sorted_and_leave_out_what_is_right() -> None:
 def test_the_best_of_a_column_is_all_that_look_equal_and_weights_are_no_figures() -> None:
     first = {"method": "cpc", "view": "rgb", "probe_top1": 70.04, "R@1": 50.0, "gallery_size": 9}
     second = first | {"view": "ensemble", "probe_top1": 69.99, "R@1": float("nan"), "weight_probe_rgb": 0.75}
-    groups = merit_rows([first, second, first | {"R@1": 49.0}])
+    groups = table_rows([first, second, first | {"R@1": 49.0}])
     assert [[row.view for row in rows] for rows in groups] == [["rgb", "ensemble"], ["rgb"]]
     (one, joint), (again,) = groups
     assert (one.best, joint.best, again.best) == ({"probe_top1", "R@1"}, {"probe_top1"}, {"probe_top1"})

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 
 from cocon.training.evaluation.cli import app
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.recognition.result import judge_features
+from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.evaluation.report.page import write_report
 from cocon.video.store.dataset import VideoEntry
 
@@ -139,7 +139,7 @@ def test_names_from_strangers_are_text_and_a_video_without_a_picture_is_a_gray_t
     entries = tuple(VideoEntry(f"<i>{i}</i>", tmp_path / f"{i}.mp4", label) for i, label in enumerate(labels))
     videos = VideoFeatures({"rgb": vectors}, np.array(labels), np.array([str(i) for i in range(6)]), entries)
     features = {"train": videos, "test": videos}
-    judgement = judge_features(features, "<u>cocon</u>")
+    result = evaluate_features(features, "<u>cocon</u>")
     run = tmp_path / "run"  # of which only the configuration is left
     run.mkdir()
     shutil.copy(trained / "config.toml", run)
@@ -147,9 +147,9 @@ def test_names_from_strangers_are_text_and_a_video_without_a_picture_is_a_gray_t
         tmp_path / "new" / "report",
         run=run,
         data=tmp_path / "<s>data</s>",
-        judgement=judgement,
+        result=result,
         features=features,
-        merits=judgement.merits,
+        metrics=result.metrics,
         progress_bar=progress_bar,
     )
     browser = opened(html, width=400)

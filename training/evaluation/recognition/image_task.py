@@ -16,7 +16,7 @@ from cocon.training.data.augment import centred_clip
 from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.recognition.evaluate import RANDOM
 from cocon.training.evaluation.recognition.features import VideoFeatures, calibrate_batch_norm, video_features
-from cocon.training.evaluation.recognition.result import judge_features
+from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
@@ -24,7 +24,7 @@ from cocon.training.run_folder.files import load_encoder, run_config
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import VideoEntry
 
-__all__ = ["image_entries", "judge"]
+__all__ = ["evaluate", "image_entries"]
 
 _VIEW = "rgb"
 _SPLITS = ("train", "test")
@@ -33,7 +33,7 @@ _FIGURES = ("probe_top1", "knn_top1", "R@1", "R@5", "R@10")
 _CALIBRATION_BATCHES, _BATCH_SIZE = 10, 16
 
 
-def judge(request: TaskRequest) -> TaskResult:
+def evaluate(request: TaskRequest) -> TaskResult:
     """Figures of the encoder of view `rgb`, and of the same network untrained.
 
     Raises:
@@ -91,7 +91,7 @@ def _row(
                 on_progress=on_progress,
                 has_ordered=False,
             )
-    figures = judge_features(found, method).merits[0].figures
+    figures = evaluate_features(found, method).metrics[0].figures
     return {"method": method, "view": _VIEW} | {name: figures[name] for name in _FIGURES}
 
 

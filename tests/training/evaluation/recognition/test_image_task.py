@@ -10,7 +10,7 @@ import pytest
 
 from cocon.core.errors import UsageError
 from cocon.training.config.run import Config
-from cocon.training.evaluation.image_task import image_entries
+from cocon.training.evaluation.recognition.image_task import image_entries
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.embedding.neighbours import nearest_neighbours
-from cocon.training.evaluation.recognition.retrieval import centred, recall_at_k
+from cocon.training.evaluation.recognition.metrics import recall_at_k
+from cocon.training.evaluation.recognition.predictions import centred
 
 
 def _unit(rng: np.random.Generator, count: int, dim: int = 8) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from cocon.training.data.augment import centred_clip
 from cocon.training.data.frames import DecodedView
-from cocon.training.evaluation.recognition.crops import cropped_clips
+from cocon.training.evaluation.recognition.blocks import cropped_clips
 
 INDICES = np.array([[0, 2], [1, 1]])
 

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
-from cocon.training.evaluation.recognition.features import VideoFeatures, video_features
-from cocon.training.evaluation.recognition.ordered import NUM_PARTS, ordered_feature
-from cocon.training.evaluation.recognition.result import judge_features
+from cocon.training.evaluation.recognition.features import VideoFeatures, ordered_feature, video_features
+from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.run_folder.files import load_encoder
 from cocon.video.reading.reader import VideoSource
 from cocon.video.store.dataset import DatasetFolder
@@ -42,7 +41,7 @@ def test_the_same_blocks_in_reverse_order_have_the_same_mean_and_other_ordered_f
     blocks, seconds = _unit(rng.normal(size=(12, 8))), np.linspace(0.2, 5.8, 12)
     forwards, backwards = ordered_feature(blocks, seconds, 6.0), ordered_feature(blocks[::-1], seconds, 6.0)
     assert forwards == pytest.approx(_by_definition(blocks, seconds, 6.0), abs=1e-6)
-    first, middle, last = np.split(forwards, NUM_PARTS)
+    first, middle, last = np.split(forwards, 3)
     assert backwards == pytest.approx(np.concatenate([last, middle, first]), abs=1e-6)
     assert float(forwards @ backwards) < 0.9
     assert [np.linalg.norm(vector) for vector in (forwards, backwards)] == pytest.approx([1, 1])
@@ -114,19 +113,19 @@ def test_ordered_figures_tell_classes_apart_that_differ_in_order_only() -> None:
         groups = np.array([f"group {index % 4}" for index in range(2 * count)])
         return VideoFeatures(plain, labels, groups, ordered=ordered)
 
-    rows = judge_features({"train": videos(20), "test": videos(20)}, "cocon").merits
-    assert [merit.view for merit in rows] == ["rgb", "pose", "ensemble", "ensemble_learned"]
-    for merit in rows:
-        assert merit.probe_top1 < 75
-        assert merit.recall[1] < 75
-        assert merit.ordered_probe_top1 == 100
-        assert merit.ordered_recall == {1: 100, 5: 100}
-        assert merit.to_dict()["ordered_R@5"] == 100
+    rows = evaluate_features({"train": videos(20), "test": videos(20)}, "cocon").metrics
+    assert [row.view for row in rows] == ["rgb", "pose", "ensemble", "ensemble_learned"]
+    for row in rows:
+        assert row.probe_top1 < 75
+        assert row.recall[1] < 75
+        assert row.ordered_probe_top1 == 100
+        assert row.ordered_recall == {1: 100, 5: 100}
+        assert row.to_dict()["ordered_R@5"] == 100
     learned = {name for name in rows[-1].to_dict() if name.startswith("weight_ordered_")}
     assert learned == {f"weight_ordered_{of}_{view}" for of in ("probe", "retrieval") for view in ("rgb", "pose")}
 
 
 def test_without_ordered_features_there_are_no_such_figures() -> None:
     videos = VideoFeatures({"rgb": np.eye(4, dtype=np.float32)}, np.array(list("abcd")), np.array(list("abcd")))
-    (merit,) = judge_features({"train": videos, "test": videos}, "cocon").merits
-    assert not any("ordered" in name for name in merit.to_dict())
+    (row,) = evaluate_features({"train": videos, "test": videos}, "cocon").metrics
+    assert not any("ordered" in name for name in row.to_dict())
