@@ -3,13 +3,18 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
+PIP    := $(BIN)/python -m pip install -qq -c constraints.txt --no-compile  # Python compiles what it imports
 ROOMS  := core video embedding training export serving client
 
 DATA       ?= data/figures
 RUN        ?= runs/default
 REPOSITORY ?= model_repository
-INDEX      ?= runs/demo/index
 PRETRAINED ?= pretrained/figures-tiny
+
+GRPC_PORT    ?= 8001
+HTTP_PORT    ?= 8000
+METRICS_PORT ?= 8002
+PORTS        := --grpc-port $(GRPC_PORT) --http-port $(HTTP_PORT) --metrics-port $(METRICS_PORT)
 
 .PHONY: help setup data train export serve stop demo test test-videos lint types bench results results-methods results-tasks results-utd robustness pretrained clean
 
@@ -18,12 +23,17 @@ help: ## Show this list
 
 setup: $(READY) ## Create .venv and install everything into it
 
-$(READY): pyproject.toml constraints.txt
+# Without the estimator of pose and mask, and the tools of tests: a third less to download.
+$(VENV)/.installed-demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -qq --upgrade "pip>=24" "setuptools>=77"
-	$(BIN)/python -m pip install -qq -c constraints.txt -e ".[all]"
+	$(PIP) --upgrade "pip>=24" "setuptools>=77"
+	$(PIP) --no-build-isolation -e ".[client,training,serving]"
+	@touch $@
+
+$(READY): $(VENV)/.installed-demo
+	$(PIP) --no-build-isolation -e ".[all]"
 	@# MediaPipe requires the OpenCV build that needs libGL, and both write the same folder: put the headless files back.
-	$(BIN)/python -m pip install -qq -c constraints.txt --force-reinstall --no-deps opencv-contrib-python-headless
+	$(PIP) --force-reinstall --no-deps opencv-contrib-python-headless
 	@mkdir -p build/typing/cocon  # mypy and pyright do not see an editable install
 	@for room in $(ROOMS); do ln -sfn ../../../$$room build/typing/cocon/$$room; done
 	@touch $(READY)
@@ -37,14 +47,15 @@ train: data ## Train encoders of four views, and their classifiers
 export: train ## Write the Triton model repository, through the parity gates
 	$(BIN)/cocon export --run $(RUN) --repository $(REPOSITORY)
 
-serve: export ## Start Triton in the background on 127.0.0.1:8001
-	$(BIN)/cocon serve $(REPOSITORY) --detach
+serve: export ## Start Triton in the background on 127.0.0.1:8001 (GRPC_PORT)
+	$(BIN)/cocon serve $(REPOSITORY) --detach $(PORTS)
 
 stop: ## Stop it
-	@if [ -x $(BIN)/cocon ]; then $(BIN)/cocon serve --stop; fi
+	@if [ -x $(BIN)/cocon ]; then $(BIN)/cocon serve --stop --grpc-port $(GRPC_PORT); fi
 
-demo: export ## The whole path: data, training, export, Triton, search
-	@DATA=$(DATA) REPOSITORY=$(REPOSITORY) INDEX=$(INDEX) PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
+demo: $(VENV)/.installed-demo ## The packed encoders on a real Triton: classify, index, search, a picture (3 minutes)
+	@GRPC_PORT=$(GRPC_PORT) HTTP_PORT=$(HTTP_PORT) METRICS_PORT=$(METRICS_PORT) \
+		PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
 
 test: setup ## Run all tests, two at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=80
@@ -98,6 +109,6 @@ pretrained: train ## Judge the trained encoders, and pack them into pretrained/f
 	$(BIN)/cocon pack --run $(RUN) --output $(PRETRAINED) --license apache-2.0 --overwrite
 
 clean: stop ## Remove everything that was generated, and .venv
-	rm -rf build dist runs data/figures index .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf build dist runs data/figures data/demo index .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find $(REPOSITORY) -mindepth 1 ! -path $(REPOSITORY)/README.md -delete 2>/dev/null || true
 	rm -rf $(VENV)

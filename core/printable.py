@@ -1,6 +1,17 @@
-"""Text for a terminal."""
+"""Text for people."""
 
-__all__ = ["in_one_line", "printable"]
+__all__ = ["clock", "in_one_line", "printable"]
+
+_MINUTES_FROM_S = 120.0
+
+
+def clock(seconds: float) -> str:
+    """A moment as people write it: `1.5 s`, from two minutes on `2:30`."""
+    if seconds < _MINUTES_FROM_S:
+        return f"{round(seconds, 1):g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def in_one_line(error: Exception) -> str:

@@ -1,23 +1,55 @@
 #!/bin/sh
-# What `make demo` does once the models are exported: serve them, index the training videos, search with a test video.
+# What `make demo` does once CoCon is installed: videos, the packed encoders, a real Triton, an index, a search and a
+# picture of it. Run again, it keeps what is there.
 set -eu
 
-if cocon serve "$REPOSITORY" --detach; then
-    export COCON_URL=127.0.0.1:8001
-    trap 'cocon serve --stop' EXIT
+data=data/demo repository=runs/demo/model_repository picture=runs/demo/hits.png
+export COCON_INDEX=runs/demo/index
+begin=$(date +%s)
+
+step() {
+    echo "--- $(($(date +%s) - begin)) s: $1"
+}
+
+has_triton() {
+    command -v tritonserver >/dev/null || python -c 'from importlib.util import find_spec as f; exit(not f("pytriton"))'
+}
+
+# The first and the last jumping jack: the manifest has training's before those of other bodies, in other places.
+column() {
+    awk -F, -v root="$data" '$3 == "jumping jack" {print root "/" $2}' "$data/manifest.csv" | "$1" -n 1
+}
+
+step "60 videos that the encoders have never seen: cocon data make"
+cocon data make --output "$data" --num-videos 60 --seed 1
+step "the packed encoders as models for Triton: cocon export"
+cocon export --run pretrained/figures-tiny --repository "$repository" --no-torchscript
+if has_triton; then
+    step "a real Triton: cocon serve"
+    trap 'cocon serve --stop --grpc-port "$GRPC_PORT"' EXIT
+    cocon serve "$repository" --detach --grpc-port "$GRPC_PORT" --http-port "$HTTP_PORT" --metrics-port "$METRICS_PORT"
+    export COCON_URL="127.0.0.1:$GRPC_PORT"
 else
-    echo "no Triton here; going on in this process"
-    export COCON_URL="local:$REPOSITORY"
+    step "no Triton for this machine: the models run in the client's process"
+    export COCON_URL="local:$repository"
 fi
-export COCON_INDEX="$INDEX"
-
-train=$(mktemp)
-awk -F, -v root="$DATA" 'NR > 1 && $5 == "train" {print root "/" $2}' "$DATA/manifest.csv" > "$train"
-query=$(awk -F, -v root="$DATA" '$5 == "test" && $3 == "jumping jack" {print root "/" $2; exit}' "$DATA/manifest.csv")
-
-echo "--- index the training videos: client index add --view all"
-client index add --view all "@$train"
-rm -f "$train"
-echo "--- query: $query, a jumping jack by a body and in a place never trained on"
-client search "$query" --top 5
+query=$(column tail) other=$(column head)
+step "all videos but one: client index add"
+ls "$data"/videos/*.mp4 | grep -vxF "$query" | client index add --view all -
+step "that one, a jumping jack: client search, client classify"
+client search "$query" --top 5 --picture "$picture"
 client classify --view all "$query" --top 3
+trap - EXIT
+if has_triton; then
+    cocon serve --stop --grpc-port "$GRPC_PORT"
+fi
+step "done"
+url="--url local:$repository"
+cat <<TEXT
+
+Next:
+  .venv/bin/client search $query $url --index $COCON_INDEX --all-moments --picture runs/demo/moments.png
+  .venv/bin/client align $query $other $url --view all --overlap 0.9 --output runs/demo/aligned.png
+  make train export      # encoders of your own: ten minutes
+Look at $picture
+TEXT

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.aligning.align import BlockTrack
+from cocon.core.printable import clock
 from cocon.video.pictures.drawing import Colour
 from cocon.video.pictures.lettering import draw_text, text_width
 
-__all__ = ["BAND_PX", "CELL_PX", "STILL_PX", "TimeAxis", "clock"]
+__all__ = ["BAND_PX", "CELL_PX", "STILL_PX", "TimeAxis"]
 
 Pixels = NDArray[np.uint8]
 
@@ -21,7 +22,6 @@ _FRAME_PX, _GAP_PX, _TICK_PX, _CAP_PX = 3, 4, 5, 10
 
 _TICK_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 _MAX_TICKS = 8
-_MINUTES_FROM_S = 120.0
 _TEXT: Colour = (200, 200, 204)
 
 
@@ -124,12 +124,3 @@ class TimeAxis:
         if self.runs_down:
             return canvas[row + begin : row + begin + length, column - outwards - depth : column - outwards]
         return canvas[row - outwards - depth : row - outwards, column + begin : column + begin + length]
-
-
-def clock(seconds: float) -> str:
-    """A moment as people write it: `1.5 s`, from two minutes on `2:30`."""
-    if seconds < _MINUTES_FROM_S:
-        return f"{round(seconds, 1):g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

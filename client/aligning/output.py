@@ -5,26 +5,13 @@ from pathlib import Path
 from cocon.client.aligning.align import Alignment
 from cocon.client.aligning.axes import STILL_PX
 from cocon.client.aligning.picture import AlignmentSheet
-from cocon.core.atomic import replacing
-from cocon.core.errors import UsageError
 from cocon.video.decoding.limits import MediaLimits
+from cocon.video.pictures.encode import write_png
+from cocon.video.pictures.output_file import output_file
 from cocon.video.pictures.stills import stills_at
-from cocon.video.preview.sheet import check_output
 from cocon.video.workers.pool import WorkerPool
 
-__all__ = ["check_picture", "write_picture"]
-
-
-def check_picture(output: Path, videos: tuple[Path, Path]) -> None:
-    """Refuse an output before any work is done.
-
-    Raises:
-        UsageError: It does not end in `.png`, is a folder or one of the videos, or cannot be written there.
-    """
-    if output.suffix.lower() != ".png":
-        raise UsageError(f"--output '{output}' must end in .png")
-    for video in videos:
-        check_output(video, output)
+__all__ = ["write_picture"]
 
 
 def write_picture(alignment: Alignment, output: Path, view: str, limits: MediaLimits | None = None) -> None:
@@ -40,8 +27,6 @@ def write_picture(alignment: Alignment, output: Path, view: str, limits: MediaLi
         VideoError: A video cannot be decoded.
         UsageError: The file cannot be written.
     """
-    import cv2
-
     limits = limits or MediaLimits()
     sheet = AlignmentSheet.of(alignment)
     with WorkerPool(limits) as pool:
@@ -50,12 +35,8 @@ def write_picture(alignment: Alignment, output: Path, view: str, limits: MediaLi
             for axis in (sheet.first, sheet.second)
         )
     drawn = sheet.draw(stills_a, stills_b, _facts(alignment, view))
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-    try:
-        with replacing(output) as partial:
-            partial.write_bytes(encoded.tobytes())
-    except OSError as error:
-        raise UsageError(f"--output '{output}' cannot be written: {error.strerror or error}") from error
+    with output_file(output) as partial:
+        write_png(partial, drawn)
 
 
 def _facts(alignment: Alignment, view: str) -> str:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.aligning.align import Alignment, BlockTrack
-from cocon.client.aligning.axes import TimeAxis, clock
+from cocon.client.aligning.axes import TimeAxis
+from cocon.core.printable import clock
 from cocon.video.pictures.drawing import Colour
 from cocon.video.pictures.lettering import draw_text, shortened, text_width, wrap_text
 

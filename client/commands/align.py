@@ -38,12 +38,13 @@ def align(
     Example: client align a.mp4 b.mp4 --view all --output aligned.png
     """
     from cocon.client.aligning.align import align_videos
-    from cocon.client.aligning.output import check_picture, write_picture
+    from cocon.client.aligning.output import write_picture
     from cocon.core.printable import printable
     from cocon.core.progress import progress_bar
     from cocon.video.decoding.limits import MediaLimits
+    from cocon.video.pictures.output_file import check_output
 
-    check_picture(output, (first, second))
+    check_output(output, first, second, suffixes=(".png",))
     views, limits = options.named_views(view), MediaLimits.parse(limit or ())
     with progress_bar("aligning", is_quiet=quiet) as on_progress:
         with options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder:

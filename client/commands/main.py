@@ -141,25 +141,35 @@ def search(
     as_json: options.AsJson = False,
     row_format: options.TextFormat = None,
     output: options.Output = None,
+    picture: Annotated[Path | None, typer.Option("--picture", help="Draw query and hits: FILE.png.")] = None,
 ) -> None:
     """Find moments like those of a video: where they are, and how similar (cosine).
 
-    Example: client search query.mp4 --top 5
+    Example: client search query.mp4 --top 5 --picture hits.png
     """
     from cocon.client.index.video_index import VideoIndex
+    from cocon.client.output.hits import write_hits
     from cocon.client.output.sinks import chosen_format, open_sink
     from cocon.core.errors import UsageError
+    from cocon.video.decoding.limits import MediaLimits
+    from cocon.video.pictures.output_file import check_output
 
     chosen = chosen_format(row_format, output, as_json=as_json)
     if not query.is_file():
         raise UsageError(f"video '{query}' does not exist or is no file")
+    if picture is not None:
+        check_output(picture, query, suffixes=(".png",), option="--picture")
     opened = VideoIndex(index)
     views = options.named_views(view, opened.facts.views)
     with options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder:
         opened.check_model(embedder.model)
-        hits = opened.search(embedder.embed(query), top=top, grouping="moment" if all_moments else "video")
+        embedded = embedder.embed(query)
+        hits = opened.search(embedded, top=top, grouping="moment" if all_moments else "video")
     with open_sink(chosen, output, columns=_HIT_COLUMNS) as sink:
         sink.write([hit.row() for hit in hits])
+    if picture is not None:
+        facts = f"cosine of the embeddings of {embedded.view}, index {index}"
+        write_hits(embedded, hits, picture, facts, MediaLimits.parse(limit or ()))
 
 
 @app.command()

@@ -46,18 +46,19 @@ def track(
 
     Example: client track video.mp4 --box 40,30,80,120 --output tracked.mp4
     """
-    from cocon.client.tracking.output import check_film, write_film
+    from cocon.client.tracking.output import write_film
     from cocon.client.tracking.track import parse_box, track_box, tracking_model
     from cocon.core.errors import UsageError
     from cocon.core.progress import progress_bar
     from cocon.video.decoding.limits import MediaLimits
+    from cocon.video.pictures.output_file import check_output
     from cocon.video.pictures.pictures import pictures_of_video
     from cocon.video.workers.pool import WorkerPool
 
     target, limits = parse_box(box), MediaLimits.parse(limit or ())
     if not video.is_file():
         raise UsageError(f"video '{video}' does not exist or is no file")
-    check_film(output, video)
+    check_output(output, video, suffixes=(".mp4",))
     rows: list[dict[str, object]] = []
     notes: list[str] = []
     with tracking_model(url, timeout_s=timeout_s) as model:

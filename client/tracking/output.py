@@ -8,15 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.tracking.track import Box, TrackedFrame
-from cocon.core.atomic import replacing
-from cocon.core.errors import UsageError
 from cocon.video.decoding.frames import Frame
 from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR, Colour
 from cocon.video.pictures.encode import write_mp4
 from cocon.video.pictures.lettering import draw_text, text_width
-from cocon.video.preview.sheet import check_output
+from cocon.video.pictures.output_file import output_file
 
-__all__ = ["check_film", "draw_box", "write_film"]
+__all__ = ["draw_box", "write_film"]
 
 Pixels = NDArray[np.uint8]
 
@@ -26,17 +24,6 @@ _MIN_STROKE_PX, _SIDE_PER_STROKE = 2, 200
 _DASH = 4
 _MIN_CAP_PX, _SIDE_PER_CAP = 7, 40
 _LOST = "lost"
-
-
-def check_film(output: Path, video: Path) -> None:
-    """Refuse an output before any work is done.
-
-    Raises:
-        UsageError: It does not end in `.mp4`, is a folder or the video itself, or cannot be written there.
-    """
-    if output.suffix.lower() != ".mp4":
-        raise UsageError(f"--output '{output}' must end in .mp4")
-    check_output(video, output)
 
 
 def write_film(output: Path, frames: Iterator[TrackedFrame]) -> None:
@@ -50,11 +37,8 @@ def write_film(output: Path, frames: Iterator[TrackedFrame]) -> None:
         UsageError: The file cannot be written; or what taking frames raises.
     """
     first = next(frames)  # what is wrong with video or box shows here, before there is a folder for the file
-    with replacing(output) as partial:
-        try:
-            write_mp4(partial, _drawn(chain([first], frames), first.seconds))
-        except OSError as error:
-            raise UsageError(f"--output '{output}' cannot be written: {error.strerror or error}") from error
+    with output_file(output) as partial:
+        write_mp4(partial, _drawn(chain([first], frames), first.seconds))
 
 
 def draw_box(pixels: Pixels, box: Box, *, is_lost: bool) -> Pixels:

@@ -28,11 +28,12 @@ def preview(
     from cocon.core.printable import printable
     from cocon.core.progress import progress_bar
     from cocon.video.decoding.limits import MediaLimits
-    from cocon.video.preview.sheet import check_output, survey_video, write_preview
+    from cocon.video.pictures.output_file import check_output
+    from cocon.video.preview.sheet import PREVIEW_SUFFIXES, survey_video, write_preview
     from cocon.video.workers.pool import WorkerPool
 
     limits = MediaLimits.parse(limit or ())
-    check_output(video, output)
+    check_output(output, video, suffixes=PREVIEW_SUFFIXES)
     with WorkerPool(limits) as pool:
         with progress_bar("reading", is_quiet=quiet) as on_progress:
             survey = survey_video(pool, video, limits, on_progress=on_progress)

@@ -1,4 +1,4 @@
-"""Pictures to H.264 in MP4, each at its own presentation time."""
+"""Pictures to files: one to PNG, many to H.264 in MP4, each at its own presentation time."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -6,12 +6,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cocon.video.decoding.frames import Frame
 
 if TYPE_CHECKING:
     import av
 
-__all__ = ["write_mp4"]
+__all__ = ["write_mp4", "write_png"]
 
 _CLOCK = Fraction(1, 90_000)
 _ASSUMED_RATE = 25
@@ -51,6 +54,22 @@ def write_mp4(path: Path, frames: Iterable[Frame]) -> None:
             if packet.pts == ticks:  # the others last until the next one
                 packet.duration = duration
             container.mux(packet)
+
+
+def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Encode a picture.
+
+    Args:
+        path: the file; whatever its ending, it becomes a PNG.
+        pixels: RGB `uint8 [H, W, 3]`.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    import cv2
+
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    path.write_bytes(encoded.tobytes())
 
 
 def _stream(container: "av.container.OutputContainer", height: int, width: int) -> "av.VideoStream":

@@ -7,7 +7,6 @@
 The video is read twice: only its end tells how many frames there are.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.core.atomic import replacing
-from cocon.core.errors import UsageError
 from cocon.core.progress import OnProgress
 from cocon.video.clips import nearest_frames
 from cocon.video.decoding.frames import Frame
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.pictures.encode import write_mp4
+from cocon.video.pictures.encode import write_mp4, write_png
+from cocon.video.pictures.output_file import check_output, output_file
 from cocon.video.preview.panels import Legend, draw_legend, draw_sheet, time_label
 from cocon.video.preview.strips import FULL_FLOW_SHARE, StripPlan, strip_job, times_job
 from cocon.video.store.content import content_sha256
@@ -32,7 +30,7 @@ from cocon.video.views import VIEWS
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import WorkerPool, named
 
-__all__ = ["PREVIEW_SUFFIXES", "Survey", "check_output", "survey_video", "write_preview"]
+__all__ = ["PREVIEW_SUFFIXES", "Survey", "survey_video", "write_preview"]
 
 
 PREVIEW_SUFFIXES = (".png", ".mp4")
@@ -59,23 +57,6 @@ class Survey:
     width: int
     duration_seconds: float
     lost: str
-
-
-def check_output(video: Path, output: Path) -> None:
-    """Refuse an output before any work is done.
-
-    Raises:
-        UsageError: its ending names no format, it is a folder or the video itself, or it cannot be written there.
-    """
-    if output.suffix.lower() not in PREVIEW_SUFFIXES:
-        raise UsageError(f"--output '{output}' must end in {' or '.join(PREVIEW_SUFFIXES)}")
-    if output.is_dir():
-        raise UsageError(f"--output '{output}' is a folder; name a file")
-    if output.exists() and video.exists() and output.samefile(video):
-        raise UsageError(f"--output '{output}' is the video itself; name another file")
-    folder = next(folder for folder in output.absolute().parents if folder.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise UsageError(f"--output '{output}' cannot be written into '{folder}'; name another folder")
 
 
 def survey_video(
@@ -125,21 +106,19 @@ def write_preview(
         UsageError: see `check_output`; or the file cannot be written.
         VideoError: the video cannot be decoded.
     """
-    check_output(survey.video, output)
+    check_output(output, survey.video, suffixes=PREVIEW_SUFFIXES)
     is_film = output.suffix.lower() == ".mp4"
     plan = _plan(survey, None if is_film else num_rows)
     messages = named(pool.run(strip_job, plan), survey.video)
     facts = next(messages).fields
     strips = _strips(messages, lambda done: on_progress(done, plan.num_frames or len(survey.times)))
     legend = _legend(survey, facts)
-    with replacing(output) as partial:
-        try:
-            if is_film:
-                write_mp4(partial, _sheets(strips, legend))
-            else:
-                _write_png(partial, [strip for _, strip in strips], legend)
-        except OSError as error:
-            raise UsageError(f"--output '{output}' cannot be written: {error.strerror or error}") from error
+    with output_file(output) as partial:
+        if is_film:
+            write_mp4(partial, _sheets(strips, legend))
+        else:
+            sheet = [strip for _, strip in strips]
+            write_png(partial, draw_sheet(sheet, draw_legend(sheet[0].shape[1], legend)))
     lost = [f"pictures are lost: {survey.lost}"] if survey.lost else []
     return lost + list(dict.fromkeys(facts["missing"].values()))
 
@@ -174,14 +153,6 @@ def _sheets(strips: Iterator[Frame], legend: Legend) -> Iterator[Frame]:
     for seconds, strip in strips:
         foot = draw_legend(strip.shape[1], legend) if foot is None else foot
         yield seconds, draw_sheet([strip], foot)
-
-
-def _write_png(path: Path, strips: list[NDArray[np.uint8]], legend: Legend) -> None:
-    import cv2
-
-    sheet = draw_sheet(strips, draw_legend(strips[0].shape[1], legend))
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-    path.write_bytes(encoded.tobytes())
 
 
 def _legend(survey: Survey, facts: Mapping[str, Any]) -> Legend:

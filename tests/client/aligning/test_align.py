@@ -11,7 +11,7 @@ import pytest
 
 from cocon.client import VideoEmbedder, VideoEmbedding
 from cocon.client.aligning.align import Alignment, BlockTrack, align_videos
-from cocon.client.aligning.axes import CELL_PX, clock
+from cocon.client.aligning.axes import CELL_PX
 from cocon.client.aligning.picture import AlignmentSheet
 from cocon.video.clips import ClipSpec
 from tests.client.conftest import CLIP, Client, contract, copy_with_unfit_view, make_repository, write_video
@@ -127,16 +127,6 @@ def test_a_longer_video_has_the_longer_edge() -> None:
     sheet = AlignmentSheet.of(alignment)
     assert (sheet.first.num_stills, sheet.second.num_stills) == (10, 5)
     assert sheet.second.moments == pytest.approx([0.4, 1.2, 2.0, 2.8, 3.6])
-
-
-def test_moments_are_written_as_people_do() -> None:
-    assert [clock(seconds) for seconds in (0.0, 1.26, 60.0, 150.4, 3725.0)] == [
-        "0 s",
-        "1.3 s",
-        "60 s",
-        "2:30",
-        "1:02:05",
-    ]
 
 
 def test_align_writes_a_picture_and_prints_spans(client: Client, tmp_path: Path, story: tuple[Path, Path]) -> None:
