@@ -7,7 +7,6 @@
 The highest version folder wins, as in Triton.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,10 @@ from numpy.typing import NDArray
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import CLIP, ModelContract
 from cocon.embedding.embedder import Outputs, check_clips
+from cocon.embedding.repository import ONNX, latest_version, model_name
 from cocon.video.views import VIEWS
 
-__all__ = ["LocalEmbedder", "LocalRepository", "execution_providers", "latest_version", "open_session"]
+__all__ = ["LocalEmbedder", "LocalRepository", "execution_providers", "open_session"]
 
 
 class LocalEmbedder:
@@ -91,7 +91,7 @@ class LocalRepository:
     @property
     def views(self) -> tuple[str, ...]:
         """Views that have an encoder here, in the order of the view table."""
-        return tuple(view for view in VIEWS if (self.root / f"cocon_{view}").is_dir())
+        return tuple(view for view in VIEWS if (self.root / model_name(view)).is_dir())
 
     def contract(self, view: str) -> tuple[ModelContract, int]:
         """Contract and version number of the newest model of a view.
@@ -109,10 +109,10 @@ class LocalRepository:
     def open(self, view: str, *, num_threads: int = 0) -> LocalEmbedder:
         """Load the newest model of a view; raises like `contract` and `LocalEmbedder`."""
         contract, _ = self.contract(view)
-        return LocalEmbedder(self._newest(view)[1] / "model.onnx", contract, num_threads=num_threads)
+        return LocalEmbedder(self._newest(view)[1] / ONNX.file_name, contract, num_threads=num_threads)
 
     def _newest(self, view: str) -> tuple[int, Path]:
-        folder = self.root / f"cocon_{view}"
+        folder = self.root / model_name(view)
         if not self.root.is_dir():
             raise UsageError(f"model repository '{self.root}' does not exist; make one with 'cocon export'")
         version = latest_version(folder)
@@ -140,14 +140,6 @@ def open_session(model_path: Path, *, num_threads: int = 0, providers: Sequence[
         return onnxruntime.InferenceSession(str(model_path), options, providers=chosen)
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise MismatchError(f"model '{model_path}' cannot be loaded: {error}; export it again") from error
-
-
-def latest_version(model_folder: Path) -> int | None:
-    """Highest version folder of a model, by Triton's rule: a number without leading zeros."""
-    if not model_folder.is_dir():
-        return None
-    names = [entry.name for entry in model_folder.iterdir() if entry.is_dir()]
-    return max((int(name) for name in names if re.fullmatch("[1-9][0-9]*", name)), default=None)
 
 
 def execution_providers() -> Sequence[str]:

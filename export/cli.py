@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cocon.export.publishing import ExportOptions
     from cocon.export.repository.stage import Exported
+    from cocon.export.sources import ExportOptions
 
 __all__ = ["app"]
 
@@ -53,9 +53,8 @@ def export(
 
     Example: cocon export --run runs/default --repository model_repository
     """
-    from cocon.export.models.feature_maps import FeatureMapOptions
-    from cocon.export.publishing import ExportOptions
-    from cocon.export.repository.model_config import ONNX, TORCHSCRIPT
+    from cocon.embedding.repository import ONNX, TORCHSCRIPT
+    from cocon.export.sources import ExportOptions, FeatureMapOptions
 
     options = ExportOptions(
         formats=(ONNX, TORCHSCRIPT) if torchscript else (ONNX,),
@@ -77,7 +76,8 @@ def _export(run: Path, views: list[str] | None, repository: Path, options: "Expo
     from cocon.export.artefacts.parity_clips import clips_of_run
     from cocon.export.cards.record import training_of_run
     from cocon.export.models.boundaries import sound_boundary_head
-    from cocon.export.publishing import ViewSource, export_encoders
+    from cocon.export.publishing import export_encoders
+    from cocon.export.sources import ViewSource
     from cocon.training.run_folder.files import load_encoder, run_views, warn_if_incomplete
     from cocon.video.views import view_named
 

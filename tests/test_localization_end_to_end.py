@@ -16,10 +16,11 @@ from cocon.client.commands.main import main
 from cocon.client.locate import dense_overlap
 from cocon.client.pipeline.block_order import ordered_blocks
 from cocon.core.errors import UsageError
+from cocon.embedding.repository import ONNX
 from cocon.export.artefacts.parity_clips import moving_squares
 from cocon.export.models.boundaries import sound_boundary_head
-from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
-from cocon.export.repository.model_config import ONNX
+from cocon.export.publishing import export_encoders
+from cocon.export.sources import ExportOptions, ViewSource
 from cocon.training.annotations.activitynet import read_activitynet
 from cocon.training.boundary_head.files import load_boundary_head
 from cocon.training.boundary_head.learning import BlockSequence, boundary_probabilities

@@ -20,8 +20,8 @@ from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.embedders import TorchEmbedder
 from cocon.export.artefacts.parity_clips import mixed_with_noise, moving_squares
 from cocon.export.models.boundaries import sound_boundary_head
-from cocon.export.models.feature_maps import FeatureMapOptions
-from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
+from cocon.export.publishing import export_encoders
+from cocon.export.sources import ExportOptions, FeatureMapOptions, ViewSource
 from cocon.serving.address import Address
 from cocon.serving.installation import find_installation
 from cocon.serving.launcher import ServerProcess

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import BLOCKS, ModelContract
-from cocon.embedding.local import latest_version, open_session
+from cocon.embedding.local import open_session
+from cocon.embedding.repository import ONNX, latest_version, model_name
 
 __all__ = [
     "BOUNDARIES",
@@ -157,7 +158,7 @@ class LocalBoundaries:
 
 def boundary_model_name(view: str) -> str:
     """Name of the model of a view in a repository."""
-    return f"cocon_{view}_boundaries"
+    return model_name(view, "_boundaries")
 
 
 def half_block_frames(frames_per_block: int) -> int:
@@ -210,4 +211,4 @@ def open_local_boundaries(repository: Path, view: str) -> LocalBoundaries:
         text = path.read_text("utf-8", errors="replace")
     except OSError as error:
         raise MismatchError(f"'{path}' cannot be read: {error.strerror}; export the model again") from error
-    return LocalBoundaries(path.with_name("model.onnx"), BoundaryContract.from_json(text, source=f"'{path}'"))
+    return LocalBoundaries(path.with_name(ONNX.file_name), BoundaryContract.from_json(text, source=f"'{path}'"))

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MismatchError, UsageError
-from cocon.embedding.local import latest_version, open_session
+from cocon.embedding.local import open_session
+from cocon.embedding.repository import ONNX, latest_version, model_name
 from cocon.embedding.tracking.cell_grid import convolution_offset_cells
 from cocon.video.views import view_named
 
@@ -47,7 +48,7 @@ _SCHEMA = 1
 
 def feature_map_model(view: str) -> str:
     """Name of the model that gives the feature maps of a view."""
-    return f"cocon_{view}_feature_map"
+    return model_name(view, "_feature_map")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ class LocalFeatureMaps:
         num_threads: int = 0,
         providers: tuple[str, ...] | None = None,
     ) -> None:
-        path = folder / "model.onnx"
+        path = folder / ONNX.file_name
         self._contract = contract
         self._version = folder.name
         self._session = open_session(path, num_threads=num_threads, providers=providers)

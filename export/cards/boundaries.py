@@ -2,6 +2,7 @@
 
 from cocon.embedding.contract import BLOCKS, ModelContract
 from cocon.embedding.locating.boundary_model import BOUNDARIES, NUM_BOUNDARIES
+from cocon.embedding.repository import model_name
 from cocon.export.cards.card import Card, Tensor, render_card
 from cocon.export.cards.markup import plain
 from cocon.export.cards.record import TrainingRecord
@@ -30,7 +31,7 @@ def boundary_card(
     card = Card(
         title=exported.model,
         summary=f"Says at every block of a video of view `{contract.view}` how likely an action starts, ends and goes "
-        f"on there, from the blocks of `cocon_{contract.view}`. "
+        f"on there, from the blocks of `{model_name(contract.view)}`. "
         f"For onnxruntime; {parity_text(exported.parity, 'the trained head in PyTorch')}",
         facts={
             **file_facts(exported),

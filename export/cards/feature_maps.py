@@ -1,6 +1,7 @@
 """What the card of a model of feature maps says, in Markdown."""
 
 from cocon.embedding.contract import ModelContract
+from cocon.embedding.repository import model_name
 from cocon.embedding.tracking.feature_maps import FEATURE_MAP, FRAMES, FeatureMapContract
 from cocon.export.cards.card import Card, Tensor, render_card
 from cocon.export.cards.markup import plain
@@ -28,7 +29,7 @@ def feature_map_card(
         title=exported.model,
         summary=f"Feature maps of single frames of view `{contract.view}`: what {cells} × {cells} places of a picture "
         "look like, for following things through a video. "
-        f"Stage `{contract.stage}` of the encoder `cocon_{contract.view}`. "
+        f"Stage `{contract.stage}` of the encoder `{model_name(contract.view)}`. "
         f"For onnxruntime; {parity_text(exported.parity)}",
         facts={
             **file_facts(exported),

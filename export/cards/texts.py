@@ -5,13 +5,13 @@ from shlex import quote
 
 from cocon.core.printable import printable
 from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, ModelContract, fused_fingerprint
+from cocon.embedding.repository import ENSEMBLE, FUSE, ModelFormat, model_name
 from cocon.export.artefacts.parity import Parity
 from cocon.export.cards.card import Card, Tensor, render_card
 from cocon.export.cards.markup import plain
 from cocon.export.cards.record import TrainingRecord
 from cocon.export.cards.training import learned_from, training_text
 from cocon.export.models.fusion import PROBABILITIES, Fusion
-from cocon.export.repository.model_config import ModelFormat
 from cocon.export.repository.stage import Exported
 from cocon.training.evaluation.recognition.metrics import FUSED
 
@@ -40,7 +40,7 @@ def encoder_card(
     embeds = f"Embeds clips of view `{view}`: one unit-length vector per clip and one per block."
     usage = [f"cocon serve model_repository --detach   # hosts it as {exported.model}"]
     if model_format.suffix:
-        usage.append(f"# for Triton's own clients; `client` asks for cocon_{view}, the same encoder in ONNX")
+        usage.append(f"# for Triton's own clients; `client` asks for {model_name(view)}, the same encoder in ONNX")
     else:
         usage.append(f"client embed --view {view} video.mp4")
         usage += [f"client classify --view {view} video.mp4"] if contract.labels else []
@@ -70,7 +70,7 @@ def fuse_card(fusion: Fusion, training: TrainingRecord | None, exported: Exporte
         tensors=[*_io(fusion.input_shapes, "float32", "input: what this view gave"), *_outputs(fusion)],
         labels=fusion.labels,
         views=(FUSED,),
-        purpose="Called by the ensemble `cocon`.",
+        purpose=f"Called by the ensemble `{ENSEMBLE}`.",
         usage=["client embed --view all video.mp4"],
         limits=["Every view counts the same, however good it is.", "All of its inputs must be given."],
         training="Nothing in it is trained; the cards of the views say how they were.",
@@ -88,7 +88,7 @@ def ensemble_card(fusion: Fusion, training: TrainingRecord | None, exported: Exp
     card = Card(
         title=exported.model,
         summary="Embeds the clips of all views at once: a Triton ensemble of the encoders "
-        f"{', '.join(f'`cocon_{view}`' for view in fusion.weights)} and `cocon_fuse`, which computes nothing itself.",
+        f"{', '.join(f'`{model_name(view)}`' for view in fusion.weights)} and `{FUSE}`, which computes nothing itself.",
         facts=file_facts(exported) | facts,
         tensors=[*_io(clips, "uint8", "input: the same moment in this view"), *_outputs(fusion)],
         labels=fusion.labels,

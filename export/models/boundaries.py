@@ -5,11 +5,8 @@ against the head in PyTorch at several of both.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import onnx
@@ -31,20 +28,15 @@ from cocon.embedding.locating.boundary_model import (
     LocalBoundaries,
     boundary_model_name,
 )
+from cocon.embedding.repository import ONNX
 from cocon.export.artefacts.parity import BATCH_SIZES, Parity
 from cocon.export.artefacts.to_onnx import OPSET
-from cocon.export.cards.boundaries import boundary_card
-from cocon.export.repository.model_config import MAX_BATCH_SIZE, ONNX
-from cocon.export.repository.stage import Draft
-from cocon.training.boundary_head.files import BoundaryRecord, load_boundary_head
+from cocon.export.repository.model_config import MAX_BATCH_SIZE
+from cocon.export.sources import Progress, TrainedHead
+from cocon.training.boundary_head.files import load_boundary_head
 from cocon.training.boundary_head.network import BoundaryHead
 
-if TYPE_CHECKING:
-    from cocon.export.publishing import ViewSource
-
-__all__ = ["TrainedHead", "boundary_drafts", "check_boundaries", "sound_boundary_head", "write_boundaries"]
-
-TrainedHead: TypeAlias = tuple[BoundaryHead, BoundaryRecord]
+__all__ = ["boundary_config", "check_boundaries", "gated_boundaries", "sound_boundary_head", "write_boundaries"]
 
 _logger = logging.getLogger(__name__)
 
@@ -61,37 +53,6 @@ def sound_boundary_head(run: Path, view: str) -> TrainedHead | None:
     except MismatchError as error:
         _logger.warning("%s is exported without a boundary model: %s", boundary_model_name(view), error)
         return None
-
-
-def boundary_drafts(sources: "Sequence[ViewSource]", on_progress: Callable[[str], None]) -> list[Draft]:
-    """The boundary models that the repository should have, of those views that have a head.
-
-    Args:
-        sources: encoders with their heads.
-        on_progress: called with what happens next, in words.
-
-    Raises:
-        MismatchError: a head was trained on another encoder.
-    """
-    drafts = []
-    for source in sources:
-        if source.boundaries is None:
-            continue
-        head, record = source.boundaries
-        contract = record.contract
-        contract.check_encoder(source.contract, source=f"the boundary head of view '{contract.view}'")
-        drafts.append(
-            Draft(
-                config=_config(contract),
-                file_name=ONNX.file_name,
-                identity={BOUNDARIES: contract.to_json()},
-                write=partial(_write, head, contract, on_progress),
-                card=partial(boundary_card, record, source.contract, source.training),
-                embedding_dim=contract.embedding_dim,
-                labels=(),
-            )
-        )
-    return drafts
 
 
 def write_boundaries(head: BoundaryHead, path: Path) -> None:
@@ -169,7 +130,7 @@ def _convolution(layer: nn.Conv1d, given: str, result: str, constants: dict[str,
     )
 
 
-def _config(contract: BoundaryContract) -> triton.ModelConfig:
+def boundary_config(contract: BoundaryContract) -> triton.ModelConfig:
     """Configuration of the model, without any version yet."""
     config = triton.ModelConfig(
         name=boundary_model_name(contract.view),
@@ -185,7 +146,8 @@ def _config(contract: BoundaryContract) -> triton.ModelConfig:
     return config
 
 
-def _write(head: BoundaryHead, contract: BoundaryContract, on_progress: Callable[[str], None], path: Path) -> Parity:
+def gated_boundaries(head: BoundaryHead, contract: BoundaryContract, on_progress: Progress, path: Path) -> Parity:
+    """Write a head and its contract, and compare the file with the head; raises `GateError` if they differ."""
     name = boundary_model_name(contract.view)
     on_progress(f"{name}: writing")
     write_boundaries(head, path)

@@ -5,11 +5,7 @@ own, so that trunks that see time give a map for each.
 """
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,8 +15,7 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import GateError, MismatchError, UsageError
 from cocon.embedding.embedder import assert_tensors_congruent
-from cocon.embedding.local import latest_version
-from cocon.embedding.tracking.defaults import SIZE_PX, STAGE
+from cocon.embedding.repository import ONNX, latest_version
 from cocon.embedding.tracking.feature_maps import (
     FEATURE_MAP,
     FEATURE_MAP_FILE,
@@ -33,35 +28,15 @@ from cocon.export.artefacts.fold import fold_trunk
 from cocon.export.artefacts.parity import BATCH_SIZES, Parity
 from cocon.export.artefacts.parity_clips import mixed_with_noise
 from cocon.export.artefacts.to_onnx import write_onnx
-from cocon.export.cards.feature_maps import feature_map_card
-from cocon.export.repository.model_config import MAX_BATCH_SIZE, ONNX
-from cocon.export.repository.stage import Draft
+from cocon.export.repository.model_config import MAX_BATCH_SIZE
+from cocon.export.sources import FeatureMapOptions, Progress, ViewSource
 from cocon.training.models.encoder import Encoder
 from cocon.training.models.trunk import Trunk
 from cocon.video.geometry import resize
 
-if TYPE_CHECKING:
-    from cocon.export.publishing import ExportOptions, ViewSource
+__all__ = ["FrameMaps", "feature_map_config", "feature_map_contract", "gated_feature_maps", "refuse_other_maps"]
 
-__all__ = ["FEATURE_MAP_VIEW", "FeatureMapOptions", "FrameMaps", "feature_map_draft"]
-
-# The other views say where something moves or where people are, not what it looks like.
-FEATURE_MAP_VIEW = "rgb"
 _PROBE_PX = 128  # a multiple of every stage's stride
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureMapOptions:
-    """Which feature maps to publish.
-
-    Attributes:
-        stage: of the trunk; `layer2` has a cell per 8 pixels.
-        size_px: H = W of a frame, a multiple of the stage's stride. With 160, a map of `layer2` has 20 × 20 cells; cost
-            grows with the square of it.
-    """
-
-    stage: str = STAGE
-    size_px: int = SIZE_PX
 
 
 class FrameMaps(nn.Module):
@@ -106,34 +81,12 @@ class _Stage(Trunk):
         return self.forward(x)
 
 
-def feature_map_draft(
-    source: "ViewSource", repository: Path, options: "ExportOptions", on_progress: Callable[[str], None]
-) -> Draft:
-    """The model of a view's feature maps that the repository should have, as `options.feature_maps` says.
+def feature_map_contract(source: ViewSource, wanted: FeatureMapOptions) -> FeatureMapContract:
+    """What the model takes and gives: stride and depth are looked at, on an empty frame.
 
     Raises:
-        UsageError: the trunk has no such stage, the size is no multiple of its stride, or the repository has feature
-            maps of another stage or size and they are not to be overwritten.
-        MismatchError: a model that is there cannot be read.
+        UsageError: the trunk has no such stage, or the size is no multiple of its stride.
     """
-    wanted = options.feature_maps
-    assert wanted is not None
-    contract = _contract(source, wanted)
-    if not options.overwrite:
-        _refuse_others(contract, repository)
-    return Draft(
-        config=_config(contract, options.num_threads),
-        file_name=ONNX.file_name,
-        identity={"feature_map": contract.to_json()},
-        write=partial(_write, source, contract, options.folded, on_progress),
-        card=partial(feature_map_card, contract, source.contract, source.training),
-        embedding_dim=contract.depth,
-        labels=(),
-    )
-
-
-def _contract(source: "ViewSource", wanted: FeatureMapOptions) -> FeatureMapContract:
-    """What the model takes and gives: stride and depth are looked at, on an empty frame."""
     frame = torch.zeros(1, _PROBE_PX, _PROBE_PX, source.contract.view_spec.channels, dtype=torch.uint8)
     with torch.inference_mode():
         num_cells, _, depth = FrameMaps(source.encoder, wanted.stage, folded=False)(frame)[0].shape
@@ -145,7 +98,8 @@ def _contract(source: "ViewSource", wanted: FeatureMapOptions) -> FeatureMapCont
     return FeatureMapContract(view, wanted.stage, stride_px, wanted.size_px, depth, fingerprint)
 
 
-def _refuse_others(contract: FeatureMapContract, repository: Path) -> None:
+def refuse_other_maps(contract: FeatureMapContract, repository: Path) -> None:
+    """Raise `UsageError` where the repository has feature maps of another stage or size."""
     name = feature_map_model(contract.view)
     path = repository / name / str(latest_version(repository / name)) / FEATURE_MAP_FILE
     if not path.is_file():
@@ -160,9 +114,10 @@ def _refuse_others(contract: FeatureMapContract, repository: Path) -> None:
         )
 
 
-def _write(
-    source: "ViewSource", contract: FeatureMapContract, folded: bool, on_progress: Callable[[str], None], path: Path
+def gated_feature_maps(
+    source: ViewSource, contract: FeatureMapContract, folded: bool, on_progress: Progress, path: Path
 ) -> Parity:
+    """Write the model and its contract, and compare it with the encoder; raises `GateError` if they differ."""
     name = feature_map_model(contract.view)
     on_progress(f"{name}: writing")
     shapes = {FRAMES: contract.frame_shape}, {FEATURE_MAP: contract.map_shape}
@@ -175,7 +130,7 @@ def _write(
         raise GateError(f"{name}: {error}") from error
 
 
-def _parity(source: "ViewSource", contract: FeatureMapContract, folder: Path) -> Parity:
+def _parity(source: ViewSource, contract: FeatureMapContract, folder: Path) -> Parity:
     """Compare the file with the encoder in PyTorch as it was trained, and batches with single frames.
 
     Raises:
@@ -206,7 +161,7 @@ def _gate_frames(clips: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     return mixed_with_noise(np.stack([resize(frame, size_px, size_px) for frame in chosen]), BATCH_SIZES[-1])
 
 
-def _config(contract: FeatureMapContract, num_threads: int) -> triton.ModelConfig:
+def feature_map_config(contract: FeatureMapContract, num_threads: int) -> triton.ModelConfig:
     """Configuration of the model, without any version yet."""
     config = triton.ModelConfig(
         name=feature_map_model(contract.view),

@@ -18,14 +18,13 @@ from tritonclient.grpc import model_config_pb2 as triton
 from cocon.core.errors import GateError
 from cocon.embedding.contract import CLIP, EMBEDDING, LOGITS, ModelContract, fused_fingerprint
 from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings, fuse_probabilities, softmax
+from cocon.embedding.repository import ENSEMBLE, FUSE, LABELS_FILE, ONNX, model_name
 from cocon.export.artefacts.parity import BATCH_SIZES, Parity
 from cocon.export.artefacts.to_onnx import OPSET
-from cocon.export.repository.model_config import LABELS_FILE, MAX_BATCH_SIZE, ONNX
+from cocon.export.repository.model_config import MAX_BATCH_SIZE
 
-__all__ = ["ENSEMBLE", "FUSE", "PROBABILITIES", "Fusion", "check_fuse", "ensemble_config", "fuse_config", "write_fuse"]
+__all__ = ["PROBABILITIES", "Fusion", "check_fuse", "ensemble_config", "fuse_config", "write_fuse"]
 
-ENSEMBLE = "cocon"
-FUSE = "cocon_fuse"
 PROBABILITIES = "probabilities"
 
 _IR_VERSION = 10  # what the exporter writes for this opset; onnx's own default is newer than many servers
@@ -156,7 +155,7 @@ def ensemble_config(fusion: Fusion) -> triton.ModelConfig:
     fuse = triton.ModelEnsembling.Step(model_name=FUSE, model_version=-1)
     for contract in fusion.contracts:
         view = contract.view
-        step = config.ensemble_scheduling.step.add(model_name=ONNX.model_name(view), model_version=-1)
+        step = config.ensemble_scheduling.step.add(model_name=model_name(view, ONNX.suffix), model_version=-1)
         step.input_map[CLIP] = f"{CLIP}_{view}"
         for name in (EMBEDDING, LOGITS) if fusion.labels else (EMBEDDING,):
             step.output_map[name] = f"{name}_{view}"

@@ -23,12 +23,13 @@ from torch import Tensor
 from cocon.core.errors import GateError, MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import assert_congruent
+from cocon.embedding.repository import CARD_FILE
 from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.embedders import TorchEmbedder
 from cocon.export.artefacts.parity_clips import clips_of_run
 from cocon.export.cards.record import training_of_run
 from cocon.export.cards.texts import run_card
-from cocon.export.repository.folder import CARD_FILE, CONTRACT_FILE
+from cocon.export.repository.folder import CONTRACT_FILE
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import (

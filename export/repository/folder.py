@@ -1,10 +1,5 @@
 """The model repository on disk: a model or a version is there whole, or not at all.
 
-    cocon_rgb/config.pbtxt                   all versions
-    cocon_rgb/labels.txt                     class names, one per line, where there is a classifier
-    cocon_rgb/README.md                      model card of the newest version
-    cocon_rgb/3/model.onnx, contract.json    one version
-
 Everything is written into a hidden folder of the repository and then renamed into place. A process killed at any moment
 leaves models that work; what it left behind is cleared by the next `staging`.
 """
@@ -19,12 +14,10 @@ from pathlib import Path
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
-from cocon.embedding.local import latest_version
-from cocon.export.repository.model_config import LABELS_FILE, read_config
+from cocon.embedding.repository import CARD_FILE, CONFIG_FILE, LABELS_FILE, latest_version, version_folders
+from cocon.export.repository.model_config import read_config
 
 __all__ = [
-    "CARD_FILE",
-    "CONFIG_FILE",
     "CONTRACT_FILE",
     "newest_contract",
     "next_version",
@@ -33,8 +26,6 @@ __all__ = [
     "staging",
 ]
 
-CARD_FILE = "README.md"
-CONFIG_FILE = "config.pbtxt"
 CONTRACT_FILE = "contract.json"
 
 _STAGED = ".staged-"
@@ -82,11 +73,11 @@ def publish(staged: Path, target: Path, *, keep_versions: bool = True) -> None:
         publish_card(staged, target)
         # The configuration first: a version whose record is missing would be worse than a record without a version.
         (staged / CONFIG_FILE).replace(target / CONFIG_FILE)
-        for version in _versions(staged):
+        for version in version_folders(staged).values():
             version.rename(target / version.name)
     else:
         if keep_versions:
-            for version in _versions(target):
+            for version in version_folders(target).values():
                 shutil.copytree(version, staged / version.name, copy_function=_link)
         replaced = target.with_name(_REPLACED + target.name)
         target.rename(replaced)
@@ -138,10 +129,6 @@ def _differ_in_versions_only(staged: Path, target: Path) -> bool:
     labels = [folder / LABELS_FILE for folder in (staged, target)]
     texts = [path.read_bytes() if path.is_file() else b"" for path in labels]
     return configs[0] == configs[1] and texts[0] == texts[1]
-
-
-def _versions(model: Path) -> list[Path]:
-    return [entry for entry in model.iterdir() if entry.is_dir() and entry.name.isdigit()]
 
 
 def _link(source: str, target: str) -> str:

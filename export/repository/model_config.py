@@ -9,7 +9,6 @@ Written with Triton's own protobuf classes. Under `parameters`, besides thread c
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -17,13 +16,10 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import MismatchError
 from cocon.embedding.contract import CLIP, LOGITS, ModelContract
+from cocon.embedding.repository import LABELS_FILE, ModelFormat, is_version, model_name, version_key
 
 __all__ = [
-    "LABELS_FILE",
     "MAX_BATCH_SIZE",
-    "ONNX",
-    "TORCHSCRIPT",
-    "ModelFormat",
     "add_version",
     "encoder_config",
     "parameter",
@@ -31,38 +27,10 @@ __all__ = [
     "write_config",
 ]
 
-LABELS_FILE = "labels.txt"
 MAX_BATCH_SIZE = 16
 
 # Each new batch size costs seconds on a GPU (cuDNN's search); the sizes between are padded by nobody, but rare.
 _WARM_UP_SIZES = (1, 2, 4, 8, 16)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFormat:
-    """How a model is stored and who runs it.
-
-    Attributes:
-        suffix: of the model's name, after `cocon_<view>`.
-        backend: Triton's name of the runtime.
-        file_name: of the model, in its version folder.
-        threads_parameter: what that backend calls its thread count.
-        has_indexed_outputs: outputs are called `<name>__<position>`, as Triton's PyTorch backend finds them.
-    """
-
-    suffix: str
-    backend: str
-    file_name: str
-    threads_parameter: str
-    has_indexed_outputs: bool
-
-    def model_name(self, view: str) -> str:
-        """Name of the model of a view."""
-        return f"cocon_{view}{self.suffix}"
-
-
-ONNX = ModelFormat("", "onnxruntime", "model.onnx", "intra_op_thread_count", has_indexed_outputs=False)
-TORCHSCRIPT = ModelFormat("_torchscript", "pytorch", "model.pt", "INTRA_OP_THREAD_COUNT", has_indexed_outputs=True)
 
 
 def encoder_config(contract: ModelContract, model_format: ModelFormat, *, num_threads: int) -> triton.ModelConfig:
@@ -74,7 +42,7 @@ def encoder_config(contract: ModelContract, model_format: ModelFormat, *, num_th
         num_threads: threads of one inference.
     """
     config = triton.ModelConfig(
-        name=model_format.model_name(contract.view),
+        name=model_name(contract.view, model_format.suffix),
         backend=model_format.backend,
         default_model_filename=model_format.file_name,
         max_batch_size=MAX_BATCH_SIZE,
@@ -82,7 +50,7 @@ def encoder_config(contract: ModelContract, model_format: ModelFormat, *, num_th
     config.input.add(name=CLIP, data_type=triton.TYPE_UINT8, dims=contract.clip_shape)
     for position, (name, shape) in enumerate(contract.output_shapes.items()):
         output = config.output.add(
-            name=f"{name}__{position}" if model_format.has_indexed_outputs else name,
+            name=model_format.output_name(name, position),
             data_type=triton.TYPE_FP32,
             dims=shape,
         )
@@ -111,10 +79,10 @@ def add_version(
         earlier: configuration of the same model whose versions stay; their records are taken over.
     """
     for key, value in (earlier.parameters if earlier else {}).items():
-        if key.rpartition(".")[2].isdigit():
+        if is_version(key.rpartition(".")[2]):
             config.parameters[key].string_value = value.string_value
     for key, text in record.items():
-        config.parameters[f"{key}.{version}"].string_value = text
+        config.parameters[version_key(key, version)].string_value = text
 
 
 def parameter(config: triton.ModelConfig, key: str) -> str | None:

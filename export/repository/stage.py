@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tritonclient.grpc import model_config_pb2 as triton
 
-from cocon.embedding.local import latest_version
+from cocon.embedding.repository import CARD_FILE, CONFIG_FILE, LABELS_FILE, latest_version, version_key
 from cocon.export.artefacts.parity import Parity
-from cocon.export.repository.folder import CARD_FILE, CONFIG_FILE, next_version
-from cocon.export.repository.model_config import LABELS_FILE, add_version, parameter, read_config, write_config
+from cocon.export.repository.folder import next_version
+from cocon.export.repository.model_config import add_version, parameter, read_config, write_config
 
 __all__ = ["Draft", "Exported", "Stage"]
 
@@ -88,7 +88,7 @@ class Stage:
             earlier = read_config(model / CONFIG_FILE)
         version = latest_version(model)
         if earlier is not None and version is not None and _is_up_to_date(model / str(version), draft, earlier):
-            figures = parameter(earlier, f"parity.{version}")
+            figures = parameter(earlier, version_key("parity", version))
             path = model / str(version) / draft.file_name
             exported = _exported(draft, path, Parity.from_json(figures) if figures else None, is_new=False)
             self._write_card(draft, exported)
@@ -135,8 +135,8 @@ def _exported(draft: Draft, path: Path, parity: Parity | None, *, is_new: bool) 
 def _is_up_to_date(folder: Path, draft: Draft, config: triton.ModelConfig) -> bool:
     """Whether a version has the draft's identity and its file is sound."""
     version, path = folder.name, folder / draft.file_name
-    same = all(parameter(config, f"{key}.{version}") == text for key, text in draft.identity.items())
-    return same and path.is_file() and parameter(config, f"sha256.{version}") == _sha256(path)
+    same = all(parameter(config, version_key(key, version)) == text for key, text in draft.identity.items())
+    return same and path.is_file() and parameter(config, version_key("sha256", version)) == _sha256(path)
 
 
 def _sha256(path: Path) -> str:

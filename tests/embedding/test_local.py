@@ -11,7 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.embedder import Embedder
-from cocon.embedding.local import LocalEmbedder, LocalRepository, execution_providers, latest_version
+from cocon.embedding.local import LocalEmbedder, LocalRepository, execution_providers
+from cocon.embedding.repository import latest_version
 
 MakeContract = Callable[..., ModelContract]
 

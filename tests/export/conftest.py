@@ -9,7 +9,8 @@ from torch import nn
 
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.export.artefacts.parity_clips import moving_squares
-from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
+from cocon.export.publishing import export_encoders
+from cocon.export.sources import ExportOptions, ViewSource
 from cocon.training.models.encoder import build_encoder
 from cocon.training.run_folder.files import weights_sha256
 from cocon.video.clips import ClipSpec

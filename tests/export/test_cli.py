@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cocon.core.errors import UsageError
 from cocon.export.cli import app
-from cocon.export.publishing import ViewSource
+from cocon.export.sources import ViewSource
 from cocon.training.config.run import Config
 from cocon.training.run_folder.files import save_encoder
 

@@ -15,8 +15,8 @@ from cocon.client.tracking.track import TrackedFrame
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.tracking.box_tracking import TrackedBox
 from cocon.export.artefacts.parity_clips import moving_squares
-from cocon.export.models.feature_maps import FeatureMapOptions
-from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
+from cocon.export.publishing import export_encoders
+from cocon.export.sources import ExportOptions, FeatureMapOptions, ViewSource
 from cocon.training.evaluation.tracking.figures import motionless, one_pass_scores
 from cocon.training.models.encoder import build_encoder
 from cocon.training.run_folder.files import weights_sha256

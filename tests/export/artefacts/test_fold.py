@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cocon.core.errors import GateError
 from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.fold import fold, fold_trunk
-from cocon.export.publishing import ViewSource
+from cocon.export.sources import ViewSource
 from cocon.training.models.backbones import BACKBONES
 
 

@@ -19,7 +19,7 @@ from cocon.export.artefacts.parity import check_parity
 from cocon.export.artefacts.parity_clips import mixed_with_noise, moving_squares
 from cocon.export.artefacts.to_onnx import check_signature, export_onnx
 from cocon.export.artefacts.to_torchscript import export_torchscript
-from cocon.export.publishing import ViewSource
+from cocon.export.sources import ViewSource
 
 MakeSource = Callable[..., ViewSource]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cocon.export.artefacts.parity_clips import clips_of_run, figure_clips, moving_squares
-from cocon.export.publishing import ViewSource
+from cocon.export.sources import ViewSource
 from cocon.training.config.run import Config
 from cocon.video.estimation.flow import FlowSpec
 

@@ -12,13 +12,15 @@ import yaml
 
 from cocon.core.errors import MismatchError
 from cocon.embedding.contract import EncoderSpec, ModelContract
+from cocon.embedding.repository import ONNX
 from cocon.export.artefacts.parity import Parity
 from cocon.export.cards.markup import cell, code, plain
 from cocon.export.cards.record import TrainingRecord, training_of_run
 from cocon.export.cards.texts import encoder_card
-from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
-from cocon.export.repository.model_config import ONNX, parameter, read_config
+from cocon.export.publishing import export_encoders
+from cocon.export.repository.model_config import parameter, read_config
 from cocon.export.repository.stage import Exported
+from cocon.export.sources import ExportOptions, ViewSource
 from cocon.training.config.run import Config
 from cocon.training.run_folder.ownership import claim_run
 

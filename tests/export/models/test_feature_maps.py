@@ -15,9 +15,10 @@ from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.tracking.defaults import SIZE_PX, STAGE
 from cocon.embedding.tracking.feature_maps import FeatureMapContract, open_local_feature_maps
 from cocon.export.cli import app, export
-from cocon.export.models.feature_maps import FeatureMapOptions, FrameMaps
-from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
+from cocon.export.models.feature_maps import FrameMaps
+from cocon.export.publishing import export_encoders
 from cocon.export.repository.model_config import read_config
+from cocon.export.sources import ExportOptions, FeatureMapOptions, ViewSource
 from cocon.training.config.run import Config
 from cocon.training.run_folder.files import save_encoder
 

@@ -12,15 +12,17 @@ from tritonclient.grpc import model_config_pb2 as triton
 from cocon.core.errors import GateError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import assert_congruent
-from cocon.embedding.local import LocalRepository, latest_version
-from cocon.export import publishing
+from cocon.embedding.local import LocalRepository
+from cocon.embedding.repository import ONNX, latest_version
 from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.embedders import TorchEmbedder
 from cocon.export.artefacts.parity import Parity
+from cocon.export.models import encoders
 from cocon.export.models.fusion import Fusion, check_fuse, write_fuse
-from cocon.export.publishing import ExportOptions, ViewSource, export_encoders
+from cocon.export.publishing import export_encoders
 from cocon.export.repository.folder import publish, staging
-from cocon.export.repository.model_config import ONNX, read_config, write_config
+from cocon.export.repository.model_config import read_config, write_config
+from cocon.export.sources import ExportOptions, ViewSource
 
 MakeSource = Callable[..., ViewSource]
 ONNX_ONLY = ExportOptions(formats=(ONNX,))
@@ -176,14 +178,14 @@ def test_nothing_is_published_when_one_model_fails_its_gate(
 ) -> None:
     before = content(repository)
     good, wrong = make_source("rgb", seed=3), make_source("flow", seed=3)
-    write = publishing._WRITERS[ONNX]
+    write = encoders._WRITERS[ONNX]
 
     def write_wrong(deployable: Deployable, contract: ModelContract, path: Path) -> None:
         if contract.view == "flow":
             deployable.encoder.std *= 1.1
         write(deployable, contract, path)
 
-    monkeypatch.setitem(publishing._WRITERS, ONNX, write_wrong)
+    monkeypatch.setitem(encoders._WRITERS, ONNX, write_wrong)
     with pytest.raises(GateError, match="cocon_flow: output"):
         export_encoders([good, wrong], repository, ONNX_ONLY)
     assert content(repository) == before

@@ -1,0 +1,108 @@
+"""What a model repository looks like: `cocon export` writes it, Triton serves it, `local:` opens it.
+
+    cocon_rgb/config.pbtxt                   all versions
+    cocon_rgb/labels.txt                     class names, one per line, where there is a classifier
+    cocon_rgb/README.md                      model card of the newest version
+    cocon_rgb/3/model.onnx, contract.json    one version
+    cocon_rgb_torchscript/3/model.pt, contract.json
+    cocon_rgb_boundaries/1/model.onnx, boundaries.json
+    cocon_rgb_feature_map/1/model.onnx, feature_map.json
+    cocon_fuse/1/model.onnx                  fuses the vectors of all views
+    cocon/1/fusion.json                      ensemble of all views and `cocon_fuse`
+
+A version is a folder with a number for a name; the highest one is served. Suffix and contract of every kind of model
+are in its `ModelKind`; both travel in `config.pbtxt` too, for those who see a server and no folder.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+__all__ = [
+    "CARD_FILE",
+    "CONFIG_FILE",
+    "ENSEMBLE",
+    "FORMATS",
+    "FUSE",
+    "FUSION_FILE",
+    "LABELS_FILE",
+    "ONNX",
+    "ONNX_RUNTIME",
+    "TORCHSCRIPT",
+    "FormatName",
+    "ModelFormat",
+    "is_version",
+    "latest_version",
+    "model_name",
+    "version_folders",
+    "version_key",
+]
+
+CONFIG_FILE = "config.pbtxt"
+LABELS_FILE = "labels.txt"
+CARD_FILE = "README.md"
+FUSION_FILE = "fusion.json"
+
+ENSEMBLE = "cocon"
+FUSE = "cocon_fuse"
+
+ONNX_RUNTIME = "onnxruntime"
+
+FormatName: TypeAlias = Literal["onnx", "torchscript"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFormat:
+    """How a model is stored and who runs it.
+
+    Attributes:
+        suffix: of the model's name, after `cocon_<view>`.
+        backend: Triton's name of the runtime.
+        file_name: of the model, in its version folder.
+        threads_parameter: what that backend calls its thread count.
+        has_indexed_outputs: outputs are called `<name>__<position>`, as Triton's PyTorch backend finds them.
+    """
+
+    suffix: str
+    backend: str
+    file_name: str
+    threads_parameter: str
+    has_indexed_outputs: bool = False
+
+    def output_name(self, name: str, position: int) -> str:
+        """What the model calls the output that its contract calls `name`."""
+        return f"{name}__{position}" if self.has_indexed_outputs else name
+
+
+ONNX = ModelFormat("", ONNX_RUNTIME, "model.onnx", "intra_op_thread_count")
+TORCHSCRIPT = ModelFormat("_torchscript", "pytorch", "model.pt", "INTRA_OP_THREAD_COUNT", has_indexed_outputs=True)
+
+FORMATS: dict[FormatName, ModelFormat] = {"onnx": ONNX, "torchscript": TORCHSCRIPT}
+
+
+def model_name(view: str, suffix: str = "") -> str:
+    """Name of a view's model."""
+    return f"cocon_{view}{suffix}"
+
+
+def version_key(key: str, version: int | str) -> str:
+    """What a configuration's parameters call a fact of one version, such as `contract.3`."""
+    return f"{key}.{version}"
+
+
+def is_version(name: str) -> bool:
+    """Whether it names a version folder, by Triton's rule: a number without leading zeros."""
+    return re.fullmatch("[1-9][0-9]*", name) is not None
+
+
+def version_folders(model_folder: Path) -> dict[int, Path]:
+    """Version → its folder, of a model that need not be there."""
+    if not model_folder.is_dir():
+        return {}
+    return {int(entry.name): entry for entry in model_folder.iterdir() if is_version(entry.name) and entry.is_dir()}
+
+
+def latest_version(model_folder: Path) -> int | None:
+    """The highest version of a model; None where there is none."""
+    return max(version_folders(model_folder), default=None)

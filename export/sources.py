@@ -1,0 +1,78 @@
+"""What an export is made from, and how it is to be made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.embedding.contract import ModelContract
+from cocon.embedding.repository import ONNX, TORCHSCRIPT, ModelFormat
+from cocon.embedding.tracking.defaults import SIZE_PX, STAGE
+from cocon.export.cards.record import TrainingRecord
+from cocon.training.boundary_head.files import BoundaryRecord
+from cocon.training.boundary_head.network import BoundaryHead
+from cocon.training.models.encoder import Encoder
+
+__all__ = ["FEATURE_MAP_VIEW", "ExportOptions", "FeatureMapOptions", "Progress", "TrainedHead", "ViewSource"]
+
+Progress: TypeAlias = Callable[[str], None]
+"""Called with what happens next, in words."""
+
+TrainedHead: TypeAlias = tuple[BoundaryHead, BoundaryRecord]
+
+# The other views say where something moves or where people are, not what it looks like.
+FEATURE_MAP_VIEW = "rgb"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewSource:
+    """A trained encoder to export.
+
+    Attributes:
+        encoder: in evaluation mode.
+        contract: its contract.
+        clips: real clips for the parity gate, `uint8 [K, N, T, H, W, C]`, K ≥ 1.
+        training: how it was trained, for the model card.
+        boundaries: boundary head that was trained on its blocks, where there is one.
+    """
+
+    encoder: Encoder = field(repr=False)
+    contract: ModelContract
+    clips: NDArray[np.uint8] = field(repr=False)
+    training: TrainingRecord | None = field(default=None, repr=False)
+    boundaries: TrainedHead | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMapOptions:
+    """Which feature maps to publish.
+
+    Attributes:
+        stage: of the trunk; `layer2` has a cell per 8 pixels.
+        size_px: H = W of a frame, a multiple of the stage's stride. With 160, a map of `layer2` has 20 × 20 cells; cost
+            grows with the square of it.
+    """
+
+    stage: str = STAGE
+    size_px: int = SIZE_PX
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """How to export.
+
+    Attributes:
+        formats: of every encoder.
+        num_threads: of one inference when served on a CPU.
+        overwrite: replace models, even those that have another contract or are up to date.
+        folded: export the faster, equal graph (see `cocon.export.artefacts.fold`).
+        feature_maps: which feature maps of single frames to publish as well; None for none.
+    """
+
+    formats: tuple[ModelFormat, ...] = (ONNX, TORCHSCRIPT)
+    num_threads: int = 1
+    overwrite: bool = False
+    folded: bool = True
+    feature_maps: FeatureMapOptions | None = None
