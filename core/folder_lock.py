@@ -1,12 +1,11 @@
 """One writer per folder; readers need no lock."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
-from weakref import WeakSet
+
+from filelock import FileLock, Timeout
 
 from cocon.core.errors import UsageError
 
@@ -14,42 +13,41 @@ __all__ = ["LOCK_FILE", "folder_lock"]
 
 LOCK_FILE = "writer.lock"
 
-_held: WeakSet[TextIO] = WeakSet()
-
-
-def _close_all() -> None:
-    for stream in list(_held):
-        stream.close()
-
-
-# Or else the children of a writer that was killed would go on holding its lock.
-os.register_at_fork(after_in_child=_close_all)
+# The first byte says nothing: Windows lets nobody else read the byte that is locked.
+_UNREAD = 1
 
 
 @contextmanager
 def folder_lock(folder: Path, what: str) -> Iterator[None]:
     """Be the only writer of a folder; the system lets go when the process ends, however it ends.
 
+    Children that are forked meanwhile hold nothing.
+
     Args:
-        folder: it must exist; its file `writer.lock` is locked and names the writer while there is one.
+        folder: it must exist; its file `writer.lock` is locked and names the writer, or the last one.
         what: the folder holds, for the message: `index`, `views folder`.
 
     Raises:
         UsageError: another process is writing.
     """
-    with (folder / LOCK_FILE).open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            stream.seek(0)
-            raise UsageError(
-                f"{what} '{folder}' is being written by process {stream.read().strip()}; try again when it is done"
-            ) from error
-        _held.add(stream)
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
-        try:
-            yield
-        finally:
-            stream.truncate(0)
+    path = folder / LOCK_FILE
+    lock = FileLock(path, blocking=False, thread_local=False, fallback_to_soft=False, on_acquired=_sign)
+    try:
+        held = lock.acquire()
+    except Timeout as error:
+        raise UsageError(
+            f"{what} '{folder}' is being written by process {_writer(path)}; try again when it is done"
+        ) from error
+    with held:
+        yield
+
+
+def _sign(descriptor: int) -> None:
+    os.truncate(descriptor, 0)
+    os.write(descriptor, b" " * _UNREAD + str(os.getpid()).encode())
+
+
+def _writer(path: Path) -> str:
+    with path.open("rb", buffering=0) as stream:
+        stream.seek(_UNREAD)
+        return stream.read().decode().strip()

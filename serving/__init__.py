@@ -1,4 +1,9 @@
-"""Hosting a model repository with Triton; `backends` stand in for those that a wheel's server lacks."""
+"""Hosting a model repository with Triton.
+
+`installation` finds the server, `launcher` starts it as a process (`processes`, `tether`) that listens on an `address`,
+`readiness` waits for its models, `record` and `background` keep it running behind the caller; `backends` stand in for
+those that a wheel's server lacks.
+"""
 
 if __name__ != "cocon.serving":
     raise ImportError("install the project (make setup) and import this room as 'cocon.serving'")

@@ -1,7 +1,4 @@
-"""Processes named by pid and start time, so that a recycled pid is never signalled.
-
-Linux only, like the server this room starts: everything is read from `/proc`.
-"""
+"""Processes named by pid and start time, so that a recycled pid is never signalled."""
 
 import contextlib
 import os
@@ -9,12 +6,15 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
+
+import psutil
 
 __all__ = ["ProcessIdentity", "end_group", "group_members"]
 
 _POLL_INTERVAL_S = 0.02
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_ENDED = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,15 @@ class ProcessIdentity:
     @classmethod
     def of(cls, pid: int) -> Self | None:
         """Identify a running process; None when there is none, or it has ended and only waits to be reaped."""
-        fields = _stat_fields(pid)
-        if fields is None or fields[0] in "ZX":
+        try:
+            process = psutil.Process(pid)
+            if process.status() in _ENDED:
+                return None
+            # Its time of day, which psutil makes of the ticks, moves when the clock is set.
+            seconds = process.create_time() - psutil.boot_time()
+        except psutil.NoSuchProcess:
             return None
-        return cls(pid, int(fields[19]))
+        return cls(pid, round(seconds * _TICKS_PER_S))
 
     def is_alive(self) -> bool:
         """Whether this very process still runs."""
@@ -53,12 +58,8 @@ def group_members(leader: ProcessIdentity) -> list[ProcessIdentity]:
     # The kernel does not give the pid away while its group has members, so a new owner means that they are gone.
     if ProcessIdentity.of(leader.pid) not in (None, leader):
         return []
-    members = []
-    for entry in Path("/proc").iterdir():
-        fields = _stat_fields(int(entry.name)) if entry.name.isdigit() else None
-        if fields is not None and fields[0] not in "ZX" and int(fields[2]) == leader.pid:
-            members.append(ProcessIdentity(int(entry.name), int(fields[19])))
-    return members
+    members = (ProcessIdentity.of(pid) for pid in psutil.pids() if _group(pid) == leader.pid)
+    return [member for member in members if member is not None]
 
 
 def end_group(leader: ProcessIdentity, *, timeout_s: float) -> None:
@@ -87,11 +88,8 @@ def _wait_until_gone(processes: Sequence[ProcessIdentity], *, timeout_s: float) 
         time.sleep(_POLL_INTERVAL_S)
 
 
-def _stat_fields(pid: int) -> list[str] | None:
-    """The fields of `/proc/<pid>/stat` from the state on (state, parent, group, …, field 19 = start time)."""
+def _group(pid: int) -> int | None:
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        return os.getpgid(pid)
+    except ProcessLookupError:
         return None
-    # The command name is in parentheses and may itself hold spaces and parentheses.
-    return stat.rpartition(")")[2].split()

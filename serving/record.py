@@ -3,15 +3,14 @@
 One file per gRPC port, in `$XDG_STATE_HOME/cocon` (default `~/.local/state/cocon`), beside the server's log.
 """
 
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
+
+from filelock import FileLock
 
 from cocon.core.atomic import replacing
 from cocon.serving.address import Address
@@ -66,12 +65,9 @@ class ServerRecord:
         _path(grpc_port).unlink(missing_ok=True)
 
 
-@contextmanager
-def exclusive(grpc_port: int) -> Iterator[None]:
-    """Hold this port's record for oneself: a second `--detach` or `--stop` waits until the first has finished."""
-    with _path(grpc_port).with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def exclusive(grpc_port: int) -> FileLock:
+    """What a `with` holds to have this port's record for itself: a second `--detach` or `--stop` waits."""
+    return FileLock(_path(grpc_port).with_suffix(".lock"), thread_local=False, fallback_to_soft=False)
 
 
 def log_path(grpc_port: int) -> Path:
@@ -80,10 +76,11 @@ def log_path(grpc_port: int) -> Path:
 
 
 def repository_digest(repository: Path) -> str:
-    """What changes when a file of a model repository does (by name, size and time; the content is not read)."""
+    """What changes when a file of a model does (by name, size and time; the content is not read)."""
     digest = hashlib.sha256()
     for path in sorted(repository.rglob("*")):
-        if path.is_file():
+        # What is hidden is an exporter's own, as its lock.
+        if path.is_file() and not path.relative_to(repository).parts[0].startswith("."):
             stat = path.stat()
             digest.update(f"{path.relative_to(repository)}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
     return digest.hexdigest()

@@ -4,13 +4,14 @@ Everything is written into a hidden folder of the repository and then renamed in
 leaves models that work; what it left behind is cleared by the next `staging`.
 """
 
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
@@ -28,6 +29,8 @@ __all__ = [
 
 CONTRACT_FILE = "contract.json"
 
+# Hidden, as are the folders: Triton and clients pass over it.
+_LOCK = ".writer.lock"
 _STAGED = ".staged-"
 _REPLACED = ".replaced-"
 
@@ -43,20 +46,18 @@ def staging(root: Path) -> Iterator[Path]:
         UsageError: another process prepares something in this repository now.
     """
     root.mkdir(parents=True, exist_ok=True)
-    lock = os.open(root, os.O_RDONLY)
+    lock = FileLock(root / _LOCK, blocking=False, thread_local=False, fallback_to_soft=False)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"another export writes to '{root}' now; wait for it, or use --repository") from error
+        held = lock.acquire()
+    except Timeout as error:
+        raise UsageError(f"another export writes to '{root}' now; wait for it, or use --repository") from error
+    with held:
         _recover(root)
         folder = Path(tempfile.mkdtemp(prefix=_STAGED, dir=root))
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        os.close(lock)
 
 
 def publish(staged: Path, target: Path, *, keep_versions: bool = True) -> None:

@@ -34,7 +34,7 @@ def test_a_folder_is_free_after_its_writer_and_after_an_error(tmp_path: Path) ->
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), folder_lock(tmp_path, "index"):
             raise ZeroDivisionError
-    assert (tmp_path / "writer.lock").read_bytes() == b""
+    assert {path.name for path in tmp_path.iterdir()} == {"writer.lock"}
 
 
 _FORK = """
@@ -76,4 +76,4 @@ def test_a_killed_writer_lets_go(tmp_path: Path) -> None:
             pass
         holder.send_signal(signal.SIGKILL)
     with folder_lock(tmp_path, "store"):
-        assert (tmp_path / "writer.lock").read_text() == str(os.getpid())
+        assert (tmp_path / "writer.lock").read_text() == f" {os.getpid()}"

@@ -32,6 +32,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, weight: NDArray[np.floa
     """One ONNX model in a repository: clip to embedding, blocks and logits."""
     folder = tmp_path_factory.mktemp("one") / "model_repository"
     write_encoder(folder, "cocon_rgb", weight)
+    (folder / ".writer.lock").touch()  # an export leaves it
     return folder
 
 

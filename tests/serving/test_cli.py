@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cocon.serving.processes import ProcessIdentity, group_members
@@ -22,8 +23,7 @@ pytestmark = pytest.mark.triton
 
 def server_processes(caller: "subprocess.Popen[str]") -> list[ProcessIdentity]:
     """The server that a running `cocon serve` has started, and its workers."""
-    children = Path(f"/proc/{caller.pid}/task/{caller.pid}/children").read_text(encoding="utf-8").split()
-    leaders = [ProcessIdentity.of(int(child)) for child in children]
+    leaders = [ProcessIdentity.of(child.pid) for child in psutil.Process(caller.pid).children()]
     return [member for leader in leaders if leader is not None for member in group_members(leader)]
 
 
@@ -88,6 +88,7 @@ def test_detach_status_stop(cli: Cli, repository: Path, ports: list[str]) -> Non
         assert started.stdout.startswith(f"serving {repository}")
         assert "cocon_rgb" in started.stdout and "READY" in started.stdout
 
+        (repository / ".writer.lock").write_text("")  # an export that found nothing new
         again = cli(repository, "--detach", *ports)
         assert again.returncode == 0
         assert again.stdout.startswith(f"already serving {repository}")

@@ -40,6 +40,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_layout(two_views: Path) -> None:
     assert sorted(content(two_views)) == [
+        ".writer.lock",
         "cocon/1/fusion.json",
         "cocon/README.md",
         "cocon/config.pbtxt",
@@ -252,7 +253,7 @@ def test_an_interrupted_publication_leaves_a_whole_model(
         "labels.txt",
     ]
     assert (target / "README.md").read_text() == "card of [1, 2, 3]"
-    assert not list(tmp_path.glob(".*"))
+    assert [path.name for path in tmp_path.glob(".*")] == [".writer.lock"]
 
 
 def test_an_interrupted_export_leaves_the_old_models_in_service(
