@@ -17,7 +17,7 @@ from cocon.core.errors import MissingViewError, VideoError
 from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.one_size import of_one_size
 from cocon.video.geometry import resized_shape
-from cocon.video.reading.live import PeopleCount, ViewRequest, live_views
+from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames
 from cocon.video.store.content import content_sha256
 from cocon.video.store.dataset import VideoEntry
 from cocon.video.store.files import find_view, remedy
@@ -215,12 +215,11 @@ def _made(path: Path, requests: Mapping[str, ViewRequest], workers: WorkerPool) 
 
 def _decode_job(beat: Beat, path: Path, requests: Mapping[str, ViewRequest]) -> Iterator[Message]:
     """All frames of a video in the requested views, as one message."""
-    views = live_views(of_one_size(read_frames(path, on_frame=beat)), requests, PeopleCount())
     timestamps: list[float] = []
     pixels: dict[str, list[NDArray[np.uint8]]] = {view: [] for view in requests}
-    for row in zip(*(view.items for view in views.values()), strict=True):
-        timestamps.append(row[0][0])
-        for (name, view), (_, item) in zip(views.items(), row, strict=True):
-            pixels[name].append(view.finish(item))
+    for seconds, frame in live_frames(of_one_size(read_frames(path, on_frame=beat)), requests, PeopleCount()):
+        timestamps.append(seconds)
+        for view, made in pixels.items():
+            made.append(frame.pixels(view))
     arrays = {view: np.stack(made) for view, made in pixels.items()}  # each [F, H, W, C]
     yield Message({}, {"timestamps": np.array(timestamps), **arrays})

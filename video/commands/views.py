@@ -104,7 +104,7 @@ def _recipe(
     except ValueError as error:
         raise UsageError(str(error)) from error
     given = {view: path for view, path in own.items() if path}
-    return Recipe(made_views_named(wanted), spec, given, MediaLimits.parse(limits or ()))
+    return Recipe(made_views_named(wanted, given), spec, given, limits=MediaLimits.parse(limits or ()))
 
 
 def _end(folder: Path, made: "MadeViews", *, as_json: bool) -> NoReturn:

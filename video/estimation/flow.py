@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ __all__ = [
     "resize_flow_bytes",
     "with_later_frame",
 ]
+
+T = TypeVar("T")
 
 FlowAlgorithm = Literal["dis", "tvl1", "farneback"]
 FLOW_ALGORITHMS: tuple[FlowAlgorithm, ...] = get_args(FlowAlgorithm)
@@ -110,21 +112,19 @@ def estimate_flow(first: NDArray[np.uint8], later: NDArray[np.uint8], spec: Flow
     return flow_to_bytes(_ESTIMATORS[spec.algorithm](_gray(small[0]), _gray(small[1])))
 
 
-def with_later_frame(
-    frames: Iterable[tuple[float, NDArray[np.uint8]]], interval_seconds: float
-) -> Iterator[tuple[float, tuple[NDArray[np.uint8], NDArray[np.uint8]]]]:
+def with_later_frame(frames: Iterable[tuple[float, T]], interval_seconds: float) -> Iterator[tuple[float, tuple[T, T]]]:
     """Pair every frame of a stream with the one nearest to `interval_seconds` later (the last one near the end)."""
-    waiting: deque[tuple[float, NDArray[np.uint8]]] = deque()
-    previous: tuple[float, NDArray[np.uint8]] | None = None
-    for seconds, pixels in frames:
-        waiting.append((seconds, pixels))
+    waiting: deque[tuple[float, T]] = deque()
+    previous: tuple[float, T] | None = None
+    for seconds, frame in frames:
+        waiting.append((seconds, frame))
         while waiting and previous is not None and waiting[0][0] + interval_seconds <= (previous[0] + seconds) / 2:
             first_seconds, first = waiting.popleft()
             yield first_seconds, (first, previous[1])
-        previous = (seconds, pixels)
-    for seconds, pixels in waiting:
+        previous = (seconds, frame)
+    for seconds, frame in waiting:
         assert previous is not None
-        yield seconds, (pixels, previous[1])
+        yield seconds, (frame, previous[1])
 
 
 def _gray(pixels: NDArray[np.uint8]) -> _Gray:

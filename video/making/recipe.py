@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -10,15 +10,15 @@ from pathlib import Path
 from cocon.core.errors import MissingViewError, UsageError
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import FlowSpec
-from cocon.video.own_views.lookup import user_view_path
+from cocon.video.own_views.lookup import OwnSource, own_attributes, user_view_path
 from cocon.video.store.content import content_sha256
 from cocon.video.store.files import is_sound, stored_attributes
 from cocon.video.store.stored_view import Attributes
-from cocon.video.views import view_named
+from cocon.video.views import VIEWS, view_named
 
 __all__ = ["Recipe", "is_current", "made_views_named"]
 
-_MADE_VIEWS = ("flow", "pose", "mask")
+_ESTIMATED_VIEWS = tuple(view.name for view in VIEWS.values() if view.maker in ("flow", "people"))
 
 _SAME_FIGURE = 1e-6
 
@@ -28,15 +28,17 @@ class Recipe:
     """What to make of every video.
 
     Attributes:
-        views: `flow`, `pose` or `mask`, several or all.
+        views: those to make.
         flow: what the flow view measures; with a user's own flow, what that one measures.
         user_folders: view → folder with the user's own, in place of an estimator.
+        said: view → what the user says of their own, see `own_attributes`.
         limits: how much of a file is read before it is refused.
     """
 
-    views: tuple[str, ...] = _MADE_VIEWS
+    views: tuple[str, ...] = _ESTIMATED_VIEWS
     flow: FlowSpec = field(default_factory=FlowSpec)
     user_folders: Mapping[str, Path] = field(default_factory=dict)
+    said: Mapping[str, Attributes] = field(default_factory=dict)
     limits: MediaLimits = field(default_factory=MediaLimits)
 
     def __post_init__(self) -> None:
@@ -49,7 +51,7 @@ class Recipe:
     @property
     def needs_estimator(self) -> bool:
         """Whether people have to be looked for."""
-        return any(view in self.views and view not in self.user_folders for view in ("pose", "mask"))
+        return any(VIEWS[view].maker == "people" and view not in self.user_folders for view in self.views)
 
     @property
     def changed_limits(self) -> dict[str, float]:
@@ -57,7 +59,7 @@ class Recipe:
         defaults = asdict(MediaLimits())
         return {name: limit for name, limit in asdict(self.limits).items() if limit != defaults[name]}
 
-    def source(self, view: str, video_id: str, stem: str) -> Path | None:
+    def source(self, view: str, video_id: str, stem: str) -> OwnSource | None:
         """The user's own file or folder for a view of a video; None where an estimator makes it.
 
         Raises:
@@ -70,9 +72,9 @@ class Recipe:
         if path is None:
             names = " or ".join(f"'{name}'" for name in dict.fromkeys((video_id, stem)))
             raise MissingViewError(f"view '{view}' was looked for in '{folder}', which has nothing called {names}")
-        return path
+        return OwnSource(path, self.said.get(view, {}))
 
-    def attributes(self, view: str, content_sha256: str, source: Path | None) -> Attributes:
+    def attributes(self, view: str, content_sha256: str, source: OwnSource | None) -> Attributes:
         """What must be recorded with a stored view for it to count as made by this recipe.
 
         Args:
@@ -86,21 +88,30 @@ class Recipe:
             known["flow_algorithm"] = "user" if source else self.flow.algorithm
         else:
             known["estimator"] = "user" if source else f"mediapipe-{version('mediapipe')}"
-        return known | ({"source_sha256": _source_sha256(source)} if source else {})
+        if source:
+            known |= {**own_attributes(view, source.said), "source_sha256": _source_sha256(source.path)}
+        return known
 
 
-def made_views_named(names: Sequence[str]) -> tuple[str, ...]:
-    """The views that a user names, also by their aliases; `all`, or no name, means every one.
+def made_views_named(names: Sequence[str], own: Collection[str] = ()) -> tuple[str, ...]:
+    """The views that a user names, also by their aliases; `all`, or no name, means every one that can be made.
+
+    Args:
+        names: as they were given.
+        own: the views of which the user brings their own.
 
     Raises:
-        UsageError: a view is unknown, or never stored.
+        UsageError: a view is unknown, never stored, or made by nobody but the user, who does not bring it.
     """
+    possible = [view for view in VIEWS if view in _ESTIMATED_VIEWS or view in own]
     if not names or "all" in names:
-        return _MADE_VIEWS
+        return tuple(possible)
     chosen = {view_named(name).name for name in names}
-    if not chosen <= set(_MADE_VIEWS):
-        raise UsageError(f"view 'rgb' is decoded, not stored; views that can be made: {', '.join(_MADE_VIEWS)}")
-    return tuple(view for view in _MADE_VIEWS if view in chosen)
+    for view in sorted(chosen - set(possible)):
+        if VIEWS[view].is_stored:
+            raise UsageError(f"view '{view}' has no estimator; bring your own: --{view} FOLDER")
+        raise UsageError(f"view '{view}' is decoded, not stored; views that can be made: {', '.join(possible)}")
+    return tuple(view for view in possible if view in chosen)
 
 
 def is_current(root: Path, view: str, video_id: str, wanted: Attributes) -> bool:

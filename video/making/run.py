@@ -23,6 +23,7 @@ from cocon.video.making.failures import Failure, FailureMemory
 from cocon.video.making.job import Order
 from cocon.video.making.recipe import Recipe, is_current
 from cocon.video.making.storing import UnwritableFolderError, make_and_store, writing
+from cocon.video.own_views.lookup import OwnSource
 from cocon.video.store.content import content_sha256
 from cocon.video.store.dataset import DatasetFolder, VideoEntry
 from cocon.video.store.files import stored_attributes
@@ -193,11 +194,11 @@ class _Run:
     def _is_there(self, view: str, entry: VideoEntry, wanted: Attributes) -> bool:
         return not self._overwrite and is_current(self._dataset.root, view, entry.video_id, wanted)
 
-    def _sources(self, entry: VideoEntry) -> dict[str, Path]:
+    def _sources(self, entry: VideoEntry) -> dict[str, OwnSource]:
         """View → the user's own for a video. A file name that several videos have says nothing."""
         stem = entry.path.stem if self._num_called[entry.path.stem] == 1 else entry.video_id
         found = {view: self._recipe.source(view, entry.video_id, stem) for view in self._recipe.views}
-        return {view: path for view, path in found.items() if path}
+        return {view: source for view, source in found.items() if source}
 
     def _failed(
         self, entry: VideoEntry, digest: str | None, tried: Mapping[str, Any], error: CoconError

@@ -10,6 +10,7 @@ from cocon.video.making.job import Order, make_views_job
 from cocon.video.store.files import write_frames, write_keypoints
 from cocon.video.store.spool import Spool
 from cocon.video.store.stored_view import Attributes
+from cocon.video.views import VIEWS
 from cocon.video.workers.pool import WorkerPool, named
 
 __all__ = ["UnwritableFolderError", "make_and_store", "writing"]
@@ -71,11 +72,12 @@ def _store(
     attributes: Attributes,
 ) -> None:
     known = dict(attributes) | {"lost": facts["lost"]} if facts["lost"] else dict(attributes)
-    if view in facts["num_found"]:
-        known["num_frames_with_person"] = facts["num_found"][view]
+    known_of_view = facts["views"][view]
+    if known_of_view["num_with_person"] is not None:
+        known["num_frames_with_person"] = known_of_view["num_with_person"]
     rows, seconds = spools[view].whole(), spools["seconds"].whole()
-    if view == "pose":
-        size = {"height": facts["height"], "width": facts["width"]}
+    if VIEWS[view].content == "key points":
+        size = {"height": known_of_view["height"], "width": known_of_view["width"]}
         write_keypoints(root, video_id, rows, seconds, **size, attributes=known)
     else:
         write_frames(root, view, video_id, rows, seconds, attributes=known)

@@ -26,8 +26,7 @@ from cocon.core.printable import in_one_line
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import flow_to_bytes
 from cocon.video.geometry import resized_shape
-from cocon.video.own_views.numbered_files import last_number, numbered_files, read_gray
-from cocon.video.own_views.picture_shape import other_shape
+from cocon.video.own_views.pictures import last_number, numbered_files, other_shape, read_gray
 
 __all__ = ["user_flow"]
 

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
-from cocon.video.own_views.numbered_files import last_number, natural_order
-from cocon.video.own_views.picture_shape import other_shape
+from cocon.video.own_views.pictures import last_number, natural_order, other_shape
 
 __all__ = ["user_keypoints"]
 

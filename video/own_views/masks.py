@@ -11,8 +11,7 @@ from cocon.core.errors import MissingViewError
 from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize, resized_shape
-from cocon.video.own_views.numbered_files import numbered_files, read_gray
-from cocon.video.own_views.picture_shape import other_shape
+from cocon.video.own_views.pictures import numbered_files, other_shape, read_gray
 
 __all__ = ["user_masks"]
 

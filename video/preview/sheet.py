@@ -1,4 +1,4 @@
-"""The four views of a video side by side: a contact sheet in PNG, or a film in MP4.
+"""The views of a video side by side: a contact sheet in PNG, or a film in MP4.
 
     with WorkerPool() as pool:
         survey = survey_video(pool, Path("video.mp4"))
@@ -21,8 +21,9 @@ from cocon.video.decoding.frames import Frame
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.pictures.encode import write_mp4, write_png
 from cocon.video.pictures.output_file import check_output, output_file
+from cocon.video.preview.drawings import FULL_FLOW_SHARE
 from cocon.video.preview.panels import Legend, draw_legend, draw_sheet, time_label
-from cocon.video.preview.strips import FULL_FLOW_SHARE, StripPlan, strip_job, times_job
+from cocon.video.preview.strips import StripPlan, strip_job, times_job
 from cocon.video.store.content import content_sha256
 from cocon.video.store.dataset import entry_of
 from cocon.video.store.files import view_path
@@ -90,7 +91,7 @@ def write_preview(
     num_rows: int = 4,
     on_progress: OnProgress = lambda *_: None,
 ) -> list[str]:
-    """Draw the four views; the file appears whole or not at all.
+    """Draw the views; the file appears whole or not at all.
 
     Args:
         pool: runs the decoder and the estimators.

@@ -1,4 +1,4 @@
-"""Strips of a video's four views, drawn in a worker process while it decodes.
+"""Strips of a video's views, drawn in a worker process while it decodes.
 
 What is found of a person depends on the frames before. Where only some moments of a long video are wanted, people are
 followed for some seconds before each, not from its beginning.
@@ -16,26 +16,20 @@ from numpy.typing import NDArray
 from cocon.video.decoding.frames import Frame, read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.decoding.one_size import of_one_size
-from cocon.video.geometry import resize
-from cocon.video.pictures.drawing import blend, draw_mask, draw_skeleton, flow_colours
-from cocon.video.preview.moments import FLOW_SPEC, Moment, ViewSources
-from cocon.video.preview.panels import Panel, SheetLayout, caption, draw_strip, notice
-from cocon.video.views import VIEWS
+from cocon.video.preview.drawings import draw_view
+from cocon.video.preview.panels import Panel, SheetLayout, draw_strip, notice
+from cocon.video.preview.sources import FLOW_SPEC, ViewSources
+from cocon.video.reading.viewed_frames import ViewedFrame
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import Beat
 
-__all__ = ["FULL_FLOW_SHARE", "StripPlan", "strip_job", "times_job"]
+__all__ = ["StripPlan", "strip_job", "times_job"]
 
 Pixels = NDArray[np.uint8]
 
-# Of the short side: 2.6 px at 128 px. Fast limbs move more; most of what moves, less.
-FULL_FLOW_SHARE = 0.02
-
 # In all: a video up to this long is looked at as a whole, so that pose and mask are exactly those of the whole.
 _FOLLOWED_SECONDS = 60.0
-_PICTURE_BRIGHTNESS = 0.6
 _FRAMES_PER_MESSAGE = 25
-_NOBODY = "no person found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +106,12 @@ def strip_job(beat: Beat, plan: StripPlan) -> Iterator[Message]:
     numbers = count() if plan.followed is None else plan.followed
     wanted = None if plan.wanted is None else frozenset(plan.wanted)
     layout: SheetLayout | None = None
-    for moment, number in zip(sources.moments(frames), numbers, strict=False):
+    for frame, number in zip(sources.frames(frames), numbers, strict=False):
         if wanted is None or number in wanted:
-            layout = layout or SheetLayout.of(*moment.pixels.shape[:2])
-            strip = draw_strip(layout, _panels(moment, sources, layout), moment.seconds)
-            yield Message({"num_frames": number + 1, "seconds": moment.seconds}, {"strip": strip})
+            assert frame.pixels is not None
+            layout = layout or SheetLayout.of(*frame.pixels.shape[:2])
+            strip = draw_strip(layout, _panels(frame, sources, layout), frame.seconds)
+            yield Message({"num_frames": number + 1, "seconds": frame.seconds}, {"strip": strip})
         elif number % _FRAMES_PER_MESSAGE == 0:
             yield Message({"num_frames": number + 1})
 
@@ -133,38 +128,14 @@ def _followed_frames(frames: Iterator[Frame], plan: StripPlan) -> Iterator[Frame
             return
 
 
-def _panels(moment: Moment, sources: ViewSources, layout: SheetLayout) -> list[Panel]:
-    picture = layout.fitted(moment.pixels)
+def _panels(frame: ViewedFrame, sources: ViewSources, layout: SheetLayout) -> list[Panel]:
+    assert frame.pixels is not None
+    picture = layout.fitted(frame.pixels)
     panels = []
-    for view in VIEWS:
+    for view in sources.views:
         if reason := sources.missing.get(view):
             panels.append(Panel(view, notice(layout, reason), "missing"))
         else:
-            drawn = _DRAWINGS[view](picture, moment, sources)
+            drawn = draw_view(picture, sources.view(view, frame))
             panels.append(Panel(view, drawn, "stored" if view in sources.stored else ""))
     return panels
-
-
-def _draw_rgb(picture: Pixels, moment: Moment, sources: ViewSources) -> Pixels:
-    return picture
-
-
-def _draw_flow(picture: Pixels, moment: Moment, sources: ViewSources) -> Pixels:
-    flow = sources.flow(moment)
-    colours = flow_colours(flow, full_px=FULL_FLOW_SHARE * min(flow.shape[:2]))
-    return resize(colours, *picture.shape[:2])
-
-
-def _draw_pose(picture: Pixels, moment: Moment, sources: ViewSources) -> Pixels:
-    keypoints = sources.keypoints(moment, *picture.shape[:2])
-    if not np.nan_to_num(keypoints[..., 2]).any():
-        return caption(picture, _NOBODY)
-    return draw_skeleton(blend(np.zeros_like(picture), picture, _PICTURE_BRIGHTNESS), keypoints)
-
-
-def _draw_mask(picture: Pixels, moment: Moment, sources: ViewSources) -> Pixels:
-    mask = sources.mask(moment)
-    return draw_mask(picture, mask) if mask.any() else caption(picture, _NOBODY)
-
-
-_DRAWINGS = {"rgb": _draw_rgb, "flow": _draw_flow, "pose": _draw_pose, "mask": _draw_mask}

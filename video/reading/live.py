@@ -1,33 +1,23 @@
-"""Views made from the pictures themselves, in the pass that decodes them.
-
-A view that is made while reading goes through the form in which it would be stored, so that clips are the same whether
-their views were stored before or not.
-
-| view | made from | by |
-|---|---|---|
-| `rgb` | each frame | decoding |
-| `flow` | a frame and the one `interval_seconds` later | `flow.estimate_flow`, only where a clip needs it |
-| `pose`, `mask` | every frame, since people are followed from frame to frame | `people.people_of`, once for both |
-"""
+"""Views made for a model from the pictures themselves, in the pass that decodes them, and those that are stored."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
 from cocon.video.decoding.frames import Frame
-from cocon.video.estimation.flow import FlowSpec, estimate_flow, with_later_frame
-from cocon.video.estimation.people import People, check_people_available, people_of
-from cocon.video.geometry import Geometry, resize_short_side, resized_shape
-from cocon.video.reading.branches import branches
-from cocon.video.store.files import find_view
+from cocon.video.estimation.flow import FlowSpec
+from cocon.video.estimation.people import check_people_available
+from cocon.video.geometry import Geometry, resized_shape
+from cocon.video.reading.viewed_frames import ViewedFrame, viewed_frames
+from cocon.video.store.files import find_view, remedy
 from cocon.video.store.stored_view import StoredView
+from cocon.video.views import VIEWS
 
-__all__ = ["LiveView", "PeopleCount", "ViewRequest", "live_views", "stored_or_missing"]
+__all__ = ["LiveFrame", "PeopleCount", "ViewRequest", "live_frames", "stored_or_missing"]
 
 Pixels = NDArray[np.uint8]
 
@@ -53,38 +43,50 @@ class PeopleCount:
     num_found: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LiveView:
-    """One view of the video that is being decoded.
+@dataclass(slots=True)
+class LiveFrame:
+    """One frame of the video that is being decoded, in the views that a model wants.
 
     Attributes:
-        items: (seconds, what the view of that frame is made from) of every frame.
-        finish: an item → `uint8 [h, w, C]` whose short side is the request's `resize_px`.
+        frame: what they are made from.
+        requests: view → what is wanted.
     """
 
-    items: Iterator[tuple[float, Any]]
-    finish: Callable[[Any], Pixels]
+    frame: ViewedFrame
+    requests: Mapping[str, ViewRequest]
+    _made: dict[str, Pixels] = field(default_factory=dict)
+
+    def pixels(self, view: str) -> Pixels:
+        """A view `uint8 [h, w, C]` whose short side is the request's `resize_px`.
+
+        It is made when it is first asked for: a frame that is asked again, as in a slow or paused video, costs nothing.
+        """
+        if view not in self._made:
+            stored, resize_px = self.frame.view(view), self.requests[view].geometry.resize_px
+            height, width = resized_shape(stored.height, stored.width, resize_px)
+            self._made[view] = stored.frames([0], height=height, width=width)[0]
+        return self._made[view]
 
 
-_ONE_MOMENT = np.zeros(1)
-
-
-def live_views(frames: Iterator[Frame], requests: Mapping[str, ViewRequest], count: PeopleCount) -> dict[str, LiveView]:
-    """Make views of one stream of frames; they must be taken side by side, or the frames between them pile up.
+def live_frames(
+    frames: Iterator[Frame], requests: Mapping[str, ViewRequest], count: PeopleCount
+) -> Iterator[tuple[float, LiveFrame]]:
+    """Make views of one stream of frames.
 
     Args:
         frames: of one video.
         requests: view → what is wanted.
         count: filled in when a person is looked for.
+
+    Yields:
+        (presentation time in seconds, the frame's views) of every frame.
     """
-    makers = [view for view in ("rgb", "flow") if view in requests]
-    people = [view for view in ("pose", "mask") if view in requests]
-    pictures = iter(branches(frames, len(makers) + bool(people)))
-    live = {view: _MAKERS[view](next(pictures), requests[view]) for view in makers}
-    if people:
-        found = branches(_counted(people_of(next(pictures)), count), len(people))
-        live |= {view: _of_people(view, items, requests[view]) for view, items in zip(people, found, strict=True)}
-    return {view: replace(live[view], finish=_once(live[view].finish)) for view in requests}
+    flow = next((request.flow for request in requests.values() if request.flow), FlowSpec())
+    for frame in viewed_frames(frames, requests, flow):
+        if frame.people:
+            count.num_frames += 1
+            count.num_found += frame.people.is_found
+        yield frame.seconds, LiveFrame(frame, requests)
 
 
 def stored_or_missing(
@@ -111,68 +113,17 @@ def stored_or_missing(
             kept = find_view(root, view, video_id, flow, content_sha256=content_sha256, on_progress=on_progress)
             if kept:
                 stored[view] = kept
-            elif view in ("pose", "mask"):
-                check_people_available()
+            else:
+                _check_can_be_made(root, video_id, view)
         except MissingViewError as error:
             missing[view] = str(error)
     return stored, missing
 
 
-def _once(finish: Callable[[Any], Pixels]) -> Callable[[Any], Pixels]:
-    """The same, but an item that comes again at once, as in a slow or paused video, costs nothing."""
-    last: tuple[Any, Pixels] | None = None
-
-    def finish_once(item: Any) -> Pixels:  # noqa: ANN401  # whatever the view is made from
-        nonlocal last
-        if last is None or last[0] is not item:
-            last = item, finish(item)
-        return last[1]
-
-    return finish_once
-
-
-def _rgb(frames: Iterator[Frame], request: ViewRequest) -> LiveView:
-    return LiveView(frames, lambda pixels: resize_short_side(pixels, request.geometry.resize_px))
-
-
-def _flow(frames: Iterator[Frame], request: ViewRequest) -> LiveView:
-    spec = request.flow or FlowSpec()
-    small = ((seconds, resize_short_side(pixels, spec.size_px)) for seconds, pixels in frames)
-
-    def finish(pair: tuple[Pixels, Pixels]) -> Pixels:
-        return _as_read(_stored_pixels("flow", estimate_flow(*pair, spec)), request)
-
-    return LiveView(with_later_frame(small, spec.interval_seconds), finish)
-
-
-def _of_people(view: str, items: Iterator[tuple[float, People]], request: ViewRequest) -> LiveView:
-    store = _stored_pose if view == "pose" else _stored_mask
-    return LiveView(items, lambda people: _as_read(store(people), request))
-
-
-def _stored_pose(people: People) -> StoredView:
-    return StoredView("pose", _ONE_MOMENT, None, people.keypoints[None], people.height, people.width, {})
-
-
-def _stored_mask(people: People) -> StoredView:
-    return _stored_pixels("mask", people.mask)
-
-
-def _stored_pixels(view: str, pixels: Pixels) -> StoredView:
-    return StoredView(view, _ONE_MOMENT, pixels[None], None, pixels.shape[0], pixels.shape[1], {})
-
-
-def _as_read(stored: StoredView, request: ViewRequest) -> Pixels:
-    """A view's only frame, read back from the store at the request's size."""
-    height, width = resized_shape(stored.height, stored.width, request.geometry.resize_px)
-    return stored.frames([0], height=height, width=width)[0]
-
-
-def _counted(people: Iterator[tuple[float, People]], count: PeopleCount) -> Iterator[tuple[float, People]]:
-    for seconds, found in people:
-        count.num_frames += 1
-        count.num_found += found.is_found
-        yield seconds, found
-
-
-_MAKERS: dict[str, Callable[[Iterator[Frame], ViewRequest], LiveView]] = {"rgb": _rgb, "flow": _flow}
+def _check_can_be_made(root: Path, video_id: str, view: str) -> None:
+    match VIEWS[view].maker:
+        case "people":
+            check_people_available()
+        case "user":
+            problem = f"view '{view}' of video '{video_id}' is not stored in '{root / 'views'}', and has no estimator"
+            raise MissingViewError(f"{problem}; bring your own: {remedy(root, view)}")

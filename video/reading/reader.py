@@ -23,8 +23,7 @@ from cocon.video.decoding.frames import FrameStream, read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.decoding.one_size import of_one_size
 from cocon.video.geometry import centre_crop, resized_shape
-from cocon.video.reading.branches import branches
-from cocon.video.reading.live import PeopleCount, ViewRequest, live_views, stored_or_missing
+from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames, stored_or_missing
 from cocon.video.store.dataset import entry_of
 from cocon.video.store.stored_view import StoredView
 from cocon.video.workers.messages import Message
@@ -133,16 +132,10 @@ class VideoSource:
         self, frames: FrameStream, live: list[str], stored: Mapping[str, StoredView], count: PeopleCount
     ) -> Iterator[Row]:
         """Grid frames in all views, in the order of `live` and `stored`."""
-        clock, *pictures = branches(of_one_size(frames), 1 + bool(live))  # one that nobody reads would keep all
         wanted = {view: self.requests[view] for view in live}
-        views = live_views(pictures[0], wanted, count) if live else {}
-        grids = [resample(views[view].items, self.spec) for view in live]
-        for (seconds, _), *items in zip(resample(clock, self.spec), *grids, strict=True):
-            row = [
-                centre_crop(views[view].finish(item), self.requests[view].geometry.crop_px)
-                for view, (_, item) in zip(live, items, strict=True)
-            ]
-            yield seconds, row + [_stored_frame(stored[view], self.requests[view], seconds) for view in stored]
+        for seconds, frame in resample(live_frames(of_one_size(frames), wanted, count), self.spec):
+            made = [centre_crop(frame.pixels(view), wanted[view].geometry.crop_px) for view in live]
+            yield seconds, made + [_stored_frame(stored[view], self.requests[view], seconds) for view in stored]
 
     def _windows(self, rows: Iterator[Row], views: list[str], frames: FrameStream) -> Iterator[MultiViewClip]:
         """Slide the clip's window over grid rows; the last windows follow the spec's policies."""

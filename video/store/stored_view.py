@@ -1,7 +1,8 @@
 """One view of one video as the store keeps it, and what must hold of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,20 @@ class StoredView:
     def nearest(self, seconds: float) -> int:
         """The frame nearest to a moment after the first one; the last one behind the end."""
         return nearest_frame(self.timestamps, seconds + float(self.timestamps[0]))
+
+    @property
+    def rows(self) -> NDArray[np.uint8] | NDArray[np.float16]:
+        """What is stored of each frame: its pixels or its key points."""
+        rows = self.pixels if self.keypoints is None else self.keypoints
+        assert rows is not None
+        return rows
+
+    def at(self, seconds: float) -> Self:
+        """The view of the frame that is `nearest` to a moment, alone."""
+        index = self.nearest(seconds)
+        pixels = None if self.pixels is None else self.pixels[index, None]
+        keypoints = None if self.keypoints is None else self.keypoints[index, None]
+        return replace(self, timestamps=self.timestamps[index, None], pixels=pixels, keypoints=keypoints)
 
     def frames(self, indices: Sequence[int] | NDArray[np.int64], *, height: int, width: int) -> NDArray[np.uint8]:
         """Selected frames at a size: `uint8 [len(indices), height, width, C]`; flow vectors scale with the picture."""

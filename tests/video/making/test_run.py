@@ -13,7 +13,7 @@ from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.making.recipe import Recipe
 from cocon.video.making.run import MadeViews, make_views
-from cocon.video.reading.live import PeopleCount, ViewRequest, live_views
+from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames
 from cocon.video.store.content import content_sha256
 from cocon.video.store.dataset import DatasetFolder
 from cocon.video.store.files import read_view, view_path, write_frames
@@ -86,9 +86,9 @@ def test_nobody_found_is_recorded_and_all_zero(person_folder: Path) -> None:
 
 def test_stored_views_are_those_made_while_reading(person_folder: Path) -> None:
     requests = {view: ViewRequest(Geometry(64, 64), FlowSpec()) for view in ("flow", "pose", "mask")}
-    live = live_views(iter(read_frames(person_folder / "person.mp4")), requests, PeopleCount())
+    frames = [frame for _, frame in live_frames(read_frames(person_folder / "person.mp4"), requests, PeopleCount())]
     for view in ("flow", "pose", "mask"):
-        pixels = np.stack([live[view].finish(item) for _, item in live[view].items])
+        pixels = np.stack([frame.pixels(view) for frame in frames])
         kept = read_view(person_folder, view, "person.mp4").frames(np.arange(30), height=64, width=68)
         assert np.array_equal(pixels, kept), view
 

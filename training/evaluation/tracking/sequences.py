@@ -27,7 +27,7 @@ from cocon.training.annotations.boxes import mask_boxes, read_otb_boxes
 from cocon.video.decoding.frames import Frame
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize
-from cocon.video.own_views.numbered_files import numbered_files
+from cocon.video.own_views.pictures import numbered_files
 from cocon.video.pictures.pictures import pictures_of_files, pictures_of_video
 from cocon.video.store.dataset import VIDEO_SUFFIXES, DatasetFolder, VideoEntry
 from cocon.video.store.files import read_view

@@ -1,4 +1,4 @@
-"""Files that are named by their number: frames of a video that was taken apart."""
+"""Picture files of a user: frames of a video that was taken apart, their order, their pixels, and their shape."""
 
 import re
 from collections.abc import Container
@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
 
-__all__ = ["last_number", "natural_order", "numbered_files", "read_gray"]
+__all__ = ["last_number", "natural_order", "numbered_files", "other_shape", "read_gray"]
 
 _DIGITS = re.compile(r"([0-9]+)")
+# Rounding of sizes, when pictures are reduced, stays below this.
+_SAME_ASPECT = 0.05
 # More digits than any frame number has; Python refuses to read thousands of them.
 _MAX_DIGITS = 18
 
@@ -66,3 +68,19 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
         raise MissingViewError(f"picture '{path}' cannot be decoded")
     gray: NDArray[np.uint8] = pixels
     return gray
+
+
+def other_shape(height: int, width: int, video_height: int, video_width: int) -> str | None:
+    """Both sizes in words if pictures have not the video's ratio of width to height; None if they have.
+
+    Pictures of another shape belong to another video, or lie on their side.
+
+    Args:
+        height: of the pictures, in any unit.
+        width: likewise.
+        video_height: of the video's frames.
+        video_width: likewise.
+    """
+    if abs(height * video_width / (width * video_height) - 1) <= _SAME_ASPECT:
+        return None
+    return f"{width} × {height}, the video is {video_width} × {video_height}: another shape"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cocon.core.errors import MissingViewError
-from cocon.video.own_views.numbered_files import last_number, natural_order, numbered_files, read_gray
+from cocon.video.own_views.pictures import last_number, natural_order, numbered_files, read_gray
 
 
 def test_numbers_are_ordered_as_numbers_and_text_as_text() -> None:
