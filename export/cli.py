@@ -70,7 +70,7 @@ def export(
         _show(exported, repository)
 
 
-def _export(run: Path, views: list[str] | None, repository: Path, options: "ExportOptions") -> "list[Exported]":
+def _export(path: Path, views: list[str] | None, repository: Path, options: "ExportOptions") -> "list[Exported]":
     from rich.console import Console
 
     from cocon.export.artefacts.parity_clips import clips_of_run
@@ -78,14 +78,15 @@ def _export(run: Path, views: list[str] | None, repository: Path, options: "Expo
     from cocon.export.models.boundaries import sound_boundary_head
     from cocon.export.publishing import export_encoders
     from cocon.export.sources import ViewSource
-    from cocon.training.run_folder.files import load_encoder, run_views, warn_if_incomplete
+    from cocon.training.run_folder.files import RunFolder
     from cocon.video.views import view_named
 
-    warn_if_incomplete(run)
-    names = [view_named(name).name for name in views] if views else run_views(run)
+    run = RunFolder.open(path)
+    run.warn_if_incomplete()
+    names = [view_named(name).name for name in views] if views else run.views
     console = Console(stderr=True)
     with console.status("reading the run") as status:
-        loaded = [load_encoder(run, view) for view in dict.fromkeys(names)]
+        loaded = [run.encoder(view) for view in dict.fromkeys(names)]
         training = training_of_run(run)
         sources = [
             ViewSource(

@@ -11,9 +11,9 @@ from cocon.embedding.contract import ModelContract
 from cocon.embedding.repository import ONNX, TORCHSCRIPT, ModelFormat
 from cocon.embedding.tracking.defaults import SIZE_PX, STAGE
 from cocon.export.cards.record import TrainingRecord
-from cocon.training.boundary_head.files import BoundaryRecord
 from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.models.encoder import Encoder
+from cocon.training.run_folder.boundary_heads import BoundaryRecord
 
 __all__ = ["FEATURE_MAP_VIEW", "ExportOptions", "FeatureMapOptions", "Progress", "TrainedHead", "ViewSource"]
 

@@ -22,7 +22,6 @@ from cocon.export.models.boundaries import sound_boundary_head
 from cocon.export.publishing import export_encoders
 from cocon.export.sources import ExportOptions, ViewSource
 from cocon.training.annotations.activitynet import read_activitynet
-from cocon.training.boundary_head.files import load_boundary_head
 from cocon.training.boundary_head.learning import BlockSequence, boundary_probabilities
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
@@ -31,7 +30,8 @@ from cocon.training.evaluation.tasks import TaskRequest, TaskResult, evaluate_ta
 from cocon.training.figures.figures import make_figures
 from cocon.training.figures.settings import UntrimmedSettings
 from cocon.training.models.encoder import build_encoder
-from cocon.training.run_folder.files import contract_of, load_encoder, run_views, save_encoder
+from cocon.training.run_folder.contracts import contract_of
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import DatasetFolder
 from cocon.video.views import view_named
@@ -71,21 +71,28 @@ def run(untrimmed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, view in enumerate(VIEWS):
         torch.manual_seed(seed)
         encoder = build_encoder(config.encoder_spec("none"), view_named(view))
-        save_encoder(folder, encoder, contract_of(config, view, encoder, method="cocon", labels=()))
+        RunFolder.open(folder).save_encoder(encoder, contract_of(config, view, encoder, method="cocon", labels=()))
     return folder
+
+
+def _judged(run: Path, data: Path, annotations: Path | None, *, has_random: bool = False) -> TaskResult:
+    request = TaskRequest(RunFolder.open(run), data, annotations, has_random=has_random, progress_bar=silent_bar)
+    return evaluate_task("localization", request)
 
 
 @pytest.fixture(scope="module")
 def judged(run: Path, untrimmed: Path) -> TaskResult:
-    return evaluate_task("localization", TaskRequest(run, untrimmed, None, has_random=True, progress_bar=silent_bar))
+    return _judged(run, untrimmed, None, has_random=True)
 
 
 @pytest.fixture(scope="module")
 def repository(run: Path, judged: TaskResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert judged.rows
     folder = tmp_path_factory.mktemp("exported") / "model_repository"
-    encoder, contract = load_encoder(run, "rgb")
-    source = ViewSource(encoder, contract, moving_squares(contract), boundaries=sound_boundary_head(run, "rgb"))
+    encoder, contract = RunFolder.open(run).encoder("rgb")
+    source = ViewSource(
+        encoder, contract, moving_squares(contract), boundaries=sound_boundary_head(RunFolder.open(run), "rgb")
+    )
     exported = export_encoders([source], folder, ExportOptions(formats=(ONNX,)))
     assert [model.model for model in exported] == ["cocon_rgb", "cocon_rgb_boundaries"]
     assert not any(model.is_new for model in export_encoders([source], folder, ExportOptions(formats=(ONNX,))))
@@ -104,8 +111,8 @@ def test_every_view_and_all_together_are_judged_beside_uniform_segments_and_untr
     assert all(0 <= float(row[name]) <= 100 for row in judged.rows for name in FIGURES)
     uniform = {row["AR@100"] for row in judged.rows if row["segments"] == "uniform"}
     assert len(uniform) == 1 and uniform.pop() > 50  # they know nothing of any encoder
-    for view in run_views(run):
-        kept = load_boundary_head(run, view)
+    for view in RunFolder.open(run).views:
+        kept = RunFolder.open(run).boundary_head(view)
         (row,) = (r for r in judged.rows if (r["method"], r["view"], r["segments"]) == ("cocon", view, hows[0]))
         assert kept is not None and kept[1].figures == {name: row[name] for name in FIGURES}
         assert kept[1].num_videos == 2
@@ -115,25 +122,23 @@ def test_heads_are_trained_on_the_training_videos_alone(
     judged: TaskResult, run: Path, untrimmed: Path, tmp_path: Path
 ) -> None:
     """With other annotations of the validation videos figures are others and heads the same; without, it is refused."""
-    head = load_boundary_head(run, "rgb")
+    head = RunFolder.open(run).boundary_head("rgb")
     content = json.loads((untrimmed / "annotations.json").read_text())
     others = [entry for entry in content["database"].values() if entry["subset"] == "validation"]
     for entry in others:
         entry["annotations"] = entry["annotations"][:1]
     changed, copy = tmp_path / "annotations.json", Path(shutil.copytree(run, tmp_path / "run"))
     changed.write_text(json.dumps(content))
-    other = evaluate_task(
-        "localization", TaskRequest(copy, untrimmed, changed, has_random=False, progress_bar=silent_bar)
-    )
+    other = _judged(copy, untrimmed, changed)
     assert other.rows[1] != judged.rows[7] and other.rows[1].keys() == judged.rows[7].keys()  # uniform segments
-    again = load_boundary_head(copy, "rgb")
+    again = RunFolder.open(copy).boundary_head("rgb")
     assert head is not None and again is not None
     assert again[1].contract == head[1].contract
     for entry in others:
         entry["annotations"] = []
     changed.write_text(json.dumps(content))
     with pytest.raises(UsageError, match="subset 'validation'"):
-        evaluate_task("localization", TaskRequest(run, untrimmed, changed, has_random=False, progress_bar=silent_bar))
+        _judged(run, untrimmed, changed)
 
 
 def test_a_packed_run_is_judged_and_left_as_it_is(
@@ -142,7 +147,7 @@ def test_a_packed_run_is_judged_and_left_as_it_is(
     packed = Path(shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("boundary_head.*")))
     (packed / "SHA256SUMS").touch()
     files = sorted(packed.rglob("*"))
-    request = TaskRequest(packed, untrimmed, None, has_random=False, progress_bar=silent_bar)
+    request = TaskRequest(RunFolder.open(packed), untrimmed, None, has_random=False, progress_bar=silent_bar)
     assert evaluate_task("localization", request).rows == judged.rows[6:]
     assert sorted(packed.rglob("*")) == files
     assert "is packed, so it keeps no boundary heads" in caplog.text
@@ -158,7 +163,7 @@ def test_the_client_sees_the_blocks_and_boundaries_that_the_head_was_trained_on(
     run: Path, repository: Path, untrimmed: Path
 ) -> None:
     video = read_activitynet(untrimmed)[0]
-    encoder, contract = load_encoder(run, "rgb")
+    encoder, contract = RunFolder.open(run).encoder("rgb")
     dataset = DatasetFolder.open(untrimmed)
     entries = [entry for entry in dataset.videos if entry.video_id == video.video_id]
     frames = VideoFrames(entries, untrimmed, {"rgb": ViewRequest(contract.geometry)}, cache_gib=0)
@@ -174,7 +179,7 @@ def test_the_client_sees_the_blocks_and_boundaries_that_the_head_was_trained_on(
     cosines = (vectors * expected.blocks).sum(axis=1)
     assert cosines[3:-4].min() > 0.99999  # near the ends, some lie between two that a clip has
     assert cosines.min() > 0.99
-    kept = load_boundary_head(run, "rgb")
+    kept = RunFolder.open(run).boundary_head("rgb")
     assert kept is not None
     model = connect(url).open_boundaries("rgb")
     found = model.probabilities(expected.blocks[None])[0]

@@ -25,12 +25,14 @@ from cocon.export.sources import ExportOptions, FeatureMapOptions, ViewSource
 from cocon.serving.address import Address
 from cocon.serving.installation import find_installation
 from cocon.serving.launcher import ServerProcess
-from cocon.training.boundary_head.files import BoundaryRecord, head_sha256, save_boundary_head
 from cocon.training.boundary_head.learning import BoundarySettings
 from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder
-from cocon.training.run_folder.files import contract_of, load_encoder, read_contract, run_views, save_encoder
+from cocon.training.run_folder.boundary_heads import BoundaryRecord
+from cocon.training.run_folder.contracts import contract_of, tensors_sha256
+from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.view_files import ViewFiles
 from cocon.video.views import view_named
 
 pytestmark = pytest.mark.triton
@@ -57,27 +59,36 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, view in enumerate(VIEWS):
         torch.manual_seed(seed)
         encoder = build_encoder(config.encoder_spec("mean"), view_named(view), num_classes=len(LABELS))
-        save_encoder(folder, encoder, contract_of(config, view, encoder, method="cocon", labels=LABELS))
+        RunFolder.open(folder).save_encoder(encoder, contract_of(config, view, encoder, method="cocon", labels=LABELS))
     return folder
 
 
 @pytest.fixture(scope="module")
 def head(run: Path) -> BoundaryHead:
     """A boundary head of the run's view rgb, with random weights."""
-    encoder = read_contract(run / "views" / "rgb")
+    encoder = ViewFiles(run / "views" / "rgb").contract()
     torch.manual_seed(2)
     head = BoundaryHead(encoder.embedding_dim).eval()
-    contract = BoundaryContract("rgb", encoder.fingerprint, encoder.embedding_dim, 2, 0.5, 5.0, head_sha256(head))
-    save_boundary_head(run, head, BoundaryRecord(contract, BoundarySettings(), "untrimmed", 1, {"AUC": 0.0}))
+    contract = BoundaryContract(
+        "rgb", encoder.fingerprint, encoder.embedding_dim, 2, 0.5, 5.0, tensors_sha256(head.state_dict())
+    )
+    RunFolder.open(run).save_boundary_head(
+        head, BoundaryRecord(contract, BoundarySettings(), "untrimmed", 1, {"AUC": 0.0})
+    )
     return head
 
 
 @pytest.fixture(scope="module")
 def repository(run: Path, head: BoundaryHead, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    loaded = [load_encoder(run, view) for view in run_views(run)]
+    loaded = [RunFolder.open(run).encoder(view) for view in RunFolder.open(run).views]
     folder = tmp_path_factory.mktemp("served") / "model_repository"
     sources = [
-        ViewSource(encoder, contract, moving_squares(contract), boundaries=sound_boundary_head(run, contract.view))
+        ViewSource(
+            encoder,
+            contract,
+            moving_squares(contract),
+            boundaries=sound_boundary_head(RunFolder.open(run), contract.view),
+        )
         for encoder, contract in loaded
     ]
     export_encoders(sources, folder, ExportOptions(feature_maps=FeatureMapOptions(size_px=48)))
@@ -132,7 +143,7 @@ def test_both_formats_answer_what_the_encoder_does(
     client: InferenceServerClient, run: Path, repository: Path, view: str, size: int
 ) -> None:
     clips = clips_of(repository, view)[:size]
-    encoder, contract = load_encoder(run, view)
+    encoder, contract = RunFolder.open(run).encoder(view)
     expected = TorchEmbedder(Deployable(encoder), contract).embed(clips).named()
     served = infer(client, f"cocon_{view}", {"clip": clips})
     scripted = infer(client, f"cocon_{view}_torchscript", {"clip": clips})
@@ -170,7 +181,7 @@ def test_boundaries_of_any_length_are_what_the_head_says(url: str, head: Boundar
 
 def test_feature_maps_are_those_of_the_trained_stage(url: str, run: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), np.uint8)
-    encoder, contract = load_encoder(run, "rgb")
+    encoder, contract = RunFolder.open(run).encoder("rgb")
     with torch.no_grad():
         expected = encoder.frame_maps(torch.from_numpy(frames)[:, None], "layer2")[:, 0].numpy()
     with TritonServer(url) as server:

@@ -41,7 +41,7 @@ def train(
     from cocon.core.progress import progress_bar
     from cocon.training.config.files import load_config
     from cocon.training.loop.run import train_run
-    from cocon.training.run_folder.files import run_views
+    from cocon.training.run_folder.files import RunFolder
 
     folders = {"data.folder": data, "training.init_from": init_from}
     quoted = {key: json.dumps(str(path)) for key, path in folders.items() if path is not None}  # it may be called 2024
@@ -51,4 +51,4 @@ def train(
     is_new = train_run(config, output, overwrite=overwrite, progress_bar=progress_bar, resume=resume)
     if os.environ.get("RANK", "0") == "0":
         state = "trained" if is_new else "is complete already:"
-        print(f"{output} {state} {config.method} encoders of {', '.join(run_views(output))}")
+        print(f"{output} {state} {config.method} encoders of {', '.join(RunFolder.open(output).views)}")

@@ -15,7 +15,7 @@ from cocon.training.data.datasets import open_dataset
 from cocon.training.figures.filming import film_to_folder, video_path
 from cocon.training.figures.planning import plan_videos
 from cocon.training.figures.settings import FRAMES_PER_SECOND, FigureSettings
-from cocon.training.run_folder.files import run_config
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.reading.reader import VideoSource, ViewRequest
 
 __all__ = ["clips_of_run", "figure_clips", "mixed_with_noise", "moving_squares"]
@@ -28,7 +28,7 @@ _NUM_FIGURES = 3
 _MAX_FIGURE_SECONDS = 30.0
 
 
-def clips_of_run(run: Path, contract: ModelContract, num_clips: int = 8) -> NDArray[np.uint8]:
+def clips_of_run(run: RunFolder, contract: ModelContract, num_clips: int = 8) -> NDArray[np.uint8]:
     """Clips of the videos that a run was trained on.
 
     Args:
@@ -108,8 +108,8 @@ def _first_clips(
     return clips[:num_clips]
 
 
-def _videos(run: Path) -> list[Path]:
-    data = run_config(run).data
+def _videos(run: RunFolder) -> list[Path]:
+    data = run.config.data
     try:
         return [entry.path for entry in open_dataset(data).videos]
     except UsageError as error:

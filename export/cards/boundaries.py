@@ -8,7 +8,7 @@ from cocon.export.cards.markup import plain
 from cocon.export.cards.record import TrainingRecord
 from cocon.export.cards.texts import file_facts, parity_text
 from cocon.export.repository.stage import Exported
-from cocon.training.boundary_head.files import BoundaryRecord
+from cocon.training.run_folder.boundary_heads import BoundaryRecord
 
 __all__ = ["boundary_card"]
 

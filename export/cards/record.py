@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from cocon.core.errors import MismatchError
 from cocon.training.config.run import Config
-from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, run_config
+from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, RunFolder
 
 __all__ = ["TrainingRecord", "training_of_run"]
 
@@ -69,18 +69,17 @@ class TrainingRecord:
         return tuple(row for row in self.merits if not views or row["view"] in views)
 
 
-def training_of_run(run: Path) -> TrainingRecord:
+def training_of_run(run: RunFolder) -> TrainingRecord:
     """Read a run's configuration, its summary and, where `cocon evaluate` has been, its figures.
 
     Raises:
-        UsageError: the folder is no run.
         MismatchError: its summary or its figures cannot be read.
     """
-    config = run_config(run)
-    summary = _read(run / SUMMARY_FILE, dict)
-    rows = _read(run / EVALUATION_FILE, list)
+    config = run.config
+    summary = _read(run.path / SUMMARY_FILE, dict)
+    rows = _read(run.path / EVALUATION_FILE, list)
     if not all(isinstance(row, dict) and {"method", "view"} <= row.keys() for row in rows):
-        raise _unreadable(run / EVALUATION_FILE, "a row has no method or view")
+        raise _unreadable(run.path / EVALUATION_FILE, "a row has no method or view")
     imported_from, calibration = summary.get("imported_from"), summary.get("calibrated", {})
     start = config.training.init_from
     is_drawn = bool(summary.get("generated", (config.data.folder / _GENERATED_MARK).is_file()))

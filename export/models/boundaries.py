@@ -33,8 +33,8 @@ from cocon.export.artefacts.parity import BATCH_SIZES, Parity
 from cocon.export.artefacts.to_onnx import OPSET
 from cocon.export.repository.model_config import MAX_BATCH_SIZE
 from cocon.export.sources import Progress, TrainedHead
-from cocon.training.boundary_head.files import load_boundary_head
 from cocon.training.boundary_head.network import BoundaryHead
+from cocon.training.run_folder.files import RunFolder
 
 __all__ = ["boundary_config", "check_boundaries", "gated_boundaries", "sound_boundary_head", "write_boundaries"]
 
@@ -46,10 +46,10 @@ _LENGTHS = (1, 7, 64, 1000)
 _TOLERANCE = 1e-5  # of a probability
 
 
-def sound_boundary_head(run: Path, view: str) -> TrainedHead | None:
+def sound_boundary_head(run: RunFolder, view: str) -> TrainedHead | None:
     """A run's boundary head of a view; None, and said, where it is not that of the run's encoder or is damaged."""
     try:
-        return load_boundary_head(run, view)
+        return run.boundary_head(view)
     except MismatchError as error:
         _logger.warning("%s is exported without a boundary model: %s", boundary_model_name(view), error)
         return None

@@ -32,16 +32,8 @@ from cocon.export.cards.texts import run_card
 from cocon.export.repository.folder import CONTRACT_FILE
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.files import (
-    EVALUATION_FILE,
-    SUMMARY_FILE,
-    SUMS_FILE,
-    is_complete,
-    load_encoder,
-    run_config,
-    run_views,
-    weights_sha256,
-)
+from cocon.training.run_folder.contracts import weights_sha256
+from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, SUMS_FILE, RunFolder
 
 __all__ = ["MIN_COSINE", "Packed", "pack_run"]
 
@@ -68,7 +60,7 @@ class Packed:
 
 
 def pack_run(
-    run: Path,
+    path: Path,
     output: Path,
     *,
     license: str | None = None,
@@ -80,7 +72,7 @@ def pack_run(
     The folder appears whole or not at all, and the same run gives the same bytes.
 
     Args:
-        run: the run folder.
+        path: the run folder.
         output: where to; what was packed there before is replaced only on demand.
         license: SPDX identifier of the weights' licence, in lower case; None leaves it to be said later.
         overwrite: replace a packed folder.
@@ -91,8 +83,9 @@ def pack_run(
         MismatchError: a file of the run does not belong to the others.
         GateError: an encoder gives other vectors in half precision.
     """
-    views = run_views(run)
-    if not is_complete(run):
+    run = RunFolder.open(path)
+    views = run.views
+    if not run.is_complete:
         raise UsageError(f"run '{run}' is not complete; let 'cocon train --output {run}' go on")
     _check_place(output, overwrite=overwrite)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -124,12 +117,12 @@ def _check_place(output: Path, *, overwrite: bool) -> None:
         raise UsageError(f"'{output}' is there already; choose another --output or add --overwrite")
 
 
-def _write_descriptions(run: Path, folder: Path, license: str | None) -> None:
+def _write_descriptions(run: RunFolder, folder: Path, license: str | None) -> None:
     """Configuration, summary and figures, without paths and without messages that may hold some."""
     folder.mkdir()
-    (folder / "config.toml").write_text(_portable(run_config(run)).to_toml(), encoding="utf-8")
+    (folder / "config.toml").write_text(_portable(run.config).to_toml(), encoding="utf-8")
     training = training_of_run(run)
-    summary = json.loads((run / SUMMARY_FILE).read_text(encoding="utf-8"))
+    summary = json.loads((run.path / SUMMARY_FILE).read_text(encoding="utf-8"))
     summary |= {"failed": dict.fromkeys(summary.get("failed", {}), "left out"), "generated": training.is_generated}
     _write_json(folder / SUMMARY_FILE, summary | ({"license": license} if license else {}))
     if training.merits:
@@ -152,8 +145,8 @@ def _without_folders(content: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _write_view(run: Path, folder: Path, view: str) -> None:
-    encoder, contract = load_encoder(run, view)
+def _write_view(run: RunFolder, folder: Path, view: str) -> None:
+    encoder, contract = run.encoder(view)
     tensors = {name: _stored(tensor) for name, tensor in encoder.state_dict().items()}
     decoded = {name: tensor.to(encoder.state_dict()[name].dtype) for name, tensor in tensors.items()}
     encoder.load_state_dict(decoded)
@@ -170,9 +163,9 @@ def _stored(tensor: Tensor) -> Tensor:
     return halved.detach().cpu().contiguous().clone()
 
 
-def _check_view(run: Path, folder: Path, view: str) -> float:
+def _check_view(run: RunFolder, folder: Path, view: str) -> float:
     """Smallest cosine between the run's outputs and those of what was written."""
-    before, after = _embedder(*load_encoder(run, view)), _embedder(*load_encoder(folder, view))
+    before, after = (_embedder(*one.encoder(view)) for one in (run, RunFolder.open(folder)))
     clips = clips_of_run(run, before.contract)
     try:
         congruence = assert_congruent(
@@ -196,8 +189,9 @@ def _record_agreement(folder: Path, min_cosine: float) -> None:
 
 
 def _write_card(folder: Path) -> None:
-    contracts = [load_encoder(folder, view)[1] for view in run_views(folder)]
-    training = training_of_run(folder)
+    packed = RunFolder.open(folder)
+    contracts = [packed.encoder(view)[1] for view in packed.views]
+    training = training_of_run(packed)
     facts = {"weights": f"half precision; cosine of embeddings to those before ≥ {training.half_precision_cosine:.6f}"}
     text = run_card(folder.name, contracts, training, facts)
     (folder / CARD_FILE).write_text(text, encoding="utf-8")

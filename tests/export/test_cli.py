@@ -13,7 +13,7 @@ from cocon.core.errors import UsageError
 from cocon.export.cli import app
 from cocon.export.sources import ViewSource
 from cocon.training.config.run import Config
-from cocon.training.run_folder.files import save_encoder
+from cocon.training.run_folder.files import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def run(make_source: Callable[..., ViewSource], tmp_path_factory: pytest.TempPat
     (folder / "config.toml").write_text(config.to_toml())
     for view in ("rgb", "mask"):
         source = make_source(view)
-        save_encoder(folder, source.encoder, source.contract)
+        RunFolder.open(folder).save_encoder(source.encoder, source.contract)
     return folder
 
 

@@ -24,7 +24,7 @@ from cocon.training.loop.schedule import StepPlan
 from cocon.training.losses.cooperative import sim_loss, sync_loss
 from cocon.training.losses.info_nce import dense_info_nce
 from cocon.training.methods.momentum import Shuffle
-from cocon.training.run_folder.files import load_state
+from cocon.training.run_folder.files import RunFolder
 
 B, STOPPED_AT = 4, 2
 
@@ -148,7 +148,7 @@ def _stop_and_go_on(config: Config, folder: Path) -> None:
     except KeyboardInterrupt:
         is_stopped = True
     dist.barrier()  # the first process writes the state
-    state = load_state(folder / "run")
+    state = RunFolder.open(folder / "run").state()
     assert state is not None
     _write(folder, "stopped", {}, {"is_stopped": is_stopped, "step": state["step"]})
     dist.barrier()

@@ -16,7 +16,7 @@ from cocon.core.errors import UsageError
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
 from cocon.training.loop.devices import check_share
-from cocon.training.run_folder.files import load_encoder, load_state
+from cocon.training.run_folder.files import RunFolder
 from tests.training import one_of_two
 
 MakeConfig = Callable[..., Config]
@@ -126,7 +126,7 @@ def test_a_stop_asked_of_one_process_stops_both_at_the_same_step(two: Path) -> N
 
 
 def test_processes_drop_different_units(two: Path) -> None:
-    state = load_state(two / "run")
+    state = RunFolder.open(two / "run").state()
     assert state is not None
     first, second = state["random"]
     assert not torch.equal(first["cpu"], second["cpu"])
@@ -143,7 +143,7 @@ def test_torchrun_leaves_one_whole_run_that_goes_on_after_a_stop_as_if_there_had
         *(("pretrain", step) for step in (1, 2, 3, 4)),
         *(("classify", step) for step in (5, 6)),
     ]
-    assert load_encoder(run, "pose")[1].labels
+    assert RunFolder.open(run).encoder("pose")[1].labels
     assert lines == (two / "run" / "metrics.jsonl").read_text()
     weights, expected = weights_of(two / "run"), weights_of(run)
     assert all(torch.equal(weights[name], expected[name]) for name in expected)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cocon.training.evaluation.recognition.compared_runs import ComparedRuns
     from cocon.training.evaluation.recognition.evaluate import EvaluationVideos
     from cocon.training.evaluation.tasks import TaskResult
+    from cocon.training.run_folder.files import RunFolder
 
 __all__ = ["app"]
 
@@ -53,14 +54,16 @@ def evaluate(
     from cocon.training.evaluation.recognition.compared_runs import compare_runs
     from cocon.training.evaluation.recognition.result import DEFAULT_OPTIONS, MetricOptions
     from cocon.training.evaluation.report.tables import write_confusion
+    from cocon.training.run_folder.files import RunFolder
 
-    videos = _videos(run, data, num_crops=crops, hop_blocks=hop_blocks)
+    opened = [RunFolder.open(path) for path in [*(baselines or []), run]]
+    videos = _videos(opened[-1], data, num_crops=crops, hop_blocks=hop_blocks)
     _check_outputs(report, confusion)
     ensembles = (*DEFAULT_OPTIONS.ensembles, *(("paper",) if paper_weights else ()))
     metric_options = MetricOptions(is_centred=centred, has_few_shot=few_shot, ensembles=ensembles)
-    found = compare_runs([*(baselines or []), run], videos, metric_options, has_random=random)
+    found = compare_runs(opened, videos, metric_options, has_random=random)
     if report is not None:
-        _write_report(report, run, videos, found, is_centred=centred)
+        _write_report(report, opened[-1], videos, found, is_centred=centred)
     if confusion is not None:
         write_confusion(found.results, confusion)
     _print(found, is_centred=centred, has_classes=per_class, as_json=as_json)
@@ -89,12 +92,12 @@ def _evaluate_task(
     from cocon.core.progress import progress_bar
     from cocon.training.evaluation.report.tables import figure_table, figures_json
     from cocon.training.evaluation.tasks import TASKS, TaskRequest, evaluate_task
-    from cocon.training.run_folder.files import run_config
+    from cocon.training.run_folder.files import RunFolder
 
-    run_config(run)  # before anything else: there is such a run
+    opened = RunFolder.open(run)  # before anything else: there is such a run
     if data is None:
         raise UsageError(f"--task {task} needs --data: {TASKS[task][1]}")
-    result = evaluate_task(task, TaskRequest(run, data, annotations, has_random, progress_bar))
+    result = evaluate_task(task, TaskRequest(opened, data, annotations, has_random, progress_bar))
     if as_json:
         print(figures_json(result.rows))
     else:
@@ -102,12 +105,11 @@ def _evaluate_task(
     _end(result)
 
 
-def _videos(run: Path, data: Path | None, *, num_crops: int, hop_blocks: int | None) -> "EvaluationVideos":
+def _videos(run: "RunFolder", data: Path | None, *, num_crops: int, hop_blocks: int | None) -> "EvaluationVideos":
     from cocon.core.progress import progress_bar
     from cocon.training.evaluation.recognition.evaluate import EvaluationVideos
-    from cocon.training.run_folder.files import run_config
 
-    config = run_config(run)
+    config = run.config
     if data is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"folder": data})})
     return EvaluationVideos(config, progress_bar=progress_bar, num_crops=num_crops, hop_blocks=hop_blocks)
@@ -126,7 +128,7 @@ def _check_outputs(report: Path | None, confusion: Path | None) -> None:
 
 
 def _write_report(
-    report: Path, run: Path, videos: "EvaluationVideos", found: "ComparedRuns", *, is_centred: bool
+    report: Path, run: "RunFolder", videos: "EvaluationVideos", found: "ComparedRuns", *, is_centred: bool
 ) -> None:
     from cocon.training.evaluation.report.page import write_report
 

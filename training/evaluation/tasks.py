@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from cocon.core.errors import UsageError
 from cocon.core.progress import ProgressBar
+from cocon.training.run_folder.files import RunFolder
 
 __all__ = ["TASKS", "TaskRequest", "TaskResult", "evaluate_task"]
 
@@ -26,14 +27,14 @@ class TaskRequest:
     """What is to be evaluated.
 
     Attributes:
-        run: run folder.
+        run: whose encoders.
         data: the task's data.
         annotations: file of annotations, where it does not lie in `data`.
         has_random: also evaluate untrained networks of the same architecture.
         progress_bar: makes a bar from its description.
     """
 
-    run: Path
+    run: RunFolder
     data: Path
     annotations: Path | None
     has_random: bool

@@ -17,7 +17,8 @@ from cocon.training.importing.source_encoder import Source, SourceEncoder
 from cocon.training.importing.sources import read_encoders
 from cocon.training.models.backbones import BOTTLENECK_OF
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.files import mark_complete, save_encoder, weights_sha256
+from cocon.training.run_folder.contracts import weights_sha256
+from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
 
 __all__ = ["ImportOptions", "import_run"]
@@ -51,7 +52,7 @@ class ImportOptions:
 
 
 def import_run(
-    files: Sequence[Path], run: Path, options: ImportOptions, *, overwrite: bool, progress_bar: ProgressBar
+    files: Sequence[Path], output: Path, options: ImportOptions, *, overwrite: bool, progress_bar: ProgressBar
 ) -> list[tuple[SourceEncoder, ModelContract]]:
     """Make a complete run of checkpoints, one per view.
 
@@ -59,7 +60,7 @@ def import_run(
 
     Args:
         files: the checkpoints.
-        run: the run folder.
+        output: the run folder.
         options: what the checkpoints do not say of themselves.
         overwrite: replace a run that is there.
         progress_bar: makes a bar from its description.
@@ -72,18 +73,19 @@ def import_run(
         MismatchError: a checkpoint does not hold what it should, or classifiers are of different numbers of classes.
         VideoError: no video to estimate statistics on can be read.
     """
-    if (run / "config.toml").is_file() and not overwrite:
-        raise UsageError(f"run '{run}' is there already; choose another --output or add --overwrite")
+    if (output / "config.toml").is_file() and not overwrite:
+        raise UsageError(f"run '{output}' is there already; choose another --output or add --overwrite")
     sources = read_encoders(files, options.source, options.views)
     _check_statistics(sources, options)
     _check_classes(sources)
     config = _config(sources, options)
     ready = [(source, *_finished(source, config, options, progress_bar)) for source in sources]
-    claim_run(run, config, overwrite=overwrite)
+    run = RunFolder(output, config)
+    claim_run(run, overwrite=overwrite)
     for _, encoder, contract in ready:
-        save_encoder(run, encoder, contract)
+        run.save_encoder(encoder, contract)
     origins = {source.view: _origin(source) for source in sources}
-    mark_complete(run, {"imported_from": options.source, "files": origins, **_calibration(sources, options)})
+    run.mark_complete({"imported_from": options.source, "files": origins, **_calibration(sources, options)})
     return [(source, contract) for source, _, contract in ready]
 
 

@@ -1,7 +1,6 @@
 """The classifier on top of pre-trained encoders, frozen or fine-tuned with it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 
 import torch
@@ -10,7 +9,6 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from cocon.training.config.learning_sections import ClassifierSection
-from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch, to_device
 from cocon.training.distributed import any_process, mean_over_processes, seed_of_process
@@ -18,6 +16,7 @@ from cocon.training.loop.interruption import interruptible
 from cocon.training.loop.journal import Journal
 from cocon.training.models.encoder import Encoder
 from cocon.training.models.heads import CLASSIFIERS, GRUClassifier
+from cocon.training.run_folder.files import RunFolder
 
 __all__ = ["Classification", "train_classifiers"]
 
@@ -86,8 +85,7 @@ class Classification(nn.Module):
 
 
 def train_classifiers(
-    config: Config,
-    run: Path,
+    run: RunFolder,
     encoders: Mapping[str, Encoder],
     frames: VideoFrames,
     labels: Sequence[str],
@@ -100,8 +98,7 @@ def train_classifiers(
     """Give every encoder a classifier and train it on labelled clips; each view learns on its own.
 
     Args:
-        config: everything that decides the run.
-        run: the run folder, for the journal.
+        run: what is trained, and where its journal is.
         encoders: view → encoder; changed in place, on the CPU and in evaluation mode afterwards.
         frames: labelled training videos.
         labels: class names in the order of the logits.
@@ -113,6 +110,7 @@ def train_classifiers(
     Raises:
         KeyboardInterrupt: a stop was asked for, of any process; the phase starts again next time.
     """
+    config = run.config
     seed = config.training.seed + _SEED_OFFSET
     torch.manual_seed(seed)
     classification = Classification(encoders, config.classifier, len(labels), aggregators)
@@ -136,7 +134,8 @@ def train_classifiers(
         rank=fabric.global_rank,
         world_size=fabric.world_size,
     )
-    with Journal(run if fabric.is_global_zero else None, next_step=first_step) as journal, interruptible() as asked:
+    folder = run.path if fabric.is_global_zero else None
+    with Journal(folder, next_step=first_step) as journal, interruptible() as asked:
         for step, batch in enumerate(batches, start=1):
             clips, targets = to_device(batch, fabric.device)
             logits = trained(clips)

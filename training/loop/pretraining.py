@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 
 from lightning_fabric import Fabric
 
@@ -19,15 +18,15 @@ from cocon.training.loop.learner import Learner
 from cocon.training.loop.online import OnlineProbe
 from cocon.training.loop.schedule import StepPlan
 from cocon.training.methods.method import Method
-from cocon.training.run_folder.aggregators import save_aggregators
-from cocon.training.run_folder.files import contract_of, load_state, save_encoder, save_state
+from cocon.training.run_folder.contracts import contract_of
+from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.warm_start import aggregators_of
 
 __all__ = ["pretrain", "step_plan"]
 
 
 def pretrain(
-    config: Config,
-    run: Path,
+    run: RunFolder,
     frames: VideoFrames,
     fabric: Fabric,
     *,
@@ -39,8 +38,7 @@ def pretrain(
     """Train the method's networks on unlabelled clips.
 
     Args:
-        config: everything that decides the run.
-        run: the run folder; a state in it is taken up.
+        run: what to train, and where; a state in it is taken up.
         frames: the training videos.
         fabric: devices and precision, launched.
         elapsed: time spent on the run; that of a state in the run folder is added.
@@ -54,8 +52,9 @@ def pretrain(
     Raises:
         KeyboardInterrupt: a stop was asked for, of any process; the state is saved.
     """
+    config = run.config
     plan = step_plan(config, len(frames))
-    state = load_state(run)
+    state = run.state()
     first_step = 0 if state is None else int(state["step"])
     learner = Learner(config, plan, fabric, state)
     batches = clip_batches(
@@ -69,7 +68,8 @@ def pretrain(
         world_size=fabric.world_size,
         sampler=pretraining_sampler(config),
     )
-    with Journal(run if fabric.is_global_zero else None, next_step=first_step) as journal, interruptible() as asked:
+    folder = run.path if fabric.is_global_zero else None
+    with Journal(folder, next_step=first_step) as journal, interruptible() as asked:
         end_epoch = EpochEnd(config, learner, journal, fabric, val=val, probe=probe)
         if state is not None:
             learner.restore_random_states(state)
@@ -86,8 +86,8 @@ def pretrain(
             if is_end or stops:
                 state = learner.state(step) | {"journal": journal.state(), "seconds": elapsed.seconds}
                 if fabric.is_global_zero:
-                    save_state(run, state)
-                    _save_encoders(run, config, learner.method)
+                    run.save_state(state)
+                    _save_encoders(run, learner.method)
             if stops:
                 raise KeyboardInterrupt
     return learner.method
@@ -99,8 +99,8 @@ def step_plan(config: Config, num_videos: int) -> StepPlan:
     return StepPlan(per_epoch, config.training.accumulate, config.training.epochs)
 
 
-def _save_encoders(run: Path, config: Config, method: Method) -> None:
+def _save_encoders(run: RunFolder, method: Method) -> None:
     for view, encoder in method.encoders.items():
-        contract = contract_of(config, view, encoder, method=config.method, labels=())
-        save_encoder(run, encoder, contract)
-    save_aggregators(run, method)
+        run.save_encoder(encoder, contract_of(run.config, view, encoder, method=run.config.method, labels=()))
+    for view, aggregator in aggregators_of(method).items():
+        run.files_of(view).save_aggregator(aggregator)

@@ -24,16 +24,10 @@ from cocon.training.loop.elapsed import Elapsed
 from cocon.training.loop.online import OnlineProbe
 from cocon.training.loop.pretraining import pretrain, step_plan
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.aggregators import pretrained_aggregators
-from cocon.training.run_folder.files import (
-    contract_of,
-    has_begun,
-    is_complete,
-    mark_complete,
-    save_encoder,
-)
+from cocon.training.run_folder.contracts import contract_of
+from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run, refuse_strangers, refuse_to_go_on
-from cocon.training.run_folder.warm_start import method_names, source_contracts
+from cocon.training.run_folder.warm_start import method_names, pretrained_aggregators, source_contracts
 from cocon.video.store.dataset import DatasetFolder, VideoEntry
 
 __all__ = ["Resume", "train_run"]
@@ -42,13 +36,13 @@ Resume = Literal["auto", "never"]
 
 
 def train_run(
-    config: Config, run: Path, *, overwrite: bool, progress_bar: ProgressBar, resume: Resume = "auto"
+    config: Config, output: Path, *, overwrite: bool, progress_bar: ProgressBar, resume: Resume = "auto"
 ) -> bool:
     """Train, or go on training, until the run is complete; by all processes that torchrun started together.
 
     Args:
         config: everything that decides the run.
-        run: the run folder, which all processes must see.
+        output: the run folder, which all processes must see.
         overwrite: replace a run with another configuration.
         progress_bar: makes a bar from its description; only the first process does.
         resume: `auto` goes on where an interrupted run stopped, `never` refuses to.
@@ -72,43 +66,42 @@ def train_run(
                 f"{key} ({size}) must be at most {len(entries)}, the training videos of '{dataset.root}': a longer "
                 f"queue holds a video's own key as its negative; add --set {key}={len(entries)}"
             )
-    elapsed = Elapsed()
+    run, elapsed = RunFolder(output, config), Elapsed()
     with launched_fabric(config) as fabric, ExitStack() as held:
         if fabric.is_global_zero:
-            held.enter_context(_claimed(config, run, overwrite=overwrite, resume=resume))
+            held.enter_context(_claimed(run, overwrite=overwrite, resume=resume))
         fabric.barrier()
-        if is_complete(run):
+        if run.is_complete:
             return False
         bar = progress_bar if fabric.is_global_zero else partial(terminal_bar, is_quiet=True)
-        failures = _train(config, run, dataset, entries, fabric, bar, elapsed)
+        failures = _train(run, dataset, entries, fabric, bar, elapsed)
         if fabric.is_global_zero:
             minutes = round(elapsed.seconds / 60, 2)
             labels = list(_labels(config, dataset))
-            mark_complete(run, {"videos": len(entries), "failed": failures, "labels": labels, "minutes": minutes})
+            run.mark_complete({"videos": len(entries), "failed": failures, "labels": labels, "minutes": minutes})
     return True
 
 
 @contextmanager
-def _claimed(config: Config, run: Path, *, overwrite: bool, resume: Resume) -> Iterator[None]:
+def _claimed(run: RunFolder, *, overwrite: bool, resume: Resume) -> Iterator[None]:
     """Be the only one who trains the run while the block runs."""
-    source = config.training.init_from
-    if source is not None and source.resolve() == run.resolve():
+    source = run.config.training.init_from
+    if source is not None and source.resolve() == run.path.resolve():
         raise UsageError(f"run '{run}' cannot start from itself (training.init_from); choose another --output")
     if resume == "never" and not overwrite:
         refuse_to_go_on(run)
-    if overwrite or not has_begun(run):
-        source_contracts(config)  # before anything is removed
-    refuse_strangers(run)
-    run.mkdir(parents=True, exist_ok=True)
+    if overwrite or not run.has_begun:
+        source_contracts(run.config)  # before anything is removed
+    refuse_strangers(run.path)
+    run.path.mkdir(parents=True, exist_ok=True)
     # A complete run is left as it is, so nobody need wait for it, nor be allowed to write there.
-    with nullcontext() if is_complete(run) and not overwrite else folder_lock(run, "run"):
-        claim_run(run, config, overwrite=overwrite)
+    with nullcontext() if run.is_complete and not overwrite else folder_lock(run.path, "run"):
+        claim_run(run, overwrite=overwrite)
         yield
 
 
 def _train(
-    config: Config,
-    run: Path,
+    run: RunFolder,
     dataset: DatasetFolder,
     entries: Sequence[VideoEntry],
     fabric: Fabric,
@@ -116,18 +109,18 @@ def _train(
     elapsed: Elapsed,
 ) -> dict[str, str]:
     """Both phases; returns which videos failed in any process, and why."""
+    config = run.config
     frames, val = _videos(config, dataset, entries)
     with progress_bar("reading videos") as on_progress:
         frames = read_videos(frames, config.clip, on_progress)
     probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
     with progress_bar("pre-training") as on_progress:
-        method = pretrain(config, run, frames, fabric, elapsed=elapsed, on_progress=on_progress, val=val, probe=probe)
+        method = pretrain(run, frames, fabric, elapsed=elapsed, on_progress=on_progress, val=val, probe=probe)
     encoders = method.encoders
     labels = _labels(config, dataset)
     if labels:
         with progress_bar("training classifiers") as on_progress:
             train_classifiers(
-                config,
                 run,
                 encoders,
                 frames.only([position for position, entry in enumerate(frames.entries) if entry.label]),
@@ -138,7 +131,7 @@ def _train(
                 on_progress=on_progress,
             )
     if fabric.is_global_zero:
-        _save(config, run, encoders, labels)
+        _save(run, encoders, labels)
     return {name: reason for found in objects_of_all(frames.failures) for name, reason in sorted(found.items())}
 
 
@@ -161,8 +154,8 @@ def _labels(config: Config, dataset: DatasetFolder) -> tuple[str, ...]:
     return dataset.labels if config.classifier.head != "none" else ()
 
 
-def _save(config: Config, run: Path, encoders: dict[str, Encoder], labels: tuple[str, ...]) -> None:
-    names = method_names(config)
+def _save(run: RunFolder, encoders: dict[str, Encoder], labels: tuple[str, ...]) -> None:
+    names = method_names(run.config)
     for view, encoder in encoders.items():
         encoder.to("cpu")
-        save_encoder(run, encoder, contract_of(config, view, encoder, method=names[view], labels=labels))
+        run.save_encoder(encoder, contract_of(run.config, view, encoder, method=names[view], labels=labels))

@@ -16,7 +16,7 @@ from cocon.training.reproduce.notes import data_note, recipe_notes, reproduce_co
 from cocon.training.reproduce.recipe import opened_recipe, written_page
 from cocon.training.reproduce.rows import Row, collect_rows
 from cocon.training.reproduce.running import Plan, run_cells
-from cocon.training.run_folder.files import run_config
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.views import view_named
 
 __all__ = ["MethodsOptions", "check_method_claims", "reproduce_methods"]
@@ -78,7 +78,7 @@ def reproduce_methods(plan: Plan, options: MethodsOptions, output: Path, *, on_p
     cells = method_cells(config.views, seeds=options.seeds, epochs_alone=_epochs_alone(plan))
     run_cells(cells, plan, jobs=options.jobs, on_progress=on_progress)
     rows = collect_rows(cells, plan.runs)
-    configs = {cell.row: run_config(plan.runs / cell.name) for cell in cells if cell.seed == 0}
+    configs = {cell.row: RunFolder.open(plan.runs / cell.name).config for cell in cells if cell.seed == 0}
     text = _page(
         rows,
         _costs(rows, configs, options.blocks_per_second),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cocon.training.config.run import Config
 from cocon.training.reproduce.cells import Cell
-from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, run_config
+from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, RunFolder
 
 __all__ = ["Row", "backbone_label", "collect_rows", "mean_and_sd"]
 
@@ -64,7 +64,7 @@ def collect_rows(cells: Sequence[Cell], runs: Path) -> list[Row]:
     rows = []
     for name, seeds in by_row.items():
         minutes = round(statistics.mean(_minutes(runs / cell.name) for cell in seeds), 2)
-        backbone = backbone_label(run_config(runs / seeds[0].name))
+        backbone = backbone_label(RunFolder.open(runs / seeds[0].name).config)
         for (view, metric), values in _figures(seeds, runs).items():
             figures = (*mean_and_sd(values), len(values), minutes)
             first = seeds[0]

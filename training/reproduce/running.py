@@ -19,7 +19,7 @@ from cocon.training.loop.interruption import Interruption, interruptible
 from cocon.training.loop.run import train_run
 from cocon.training.reproduce.cells import Cell
 from cocon.training.reproduce.processes import Job
-from cocon.training.run_folder.files import EVALUATION_FILE
+from cocon.training.run_folder.files import EVALUATION_FILE, RunFolder
 from cocon.training.run_folder.ownership import claim_run
 
 __all__ = ["Plan", "cores_for", "run_cells"]
@@ -109,7 +109,7 @@ def _run_cell(cell: Cell, plan: Plan) -> None:
     if cell.kind != "random":
         train_run(config, run, overwrite=False, progress_bar=_QUIET)
     videos = EvaluationVideos(config, progress_bar=_QUIET)
-    result = evaluate_random(videos) if cell.kind == "random" else evaluate_run(run, videos)
+    result = evaluate_random(videos) if cell.kind == "random" else evaluate_run(RunFolder(run, config), videos)
     figures = [row.to_dict() for row in result.metrics]
     with replacing(run / EVALUATION_FILE) as partial:
         partial.write_text(json.dumps(figures, indent=1) + "\n")
@@ -126,7 +126,8 @@ def _claimed(cell: Cell, plan: Plan) -> int:
         Epochs that the cell trains.
     """
     config = _config(cell, plan)
-    claim_run(plan.runs / cell.name, config, overwrite=False, remedy="choose another --runs, or remove that run")
+    run = RunFolder(plan.runs / cell.name, config)
+    claim_run(run, overwrite=False, remedy="choose another --runs, or remove that run")
     if cell.kind == "random":
         return 0
     return config.training.epochs + (config.classifier.epochs if cell.kind == "finetuned" else 0)

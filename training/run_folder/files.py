@@ -11,44 +11,29 @@
 Every file appears whole or not at all, and none of them is a pickle: `state.pt` loads with `weights_only=True`.
 """
 
-import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from cocon.core.atomic import replacing
-from cocon.core.errors import MismatchError, UsageError
-from cocon.embedding.contract import ModelContract, Normalisation
+from cocon.core.errors import UsageError
+from cocon.embedding.contract import ModelContract
+from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
-from cocon.training.models.encoder import Encoder, build_encoder
+from cocon.training.models.encoder import Encoder
+from cocon.training.run_folder.boundary_heads import BoundaryRecord, check_writable, read_head, write_head
+from cocon.training.run_folder.view_files import ViewFiles
 from cocon.video.views import view_named
 
-__all__ = [
-    "EVALUATION_FILE",
-    "SUMMARY_FILE",
-    "SUMS_FILE",
-    "contract_of",
-    "has_begun",
-    "is_complete",
-    "load_encoder",
-    "load_state",
-    "mark_complete",
-    "read_contract",
-    "read_encoder",
-    "run_config",
-    "run_views",
-    "save_encoder",
-    "save_state",
-    "warn_if_incomplete",
-    "weights_sha256",
-]
+__all__ = ["EVALUATION_FILE", "STATE_FILE", "SUMMARY_FILE", "SUMS_FILE", "RunFolder"]
 
+STATE_FILE = "state.pt"
 SUMMARY_FILE = "complete.json"
 EVALUATION_FILE = "evaluation.json"  # figures of `cocon evaluate --json`, kept beside the run by who judges it
 SUMS_FILE = "SHA256SUMS"  # of a packed run, over every file in it
@@ -56,138 +41,132 @@ SUMS_FILE = "SHA256SUMS"  # of a packed run, over every file in it
 _logger = logging.getLogger(__name__)
 
 
-def has_begun(run: Path) -> bool:
-    """Whether the run has a state to go on from, or is complete."""
-    return (run / "state.pt").is_file() or is_complete(run)
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run: the folder and its configuration, read once; what training adds meanwhile is looked up when asked for.
 
-
-def run_config(run: Path) -> Config:
-    """The configuration of a run.
-
-    Raises:
-        UsageError: the folder is no run.
+    Attributes:
+        path: the folder; `str` of the run says it too.
+        config: everything that decides the run.
     """
-    if not (run / "config.toml").is_file():
-        raise UsageError(f"'{run}' is no training run (no config.toml); make one with 'cocon train --output {run}'")
-    return load_config(str(run / "config.toml"))
 
+    path: Path
+    config: Config
 
-def run_views(run: Path) -> tuple[str, ...]:
-    """Views whose encoders the run has saved, in the order of its configuration; raises like `run_config`."""
-    config = run_config(run)
-    views = tuple(view for view in config.views if (run / "views" / view / "contract.json").is_file())
-    if not views:
-        raise UsageError(f"run '{run}' has saved no encoder yet; let 'cocon train --output {run}' go on")
-    return views
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Read the configuration of a run that is there.
 
+        Raises:
+            UsageError: the folder is no run.
+        """
+        if not (path / "config.toml").is_file():
+            raise UsageError(
+                f"'{path}' is no training run (no config.toml); make one with 'cocon train --output {path}'"
+            )
+        return cls(path, load_config(str(path / "config.toml")))
 
-def contract_of(config: Config, view: str, encoder: Encoder, *, method: str, labels: tuple[str, ...]) -> ModelContract:
-    """The contract of an encoder trained with a configuration; the classifier counts only when there are labels."""
-    row = view_named(view)
-    is_own = encoder.normalisation != Normalisation(row.mean, row.std)
-    return ModelContract(
-        method=method,
-        view=view,
-        clip=config.clip.spec(),
-        geometry=config.geometry(view),
-        encoder=config.encoder_spec(config.classifier.head if labels else "none"),
-        embedding_dim=encoder.embedding_dim,
-        weights_sha256=weights_sha256(encoder),
-        labels=labels,
-        flow=config.flow_spec(view),
-        normalisation=encoder.normalisation if is_own else None,
-    )
+    def __str__(self) -> str:
+        return str(self.path)
 
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Views whose encoders the run has saved, in the order of its configuration.
 
-def save_encoder(run: Path, encoder: Encoder, contract: ModelContract) -> None:
-    """Write one view's weights and contract."""
-    folder = run / "views" / contract.view
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
-    with replacing(folder / "weights.safetensors") as partial:
-        save_file(tensors, partial)
-    _write(folder / "contract.json", contract.to_json())
+        Raises:
+            UsageError: there is none yet.
+        """
+        views = tuple(view for view in self.config.views if self.files_of(view).has_encoder)
+        if not views:
+            raise UsageError(f"run '{self}' has saved no encoder yet; let 'cocon train --output {self}' go on")
+        return views
 
+    def files_of(self, view: str) -> ViewFiles:
+        """What there is, or will be, of a view."""
+        return ViewFiles(self.path / "views" / view)
 
-def load_encoder(run: Path, view: str) -> tuple[Encoder, ModelContract]:
-    """Build a run's encoder of one view, in evaluation mode, on the CPU.
+    def contract(self, view: str) -> ModelContract:
+        """The contract of a view's encoder; raises like `encoder`."""
+        return self._saved(view).contract()
 
-    Raises:
-        UsageError: no such run or view.
-        MismatchError: weights and contract do not belong together.
-    """
-    view = view_named(view).name
-    if view not in run_views(run):
-        raise UsageError(f"run '{run}' has no encoder of view '{view}'; it has: {', '.join(run_views(run))}")
-    return read_encoder(run / "views" / view)
+    def encoder(self, view: str) -> tuple[Encoder, ModelContract]:
+        """Build the encoder of a view, in evaluation mode, on the CPU.
 
+        Raises:
+            UsageError: there is no such view.
+            MismatchError: weights and contract do not belong together.
+        """
+        return self._saved(view).encoder()
 
-def read_contract(folder: Path) -> ModelContract:
-    """The contract in the folder of one view; raises `MismatchError` if it is none or was changed."""
-    path = folder / "contract.json"
-    return ModelContract.from_json(path.read_text(encoding="utf-8"), source=f"'{path}'")
+    def save_encoder(self, encoder: Encoder, contract: ModelContract) -> None:
+        """Write one view's weights and contract."""
+        self.files_of(contract.view).save_encoder(encoder, contract)
 
+    def keeps_boundary_heads(self, views: Iterable[str]) -> bool:
+        """Whether the run takes heads of these views; a packed one does not, its sums would not cover them.
 
-def read_encoder(folder: Path) -> tuple[Encoder, ModelContract]:
-    """Build the encoder in the folder of one view, in evaluation mode, on the CPU.
+        Raises:
+            UsageError: a folder cannot be written.
+        """
+        if (self.path / SUMS_FILE).is_file():
+            return False
+        for view in views:
+            check_writable(self.path, self.files_of(view).folder)
+        return True
 
-    Raises:
-        MismatchError: weights and contract do not belong together.
-    """
-    contract = read_contract(folder)
-    encoder = build_encoder(contract.encoder, contract.view_spec, num_classes=len(contract.labels))
-    try:
-        encoder.load_state_dict(load_file(folder / "weights.safetensors"))
-    except Exception as error:  # safetensors raises its own error class, load_state_dict a RuntimeError
-        raise MismatchError(f"weights in '{folder}' do not fit their contract: {error}; train again") from error
-    if weights_sha256(encoder) != contract.weights_sha256:
-        raise MismatchError(f"weights in '{folder}' are not the ones its contract was written for; train again")
-    return encoder.eval(), contract
+    def boundary_head(self, view: str) -> tuple[BoundaryHead, BoundaryRecord] | None:
+        """The boundary head of a view, in evaluation mode, on the CPU; None where the run has none.
 
+        Raises:
+            MismatchError: it is damaged, or was trained for another encoder than the run's.
+        """
+        return read_head(self.files_of(view))
 
-def weights_sha256(encoder: Encoder) -> str:
-    """sha256 over the encoder's tensors in fp32, sorted by name, the classifier left out."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.state_dict().items()):
-        if not name.startswith("classifier."):
-            digest.update(f"{name} {list(tensor.shape)}\n".encode())
-            digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    def save_boundary_head(self, head: BoundaryHead, record: BoundaryRecord) -> None:
+        """Write a head and its record beside its encoder; those that are there are replaced.
 
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        write_head(self.path, self.files_of(record.contract.view).folder, head, record)
 
-def save_state(run: Path, state: Mapping[str, Any]) -> None:
-    """Write what training needs to go on; only tensors and plain containers."""
-    with replacing(run / "state.pt") as partial:
-        torch.save(dict(state), partial)
+    def state(self) -> dict[str, Any] | None:
+        """What training needs to go on; None where there is nothing to go on from."""
+        if not (self.path / STATE_FILE).is_file():
+            return None
+        state: dict[str, Any] = torch.load(self.path / STATE_FILE, map_location="cpu", weights_only=True)
+        return state
 
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """Write it; only tensors and plain containers."""
+        with replacing(self.path / STATE_FILE) as partial:
+            torch.save(dict(state), partial)
 
-def load_state(run: Path) -> dict[str, Any] | None:
-    """Read it back; None where there is nothing to go on from."""
-    path = run / "state.pt"
-    if not path.is_file():
-        return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
+    @property
+    def has_begun(self) -> bool:
+        """Whether the run has a state to go on from, or is complete."""
+        return (self.path / STATE_FILE).is_file() or self.is_complete
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run has nothing left to do."""
+        return (self.path / SUMMARY_FILE).is_file()
 
-def warn_if_incomplete(run: Path) -> None:
-    """Say that what the run has saved is not its end."""
-    if not is_complete(run):
-        _logger.warning(
-            "run '%s' is not complete: its encoders are those of the last epoch that it finished; "
-            "'cocon train --output %s' goes on", run, run,
-        )  # fmt: skip
+    def mark_complete(self, summary: Mapping[str, Any]) -> None:
+        """Record that nothing is left to do."""
+        with replacing(self.path / SUMMARY_FILE) as partial:
+            partial.write_text(json.dumps(dict(summary), indent=2) + "\n", encoding="utf-8")
 
+    def warn_if_incomplete(self) -> None:
+        """Say that what the run has saved is not its end."""
+        if not self.is_complete:
+            _logger.warning(
+                "run '%s' is not complete: its encoders are those of the last epoch that it finished; "
+                "'cocon train --output %s' goes on", self, self,
+            )  # fmt: skip
 
-def mark_complete(run: Path, summary: Mapping[str, Any]) -> None:
-    """Record that nothing is left to do."""
-    _write(run / SUMMARY_FILE, json.dumps(dict(summary), indent=2) + "\n")
-
-
-def is_complete(run: Path) -> bool:
-    """Whether the run has nothing left to do."""
-    return (run / SUMMARY_FILE).is_file()
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    def _saved(self, view: str) -> ViewFiles:
+        name = view_named(view).name
+        if name not in self.views:
+            raise UsageError(f"run '{self}' has no encoder of view '{name}'; it has: {', '.join(self.views)}")
+        return self.files_of(name)

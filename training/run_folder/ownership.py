@@ -8,35 +8,32 @@ from typing import Any
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import LOCK_FILE
-from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
-from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, has_begun
+from cocon.training.run_folder.files import EVALUATION_FILE, STATE_FILE, SUMMARY_FILE, RunFolder
 
 __all__ = ["claim_run", "refuse_strangers", "refuse_to_go_on"]
 
 
-def claim_run(
-    run: Path, config: Config, *, overwrite: bool, remedy: str = "choose another --output or add --overwrite"
-) -> None:
+def claim_run(run: RunFolder, *, overwrite: bool, remedy: str = "choose another --output or add --overwrite") -> None:
     """Make the run folder, or accept the one that is there; `remedy` ends the message of a refusal.
 
     Raises:
         UsageError: the folder holds a run with another configuration, or something that is no run, and `overwrite`
             was not asked for.
     """
-    path = run / "config.toml"
+    path, content = run.path / "config.toml", run.config.to_toml()
     if path.is_file():
-        different = _differences(_decisive(load_config(str(path))), _decisive(config))
+        different = _differences(_decisive(RunFolder.open(run.path).config), _decisive(run.config))
         if different and not overwrite:
             raise UsageError(f"run '{run}' was made with another configuration ({'; '.join(different)}); {remedy}")
         if different or overwrite:
-            _empty(run)
+            _empty(run.path)
     else:
-        refuse_strangers(run)
-    run.mkdir(parents=True, exist_ok=True)
-    if not path.is_file() or path.read_text() != config.to_toml():
+        refuse_strangers(run.path)
+    run.path.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.read_text() != content:
         with replacing(path) as partial:
-            partial.write_text(config.to_toml(), encoding="utf-8")
+            partial.write_text(content, encoding="utf-8")
 
 
 def refuse_strangers(run: Path) -> None:
@@ -46,9 +43,9 @@ def refuse_strangers(run: Path) -> None:
         raise UsageError(f"'{run}' is not empty and no run; choose another --output")
 
 
-def refuse_to_go_on(run: Path) -> None:
+def refuse_to_go_on(run: RunFolder) -> None:
     """Raise `UsageError` if the run has anything to go on from, for those who asked to begin anew."""
-    if has_begun(run):
+    if run.has_begun:
         raise UsageError(
             f"run '{run}' has begun already; go on with --resume auto, begin anew with --overwrite, "
             "or choose another --output"
@@ -75,5 +72,5 @@ def _empty(run: Path) -> None:
     """Remove what a run consists of, and nothing else that may lie in the folder; the configuration goes last."""
     for name in ("views", "tensorboard"):
         shutil.rmtree(run / name, ignore_errors=True)
-    for name in (SUMMARY_FILE, EVALUATION_FILE, "state.pt", "metrics.jsonl", "config.toml"):
+    for name in (SUMMARY_FILE, EVALUATION_FILE, STATE_FILE, "metrics.jsonl", "config.toml"):
         (run / name).unlink(missing_ok=True)

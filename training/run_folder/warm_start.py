@@ -1,15 +1,21 @@
-"""Beginning with the encoders of another run in place of untrained ones (`training.init_from`)."""
+"""Beginning with what another run learned in place of untrained networks (`training.init_from`).
+
+A recurrent classifier begins with the aggregator of pre-training, as in the released code.
+"""
 
 import dataclasses
 import logging
 
+from torch import Tensor
+
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.training.config.run import Config
+from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.methods.method import Method
-from cocon.training.run_folder.files import read_contract, read_encoder
+from cocon.training.run_folder.view_files import ViewFiles
 
-__all__ = ["method_names", "restore_encoders", "source_contracts"]
+__all__ = ["aggregators_of", "method_names", "pretrained_aggregators", "restore_encoders", "source_contracts"]
 
 _logger = logging.getLogger(__name__)
 
@@ -26,8 +32,8 @@ def source_contracts(config: Config) -> dict[str, ModelContract]:
     source = config.training.init_from
     if source is None:
         return {}
-    folders = {view: source / "views" / view for view in config.views}
-    contracts = {v: read_contract(folder) for v, folder in folders.items() if (folder / "contract.json").is_file()}
+    kept = {view: ViewFiles(source / "views" / view) for view in config.views}
+    contracts = {view: files.contract() for view, files in kept.items() if files.has_encoder}
     if not contracts:
         raise UsageError(
             f"training.init_from is '{source}', which has no encoder of the views {', '.join(config.views)}; "
@@ -55,7 +61,7 @@ def restore_encoders(method: Method, config: Config) -> list[str]:
     for view, encoder in encoders.items():
         if view in contracts:
             assert config.training.init_from is not None
-            source, _ = read_encoder(config.training.init_from / "views" / view)
+            source, _ = ViewFiles(config.training.init_from / "views" / view).encoder()
             source.classifier = None
             encoder.load_state_dict(source.state_dict())
             encoder.normalise_by(source.normalisation)
@@ -70,6 +76,34 @@ def method_names(config: Config) -> dict[str, str]:
         return dict.fromkeys(config.views, config.method)
     contracts = source_contracts(config)
     return {view: contracts[view].method if view in contracts else "random" for view in config.views}
+
+
+def pretrained_aggregators(config: Config, method: Method) -> dict[str, dict[str, Tensor]]:
+    """State of each view's `ConvGRU`: the method's own, or without pre-training that of `training.init_from`.
+
+    Views whose aggregator was not kept, or that start untrained, are not in it.
+
+    Raises:
+        MismatchError: a file cannot be read.
+    """
+    if config.training.epochs:
+        return aggregators_of(method)
+    found = {}
+    for view in source_contracts(config):
+        assert config.training.init_from is not None
+        aggregator = ViewFiles(config.training.init_from / "views" / view).aggregator()
+        if aggregator is not None:
+            found[view] = aggregator
+    return found
+
+
+def aggregators_of(method: Method) -> dict[str, dict[str, Tensor]]:
+    """State of each view's `ConvGRU`; only CoCon and CPC have any."""
+    return {
+        view: network.aggregator.state_dict()
+        for view, network in method.networks.items()
+        if isinstance(network, PredictiveNetwork)
+    }
 
 
 def _differences(found: EncoderSpec, wanted: EncoderSpec) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from cocon.export.artefacts.parity_clips import clips_of_run, figure_clips, moving_squares
 from cocon.export.sources import ViewSource
 from cocon.training.config.run import Config
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.estimation.flow import FlowSpec
 
 MakeSource = Callable[..., ViewSource]
@@ -19,7 +20,7 @@ MakeSource = Callable[..., ViewSource]
 def test_without_data_figures_are_drawn_in_every_view(make_source: MakeSource, tmp_path: Path, view: str) -> None:
     contract = make_source(view).contract
     (tmp_path / "config.toml").write_text(Config.model_validate({"data": {"folder": "gone"}}).to_toml())
-    clips = clips_of_run(tmp_path, contract)
+    clips = clips_of_run(RunFolder.open(tmp_path), contract)
     assert clips.shape == (3, *contract.clip_shape)
     assert np.array_equal(clips, figure_clips(contract))
     assert len({clip.tobytes() for clip in clips}) == 3

@@ -22,6 +22,7 @@ from cocon.export.repository.model_config import parameter, read_config
 from cocon.export.repository.stage import Exported
 from cocon.export.sources import ExportOptions, ViewSource
 from cocon.training.config.run import Config
+from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
 
 MakeSource = Callable[..., ViewSource]
@@ -124,7 +125,7 @@ def test_an_encoders_card_says_what_its_contract_and_its_gate_say(
 
 
 def test_a_card_tells_how_its_view_was_trained_and_judged(run: Path, make_source: MakeSource) -> None:
-    card = card_of(make_source("flow").contract, training_of_run(run))
+    card = card_of(make_source("flow").contract, training_of_run(RunFolder.open(run)))
     assert "Method `cocon`, 7 epochs, seed 5, starting from the run `earlier`." in card
     assert "On top, a classifier of 3 labels for 20 epochs; the encoders stayed as they were." in card
     assert "Data set `gym`, 1,480 videos, 4.7 minutes in all." in card
@@ -179,7 +180,9 @@ def test_a_run_without_pretraining_does_not_claim_any(
     limit: str,
 ) -> None:
     (run / "config.toml").write_text(Config.model_validate(settings).to_toml())
-    card = card_of(replace(make_source("rgb", labels=labels).contract, method=method), training_of_run(run))
+    card = card_of(
+        replace(make_source("rgb", labels=labels).contract, method=method), training_of_run(RunFolder.open(run))
+    )
     assert told in card
     assert limit in card
     assert "| loss |" not in card and "| optimizer |" not in card
@@ -189,7 +192,7 @@ def test_a_run_without_pretraining_does_not_claim_any(
 def test_words_of_others_are_shown_and_not_obeyed(run: Path, make_source: MakeSource) -> None:
     hostile = ("a|b", "<img src=x>", "`rm -rf`", "two\nlines", "# no title", "byte \udcff", "[x](http://y)")
     labels = (*hostile, "brush_hair")
-    training = replace(training_of_run(run), data="gym`|`<b>", started_from=None)
+    training = replace(training_of_run(RunFolder.open(run)), data="gym`|`<b>", started_from=None)
     card = card_of(make_source("rgb", labels=labels).contract, training)
     card.encode()  # surrogates are no text
     assert (
@@ -217,7 +220,7 @@ def test_text_loses_its_meaning_and_nothing_else(text: str, shown: str, coded: s
 
 
 def test_a_licence_is_told_to_hubs_and_to_readers(run: Path, make_source: MakeSource) -> None:
-    card = card_of(make_source("rgb").contract, replace(training_of_run(run), license="apache-2.0"))
+    card = card_of(make_source("rgb").contract, replace(training_of_run(RunFolder.open(run)), license="apache-2.0"))
     assert front_matter(card)["license"] == "apache-2.0"
     assert "license_name" not in front_matter(card)
     assert card.endswith("## Licence\n\nApache License 2.0.\n")
@@ -234,7 +237,7 @@ def test_figures_that_come_later_renew_the_cards_and_nothing_else(
 ) -> None:
     repository = Path(shutil.copytree(two_views, tmp_path / "repository"))
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
-    training = training_of_run(run)
+    training = training_of_run(RunFolder.open(run))
     sources = [replace(make_source("rgb"), training=training), replace(make_source("flow", seed=1), training=training)]
     assert not any(model.is_new for model in export_encoders(sources, repository, ExportOptions()))
     changed = {path for path, content in before.items() if path.read_bytes() != content}
@@ -246,13 +249,13 @@ def test_figures_that_come_later_renew_the_cards_and_nothing_else(
 
 
 def test_figures_of_a_run_that_is_replaced_are_forgotten(run: Path) -> None:
-    assert training_of_run(run).merits
-    claim_run(run, Config(), overwrite=True)
-    assert training_of_run(run).merits == ()
+    assert training_of_run(RunFolder.open(run)).merits
+    claim_run(RunFolder(run, Config()), overwrite=True)
+    assert training_of_run(RunFolder.open(run)).merits == ()
 
 
 @pytest.mark.parametrize("text", ["", "{}", '[{"probe_top1": 1.0}]'])
 def test_figures_that_cannot_be_read_are_one_line(run: Path, text: str) -> None:
     (run / "evaluation.json").write_text(text)
     with pytest.raises(MismatchError, match=r"evaluation\.json' cannot be read .*'cocon evaluate .* --json'"):
-        training_of_run(run)
+        training_of_run(RunFolder.open(run))

@@ -20,7 +20,7 @@ from cocon.export.publishing import export_encoders
 from cocon.export.repository.model_config import read_config
 from cocon.export.sources import ExportOptions, FeatureMapOptions, ViewSource
 from cocon.training.config.run import Config
-from cocon.training.run_folder.files import save_encoder
+from cocon.training.run_folder.files import RunFolder
 
 MODEL = "cocon_rgb_feature_map"
 
@@ -34,7 +34,7 @@ def run(make_source: MakeSource, tmp_path_factory: pytest.TempPathFactory) -> Pa
     config = Config.model_validate({"views": ["rgb"], "data": {"folder": str(folder / "gone")}})
     (folder / "config.toml").write_text(config.to_toml())
     source = make_source("rgb")
-    save_encoder(folder, source.encoder, source.contract)
+    RunFolder.open(folder).save_encoder(source.encoder, source.contract)
     return folder
 
 

@@ -1,5 +1,6 @@
 """The boundary head: targets as BSN defines them, and planted boundaries that it learns to find."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,6 @@ from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.locating.boundary_model import BoundaryContract
 from cocon.embedding.locating.detection import find_segments
 from cocon.embedding.locating.proposals import Segment, uniform_proposals
-from cocon.training.boundary_head.files import (
-    BoundaryRecord,
-    head_sha256,
-    keeps_boundary_heads,
-    load_boundary_head,
-    save_boundary_head,
-)
 from cocon.training.boundary_head.learning import (
     BlockSequence,
     BoundarySettings,
@@ -26,8 +20,11 @@ from cocon.training.boundary_head.learning import (
     train_boundary_head,
 )
 from cocon.training.boundary_head.network import BoundaryHead
+from cocon.training.config.run import Config
 from cocon.training.evaluation.locating.figures import average_recall
-from cocon.training.run_folder.files import read_contract
+from cocon.training.run_folder.boundary_heads import BoundaryRecord
+from cocon.training.run_folder.contracts import tensors_sha256
+from cocon.training.run_folder.files import RunFolder
 
 DIM, HOP_SECONDS, VIDEO_SECONDS = 16, 0.25, 30.0
 MIN_SECONDS, MAX_SECONDS = 2.0, 7.0
@@ -88,7 +85,9 @@ def test_training_is_repeatable_and_leaves_the_global_random_numbers_alone() -> 
     state = torch.get_rng_state()
     first, second = (train_boundary_head([sequence], [actions], BoundarySettings(epochs=2)) for _ in range(2))
     other = train_boundary_head([sequence], [actions], BoundarySettings(epochs=2, seed=1))
-    assert head_sha256(first) == head_sha256(second) != head_sha256(other)
+    assert (
+        tensors_sha256(first.state_dict()) == tensors_sha256(second.state_dict()) != tensors_sha256(other.state_dict())
+    )
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -110,32 +109,40 @@ def test_the_head_sees_25_blocks() -> None:
 
 
 def test_a_head_is_kept_in_the_run_and_refused_once_its_encoder_is_another(trained_copy: Path) -> None:
-    encoder = read_contract(trained_copy / "views" / "rgb")
+    run = RunFolder.open(trained_copy)
+    encoder = run.contract("rgb")
     head = BoundaryHead(encoder.embedding_dim).eval()
     contract = BoundaryContract(
         "rgb", encoder.fingerprint, encoder.embedding_dim, 1, min_seconds=1.0, max_seconds=4.0,
-        weights_sha256=head_sha256(head),
+        weights_sha256=tensors_sha256(head.state_dict()),
     )  # fmt: skip
     record = BoundaryRecord(contract, BoundarySettings(seed=3), "set", 6, {"AUC": 12.5})
-    assert load_boundary_head(trained_copy, "rgb") is None
-    save_boundary_head(trained_copy, head, record)
-    loaded = load_boundary_head(trained_copy, "rgb")
-    assert loaded is not None and loaded[1] == record and head_sha256(loaded[0]) == head_sha256(head)
+    assert run.boundary_head("rgb") is None
+    run.save_boundary_head(head, record)
+    loaded = run.boundary_head("rgb")
+    assert (
+        loaded is not None
+        and loaded[1] == record
+        and tensors_sha256(loaded[0].state_dict()) == tensors_sha256(head.state_dict())
+    )
     path = trained_copy / "views" / "rgb" / "boundary_head.json"
     path.write_text(path.read_text().replace('"schema": 2', '"schema": 1', 1))
     with pytest.raises(MismatchError, match=r"no sound record.*train it again"):
-        load_boundary_head(trained_copy, "rgb")
-    save_boundary_head(trained_copy, head, replace(record, contract=replace(contract, encoder_fingerprint="0" * 64)))
+        run.boundary_head("rgb")
+    run.save_boundary_head(head, replace(record, contract=replace(contract, encoder_fingerprint="0" * 64)))
     with pytest.raises(MismatchError, match="another encoder"):
-        load_boundary_head(trained_copy, "rgb")
+        run.boundary_head("rgb")
 
 
-def test_a_packed_run_keeps_no_heads_and_a_folder_that_cannot_be_written_is_said_beforehand(tmp_path: Path) -> None:
+def test_a_packed_run_keeps_no_heads_and_a_folder_that_cannot_be_written_is_said_beforehand(
+    tiny_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    run = RunFolder(tmp_path, tiny_config())
     (tmp_path / "views" / "rgb").mkdir(parents=True)
-    assert keeps_boundary_heads(tmp_path, ["rgb"])
+    assert run.keeps_boundary_heads(["rgb"])
     assert not list((tmp_path / "views" / "rgb").iterdir())
     (tmp_path / "views" / "flow").symlink_to("/proc/self/fdinfo")  # where not even root can write
     with pytest.raises(UsageError, match="cannot keep a boundary head"):
-        keeps_boundary_heads(tmp_path, ["rgb", "flow"])
+        run.keeps_boundary_heads(["rgb", "flow"])
     (tmp_path / "SHA256SUMS").touch()
-    assert not keeps_boundary_heads(tmp_path, ["rgb", "flow"])
+    assert not run.keeps_boundary_heads(["rgb", "flow"])

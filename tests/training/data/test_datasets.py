@@ -11,7 +11,7 @@ from cocon.core.errors import UsageError
 from cocon.training.config.input_sections import DataSection
 from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
-from cocon.training.run_folder.files import load_encoder, run_config
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.store.dataset import DatasetFolder
 
 MakeConfig = Callable[..., Config]
@@ -271,8 +271,8 @@ def test_a_run_trains_on_an_official_split(
     run = folder.parent / "run"
     settings = [f"data.dataset={name}", f"data.folder='{folder}'", "data.official_split=2", "views=['rgb']"]
     assert train_tiny(tiny_config(*settings), run)
-    assert run_config(run).data.official_split == 2
-    _, contract = load_encoder(run, "rgb")
+    assert RunFolder.open(run).config.data.official_split == 2
+    _, contract = RunFolder.open(run).encoder("rgb")
     assert len(contract.labels) == labels
 
 

@@ -17,7 +17,7 @@ from cocon.core.errors import MismatchError
 from cocon.embedding.contract import ModelContract
 from cocon.export.packing.pack import pack_run
 from cocon.training.methods.building import build_method
-from cocon.training.run_folder.files import load_encoder, run_config
+from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.warm_start import restore_encoders
 from cocon.video.clips import ClipSpec
 from cocon.video.geometry import Geometry
@@ -126,7 +126,7 @@ def _features(state: State, frames: Tensor, depths: tuple[int, ...]) -> Tensor:
 
 
 def _check_numbers(run: Path, state: State, depths: tuple[int, ...]) -> None:
-    encoder, _ = load_encoder(run, "rgb")
+    encoder, _ = RunFolder.open(run).encoder("rgb")
     clips = torch.randint(0, 256, (2, 3, 1, 64, 64, 3), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
     features = _features(state, clips.flatten(0, 2), depths).reshape(2, 3, -1)
     with torch.no_grad():
@@ -178,7 +178,7 @@ def test_the_command_and_the_run_tell_what_was_left_out(cocon: Callable[..., Out
 
 def test_training_goes_on_from_an_imported_encoder(import_into: Import, tmp_path: Path) -> None:
     import_into(_save(tmp_path / "file", "cyclecontrast", _cycle(_resnet(R10))), source="cyclecontrast")
-    config = run_config(tmp_path / "run")
+    config = RunFolder.open(tmp_path / "run").config
     training = config.training.model_copy(update={"init_from": tmp_path / "run"})
     method = build_method(config)
     assert restore_encoders(method, config.model_copy(update={"training": training})) == ["rgb"]

@@ -17,7 +17,8 @@ from cocon.export.packing.pack import pack_run
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.methods.building import build_method
-from cocon.training.run_folder.files import load_encoder, read_encoder, run_config, run_views
+from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.view_files import ViewFiles
 from cocon.training.run_folder.warm_start import restore_encoders
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
@@ -38,7 +39,7 @@ def test_views_of_different_depth_become_one_run_of_the_published_geometry(
     files = [save(make_state(**SMALL, channels=others[mode]), mode, mode=mode) for mode in others]
     contracts = import_into(rgb, *files, size_px=224)
     run = tmp_path / "run"
-    assert run_views(run) == ("rgb", "flow", "pose", "mask")
+    assert RunFolder.open(run).views == ("rgb", "flow", "pose", "mask")
     assert [contract.geometry for contract in contracts] == [
         Geometry(240, 224),
         Geometry(137, 128),
@@ -49,10 +50,10 @@ def test_views_of_different_depth_become_one_run_of_the_published_geometry(
         ClipSpec(8, 5, step_seconds=None, step_frames=3, short_video="shrink")
     }
     assert contracts[1].flow == FlowSpec(0.04, "tvl1", 240)
-    assert run_config(run).data.folder == Path("unknown")  # not that of any data set of this project
+    assert RunFolder.open(run).config.data.folder == Path("unknown")  # not that of any data set of this project
     assert [len(contract.encoder.blocks_per_stage) for contract in contracts] == [4] * 4
     assert contracts[0].encoder.blocks_per_stage != contracts[1].encoder.blocks_per_stage
-    assert [load_encoder(run, view)[1] for view in run_views(run)] == contracts
+    assert [RunFolder.open(run).encoder(view)[1] for view in RunFolder.open(run).views] == contracts
     origins = json.loads((run / "complete.json").read_text())["files"]
     assert origins["pose"].keys() == {"name", "sha256", "epoch"}
     assert (origins["pose"]["name"], origins["pose"]["epoch"]) == ("kphm", 7)
@@ -74,18 +75,18 @@ def test_the_command_says_what_it_made_and_how_it_failed(
     arguments = ("import", "--from", "cocon", "--output", run, file)
     code, output, errors = cocon(*arguments, "--labels", tmp_path / "labels.txt")
     assert (code, output, errors) == (0, f"{run} holds cocon rgb (resnet10 at 128 px, epoch 7, 2 classes)\n", "")
-    assert load_encoder(run, "rgb")[1].labels == ("walk", "run")
+    assert RunFolder.open(run).encoder("rgb")[1].labels == ("walk", "run")
     code, output, errors = cocon(*arguments)
     assert (code, output) == (2, "")
     assert errors.startswith("error: run ")
     code, output, errors = cocon(*arguments, "--overwrite", "--json", "--view", "rgb")
     row = json.loads(output)["encoders"][0]
     assert (code, row["view"], row["num_labels"]) == (0, "rgb", 2)
-    assert row["fingerprint"] == load_encoder(run, "rgb")[1].fingerprint
+    assert row["fingerprint"] == RunFolder.open(run).encoder("rgb")[1].fingerprint
     code, output, errors = cocon(*arguments[:-1], "--overwrite", "--view", "flow", file)
     assert (code, output) == (5, "")
     assert errors.count("\n") == 1
-    assert load_encoder(run, "rgb")[1].labels == ("class 0", "class 1")  # the refused import removed nothing
+    assert RunFolder.open(run).encoder("rgb")[1].labels == ("class 0", "class 1")  # the refused import removed nothing
 
 
 def test_an_imported_run_is_evaluated_and_its_export_passes_the_parity_gate(
@@ -126,12 +127,12 @@ def test_training_goes_on_from_an_imported_encoder(
     make_state: Any, save: Any, import_into: Import, tmp_path: Path
 ) -> None:
     import_into(save(make_state(**SMALL), "rgb"), save(make_state(**SMALL, channels=2), "flow"))
-    config = run_config(tmp_path / "run")
+    config = RunFolder.open(tmp_path / "run").config
     training = config.training.model_copy(update={"init_from": tmp_path / "run"})
     method = build_method(config)
     assert restore_encoders(method, config.model_copy(update={"training": training})) == ["rgb", "flow"]
     clips = torch.randint(0, 256, (1, 2, 5, 64, 64, 2), dtype=torch.uint8)
-    imported, _ = read_encoder(tmp_path / "run" / "views" / "flow")
+    imported, _ = ViewFiles(tmp_path / "run" / "views" / "flow").encoder()
     with torch.no_grad():
         before, after = imported(clips).embedding, method.encoders["flow"].eval()(clips).embedding
     assert torch.allclose(before, after, atol=1e-6)
@@ -145,12 +146,12 @@ def test_statistics_that_a_file_lacks_are_those_of_the_videos_that_are_named(
     settings = ("view.rgb.resize_px=36", "view.rgb.crop_px=32", "clip.step_frames=1", "clip.num_blocks=4")
     (contract,) = import_into(save(state), source="dpc", calibrate=figures, settings=settings)
     assert (contract.method, contract.encoder.backbone) == ("dpc", "resnet2d3d")
-    config = run_config(tmp_path / "run")
+    config = RunFolder.open(tmp_path / "run").config
     assert config.data.folder == figures.resolve()
-    training = training_of_run(tmp_path / "run")
+    training = training_of_run(RunFolder.open(tmp_path / "run"))
     assert not training.is_generated  # the statistics are those of drawn figures, the weights are not
     assert f"they were estimated on videos of `{figures.name}`." in training_text(training, [contract])
-    encoder, _ = load_encoder(tmp_path / "run", "rgb")
+    encoder, _ = RunFolder.open(tmp_path / "run").encoder("rgb")
     assert torch.equal(encoder.backbone.conv1.weight, state["backbone.conv1.weight"])
     seen: list[Tensor] = []
     encoder.backbone.bn1.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))

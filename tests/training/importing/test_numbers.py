@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cocon.embedding.contract import ModelContract
-from cocon.training.run_folder.files import load_encoder
+from cocon.training.run_folder.files import RunFolder
 
 State = dict[str, Tensor]
 Import = Callable[..., list[ModelContract]]
@@ -89,7 +89,7 @@ def _logits(state: State, z: Tensor) -> Tensor:
 
 
 def _check_features(run: Path, view: str, clips: Tensor, z: Tensor) -> None:
-    encoder, _ = load_encoder(run, view)
+    encoder, _ = RunFolder.open(run).encoder(view)
     with torch.no_grad():
         maps, outputs = encoder.feature_maps(clips), encoder(clips)
     assert 0.05 < z.abs().mean() < 50
@@ -142,7 +142,7 @@ def test_flow_is_taken_for_that_of_pictures_240_pixels_high(
     (contract,) = import_into(save(state))
     assert contract.normalisation is not None
     assert contract.geometry.resize_px == 137
-    encoder, _ = load_encoder(tmp_path / "run", "flow")
+    encoder, _ = RunFolder.open(tmp_path / "run").encoder("flow")
     factor = state["backbone.conv1.weight"] / encoder.backbone.conv1.weight
     assert torch.allclose(factor, torch.full_like(factor, 137 / 240 / 0.25))
     no_motion = (128 / 255 - contract.normalisation.mean[0]) / 0.25 / factor.mean().item()
@@ -160,7 +160,7 @@ def test_logits_of_a_fine_tuned_classifier_are_those_of_the_released_code(
     clips = _bytes(8, 3)
     z = _features(state, clips, "rgb", counts, rectified=source == "dpc")
     _check_features(tmp_path / "run", "rgb", clips, z)
-    encoder, _ = load_encoder(tmp_path / "run", "rgb")
+    encoder, _ = RunFolder.open(tmp_path / "run").encoder("rgb")
     with torch.no_grad():
         logits = encoder(clips).logits
     assert logits is not None

@@ -16,7 +16,7 @@ from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.training.importing import checkpoint_file
 from cocon.training.importing.checkpoint_file import read_checkpoint
-from cocon.training.run_folder.files import load_encoder
+from cocon.training.run_folder.files import RunFolder
 
 State = dict[str, Tensor]
 Import = Callable[..., list[ModelContract]]
@@ -63,7 +63,7 @@ def test_files_of_old_and_new_torch_with_and_without_the_devices_prefix_are_read
         }
         torch.save(content, path, _use_new_zipfile_serialization=False)
     import_into(path)
-    encoder, _ = load_encoder(tmp_path / "run", "rgb")
+    encoder, _ = RunFolder.open(tmp_path / "run").encoder("rgb")
     assert torch.equal(encoder.backbone.conv1.weight, state[STEM])
     assert read_checkpoint(path).epoch == 7
 
@@ -86,7 +86,7 @@ def test_a_bare_state_dict_of_one_copy_of_the_aggregator_without_counters_is_eno
     torch.save({name: state[name] for name in state if "ConvGRUCell" not in name}, tmp_path / "bare.pth")
     (contract,) = import_into(tmp_path / "bare.pth")
     assert contract.labels == ("class 0", "class 1", "class 2")
-    encoder, _ = load_encoder(tmp_path / "run", "rgb")
+    encoder, _ = RunFolder.open(tmp_path / "run").encoder("rgb")
     weights = encoder.state_dict()["classifier.aggregator.out_gate.weight"]
     assert torch.equal(weights, state["agg.cell_list.0.out_gate.weight"])
 
@@ -243,6 +243,6 @@ def test_a_run_that_is_there_is_kept_unless_it_may_be_overwritten(
     (before,) = import_into(first)
     with pytest.raises(UsageError, match="is there already; choose another --output or add --overwrite"):
         import_into(second)
-    assert load_encoder(tmp_path / "run", "rgb")[1] == before
+    assert RunFolder.open(tmp_path / "run").encoder("rgb")[1] == before
     (after,) = import_into(second, overwrite=True)
-    assert load_encoder(tmp_path / "run", "rgb")[1] == after != before
+    assert RunFolder.open(tmp_path / "run").encoder("rgb")[1] == after != before

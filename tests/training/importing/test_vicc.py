@@ -12,7 +12,7 @@ from torch import Tensor
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.training.models.factored import FactoredConv
-from cocon.training.run_folder.files import load_encoder, run_config, run_views
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
@@ -225,7 +225,7 @@ def test_features_are_those_of_the_released_code(
     assert (contract.method, contract.encoder.backbone, contract.encoder.width) == ("vicc", backbone, WIDTH)
     assert contract.clip == ClipSpec(1, 32, step_seconds=None, step_frames=1, short_video="repeat_last")
     assert (contract.geometry, contract.normalisation, contract.labels) == (Geometry(137, 128), None, ())
-    encoder, _ = load_encoder(tmp_path / "run", "rgb")
+    encoder, _ = RunFolder.open(tmp_path / "run").encoder("rgb")
     clips = _clip()
     pooled = features(trunk, _pictures(clips)).mean(dim=(2, 3, 4))
     with torch.no_grad():
@@ -241,7 +241,7 @@ def test_logits_of_a_fine_tuned_classifier_are_those_of_the_released_code(import
     (contract,) = import_into(_save(tmp_path / "file", state), source="vicc", views=("rgb",))
     assert contract.labels == tuple(f"class {index}" for index in range(5))
     pooled = _s3d_features(trunk, _pictures(_clip())).mean(dim=(2, 3, 4))
-    encoder, _ = load_encoder(tmp_path / "run", "rgb")
+    encoder, _ = RunFolder.open(tmp_path / "run").encoder("rgb")
     with torch.no_grad():
         logits = encoder(_clip()).logits
     assert logits is not None
@@ -264,7 +264,7 @@ def test_flow_is_seen_as_a_picture_of_a_constant_v_and_u(
     there = 128 + factor * (here.int() - 128)
     red = torch.full_like(there[..., :1], 128)
     pictures = _pictures(torch.cat((red, there[..., 1:], there[..., :1]), dim=-1))
-    encoder, _ = load_encoder(tmp_path / "run", "flow")
+    encoder, _ = RunFolder.open(tmp_path / "run").encoder("flow")
     first = next(module for module in encoder.backbone.modules() if isinstance(module, FactoredConv))
     seen: list[Tensor] = []
     first.bn.register_forward_hook(lambda module, inputs, output: seen.append(output))
@@ -293,8 +293,8 @@ def test_both_streams_become_one_run(cocon: Callable[..., Outcome], tmp_path: Pa
         f"{run} holds vicc rgb (s3d at 128 px, epoch 299)\n  left out: {heads}, second.*\n"
         f"{run} holds vicc flow (r2plus1d_vicc at 128 px, epoch 299)\n  left out: {heads}\n"
     )
-    assert run_views(run) == ("rgb", "flow")
-    assert run_config(run).method == "vicc"
+    assert RunFolder.open(run).views == ("rgb", "flow")
+    assert RunFolder.open(run).config.method == "vicc"
 
 
 def _probe(state: State) -> State:

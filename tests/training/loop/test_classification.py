@@ -16,7 +16,7 @@ from cocon.training.config.run import Config
 from cocon.training.loop.classification import Classification
 from cocon.training.models.encoder import build_encoder
 from cocon.training.models.heads import GRUClassifier, MeanClassifier
-from cocon.training.run_folder.files import load_encoder
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.views import VIEWS
 
 MakeConfig = Callable[..., Config]
@@ -57,7 +57,10 @@ def test_a_frozen_encoder_keeps_every_bit_and_its_fingerprint_while_logits_appea
     before, after = weights_of(unlabelled), _encoder_tensors(weights_of(trained))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    (plain, plain_contract), (labelled, contract) = load_encoder(unlabelled, "rgb"), load_encoder(trained, "rgb")
+    (plain, plain_contract), (labelled, contract) = (
+        RunFolder.open(unlabelled).encoder("rgb"),
+        RunFolder.open(trained).encoder("rgb"),
+    )
     assert contract.fingerprint == plain_contract.fingerprint
     with torch.no_grad():
         without, with_labels = plain(_clips()), labelled(_clips())
@@ -72,14 +75,17 @@ def test_fine_tuning_changes_the_encoder_and_its_fingerprint(
     train_tiny(tiny_config("classifier.mode=finetune"), tmp_path)
     before, after = weights_of(unlabelled), _encoder_tensors(weights_of(tmp_path))
     assert all(not torch.equal(before[name], after[name]) for name in before if name.endswith(("weight", "var")))
-    assert load_encoder(tmp_path, "rgb")[1].fingerprint != load_encoder(unlabelled, "rgb")[1].fingerprint
+    assert (
+        RunFolder.open(tmp_path).encoder("rgb")[1].fingerprint
+        != RunFolder.open(unlabelled).encoder("rgb")[1].fingerprint
+    )
 
 
 def test_the_papers_recurrent_head_is_trained_and_read_back(
     tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:
     train_tiny(tiny_config("classifier.head=gru"), tmp_path)
-    encoder, contract = load_encoder(tmp_path, "rgb")
+    encoder, contract = RunFolder.open(tmp_path).encoder("rgb")
     assert contract.encoder.classifier == "gru"
     assert encoder.classifier is not None
     assert any("aggregator" in name for name, _ in encoder.classifier.named_parameters())
@@ -131,7 +137,7 @@ def test_the_configured_dropout_reaches_the_classifier(head: str) -> None:
 
 def test_the_contract_names_the_training_labels_in_order(trained: Path) -> None:
     for view in ("rgb", "pose"):
-        contract = load_encoder(trained, view)[1]
+        contract = RunFolder.open(trained).encoder(view)[1]
         assert contract.labels == LABELS == tuple(sorted(LABELS))
         assert contract.output_shapes["logits"] == (len(LABELS),)
     assert json.loads((trained / "complete.json").read_text())["labels"] == list(LABELS)
@@ -154,7 +160,7 @@ def test_videos_without_labels_give_encoders_without_logits(
 ) -> None:
     _relabel(figures_copy, lambda index, label: "")
     train_tiny(tiny_config(f"data.folder={figures_copy}"), tmp_path / "run")
-    encoder, contract = load_encoder(tmp_path / "run", "rgb")
+    encoder, contract = RunFolder.open(tmp_path / "run").encoder("rgb")
     assert (encoder.classifier, contract.labels, contract.encoder.classifier) == (None, (), "none")
 
 
@@ -163,9 +169,9 @@ def test_where_only_some_videos_have_labels_all_are_pre_trained_on_and_the_journ
 ) -> None:
     _relabel(figures_copy, lambda index, label: label if index in (1, 3) else "")
     train_tiny(tiny_config(f"data.folder={figures_copy}"), tmp_path / "run")
-    _, contract = load_encoder(tmp_path / "run", "rgb")
+    _, contract = RunFolder.open(tmp_path / "run").encoder("rgb")
     assert contract.labels == ("arm swing", "clap overhead")
-    assert contract.fingerprint == load_encoder(unlabelled, "rgb")[1].fingerprint
+    assert contract.fingerprint == RunFolder.open(unlabelled).encoder("rgb")[1].fingerprint
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [(line["phase"], line["step"]) for line in lines] == [
         ("pretrain", 3),
@@ -186,7 +192,7 @@ def test_a_recurrent_classifier_starts_from_the_aggregator_of_pre_training(
     train_tiny(tiny_config(*still), tmp_path / "whole")
     for run, view, is_kept in (("further", "rgb", True), ("further", "pose", False), ("whole", "pose", True)):
         kept = load_file(trained / "views" / view / "aggregator.safetensors")
-        classifier = load_encoder(tmp_path / run, view)[0].classifier
+        classifier = RunFolder.open(tmp_path / run).encoder(view)[0].classifier
         assert isinstance(classifier, GRUClassifier)
         for name, tensor in classifier.aggregator.state_dict().items():
             assert torch.allclose(tensor, kept[name], atol=1e-6) == is_kept, (run, view, name)

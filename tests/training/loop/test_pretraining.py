@@ -23,7 +23,7 @@ from cocon.training.data.loader import Batch
 from cocon.training.loop.learner import Learner
 from cocon.training.loop.run import train_run
 from cocon.training.methods.building import build_method
-from cocon.training.run_folder.files import is_complete, load_state
+from cocon.training.run_folder.files import RunFolder
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -63,7 +63,7 @@ def _train_until(config: Config, run: Path, phase: str, step: int, stop: Callabl
 
     with pytest.raises((KeyboardInterrupt, MachineStopsError)):
         train_run(config, run, overwrite=False, progress_bar=bar)
-    assert not is_complete(run)
+    assert not RunFolder.open(run).is_complete
 
 
 def _lines(run: Path) -> list[dict[str, float]]:
@@ -133,7 +133,7 @@ def test_a_stopped_run_that_accumulates_and_follows_the_loss_goes_on_as_if_it_ha
     run = tmp_path / "run"
     for step in (5, 8, 10):  # two steps an epoch: of two batches, then of the one that is left
         _train_until(config, run, "pre-training", step, STOPS["asked"])
-        state = load_state(run)
+        state = RunFolder.open(run).state()
         assert state is not None
         assert state["step"] == step
     assert train_tiny(config, run)
@@ -166,7 +166,7 @@ def test_asking_for_a_stop_saves_the_step_just_done_and_restores_the_handlers(
 ) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     _train_until(tiny_config(), tmp_path, "pre-training", 4, STOPS["asked"])
-    state = load_state(tmp_path)
+    state = RunFolder.open(tmp_path).state()
     assert state is not None
     assert state["step"] == 4
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
@@ -210,7 +210,7 @@ def test_a_killed_process_costs_nothing_but_time(
     process = _started(config, run)
     process.kill()
     process.communicate()
-    state = load_state(run)
+    state = RunFolder.open(run).state()
     assert state is not None
     assert 0 < state["step"] < 12 * STEPS_PER_EPOCH
     assert train_tiny(config, run)
@@ -228,7 +228,7 @@ def test_ctrl_c_reaches_the_loading_processes_too_and_still_saves(
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "")
-    state = load_state(run)
+    state = RunFolder.open(run).state()
     assert state is not None
     assert state["step"] < 12 * STEPS_PER_EPOCH
     assert train_tiny(config.model_copy(update={"data": config.data.model_copy(update={"workers": 2})}), run)
@@ -361,6 +361,6 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_epoch_before(
     config = tiny_config("optimizer.learning_rate=1e30", "optimizer.warmup_epochs=0", "training.epochs=3")
     with pytest.raises(CoconError, match=r"pre-training diverged: the loss of epoch \d is nan; lower optimizer"):
         train_tiny(config, run)
-    state = load_state(run)
+    state = RunFolder.open(run).state()
     assert state is None or all(torch.isfinite(tensor).all() for tensor in state["method"].values())
-    assert not is_complete(run)
+    assert not RunFolder.open(run).is_complete

@@ -13,7 +13,7 @@ from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock
 from cocon.training.config.run import Config
 from cocon.training.loop.run import train_run
-from cocon.training.run_folder.files import load_state, save_state
+from cocon.training.run_folder.files import RunFolder
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -119,9 +119,9 @@ def test_a_folder_that_is_no_run_is_not_even_locked(
 def test_the_minutes_of_a_run_are_those_of_all_its_sessions(
     tiny_config: MakeConfig, train_tiny: TrainTiny, trained_copy: Path
 ) -> None:
-    state = load_state(trained_copy)
+    state = RunFolder.open(trained_copy).state()
     assert state is not None and 0 < state["seconds"] < 300
-    save_state(trained_copy, state | {"seconds": state["seconds"] + 6000})
+    RunFolder.open(trained_copy).save_state(state | {"seconds": state["seconds"] + 6000})
     (trained_copy / "complete.json").unlink()
     assert train_tiny(tiny_config(), trained_copy)
     assert 100 < json.loads((trained_copy / "complete.json").read_text())["minutes"] < 110

@@ -17,7 +17,7 @@ from cocon.training.config.run import Config
 from cocon.training.loop.learner import Learner
 from cocon.training.loop.run import train_run
 from cocon.training.loop.schedule import StepPlan
-from cocon.training.run_folder.files import load_encoder
+from cocon.training.run_folder.files import RunFolder
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -105,7 +105,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped_and_says_its_method(
     assert weights.keys() == expected.keys()
     assert all(torch.equal(weights[name], tensor) for name, tensor in expected.items())
     assert (stopped / "metrics.jsonl").read_text() == (whole / "metrics.jsonl").read_text()
-    _, contract = load_encoder(whole, "rgb")
+    _, contract = RunFolder.open(whole).encoder("rgb")
     assert contract.method == config.method
     assert contract.labels
     lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
@@ -120,7 +120,7 @@ def test_copies_start_from_the_encoders_of_another_run(
     train_tiny(config, tmp_path)
     again = config.model_copy(update={"training": config.training.model_copy(update={"init_from": tmp_path})})
     learner = Learner(again, StepPlan(3, 1, 4), Fabric(accelerator="cpu", devices=1), None)
-    trained, _ = load_encoder(tmp_path, "rgb")
+    trained, _ = RunFolder.open(tmp_path).encoder("rgb")
     for name, parameter in trained.backbone.named_parameters():
         assert torch.equal(learner.method.get_parameter(f"copies.rgb.module.encoder.backbone.{name}"), parameter)
 

@@ -15,16 +15,8 @@ from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.run import Config
 from cocon.training.loop.random_states import random_states, restore_random_states
 from cocon.training.models.encoder import Encoder, build_encoder
-from cocon.training.run_folder.files import (
-    contract_of,
-    load_encoder,
-    load_state,
-    run_config,
-    run_views,
-    save_encoder,
-    save_state,
-    weights_sha256,
-)
+from cocon.training.run_folder.contracts import contract_of, weights_sha256
+from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
 from cocon.video.views import VIEWS
 
@@ -42,21 +34,22 @@ def _files(folder: Path) -> set[str]:
 
 def test_a_folder_without_a_configuration_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is no training run \(no config.toml\)"):
-        run_config(tmp_path)
+        RunFolder.open(tmp_path)
 
 
 def test_a_run_that_has_saved_nothing_yet_says_so(tiny_config: MakeConfig, tmp_path: Path) -> None:
-    claim_run(tmp_path / "run", tiny_config(), overwrite=False)
+    claim_run(RunFolder(tmp_path / "run", tiny_config()), overwrite=False)
+    run = RunFolder.open(tmp_path / "run")
     with pytest.raises(UsageError, match="has saved no encoder yet"):
-        run_views(tmp_path / "run")
+        run.encoder("rgb")
 
 
 def test_a_saved_encoder_gives_the_same_outputs_when_loaded(tiny_config: MakeConfig, tmp_path: Path) -> None:
-    claim_run(tmp_path, tiny_config(), overwrite=False)
+    claim_run(RunFolder(tmp_path, tiny_config()), overwrite=False)
     encoder = _encoder(num_classes=2)
     contract = contract_of(tiny_config(), "rgb", encoder, method="cocon", labels=("jump", "run"))
-    save_encoder(tmp_path, encoder, contract)
-    loaded, read = load_encoder(tmp_path, "rgb")
+    RunFolder.open(tmp_path).save_encoder(encoder, contract)
+    loaded, read = RunFolder.open(tmp_path).encoder("rgb")
     clips = torch.randint(0, 256, (2, 3, 2, 24, 24, 3), dtype=torch.uint8)
     assert read == contract
     assert not loaded.training
@@ -66,13 +59,13 @@ def test_a_saved_encoder_gives_the_same_outputs_when_loaded(tiny_config: MakeCon
 
 
 def test_an_encoder_is_found_by_its_views_name_in_the_papers_code(trained: Path) -> None:
-    _, contract = load_encoder(trained, "kphm")
+    _, contract = RunFolder.open(trained).encoder("kphm")
     assert contract.view == "pose"
 
 
 def test_a_view_that_the_run_does_not_have_is_refused_with_those_it_has(trained: Path) -> None:
     with pytest.raises(UsageError, match="has no encoder of view 'flow'; it has: rgb, pose"):
-        load_encoder(trained, "flow")
+        RunFolder.open(trained).encoder("flow")
 
 
 def test_one_changed_weight_is_noticed(trained_copy: Path) -> None:
@@ -82,7 +75,7 @@ def test_one_changed_weight_is_noticed(trained_copy: Path) -> None:
     tensors[name].view(-1)[0] += 1e-3
     save_file(tensors, path)
     with pytest.raises(MismatchError, match="are not the ones its contract was written for"):
-        load_encoder(trained_copy, "rgb")
+        RunFolder.open(trained_copy).encoder("rgb")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "of another view", "one tensor short"])
@@ -99,7 +92,7 @@ def test_weights_that_do_not_fit_their_contract_are_a_mismatch(damage: str, trai
         tensors.pop(next(name for name in tensors if name.endswith("weight")))
         save_file(tensors, path)
     with pytest.raises(MismatchError, match="do not fit their contract"):
-        load_encoder(trained_copy, "rgb")
+        RunFolder.open(trained_copy).encoder("rgb")
 
 
 def test_a_contract_changed_by_hand_is_a_mismatch(trained_copy: Path) -> None:
@@ -108,7 +101,7 @@ def test_a_contract_changed_by_hand_is_a_mismatch(trained_copy: Path) -> None:
     content["clip"]["step_seconds"] = 0.5
     path.write_text(json.dumps(content))
     with pytest.raises(MismatchError, match="was changed after it was written"):
-        load_encoder(trained_copy, "rgb")
+        RunFolder.open(trained_copy).encoder("rgb")
 
 
 def test_the_weights_digest_ignores_the_classifier_and_sees_every_other_tensor() -> None:
@@ -168,14 +161,15 @@ def test_a_run_consists_of_what_is_written_down(trained: Path) -> None:
     assert files - board == {"config.toml", "metrics.jsonl", "state.pt", "complete.json", "writer.lock"} | weights
 
 
-def test_without_a_state_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
-    assert load_state(tmp_path) is None
+def test_without_a_state_there_is_nothing_to_go_on_from(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    assert RunFolder(tmp_path, tiny_config()).state() is None
 
 
-def test_a_state_reads_back_as_written(tmp_path: Path) -> None:
+def test_a_state_reads_back_as_written(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, tiny_config())
     state = {"step": 3, "tensors": [torch.arange(3)], "journal": {"sums": {"loss": 0.1 + 0.2}, "count": 2}}
-    save_state(tmp_path, state)
-    read = load_state(tmp_path)
+    run.save_state(state)
+    read = run.state()
     assert read is not None
     assert torch.equal(read["tensors"][0], torch.arange(3))
     assert (read["step"], read["journal"]) == (3, state["journal"])

@@ -8,7 +8,7 @@ import pytest
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock
 from cocon.training.config.run import Config
-from cocon.training.run_folder.files import is_complete, run_config
+from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
 
 MakeConfig = Callable[..., Config]
@@ -21,50 +21,50 @@ def _files(folder: Path) -> set[str]:
 def test_claiming_writes_the_resolved_configuration_and_claiming_again_changes_nothing(
     tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
-    claim_run(tmp_path / "a" / "run", tiny_config(), overwrite=False)
+    claim_run(RunFolder(tmp_path / "a" / "run", tiny_config()), overwrite=False)
     (tmp_path / "a" / "run" / "state.pt").write_text("kept")
-    claim_run(tmp_path / "a" / "run", tiny_config(), overwrite=False)
-    assert run_config(tmp_path / "a" / "run") == tiny_config()
+    claim_run(RunFolder(tmp_path / "a" / "run", tiny_config()), overwrite=False)
+    assert RunFolder.open(tmp_path / "a" / "run").config == tiny_config()
     assert _files(tmp_path / "a" / "run") == {"config.toml", "state.pt"}
 
 
 def test_a_run_with_another_configuration_is_refused_and_the_keys_named(
     tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
-    claim_run(tmp_path / "run", tiny_config(), overwrite=False)
+    claim_run(RunFolder(tmp_path / "run", tiny_config()), overwrite=False)
     other = tiny_config("training.epochs=9", "method=cpc", "view.mask.crop_px=20")
     with pytest.raises(UsageError) as caught:
-        claim_run(tmp_path / "run", other, overwrite=False)
+        claim_run(RunFolder(tmp_path / "run", other), overwrite=False)
     for part in ("training.epochs is 2, asked for 9", "method is cocon, asked for cpc", "view.mask.crop_px"):
         assert part in str(caught.value)
     assert "seed" not in str(caught.value)
-    assert run_config(tmp_path / "run") == tiny_config()
+    assert RunFolder.open(tmp_path / "run").config == tiny_config()
 
 
 def test_how_data_is_read_may_change_between_two_calls(tiny_config: MakeConfig, tmp_path: Path) -> None:
-    claim_run(tmp_path / "run", tiny_config(), overwrite=False)
+    claim_run(RunFolder(tmp_path / "run", tiny_config()), overwrite=False)
     changed = tiny_config("data.workers=3", "data.cache_gib=0.5")
-    claim_run(tmp_path / "run", changed, overwrite=False)
-    assert run_config(tmp_path / "run") == changed
+    claim_run(RunFolder(tmp_path / "run", changed), overwrite=False)
+    assert RunFolder.open(tmp_path / "run").config == changed
 
 
 def test_a_folder_that_is_no_run_is_refused_even_with_overwrite(tiny_config: MakeConfig, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     for overwrite in (False, True):
         with pytest.raises(UsageError, match="is not empty and no run"):
-            claim_run(tmp_path, tiny_config(), overwrite=overwrite)
+            claim_run(RunFolder(tmp_path, tiny_config()), overwrite=overwrite)
     assert _files(tmp_path) == {"thesis.tex"}
 
 
 def test_a_folder_with_nothing_but_a_lock_is_free(tiny_config: MakeConfig, tmp_path: Path) -> None:
     with folder_lock(tmp_path, "run"):
-        claim_run(tmp_path, tiny_config(), overwrite=False)
+        claim_run(RunFolder(tmp_path, tiny_config()), overwrite=False)
     assert _files(tmp_path) == {"config.toml", "writer.lock"}
 
 
 def test_overwriting_removes_the_runs_own_files_and_no_others(tiny_config: MakeConfig, trained_copy: Path) -> None:
     (trained_copy / "notes.txt").write_text("mine")
-    claim_run(trained_copy, tiny_config("training.epochs=9"), overwrite=True)
+    claim_run(RunFolder(trained_copy, tiny_config("training.epochs=9")), overwrite=True)
     assert _files(trained_copy) == {"config.toml", "notes.txt", "writer.lock"}
-    assert run_config(trained_copy).training.epochs == 9
-    assert not is_complete(trained_copy)
+    assert RunFolder.open(trained_copy).config.training.epochs == 9
+    assert not RunFolder.open(trained_copy).is_complete

@@ -17,14 +17,8 @@ from cocon.export.packing.pack import Packed, pack_run
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder
-from cocon.training.run_folder.files import (
-    contract_of,
-    load_encoder,
-    mark_complete,
-    run_config,
-    run_views,
-    save_encoder,
-)
+from cocon.training.run_folder.contracts import contract_of
+from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
 from cocon.video.views import view_named
 
@@ -56,9 +50,9 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("view", ["rgb", "pose"])
 def test_a_packed_encoder_gives_the_vectors_that_the_run_gives(trained: Path, packed: Path, view: str) -> None:
-    before, contract = load_encoder(trained, view)
-    after, packed_contract = load_encoder(packed, view)
-    clips = torch.from_numpy(clips_of_run(trained, contract))
+    before, contract = RunFolder.open(trained).encoder(view)
+    after, packed_contract = RunFolder.open(packed).encoder(view)
+    clips = torch.from_numpy(clips_of_run(RunFolder.open(trained), contract))
     with torch.no_grad():
         cosines = (before(clips).embedding * after(clips).embedding).sum(dim=1)
     assert cosines.min() >= 0.9999
@@ -85,8 +79,8 @@ def test_a_packed_run_consists_of_what_is_written_down_and_its_sums_are_right(pa
 
 
 def test_no_path_of_this_machine_is_packed(trained: Path, packed: Path, figures: Path) -> None:
-    assert run_config(trained).data.folder == figures
-    assert run_config(packed).data.folder == Path("data") / figures.name
+    assert RunFolder.open(trained).config.data.folder == figures
+    assert RunFolder.open(packed).config.data.folder == Path("data") / figures.name
     for name, data in content(packed).items():
         assert str(figures.parent).encode() not in data, name
         assert str(trained.parent).encode() not in data, name
@@ -94,7 +88,7 @@ def test_no_path_of_this_machine_is_packed(trained: Path, packed: Path, figures:
 
 def test_messages_about_videos_stay_behind(trained_copy: Path, tmp_path: Path) -> None:
     summary = json.loads((trained_copy / "complete.json").read_text())
-    mark_complete(trained_copy, summary | {"failed": {"a": "video '/home/me/a.mp4' cannot be decoded"}})
+    RunFolder.open(trained_copy).mark_complete(summary | {"failed": {"a": "video '/home/me/a.mp4' cannot be decoded"}})
     pack_run(trained_copy, tmp_path / "packed")
     packed = json.loads((tmp_path / "packed/complete.json").read_text())
     agreement = packed.pop("half_precision_cosine")
@@ -114,7 +108,7 @@ def test_the_card_and_the_figures_travel_along(trained_copy: Path, tmp_path: Pat
     assert "Measured before the weights were rounded to half precision" in card
     assert f"have a cosine of at least {agreement:.6f} to those before." in card
     for view in ("rgb", "pose"):
-        assert load_encoder(tmp_path / "packed", view)[1].fingerprint in card
+        assert RunFolder.open(tmp_path / "packed").encoder(view)[1].fingerprint in card
 
 
 def test_packing_again_gives_the_same_bytes_and_only_on_demand(trained: Path, packed_copy: Path) -> None:
@@ -149,10 +143,10 @@ def test_weights_beyond_half_precision_are_refused(
     trained_copy: Path, tiny_config: MakeConfig, tmp_path: Path, factor: float
 ) -> None:
     """Batch normalisation takes the factor out again, so in single precision the encoder is what it was."""
-    encoder, contract = load_encoder(trained_copy, "rgb")
+    encoder, contract = RunFolder.open(trained_copy).encoder("rgb")
     norm = encoder.backbone.bn1
     assert norm.running_mean is not None and norm.running_var is not None
-    clips = torch.from_numpy(clips_of_run(trained_copy, contract))
+    clips = torch.from_numpy(clips_of_run(RunFolder.open(trained_copy), contract))
     with torch.no_grad():
         expected = encoder(clips).embedding
         encoder.backbone.conv1.weight.mul_(factor)
@@ -161,7 +155,9 @@ def test_weights_beyond_half_precision_are_refused(
         norm.running_var.zero_()
         torch.testing.assert_close(encoder(clips).embedding, expected, rtol=0, atol=1e-4)
     labels = contract.labels
-    save_encoder(trained_copy, encoder, contract_of(tiny_config(), "rgb", encoder, method="cocon", labels=labels))
+    RunFolder.open(trained_copy).save_encoder(
+        encoder, contract_of(tiny_config(), "rgb", encoder, method="cocon", labels=labels)
+    )
     with pytest.raises(GateError, match="half precision is not enough"):
         pack_run(trained_copy, tmp_path / "packed")
     assert not (tmp_path / "packed").exists()
@@ -175,7 +171,7 @@ def test_a_flipped_byte_is_one_line_and_exit_code_5(
     tensors["backbone.conv1.weight"].view(torch.uint8).view(-1)[0] ^= 1
     save_file(tensors, path)
     with pytest.raises(MismatchError, match="are not the ones its contract was written for"):
-        load_encoder(packed_copy, "rgb")
+        RunFolder.open(packed_copy).encoder("rgb")
     code, output, errors = cocon("export", "--run", packed_copy, "--repository", tmp_path / "repository")
     assert (code, output) == (5, "")
     assert errors.startswith("error: ") and errors.count("\n") == 1
@@ -187,8 +183,8 @@ def test_a_packed_run_is_exported_where_its_data_is_not(
     cocon: Callable[..., Outcome], packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    _, contract = load_encoder(packed, "pose")
-    assert np.array_equal(clips_of_run(packed, contract), figure_clips(contract))
+    _, contract = RunFolder.open(packed).encoder("pose")
+    assert np.array_equal(clips_of_run(RunFolder.open(packed), contract), figure_clips(contract))
     code, output, _ = cocon("export", "--run", packed, "--repository", "repository", "--no-torchscript", "--json")
     assert code == 0
     models = {model["model"]: model for model in json.loads(output)["models"]}
@@ -210,9 +206,9 @@ def test_a_packed_run_is_a_start_for_another(
 ) -> None:
     config = tiny_config(f"training.init_from='{packed}'", "training.epochs=0", "classifier.epochs=1")
     train_tiny(config, tmp_path / "run")
-    for view in run_views(packed):
-        started, _ = load_encoder(tmp_path / "run", view)
-        source, _ = load_encoder(packed, view)
+    for view in RunFolder.open(packed).views:
+        started, _ = RunFolder.open(tmp_path / "run").encoder(view)
+        source, _ = RunFolder.open(packed).encoder(view)
         for name, tensor in source.backbone.state_dict().items():
             assert torch.equal(tensor, started.backbone.state_dict()[name]), (view, name)
 
@@ -224,20 +220,20 @@ def test_the_command_packs_and_says_what_it_packed(
     assert code == 0
     assert output.startswith("packed rgb, pose of ")
     assert "rgb: comparing with the run" in errors
-    assert run_views(tmp_path / "packed") == ("rgb", "pose")
+    assert RunFolder.open(tmp_path / "packed").views == ("rgb", "pose")
 
 
 def test_encoders_of_the_demo_pack_into_five_megabytes(tmp_path: Path) -> None:
     config = load_config("figures", [f"data.folder='{tmp_path / 'gone'}'"])
     run = tmp_path / "run"
-    claim_run(run, config, overwrite=False)
+    claim_run(RunFolder(run, config), overwrite=False)
     labels = tuple(f"action {number}" for number in range(12))
     for view in config.views:
         torch.manual_seed(0)
         spec = config.encoder_spec(config.classifier.head)
         encoder = build_encoder(spec, view_named(view), num_classes=len(labels))
-        save_encoder(run, encoder, contract_of(config, view, encoder, method="cocon", labels=labels))
-    mark_complete(run, {"videos": 480, "failed": {}, "labels": labels, "minutes": 1.0})
+        RunFolder.open(run).save_encoder(encoder, contract_of(config, view, encoder, method="cocon", labels=labels))
+    RunFolder.open(run).mark_complete({"videos": 480, "failed": {}, "labels": labels, "minutes": 1.0})
     packed = pack_run(run, tmp_path / "packed")
     assert packed == Packed(config.views, sum(map(len, content(tmp_path / "packed").values())), packed.min_cosine)
     assert packed.num_bytes <= MAX_BYTES

@@ -14,7 +14,8 @@ from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import Normalisation
 from cocon.training.config.run import Config
 from cocon.training.methods.building import build_method
-from cocon.training.run_folder.files import load_encoder, load_state, run_config, save_encoder
+from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.view_files import ViewFiles
 from cocon.training.run_folder.warm_start import restore_encoders
 
 MakeConfig = Callable[..., Config]
@@ -38,7 +39,7 @@ def test_the_views_that_a_bare_folder_has_are_restored_and_the_others_said_to_st
     with caplog.at_level(logging.WARNING):
         assert restore_encoders(method, config) == ["rgb"]
     assert [message.split(":")[0] for message in caplog.messages] == ["view 'pose' starts untrained"]
-    source = load_encoder(trained, "rgb")[0].state_dict()
+    source = RunFolder.open(trained).encoder("rgb")[0].state_dict()
     restored = method.encoders
     assert restored["rgb"].classifier is None
     assert all(torch.equal(tensor, source[name]) for name, tensor in restored["rgb"].state_dict().items())
@@ -77,21 +78,21 @@ def test_a_share_of_zero_keeps_the_restored_backbone_and_trains_the_rest(
     names = [name for name in after if name.endswith("weight")]
     assert {name.split(".")[0] for name in names} == {"rgb", "pose"}
     assert all(torch.equal(before[name], after[name]) == name.startswith("rgb.") for name in names)
-    assert load_state(tmp_path / "run") is not None
+    assert RunFolder.open(tmp_path / "run").state() is not None
 
 
 def test_an_encoders_own_normalisation_is_taken_over_and_kept_when_a_run_goes_on(
     bare: Path, trained: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:
-    encoder, contract = load_encoder(trained, "rgb")
+    encoder, contract = RunFolder.open(trained).encoder("rgb")
     own = Normalisation((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
-    save_encoder(bare, encoder, dataclasses.replace(contract, normalisation=own))
+    ViewFiles(bare / "views" / "rgb").save_encoder(encoder, dataclasses.replace(contract, normalisation=own))
     config = tiny_config(f"training.init_from='{bare}'", "classifier.head=none")
     for _ in range(2):
         assert train_tiny(config, tmp_path / "run")
         for view, expected in (("rgb", own), ("pose", None)):
-            assert load_encoder(tmp_path / "run", view)[1].normalisation == expected
-        assert torch.allclose(load_encoder(tmp_path / "run", "rgb")[0].mean, 255 * torch.tensor(own.mean))
+            assert RunFolder.open(tmp_path / "run").encoder(view)[1].normalisation == expected
+        assert torch.allclose(RunFolder.open(tmp_path / "run").encoder("rgb")[0].mean, 255 * torch.tensor(own.mean))
         shutil.rmtree(bare, ignore_errors=True)
         shutil.rmtree(tmp_path / "run" / "views")
         (tmp_path / "run" / "complete.json").unlink()
@@ -125,12 +126,12 @@ def test_without_pre_training_a_run_is_fine_tuned_and_keeps_the_name_of_its_meth
 ) -> None:
     settings = [f"training.init_from='{trained}'", "training.epochs=0", "method=cpc"]
     train_tiny(tiny_config(*settings, "classifier.mode=finetune", "classifier.head=gru"), tmp_path)
-    assert run_config(tmp_path).training.epochs == 0
+    assert RunFolder.open(tmp_path).config.training.epochs == 0
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [(line["phase"], line["step"]) for line in lines] == [("classify", 3), ("classify", 6)]
-    encoder, contract = load_encoder(tmp_path, "rgb")
+    encoder, contract = RunFolder.open(tmp_path).encoder("rgb")
     assert (contract.method, contract.encoder.classifier) == ("cocon", "gru")
-    source = dict(load_encoder(trained, "rgb")[0].backbone.named_parameters())
+    source = dict(RunFolder.open(trained).encoder("rgb")[0].backbone.named_parameters())
     drift = [(parameter - source[name]).abs().max().item() for name, parameter in encoder.backbone.named_parameters()]
     assert 0 < max(drift) < 0.05  # from there, and not from an untrained one
 
@@ -139,4 +140,4 @@ def test_without_pre_training_and_without_a_source_the_encoder_is_called_random(
     tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:
     train_tiny(tiny_config("training.epochs=0", "classifier.mode=finetune"), tmp_path)
-    assert load_encoder(tmp_path, "pose")[1].method == "random"
+    assert RunFolder.open(tmp_path).encoder("pose")[1].method == "random"

@@ -16,7 +16,6 @@ from cocon.embedding.contract import ModelContract
 from cocon.embedding.locating.boundary_model import BoundaryContract, half_block_frames
 from cocon.embedding.locating.proposals import Segment
 from cocon.training.annotations.activitynet import Subset, UntrimmedVideo, read_activitynet
-from cocon.training.boundary_head.files import BoundaryRecord, head_sha256, keeps_boundary_heads, save_boundary_head
 from cocon.training.boundary_head.learning import BoundarySettings, boundary_probabilities, train_boundary_head
 from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.data.frames import VideoFrames
@@ -32,7 +31,9 @@ from cocon.training.evaluation.recognition.evaluate import RANDOM, run_method, u
 from cocon.training.evaluation.recognition.metrics import FUSED
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.files import SUMS_FILE, load_encoder, run_config, run_views
+from cocon.training.run_folder.boundary_heads import BoundaryRecord
+from cocon.training.run_folder.contracts import tensors_sha256
+from cocon.training.run_folder.files import SUMS_FILE
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import DatasetFolder
 
@@ -68,25 +69,24 @@ def evaluate(request: TaskRequest) -> TaskResult:
     """
     videos = read_activitynet(request.data, request.annotations)
     _check_subsets(videos, request.data)
-    views = run_views(request.run)
-    if not (is_kept := keeps_boundary_heads(request.run, views)):
+    run, views = request.run, request.run.views
+    if not (is_kept := run.keeps_boundary_heads(views)):
         _logger.warning(
             "run '%s' is packed, so it keeps no boundary heads; to keep them, judge a copy without %s",
-            request.run,
+            run,
             SUMS_FILE,
         )
-    encoders = {view: load_encoder(request.run, view) for view in views}
-    settings = BoundarySettings(seed=run_config(request.run).training.seed)
+    encoders = {view: run.encoder(view) for view in views}
+    settings = BoundarySettings(seed=run.config.training.seed)
     task = _Localization(request, videos, encoders, settings)
-    evaluated = task.evaluate(encoders, run_method(request.run))
+    evaluated = task.evaluate(encoders, run_method(run))
     for view, (head, figures) in evaluated.heads.items() if is_kept else ():
         contract = task.boundary_contract(encoders[view][1], head)
         record = BoundaryRecord(contract, settings, request.data.resolve().name, task.num_training, figures)
-        save_boundary_head(request.run, head, record)
+        run.save_boundary_head(head, record)
     rows = evaluated.rows
     if request.has_random:
-        config = run_config(request.run)
-        rows = task.evaluate(untrained_encoders(config, task.frames["training"]), RANDOM).rows + rows
+        rows = task.evaluate(untrained_encoders(run.config, task.frames["training"]), RANDOM).rows + rows
     return TaskResult(_TITLE, rows, task.failures)
 
 
@@ -115,7 +115,7 @@ class _Localization:
         }
         dataset = DatasetFolder.open(request.data)
         requests = {view: ViewRequest(contract.geometry, contract.flow) for view, (_, contract) in encoders.items()}
-        gib = run_config(request.run).data.cache_gib / 2
+        gib = request.run.config.data.cache_gib / 2
         self.frames = {
             subset: VideoFrames(
                 [entry for entry in dataset.videos if entry.video_id in named], dataset.root, requests, cache_gib=gib
@@ -146,7 +146,7 @@ class _Localization:
             embedding_dim=encoder.embedding_dim,
             hop_frames=half_block_frames(encoder.clip.frames_per_block),
             **self._limits,
-            weights_sha256=head_sha256(head),
+            weights_sha256=tensors_sha256(head.state_dict()),
         )
 
     def evaluate(self, encoders: Encoders, method: str) -> _Evaluated:

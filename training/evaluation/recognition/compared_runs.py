@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from cocon.core.printable import printable
 from cocon.training.evaluation.recognition.evaluate import (
@@ -16,7 +15,7 @@ from cocon.training.evaluation.recognition.evaluate import (
 from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.metrics import ViewMetrics
 from cocon.training.evaluation.recognition.result import EvaluationResult, MetricOptions, evaluate_features
-from cocon.training.run_folder.files import warn_if_incomplete
+from cocon.training.run_folder.files import RunFolder
 
 __all__ = ["ComparedRuns", "compare_runs", "method_names"]
 
@@ -47,7 +46,7 @@ class ComparedRuns:
 
 
 def compare_runs(
-    runs: Sequence[Path], videos: EvaluationVideos, options: MetricOptions, *, has_random: bool
+    runs: Sequence[RunFolder], videos: EvaluationVideos, options: MetricOptions, *, has_random: bool
 ) -> ComparedRuns:
     """Evaluate runs, at least one, on the same videos.
 
@@ -65,13 +64,13 @@ def compare_runs(
     untrained = evaluate_random(videos, options=options) if has_random else None
     evaluated = []
     for run, name in zip(runs, names, strict=True):
-        warn_if_incomplete(run)
+        run.warn_if_incomplete()
         features = run_features(run, videos)
         evaluated.append(evaluate_features(features, name, options))
     return ComparedRuns(untrained, tuple(evaluated), features)
 
 
-def method_names(runs: Sequence[Path], *, has_random: bool) -> list[str]:
+def method_names(runs: Sequence[RunFolder], *, has_random: bool) -> list[str]:
     """What to call each run: its method, with the folder where several rows of one table had the same name.
 
     Args:

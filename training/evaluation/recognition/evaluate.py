@@ -1,7 +1,6 @@
 """A run evaluated on whole videos: linear probe and retrieval, per view and fused, beside a random initialisation."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 
@@ -22,7 +21,8 @@ from cocon.training.evaluation.recognition.result import (
 )
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.files import contract_of, load_encoder, read_contract, run_views
+from cocon.training.run_folder.contracts import contract_of
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.reading.reader import ViewRequest
 
 __all__ = [
@@ -103,7 +103,7 @@ class EvaluationVideos:
         return found
 
 
-def run_features(run: Path, videos: EvaluationVideos) -> dict[str, VideoFeatures]:
+def run_features(run: RunFolder, videos: EvaluationVideos) -> dict[str, VideoFeatures]:
     """Embed the videos with the encoders of a training run.
 
     Returns:
@@ -112,7 +112,7 @@ def run_features(run: Path, videos: EvaluationVideos) -> dict[str, VideoFeatures
     Raises:
         UsageError: the run was trained with other views, clips or geometry than the videos are cut for.
     """
-    loaded = {view: load_encoder(run, view) for view in run_views(run)}
+    loaded = {view: run.encoder(view) for view in run.views}
     requests, clip = view_requests(videos.config), videos.config.clip.spec()
     for view, (_, contract) in loaded.items():
         if requests.get(view) != ViewRequest(contract.geometry, contract.flow) or contract.clip != clip:
@@ -146,14 +146,16 @@ def untrained_encoders(config: Config, frames: VideoFrames) -> dict[str, tuple[E
     }
 
 
-def evaluate_run(run: Path, videos: EvaluationVideos, *, options: MetricOptions = DEFAULT_OPTIONS) -> EvaluationResult:
+def evaluate_run(
+    run: RunFolder, videos: EvaluationVideos, *, options: MetricOptions = DEFAULT_OPTIONS
+) -> EvaluationResult:
     """Figures of a training run on the videos; raises like `run_features`."""
     return evaluate_features(run_features(run, videos), run_method(run), options)
 
 
-def run_method(run: Path) -> str:
+def run_method(run: RunFolder) -> str:
     """How a run's encoders were pre-trained, as their contracts say; joined by `+` where views differ."""
-    return "+".join(dict.fromkeys(read_contract(run / "views" / view).method for view in run_views(run)))
+    return "+".join(dict.fromkeys(run.contract(view).method for view in run.views))
 
 
 def evaluate_random(videos: EvaluationVideos, *, options: MetricOptions = DEFAULT_OPTIONS) -> EvaluationResult:

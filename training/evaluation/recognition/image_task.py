@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
+from cocon.training.config.run import Config
 from cocon.training.data.augment import centred_clip
 from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.recognition.evaluate import RANDOM
@@ -20,7 +21,6 @@ from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.files import load_encoder, run_config
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import VideoEntry
 
@@ -39,7 +39,7 @@ def evaluate(request: TaskRequest) -> TaskResult:
     Raises:
         UsageError: the encoder does not look at single frames, or a split has no images of two classes.
     """
-    encoder, contract = load_encoder(request.run, _VIEW)
+    encoder, contract = request.run.encoder(_VIEW)
     if contract.clip.frames_per_block != 1:
         raise UsageError(
             f"the encoder of '{request.run}' looks at blocks of {contract.clip.frames_per_block} frames; --task images "
@@ -51,7 +51,7 @@ def evaluate(request: TaskRequest) -> TaskResult:
     }
     encoders = {contract.method: encoder}
     if request.has_random:
-        encoders = {RANDOM: _untrained(request.run, contract, frames["train"])} | encoders
+        encoders = {RANDOM: _untrained(request.run.config, contract, frames["train"])} | encoders
     rows = tuple(_row(name, one, contract, frames, request) for name, one in encoders.items())
     failures = {name: reason for each in frames.values() for name, reason in each.failures.items()}
     return TaskResult("test images, per cent; R@k and kNN among the training images, cosine", rows, failures)
@@ -95,8 +95,7 @@ def _row(
     return {"method": method, "view": _VIEW} | {name: figures[name] for name in _FIGURES}
 
 
-def _untrained(run: Path, contract: ModelContract, images: VideoFrames) -> Encoder:
-    config = run_config(run)
+def _untrained(config: Config, contract: ModelContract, images: VideoFrames) -> Encoder:
     torch.manual_seed(config.training.seed)
     encoder = build_method(config).encoders[_VIEW]
     calibrate_batch_norm(encoder, _batches(images, contract))

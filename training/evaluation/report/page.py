@@ -35,7 +35,7 @@ from cocon.training.evaluation.report.plots import (
     map_plot,
 )
 from cocon.training.evaluation.report.strips import Strip, retrieval_strips, thumbnails
-from cocon.training.run_folder.files import run_config
+from cocon.training.run_folder.files import RunFolder
 
 __all__ = ["check_report_folder", "write_report"]
 
@@ -58,7 +58,7 @@ _COLUMN_NAMES = {
 def write_report(
     folder: Path,
     *,
-    run: Path,
+    run: RunFolder,
     data: Path,
     result: EvaluationResult,
     features: Mapping[str, VideoFeatures],
@@ -93,7 +93,7 @@ def write_report(
         facts=facts,
         figures=_key_figures(result, untrained, view),
         view=view,
-        curves=[(panel, curve_plot(panel)) for panel in curve_panels(run)],
+        curves=[(panel, curve_plot(panel)) for panel in curve_panels(run.path)],
         num_train=len(features["train"].labels),
         num_test=len(features["test"].labels),
         is_centred=is_centred,
@@ -164,24 +164,26 @@ def _searched(videos: VideoFeatures, *, is_centred: bool) -> NDArray[np.float32]
     return fuse_embeddings({v: centred(vectors) if is_centred else vectors for v, vectors in videos.embeddings.items()})
 
 
-def _facts(run: Path, data: Path, result: EvaluationResult, features: Mapping[str, VideoFeatures]) -> dict[str, str]:
+def _facts(
+    run: RunFolder, data: Path, result: EvaluationResult, features: Mapping[str, VideoFeatures]
+) -> dict[str, str]:
     """What the head of the page says; the run's name first."""
     train, test = (len(features[split].labels) for split in ("train", "test"))
     return {
-        "run": run.resolve().name,
+        "run": run.path.resolve().name,
         "method": result.method,
         "views": ", ".join(features["test"].embeddings),
         "dataset": str(data),
         "videos": f"{train} to train, {test} to test, of {len(result.labels)} classes",
-        "epochs": str(run_config(run).training.epochs),
+        "epochs": str(run.config.training.epochs),
         "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "made by": f"cocon {version('cocon')}",
     }
 
 
-def _protocol(run: Path, num_crops: int, hop_blocks: int | None) -> dict[str, str]:
+def _protocol(run: RunFolder, num_crops: int, hop_blocks: int | None) -> dict[str, str]:
     """How a video was cut into clips."""
-    clip = run_config(run).clip
+    clip = run.config.clip
     hop = hop_blocks or max(1, clip.num_blocks // 2)
     crops = "the centre crop" if num_crops == 1 else f"{num_crops} crops"
     return {"clips": f"{clip.num_blocks} blocks, one every {hop}; {crops} of each"}

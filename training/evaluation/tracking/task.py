@@ -7,7 +7,6 @@ those that `cocon export --feature-maps` and `client track` use by default, so t
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from cocon.core.errors import UsageError, VideoError
 from cocon.embedding.tracking.box_tracking import tracked_boxes
 from cocon.embedding.tracking.cell_grid import convolution_offset_cells
 from cocon.embedding.tracking.defaults import SMALL_MAPS, STAGE
+from cocon.training.config.run import Config
 from cocon.training.evaluation.recognition.evaluate import RANDOM
 from cocon.training.evaluation.recognition.features import calibrate_batch_norm
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
@@ -24,7 +24,6 @@ from cocon.training.evaluation.tracking.figures import TrackingScores, mean_scor
 from cocon.training.evaluation.tracking.sequences import TrackingSequence, TrackingVideo, find_sequences
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.files import load_encoder, run_config
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.workers.pool import WorkerPool
 
@@ -50,7 +49,7 @@ def evaluate(request: TaskRequest) -> TaskResult:
         UsageError: the run has no such view, its trunk no such stage, or the folder has no videos with boxes.
         VideoError: none of the videos can be read.
     """
-    encoder, contract = load_encoder(request.run, _VIEW)
+    encoder, contract = request.run.encoder(_VIEW)
     if STAGE not in encoder.backbone.stage_names:
         raise UsageError(
             f"--task tracking needs '{STAGE}' of a residual trunk; '{contract.encoder.backbone}' has no such stage"
@@ -60,7 +59,7 @@ def evaluate(request: TaskRequest) -> TaskResult:
     with WorkerPool(limits) as pool:
         encoders = {contract.method: encoder}
         if request.has_random:
-            encoders = {RANDOM: _untrained(request.run, videos[:_CALIBRATION_VIDEOS], pool, limits)} | encoders
+            encoders = {RANDOM: _untrained(request.run.config, videos[:_CALIBRATION_VIDEOS], pool, limits)} | encoders
         return _judged(request, encoders, videos, pool, limits)
 
 
@@ -133,9 +132,8 @@ def _title(sizes: set[tuple[int, int]]) -> str:
     return f"boxes followed from the first frame, per cent; pictures {span}"
 
 
-def _untrained(run: Path, videos: Sequence[TrackingVideo], pool: WorkerPool, limits: MediaLimits) -> Encoder:
+def _untrained(config: Config, videos: Sequence[TrackingVideo], pool: WorkerPool, limits: MediaLimits) -> Encoder:
     """The run's network untrained, batch normalisation calibrated on frames of the videos, a batch from each."""
-    config = run_config(run)
     torch.manual_seed(config.training.seed)
     encoder = build_method(config).encoders[_VIEW]
     calibrate_batch_norm(encoder, _batches(videos, pool, limits))

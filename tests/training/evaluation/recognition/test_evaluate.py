@@ -30,7 +30,8 @@ from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.metrics import ViewMetrics
 from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.evaluation.report.tables import class_table, metric_table, write_confusion
-from cocon.training.run_folder.files import load_encoder, read_contract
+from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.view_files import ViewFiles
 from cocon.video.clips import grid_indices
 
 MakeConfig = Callable[..., Config]
@@ -53,7 +54,7 @@ def _features(vectors: dict[str, NDArray[np.float32]], labels: list[str]) -> Vid
 
 
 def test_a_run_is_judged_by_every_view_and_their_fusion(trained: Path, videos: EvaluationVideos) -> None:
-    rows = evaluate_run(trained, videos).metrics
+    rows = evaluate_run(RunFolder.open(trained), videos).metrics
     assert [(row.method, row.view) for row in rows] == [("cocon", view) for view in ROWS]
     for row in rows:
         assert row.figures.keys() == FIGURES | OF_CLASSIFIER
@@ -63,9 +64,9 @@ def test_a_run_is_judged_by_every_view_and_their_fusion(trained: Path, videos: E
 
 def test_figures_of_a_view_are_shares_of_its_test_videos(trained: Path, videos: EvaluationVideos) -> None:
     """Counted again in the plainest way, one view and one test video after the other."""
-    features = run_features(trained, videos)
+    features = run_features(RunFolder.open(trained), videos)
     train, test = features["train"], features["test"]
-    for row in evaluate_run(trained, videos).metrics[:2]:
+    for row in evaluate_run(RunFolder.open(trained), videos).metrics[:2]:
         gallery, queries = train.embeddings[row.view], test.embeddings[row.view]
         probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(gallery, train.labels)
         hits: dict[str, list[bool]] = {name: [] for name in ("probe", "classifier", "knn", "R@1", "R@5")}
@@ -86,7 +87,9 @@ def test_the_untrained_networks_are_judged_alike_and_always_the_same(videos: Eva
     rows = evaluate_random(videos).metrics
     assert [(row.method, row.view) for row in rows] == [("random", view) for view in ROWS]
     assert evaluate_random(videos).metrics == rows
-    assert evaluate_run(trained, videos).metrics == evaluate_run(trained, videos).metrics
+    assert (
+        evaluate_run(RunFolder.open(trained), videos).metrics == evaluate_run(RunFolder.open(trained), videos).metrics
+    )
 
 
 def test_fusion_joins_what_each_view_knows() -> None:
@@ -132,7 +135,7 @@ def test_a_run_that_sees_other_clips_is_refused(
     train_tiny(tiny_config(*views), tmp_path / "run")
     videos = EvaluationVideos(tiny_config(*views, override), progress_bar=progress_bar)
     with pytest.raises(UsageError, match="has other views, clips or geometry than the run it is compared with"):
-        evaluate_run(tmp_path / "run", videos)
+        evaluate_run(RunFolder.open(tmp_path / "run"), videos)
 
 
 def test_both_splits_need_labels(
@@ -164,7 +167,10 @@ def test_evaluate_prints_json_rows_of_run_and_random(
     for row in rows:
         counted = FIGURES | (OF_CLASSIFIER if row["method"] == "cocon" else set())
         assert row.keys() == counted | {"method", "view", "gallery_size"}
-    assert rows == [row.to_dict() for row in (*evaluate_random(videos).metrics, *evaluate_run(trained, videos).metrics)]
+    assert rows == [
+        row.to_dict()
+        for row in (*evaluate_random(videos).metrics, *evaluate_run(RunFolder.open(trained), videos).metrics)
+    ]
 
 
 def test_evaluate_shows_a_table_with_baselines(
@@ -212,11 +218,11 @@ def test_a_fine_tuned_classifier_is_judged_by_its_own_softmax(
     config = tiny_config("classifier.mode=finetune", "classifier.head=gru", "classifier.epochs=1", "training.epochs=1")
     train_tiny(config, tmp_path / "run")
     videos = EvaluationVideos(config, progress_bar=progress_bar)
-    features = run_features(tmp_path / "run", videos)
+    features = run_features(RunFolder.open(tmp_path / "run"), videos)
     result = evaluate_features(features, "cocon")
     test = features["test"]
     assert test.classes == result.labels
-    encoder, contract = load_encoder(tmp_path / "run", "rgb")
+    encoder, contract = RunFolder.open(tmp_path / "run").encoder("rgb")
     assert contract.encoder.classifier == "gru"
     decoded = videos.frames["test"][0].views["rgb"]
     grid = grid_indices(decoded.timestamps, contract.clip)
@@ -262,9 +268,9 @@ def test_rows_are_called_by_the_contract_and_told_apart_by_the_run_where_they_ar
         shutil.copytree(trained, tmp_path / name)
         for view, method in zip(("rgb", "pose"), methods.split(), strict=True):
             path = tmp_path / name / "views" / view / "contract.json"
-            path.write_text(replace(read_contract(path.parent), method=method).to_json())
-    a, b, c, d = (tmp_path / name for name in "abcd")
-    assert method_names([a, b, c, d, trained], has_random=False) == [
+            path.write_text(replace(ViewFiles(path.parent).contract(), method=method).to_json())
+    a, b, c, d = (RunFolder.open(tmp_path / name) for name in "abcd")
+    assert method_names([a, b, c, d, RunFolder.open(trained)], has_random=False) == [
         f"cpc ({a})",
         f"cpc ({b})",
         "random",
@@ -277,8 +283,8 @@ def test_rows_are_called_by_the_contract_and_told_apart_by_the_run_where_they_ar
 def test_a_run_is_called_as_its_contract_says(trained: Path, videos: EvaluationVideos, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "run")
     for folder in (tmp_path / "run" / "views").iterdir():
-        (folder / "contract.json").write_text(replace(read_contract(folder), method="random").to_json())
-    assert {row.method for row in evaluate_run(tmp_path / "run", videos).metrics} == {"random"}
+        (folder / "contract.json").write_text(replace(ViewFiles(folder).contract(), method="random").to_json())
+    assert {row.method for row in evaluate_run(RunFolder.open(tmp_path / "run"), videos).metrics} == {"random"}
 
 
 @pytest.mark.parametrize(

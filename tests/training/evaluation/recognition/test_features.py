@@ -17,7 +17,7 @@ from cocon.training.data.loader import view_requests
 from cocon.training.evaluation.recognition import blocks
 from cocon.training.evaluation.recognition.features import calibrate_batch_norm, video_features
 from cocon.training.models.encoder import Encoder, build_encoder
-from cocon.training.run_folder.files import load_encoder
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.clips import grid_indices
 from cocon.video.reading.reader import VideoSource
 from cocon.video.store.dataset import DatasetFolder
@@ -48,7 +48,7 @@ def _untrained() -> Encoder:
 
 def test_a_videos_embedding_is_the_mean_of_those_a_served_model_gives(trained: Path, tiny_config: MakeConfig) -> None:
     config = tiny_config()
-    loaded = {view: load_encoder(trained, view) for view in config.views}
+    loaded = {view: RunFolder.open(trained).encoder(view) for view in config.views}
     encoders = {view: encoder for view, (encoder, _) in loaded.items()}
     contracts = {view: contract for view, (_, contract) in loaded.items()}
     frames = _frames(config)
@@ -77,7 +77,7 @@ def test_crops_and_hops_are_averaged(
 ) -> None:
     monkeypatch.setattr(blocks, "_BATCH_SIZE", batch_size)  # of the 9 blocks of 3 clips
     config = tiny_config("views=['rgb']")
-    encoder, contract = load_encoder(trained, "rgb")
+    encoder, contract = RunFolder.open(trained).encoder("rgb")
     frames = _frames(config)
     features = video_features(
         {"rgb": encoder},
@@ -115,7 +115,7 @@ def test_videos_that_fail_or_have_no_label_are_left_out(
     manifest = figures_copy / "manifest.csv"
     manifest.write_text(manifest.read_text().replace("figure_00008.mp4,bow,body_00012", "figure_00008.mp4,,"))
     (figures_copy / "videos" / "figure_00006.mp4").write_bytes(b"no video")
-    encoder, contract = load_encoder(trained, "rgb")
+    encoder, contract = RunFolder.open(trained).encoder("rgb")
     frames = _frames(config)
     done: list[tuple[int, int | None]] = []
     features = video_features(
@@ -138,14 +138,14 @@ def test_a_split_of_which_no_labelled_video_can_be_read_is_refused(
     manifest.write_text(manifest.read_text().replace("figure_00008.mp4,bow,body_00012", "figure_00008.mp4,,"))
     for number in (6, 7, 9, 10, 11):
         (figures_copy / "videos" / f"figure_{number:05}.mp4").write_bytes(b"no video")
-    encoder, contract = load_encoder(trained, "rgb")
+    encoder, contract = RunFolder.open(trained).encoder("rgb")
     frames = _frames(tiny_config(f"data.folder={figures_copy}", "views=['rgb']"))
     with pytest.raises(VideoError, match="none of the videos that have a label can be read"):
         video_features({"rgb": encoder}, {"rgb": contract}, frames, device=torch.device("cpu"), on_progress=_silent)
 
 
 def test_views_whose_classifiers_know_other_classes_are_refused(trained: Path, tiny_config: MakeConfig) -> None:
-    loaded = {view: load_encoder(trained, view) for view in ("rgb", "pose")}
+    loaded = {view: RunFolder.open(trained).encoder(view) for view in ("rgb", "pose")}
     encoders = {view: encoder for view, (encoder, _) in loaded.items()}
     contracts = {view: contract for view, (_, contract) in loaded.items()}
     contracts["pose"] = replace(contracts["pose"], labels=contracts["pose"].labels[::-1])
@@ -158,7 +158,7 @@ def test_a_video_without_a_group_is_a_group_of_its_own(
 ) -> None:
     manifest = figures_copy / "manifest.csv"
     manifest.write_text(manifest.read_text().replace("body_00012", ""))
-    encoder, contract = load_encoder(trained, "rgb")
+    encoder, contract = RunFolder.open(trained).encoder("rgb")
     frames = _frames(tiny_config(f"data.folder={figures_copy}", "views=['rgb']"))
     features = video_features(
         {"rgb": encoder}, {"rgb": contract}, frames, device=torch.device("cpu"), on_progress=_silent

@@ -14,7 +14,7 @@ from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
 from cocon.training.evaluation.recognition.features import VideoFeatures, ordered_feature, video_features
 from cocon.training.evaluation.recognition.result import evaluate_features
-from cocon.training.run_folder.files import load_encoder
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.reading.reader import VideoSource
 from cocon.video.store.dataset import DatasetFolder
 
@@ -78,7 +78,7 @@ def test_a_videos_ordered_features_are_of_the_blocks_a_served_model_gives(
     trained: Path, tiny_config: Callable[..., Config]
 ) -> None:
     config = tiny_config("views=['rgb']")
-    encoder, contract = load_encoder(trained, "rgb")
+    encoder, contract = RunFolder.open(trained).encoder("rgb")
     entries = DatasetFolder.open(config.data.folder).split("test")[:1]
     frames = VideoFrames(entries, config.data.folder, view_requests(config), cache_gib=1.0)
     features = video_features(

@@ -16,6 +16,7 @@ from cocon.training.evaluation.cli import app
 from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.evaluation.report.page import write_report
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.store.dataset import VideoEntry
 
 Browser = webdriver.Chrome
@@ -145,7 +146,7 @@ def test_names_from_strangers_are_text_and_a_video_without_a_picture_is_a_gray_t
     shutil.copy(trained / "config.toml", run)
     html = write_report(
         tmp_path / "new" / "report",
-        run=run,
+        run=RunFolder.open(run),
         data=tmp_path / "<s>data</s>",
         result=result,
         features=features,

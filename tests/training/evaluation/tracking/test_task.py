@@ -17,7 +17,7 @@ from cocon.core.errors import UsageError
 from cocon.training.evaluation.tracking.figures import motionless, one_pass_scores
 from cocon.training.evaluation.tracking.sequences import FILMED, WINDOW, find_sequences, window_corners
 from cocon.training.evaluation.tracking.task import found_boxes
-from cocon.training.run_folder.files import load_encoder
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize
@@ -85,7 +85,7 @@ def test_a_run_is_judged_beside_rest_and_the_untrained_network(
     assert keys == [(scene, method) for scene in (FILMED, WINDOW) for method in ("no motion", "random", "cocon")]
     with WorkerPool() as pool:
         sequences = next(v for v in find_sequences(figures_copy, 9) if v.name == kept).load(pool, MediaLimits())
-    encoder, _ = load_encoder(trained, "rgb")
+    encoder, _ = RunFolder.open(trained).encoder("rgb")
     for index, sequence in enumerate(sequences):
         found = found_boxes(encoder, sequence, torch.device("cpu"))
         for row, boxes in ((rows[3 * index], motionless(sequence.boxes)), (rows[3 * index + 2], found)):

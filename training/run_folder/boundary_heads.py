@@ -6,23 +6,23 @@
 It belongs to the encoder beside it: once that is trained on, the head is refused. A packed run is left as it is.
 """
 
-import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.locating.boundary_model import BoundaryContract
 from cocon.training.boundary_head.learning import BoundarySettings
 from cocon.training.boundary_head.network import BoundaryHead
-from cocon.training.run_folder.files import SUMS_FILE, read_contract
+from cocon.training.run_folder.contracts import tensors_sha256
+from cocon.training.run_folder.view_files import ViewFiles, save_tensors
 
-__all__ = ["BoundaryRecord", "head_sha256", "keeps_boundary_heads", "load_boundary_head", "save_boundary_head"]
+__all__ = ["BoundaryRecord", "check_writable", "read_head", "write_head"]
 
 _WEIGHTS_FILE = "boundary_head.safetensors"
 _RECORD_FILE = "boundary_head.json"
@@ -49,70 +49,45 @@ class BoundaryRecord:
     figures: Mapping[str, float]
 
 
-def keeps_boundary_heads(run: Path, views: Iterable[str]) -> bool:
-    """Whether a run takes heads of these views; a packed one does not.
-
-    Raises:
-        UsageError: a folder cannot be written.
-    """
-    if (run / SUMS_FILE).is_file():  # it would not cover them
-        return False
-    for view in views:
-        try:
-            tempfile.TemporaryFile(dir=run / "views" / view).close()  # root may write what nobody may
-        except OSError as error:
-            raise _unwritable(run, error) from error
-    return True
+def check_writable(run: Path, folder: Path) -> None:
+    """Raise `UsageError` if the folder of a view of the run cannot be written."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()  # root may write what nobody may
+    except OSError as error:
+        raise _unwritable(run, error) from error
 
 
-def save_boundary_head(run: Path, head: BoundaryHead, record: BoundaryRecord) -> None:
-    """Write a head and its record beside its encoder; those that are there are replaced.
-
-    Raises:
-        UsageError: the folder cannot be written.
-    """
-    folder = run / "views" / record.contract.view
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in head.state_dict().items()}
+def write_head(run: Path, folder: Path, head: BoundaryHead, record: BoundaryRecord) -> None:
+    """Write a head and its record into the folder of its view of the run; raises like `check_writable`."""
     content = {"schema": _SCHEMA, "contract": json.loads(record.contract.to_json()), **asdict(record.settings)}
     content |= {"data": record.data, "num_videos": record.num_videos, "figures": dict(record.figures)}
     try:
-        with replacing(folder / _WEIGHTS_FILE) as partial:
-            save_file(tensors, partial)
+        save_tensors(folder / _WEIGHTS_FILE, head.state_dict())
         with replacing(folder / _RECORD_FILE) as partial:
             partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise _unwritable(run, error) from error
 
 
-def load_boundary_head(run: Path, view: str) -> tuple[BoundaryHead, BoundaryRecord] | None:
-    """The head of a view, in evaluation mode, on the CPU; None where the run has none.
+def read_head(view: ViewFiles) -> tuple[BoundaryHead, BoundaryRecord] | None:
+    """The head of a view, in evaluation mode, on the CPU; None where there is none.
 
     Raises:
-        MismatchError: it is damaged, or was trained for another encoder than the run's.
+        MismatchError: it is damaged, or was trained for another encoder than the view's.
     """
-    folder = run / "views" / view
-    if not (folder / _RECORD_FILE).is_file():
+    if not (view.folder / _RECORD_FILE).is_file():
         return None
-    source = f"boundary head in '{folder}'"
-    record = _read_record(folder / _RECORD_FILE, source)
-    record.contract.check_encoder(read_contract(folder), source=source)
+    source = f"boundary head in '{view.folder}'"
+    record = _read_record(view.folder / _RECORD_FILE, source)
+    record.contract.check_encoder(view.contract(), source=source)
     head = BoundaryHead(record.contract.embedding_dim)
     try:
-        head.load_state_dict(load_file(folder / _WEIGHTS_FILE))
+        head.load_state_dict(load_file(view.folder / _WEIGHTS_FILE))
     except Exception as error:  # safetensors raises its own error class, load_state_dict a RuntimeError
         raise MismatchError(f"{source} cannot be read: {error}; train it again") from error
-    if head_sha256(head) != record.contract.weights_sha256:
+    if tensors_sha256(head.state_dict()) != record.contract.weights_sha256:
         raise MismatchError(f"{source} is not the one that its record was written for; train it again")
     return head.eval(), record
-
-
-def head_sha256(head: BoundaryHead) -> str:
-    """Over the tensors, sorted by name."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(head.state_dict().items()):
-        digest.update(f"{name} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _unwritable(run: Path, error: OSError) -> UsageError:

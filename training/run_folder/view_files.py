@@ -1,0 +1,97 @@
+"""The folder of one view of a run: encoder and contract, and the aggregator of its pre-training.
+
+weights.safetensors, contract.json      the encoder
+aggregator.safetensors                  what a recurrent classifier starts from, as in the released code; optional,
+and no part of the contract: an encoder is whole without it
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cocon.core.atomic import replacing
+from cocon.core.errors import MismatchError
+from cocon.embedding.contract import ModelContract
+from cocon.training.models.encoder import Encoder, build_encoder
+from cocon.training.run_folder.contracts import weights_sha256
+
+__all__ = ["ViewFiles", "save_tensors"]
+
+_WEIGHTS_FILE = "weights.safetensors"
+_AGGREGATOR_FILE = "aggregator.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFiles:
+    """What a run keeps of one view.
+
+    Attributes:
+        folder: `views/<view>` of the run.
+    """
+
+    folder: Path
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether an encoder was saved."""
+        return self._contract_file.is_file()
+
+    def contract(self) -> ModelContract:
+        """The encoder's contract; raises `MismatchError` if it is none or was changed."""
+        return ModelContract.from_json(
+            self._contract_file.read_text(encoding="utf-8"), source=f"'{self._contract_file}'"
+        )
+
+    def encoder(self) -> tuple[Encoder, ModelContract]:
+        """Build the encoder, in evaluation mode, on the CPU.
+
+        Raises:
+            MismatchError: weights and contract do not belong together.
+        """
+        contract = self.contract()
+        encoder = build_encoder(contract.encoder, contract.view_spec, num_classes=len(contract.labels))
+        try:
+            encoder.load_state_dict(load_file(self.folder / _WEIGHTS_FILE))
+        except Exception as error:  # safetensors raises its own error class, load_state_dict a RuntimeError
+            raise MismatchError(
+                f"weights in '{self.folder}' do not fit their contract: {error}; train again"
+            ) from error
+        if weights_sha256(encoder) != contract.weights_sha256:
+            raise MismatchError(
+                f"weights in '{self.folder}' are not the ones its contract was written for; train again"
+            )
+        return encoder.eval(), contract
+
+    def save_encoder(self, encoder: Encoder, contract: ModelContract) -> None:
+        """Write weights, then the contract."""
+        save_tensors(self.folder / _WEIGHTS_FILE, encoder.state_dict())
+        with replacing(self._contract_file) as partial:
+            partial.write_text(contract.to_json(), encoding="utf-8")
+
+    def aggregator(self) -> dict[str, Tensor] | None:
+        """State of the view's `ConvGRU`, None where it was not kept; raises `MismatchError` if it cannot be read."""
+        path = self.folder / _AGGREGATOR_FILE
+        if not path.is_file():
+            return None
+        try:
+            return load_file(path)
+        except Exception as error:  # safetensors raises its own error class
+            raise MismatchError(f"'{path}' cannot be read: {error}; train its run again, or remove the file") from error
+
+    def save_aggregator(self, tensors: Mapping[str, Tensor]) -> None:
+        """Write it beside the encoder."""
+        save_tensors(self.folder / _AGGREGATOR_FILE, tensors)
+
+    @property
+    def _contract_file(self) -> Path:
+        return self.folder / "contract.json"
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors of any device; the file appears whole or not at all."""
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as partial:
+        save_file(on_cpu, partial)
