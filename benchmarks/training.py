@@ -27,9 +27,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cocon.embedding.contract import EncoderSpec
-from cocon.training.methods.cocon import CoCon, LossWeights
+from cocon.training.config.learning_sections import LossSection
+from cocon.training.methods.building import loss_weights
+from cocon.training.methods.cocon import CoCon
 from cocon.training.methods.cpc import PredictiveNetwork
-from cocon.training.models.backbones import DEPTHS
+from cocon.training.models.architectures import DEPTHS
 from cocon.training.models.encoder import build_encoder
 from cocon.video.views import VIEWS
 
@@ -177,7 +179,7 @@ def ours(case: Case, *, is_checkpointed: bool) -> tuple[nn.Module, Loss]:
         encoder.backbone.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # not in the stubs
         encoder.backbone.checkpoint_activations = is_checkpointed
         networks[view] = PredictiveNetwork(encoder, num_predicted=case.num_predicted)
-    model = CoCon(networks, LossWeights(sync_ramp=0.0))
+    model = CoCon(networks, loss_weights(LossSection(sync_ramp=0.0), "cocon"))
     return model, lambda clips: model(clips, 1.0).total
 
 

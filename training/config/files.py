@@ -15,7 +15,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from cocon.core.errors import UsageError
-from cocon.training.config.learning_sections import MethodName
+from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
 from cocon.video.views import VIEWS
 
@@ -65,10 +65,8 @@ def _for_method(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
         raise UsageError("'for' is a value, not a section")
     method = _overridden(content, overrides).get("method", Config.model_fields["method"].default)
     for names, variant in variants.items():
-        if unknown := sorted(set(names.split()) - set(get_args(MethodName))):
-            raise UsageError(
-                f"method '{unknown[0]}' of table 'for' is unknown; available: {', '.join(get_args(MethodName))}"
-            )
+        if unknown := sorted(set(names.split()) - METHODS.keys()):
+            raise UsageError(f"method '{unknown[0]}' of table 'for' is unknown; available: {', '.join(METHODS)}")
         if not isinstance(variant, dict):
             raise UsageError(f"'for.{names}' is a value, not a section")
         if method in names.split():

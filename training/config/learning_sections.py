@@ -7,29 +7,15 @@ from pydantic import Field, model_validator
 
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.input_sections import Section
-from cocon.training.losses.cooperative import SimForm, SyncForm
-from cocon.training.methods.cocon import LossWeights
-from cocon.training.models.backbones import BOTTLENECK_DEPTHS, BOTTLENECK_OF, DEPTHS, UNSTAGED_BACKBONES
+from cocon.training.models.architectures import ARCHITECTURES, BOTTLENECK_DEPTHS, BOTTLENECK_OF, BackboneName
 
 __all__ = [
-    "COOPERATION",
     "ClassifierSection",
     "LossSection",
-    "MethodName",
     "ModelSection",
     "OptimizerSection",
     "TrainingSection",
 ]
-
-MethodName = Literal["cocon", "cpc", "cpc+sim", "cpc+sync", "vicc", "vclr", "cycle"]
-
-# Which cooperative terms each row of the paper's ablation has: (sim, sync).
-COOPERATION: dict[MethodName, tuple[bool, bool]] = {
-    "cpc": (False, False),
-    "cpc+sim": (True, False),
-    "cpc+sync": (False, True),
-    "cocon": (True, True),
-}
 
 
 class ModelSection(Section):
@@ -40,15 +26,15 @@ class ModelSection(Section):
     encoders have it. `num_predicted`: blocks that CoCon and CPC predict.
     """
 
-    backbone: Literal["resnet2d3d", "resnet2d3d_relu", "resnet2d", "s3d", "r2plus1d", "r2plus1d_vicc"] = "resnet2d3d"
+    backbone: BackboneName = "resnet2d3d"
     depth: str = "resnet18"
     width: int = Field(64, gt=0)
     num_predicted: int = Field(3, gt=0)
 
     @model_validator(mode="after")
     def _known_depth(self) -> "ModelSection":
-        known = [*DEPTHS, *(BOTTLENECK_DEPTHS if self.backbone in BOTTLENECK_OF else ())]
-        if self.depth not in known and self.backbone not in UNSTAGED_BACKBONES:
+        known = ARCHITECTURES[self.backbone].depths
+        if known and self.depth not in known:
             raise ValueError(
                 f"depth '{self.depth}' is unknown for backbone '{self.backbone}'; available: {', '.join(known)}"
             )
@@ -56,18 +42,17 @@ class ModelSection(Section):
 
     def spec(self, classifier: str) -> EncoderSpec:
         """The contract's form."""
-        if self.backbone in UNSTAGED_BACKBONES:
-            return EncoderSpec(self.backbone, (), self.width, classifier)
-        if self.depth in BOTTLENECK_DEPTHS:
-            return EncoderSpec(BOTTLENECK_OF[self.backbone], BOTTLENECK_DEPTHS[self.depth], self.width, classifier)
-        return EncoderSpec(self.backbone, DEPTHS[self.depth], self.width, classifier)
+        depths = ARCHITECTURES[self.backbone].depths
+        trunk = BOTTLENECK_OF[self.backbone] if depths and self.depth in BOTTLENECK_DEPTHS else self.backbone
+        return EncoderSpec(trunk, depths[self.depth] if depths else (), self.width, classifier)
 
 
 class LossSection(Section):
-    """The objective of CoCon and CPC; see `LossWeights`.
+    """The objective of CoCon and CPC: weights of L_sim and L_sync, the latter rising from 0 over a share of training.
 
-    `temperature_twice` is the released code's choice: cosines over τ². `gathered`: negatives and pair matrices are
-    those of the whole batch over all devices, not of each device's share.
+    `sim_form`, `sync_form`: `balanced` and `l1` are the released code's, `paper` the paper's, where `mu` weighs the
+    negatives of L_sim. `temperature_twice` is the released code's choice: cosines over τ². `gathered`: negatives and
+    pair matrices are those of the whole batch over all devices, not of each device's share.
     """
 
     temperature: float = Field(0.07, gt=0)
@@ -75,23 +60,10 @@ class LossSection(Section):
     sim: float = Field(10.0, ge=0)
     sync: float = Field(10.0, ge=0)
     sync_ramp: float = Field(0.5, ge=0, le=1)
-    sim_form: SimForm = "balanced"
-    sync_form: SyncForm = "l1"
+    sim_form: Literal["balanced", "paper"] = "balanced"
+    sync_form: Literal["l1", "squared", "paper"] = "l1"
     mu: float = Field(1.0, ge=0)
     gathered: bool = True
-
-    def weights(self, method: MethodName) -> LossWeights:
-        """The form of a method in `COOPERATION`, terms that it leaves out at weight zero."""
-        has_sim, has_sync = COOPERATION[method]
-        return LossWeights(
-            temperature=self.temperature**2 if self.temperature_twice else self.temperature,
-            sim=self.sim if has_sim else 0.0,
-            sync=self.sync if has_sync else 0.0,
-            sync_ramp=self.sync_ramp,
-            sim_form=self.sim_form,
-            sync_form=self.sync_form,
-            mu=self.mu,
-        )
 
 
 class OptimizerSection(Section):

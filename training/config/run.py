@@ -14,23 +14,19 @@ from cocon.training.config.input_sections import (
     known_view,
 )
 from cocon.training.config.learning_sections import (
-    COOPERATION,
     ClassifierSection,
     LossSection,
-    MethodName,
     ModelSection,
     OptimizerSection,
     TrainingSection,
 )
-from cocon.training.config.method_sections import CycleSection, VclrSection, ViccSection
-from cocon.training.models.backbones import FRAME_BACKBONES, LEAST_BLOCKS, RECOMPUTING_BACKBONES
+from cocon.training.config.method_sections import METHODS, CycleSection, MethodName, VclrSection, ViccSection
+from cocon.training.models.architectures import ARCHITECTURES
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import DEFAULT_VIEWS, VIEWS
 
 __all__ = ["Config"]
-
-_FRAME_METHODS = ("vclr", "cycle")
 
 
 class Config(Section):
@@ -85,11 +81,12 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _frames_suit_method(self) -> "Config":
-        if self.method in _FRAME_METHODS:
-            if self.model.backbone not in FRAME_BACKBONES:
+        if METHODS[self.method].sees_single_frames:
+            if not ARCHITECTURES[self.model.backbone].sees_single_frames:
+                first = next(name for name, known in ARCHITECTURES.items() if known.sees_single_frames)
                 raise ValueError(
                     f"method '{self.method}' looks at single frames, backbone '{self.model.backbone}' at several: "
-                    f"set model.backbone={FRAME_BACKBONES[0]} and clip.frames_per_block=1"
+                    f"set model.backbone={first} and clip.frames_per_block=1"
                 )
             if self.clip.frames_per_block != 1:
                 raise ValueError(
@@ -101,22 +98,23 @@ class Config(Section):
     @model_validator(mode="after")
     def _frames_suit_backbone(self) -> "Config":
         backbone = self.model.backbone
-        least_frames, least_side_px = LEAST_BLOCKS.get(backbone, (1, 1))
-        if self.clip.frames_per_block < least_frames:
+        known = ARCHITECTURES[backbone]
+        if self.clip.frames_per_block < known.least_frames:
             raise ValueError(
-                f"clip.frames_per_block ({self.clip.frames_per_block}) must be at least {least_frames}, of which "
+                f"clip.frames_per_block ({self.clip.frames_per_block}) must be at least {known.least_frames}, of which "
                 f"backbone '{backbone}' makes one: raise it, or set another model.backbone"
             )
         for view in self.views:
-            if (side_px := self.geometry(view).crop_px) < least_side_px:
+            if (side_px := self.geometry(view).crop_px) < known.least_side_px:
                 raise ValueError(
-                    f"the crop of view '{view}' ({side_px} px) must be at least {least_side_px} px, of which backbone "
-                    f"'{backbone}' makes one cell: raise view.{view}.crop_px, or set another model.backbone"
+                    f"the crop of view '{view}' ({side_px} px) must be at least {known.least_side_px} px, of which "
+                    f"backbone '{backbone}' makes one cell: raise view.{view}.crop_px, or set another model.backbone"
                 )
-        if self.training.checkpoint_activations and backbone not in RECOMPUTING_BACKBONES:
+        if self.training.checkpoint_activations and not known.recomputes:
+            others = ", ".join(name for name, other in ARCHITECTURES.items() if other.recomputes)
             raise ValueError(
                 f"training.checkpoint_activations is not for backbone '{backbone}', which keeps all it computes: leave "
-                f"it false, or set model.backbone to one of {', '.join(RECOMPUTING_BACKBONES)}"
+                f"it false, or set model.backbone to one of {others}"
             )
         return self
 
@@ -164,26 +162,19 @@ class Config(Section):
     @property
     def is_predictive(self) -> bool:
         """Whether the method is CoCon or a part of it: it predicts blocks from those before them."""
-        return self.method in COOPERATION
+        return self.objective_section == "loss"
 
     @property
     def objective_section(self) -> str:
         """Name of the section that says how the method's losses are combined."""
-        return "loss" if self.is_predictive else self.method
+        return METHODS[self.method].section
 
     @property
     def queues(self) -> dict[str, int]:
         """Queues of the method by the key that sets their size, in videos; empty without."""
-        match self.method:
-            case "vicc":
-                return {"vicc.queue_size": self.vicc.queue_size}
-            case "vclr":
-                return {"vclr.queue_size": self.vclr.queue_size}
-            case "cycle":
-                sizes = self.cycle
-                return {"cycle.queue_size": sizes.queue_size, "cycle.cycle_queue_size": sizes.cycle_queue_size}
-            case _:
-                return {}
+        section = self.objective_section
+        sizes = getattr(self, section).model_dump()
+        return {f"{section}.{key}": sizes[key] for key in METHODS[self.method].queues}
 
     def geometry(self, view: str) -> Geometry:
         """Spatial rule of a view: as configured, else a crop of the view's default size out of 8/7 of it."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.training.config.input_sections import ClipSection
+from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
 from cocon.training.data.sampling import ClipSampler, FrameSampler
 from cocon.video.clips import random_window
@@ -20,14 +21,14 @@ __all__ = ["BlockPairSampler", "FramePairSampler", "SegmentSampler", "pretrainin
 
 def pretraining_sampler(config: Config) -> FrameSampler:
     """What the configured method learns from."""
-    match config.method:
-        case "vicc":
+    match METHODS[config.method].sample:
+        case "block pair":
             return BlockPairSampler(config.clip)
-        case "vclr":
+        case "segments":
             return SegmentSampler()
-        case "cycle":
+        case "frame pair":
             return FramePairSampler()
-        case _:
+        case "clip":
             return ClipSampler(config.clip)
 
 

@@ -12,7 +12,7 @@ from cocon.training.importing.checkpoint_file import Checkpoint
 from cocon.training.importing.keys import CLASSIFIER_NAMES, PREDICTIVE_NAMES, layout_of, load_tensors
 from cocon.training.importing.source_encoder import Layout, Source, SourceEncoder
 from cocon.training.methods.cpc import PredictiveNetwork
-from cocon.training.models.backbones import DEPTHS
+from cocon.training.models.architectures import DEPTHS
 from cocon.training.models.encoder import build_encoder
 from cocon.video.views import VIEWS, View, view_named
 

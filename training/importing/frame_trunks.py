@@ -24,7 +24,7 @@ from cocon.training.importing.fitting import (
     without_parts,
 )
 from cocon.training.importing.source_encoder import Layout, Source, SourceEncoder
-from cocon.training.models.backbones import BOTTLENECK_DEPTHS, BOTTLENECK_OF, DEPTHS
+from cocon.training.models.architectures import BOTTLENECK_DEPTHS, BOTTLENECK_OF, DEPTHS
 from cocon.training.models.encoder import build_encoder
 from cocon.video.views import VIEWS, view_named
 

@@ -24,7 +24,7 @@ from cocon.training.importing.fitting import (
     without_copies,
 )
 from cocon.training.importing.source_encoder import Layout
-from cocon.training.models.backbones import DEPTHS
+from cocon.training.models.architectures import DEPTHS
 
 __all__ = ["CLASSIFIER_NAMES", "PREDICTIVE_NAMES", "layout_of", "load_tensors"]
 

@@ -15,7 +15,7 @@ from cocon.training.importing.flow_input import adapted_to_flow
 from cocon.training.importing.published import FLOW_SOURCE_PX, PUBLISHED_USE
 from cocon.training.importing.source_encoder import Source, SourceEncoder
 from cocon.training.importing.sources import read_encoders
-from cocon.training.models.backbones import BOTTLENECK_OF
+from cocon.training.models.architectures import BOTTLENECK_OF
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.contracts import weights_sha256
 from cocon.training.run_folder.files import RunFolder

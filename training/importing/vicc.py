@@ -36,7 +36,7 @@ from cocon.training.importing.vicc_names import (
     r2plus1d_name,
     s3d_name,
 )
-from cocon.training.models.backbones import DEPTHS
+from cocon.training.models.architectures import DEPTHS
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.training.models.heads import MeanClassifier
 from cocon.video.views import VIEWS, view_named

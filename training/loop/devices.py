@@ -18,6 +18,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch.distributed.constants import default_pg_timeout
 
 from cocon.core.errors import UsageError
+from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
 from cocon.training.distributed import num_processes
 
@@ -51,8 +52,7 @@ def make_fabric(config: Config) -> Fabric:
         )
     # Each process keeps statistics of its own share until an epoch ends; no weight depends on them.
     timeout = _JUDGING_TIMEOUT if config.training.probe_every_epochs else default_pg_timeout
-    # A frozen stream of ViCC, and its prototypes at first, have no gradient.
-    has_unused = config.method == "vicc"
+    has_unused = METHODS[config.method].leaves_some_out
     strategy = DDPStrategy(broadcast_buffers=False, timeout=timeout, find_unused_parameters=has_unused)
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     num_nodes = world_size // local_size

@@ -36,13 +36,13 @@ class LossWeights:
         mu: see `sim_loss`.
     """
 
-    temperature: float = 0.07
-    sim: float = 10.0
-    sync: float = 10.0
-    sync_ramp: float = 0.5
-    sim_form: SimForm = "balanced"
-    sync_form: SyncForm = "l1"
-    mu: float = 1.0
+    temperature: float
+    sim: float
+    sync: float
+    sync_ramp: float
+    sim_form: SimForm
+    sync_form: SyncForm
+    mu: float
 
 
 class CoCon(Method):

@@ -7,20 +7,20 @@ nearest neighbour among remembered frames. The views learn side by side. Source:
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from cocon.training.config.method_sections import CycleSection
-from cocon.training.distributed import gathered, mean_over_processes
+from cocon.training.distributed import gathered
 from cocon.training.losses.cycle import cycle_loss
 from cocon.training.losses.queued import queued_info_nce
-from cocon.training.methods.method import EncoderNetwork, MethodTerms, embedding_spread
+from cocon.training.methods.method import EncoderNetwork, embedding_spread
 from cocon.training.methods.momentum import KeyQueue, MomentumMethod, Shuffle
 from cocon.training.methods.projection import ProjectionHead, pooled_blocks
 from cocon.training.models.encoder import Encoder
 
-__all__ = ["CycleContrast", "CycleNetwork"]
+__all__ = ["CycleContrast", "CycleNetwork", "CycleSettings"]
 
 
 class CycleNetwork(EncoderNetwork):
@@ -42,60 +42,65 @@ class CycleNetwork(EncoderNetwork):
         return self.head.unit(features), self.cycle_head.unit(features)
 
 
+@dataclass(frozen=True, slots=True)
+class CycleSettings:
+    """Sizes, temperature and weight; in the configuration `cycle` says what they mean."""
+
+    projection_dim: int
+    momentum: float
+    queue_size: int
+    cycle_queue_size: int
+    num_neighbours: int
+    temperature: float
+    cycle: float
+    batch_negatives: bool
+
+
 class CycleContrast(MomentumMethod[CycleNetwork]):
-    """The method, on samples of `FramePairSampler`.
+    """The method, on samples of `FramePairSampler`: a frame twice, and a further one.
 
     Args:
         networks: view → network.
-        section: sizes, temperature and weight.
+        settings: sizes, temperature and weight.
     """
 
-    def __init__(self, networks: Mapping[str, CycleNetwork], section: CycleSection) -> None:
-        super().__init__(networks, section.momentum)
-        self._section = section
-        self.queues = nn.ModuleDict({v: KeyQueue(section.queue_size, section.projection_dim) for v in networks})
-        self.cycle_queues = nn.ModuleDict(
-            {v: KeyQueue(section.cycle_queue_size, section.projection_dim) for v in networks}
+    def __init__(self, networks: Mapping[str, CycleNetwork], settings: CycleSettings) -> None:
+        super().__init__(networks, momentum=settings.momentum, weights={"intra": 1.0, "cycle": settings.cycle})
+        self._settings = settings
+        self.queues, self.cycle_queues = (
+            nn.ModuleDict({view: KeyQueue(size, settings.projection_dim) for view in networks})
+            for size in (settings.queue_size, settings.cycle_queue_size)
         )
 
-    def forward(self, clips: Mapping[str, Tensor], progress: float) -> MethodTerms:
-        """The loss of one batch `uint8 [B, 3, 1, H, W, C]` per view: a frame twice, and a further one."""
-        logged: dict[str, Tensor] = {}
-        total = torch.zeros((), device=next(iter(clips.values())).device)
-        for view in self.networks:
-            intra, cycle = self._terms(view, clips[view], logged)
-            total = total + intra + self._section.cycle * cycle
-            logged |= {f"intra/{view}": intra, f"cycle/{view}": cycle}
-        return MethodTerms(total, mean_over_processes(logged | {"loss": total}))
-
-    def _terms(self, view: str, frames: Tensor, logged: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def terms_of_view(self, view: str, frames: Tensor, logged: dict[str, Tensor]) -> dict[str, Tensor]:
+        """L_intra and L_cycle of `uint8 [B, 3, 1, H, W, C]`."""
         network, _ = self.pair(view)
         query, cycle_query = (x.squeeze(1) for x in network(frames[:, :1]))  # each [B, P]
         keys, cycle_keys = self._keys(view, frames[:, 1:])  # each [B, 2, P]: the frame again, the further one
         queue, cycle_queue = self.queues[view], self.cycle_queues[view]
         assert isinstance(queue, KeyQueue) and isinstance(cycle_queue, KeyQueue)
-        section, remembered = self._section, cycle_queue.remembered
+        settings, remembered = self._settings, cycle_queue.remembered
         remembered = remembered[torch.randperm(len(remembered), device=remembered.device)]
-        num_neighbours = section.num_neighbours * len(remembered) // section.cycle_queue_size
+        num_neighbours = settings.num_neighbours * len(remembered) // settings.cycle_queue_size
         neighbours, negatives = remembered[:num_neighbours], remembered[num_neighbours:]
         with torch.autocast(frames.device.type, enabled=False):
-            rows = int(section.batch_negatives)
+            rows = int(settings.batch_negatives)
             intra = queued_info_nce(
-                query, keys[:, 1], queue.remembered, temperature=section.temperature, rows_per_video=rows
+                query, keys[:, 1], queue.remembered, temperature=settings.temperature, rows_per_video=rows
             )
             cycle = cycle_loss(
                 cycle_query,
                 cycle_keys[:, 1],
                 neighbours,
                 negatives,
-                temperature=section.temperature,
+                temperature=settings.temperature,
                 rows_per_video=rows,
             )
         if self.training:
             queue.push(gathered(keys[:, 0]))
             cycle_queue.push(gathered(cycle_keys[:, 0]))
         logged[f"spread/{view}"] = embedding_spread(gathered(query.detach()))
-        return intra, cycle
+        return {"intra": intra, "cycle": cycle}
 
     @torch.no_grad()
     def _keys(self, view: str, frames: Tensor) -> tuple[Tensor, Tensor]:

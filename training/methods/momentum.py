@@ -12,8 +12,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cocon.training.distributed import num_processes
-from cocon.training.methods.method import EncoderNetwork, Method
+from cocon.training.distributed import mean_over_processes, num_processes
+from cocon.training.methods.method import EncoderNetwork, Method, MethodTerms
 
 __all__ = ["KeyQueue", "MomentumCopy", "MomentumMethod", "Shuffle"]
 
@@ -48,20 +48,37 @@ class MomentumCopy(nn.Module, Generic[M]):
 
 
 class MomentumMethod(Method, Generic[M]):
-    """A method whose networks each have a momentum copy, the key encoder.
+    """A method whose networks each have a momentum copy, the key encoder; its views learn side by side.
 
     Args:
         networks: view → query encoder and heads.
         momentum: see `MomentumCopy`.
+        weights: of the terms that a view's loss is the sum of, by their names.
     """
 
-    def __init__(self, networks: Mapping[str, M], momentum: float) -> None:
+    def __init__(self, networks: Mapping[str, M], *, momentum: float, weights: Mapping[str, float]) -> None:
         super().__init__(networks)
+        self._weights = dict(weights)
         self.copies = nn.ModuleDict({view: MomentumCopy(network, momentum) for view, network in networks.items()})
 
     def pair(self, view: str) -> tuple[M, MomentumCopy[M]]:
         """A view's network and its copy."""
         return self.networks[view], self.copies[view]  # type: ignore[return-value]  # ModuleDict forgets
+
+    def forward(self, clips: Mapping[str, Tensor], progress: float) -> MethodTerms:
+        """The loss of one batch `uint8 [B, N, 1, H, W, C]` per view, of as many frames as its sampler draws."""
+        logged: dict[str, Tensor] = {}
+        total = torch.zeros((), device=next(iter(clips.values())).device)
+        for view in self.networks:
+            terms = self.terms_of_view(view, clips[view], logged)
+            for name, weight in self._weights.items():
+                total = total + weight * terms[name]
+            logged |= {f"{name}/{view}": term for name, term in terms.items()}
+        return MethodTerms(total, mean_over_processes(logged | {"loss": total}))
+
+    def terms_of_view(self, view: str, frames: Tensor, logged: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Each term of a view's loss, not weighted; what else there is to log goes into `logged`."""
+        raise NotImplementedError
 
     def after_step(self) -> None:
         """The key encoders follow."""

@@ -6,22 +6,22 @@ The views learn side by side. Source: Kuang et al. 2021.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cocon.training.config.method_sections import VclrSection
-from cocon.training.distributed import gathered, mean_over_processes
+from cocon.training.distributed import gathered
 from cocon.training.losses.order import order_loss, shuffled_tuples
 from cocon.training.losses.queued import intra_frame_loss, queued_info_nce
-from cocon.training.methods.method import EncoderNetwork, MethodTerms, embedding_spread
+from cocon.training.methods.method import EncoderNetwork, embedding_spread
 from cocon.training.methods.momentum import KeyQueue, MomentumMethod, Shuffle
 from cocon.training.methods.projection import ProjectionHead, pooled_blocks
 from cocon.training.models.encoder import Encoder
 
-__all__ = ["Vclr", "VclrNetwork"]
+__all__ = ["Vclr", "VclrNetwork", "VclrSettings"]
 
 _NUM_SEGMENTS = 3
 _NUM_ORDERS = 4
@@ -63,37 +63,42 @@ class _Features(NamedTuple):
     own: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class VclrSettings:
+    """Sizes, temperatures and weights; in the configuration `vclr` says what they mean."""
+
+    projection_dim: int
+    momentum: float
+    queue_size: int
+    temperature: float
+    intra_temperature: float
+    inter: float
+    intra: float
+    segment: float
+    order: float
+    order_normalised_over: Literal["channels", "segments"]
+    batch_negatives: bool
+
+
 class Vclr(MomentumMethod[VclrNetwork]):
     """The method, on samples of `SegmentSampler`.
 
     Args:
         networks: view → network.
-        section: sizes, temperatures and weights.
+        settings: sizes, temperatures and weights.
     """
 
-    def __init__(self, networks: Mapping[str, VclrNetwork], section: VclrSection) -> None:
-        super().__init__(networks, section.momentum)
-        self._section = section
-        size, dim = section.queue_size, section.projection_dim
+    def __init__(self, networks: Mapping[str, VclrNetwork], settings: VclrSettings) -> None:
+        weights = {name: getattr(settings, name) for name in ("inter", "intra", "segment", "order")}
+        super().__init__(networks, momentum=settings.momentum, weights=weights)
+        self._settings = settings
+        size, dim = settings.queue_size, settings.projection_dim
         self.inter_queues = nn.ModuleDict({view: KeyQueue(_NUM_SEGMENTS * size, dim) for view in networks})
         self.segment_queues = nn.ModuleDict({view: KeyQueue(size, dim) for view in networks})
 
-    def forward(self, clips: Mapping[str, Tensor], progress: float) -> MethodTerms:
-        """The loss of one batch `uint8 [B, 8, 1, H, W, C]` per view."""
-        section = self._section
-        weights = {
-            "inter": section.inter,
-            "intra": section.intra,
-            "segment": section.segment,
-            "order": section.order,
-        }
-        logged: dict[str, Tensor] = {}
-        total = torch.zeros((), device=next(iter(clips.values())).device)
-        for view in self.networks:
-            terms = self._terms(view, self._encoded(view, clips[view]), logged)
-            total = total + torch.stack([weights[name] * terms[name] for name in weights]).sum()
-            logged |= {f"{name}/{view}": term for name, term in terms.items()}
-        return MethodTerms(total, mean_over_processes(logged | {"loss": total}))
+    def terms_of_view(self, view: str, frames: Tensor, logged: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The four losses of `uint8 [B, 8, 1, H, W, C]`."""
+        return self._terms(view, self._encoded(view, frames), logged)
 
     def _encoded(self, view: str, frames: Tensor) -> _Features:
         network, copied = self.pair(view)
@@ -110,7 +115,7 @@ class Vclr(MomentumMethod[VclrNetwork]):
 
     def _terms(self, view: str, found: _Features, logged: dict[str, Tensor]) -> dict[str, Tensor]:
         network, copied = self.pair(view)
-        slow, section = copied.module, self._section
+        slow, settings = copied.module, self._settings
         inter, intra = network.inter.unit(found.anchor), network.intra.unit(found.anchor)  # each [B, P]
         segment = network.segment.unit(found.query.mean(dim=1))
         with torch.no_grad():
@@ -125,18 +130,18 @@ class Vclr(MomentumMethod[VclrNetwork]):
                     inter.repeat_interleave(_NUM_SEGMENTS, dim=0),
                     inter_keys.flatten(0, 1),
                     inter_queue.remembered,
-                    temperature=section.temperature,
-                    rows_per_video=_NUM_SEGMENTS * section.batch_negatives,
+                    temperature=settings.temperature,
+                    rows_per_video=_NUM_SEGMENTS * settings.batch_negatives,
                 ),
                 "intra": intra_frame_loss(
-                    intra, intra_keys[:, 0], intra_keys[:, 1:], temperature=section.intra_temperature
+                    intra, intra_keys[:, 0], intra_keys[:, 1:], temperature=settings.intra_temperature
                 ),
                 "segment": queued_info_nce(
                     segment,
                     segment_keys,
                     segment_queue.remembered,
-                    temperature=section.temperature,
-                    rows_per_video=int(section.batch_negatives),
+                    temperature=settings.temperature,
+                    rows_per_video=int(settings.batch_negatives),
                 ),
                 "order": self._order_term(network, slow, found),
             }
@@ -146,7 +151,7 @@ class Vclr(MomentumMethod[VclrNetwork]):
         return terms
 
     def _order_term(self, network: VclrNetwork, slow: VclrNetwork, found: _Features) -> Tensor:
-        axis = 2 if self._section.order_normalised_over == "channels" else 1
+        axis = 2 if self._settings.order_normalised_over == "channels" else 1
         query, is_query_shuffled = shuffled_tuples(F.normalize(network.order(found.query.float()), dim=axis))
         with torch.no_grad():
             key, is_key_shuffled = shuffled_tuples(F.normalize(slow.order(found.key.float()), dim=axis))

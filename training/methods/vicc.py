@@ -11,12 +11,13 @@ in stage 2 stays in its encoder: an RGB encoder that has seen flow needs none af
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cocon.training.config.method_sections import ViccSection
 from cocon.training.distributed import gathered, mean_over_processes, own_rows
 from cocon.training.losses.sinkhorn import sinkhorn
 from cocon.training.losses.swapped import swapped_prediction_loss
@@ -25,7 +26,7 @@ from cocon.training.methods.momentum import KeyQueue
 from cocon.training.methods.projection import ProjectionHead, pooled_blocks
 from cocon.training.models.encoder import Encoder
 
-__all__ = ["Prototypes", "StreamNetwork", "Vicc"]
+__all__ = ["Prototypes", "StreamNetwork", "Vicc", "ViccSettings"]
 
 _CLIPS = 2
 
@@ -65,26 +66,47 @@ class Prototypes(nn.Module):
         self.weight.copy_(F.normalize(self.weight, dim=1))
 
 
+@dataclass(frozen=True, slots=True)
+class ViccSettings:
+    """Sizes, temperatures and stages; in the configuration `vicc` says what they mean.
+
+    Attributes:
+        num_turns: of the second stage; 0 leaves it out.
+    """
+
+    num_prototypes: int
+    projection_dim: int
+    temperature: float
+    epsilon: float
+    sinkhorn_iterations: int
+    queue_size: int
+    queue_from: float
+    prototypes_frozen: float
+    single_share: float
+    num_turns: int
+    gradient_through: Literal["both", "first"]
+
+
 class Vicc(Method):
     """The method, on samples of `BlockPairSampler`.
 
     Args:
         networks: view → network; the order is that in which the second stage takes turns.
-        section: sizes, temperatures and stages.
+        settings: sizes, temperatures and stages.
     """
 
     turn: Tensor
 
-    def __init__(self, networks: Mapping[str, StreamNetwork], section: ViccSection) -> None:
+    def __init__(self, networks: Mapping[str, StreamNetwork], settings: ViccSettings) -> None:
         super().__init__(networks)
-        self._section = section
+        self._settings = settings
         self.prototypes = nn.ModuleDict(
-            {view: Prototypes(section.num_prototypes, section.projection_dim) for view in networks}
+            {view: Prototypes(settings.num_prototypes, settings.projection_dim) for view in networks}
         )
         queues = {
-            view: nn.ModuleList(KeyQueue(section.queue_size, section.projection_dim) for _ in range(_CLIPS))
+            view: nn.ModuleList(KeyQueue(settings.queue_size, settings.projection_dim) for _ in range(_CLIPS))
             for view in networks
-            if section.queue_size
+            if settings.queue_size
         }
         self.queues = nn.ModuleDict(queues)
         # Turns are counted so that a new one begins with empty queues; 0 is the first stage.
@@ -125,7 +147,7 @@ class Vicc(Method):
 
     def _ends(self) -> list[float]:
         """Of the first stage and of every turn, as shares of training."""
-        num_turns, first = self._section.num_turns(len(self.networks)), self._section.single_share
+        num_turns, first = self._settings.num_turns, self._settings.single_share
         return [first + (1.0 - first) * turn / num_turns for turn in range(num_turns + 1)] if num_turns else [1.0]
 
     def _learning(self, turn: int) -> list[str]:
@@ -154,16 +176,16 @@ class Vicc(Method):
                 frozen: Tensor = network(clips)
                 return frozen
         found: Tensor = network(clips)
-        if self._section.gradient_through == "first":
+        if self._settings.gradient_through == "first":
             return torch.stack([found[:, 0], found[:, 1].detach()], dim=1)
         return found
 
     def _loss(self, main: str, streams: Sequence[str], found: Mapping[str, Tensor], progress: float) -> Tensor:
         """Swapped prediction over both clips of some streams, on one stream's prototypes."""
-        section = self._section
+        settings = self._settings
         prototypes = self.prototypes[main].weight
         assert isinstance(prototypes, Tensor)
-        if len(streams) == 1 and progress <= section.prototypes_frozen * section.single_share:
+        if len(streams) == 1 and progress <= settings.prototypes_frozen * settings.single_share:
             prototypes = prototypes.detach()
         samples = [(stream, clip) for stream in streams for clip in range(_CLIPS)]
         scores = [found[stream][:, clip] @ prototypes.T for stream, clip in samples]  # each [B, K]
@@ -171,13 +193,13 @@ class Vicc(Method):
             self._codes(score, prototypes, self._queue(stream, clip, progress))
             for score, (stream, clip) in zip(scores, samples, strict=True)
         ]
-        return swapped_prediction_loss(codes, scores, temperature=section.temperature)
+        return swapped_prediction_loss(codes, scores, temperature=settings.temperature)
 
     def _queue(self, stream: str, clip: int, progress: float) -> KeyQueue | None:
         """What remembers projections of this sample; None while it is not to be used."""
-        section = self._section
-        is_early = self.turn_at(progress) == 0 and progress < section.queue_from * section.single_share
-        if not section.queue_size or is_early:
+        settings = self._settings
+        is_early = self.turn_at(progress) == 0 and progress < settings.queue_from * settings.single_share
+        if not settings.queue_size or is_early:
             return None
         queue = self.queues[stream][clip]  # type: ignore[index]  # a ModuleList
         assert isinstance(queue, KeyQueue)
@@ -190,8 +212,8 @@ class Vicc(Method):
         remembered = [] if queue is None else [queue.keys @ prototypes.detach().T]
         codes = sinkhorn(
             torch.cat([*remembered, everyone]),
-            epsilon=self._section.epsilon,
-            iterations=self._section.sinkhorn_iterations,
+            epsilon=self._settings.epsilon,
+            iterations=self._settings.sinkhorn_iterations,
         )
         return own_rows(codes[-len(everyone) :])
 

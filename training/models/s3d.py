@@ -17,11 +17,7 @@ from torch import Tensor, nn
 from cocon.training.models.factored import FactoredConv
 from cocon.training.models.trunk import Trunk
 
-__all__ = ["MIN_FRAMES", "MIN_SIDE_PX", "PointwiseConv", "S3d", "SeparableConv", "SeparableInception"]
-
-# The least of which two are left before stage five: two halvings of time, four of space, rounding up.
-MIN_FRAMES = 5
-MIN_SIDE_PX = 17
+__all__ = ["PointwiseConv", "S3d", "SeparableConv", "SeparableInception"]
 
 # Channels of the branches at width 64.
 _MIXED = {

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from cocon.core.errors import UsageError
 from cocon.training.config.files import load_config, preset_names
-from cocon.training.config.learning_sections import COOPERATION
 from cocon.training.config.run import Config
 from cocon.training.figures.settings import FigureSettings
 from cocon.video.clips import ClipSpec
@@ -199,17 +198,6 @@ def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
     assert "none.toml' cannot be read" in _problem(preset=str(tmp_path / "none.toml"))
     (tmp_path / "broken.toml").write_text("views = [")
     assert "broken.toml' cannot be read" in _problem(preset=str(tmp_path / "broken.toml"))
-
-
-def test_each_row_of_the_ablation_leaves_its_terms_out() -> None:
-    for method, (has_sim, has_sync) in COOPERATION.items():
-        weights = load_config("figures", ["loss.sim=3.0", "loss.sync=4.0"]).loss.weights(method)
-        assert (weights.sim, weights.sync) == (3.0 * has_sim, 4.0 * has_sync)
-
-
-def test_the_released_codes_temperature_is_the_square() -> None:
-    loss = load_config("figures", ["loss.temperature=0.1", "loss.temperature_twice=true"]).loss
-    assert loss.weights("cocon").temperature == pytest.approx(0.01)
 
 
 def test_a_configuration_cannot_be_changed_afterwards() -> None:

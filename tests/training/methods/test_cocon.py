@@ -16,7 +16,7 @@ from cocon.training.models.encoder import build_encoder
 from cocon.video.views import VIEWS
 
 SIZES = {"rgb": 64, "flow": 64, "mask": 32}
-WEIGHTS = LossWeights(temperature=0.2, sim=3.0, sync=5.0, sync_ramp=0.5)
+WEIGHTS = LossWeights(temperature=0.2, sim=3.0, sync=5.0, sync_ramp=0.5, sim_form="balanced", sync_form="l1", mu=1.0)
 
 
 def _method(*views: str, weights: LossWeights = WEIGHTS) -> CoCon:
@@ -115,12 +115,6 @@ def test_what_is_logged_carries_no_gradient() -> None:
 )
 def test_the_weight_of_sync_grows_linearly_and_stays(progress: float, ramp: float, expected: float) -> None:
     assert sync_ramp(progress, ramp) == pytest.approx(expected)
-
-
-def test_defaults_are_those_of_the_ablation() -> None:
-    weights = LossWeights()
-    assert (weights.temperature, weights.sim, weights.sync, weights.sync_ramp) == (0.07, 10.0, 10.0, 0.5)
-    assert (weights.sim_form, weights.sync_form) == ("balanced", "l1")
 
 
 def test_spread_is_near_one_for_scattered_vectors_and_zero_when_collapsed() -> None:

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from cocon.embedding.contract import EncoderSpec
-from cocon.training.methods.cocon import CoCon, LossWeights
+from cocon.training.config.learning_sections import LossSection
+from cocon.training.methods.building import loss_weights
+from cocon.training.methods.cocon import CoCon
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.video.views import VIEWS
@@ -30,7 +32,7 @@ def _ours() -> CoCon:
         encoder = build_encoder(EncoderSpec("resnet2d3d", DEPTHS, WIDTH), VIEWS[view])
         encoder.backbone.to(memory_format=torch.channels_last_3d)
         networks[view] = PredictiveNetwork(encoder, num_predicted=NUM_PREDICTED)
-    return CoCon(networks, LossWeights(sync_ramp=0.0))
+    return CoCon(networks, loss_weights(LossSection(sync_ramp=0.0), "cocon"))
 
 
 def _literal_name(name: str) -> str:

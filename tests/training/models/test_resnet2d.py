@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cocon.training.models.backbones import BACKBONES, BOTTLENECK_DEPTHS, DEPTHS
+from cocon.training.models.architectures import BOTTLENECK_DEPTHS, DEPTHS
+from cocon.training.models.backbones import BACKBONES
 from cocon.training.models.residual_trunk import ResidualBlock
 from cocon.training.models.resnet2d import Bottleneck
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cocon.training.models.backbones import DEPTHS
+from cocon.training.models.architectures import DEPTHS
 from cocon.training.models.residual_trunk import ResidualBlock
 from cocon.training.models.resnet2d3d import ResNet2d3d
 

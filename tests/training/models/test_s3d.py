@@ -8,10 +8,13 @@ from torch import Tensor, nn
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.files import load_config
+from cocon.training.models.architectures import ARCHITECTURES
 from cocon.training.models.encoder import build_encoder
 from cocon.training.models.factored import FactoredConv
-from cocon.training.models.s3d import MIN_FRAMES, MIN_SIDE_PX, S3d, SeparableConv, SeparableInception
+from cocon.training.models.s3d import S3d, SeparableConv, SeparableInception
 from cocon.video.views import VIEWS
+
+MIN_FRAMES, MIN_SIDE_PX = ARCHITECTURES["s3d"].least_frames, ARCHITECTURES["s3d"].least_side_px
 
 
 def _tiny(*, width: int = 2, in_channels: int = 3) -> S3d:

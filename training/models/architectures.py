@@ -1,0 +1,53 @@
+"""The trunks that a configuration may name, and what is to be known of each before it is built.
+
+Their classes are in `backbones.py`; this module knows nothing of torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+__all__ = ["ARCHITECTURES", "BOTTLENECK_DEPTHS", "BOTTLENECK_OF", "DEPTHS", "Architecture", "BackboneName"]
+
+BackboneName = Literal["resnet2d3d", "resnet2d3d_relu", "resnet2d", "s3d", "r2plus1d", "r2plus1d_vicc"]
+
+# Residual blocks in each of the four stages, basic ones and bottlenecks.
+DEPTHS: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {"resnet10": (1, 1, 1, 1), "resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
+)
+BOTTLENECK_DEPTHS: Mapping[str, tuple[int, ...]] = MappingProxyType({"resnet50": (3, 4, 6, 3)})
+# ResNet-34 and ResNet-50 have equally many blocks: the contract's name of the trunk tells them apart.
+BOTTLENECK_OF: Mapping[str, str] = MappingProxyType({"resnet2d": "resnet2d_bottleneck"})
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """What a configuration must know of a trunk.
+
+    Attributes:
+        depths: residual blocks per stage by the name of a depth; empty for a trunk of one depth.
+        sees_single_frames: whether it is for methods that look at single frames.
+        recomputes: whether it can compute activations again instead of keeping them.
+        least_frames: the smallest T of a block that it takes.
+        least_side_px: the smallest side of a frame that it takes.
+    """
+
+    depths: Mapping[str, tuple[int, ...]] = DEPTHS
+    sees_single_frames: bool = False
+    recomputes: bool = False
+    least_frames: int = 1
+    least_side_px: int = 1
+
+
+ARCHITECTURES: Mapping[BackboneName, Architecture] = MappingProxyType(
+    {
+        "resnet2d3d": Architecture(recomputes=True),
+        "resnet2d3d_relu": Architecture(recomputes=True),
+        "resnet2d": Architecture({**DEPTHS, **BOTTLENECK_DEPTHS}, sees_single_frames=True, recomputes=True),
+        # Of which two are left before stage five: two halvings of time, four of space, rounding up.
+        "s3d": Architecture({}, least_frames=5, least_side_px=17),
+        "r2plus1d": Architecture(),
+        "r2plus1d_vicc": Architecture(),
+    }
+)
