@@ -37,6 +37,7 @@ def train(
     """
     import json
     import os
+    from functools import partial
 
     from cocon.core.progress import progress_bar
     from cocon.training.config.files import load_config
@@ -48,7 +49,8 @@ def train(
     given = quoted | {"method": method, "training.seed": seed}
     overrides = [f"{key}={value}" for key, value in given.items() if value is not None] + (settings or [])
     config = load_config(preset, overrides)
-    is_new = train_run(config, output, overwrite=overwrite, progress_bar=progress_bar, resume=resume)
+    say = partial(typer.echo, err=True)
+    is_new = train_run(config, output, overwrite=overwrite, progress_bar=progress_bar, resume=resume, say=say)
     if os.environ.get("RANK", "0") == "0":
         state = "trained" if is_new else "is complete already:"
         print(f"{output} {state} {config.method} encoders of {', '.join(RunFolder.open(output).views)}")

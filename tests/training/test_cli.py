@@ -1,6 +1,7 @@
 """`cocon train`: what it prints, and how it ends when something is wrong."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +35,13 @@ def test_training_prints_what_it_made_and_does_nothing_the_second_time(
 ) -> None:
     run = tmp_path / "run"
     arguments = ("train", "--config", tiny_file, "--output", run, "--method", "cpc", "--seed", "3")
-    assert cocon(*arguments) == (0, f"{run} trained cpc encoders of rgb, pose\n", "")
+    code, output, errors = cocon(*arguments)
+    assert (code, output) == (0, f"{run} trained cpc encoders of rgb, pose\n")
+    uses, pretraining, classifiers = errors.splitlines()
+    assert uses.startswith("cpc of rgb, pose on 6 videos: 6 steps in 2 epochs; cpu, 1 threads, 32-true, up to ")
+    measured = r"about \d+ min for 2 epochs \(\S+ s a step, measured on steps {} of 6\)"
+    assert re.fullmatch("pre-training: " + measured.format("3 to 5"), pretraining)
+    assert re.fullmatch("training classifiers: " + measured.format("4 to 6"), classifiers)
     assert cocon(*arguments) == (0, f"{run} is complete already: cpc encoders of rgb, pose\n", "")
     text = (run / "config.toml").read_text()
     assert 'method = "cpc"' in text

@@ -22,7 +22,7 @@ from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
 from cocon.training.distributed import num_processes
 
-__all__ = ["check_share", "launched_fabric", "make_fabric"]
+__all__ = ["check_share", "launched_fabric", "make_fabric", "resources"]
 
 # BatchNorm of a classifier cannot see one clip alone.
 _MIN_CLIPS_PER_PROCESS = 2
@@ -88,3 +88,22 @@ def check_share(config: Config, world_size: int) -> None:
             f"training.batch_size is {size}, over all {world_size} processes; it must be a multiple of {world_size}, "
             f"at least {_MIN_CLIPS_PER_PROCESS * world_size}"
         )
+
+
+def resources(config: Config, fabric: Fabric, num_videos: int, num_steps: int) -> str:
+    """What a training uses, in a line of text.
+
+    Args:
+        config: everything that decides the run.
+        fabric: devices and precision, launched.
+        num_videos: training videos.
+        num_steps: of pre-training.
+    """
+    device = fabric.device
+    name = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+    processes = f"{fabric.world_size} processes, " if fabric.world_size > 1 else ""
+    return (
+        f"{config.method} of {', '.join(config.views)} on {num_videos} videos: {num_steps} steps in "
+        f"{config.training.epochs} epochs; {processes}{name}, {torch.get_num_threads()} threads, "
+        f"{fabric.strategy.precision.precision}, up to {config.data.cache_gib:g} GiB of decoded frames in memory"
+    )

@@ -10,13 +10,13 @@ from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch
 from cocon.training.data.samples import pretraining_sampler
 from cocon.training.distributed import any_process
-from cocon.training.loop.elapsed import Elapsed
 from cocon.training.loop.epochs import EpochEnd
 from cocon.training.loop.interruption import interruptible
 from cocon.training.loop.journal import Journal
 from cocon.training.loop.learner import Learner
 from cocon.training.loop.online import OnlineProbe
 from cocon.training.loop.schedule import StepPlan
+from cocon.training.loop.timing import Elapsed
 from cocon.training.methods.method import Method
 from cocon.training.run_folder.contracts import contract_of
 from cocon.training.run_folder.files import RunFolder

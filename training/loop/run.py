@@ -1,6 +1,6 @@
 """A whole training run: pre-training, then the classifier, into one run folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -15,14 +15,14 @@ from cocon.core.progress import progress_bar as terminal_bar
 from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
-from cocon.training.data.loader import view_requests
+from cocon.training.data.loader import steps_per_epoch, view_requests
 from cocon.training.data.sampling import read_videos
 from cocon.training.distributed import objects_of_all
 from cocon.training.loop.classification import train_classifiers
-from cocon.training.loop.devices import launched_fabric
-from cocon.training.loop.elapsed import Elapsed
+from cocon.training.loop.devices import launched_fabric, resources
 from cocon.training.loop.online import OnlineProbe
 from cocon.training.loop.pretraining import pretrain, step_plan
+from cocon.training.loop.timing import Elapsed, Forecast
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.contracts import contract_of
 from cocon.training.run_folder.files import RunFolder
@@ -35,8 +35,18 @@ __all__ = ["Resume", "train_run"]
 Resume = Literal["auto", "never"]
 
 
+def _unheard(text: str) -> None:
+    """What all processes but the first say."""
+
+
 def train_run(
-    config: Config, output: Path, *, overwrite: bool, progress_bar: ProgressBar, resume: Resume = "auto"
+    config: Config,
+    output: Path,
+    *,
+    overwrite: bool,
+    progress_bar: ProgressBar,
+    resume: Resume = "auto",
+    say: Callable[[str], None] = _unheard,
 ) -> bool:
     """Train, or go on training, until the run is complete; by all processes that torchrun started together.
 
@@ -46,6 +56,8 @@ def train_run(
         overwrite: replace a run with another configuration.
         progress_bar: makes a bar from its description; only the first process does.
         resume: `auto` goes on where an interrupted run stopped, `never` refuses to.
+        say: called with what training will use and, once that is measured, how long it will take; only by the first
+            process.
 
     Returns:
         False if the run was complete already.
@@ -73,8 +85,9 @@ def train_run(
         fabric.barrier()
         if run.is_complete:
             return False
-        bar = progress_bar if fabric.is_global_zero else partial(terminal_bar, is_quiet=True)
-        failures = _train(run, dataset, entries, fabric, bar, elapsed)
+        if not fabric.is_global_zero:
+            progress_bar, say = partial(terminal_bar, is_quiet=True), _unheard
+        failures = _train(run, dataset, entries, fabric, progress_bar, say, elapsed)
         if fabric.is_global_zero:
             minutes = round(elapsed.seconds / 60, 2)
             labels = list(_labels(config, dataset))
@@ -106,29 +119,35 @@ def _train(
     entries: Sequence[VideoEntry],
     fabric: Fabric,
     progress_bar: ProgressBar,
+    say: Callable[[str], None],
     elapsed: Elapsed,
 ) -> dict[str, str]:
     """Both phases; returns which videos failed in any process, and why."""
     config = run.config
     frames, val = _videos(config, dataset, entries)
-    with progress_bar("reading videos") as on_progress:
-        frames = read_videos(frames, config.clip, on_progress)
+    with progress_bar("reading videos") as bar:
+        frames = read_videos(frames, config.clip, bar)
     probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
-    with progress_bar("pre-training") as on_progress:
+    plan = step_plan(config, len(frames))
+    say(resources(config, fabric, len(frames), plan.num_steps))
+    with progress_bar("pre-training") as bar:
+        on_progress = Forecast("pre-training", plan.per_epoch, bar, say)
         method = pretrain(run, frames, fabric, elapsed=elapsed, on_progress=on_progress, val=val, probe=probe)
     encoders = method.encoders
     labels = _labels(config, dataset)
     if labels:
-        with progress_bar("training classifiers") as on_progress:
+        labelled = frames.only([position for position, entry in enumerate(frames.entries) if entry.label])
+        per_epoch = steps_per_epoch(len(labelled), config.training.batch_size)
+        with progress_bar("training classifiers") as bar:
             train_classifiers(
                 run,
                 encoders,
-                frames.only([position for position, entry in enumerate(frames.entries) if entry.label]),
+                labelled,
                 labels,
                 fabric,
                 aggregators=pretrained_aggregators(config, method),
-                first_step=step_plan(config, len(frames)).num_steps,
-                on_progress=on_progress,
+                first_step=plan.num_steps,
+                on_progress=Forecast("training classifiers", per_epoch, bar, say),
             )
     if fabric.is_global_zero:
         _save(run, encoders, labels)

@@ -33,7 +33,7 @@ class Architecture:
         least_side_px: the smallest side of a frame that it takes.
     """
 
-    depths: Mapping[str, tuple[int, ...]] = DEPTHS
+    depths: Mapping[str, tuple[int, ...]]
     sees_single_frames: bool = False
     recomputes: bool = False
     least_frames: int = 1
@@ -42,12 +42,12 @@ class Architecture:
 
 ARCHITECTURES: Mapping[BackboneName, Architecture] = MappingProxyType(
     {
-        "resnet2d3d": Architecture(recomputes=True),
-        "resnet2d3d_relu": Architecture(recomputes=True),
+        "resnet2d3d": Architecture(DEPTHS, recomputes=True),
+        "resnet2d3d_relu": Architecture(DEPTHS, recomputes=True),
         "resnet2d": Architecture({**DEPTHS, **BOTTLENECK_DEPTHS}, sees_single_frames=True, recomputes=True),
         # Of which two are left before stage five: two halvings of time, four of space, rounding up.
         "s3d": Architecture({}, least_frames=5, least_side_px=17),
-        "r2plus1d": Architecture(),
-        "r2plus1d_vicc": Architecture(),
+        "r2plus1d": Architecture(DEPTHS),
+        "r2plus1d_vicc": Architecture(DEPTHS),
     }
 )
