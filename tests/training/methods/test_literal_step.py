@@ -18,7 +18,7 @@ SIZES = {"rgb": 128, "flow": 64, "mask": 64}  # s = 4 takes a maximum before the
 DEPTHS, WIDTH, NUM_PREDICTED = (1, 1, 2, 1), 4, 2
 
 _SPEC = importlib.util.spec_from_file_location(
-    "literal_step", Path(__file__).parents[2] / "benchmarks" / "literal_step.py"
+    "literal_step", Path(__file__).parents[3] / "benchmarks" / "literal_step.py"
 )
 assert _SPEC is not None
 assert _SPEC.loader is not None
