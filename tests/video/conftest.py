@@ -4,7 +4,6 @@ import runpy
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
 
 import av
 import numpy as np
@@ -88,13 +87,3 @@ def _write_video(
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return path
-
-
-@pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module of jobs, under a name that the worker process finds too."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    import worker_jobs
-
-    return worker_jobs

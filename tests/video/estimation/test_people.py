@@ -21,7 +21,7 @@ from cocon.video.estimation.people import (
 from cocon.video.estimation.pose import COCO_KEYPOINTS
 from cocon.video.geometry import resize
 
-PERSON_FILE = Path(__file__).with_name("person.py")
+PERSON_FILE = Path(__file__).parents[1] / "person.py"
 draw_person = runpy.run_path(str(PERSON_FILE))["draw_person"]
 Pixels = NDArray[np.uint8]
 

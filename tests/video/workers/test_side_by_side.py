@@ -1,7 +1,6 @@
 """Tasks side by side: what comes back, and how it ends early."""
 
 import threading
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -10,8 +9,6 @@ from cocon.core.errors import UnreadableVideoError
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.workers.pool import WorkerPool
 from cocon.video.workers.side_by_side import side_by_side
-
-HERE = Path(__file__).parent
 
 
 def test_every_task_gives_its_result_to_the_calling_thread(jobs: ModuleType) -> None:
