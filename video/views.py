@@ -6,6 +6,7 @@
 | `flow` | 128 + v·127/20, v = horizontal and vertical displacement in pixels at the view's own size, clipped to ±20 |
 | `pose` | Gaussian heat-map × 255, one channel per COCO key point |
 | `mask` | person probability × 255 |
+| `depth` | distance, 0 being the near and 255 the far end of the range that it was stored with |
 
 Whatever holds for one view and not for another stands here, so that no other module has to know which views there are.
 """
@@ -19,7 +20,7 @@ __all__ = ["DEFAULT_VIEWS", "VIEWS", "Content", "Drawing", "Maker", "View", "vie
 
 Content = Literal["colours", "displacements", "key points", "amounts"]
 Maker = Literal["decoding", "flow", "people", "user"]
-Drawing = Literal["picture", "colour wheel", "skeleton", "outline"]
+Drawing = Literal["picture", "colour wheel", "skeleton", "outline", "colour scale"]
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -123,6 +124,19 @@ VIEWS: dict[str, View] = {
             maker="people",
             drawing="outline",
             caveat="The mask is that of the most prominent person; where nobody is found it is empty.",
+        ),
+        View(
+            name="depth",
+            alias=None,
+            channels=1,
+            content="amounts",
+            neutral=0,
+            mean=(0.5,),
+            std=(0.25,),
+            default_size_px=128,
+            maker="user",
+            drawing="colour scale",
+            caveat="Depth compares only with depth that was stored with the same range of near and far.",
         ),
     )
 }

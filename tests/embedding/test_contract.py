@@ -171,7 +171,7 @@ def test_a_changed_value_shows_as_another_fingerprint(path: str, value: object, 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("view", "depth"),
+        ("view", "heat"),
         ("view", "flow"),
         ("view", 5),
         ("clip", None),

@@ -1,6 +1,7 @@
 """`cocon views`: make the views of videos, and look at them."""
 
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cocon.video.making.failures import Failure
     from cocon.video.making.recipe import Recipe
     from cocon.video.making.run import MadeViews
+    from cocon.video.store.stored_view import Attributes
 
 __all__ = ["app"]
 
@@ -42,6 +44,11 @@ _SizePx = Annotated[int, typer.Option(help="Short side of the flow view.")]
 _Pose = Annotated[Path | None, typer.Option(help="Your own key points: COCO-17 JSON, one file per video.")]
 _Mask = Annotated[Path | None, typer.Option(help="Your own masks: a video or a folder of PNG per video.")]
 _Flow = Annotated[Path | None, typer.Option(help="Your own flow: .npy, .npz or a folder of JPEG per video.")]
+_Depth = Annotated[Path | None, typer.Option(help="Your own depth: a folder of PNG, .npy or a video per video.")]
+_DepthRange = Annotated[
+    tuple[float, float] | None,
+    typer.Option(metavar="NEAR FAR", help="Depths that become 0 and 255, in the unit of your files; 8 bits need none."),
+]
 _Limits = Annotated[list[str] | None, typer.Option(help=LIMIT_HELP)]
 _AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a line.")]
 
@@ -59,6 +66,8 @@ def make(
     pose: _Pose = None,
     mask: _Mask = None,
     flow: _Flow = None,
+    depth: _Depth = None,
+    depth_range: _DepthRange = None,
     limit: _Limits = None,
     as_json: _AsJson = False,
 ) -> None:
@@ -73,8 +82,8 @@ def make(
     from cocon.video.making.run import make_views
     from cocon.video.store.dataset import DatasetFolder
 
-    own = {"flow": flow, "pose": pose, "mask": mask}
-    recipe = _recipe(view, (flow_interval_s, flow_algorithm, flow_size_px), own, limit)
+    own = {"flow": flow, "pose": pose, "mask": mask, "depth": depth}
+    recipe = _recipe(view, (flow_interval_s, flow_algorithm, flow_size_px), own, _said(depth, depth_range), limit)
     dataset = DatasetFolder.open(folder)
     with progress_bar("making views") as on_progress:
         made = make_views(
@@ -89,10 +98,23 @@ def make(
     _end(folder, made, as_json=as_json)
 
 
+def _said(depth: Path | None, depth_range: tuple[float, float] | None) -> dict[str, "Attributes"]:
+    """View → what the user says of their own, by the names under which it is recorded."""
+    if depth_range is None:
+        return {}
+    if depth is None:
+        raise UsageError("--depth-range is given without --depth FOLDER, whose values it is about")
+    near, far = depth_range
+    if not (math.isfinite(near) and near < far < math.inf):
+        raise UsageError(f"--depth-range {near:g} {far:g}: the near end must be less than the far end")
+    return {"depth": {"depth_near": near, "depth_far": far}}
+
+
 def _recipe(
     names: list[str] | None,
     flow: tuple[float, Literal["dis", "tvl1", "farneback"], int],
     own: Mapping[str, Path | None],
+    said: Mapping[str, "Attributes"],
     limits: list[str] | None,
 ) -> "Recipe":
     from cocon.video.estimation.flow import FlowSpec
@@ -104,7 +126,7 @@ def _recipe(
     except ValueError as error:
         raise UsageError(str(error)) from error
     given = {view: path for view, path in own.items() if path}
-    return Recipe(made_views_named(wanted, given), spec, given, limits=MediaLimits.parse(limits or ()))
+    return Recipe(made_views_named(wanted, given), spec, given, said, MediaLimits.parse(limits or ()))
 
 
 def _end(folder: Path, made: "MadeViews", *, as_json: bool) -> NoReturn:

@@ -9,23 +9,20 @@
 A byte b of a picture is -20 + b·40/255 pixels. Files may be JPEG or PNG and begin with any number.
 """
 
-import math
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
-from cocon.core.printable import in_one_line
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import flow_to_bytes
 from cocon.video.geometry import resized_shape
+from cocon.video.own_views.arrays import ArrayFile
 from cocon.video.own_views.pictures import last_number, numbered_files, other_shape, read_gray
 
 __all__ = ["user_flow"]
@@ -104,47 +101,17 @@ def _resized_bytes(field: _Field, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def _from_array(path: Path, files: ExitStack, limits: MediaLimits) -> tuple[int, Iterator[_Field]]:
-    """Fields of a `.npy` file, or of the only array in a `.npz`, read one by one; nothing is unpickled."""
-    try:
-        stream: IO[bytes] = files.enter_context(path.open("rb"))
-        if path.suffix.lower() == ".npz":
-            stream = files.enter_context(_only_member(files.enter_context(zipfile.ZipFile(stream))))
-        shape, dtype = _header(stream)
-    # What zipfile and NumPy raise on damaged bytes is written nowhere.
-    except Exception as error:
-        raise MissingViewError(f"flow '{path}' cannot be read ({in_one_line(error)})") from error
-    if dtype.kind != "f" or len(shape) != 4 or shape[3] != 2 or min(shape[1:]) < 1:
-        raise MissingViewError(f"flow '{path}' is {dtype} {list(shape)}, not floating point [F, H, W, 2]")
+    array = ArrayFile.open(path, ("flow", "field"), files)
+    shape = array.shape
+    if array.dtype.kind != "f" or len(shape) != 4 or shape[3] != 2 or min(shape[1:]) < 1:
+        raise MissingViewError(f"flow '{path}' is {array.dtype} {list(shape)}, not floating point [F, H, W, 2]")
     limits.check(path, "max_pixels", shape[1] * shape[2], "pixels per field")
-    return shape[0], (_field(path, stream, index, shape[1:], dtype) for index in range(shape[0]))
+    return shape[0], map(_as_float32, array.rows())
 
 
-def _only_member(archive: zipfile.ZipFile) -> IO[bytes]:
-    names = archive.namelist()
-    if len(names) != 1:
-        raise ValueError(f"it must hold one array, not {len(names)}")
-    return archive.open(names[0])
-
-
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    version = npy.read_magic(stream)  # type: ignore[no-untyped-call]  # NumPy has no types for its format module
-    shape, is_fortran_order, dtype = read[version](stream)  # type: ignore[no-untyped-call]  # likewise
-    if is_fortran_order:
-        raise ValueError("it is in Fortran order; save numpy.ascontiguousarray of it")
-    return shape, dtype
-
-
-def _field(path: Path, stream: IO[bytes], index: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> _Field:
-    num_bytes = math.prod(shape) * dtype.itemsize
-    try:
-        content = stream.read(num_bytes)
-    except Exception as error:  # as above
-        raise MissingViewError(f"flow '{path}' cannot be read at field {index} ({in_one_line(error)})") from error
-    if len(content) < num_bytes:
-        raise MissingViewError(f"flow '{path}' ends within field {index}")
+def _as_float32(row: NDArray[Any]) -> _Field:
     with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and refused
-        return np.frombuffer(content, dtype).reshape(shape).astype(np.float32)
+        return row.astype(np.float32)
 
 
 def _from_folder(folder: Path) -> tuple[int, Iterator[_Field]]:

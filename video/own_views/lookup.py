@@ -8,6 +8,7 @@
 |---|---|---|
 | `pose` | COCO-17 JSON | `user_keypoints` |
 | `mask` | a video, or a folder of PNG files | `user_masks` |
+| `depth` | a video, `.npy`, `.npz`, or a folder of PNG files | `user_depth` |
 | `flow` | `.npy`, `.npz`, or a folder of JPEG or PNG files | `user_flow` |
 """
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import FlowSpec
+from cocon.video.own_views.depth import user_depth
 from cocon.video.own_views.flow import user_flow
 from cocon.video.own_views.keypoints import user_keypoints
 from cocon.video.own_views.masks import user_masks
@@ -140,6 +142,13 @@ def _read_flow(source: OwnSource, video: OwnVideo) -> OwnView:
     return _of_frames(user_flow(source.path, **how, limits=video.limits, on_frame=video.on_frame))
 
 
+def _read_depth(source: OwnSource, video: OwnVideo) -> OwnView:
+    said = source.said
+    near_far = (float(said["depth_near"]), float(said["depth_far"])) if said else None
+    depth = user_depth(source.path, **video.shape, near_far=near_far, limits=video.limits, on_frame=video.on_frame)
+    return _of_frames(depth)
+
+
 def _of_frames(frames: NDArray[np.uint8], num_with_person: int | None = None) -> OwnView:
     return OwnView(frames, frames.shape[1], frames.shape[2], num_with_person)
 
@@ -157,4 +166,5 @@ _FORMS: Mapping[str, _Form] = {
     "pose": _Form((".json",), _read_pose),
     "mask": _Form(("", *sorted(VIDEO_SUFFIXES)), _read_mask),
     "flow": _Form((".npy", ".npz", ""), _read_flow),
+    "depth": _Form(("", ".npy", ".npz", *sorted(VIDEO_SUFFIXES)), _read_depth, {"depth_near": 0.0, "depth_far": 255.0}),
 }

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Container
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,22 +52,27 @@ def numbered_files(folder: Path, endings: Container[str], *, prefix: str = "") -
     return sorted(named, key=lambda path: natural_order(path.name))
 
 
-def read_gray(path: Path) -> NDArray[np.uint8]:
+def read_gray(path: Path, *, is_deep: bool = False) -> NDArray[Any]:
     """A picture file as brightness `uint8 [H, W]`; colours by their luma, transparency is not looked at.
+
+    Args:
+        path: the file.
+        is_deep: 16 bits stay 16 bits, `uint16 [H, W]`.
 
     Raises:
         MissingViewError: it cannot be read or decoded.
     """
     import cv2
 
+    flags = cv2.IMREAD_GRAYSCALE | (cv2.IMREAD_ANYDEPTH if is_deep else 0)
     try:
         content = np.frombuffer(path.read_bytes(), np.uint8)
-        pixels = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+        pixels = cv2.imdecode(content, flags) if content.size else None
     except (OSError, cv2.error) as error:
         raise MissingViewError(f"picture '{path}' cannot be read ({' '.join(str(error).split())})") from error
     if pixels is None:
         raise MissingViewError(f"picture '{path}' cannot be decoded")
-    gray: NDArray[np.uint8] = pixels
+    gray: NDArray[Any] = pixels
     return gray
 
 

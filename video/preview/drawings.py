@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.video.geometry import resize
-from cocon.video.pictures.drawing import blend, draw_mask, draw_skeleton, flow_colours
+from cocon.video.pictures.drawing import blend, draw_mask, draw_skeleton, flow_colours, scale_colours
 from cocon.video.preview.panels import caption
 from cocon.video.store.stored_view import StoredView
 from cocon.video.views import VIEWS, Drawing
@@ -58,6 +58,10 @@ def _outline(picture: Pixels, stored: StoredView) -> Pixels:
     return draw_mask(picture, mask) if mask.any() else caption(picture, _NOBODY)
 
 
+def _colour_scale(picture: Pixels, stored: StoredView) -> Pixels:
+    return resize(scale_colours(_only_frame(stored)[..., 0]), *picture.shape[:2])
+
+
 def _only_frame(stored: StoredView) -> Pixels:
     assert stored.pixels is not None
     return stored.pixels[0]
@@ -76,4 +80,5 @@ _DRAWINGS: Mapping[Drawing, Callable[[Pixels, StoredView], Pixels]] = {
     "colour wheel": _colour_wheel,
     "skeleton": _skeleton,
     "outline": _outline,
+    "colour scale": _colour_scale,
 }

@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.video.geometry import resize
-from cocon.video.pictures.drawing import LEFT_COLOUR, OUTLINE_COLOUR, RIGHT_COLOUR, Colour, blend, colour_wheel
+from cocon.video.pictures.drawing import (
+    LEFT_COLOUR,
+    OUTLINE_COLOUR,
+    RIGHT_COLOUR,
+    Colour,
+    blend,
+    colour_wheel,
+    scale_colours,
+)
 from cocon.video.pictures.lettering import draw_text, shortened, text_width, wrap_text
 
 __all__ = [
@@ -40,12 +48,15 @@ _MAX_WIDTH_PX = 480
 _MIN_WIDTH_PX, _MIN_HEIGHT_PX = 192, 120
 _MARGIN_PX, _GAP_PX, _HEADER_PX, _LEGEND_PX, _WHEEL_PX = 12, 6, 24, 44, 44
 
-_CAP_PX, _SMALL_CAP_PX, _LINE_PX = 10, 9, 18
+_CAP_PX, _SMALL_CAP_PX, _LINE_PX, _SWATCH_PX = 10, 9, 18, 20
 _PAPER: Colour = (18, 18, 20)
 _BAR: Colour = (44, 44, 48)
 _GROUND: Colour = (30, 30, 33)
 _BRIGHT: Colour = (240, 240, 240)
 _DIM: Colour = (165, 165, 170)
+
+# A text, its colour, and the colour of the swatch before it, or its colours from left to right.
+_Word = tuple[str, Colour, Colour | Pixels | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,7 @@ class Legend:
         flow: what the rim of the colour wheel means; empty if there is no flow to explain.
         has_pose: whether there are skeletons to explain.
         has_mask: whether there are masks to explain.
+        scales: what the ends of a colour scale stand for, in words, of each view that is shown by one.
     """
 
     title: str
@@ -103,6 +115,7 @@ class Legend:
     flow: str = ""
     has_pose: bool = True
     has_mask: bool = True
+    scales: tuple[str, ...] = ()
 
 
 def time_label(seconds: float) -> str:
@@ -144,11 +157,12 @@ def draw_legend(width: int, legend: Legend) -> Pixels:
         place[:] = blend(place, wheel, coverage[..., None])
         left = _WHEEL_PX + _MARGIN_PX
     _draw_words(canvas, [(legend.title, _BRIGHT, None), (legend.facts, _DIM, None)], left=left, top=6)
-    words: list[tuple[str, Colour, Colour | None]] = [(legend.flow, _DIM, None)]
+    words: list[_Word] = [(legend.flow, _DIM, None)]
     if legend.has_pose:
         words += [("left", _DIM, LEFT_COLOUR), ("right", _DIM, RIGHT_COLOUR)]
     if legend.has_mask:
         words += [("mask 50 %", _DIM, OUTLINE_COLOUR)]
+    words += [(text, _DIM, _scale()) for text in legend.scales]
     _draw_words(canvas, words, left=left, top=28)
     return canvas
 
@@ -187,17 +201,23 @@ def _draw_centred(canvas: Pixels, lines: Sequence[str], *, top: int) -> None:
         draw_text(canvas, line, left=left, top=top + index * _LINE_PX, cap_px=_CAP_PX, colour=_BRIGHT)
 
 
-def _draw_words(canvas: Pixels, words: Sequence[tuple[str, Colour, Colour | None]], *, left: int, top: int) -> None:
+def _draw_words(canvas: Pixels, words: Sequence[_Word], *, left: int, top: int) -> None:
     """Texts in a row, each with a swatch of colour before it if it has one; the last may be cut short."""
     for text, colour, swatch in words:
         if not text or left >= canvas.shape[1]:
             continue
-        if swatch:
-            canvas[top : top + _CAP_PX, left : left + 2 * _CAP_PX] = swatch
-            left += 2 * _CAP_PX + _GAP_PX
+        if swatch is not None:
+            place = canvas[top : top + _CAP_PX, left : left + _SWATCH_PX]
+            place[:] = np.broadcast_to(np.array(swatch, np.uint8), (_SWATCH_PX, 3))[: place.shape[1]]
+            left += _SWATCH_PX + _GAP_PX
         fitting = shortened(text, _CAP_PX, canvas.shape[1] - left)
         draw_text(canvas, fitting, left=left, top=top, cap_px=_CAP_PX, colour=colour)
         left += text_width(fitting, _CAP_PX) + 2 * _MARGIN_PX
+
+
+def _scale() -> Pixels:
+    """A swatch of the whole colour scale, `uint8 [_SWATCH_PX, 3]`."""
+    return scale_colours(np.linspace(0, 255, _SWATCH_PX).astype(np.uint8)[None])[0]
 
 
 def _fitted_shape(height: int, width: int, max_height: int, max_width: int) -> tuple[int, int]:

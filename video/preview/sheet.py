@@ -167,4 +167,5 @@ def _legend(survey: Survey, facts: Mapping[str, Any]) -> Legend:
         flow="" if "flow" in missing else f"flow: rim = {FULL_FLOW_SHARE * 100:.0f} % of short side{span}",
         has_pose="pose" not in missing,
         has_mask="mask" not in missing,
+        scales=tuple(facts["scales"]),
     )

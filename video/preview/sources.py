@@ -69,6 +69,15 @@ class ViewSources:
             return interval if isinstance(interval, float) else None
         return None if "flow" in self.missing else FLOW_SPEC.interval_seconds
 
+    @property
+    def scales(self) -> list[str]:
+        """What the ends of its colour scale stand for, in words, of each view that is shown by one."""
+        return [
+            f"{view}: {_figure(stored, f'{view}_near', 0)} to {_figure(stored, f'{view}_far', 255)}"
+            for view, stored in self.stored.items()
+            if VIEWS[view].drawing == "colour scale"
+        ]
+
     def frames(self, frames: Iterator[Frame]) -> Iterator[ViewedFrame]:
         """Follow the frames of a video, in one pass and bounded memory."""
         made = [view for view in self.views if view not in self.stored and view not in self.missing]
@@ -77,3 +86,8 @@ class ViewSources:
     def view(self, name: str, frame: ViewedFrame) -> StoredView:
         """What a view that is not missing holds of a frame: that frame of it alone."""
         return self.stored[name].at(frame.seconds) if name in self.stored else frame.view(name)
+
+
+def _figure(stored: StoredView, name: str, unknown: float) -> str:
+    figure = stored.attributes.get(name, unknown)
+    return figure if isinstance(figure, str) else f"{figure:g}"

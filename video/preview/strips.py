@@ -97,11 +97,13 @@ def strip_job(beat: Beat, plan: StripPlan) -> Iterator[Message]:
     """Draw strips.
 
     Yields:
-        First `missing` (view → why it cannot be had) and `flow_interval_seconds` (None if nobody knows); then
+        First `missing` (view → why it cannot be had), `flow_interval_seconds` (None if nobody knows) and `scales`, see
+        `ViewSources`; then
         `num_frames` read so far, now and then, and with every wanted frame its `seconds` and the array `strip`.
     """
     sources = ViewSources.of(plan.video, plan.content_sha256, on_progress=beat)
-    yield Message({"missing": sources.missing, "flow_interval_seconds": sources.flow_interval_seconds})
+    facts = {"flow_interval_seconds": sources.flow_interval_seconds, "scales": sources.scales}
+    yield Message({"missing": sources.missing, **facts})
     frames = _followed_frames(of_one_size(read_frames(plan.video, plan.limits, on_frame=beat)), plan)
     numbers = count() if plan.followed is None else plan.followed
     wanted = None if plan.wanted is None else frozenset(plan.wanted)

@@ -123,7 +123,7 @@ def test_views_with_different_clips_are_not_fused(tmp_path: Path) -> None:
 
 def test_unknown_view_and_missing_model_are_told(url: str) -> None:
     with pytest.raises(UsageError, match="known views: rgb, flow"):
-        VideoEmbedder(url, views=("depth",))
+        VideoEmbedder(url, views=("heat",))
     with pytest.raises(UsageError, match="it has: rgb, flow"):
         VideoEmbedder(url, views=("pose",))
     with pytest.raises(UsageError, match="does not exist"):

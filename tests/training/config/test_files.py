@@ -88,8 +88,8 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one() -> None:
 
 
 def test_an_unknown_view_is_named_wherever_it_stands() -> None:
-    assert "view 'depth' is unknown; known views: rgb, flow, pose, mask" in _problem("views=['rgb', 'depth']")
-    assert "view 'depth' is unknown" in _problem("view.depth.crop_px=8", "view.depth.resize_px=8")
+    assert "view 'heat' is unknown; known views: rgb, flow, pose, mask, depth" in _problem("views=['rgb', 'heat']")
+    assert "view 'heat' is unknown" in _problem("view.heat.crop_px=8", "view.heat.resize_px=8")
 
 
 def test_all_problems_are_reported_together() -> None:

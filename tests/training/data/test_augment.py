@@ -52,7 +52,7 @@ def _peak(maps: NDArray[np.uint8]) -> tuple[int, int]:
 
 
 def _all_views() -> dict[str, DecodedView]:
-    shown = {view: _view(VIEWS[view].channels) for view in ("rgb", "flow", "mask")}
+    shown = {view: _view(VIEWS[view].channels) for view in ("rgb", "flow", "mask", "depth")}
     return shown | {"pose": _pose((9, 50.0, 40.0), (10, 20.0, 30.0))}
 
 
@@ -81,7 +81,7 @@ def test_each_block_has_its_own_draw_or_the_clip_has_one(view: str) -> None:
 @pytest.mark.parametrize("view", VIEWS)
 def test_nothing_varies_where_nothing_may(view: str) -> None:
     square = {
-        "rgb": _view(3, width=40), "flow": _view(2, width=40), "mask": _view(1, width=40),
+        "rgb": _view(3, width=40), "flow": _view(2, width=40), "mask": _view(1, width=40), "depth": _view(1, width=40),
         "pose": _pose((0, 30.0, 40.0), width=40),
     }[view]  # fmt: skip
     clip = random_clip(square, view, STILL, 40, NOTHING, np.random.default_rng(0))
@@ -107,7 +107,7 @@ def test_crops_lie_within_the_picture_and_reach_everywhere() -> None:
 
 def test_gains_leave_the_byte_alone_that_means_nothing() -> None:
     how = _with(NOTHING, gain=0.5)
-    for view, neutral in (("flow", 128), ("mask", 0)):
+    for view, neutral in (("flow", 128), ("mask", 0), ("depth", 0)):
         flat = _view(VIEWS[view].channels, value=neutral)
         assert (random_clip(flat, view, STILL, 40, how, np.random.default_rng(0)) == neutral).all()
     loud = _view(1, value=100)

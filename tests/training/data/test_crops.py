@@ -68,8 +68,8 @@ def test_a_view_may_have_a_crop_scale_of_its_own() -> None:
     sides = {view: draw_crop(_places(), view, how, np.random.default_rng(0)) for view in ("pose", "flow")}
     assert (sides["pose"].height, sides["pose"].width) == (30, 30)
     assert sides["flow"].height * sides["flow"].width < 0.55 * HEIGHT * WIDTH
-    with pytest.raises(ValueError, match="view 'depth' is unknown"):
-        AugmentSection(crop_scale_of={"depth": (0.5, 0.5)})
+    with pytest.raises(ValueError, match="view 'heat' is unknown"):
+        AugmentSection(crop_scale_of={"heat": (0.5, 0.5)})
 
 
 @pytest.mark.parametrize(("view", "neutral", "channels"), [("flow", 128, 2), ("mask", 0, 1), ("pose", 0, 17)])

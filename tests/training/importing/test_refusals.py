@@ -195,12 +195,12 @@ def test_views_that_contradict_each_other_are_refused(
     rgb, flow = save(_state(make_state), "rgb"), save(_state(make_state, channels=2), "flow")
     marked = save(_state(make_state), "marked", mode="imgs")
     wrong = save(_state(make_state), "wrong", mode="kphm")
-    strange = save(_state(make_state), "strange", mode="depth")
+    strange = save(_state(make_state), "strange", mode="heat")
     for error, part, files, options in [
         (MismatchError, "sees 3 channels, but view 'flow' has 2", [rgb], {"views": ("flow",)}),
         (MismatchError, "sees 3 channels, but view 'pose' has 17", [wrong], {}),
         (MismatchError, "is of view 'rgb', not 'flow'", [marked], {"views": ("flow",)}),
-        (UsageError, "view 'depth' is unknown", [strange], {}),
+        (UsageError, "view 'heat' is unknown", [strange], {}),
         (UsageError, "view 'heat' is unknown", [rgb], {"views": ("heat",)}),
         (UsageError, "1 views for 2 files", [rgb, flow], {"views": ("rgb",)}),
         (UsageError, "one file per view", [rgb, rgb], {}),

@@ -83,12 +83,16 @@ def test_no_people_extra_is_needed_for_flow_and_ones_own_key_points(folder: Path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--view", "depth"], "view 'depth' is unknown"),
+        (["--view", "heat"], "view 'heat' is unknown"),
         (["--view", "rgb"], "view 'rgb' is decoded, not stored; views that can be made: flow, pose, mask"),
         (["--flow-size-px", "8"], "flow.size_px (8) must be at least 16"),
         (["--flow-interval-s", "-1"], "flow.interval_seconds (-1.0) must be positive"),
         (["--limit", "max_frames=many"], "limit 'max_frames=many' needs a number"),
         (["--mask", "nowhere"], "--mask 'nowhere' does not exist or is no folder"),
+        (["--view", "depth"], "view 'depth' has no estimator; bring your own: --depth FOLDER"),
+        (["--depth-range", "1", "2"], "--depth-range is given without --depth FOLDER"),
+        (["--depth", ".", "--depth-range", "9", "5"], "--depth-range 9 5: the near end must be less than the far end"),
+        (["--depth", ".", "--depth-range", "0", "inf"], "--depth-range 0 inf: the near end must be less than the far"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_end_with_two(folder: Path, arguments: list[str], message: str) -> None:

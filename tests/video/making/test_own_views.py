@@ -9,7 +9,7 @@ import pytest
 
 from cocon.core.errors import UsageError
 from cocon.video.estimation.flow import flow_to_bytes
-from cocon.video.making.recipe import Recipe
+from cocon.video.making.recipe import Recipe, made_views_named
 from cocon.video.making.run import MadeViews, make_views
 from cocon.video.store.dataset import DatasetFolder
 from cocon.video.store.files import read_view, write_keypoints
@@ -132,3 +132,42 @@ def test_a_folder_for_a_view_that_is_not_wanted_or_not_there_is_refused(own: Pat
         Recipe(views=("flow",), user_folders={"mask": own})
     with pytest.raises(UsageError, match=r"^--mask '.*gone' does not exist"):
         Recipe(views=("mask",), user_folders={"mask": own / "gone"})
+
+
+def _write_depth(folder: Path, num_frames: int = NUM_FRAMES) -> None:
+    for name in ("a", "b"):
+        np.save(folder / f"{name}.npy", np.full((num_frames, 48, 64), 1500, np.uint16))
+
+
+def _make_depth(folder: Path, own: Path, near: float, far: float) -> MadeViews:
+    said = {"depth": {"depth_near": near, "depth_far": far}}
+    recipe = Recipe(("depth",), user_folders={"depth": own}, said=said)
+    return make_views(DatasetFolder.open(folder), recipe, num_workers=1)
+
+
+def test_depth_is_stored_with_its_range_and_made_again_for_another(folder: Path, own: Path) -> None:
+    _write_depth(own)
+    assert _make_depth(folder, own, 1000, 2000) == MadeViews(2, 0, 0, 0, 0, 0)
+    stored = read_view(folder, "depth", "run__a.mp4")
+    assert (stored.attributes["depth_near"], stored.attributes["depth_far"]) == (1000, 2000)
+    assert stored.attributes["estimator"] == "user"
+    assert "num_frames_with_person" not in stored.attributes
+    assert stored.pixels is not None
+    assert (stored.pixels == 128).all()
+    assert _make_depth(folder, own, 1000, 2000) == MadeViews(0, 2, 0, 0, 0, 0)
+    assert _make_depth(folder, own, 1500, 2000) == MadeViews(2, 0, 0, 0, 0, 0)
+    assert not read_view(folder, "depth", "run__a.mp4").pixels.any()  # type: ignore[union-attr]
+
+
+def test_depth_of_two_bytes_fails_without_a_range_and_is_tried_again_with_one(folder: Path, own: Path) -> None:
+    _write_depth(own)
+    made, told = _make(folder, depth=own)
+    assert made == MadeViews(0, 0, 2, 0, 0, 0)
+    assert told["run/a.mp4"].endswith("say which values 0 and 255 stand for: --depth-range NEAR FAR")
+    assert _make_depth(folder, own, 1000, 2000) == MadeViews(2, 0, 0, 0, 0, 0)
+
+
+def test_all_views_are_those_with_an_estimator_and_ones_own() -> None:
+    assert made_views_named([]) == made_views_named(["all"]) == ("flow", "pose", "mask")
+    assert made_views_named([], own=("depth", "pose")) == ("flow", "pose", "mask", "depth")
+    assert made_views_named(["depth", "kphm"], own=("depth",)) == ("pose", "depth")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cocon.core.errors import MissingViewError, TooLargeError
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import flow_from_bytes, flow_to_bytes
-from cocon.video.own_views.lookup import user_flow
+from cocon.video.own_views.flow import user_flow
 
 HEIGHT, WIDTH = 24, 32
 # Fields whose vectors say which field they are.

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
-from cocon.video.own_views.lookup import user_keypoints
+from cocon.video.own_views.keypoints import user_keypoints
 
 HEIGHT, WIDTH = 48, 64
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError, TooLargeError, UnreadableVideoError
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.own_views.lookup import user_masks
+from cocon.video.own_views.masks import user_masks
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]

@@ -1,0 +1,124 @@
+"""A user's own depth: how far away what a pixel shows is.
+
+| what | layout |
+|---|---|
+| folder of PNG files | 8 or 16 bits of gray, one per frame in the natural order of their names |
+| `.npy`, `.npz` | `uint8`, `uint16` or floating point [F, H, W] or [F, H, W, 1] |
+| video | gray, 8 bits |
+
+A range of near and far, in the unit of the files, says what the bytes 0 and 255 stand for; what lies beyond is clipped.
+A value that is no number, as where a sensor measured nothing, counts as 0. Without a range 8 bits stay as they are.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.core.errors import MissingViewError
+from cocon.video.decoding.frames import read_frames
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.geometry import resize, resized_shape
+from cocon.video.own_views.arrays import ArrayFile
+from cocon.video.own_views.pictures import numbered_files, other_shape, read_gray
+
+__all__ = ["user_depth"]
+
+_SIZE_PX = 128
+_ARRAYS = frozenset((".npy", ".npz"))
+
+_Map = NDArray[Any]  # [H, W]
+
+
+def user_depth(
+    path: Path,
+    *,
+    num_frames: int,
+    height: int,
+    width: int,
+    near_far: tuple[float, float] | None,
+    limits: MediaLimits | None = None,
+    on_frame: Callable[[], None] = lambda: None,
+) -> NDArray[np.uint8]:
+    """Read a video's depth, one map at a time.
+
+    Args:
+        path: see the module.
+        num_frames: F, of the video that the maps belong to.
+        height: of that video's frames; maps may be larger or smaller, but not of another shape.
+        width: likewise.
+        near_far: what 0 and 255 stand for; None for 8 bits as they are.
+        limits: how much is read before a file is refused; the defaults of `MediaLimits` unless given.
+        on_frame: called for every map, as a sign of life.
+
+    Returns:
+        Bytes `uint8 [F, h, w, 1]`; a short side above 128 pixels is reduced to that.
+
+    Raises:
+        MissingViewError: not one map per frame, of different sizes, of another shape than the video, unreadable, or
+            more than 8 bits without a range.
+        VideoError: the video of depth cannot be decoded.
+    """
+    with ExitStack() as files:
+        maps = _maps(path, files, limits or MediaLimits())
+        first = next(maps, None)
+        if first is None:
+            raise MissingViewError(f"depth '{path}': there are no frames; a folder must have PNG files")
+        if problem := other_shape(first.shape[0], first.shape[1], height, width):
+            raise MissingViewError(f"depth '{path}' is {problem}")
+        size = resized_shape(first.shape[0], first.shape[1], min(_SIZE_PX, *first.shape))
+        depth = np.zeros((num_frames, *size, 1), np.uint8)
+        num_maps = 0
+        for num_maps, depth_map in enumerate(chain([first], maps), start=1):
+            on_frame()
+            _check_size(path, num_maps - 1, depth_map, first)
+            if num_maps <= num_frames:
+                depth[num_maps - 1] = resize(_as_bytes(path, depth_map, near_far)[..., None], *size)
+    if num_maps != num_frames:
+        raise MissingViewError(f"depth '{path}' has {num_maps} frames, the video {num_frames}; it needs as many")
+    return depth
+
+
+def _maps(path: Path, files: ExitStack, limits: MediaLimits) -> Iterator[_Map]:
+    if path.is_dir():
+        return (read_gray(file, is_deep=True) for file in numbered_files(path, {".png"}))
+    if path.suffix.lower() in _ARRAYS:
+        return _from_array(path, files, limits)
+    return _from_video(path, limits)
+
+
+def _from_array(path: Path, files: ExitStack, limits: MediaLimits) -> Iterator[_Map]:
+    array = ArrayFile.open(path, ("depth", "frame"), files)
+    shape, is_known = array.shape, array.dtype.kind == "f" or array.dtype in (np.uint8, np.uint16)
+    if not is_known or len(shape) not in (3, 4) or shape[3:] not in ((), (1,)) or min(shape[1:]) < 1:
+        expected = "uint8, uint16 or floating point [F, H, W]"
+        raise MissingViewError(f"depth '{path}' is {array.dtype} {list(shape)}, not {expected}")
+    limits.check(path, "max_pixels", shape[1] * shape[2], "pixels per frame")
+    return (row.reshape(shape[1:3]) for row in array.rows())
+
+
+def _from_video(path: Path, limits: MediaLimits) -> Iterator[_Map]:
+    import cv2
+
+    return (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for _, pixels in read_frames(path, limits))
+
+
+def _check_size(path: Path, index: int, depth_map: _Map, first: _Map) -> None:
+    if depth_map.shape != first.shape:
+        sizes = f"{depth_map.shape[1]} × {depth_map.shape[0]}, the first {first.shape[1]} × {first.shape[0]}"
+        raise MissingViewError(f"depth '{path}': frame {index} is {sizes}; they must be alike")
+
+
+def _as_bytes(path: Path, depth_map: _Map, near_far: tuple[float, float] | None) -> NDArray[np.uint8]:
+    if near_far is None:
+        if depth_map.dtype != np.uint8:
+            remedy = "say which values 0 and 255 stand for: --depth-range NEAR FAR"
+            raise MissingViewError(f"depth '{path}' is {depth_map.dtype}, which is more than a byte; {remedy}")
+        return depth_map
+    near, far = near_far
+    shares = (np.nan_to_num(depth_map.astype(np.float64), nan=0.0) - near) / (far - near)
+    return np.rint(shares.clip(0, 1) * 255).astype(np.uint8)
