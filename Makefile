@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
+# A file's tests stay together, as they share what they train; the longest files come first.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 PIP    := $(BIN)/python -m pip install -qq -c constraints.txt --no-compile  # Python compiles what it imports
 ROOMS  := core video embedding training export serving client
 
@@ -16,7 +18,7 @@ HTTP_PORT    ?= 8000
 METRICS_PORT ?= 8002
 PORTS        := --grpc-port $(GRPC_PORT) --http-port $(HTTP_PORT) --metrics-port $(METRICS_PORT)
 
-.PHONY: help setup data train export serve stop demo test test-videos lint types bench results results-methods results-tasks results-utd robustness pretrained clean
+.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser format lint types bench results results-methods results-tasks results-utd robustness pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,14 +59,27 @@ demo: $(VENV)/.installed-demo ## The packed encoders on a real Triton: classify,
 	@GRPC_PORT=$(GRPC_PORT) HTTP_PORT=$(HTTP_PORT) METRICS_PORT=$(METRICS_PORT) \
 		PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
 
-test: setup ## Run all tests, two at a time
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=80
+test: browser setup ## Run the tests, two at a time (10 minutes on two cores, installation included)
+	$(PYTEST) -m "not slow and not real_videos" --cov --cov-report=term:skip-covered --cov-fail-under=80
+
+test-all: browser setup ## The same, and the slowest proofs: hundreds of damaged files, repeated kills, whole tables
+	$(PYTEST) -m "not real_videos"
+
+test-fast: setup ## Only what takes under a minute: no training, no server, no browser
+	$(PYTEST) -m "not slow and not triton and not browser and not real_videos"
+
+browser: # Chromium for the tests that open pages; installed where that is allowed
+	@.ci/browser
 
 test-videos: setup ## Run the tests on real videos, in the folder that COCON_TEST_VIDEOS names
 	@test -f "$$COCON_TEST_VIDEOS/expected.csv" || { \
 		echo "error: COCON_TEST_VIDEOS ('$$COCON_TEST_VIDEOS') must name a folder with expected.csv; run: make test-videos COCON_TEST_VIDEOS=/path" >&2; \
 		exit 2; }
 	$(BIN)/python -m pytest -m real_videos
+
+format: setup ## Put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 lint: setup ## Check style
 	$(BIN)/ruff check .

@@ -10,6 +10,21 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What a test asks for tells what it needs; a test that takes long by itself says `slow`.
+_MARKER_OF_FIXTURE = {"can_serve": "triton", "server": "triton", "browser": "browser"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by their fixtures, and begin with the files that start a server: they take longest."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if marker := _MARKER_OF_FIXTURE.get(fixture):
+                item.add_marker(marker)
+    serving = {item.path for item in items if item.get_closest_marker("triton")}
+    items.sort(key=lambda item: item.path not in serving)
+
+
 @pytest.fixture(scope="session")
 def real_videos() -> Path:
     """The folder of real videos that COCON_TEST_VIDEOS names; its expected.csv lists them."""

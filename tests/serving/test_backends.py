@@ -40,7 +40,6 @@ def infer(client: InferenceServerClient, model: str, **inputs: Clips) -> dict[st
     return {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
 
 
-@pytest.mark.triton
 def test_onnx_model_answers_as_in_process(
     client: InferenceServerClient, clips: Clips, expected: dict[str, NDArray[np.float32]]
 ) -> None:
@@ -50,7 +49,6 @@ def test_onnx_model_answers_as_in_process(
         np.testing.assert_allclose(served[name], expected[name], rtol=1e-5)
 
 
-@pytest.mark.triton
 def test_torchscript_with_plain_output_names_follows_the_order_of_the_configuration(
     client: InferenceServerClient, clips: Clips, expected: dict[str, NDArray[np.float32]]
 ) -> None:
@@ -59,7 +57,6 @@ def test_torchscript_with_plain_output_names_follows_the_order_of_the_configurat
         np.testing.assert_allclose(served[name], expected[name], rtol=1e-4)
 
 
-@pytest.mark.triton
 def test_torchscript_with_indexed_output_names_follows_the_indices(
     client: InferenceServerClient, clips: Clips, expected: dict[str, NDArray[np.float32]]
 ) -> None:
@@ -68,7 +65,6 @@ def test_torchscript_with_indexed_output_names_follows_the_indices(
     np.testing.assert_allclose(served["embedding__0"], expected["embedding"], rtol=1e-4)
 
 
-@pytest.mark.triton
 def test_ensemble_runs_both_encoders_and_the_fusion(
     client: InferenceServerClient, clips: Clips, expected: dict[str, NDArray[np.float32]]
 ) -> None:
@@ -76,7 +72,6 @@ def test_ensemble_runs_both_encoders_and_the_fusion(
     np.testing.assert_allclose(served["logits"], 2 * expected["logits"], rtol=1e-5)  # flow's weights are -rgb's
 
 
-@pytest.mark.triton
 def test_concurrent_requests_share_a_batch_and_get_their_own_rows(
     server: ServerProcess, client: InferenceServerClient, clips: Clips, expected: dict[str, NDArray[np.float32]]
 ) -> None:
@@ -93,7 +88,6 @@ def test_concurrent_requests_share_a_batch_and_get_their_own_rows(
     assert after.execution_count - before.execution_count < len(sizes)
 
 
-@pytest.mark.triton
 def test_a_batch_larger_than_the_maximum_is_refused(client: InferenceServerClient, clips: Clips) -> None:
     with pytest.raises(InferenceServerException, match="must be <= 16"):
         infer(client, "cocon_rgb", clip=np.concatenate([clips, clips]))

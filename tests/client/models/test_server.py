@@ -95,7 +95,6 @@ def random_clips(num_clips: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (num_clips, 2, 2, 16, 16, 3), dtype=np.uint8)
 
 
-@pytest.mark.triton
 @pytest.mark.parametrize("model_format", ["onnx", "torchscript"])
 def test_triton_gives_what_local_inference_gives(server: ServerProcess, url: str, model_format: str) -> None:
     local = connect(url).open("rgb")
@@ -107,7 +106,6 @@ def test_triton_gives_what_local_inference_gives(server: ServerProcess, url: str
             assert_congruent(local.embedder, served.embedder, random_clips(num_clips))
 
 
-@pytest.mark.triton
 def test_videos_through_triton_equal_videos_without(server: ServerProcess, url: str, videos: list[Path]) -> None:
     results = []
     for place in (f"grpc://{server.url}", url):
@@ -119,13 +117,11 @@ def test_videos_through_triton_equal_videos_without(server: ServerProcess, url: 
         assert served.view == "flow+rgb"
 
 
-@pytest.mark.triton
 def test_missing_model_names_those_there_are(server: ServerProcess) -> None:
     with TritonServer(server.url) as triton, pytest.raises(UsageError, match=r"no model 'cocon_mask'.*cocon_rgb"):
         triton.open("mask")
 
 
-@pytest.mark.triton
 def test_model_with_a_foreign_contract_is_refused(server: ServerProcess) -> None:
     with TritonServer(server.url) as triton, pytest.raises(MismatchError, match=r"cocon_pose.*export again"):
         triton.open("pose")
@@ -180,7 +176,6 @@ def test_retries_are_bounded_and_for_unavailable_only(status: grpc.StatusCode, n
     assert servicer.num_requests == num_requests
 
 
-@pytest.mark.triton
 def test_info_of_a_server(server: ServerProcess, client: Client) -> None:
     result = client("info", "--url", server.url, "--json")
     assert result.returncode == 5, "the pose model's contract is damaged"
