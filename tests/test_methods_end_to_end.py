@@ -51,7 +51,9 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
     return walk
 
 
-@pytest.mark.parametrize("method", ["vicc", "vclr", "cycle"])
+@pytest.mark.parametrize(
+    "method", ["vclr", *(pytest.param(method, marks=pytest.mark.slow) for method in ("vicc", "cycle"))]
+)
 def test_a_method_goes_the_whole_way(method: str, walk: Walk) -> None:
     run = f"runs/{method}"
     trained = walk("cocon", "train", "--config", "tiny.toml", "--method", method, "--output", run)

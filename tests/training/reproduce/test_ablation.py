@@ -9,6 +9,7 @@ import pytest
 from cocon.core.errors import UsageError
 from cocon.training.reproduce.ablation import AblationOptions, reproduce_ablation
 from cocon.training.reproduce.cells import ablation_cells
+from cocon.training.reproduce.rows import collect_rows
 from cocon.training.reproduce.running import Plan, run_cells
 
 Outcome = tuple[int, str, str]
@@ -22,6 +23,8 @@ def plan(tiny_settings: list[str], figures: Path, tmp_path_factory: pytest.TempP
     return Plan("figures", settings, figures, tmp_path_factory.mktemp("ablation"), num_threads=1)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_page_has_every_row_and_a_second_call_trains_nothing(plan: Plan, tmp_path: Path) -> None:
     calls: list[tuple[int, int | None]] = []
     page = reproduce_ablation(plan, OPTIONS, tmp_path, on_progress=lambda done, total: calls.append((done, total)))
@@ -40,6 +43,24 @@ def test_the_page_has_every_row_and_a_second_call_trains_nothing(plan: Plan, tmp
     again = reproduce_ablation(plan, OPTIONS, tmp_path / "again", on_progress=lambda done, total: None)
     assert {path: path.stat().st_mtime_ns for path in plan.runs.rglob("*")} == before
     assert json.loads(again.with_suffix(".json").read_text()) == rows
+
+
+def test_a_trained_and_an_untrained_cell_become_rows_and_are_not_made_again(plan: Plan, tmp_path: Path) -> None:
+    few = Plan(plan.preset, plan.settings, plan.data, tmp_path, 1)
+    cells = [
+        cell for cell in ablation_cells(("rgb", "pose"), seeds=1, finetune_epochs=0) if cell.row in ("random", "cocon")
+    ]
+    calls: list[tuple[int, int | None]] = []
+    run_cells(cells, few, jobs=2, on_progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (1, 1)
+    rows = {(row.row, row.view, row.metric): row for row in collect_rows(cells, few.runs)}
+    for losses in ("random", "cocon"):
+        judged = json.loads((few.runs / f"{losses}-0" / "evaluation.json").read_text())
+        assert rows[losses, "rgb", "R@1"].mean == pytest.approx(judged[0]["R@1"], abs=0.01)
+        assert rows[losses, "ensemble", "probe_top1"].seeds == 1
+    before = {path: path.stat().st_mtime_ns for path in few.runs.rglob("*")}
+    run_cells(cells, few, jobs=2, on_progress=lambda done, total: None)
+    assert {path: path.stat().st_mtime_ns for path in few.runs.rglob("*")} == before
 
 
 def test_figures_of_another_recipe_are_not_taken_for_this_ones(plan: Plan, tmp_path: Path) -> None:

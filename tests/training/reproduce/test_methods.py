@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from cocon.training.reproduce.cells import method_cells
 from cocon.training.reproduce.methods import check_method_claims
 from cocon.training.reproduce.rows import Row
@@ -48,6 +50,8 @@ def test_claims_are_judged_against_the_untrained_network_of_the_same_trunk() -> 
     assert not claims["ViCC with crossed streams > each alone, in rgb"].holds
 
 
+@pytest.mark.slow  # the cells and rows of one are in test_ablation.py, every method goes its way in test_runs.py
+@pytest.mark.timeout(900)
 def test_the_command_writes_page_and_rows(
     cocon: Callable[..., Outcome], tiny_settings: list[str], figures: Path, tmp_path: Path
 ) -> None:
