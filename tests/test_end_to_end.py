@@ -53,10 +53,17 @@ def vectors(rows: list[dict[str, object]]) -> np.ndarray:
 
 
 def test_a_run_is_judged_beside_its_random_initialisation(walk: Walk) -> None:
-    merits = walk.json("cocon", "evaluate", "runs/one")
-    assert {merit["method"] for merit in merits} == {"random", "cocon"}
-    assert {merit["view"] for merit in merits} == {"rgb", "flow", "pose", "mask", "ensemble", "ensemble_learned"}
-    assert all(0 <= float(str(merit["probe_top1"])) <= 100 for merit in merits)
+    rows = walk.json("cocon", "evaluate", "runs/one", "--confusion", "confusion.csv")
+    assert {row["method"] for row in rows} == {"random", "cocon"}
+    assert {row["view"] for row in rows} == {"rgb", "flow", "pose", "mask", "ensemble", "ensemble_learned"}
+    with (walk.folder / "confusion.csv").open(newline="") as stream:
+        counts = list(csv.DictReader(stream))
+    for row in rows:
+        of_row = [line for line in counts if (line["method"], line["view"]) == (row["method"], row["view"])]
+        num_right = sum(int(line[line["class"]]) for line in of_row)
+        num_videos = sum(int(line[label]) for line in of_row for label in (other["class"] for other in of_row))
+        top1 = row["classifier_top1" if row["method"] == "cocon" else "probe_top1"]
+        assert top1 == pytest.approx(100 * num_right / num_videos)
 
 
 @pytest.mark.parametrize("view", ["rgb", "all"])
