@@ -1,6 +1,9 @@
 """Text for people."""
 
-__all__ = ["clock", "in_one_line", "printable"]
+import os
+from pathlib import Path
+
+__all__ = ["clock", "in_one_line", "printable", "short_path"]
 
 _MINUTES_FROM_S = 120.0
 
@@ -22,3 +25,8 @@ def in_one_line(error: Exception) -> str:
 def printable(text: object) -> str:
     """As text that every UTF-8 stream takes: file names may be bytes that are no text, which are written out."""
     return str(text).encode(errors="backslashreplace").decode()
+
+
+def short_path(path: str) -> str:
+    """A path below the working directory without it."""
+    return path.removeprefix(f"{Path.cwd()}{os.sep}")

@@ -100,12 +100,12 @@ def _export(path: Path, views: list[str] | None, repository: Path, options: "Exp
 
 
 def _show(exported: "Sequence[Exported]", repository: Path) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Column, Table
+    from rich.table import Column
+
+    from cocon.core.tables import new_table, print_table
 
     columns = [Column("model", no_wrap=True), *(Column(name, justify="right") for name in _FIGURES), Column("")]
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = new_table(*columns, is_dense=True)
     for row in exported:
         figures = (f"{row.parity.min_cosine:.6f}", f"{row.parity.max_abs_difference:.1e}") if row.parity else ("", "")
         labels = str(row.num_labels) if row.num_labels else "-"
@@ -113,7 +113,7 @@ def _show(exported: "Sequence[Exported]", repository: Path) -> None:
         table.add_row(row.model, str(row.version), str(row.embedding_dim), labels, _size(row.num_bytes), *figures, news)
     num_new = sum(row.is_new for row in exported)
     print(f"exported {num_new} models to {repository}" if num_new else f"{repository} is up to date: nothing to export")
-    Console().print(table)
+    print_table(table)
 
 
 def _size(num_bytes: int) -> str:

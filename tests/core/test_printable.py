@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cocon.core.printable import clock, printable
+from cocon.core.printable import clock, printable, short_path
 
 
 @pytest.mark.parametrize(("text", "shown"), [("ä b", "ä b"), (Path("a/\udcff.mp4"), "a/\\udcff.mp4"), ("", "")])
@@ -21,3 +21,9 @@ def test_moments_are_written_as_people_do() -> None:
         "2:30",
         "1:02:05",
     ]
+
+
+def test_a_path_is_told_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert short_path(str(tmp_path / "a" / "b.mp4")) == "a/b.mp4"
+    assert short_path(f"{tmp_path}2/b.mp4") == f"{tmp_path}2/b.mp4"

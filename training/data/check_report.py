@@ -1,7 +1,6 @@
 """What `cocon data check` prints: a table for people, or one JSON object per video."""
 
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -10,14 +9,12 @@ from typing import Literal
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
-from cocon.core.printable import printable
+from cocon.core.printable import printable, short_path
 from cocon.video.making.checking import CheckedVideo
 
-__all__ = ["CheckFormat", "chosen_format", "print_table", "summary", "write_rows"]
+__all__ = ["CheckFormat", "chosen_format", "print_problems", "summary", "write_rows"]
 
 CheckFormat = Literal["table", "json", "jsonl"]
-
-_WIDE = 10_000
 
 
 def chosen_format(wanted: CheckFormat | None, output: Path | None, *, as_json: bool) -> CheckFormat:
@@ -52,21 +49,21 @@ def write_rows(videos: Sequence[CheckedVideo], chosen: CheckFormat, output: Path
         partial.write_text(text, encoding="utf-8")
 
 
-def print_table(videos: Sequence[CheckedVideo]) -> None:
+def print_problems(videos: Sequence[CheckedVideo]) -> None:
     """Print one line per problem; nothing when there is none."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table("video", "problem", "message", box=box.SIMPLE_HEAD, pad_edge=False)
+    from cocon.core.tables import new_table, print_table
+
+    table = new_table("video", "problem", "message")
     for video in videos:
         for problem in video.problems:
             message = problem.message.replace(str(video.entry.path), video.entry.path.name)
             # As plain text: square brackets in file names are no markup.
-            table.add_row(*(Text(printable(text)) for text in (_short_path(video.entry.path), problem.kind, message)))
+            texts = (short_path(str(video.entry.path)), problem.kind, message)
+            table.add_row(*(Text(printable(text)) for text in texts))
     if table.row_count:
-        Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)
+        print_table(table)
 
 
 def summary(folder: Path, videos: Sequence[CheckedVideo]) -> str:
@@ -77,8 +74,3 @@ def summary(folder: Path, videos: Sequence[CheckedVideo]) -> str:
     found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no problems"
     usable_of = f"{len(usable)} of {len(videos)} videos are usable"
     return f"{printable(folder)}: {usable_of} ({num_frames:,} frames, {seconds:,.1f} s); {found}"
-
-
-def _short_path(path: Path) -> str:
-    """A path below the working directory without it."""
-    return str(path).removeprefix(f"{Path.cwd()}{os.sep}")

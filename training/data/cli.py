@@ -91,7 +91,7 @@ def check(
     """
     from cocon.core.errors import VideoError
     from cocon.core.progress import progress_bar
-    from cocon.training.data.check_report import chosen_format, print_table, summary, write_rows
+    from cocon.training.data.check_report import chosen_format, print_problems, summary, write_rows
     from cocon.video.making.checking import check_dataset, unused_views
     from cocon.video.store.dataset import DatasetFolder
 
@@ -102,7 +102,7 @@ def check(
             dataset, clip_seconds=clip_seconds, limits=limits, num_workers=workers, on_progress=on_progress
         )
     if chosen == "table":
-        print_table(videos)
+        print_problems(videos)
     else:
         write_rows(videos, chosen, output)
     print(summary(folder, videos), file=sys.stdout if chosen == "table" or output else sys.stderr)

@@ -4,17 +4,15 @@ import csv
 import json
 import math
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
+from cocon.core.tables import new_table, print_table
 from cocon.training.evaluation.recognition.metrics import FUSED, NEIGHBOURS, NOT_IN_TABLES, ViewMetrics
 from cocon.training.evaluation.recognition.result import EvaluationResult
 
@@ -29,8 +27,6 @@ __all__ = [
 ]
 
 _HEADERS = {"probe_top1": "probe top-1", "knn_top1": "kNN top-1", "ordered_probe_top1": "ordered probe top-1"}
-# What reads a pipe does not fold lines.
-_PIPE_WIDTH = 240
 
 
 def metric_table(metrics: Sequence[ViewMetrics], *, is_centred: bool = False) -> None:
@@ -59,7 +55,7 @@ def metric_table(metrics: Sequence[ViewMetrics], *, is_centred: bool = False) ->
             table.add_section()
             previous = row.method
         table.add_row(printable(row.method), row.view, *(_shown(row.figures.get(name, math.nan)) for name in figures))
-    _console().print(table)
+    print_table(table)
 
 
 def class_table(result: EvaluationResult) -> None:
@@ -77,7 +73,7 @@ def class_table(result: EvaluationResult) -> None:
         others = [result.per_class[view][index].recall for view in views if view != shown]
         figures = [row.precision, row.recall, row.f1, *others]
         table.add_row(printable(row.label), str(row.support), *map(_shown, figures))
-    _console().print(table)
+    print_table(table)
 
 
 def metrics_json(results: Sequence[EvaluationResult], *, has_classes: bool = False) -> str:
@@ -97,7 +93,7 @@ def figure_table(title: str, rows: Sequence[Mapping[str, str | float]]) -> None:
         table.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")
     for row in rows:
         table.add_row(*(printable(v) if isinstance(v, str) else _shown(v) for v in row.values()))
-    _console().print(table)
+    print_table(table)
 
 
 def figures_json(rows: Sequence[Mapping[str, str | float]]) -> str:
@@ -137,13 +133,9 @@ def write_confusion(results: Sequence[EvaluationResult], path: Path) -> None:
 
 
 def _table(title: str) -> Table:
-    return Table(
-        title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, title_justify="left"
-    )
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    table = new_table(title=title, is_dense=True)
+    table.show_edge = False
+    return table
 
 
 def _shown(per_cent: float) -> str:
