@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cocon.client.commands import options
-from cocon.client.models.defaults import DEFAULT_URL
 
 if TYPE_CHECKING:
     from cocon.client.aligning.align import Alignment
@@ -18,16 +17,12 @@ __all__ = ["align"]
 _COLUMNS = ("start_seconds_a", "end_seconds_a", "start_seconds_b", "end_seconds_b", "similarity")
 
 
+@options.takes_embedder_options
 def align(
     first: Annotated[Path, typer.Argument(metavar="A", help="A video.", show_default=False)],
     second: Annotated[Path, typer.Argument(metavar="B", help="The video to align with it.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", help="Picture to write: FILE.png.", show_default=False)],
-    url: options.Url = DEFAULT_URL,
-    view: options.Views = None,
-    overlap: options.Overlap = 0.0,
-    model_format: options.ModelFormatOption = "onnx",
-    timeout_s: options.TimeoutS = 30.0,
-    limit: options.Limits = None,
+    embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -41,16 +36,14 @@ def align(
     from cocon.client.aligning.output import write_picture
     from cocon.core.printable import printable
     from cocon.core.progress import progress_bar
-    from cocon.video.decoding.limits import MediaLimits
     from cocon.video.pictures.output_file import check_output
 
     check_output(output, first, second, suffixes=(".png",))
-    views, limits = options.named_views(view), MediaLimits.parse(limit or ())
     with progress_bar("aligning", is_quiet=quiet) as on_progress:
-        with options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder:
+        with embedder_options.open() as embedder:
             model = embedder.model
             alignment = align_videos(embedder, first, second, on_progress=on_progress)
-        write_picture(alignment, output, model.view, limits)
+        write_picture(alignment, output, model.view, embedder_options.limits)
     for track in (alignment.first, alignment.second):
         if track.num_merged > 1:
             typer.echo(f"note: {printable(track.video)}: {track.num_merged} neighbouring blocks count as one", err=True)

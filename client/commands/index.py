@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cocon.client.commands import options
-from cocon.client.models.defaults import DEFAULT_INDEX, DEFAULT_URL
+from cocon.client.models.defaults import DEFAULT_INDEX
 
 __all__ = ["index_app"]
 
@@ -18,15 +18,11 @@ _VIDEO_COLUMNS = ("video", "label", "num_clips", "duration_seconds")
 
 
 @index_app.command()
+@options.takes_embedder_options
 def add(
     videos: options.Videos,
     index: options.IndexFolder = Path(DEFAULT_INDEX),
-    url: options.Url = DEFAULT_URL,
-    view: options.Views = None,
-    overlap: options.Overlap = 0.0,
-    model_format: options.ModelFormatOption = "onnx",
-    timeout_s: options.TimeoutS = 30.0,
-    limit: options.Limits = None,
+    embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
     as_json: options.AsJson = False,
     failures: options.Failures = Path("failures.jsonl"),
     quiet: options.Quiet = False,
@@ -40,9 +36,8 @@ def add(
     from cocon.client.output.batch_report import batch_report
 
     paths, opened = expand_inputs(videos, sys.stdin), VideoIndex(index)
-    views = options.named_views(view, opened.facts.views if opened.exists else ("rgb",))
     with (
-        options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder,
+        embedder_options.open(opened.facts.views if opened.exists else ("rgb",)) as embedder,
         batch_report(len(paths), quiet=quiet, failures=failures) as report,
     ):
         done = opened.add(paths, embedder, on_outcome=lambda outcome: report.note(outcome.failure))

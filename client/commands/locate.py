@@ -53,7 +53,7 @@ def locate(
     if not video.is_file():
         raise UsageError(f"video '{video}' does not exist or is no file")
     chosen = view_named(view).name
-    with options.open_embedder(url, (chosen,), 0.0, timeout_s, "onnx", limit) as embedder:
+    with options.EmbedderOptions(url, [chosen], timeout_s=timeout_s, limit=limit).open() as embedder:
         model = embedder.model
         with closing(connect(url, timeout_s=timeout_s)) as host:
             boundaries = host.open_boundaries(chosen)

@@ -50,14 +50,10 @@ def client(
 
 
 @app.command()
+@options.takes_embedder_options
 def embed(
     videos: options.Videos,
-    url: options.Url = DEFAULT_URL,
-    view: options.Views = None,
-    overlap: options.Overlap = 0.0,
-    model_format: options.ModelFormatOption = "onnx",
-    timeout_s: options.TimeoutS = 30.0,
-    limit: options.Limits = None,
+    embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
     as_json: options.AsJson = False,
     row_format: options.RowFormat = None,
     output: options.Output = None,
@@ -74,9 +70,9 @@ def embed(
     from cocon.client.pipeline.video_embedding import completed
 
     chosen = chosen_format(row_format, output, as_json=as_json, allowed=("json", "jsonl", *ARCHIVES))
-    paths, views = expand_inputs(videos, sys.stdin), options.named_views(view)
+    paths = expand_inputs(videos, sys.stdin)
     with (
-        options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder,
+        embedder_options.open() as embedder,
         batch_report(len(paths), quiet=quiet, failures=failures) as report,
         open_sink(chosen, output, columns=_CLIP_COLUMNS, model=embedder.model) as sink,
     ):
@@ -87,15 +83,11 @@ def embed(
 
 
 @app.command()
+@options.takes_embedder_options
 def classify(
     videos: options.Videos,
-    url: options.Url = DEFAULT_URL,
-    view: options.Views = None,
     top: Annotated[int, typer.Option("--top", min=1, help="Classes per video.")] = 5,
-    overlap: options.Overlap = 0.0,
-    model_format: options.ModelFormatOption = "onnx",
-    timeout_s: options.TimeoutS = 30.0,
-    limit: options.Limits = None,
+    embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
     as_json: options.AsJson = False,
     row_format: options.TextFormat = None,
     output: options.Output = None,
@@ -112,9 +104,9 @@ def classify(
     from cocon.client.output.sinks import chosen_format, open_sink
 
     chosen = chosen_format(row_format, output, as_json=as_json)
-    paths, views = expand_inputs(videos, sys.stdin), options.named_views(view)
+    paths = expand_inputs(videos, sys.stdin)
     with (
-        options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder,
+        embedder_options.open() as embedder,
         batch_report(len(paths), quiet=quiet, failures=failures) as report,
     ):
         labels = check_labels(embedder.model)
@@ -125,19 +117,15 @@ def classify(
 
 
 @app.command()
+@options.takes_embedder_options
 def search(
     query: Annotated[Path, typer.Argument(help="The video to find similar ones for.", show_default=False)],
     index: options.IndexFolder = Path(DEFAULT_INDEX),
-    url: options.Url = DEFAULT_URL,
-    view: options.Views = None,
     top: Annotated[int, typer.Option("--top", min=1, help="Hits.")] = 10,
     all_moments: Annotated[
         bool, typer.Option("--all-moments", help="The best moments wherever they are, not one per video.")
     ] = False,
-    overlap: options.Overlap = 0.0,
-    model_format: options.ModelFormatOption = "onnx",
-    timeout_s: options.TimeoutS = 30.0,
-    limit: options.Limits = None,
+    embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
     as_json: options.AsJson = False,
     row_format: options.TextFormat = None,
     output: options.Output = None,
@@ -151,7 +139,6 @@ def search(
     from cocon.client.output.hits import write_hits
     from cocon.client.output.sinks import chosen_format, open_sink
     from cocon.core.errors import UsageError
-    from cocon.video.decoding.limits import MediaLimits
     from cocon.video.pictures.output_file import check_output
 
     chosen = chosen_format(row_format, output, as_json=as_json)
@@ -160,8 +147,7 @@ def search(
     if picture is not None:
         check_output(picture, query, suffixes=(".png",), option="--picture")
     opened = VideoIndex(index)
-    views = options.named_views(view, opened.facts.views)
-    with options.open_embedder(url, views, overlap, timeout_s, model_format, limit) as embedder:
+    with embedder_options.open(opened.facts.views) as embedder:
         opened.check_model(embedder.model)
         embedded = embedder.embed(query)
         hits = opened.search(embedded, top=top, grouping="moment" if all_moments else "video")
@@ -169,7 +155,7 @@ def search(
         sink.write([hit.row() for hit in hits])
     if picture is not None:
         facts = f"cosine of the embeddings of {embedded.view}, index {index}"
-        write_hits(embedded, hits, picture, facts, MediaLimits.parse(limit or ()))
+        write_hits(embedded, hits, picture, facts, embedder_options.limits)
 
 
 @app.command()

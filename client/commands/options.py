@@ -1,10 +1,15 @@
 """Options that several commands share."""
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cocon.client.models.defaults import DEFAULT_URL
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 
 if TYPE_CHECKING:
@@ -12,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsJson",
+    "EmbedderOptions",
     "Failures",
     "IndexFolder",
     "Limits",
@@ -25,8 +31,7 @@ __all__ = [
     "Url",
     "Videos",
     "Views",
-    "named_views",
-    "open_embedder",
+    "takes_embedder_options",
 ]
 
 Videos = Annotated[
@@ -60,28 +65,49 @@ Limits = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
 
 
-def named_views(views: list[str] | None, default: tuple[str, ...] = ("rgb",)) -> tuple[str, ...]:
-    """The views of a repeated, comma-separated `--view`."""
-    named = tuple(name.strip() for view in views or () for name in view.split(",") if name.strip())
-    return named or default
+@dataclass(frozen=True, slots=True)
+class EmbedderOptions:
+    """The options of every command that embeds videos. A command that `takes_embedder_options` has them as its own."""
+
+    url: Url = DEFAULT_URL
+    view: Views = None
+    overlap: Overlap = 0.0
+    model_format: ModelFormatOption = "onnx"
+    timeout_s: TimeoutS = 30.0
+    limit: Limits = None
+
+    @property
+    def limits(self) -> MediaLimits:
+        """Those of a repeated `--limit`."""
+        return MediaLimits.parse(self.limit or ())
+
+    def open(self, default_views: tuple[str, ...] = ("rgb",)) -> "VideoEmbedder":
+        """The embedder that the options describe, for the views of a repeated, comma-separated `--view`."""
+        from cocon.client.pipeline.video_embedder import VideoEmbedder
+
+        named = tuple(name.strip() for view in self.view or () for name in view.split(",") if name.strip())
+        return VideoEmbedder(
+            self.url,
+            views=named or default_views,
+            overlap=self.overlap,
+            timeout_s=self.timeout_s,
+            model_format=self.model_format,
+            limits=self.limits,
+        )
 
 
-def open_embedder(
-    url: str,
-    views: tuple[str, ...],
-    overlap: float,
-    timeout_s: float,
-    model_format: Literal["onnx", "torchscript"],
-    limits: list[str] | None,
-) -> "VideoEmbedder":
-    """The embedder that a command's options describe; `limits` are those of a repeated `--limit`."""
-    from cocon.client.pipeline.video_embedder import VideoEmbedder
+def takes_embedder_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as Typer is to see it, with the fields of `EmbedderOptions` in place of `embedder_options`."""
+    signature = inspect.signature(command, eval_str=True)
+    shared = inspect.signature(EmbedderOptions, eval_str=True).parameters
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        parameters += shared.values() if name == "embedder_options" else [parameter]
 
-    return VideoEmbedder(
-        url,
-        views=views,
-        overlap=overlap,
-        timeout_s=timeout_s,
-        model_format=model_format,
-        limits=MediaLimits.parse(limits or ()),
-    )
+    @functools.wraps(command)
+    def called(**given: Any) -> None:  # noqa: ANN401  # whatever the command takes
+        options = EmbedderOptions(**{name: given.pop(name) for name in shared})
+        command(embedder_options=options, **given)
+
+    called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return called
