@@ -1,4 +1,9 @@
-"""What every room stands on: errors, files that appear whole, locks, progress, and the dispatcher of `cocon`."""
+"""What every room stands on.
+
+`errors` and their exit codes, `paths` that somebody names and that are not there, files that appear whole (`atomic`),
+one writer a folder (`folder_lock`), bars of `progress`, text for people (`printable`), the dispatcher of `cocon`
+(`command`).
+"""
 
 if __name__ != "cocon.core":
     raise ImportError("install the project (make setup) and import this room as 'cocon.core'")

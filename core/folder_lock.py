@@ -24,14 +24,14 @@ def folder_lock(folder: Path, what: str) -> Iterator[None]:
     Children that are forked meanwhile hold nothing.
 
     Args:
-        folder: it must exist; its file `writer.lock` is locked and names the writer, or the last one.
+        folder: it must exist; its file `writer.lock` is locked and names the writer while there is one.
         what: the folder holds, for the message: `index`, `views folder`.
 
     Raises:
         UsageError: another process is writing.
     """
-    path = folder / LOCK_FILE
-    lock = FileLock(path, blocking=False, thread_local=False, fallback_to_soft=False, on_acquired=_sign)
+    path, descriptors = folder / LOCK_FILE, list[int]()
+    lock = FileLock(path, blocking=False, thread_local=False, fallback_to_soft=False, on_acquired=descriptors.append)
     try:
         held = lock.acquire()
     except Timeout as error:
@@ -39,12 +39,13 @@ def folder_lock(folder: Path, what: str) -> Iterator[None]:
             f"{what} '{folder}' is being written by process {_writer(path)}; try again when it is done"
         ) from error
     with held:
-        yield
-
-
-def _sign(descriptor: int) -> None:
-    os.truncate(descriptor, 0)
-    os.write(descriptor, b" " * _UNREAD + str(os.getpid()).encode())
+        os.truncate(descriptors[0], 0)
+        os.write(descriptors[0], b" " * _UNREAD + str(os.getpid()).encode())
+        try:
+            yield
+        finally:
+            if lock.is_locked:  # or else this is a forked child, and the descriptor perhaps another file's
+                os.truncate(descriptors[0], 0)
 
 
 def _writer(path: Path) -> str:

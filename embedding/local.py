@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import CLIP, ModelContract
 from cocon.embedding.embedder import Outputs, check_clips
-from cocon.embedding.repository import ONNX, latest_version, model_name
+from cocon.embedding.repository import ONNX, check_repository, latest_version, model_name
 from cocon.video.views import VIEWS
 
 __all__ = ["LocalEmbedder", "LocalRepository", "execution_providers", "open_session"]
@@ -113,8 +113,7 @@ class LocalRepository:
 
     def _newest(self, view: str) -> tuple[int, Path]:
         folder = self.root / model_name(view)
-        if not self.root.is_dir():
-            raise UsageError(f"model repository '{self.root}' does not exist; make one with 'cocon export'")
+        check_repository(self.root)
         version = latest_version(folder)
         if version is None:
             known = ", ".join(self.views) or "none"

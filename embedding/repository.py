@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from cocon.core.paths import check_folder
+
 __all__ = [
     "CARD_FILE",
     "CONFIG_FILE",
@@ -32,6 +34,7 @@ __all__ = [
     "TORCHSCRIPT",
     "FormatName",
     "ModelFormat",
+    "check_repository",
     "is_version",
     "latest_version",
     "model_name",
@@ -89,6 +92,11 @@ def model_name(view: str, suffix: str = "") -> str:
 def version_key(key: str, version: int | str) -> str:
     """What a configuration's parameters call a fact of one version, such as `contract.3`."""
     return f"{key}.{version}"
+
+
+def check_repository(root: Path) -> None:
+    """Refuse a path where no model repository can be; raises `UsageError`."""
+    check_folder(root, "model repository", remedy="make one with 'cocon export'")
 
 
 def is_version(name: str) -> bool:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from cocon.core.errors import UsageError
+from cocon.embedding.repository import check_repository
 from cocon.serving.address import Address
 from cocon.serving.installation import Installation, find_installation
 from cocon.serving.processes import ProcessIdentity, end_group
@@ -146,11 +147,10 @@ def model_names(repository: Path) -> list[str]:
     Raises:
         UsageError: The repository does not exist or has no model.
     """
-    if not repository.is_dir():
-        raise UsageError(f"model repository {repository} does not exist; make it with: cocon export")
+    check_repository(repository)
     names = sorted(folder.name for folder in repository.iterdir() if folder.is_dir() and folder.name[0] != ".")
     if not names:
-        raise UsageError(f"model repository {repository} has no model; make one with: cocon export")
+        raise UsageError(f"model repository '{repository}' has no model; make one with 'cocon export'")
     return names
 
 

@@ -7,8 +7,7 @@ with VideoEmbedder(url, views=("rgb", "flow")) as embedder:
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from os import PathLike, fspath
-from pathlib import Path
+from os import PathLike
 from typing import Self
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from cocon.client.pipeline.block_order import ordered_blocks
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.client.pipeline.video_embedding import FailedVideo, Row, VideoEmbedding
-from cocon.core.errors import UsageError
+from cocon.core.paths import check_file
 from cocon.core.progress import OnProgress
 from cocon.embedding.alignment import best_monotone_path, block_similarities, double_centred, path_score, phase_bounds
 from cocon.video.clips import ClipSpec
@@ -175,8 +174,7 @@ def align_videos(
     """
     paths = [first, second]
     for path in paths:
-        if not Path(path).is_file():
-            raise UsageError(f"video '{fspath(path)}' does not exist or is no file")
+        check_file(path, "video")
     tracks = [BlockTrack.of(embedding, embedder.model.clip) for embedding in _embedded(embedder, paths, on_progress)]
     return Alignment.of(*tracks)
 

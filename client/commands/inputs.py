@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cocon.core.errors import UsageError
+from cocon.core.paths import check_file
 from cocon.video.store.dataset import video_files
 
 __all__ = ["expand_inputs"]
@@ -71,8 +72,7 @@ def _matching(pattern: str) -> Iterator[Path]:
 
 
 def _in_list(path: Path) -> Iterator[Path]:
-    if not path.is_file():
-        raise UsageError(f"list '{path}' does not exist")
+    check_file(path, "list")
     with path.open(encoding="utf-8") as lines:
         yield from _listed(lines)
 

@@ -46,12 +46,12 @@ def locate(
     from cocon.client.locate import check_boundaries, dense_overlap, locate_actions
     from cocon.client.models.connect import connect
     from cocon.core.errors import UsageError
+    from cocon.core.paths import check_file
     from cocon.video.views import view_named
 
     if classifier and index is not None:
         raise UsageError("--classifier and --index both name actions; give one of them")
-    if not video.is_file():
-        raise UsageError(f"video '{video}' does not exist or is no file")
+    check_file(video, "video")
     chosen = view_named(view).name
     with options.EmbedderOptions(url, [chosen], timeout_s=timeout_s, limit=limit).open() as embedder:
         model = embedder.model

@@ -138,12 +138,11 @@ def search(
     from cocon.client.index.video_index import VideoIndex
     from cocon.client.output.hits import write_hits
     from cocon.client.output.sinks import chosen_format, open_sink
-    from cocon.core.errors import UsageError
+    from cocon.core.paths import check_file
     from cocon.video.pictures.output_file import check_output
 
     chosen = chosen_format(row_format, output, as_json=as_json)
-    if not query.is_file():
-        raise UsageError(f"video '{query}' does not exist or is no file")
+    check_file(query, "video")
     if picture is not None:
         check_output(picture, query, suffixes=(".png",), option="--picture")
     opened = VideoIndex(index)

@@ -48,7 +48,7 @@ def track(
     """
     from cocon.client.tracking.output import write_film
     from cocon.client.tracking.track import parse_box, track_box, tracking_model
-    from cocon.core.errors import UsageError
+    from cocon.core.paths import check_file
     from cocon.core.progress import progress_bar
     from cocon.video.decoding.limits import MediaLimits
     from cocon.video.pictures.output_file import check_output
@@ -56,8 +56,7 @@ def track(
     from cocon.video.workers.pool import WorkerPool
 
     target, limits = parse_box(box), MediaLimits.parse(limit or ())
-    if not video.is_file():
-        raise UsageError(f"video '{video}' does not exist or is no file")
+    check_file(video, "video")
     check_output(output, video, suffixes=(".mp4",))
     rows: list[dict[str, object]] = []
     notes: list[str] = []

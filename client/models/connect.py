@@ -9,6 +9,7 @@ from cocon.core.errors import UsageError
 from cocon.embedding.embedder import Embedder
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.locating.boundary_model import BoundaryModel, open_local_boundaries
+from cocon.embedding.repository import check_repository
 from cocon.embedding.tracking.feature_maps import FeatureMaps, open_local_feature_maps
 
 __all__ = ["LocalHost", "ModelFormat", "ModelHost", "OpenModel", "connect"]
@@ -143,8 +144,7 @@ def connect(url: str = DEFAULT_URL, *, timeout_s: float = 30.0, model_format: Mo
     """
     if url.startswith(_LOCAL):
         root = Path(url.removeprefix(_LOCAL))
-        if not root.is_dir():
-            raise UsageError(f"model repository '{root}' does not exist; make one with 'cocon export'")
+        check_repository(root)
         if model_format != "onnx":
             raise UsageError(f"--model-format {model_format} needs a server; '{url}' runs ONNX")
         return LocalHost(LocalRepository(root))

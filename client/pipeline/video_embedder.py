@@ -24,6 +24,7 @@ from cocon.client.pipeline.ahead import produce_ahead
 from cocon.client.pipeline.batches import Batches, Gathering
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.errors import ServerError, UnreadableVideoError, UsageError, VideoError
+from cocon.core.paths import NO_FILE, check_file
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.reading.reader import MultiViewClip, VideoSource, clips_in_worker
 from cocon.video.store.content import content_sha256
@@ -106,8 +107,7 @@ class VideoEmbedder:
             ServerError: The server does not answer.
             MismatchError: The model refuses the clips or gives unsound vectors.
         """
-        if not Path(path).is_file():
-            raise UsageError(f"video '{os.fspath(path)}' does not exist or is no file")
+        check_file(path, "video")
         (result,) = self.embed_many([path])
         if isinstance(result, FailedVideo):
             raise result.error
@@ -166,7 +166,7 @@ class VideoEmbedder:
         """The clips of a video; called in a thread, which waits for a worker process."""
         clips = source.clips
         if not clips.path.is_file():
-            raise UnreadableVideoError(f"video '{source.video}' does not exist or is no file")
+            raise UnreadableVideoError(f"video '{source.video}' {NO_FILE}")
         clips.limits.check(clips.path, "max_bytes", clips.path.stat().st_size, "bytes")
         clips.content_sha256 = content_sha256(clips.path)
         yield from clips_in_worker(self._workers, clips)

@@ -112,7 +112,7 @@ def test_views_are_listed_in_the_order_of_the_view_table(root: Path) -> None:
 
 
 def test_a_missing_repository_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"model repository '.*absent' does not exist; make one with 'cocon export'"):
+    with pytest.raises(UsageError, match=r"model repository '.*absent' does not exist or is no folder; make one"):
         LocalRepository(tmp_path / "absent").open("rgb")
 
 

@@ -151,8 +151,9 @@ def test_port_in_use(cli: Cli, repository: Path, ports: list[str]) -> None:
 def test_missing_and_empty_repositories(cli: Cli, tmp_path: Path) -> None:
     missing = cli(tmp_path / "nowhere")
     assert missing.returncode == 2
-    assert (
-        missing.stderr == f"error: model repository {tmp_path / 'nowhere'} does not exist; make it with: cocon export\n"
+    assert missing.stderr == (
+        f"error: model repository '{tmp_path / 'nowhere'}' does not exist or is no folder; "
+        "make one with 'cocon export'\n"
     )
     assert cli(tmp_path).returncode == 2
 

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from cocon.core.errors import UsageError
+from cocon.core.paths import check_file
 from cocon.training.config.input_sections import DataSection
 from cocon.training.data.split_files import ListedVideo, bare_stem, find_split_files
 
@@ -63,6 +64,5 @@ def _listed(path: Path, split: str, names: dict[str, str]) -> list[ListedVideo]:
 
 
 def _lines(path: Path) -> list[str]:
-    if not path.is_file():
-        raise UsageError(f"'{path}' does not exist; {_REMEDY}")
+    check_file(path, "list", remedy=_REMEDY)
     return os.fsdecode(path.read_bytes()).splitlines()

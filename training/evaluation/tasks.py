@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 
-from cocon.core.errors import UsageError
+from cocon.core.paths import check_folder
 from cocon.core.progress import ProgressBar
 from cocon.training.run_folder.files import RunFolder
 
@@ -63,7 +63,6 @@ def evaluate_task(task: str, request: TaskRequest) -> TaskResult:
         UsageError: the data is not what the task needs.
     """
     module, needs = TASKS[task]
-    if not request.data.is_dir():
-        raise UsageError(f"--data '{request.data}' does not exist or is no folder; --task {task} needs {needs}")
+    check_folder(request.data, "--data", remedy=f"--task {task} needs {needs}")
     evaluate: Callable[[TaskRequest], TaskResult] = import_module(f"cocon.training.evaluation.{module}").evaluate
     return evaluate(request)

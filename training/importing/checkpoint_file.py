@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cocon.core.errors import UsageError
+from cocon.core.paths import check_file
 from cocon.core.printable import in_one_line
 
 __all__ = ["MAX_BYTES", "Checkpoint", "read_checkpoint"]
@@ -67,8 +68,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         UsageError: there is no such file, it is too large or no checkpoint, it needs more than tensors and plain
             containers to be read, or its state dict is none.
     """
-    if not path.is_file():
-        raise UsageError(f"checkpoint '{path}' does not exist")
+    check_file(path, "checkpoint")
     _check_size(path)
     content = _loaded(path)
     if not isinstance(content, dict):

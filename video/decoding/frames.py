@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.core.errors import TruncatedVideoError, UnreadableVideoError, UsageError
+from cocon.core.errors import TruncatedVideoError, UnreadableVideoError
+from cocon.core.paths import check_file
 from cocon.video.decoding.by_decord import DecordError, decord_frames
 from cocon.video.decoding.by_pyav import pyav_frames, read_header
 from cocon.video.decoding.limits import MediaLimits
@@ -119,8 +120,7 @@ def read_frames(
         NoVideoStreamError: the file holds no pictures.
         TooLargeError: its size or its header is beyond a limit.
     """
-    if not path.is_file():
-        raise UsageError(f"video '{path}' does not exist or is no file")
+    check_file(path, "video")
     limits = limits or MediaLimits()
     limits.check(path, "max_bytes", path.stat().st_size, "bytes")
     # decord writes lines of its own to stderr about files that are no video: PyAV looks first.

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cocon.core.errors import CoconError, TruncatedVideoError, UnreadableVideoError
+from cocon.core.paths import NO_FILE
 from cocon.core.progress import OnProgress
 from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
@@ -139,7 +140,7 @@ def unused_views(dataset: DatasetFolder) -> list[Path]:
 def _checked(pool: WorkerPool, entry: VideoEntry, limits: MediaLimits) -> CheckedVideo:
     path = entry.path
     if not path.is_file():
-        return CheckedVideo(entry, problems=(Problem("MissingFile", f"'{path}' does not exist or is no file"),))
+        return CheckedVideo(entry, problems=(Problem("MissingFile", f"'{path}' {NO_FILE}"),))
     digest: str | None = None
     try:
         digest = content_sha256(path)

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cocon.core.errors import MissingViewError, UsageError
+from cocon.core.paths import check_folder
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.own_views.lookup import OwnSource, own_attributes, user_view_path
@@ -45,8 +46,7 @@ class Recipe:
         for view, folder in self.user_folders.items():
             if view not in self.views:
                 raise UsageError(f"--{view} '{folder}' is given, but view '{view}' is not wanted; add --view {view}")
-            if not folder.is_dir():
-                raise UsageError(f"--{view} '{folder}' does not exist or is no folder")
+            check_folder(folder, f"--{view}")
 
     @property
     def needs_estimator(self) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from cocon.core.errors import CoconError, MissingViewError, UnreadableVideoError, UsageError
 from cocon.core.folder_lock import folder_lock
+from cocon.core.paths import check_file
 from cocon.core.progress import OnProgress
 from cocon.video.estimation.people import check_people_available
 from cocon.video.making.failures import Failure, FailureMemory
@@ -221,8 +222,7 @@ def _stored_outcome(kind: VideoOutcomeKind, root: Path, video_id: str, views: tu
 
 
 def _digest(path: Path) -> str:
-    if not path.is_file():
-        raise UsageError(f"video '{path}' does not exist or is no file")
+    check_file(path, "video")
     try:
         return content_sha256(path)
     except OSError as error:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cocon.core.errors import UsageError
+from cocon.core.paths import check_folder
 
 __all__ = ["VIDEO_SUFFIXES", "DatasetFolder", "VideoEntry", "entry_of", "video_files"]
 
@@ -68,10 +69,7 @@ class DatasetFolder:
         """
         if root.is_file():
             raise UsageError(f"dataset folder '{root}' is a file; name the folder that it lies in")
-        if not root.is_dir():
-            raise UsageError(
-                f"dataset folder '{root}' does not exist; name a folder of videos, or make one: cocon data make"
-            )
+        check_folder(root, "dataset folder", remedy="name a folder of videos, or make one: cocon data make")
         manifest = root / "manifest.csv"
         videos = _from_manifest(root, manifest) if manifest.is_file() else _from_files(root)
         if not videos:

@@ -100,7 +100,7 @@ def test_a_path_too_long_for_a_file_name_gets_a_short_id_of_its_own(tmp_path: Pa
 
 
 def test_a_folder_that_is_missing_or_empty_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="does not exist; name a folder of videos, or make one"):
+    with pytest.raises(UsageError, match="does not exist or is no folder; name a folder of videos, or make one"):
         DatasetFolder.open(tmp_path / "none")
     with pytest.raises(UsageError, match="has no videos"):
         DatasetFolder.open(tmp_path)
