@@ -1,98 +1,88 @@
-"""The README tells the truth: its commands exist, and the short ones run."""
+"""The pages tell the truth: their commands exist, with those options, and what they link to is there."""
 
 import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text()
 NESTED = {"index", "data", "views", "reproduce"}  # verbs that have verbs
+MAX_README_LINES = 150
 
 
-def commands() -> list[list[str]]:
-    """Every command line in the README's shell blocks, comments and prompts left out."""
-    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", README, flags=re.DOTALL)
-    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
-    starts = ("make ", "cocon ", "client ")
-    return [shlex.split(line, comments=True) for line in lines if line.startswith(starts)]
+def commands(*pages: Path) -> list[list[str]]:
+    """Every command line in the pages' shell blocks, comments, prompts and settings of the environment left out."""
+    found = []
+    for page in pages:
+        for block in re.findall(r"```(?:ba)?(?:sh|console)\n(.*?)```", page.read_text(), flags=re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = re.sub(r"^(\$ )?([A-Z_]+=\S+ )*", "", line)
+                if words.startswith(("make ", "cocon ", "client ")):
+                    found.append(shlex.split(words, comments=True))
+    return found
 
 
 def targets() -> list[str]:
-    return sorted({word for program, *words in commands() if program == "make" for word in words})
+    return sorted(
+        {word for program, *words in commands(*PAGES) if program == "make" for word in words if "=" not in word}
+    )
 
 
-def verbs() -> list[tuple[str, ...]]:
-    found = set()
-    for program, *words in commands():
-        if program != "make":
-            depth = 2 if words[0] in NESTED else 1
-            found.add((program, *words[:depth]))
-    return sorted(found)
+def verb_of(words: list[str]) -> tuple[str, ...]:
+    return tuple(words[: 3 if words[1] in NESTED else 2])
 
 
-def test_the_readme_shows_commands() -> None:
-    assert {program for program, *_ in commands()} == {"make", "cocon", "client"}
+@cache
+def help_of(verb: tuple[str, ...]) -> str:
+    program, *words = verb
+    shown = subprocess.run(
+        [str(BIN / program), *words, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={"COLUMNS": "200", "PATH": str(BIN)},
+    )
+    assert shown.returncode == 0, shown.stderr
+    return shown.stdout
 
 
-@pytest.mark.parametrize(
-    "target", sorted({word for program, *words in commands() if program == "make" for word in words})
-)
+def test_the_readme_shows_commands_and_is_short() -> None:
+    readme = ROOT / "README.md"
+    assert {program for program, *_ in commands(readme)} == {"make", "cocon", "client"}
+    assert len(readme.read_text().splitlines()) <= MAX_README_LINES
+
+
+@pytest.mark.parametrize("target", targets())
 def test_every_make_target_exists(target: str) -> None:
     assert re.search(rf"^{target}:", MAKEFILE, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("verb", verbs(), ids=" ".join)
-def test_every_verb_exists_and_has_an_example(verb: tuple[str, ...]) -> None:
-    program, *words = verb
-    shown = subprocess.run(
-        [str(BIN / program), *words, "--help"], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert shown.returncode == 0, shown.stderr
-    assert "Example" in shown.stdout
+@pytest.mark.parametrize(
+    "verb", sorted({verb_of(words) for words in commands(*PAGES) if words[0] != "make"}), ids=" ".join
+)
+def test_every_verb_exists_with_its_options_and_has_an_example(verb: tuple[str, ...]) -> None:
+    assert "Example" in help_of(verb)
+    for words in commands(*PAGES):
+        if words[0] != "make" and verb_of(words) == verb:
+            for option in (word.split("=")[0] for word in words if word.startswith("--")):
+                assert option in help_of(verb), f"{' '.join(words)}: no option {option}"
 
 
-def test_every_option_in_the_readme_exists() -> None:
-    for program, *words in commands():
-        if program == "make":
-            continue
-        depth = 2 if words[0] in NESTED else 1
-        shown = subprocess.run(
-            [str(BIN / program), *words[:depth], "--help"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env={"COLUMNS": "200", "PATH": str(BIN)},
-        ).stdout
-        for option in (word.split("=")[0] for word in words if word.startswith("--")):
-            assert option in shown, f"{program} {' '.join(words)}: no option {option}"
-
-
-def test_make_help_lists_the_targets() -> None:
+def test_make_help_lists_every_target_that_a_page_names() -> None:
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
-    for target in (
-        "setup",
-        "data",
-        "train",
-        "export",
-        "serve",
-        "stop",
-        "demo",
-        "test",
-        "lint",
-        "types",
-        "bench",
-        "clean",
-    ):
-        assert f"make {target}" in shown
+    for target in targets():
+        assert f"make {target} " in shown
 
 
-def test_every_file_and_folder_the_readme_links_to_is_there() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_and_folder_that_a_page_links_to_is_there(page: Path) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", page.read_text()):
+        assert (page.parent / target).exists(), target
