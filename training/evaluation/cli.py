@@ -8,6 +8,7 @@ import typer
 from cocon.training.evaluation import options
 
 if TYPE_CHECKING:
+    from cocon.training.evaluation.recognition.blocks import ClipProtocol
     from cocon.training.evaluation.recognition.compared_runs import ComparedRuns
     from cocon.training.evaluation.recognition.evaluate import EvaluationVideos
     from cocon.training.evaluation.tasks import TaskResult
@@ -32,6 +33,7 @@ def evaluate(
     random: options.Random = True,
     crops: options.Crops = 1,
     hop_blocks: options.HopBlocks = None,
+    clips: options.Clips = None,
     centred: options.Centred = False,
     few_shot: options.FewShot = False,
     paper_weights: options.PaperWeights = False,
@@ -51,13 +53,14 @@ def evaluate(
     if task != "videos":
         _evaluate_task(task, run, data, annotations, has_random=random, as_json=as_json)
         return
+    from cocon.training.evaluation.recognition.blocks import ClipProtocol
     from cocon.training.evaluation.recognition.compared_runs import compare_runs
     from cocon.training.evaluation.recognition.result import DEFAULT_OPTIONS, MetricOptions
     from cocon.training.evaluation.report.tables import write_confusion
     from cocon.training.run_folder.files import RunFolder
 
     opened = [RunFolder.open(path) for path in [*(baselines or []), run]]
-    videos = _videos(opened[-1], data, num_crops=crops, hop_blocks=hop_blocks)
+    videos = _videos(opened[-1], data, ClipProtocol(crops, hop_blocks, clips))
     _check_outputs(report, confusion)
     ensembles = (*DEFAULT_OPTIONS.ensembles, *(("paper",) if paper_weights else ()))
     metric_options = MetricOptions(is_centred=centred, has_few_shot=few_shot, ensembles=ensembles)
@@ -105,14 +108,14 @@ def _evaluate_task(
     _end(result)
 
 
-def _videos(run: "RunFolder", data: Path | None, *, num_crops: int, hop_blocks: int | None) -> "EvaluationVideos":
+def _videos(run: "RunFolder", data: Path | None, protocol: "ClipProtocol") -> "EvaluationVideos":
     from cocon.core.progress import progress_bar
     from cocon.training.evaluation.recognition.evaluate import EvaluationVideos
 
     config = run.config
     if data is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"folder": data})})
-    return EvaluationVideos(config, progress_bar=progress_bar, num_crops=num_crops, hop_blocks=hop_blocks)
+    return EvaluationVideos(config, progress_bar=progress_bar, protocol=protocol)
 
 
 def _check_outputs(report: Path | None, confusion: Path | None) -> None:
@@ -142,8 +145,7 @@ def _write_report(
         progress_bar=videos.progress_bar,
         is_centred=is_centred,
         untrained=() if found.untrained is None else found.untrained.metrics,
-        num_crops=videos.num_crops,
-        hop_blocks=videos.hop_blocks,
+        protocol=videos.protocol,
     )
     typer.echo(f"report: {page}", err=True)
 

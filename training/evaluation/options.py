@@ -10,6 +10,7 @@ __all__ = [
     "AsJson",
     "Baselines",
     "Centred",
+    "Clips",
     "Confusion",
     "Crops",
     "Data",
@@ -39,6 +40,9 @@ Random = Annotated[bool, typer.Option(help="Judge the untrained networks as well
 Crops = Annotated[int, typer.Option(help="Crops of each clip: 1 centre, 5 and corners, 10 and mirrored.")]
 HopBlocks = Annotated[
     int | None, typer.Option(min=1, help="Blocks from one test clip to the next; half a clip by default.")
+]
+Clips = Annotated[
+    int | None, typer.Option(min=1, help="So many test clips, spread evenly over each video, instead of one every hop.")
 ]
 Centred = Annotated[bool, typer.Option("--centred", help="Retrieve without the mean of each set.")]
 FewShot = Annotated[bool, typer.Option("--few-shot", help="Also probe with 1, 5 and 10 labels per class.")]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from cocon.embedding.contract import ModelContract
 from cocon.training.boundary_head.learning import BlockSequence
 from cocon.training.data.frames import DecodedVideo, VideoFrames
-from cocon.training.evaluation.recognition.blocks import encode_blocks
+from cocon.training.evaluation.recognition.blocks import ClipProtocol, encode_blocks
 from cocon.training.models.encoder import Encoder
 
 __all__ = ["Sequences", "block_sequences"]
@@ -50,8 +50,7 @@ def block_sequences(
                     contract,
                     video,
                     device=device,
-                    num_crops=1,
-                    hop_blocks=contract.clip.num_blocks,
+                    protocol=ClipProtocol(hop_blocks=contract.clip.num_blocks),
                     has_dense=True,
                 )
                 vectors = F.normalize(blocks.dense.mean(dim=(2, 3)), dim=1)  # [L, D]

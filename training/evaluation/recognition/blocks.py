@@ -8,18 +8,64 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.training.data.augment import centred_clip, mirrored, whole_frames
 from cocon.training.data.frames import DecodedVideo, DecodedView
 from cocon.training.models.encoder import Encoder
-from cocon.video.clips import dense_windows, grid_indices, nearest_frames
+from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames, regular_windows
 from cocon.video.geometry import centre_crop
 
-__all__ = ["CROPS", "EncodedBlocks", "cropped_clips", "encode_blocks"]
+__all__ = ["DEFAULT_PROTOCOL", "ClipProtocol", "EncodedBlocks", "cropped_clips", "encode_blocks"]
 
 # Centre; centre and corners; all five and their mirror images (Krizhevsky et al., NIPS 2012, section 4.1).
-CROPS = (1, 5, 10)
+_CROPS = (1, 5, 10)
 _BATCH_SIZE = 192
+
+
+@dataclass(frozen=True, slots=True)
+class ClipProtocol:
+    """Which clips of a video are embedded, in which crops; their mean stands for the video.
+
+    Attributes:
+        num_crops: crops of each clip, 1, 5 or 10; see `cropped_clips`.
+        hop_blocks: blocks between the starts of neighbouring clips; half a clip by default, as the paper on UCF101.
+        num_clips: so many clips spread evenly over the video instead, the first at its start, the last at its end.
+
+    Raises:
+        UsageError: another number of crops, or both a hop and a number of clips.
+    """
+
+    num_crops: int = 1
+    hop_blocks: int | None = None
+    num_clips: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_crops not in _CROPS:
+            raise UsageError(f"number of crops ({self.num_crops}) must be one of {', '.join(map(str, _CROPS))}")
+        if self.hop_blocks is not None and self.num_clips is not None:
+            both = f"a hop of {self.hop_blocks} blocks and a number of clips ({self.num_clips})"
+            raise UsageError(f"{both} exclude each other; give one")
+
+    def windows(self, num_grid: int, spec: ClipSpec) -> NDArray[np.int64]:
+        """The clips of a video of G grid frames: grid positions `int64 [K, N·T]`."""
+        if self.num_clips is not None:
+            return regular_windows(num_grid, spec, num_clips=self.num_clips)
+        return dense_windows(num_grid, spec, hop=self._hop_blocks(spec.num_blocks) * spec.frames_per_block)
+
+    def told(self, num_blocks: int) -> str:
+        """In words, for clips of so many blocks."""
+        crops = "the centre crop" if self.num_crops == 1 else f"{self.num_crops} crops"
+        spread = f"one every {self._hop_blocks(num_blocks)}"
+        if self.num_clips is not None:
+            spread = f"{self.num_clips} spread evenly over each video"
+        return f"{num_blocks} blocks, {spread}; {crops} of each"
+
+    def _hop_blocks(self, num_blocks: int) -> int:
+        return self.hop_blocks or max(1, num_blocks // 2)
+
+
+DEFAULT_PROTOCOL = ClipProtocol()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +73,7 @@ class EncodedBlocks:
     """Feature maps of one view of a video, in every crop.
 
     Attributes:
-        clips: of dense clips, crop by crop, on the CPU, `float [K, N, D, s, s]`.
+        clips: of the protocol's clips, crop by crop, on the CPU, `float [K, N, D, s, s]`.
         dense: of blocks that begin every half block, crop by crop, `float [M, D, s, s]`; M is 0 if not asked for.
         dense_seconds: middle of each of these after the first frame, `float64 [M]`.
     """
@@ -44,8 +90,7 @@ def encode_blocks(
     video: DecodedVideo,
     *,
     device: torch.device,
-    num_crops: int,
-    hop_blocks: int | None,
+    protocol: ClipProtocol,
     has_dense: bool,
 ) -> EncodedBlocks:
     """Encode one view of a video.
@@ -55,17 +100,16 @@ def encode_blocks(
         contract: its contract.
         video: decoded.
         device: where to compute.
-        num_crops: see `cropped_clips`.
-        hop_blocks: blocks between the starts of neighbouring clips; half a clip if None.
+        protocol: which clips.
         has_dense: also the blocks that begin every half block.
     """
     spec = contract.clip
     T = spec.frames_per_block
     grid = grid_indices(video.timestamps, spec)
-    of_clips = dense_windows(len(grid), spec, hop=(hop_blocks or max(1, spec.num_blocks // 2)) * T).reshape(-1, T)
+    of_clips = protocol.windows(len(grid), spec).reshape(-1, T)
     dense = dense_windows(len(grid), replace(spec, num_blocks=1), hop=max(1, T // 2))[: None if has_dense else 0]
     blocks, where = np.unique(np.concatenate([of_clips, dense]), axis=0, return_inverse=True)  # [U, T]
-    maps = _maps(encoder, contract, video, grid[blocks], device, num_crops)  # [crops, U, D, s, s]
+    maps = _maps(encoder, contract, video, grid[blocks], device, protocol.num_crops)  # [crops, U, D, s, s]
     maps = maps[:, torch.from_numpy(where.reshape(-1))]
     clips, half_blocks = torch.split(maps, [len(of_clips), len(dense)], dim=1)
     seconds = video.timestamps[grid[dense]].mean(axis=1) - video.timestamps[0]
@@ -110,7 +154,7 @@ def cropped_clips(
         view: its name.
         indices: frames, `int64 [N, T]`.
         size_px: H = W of a crop.
-        num_crops: one of `CROPS`.
+        num_crops: 1, 5 or 10.
 
     Yields:
         `uint8 [N, T, H, W, C]`.
@@ -118,8 +162,8 @@ def cropped_clips(
     Raises:
         ValueError: another number of crops.
     """
-    if num_crops not in CROPS:
-        raise ValueError(f"num_crops ({num_crops}) must be one of {CROPS}")
+    if num_crops not in _CROPS:
+        raise ValueError(f"num_crops ({num_crops}) must be one of {_CROPS}")
     if num_crops == 1:
         yield centred_clip(video, indices, size_px)
         return

@@ -11,7 +11,7 @@ from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
-from cocon.training.evaluation.recognition.blocks import CROPS
+from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipProtocol
 from cocon.training.evaluation.recognition.features import VideoFeatures, calibrate_batch_norm, video_features
 from cocon.training.evaluation.recognition.result import (
     DEFAULT_OPTIONS,
@@ -45,23 +45,17 @@ class EvaluationVideos:
     Args:
         config: geometry and dataset folder.
         progress_bar: makes a bar from its description.
-        num_crops: crops of each clip: 1, 5 or 10.
-        hop_blocks: blocks between the starts of neighbouring clips; half a clip by default.
+        protocol: which clips of a video.
 
     Raises:
-        UsageError: a split has no labelled videos, training videos are all of one class, or another number of crops.
+        UsageError: a split has no labelled videos, or training videos are all of one class.
     """
 
-    def __init__(
-        self, config: Config, *, progress_bar: ProgressBar, num_crops: int = 1, hop_blocks: int | None = None
-    ) -> None:
-        if num_crops not in CROPS:
-            raise UsageError(f"number of crops ({num_crops}) must be one of {', '.join(map(str, CROPS))}")
+    def __init__(self, config: Config, *, progress_bar: ProgressBar, protocol: ClipProtocol = DEFAULT_PROTOCOL) -> None:
         dataset = open_dataset(config.data)
         self.config = config
         self.progress_bar = progress_bar
-        self.num_crops = num_crops
-        self.hop_blocks = hop_blocks
+        self.protocol = protocol
         self.frames: dict[str, VideoFrames] = {}
         for split in ("train", "test"):
             entries = dataset.split(split)
@@ -97,8 +91,7 @@ class EvaluationVideos:
                     frames,
                     device=device,
                     on_progress=on_progress,
-                    num_crops=self.num_crops,
-                    hop_blocks=self.hop_blocks,
+                    protocol=self.protocol,
                 )
         return found
 

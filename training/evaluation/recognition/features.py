@@ -1,6 +1,6 @@
 """One embedding per video, one that keeps the order of its parts, and class probabilities where there is a classifier.
 
-All are means over overlapping clips of the whole video, in one or several crops; clips are cut as for a served model.
+All are means over clips of the whole video, in one or several crops; clips are cut as for a served model.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cocon.core.errors import MismatchError, VideoError
 from cocon.embedding.contract import ModelContract
 from cocon.training.data.frames import DecodedVideo, VideoFrames
-from cocon.training.evaluation.recognition.blocks import EncodedBlocks, encode_blocks
+from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipProtocol, EncodedBlocks, encode_blocks
 from cocon.training.models.encoder import Encoder
 from cocon.video.store.dataset import VideoEntry
 
@@ -58,8 +58,7 @@ def video_features(
     *,
     device: torch.device,
     on_progress: Callable[[int, int | None], None],
-    num_crops: int = 1,
-    hop_blocks: int | None = None,
+    protocol: ClipProtocol = DEFAULT_PROTOCOL,
     has_ordered: bool = True,
 ) -> VideoFeatures:
     """Embed and classify every video that has a label; one that fails to load is left out and remembered in `frames`.
@@ -70,8 +69,7 @@ def video_features(
         frames: the videos.
         device: where to compute.
         on_progress: called with (videos done, videos in all).
-        num_crops: 1, 5 or 10; see `cropped_clips`.
-        hop_blocks: blocks between the starts of neighbouring clips; half a clip by default, as the paper on UCF101.
+        protocol: which clips of a video.
         has_ordered: also compute ordered features.
 
     Raises:
@@ -90,8 +88,7 @@ def video_features(
                     contracts[view],
                     video,
                     device=device,
-                    num_crops=num_crops,
-                    hop_blocks=hop_blocks,
+                    protocol=protocol,
                     has_dense=has_ordered,
                 )
                 seen[view].append(_seen(encoder, blocks, device))

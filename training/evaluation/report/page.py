@@ -19,6 +19,7 @@ from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
 from cocon.core.progress import ProgressBar
 from cocon.embedding.fusion import fuse_embeddings
+from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipProtocol
 from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.metrics import FUSED, ViewMetrics
 from cocon.training.evaluation.recognition.predictions import centred
@@ -66,8 +67,7 @@ def write_report(
     progress_bar: ProgressBar,
     is_centred: bool = False,
     untrained: Sequence[ViewMetrics] = (),
-    num_crops: int = 1,
-    hop_blocks: int | None = None,
+    protocol: ClipProtocol = DEFAULT_PROTOCOL,
 ) -> Path:
     """Write `index.html`; it appears whole or not at all.
 
@@ -81,13 +81,12 @@ def write_report(
         progress_bar: makes a bar from its description.
         is_centred: whether embeddings were compared without the mean of their set.
         untrained: metrics of the untrained networks, to show beside the key figures.
-        num_crops: crops of each clip that were averaged.
-        hop_blocks: blocks between the starts of neighbouring clips; half a clip by default.
+        protocol: which clips of a video were averaged.
 
     Returns:
         The page.
     """
-    facts = _facts(run, data, result, features) | _protocol(run, num_crops, hop_blocks)
+    facts = _facts(run, data, result, features) | {"clips": protocol.told(run.config.clip.num_blocks)}
     view = FUSED if FUSED in result.confusion else next(iter(result.confusion))
     html = _template().render(
         facts=facts,
@@ -179,14 +178,6 @@ def _facts(
         "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "made by": f"cocon {version('cocon')}",
     }
-
-
-def _protocol(run: RunFolder, num_crops: int, hop_blocks: int | None) -> dict[str, str]:
-    """How a video was cut into clips."""
-    clip = run.config.clip
-    hop = hop_blocks or max(1, clip.num_blocks // 2)
-    crops = "the centre crop" if num_crops == 1 else f"{num_crops} crops"
-    return {"clips": f"{clip.num_blocks} blocks, one every {hop}; {crops} of each"}
 
 
 def _key_figures(result: EvaluationResult, untrained: Sequence[ViewMetrics], view: str) -> list[tuple[str, float, str]]:

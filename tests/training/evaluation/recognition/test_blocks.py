@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cocon.core.errors import UsageError
 from cocon.training.data.augment import centred_clip
 from cocon.training.data.frames import DecodedView
-from cocon.training.evaluation.recognition.blocks import cropped_clips
+from cocon.training.evaluation.recognition.blocks import ClipProtocol, cropped_clips
 
 INDICES = np.array([[0, 2], [1, 1]])
 
@@ -50,3 +51,20 @@ def test_ten_crops_are_five_and_what_a_mirrored_video_shows_there(pixels: NDArra
 def test_another_number_of_crops_is_refused(pixels: NDArray[np.uint8]) -> None:
     with pytest.raises(ValueError, match=r"num_crops \(3\) must be one of \(1, 5, 10\)"):
         _crops(pixels, "flow", 3)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "told"),
+    [
+        (ClipProtocol(), "8 blocks, one every 4; the centre crop of each"),
+        (ClipProtocol(5, hop_blocks=6), "8 blocks, one every 6; 5 crops of each"),
+        (ClipProtocol(10, num_clips=10), "8 blocks, 10 spread evenly over each video; 10 crops of each"),
+    ],
+)
+def test_a_protocol_tells_which_clips_it_takes(protocol: ClipProtocol, told: str) -> None:
+    assert protocol.told(8) == told
+
+
+def test_a_hop_and_a_number_of_clips_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match=r"a hop of 2 blocks and a number of clips \(10\) exclude each other"):
+        ClipProtocol(hop_blocks=2, num_clips=10)

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from cocon.core.errors import UsageError
 from cocon.training.config.run import Config
 from cocon.training.data.augment import centred_clip
+from cocon.training.evaluation.recognition.blocks import ClipProtocol
 from cocon.training.evaluation.recognition.compared_runs import method_names
 from cocon.training.evaluation.recognition.evaluate import (
     EvaluationVideos,
@@ -204,6 +205,18 @@ def test_evaluate_judges_by_what_the_options_say(cocon: Callable[..., Outcome], 
     paper = rows[-1]
     assert paper["weight_probe_rgb"] == paper["weight_retrieval_rgb"] == pytest.approx(2 / 3)
     assert all(len(row["per_class"]) == 6 and "probe_1_per_class" in row for row in rows)
+
+
+def test_evaluate_takes_so_many_clips_of_each_video(
+    cocon: Callable[..., Outcome], trained: Path, tiny_config: MakeConfig, progress_bar: Callable[[str], object]
+) -> None:
+    code, output, _ = cocon("evaluate", trained, "--no-random", "--clips", "2", "--json")
+    assert code == 0
+    videos = EvaluationVideos(tiny_config(), progress_bar=progress_bar, protocol=ClipProtocol(num_clips=2))
+    assert json.loads(output) == [row.to_dict() for row in evaluate_run(RunFolder.open(trained), videos).metrics]
+    code, output, errors = cocon("evaluate", trained, "--clips", "2", "--hop-blocks", "1")
+    assert (code, output) == (2, "")
+    assert errors == "error: a hop of 1 blocks and a number of clips (2) exclude each other; give one\n"
 
 
 def test_evaluate_refuses_another_number_of_crops(cocon: Callable[..., Outcome], trained: Path) -> None:

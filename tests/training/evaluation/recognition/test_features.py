@@ -15,6 +15,7 @@ from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
 from cocon.training.evaluation.recognition import blocks
+from cocon.training.evaluation.recognition.blocks import ClipProtocol
 from cocon.training.evaluation.recognition.features import calibrate_batch_norm, video_features
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.training.run_folder.files import RunFolder
@@ -72,10 +73,23 @@ def test_a_videos_embedding_is_the_mean_of_those_a_served_model_gives(trained: P
 
 
 @pytest.mark.parametrize("batch_size", [5, blocks._BATCH_SIZE])
-def test_crops_and_hops_are_averaged(
-    trained: Path, tiny_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, batch_size: int
+@pytest.mark.parametrize(
+    ("protocol", "starts"),
+    [
+        (ClipProtocol(num_crops=10, hop_blocks=3), (0, 6, 9)),  # hops of 6 frames, and one clip to the end
+        (ClipProtocol(num_crops=10, num_clips=4), (0, 3, 6, 9)),
+        (ClipProtocol(num_crops=10, num_clips=1), (4,)),
+    ],
+)
+def test_crops_and_clips_are_averaged(
+    trained: Path,
+    tiny_config: MakeConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    protocol: ClipProtocol,
+    starts: tuple[int, ...],
+    batch_size: int,
 ) -> None:
-    monkeypatch.setattr(blocks, "_BATCH_SIZE", batch_size)  # of the 9 blocks of 3 clips
+    monkeypatch.setattr(blocks, "_BATCH_SIZE", batch_size)
     config = tiny_config("views=['rgb']")
     encoder, contract = RunFolder.open(trained).encoder("rgb")
     frames = _frames(config)
@@ -85,20 +99,19 @@ def test_crops_and_hops_are_averaged(
         frames,
         device=torch.device("cpu"),
         on_progress=_silent,
-        num_crops=10,
-        hop_blocks=3,
+        protocol=protocol,
     )
     video = frames[2].views["rgb"]
     assert video.pixels is not None
     grid = grid_indices(video.timestamps, config.clip.spec())
-    seen = [video.pixels[grid[start : start + 6]] for start in (0, 6, 9)]  # hops of 6 frames, and one to the end
+    seen = [video.pixels[grid[start : start + 6]] for start in starts]  # of 15 grid frames
     crops = [
         shown[:, top : top + 24, left : left + 24]
         for shown in seen
         for top, left in _corners(video.height, video.width)
     ]
     crops += [crop[:, :, ::-1] for crop in crops]
-    clips = torch.from_numpy(np.stack(crops).reshape(30, 3, 2, 24, 24, 3))
+    clips = torch.from_numpy(np.stack(crops).reshape(-1, 3, 2, 24, 24, 3))
     with torch.no_grad():
         outputs = encoder(clips)
     mean = outputs.embedding.mean(dim=0)
