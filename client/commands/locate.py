@@ -9,6 +9,7 @@ import typer
 
 from cocon.client.commands import options
 from cocon.client.models.defaults import DEFAULT_URL
+from cocon.video.views import VIEWS, view_named
 
 if TYPE_CHECKING:
     from cocon.client.locate import LocatedAction, Namer
@@ -25,7 +26,7 @@ def locate(
         Path | None, typer.Option("--index", help="Name actions by similar moments of this index.", show_default=False)
     ] = None,
     classifier: Annotated[bool, typer.Option("--classifier", help="Name actions by the encoder's classifier.")] = False,
-    view: Annotated[str, typer.Option("--view", help="rgb, flow, pose or mask.")] = "rgb",
+    view: Annotated[str, typer.Option("--view", help=f"One of {', '.join(VIEWS)}.")] = "rgb",
     top: Annotated[int, typer.Option("--top", min=1, help="Actions.")] = 10,
     min_score: Annotated[
         float, typer.Option("--min-score", min=0.0, max=1.0, help="Leave out what scores less.")
@@ -47,7 +48,6 @@ def locate(
     from cocon.client.models.connect import connect
     from cocon.core.errors import UsageError
     from cocon.core.paths import check_file
-    from cocon.video.views import view_named
 
     if classifier and index is not None:
         raise UsageError("--classifier and --index both name actions; give one of them")

@@ -11,6 +11,7 @@ import typer
 
 from cocon.client.models.defaults import DEFAULT_URL
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
+from cocon.video.views import VIEWS
 
 if TYPE_CHECKING:
     from cocon.client.pipeline.video_embedder import VideoEmbedder
@@ -43,7 +44,7 @@ Url = Annotated[
 ]
 Views = Annotated[
     list[str] | None,
-    typer.Option("--view", help="rgb, flow, pose, mask; several are fused; all.", show_default="rgb, or the index's"),
+    typer.Option("--view", help=f"{', '.join(VIEWS)}; several are fused; all.", show_default="rgb, or the index's"),
 ]
 ModelFormatOption = Annotated[
     Literal["onnx", "torchscript"], typer.Option("--model-format", help="Which export a server should run.")

@@ -10,8 +10,7 @@ from typing import Literal
 
 from cocon.client.index.catalog import Catalog
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, completed
-from cocon.video.store.content import content_sha256
-from cocon.video.store.dataset import entry_of
+from cocon.video.store.dataset import content_sha256, entry_of
 
 __all__ = ["AddReport", "Addition", "Outcome", "absolute"]
 

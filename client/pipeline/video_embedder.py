@@ -27,7 +27,7 @@ from cocon.core.errors import ServerError, UnreadableVideoError, UsageError, Vid
 from cocon.core.paths import NO_FILE, check_file
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.reading.reader import MultiViewClip, VideoSource, clips_in_worker
-from cocon.video.store.content import content_sha256
+from cocon.video.store.dataset import content_sha256
 from cocon.video.workers.pool import WorkerPool, num_cores
 
 __all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding"]

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat
 
 from cocon.core.errors import UsageError
 from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy
-from cocon.video.estimation.flow import MIN_FLOW_SIZE_PX, FlowAlgorithm
+from cocon.video.estimation.flow import MIN_FLOW_SIZE_PX, FlowAlgorithm, FlowSpec
 from cocon.video.geometry import Geometry
 from cocon.video.views import view_named
 
@@ -21,6 +21,9 @@ __all__ = [
     "ViewSection",
     "known_view",
 ]
+
+# Defaults are the contract's.
+_CLIP, _FLOW = ClipSpec(), FlowSpec()
 
 _Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -80,12 +83,12 @@ class ClipSection(Section):
     videos out; `random` draws the start and the stride of every block on its own (not for rgb).
     """
 
-    num_blocks: int = Field(8, ge=1)
-    frames_per_block: int = Field(5, ge=1)
-    step_seconds: float | None = Field(0.1, gt=0)
-    step_frames: int | None = Field(None, gt=0)
-    short_video: ShortVideoPolicy = "repeat_last"
-    tail: TailPolicy = "anchor"
+    num_blocks: int = Field(_CLIP.num_blocks, ge=1)
+    frames_per_block: int = Field(_CLIP.frames_per_block, ge=1)
+    step_seconds: float | None = Field(_CLIP.step_seconds, gt=0)
+    step_frames: int | None = Field(_CLIP.step_frames, gt=0)
+    short_video: ShortVideoPolicy = _CLIP.short_video
+    tail: TailPolicy = _CLIP.tail
     sampler: Literal["dynamic", "disjoint", "random"] = "dynamic"
     stride_jitter: _Range = (0.8, 1.25)
 
@@ -116,9 +119,9 @@ class ViewSection(Section):
 class FlowSection(Section):
     """What a flow view measures; see `FlowSpec`."""
 
-    interval_seconds: float = Field(1 / 15, gt=0, allow_inf_nan=False)
-    algorithm: FlowAlgorithm = "dis"
-    size_px: int = Field(128, ge=MIN_FLOW_SIZE_PX)
+    interval_seconds: float = Field(_FLOW.interval_seconds, gt=0, allow_inf_nan=False)
+    algorithm: FlowAlgorithm = _FLOW.algorithm
+    size_px: int = Field(_FLOW.size_px, ge=MIN_FLOW_SIZE_PX)
 
 
 class AugmentSection(Section):

@@ -74,7 +74,9 @@ def make(
 @app.command()
 def check(
     folder: Annotated[Path, typer.Argument(help="The dataset folder.", show_default=False)],
-    clip_seconds: Annotated[float, typer.Option(help="Name videos shorter than this.", min=0.0)] = 4.0,
+    clip_seconds: Annotated[
+        float | None, typer.Option(help="Name videos shorter than this; default: one clip.", min=0.0)
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core.", min=1)] = None,
     limit: Annotated[list[str] | None, typer.Option(help=LIMIT_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,

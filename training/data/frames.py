@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError, VideoError
-from cocon.video.decoding.frames import read_frames
-from cocon.video.decoding.one_size import of_one_size
+from cocon.video.decoding.frames import of_one_size, read_frames
 from cocon.video.geometry import resized_shape
 from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames
-from cocon.video.store.content import content_sha256
-from cocon.video.store.dataset import VideoEntry
+from cocon.video.store.dataset import VideoEntry, content_sha256
 from cocon.video.store.files import find_view, remedy
 from cocon.video.store.stored_view import StoredView
 from cocon.video.views import VIEWS

@@ -16,7 +16,7 @@ from cocon.training.figures.rendering import Shot, Views, render
 from cocon.training.figures.settings import FRAMES_PER_SECOND, FigureSettings, UntrimmedSettings
 from cocon.training.figures.skeleton import KEYPOINTS, pose_skeleton
 from cocon.video.estimation.flow import flow_to_bytes
-from cocon.video.store.content import content_sha256
+from cocon.video.store.dataset import content_sha256
 from cocon.video.store.files import write_frames, write_keypoints
 
 __all__ = ["FLOW_FRAMES", "STORED_VIEWS", "film", "film_to_folder", "video_path"]

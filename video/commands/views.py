@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -14,6 +14,7 @@ from cocon.core.errors import UsageError, VideoError
 from cocon.core.printable import printable
 from cocon.video.commands.preview import preview
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
+from cocon.video.estimation.flow import FlowAlgorithm, FlowSpec
 
 if TYPE_CHECKING:
     from cocon.video.making.failures import Failure
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from cocon.video.store.stored_view import Attributes
 
 __all__ = ["app"]
+
+_FLOW = FlowSpec()
 
 app = typer.Typer(no_args_is_help=True, help="Make the views of videos: flow, pose and mask.")
 
@@ -38,7 +41,7 @@ _Views = Annotated[
 _Workers = Annotated[int | None, typer.Option(help="Videos at a time; default: one per core.", min=1)]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Make all views again, and try failed videos again.")]
 _RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try failed videos again.")]
-_Algorithm = Annotated[Literal["dis", "tvl1", "farneback"], typer.Option(help="How flow is estimated.")]
+_Algorithm = Annotated[FlowAlgorithm, typer.Option(help="How flow is estimated.")]
 _Interval = Annotated[float, typer.Option(help="Flow is measured to the frame so much later.", show_default="1/15")]
 _SizePx = Annotated[int, typer.Option(help="Short side of the flow view.")]
 _Pose = Annotated[Path | None, typer.Option(help="Your own key points: COCO-17 JSON, one file per video.")]
@@ -60,9 +63,9 @@ def make(
     workers: _Workers = None,
     overwrite: _Overwrite = False,
     retry_failed: _RetryFailed = False,
-    flow_algorithm: _Algorithm = "dis",
-    flow_interval_s: _Interval = 1 / 15,
-    flow_size_px: _SizePx = 128,
+    flow_algorithm: _Algorithm = _FLOW.algorithm,
+    flow_interval_s: _Interval = _FLOW.interval_seconds,
+    flow_size_px: _SizePx = _FLOW.size_px,
     pose: _Pose = None,
     mask: _Mask = None,
     flow: _Flow = None,
@@ -112,12 +115,11 @@ def _said(depth: Path | None, depth_range: tuple[float, float] | None) -> dict[s
 
 def _recipe(
     names: list[str] | None,
-    flow: tuple[float, Literal["dis", "tvl1", "farneback"], int],
+    flow: tuple[float, FlowAlgorithm, int],
     own: Mapping[str, Path | None],
     said: Mapping[str, "Attributes"],
     limits: list[str] | None,
 ) -> "Recipe":
-    from cocon.video.estimation.flow import FlowSpec
     from cocon.video.making.recipe import Recipe, made_views_named
 
     wanted = [name.strip() for several in names or () for name in several.split(",") if name.strip()]

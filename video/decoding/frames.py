@@ -21,8 +21,9 @@ from cocon.core.paths import check_file
 from cocon.video.decoding.by_decord import DecordError, decord_frames
 from cocon.video.decoding.by_pyav import pyav_frames, read_header
 from cocon.video.decoding.limits import MediaLimits
+from cocon.video.geometry import resize
 
-__all__ = ["Frame", "FrameStream", "read_frames"]
+__all__ = ["Frame", "FrameStream", "of_one_size", "read_frames"]
 
 _logger = logging.getLogger(__name__)
 
@@ -136,6 +137,21 @@ def read_frames(
         damaged,
         on_frame,
     )
+
+
+def of_one_size(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Give all frames the size of the first, since views of a video do not change theirs; other shapes are stretched.
+
+    Args:
+        frames: (seconds, pixels `uint8 [H, W, 3]`), H and W of any frame its own.
+
+    Yields:
+        The same, with the H and W of the first.
+    """
+    shape: tuple[int, int] | None = None
+    for seconds, pixels in frames:
+        shape = shape or (pixels.shape[0], pixels.shape[1])
+        yield seconds, resize(pixels, *shape)
 
 
 def _check_shape(path: Path, limits: MediaLimits, height: int, width: int) -> None:

@@ -20,10 +20,10 @@ from typing import Any
 from cocon.core.errors import CoconError, TruncatedVideoError, UnreadableVideoError
 from cocon.core.paths import NO_FILE
 from cocon.core.progress import OnProgress
+from cocon.video.clips import ClipSpec
 from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.store.content import content_sha256
-from cocon.video.store.dataset import DatasetFolder, VideoEntry
+from cocon.video.store.dataset import DatasetFolder, VideoEntry, content_sha256
 from cocon.video.store.files import stored_attributes, view_path
 from cocon.video.views import VIEWS
 from cocon.video.workers.messages import Message
@@ -99,7 +99,7 @@ class CheckedVideo:
 def check_dataset(
     dataset: DatasetFolder,
     *,
-    clip_seconds: float,
+    clip_seconds: float | None = None,
     limits: MediaLimits | None = None,
     num_workers: int | None = None,
     on_progress: OnProgress | None = None,
@@ -108,7 +108,7 @@ def check_dataset(
 
     Args:
         dataset: the folder.
-        clip_seconds: videos shorter than this get a `ShortVideo` warning.
+        clip_seconds: videos shorter than this get a `ShortVideo` warning; a clip of `ClipSpec()` unless given.
         limits: for each video; the defaults of `MediaLimits` unless given.
         num_workers: processes; one per core unless given.
         on_progress: called with (number of videos done, total).
@@ -117,6 +117,8 @@ def check_dataset(
         What was found, in the order of the dataset.
     """
     limits = limits or MediaLimits()
+    if clip_seconds is None:
+        clip_seconds = ClipSpec().num_frames * (ClipSpec().step_seconds or 0.0)
     checked: dict[str, CheckedVideo] = {}
 
     def check(pool: WorkerPool, entry: VideoEntry) -> CheckedVideo:

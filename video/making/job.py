@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.decoding.frames import Frame, read_frames
+from cocon.video.decoding.frames import Frame, of_one_size, read_frames
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.decoding.one_size import of_one_size
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.own_views.lookup import OwnSource, OwnVideo, read_own_view
 from cocon.video.reading.viewed_frames import viewed_frames

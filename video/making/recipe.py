@@ -12,7 +12,7 @@ from cocon.core.paths import check_folder
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.own_views.lookup import OwnSource, own_attributes, user_view_path
-from cocon.video.store.content import content_sha256
+from cocon.video.store.dataset import content_sha256
 from cocon.video.store.files import is_sound, stored_attributes
 from cocon.video.store.stored_view import Attributes
 from cocon.video.views import VIEWS, view_named

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cocon.core.errors import UsageError
-from cocon.video.decoding.frames import Frame, read_frames
+from cocon.video.decoding.frames import Frame, of_one_size, read_frames
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.decoding.one_size import of_one_size
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import Beat, WorkerPool, named
 

@@ -13,9 +13,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.decoding.frames import Frame, read_frames
+from cocon.video.decoding.frames import Frame, of_one_size, read_frames
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.decoding.one_size import of_one_size
 from cocon.video.preview.drawings import draw_view
 from cocon.video.preview.panels import Panel, SheetLayout, draw_strip, notice
 from cocon.video.preview.sources import FLOW_SPEC, ViewSources

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
 from cocon.video.clips import ClipSpec, dense_windows, resample
-from cocon.video.decoding.frames import FrameStream, read_frames
+from cocon.video.decoding.frames import FrameStream, of_one_size, read_frames
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.decoding.one_size import of_one_size
 from cocon.video.geometry import centre_crop, resized_shape
 from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames, stored_or_missing
 from cocon.video.store.dataset import entry_of

@@ -18,7 +18,7 @@ from pathlib import Path
 from cocon.core.errors import UsageError
 from cocon.core.paths import check_folder
 
-__all__ = ["VIDEO_SUFFIXES", "DatasetFolder", "VideoEntry", "entry_of", "video_files"]
+__all__ = ["VIDEO_SUFFIXES", "DatasetFolder", "VideoEntry", "content_sha256", "entry_of", "video_files"]
 
 _logger = logging.getLogger(__name__)
 _CONTAINERS = "3gp avi flv gif h264 m2ts m4v mjpeg mkv mov mp4 mpeg mpg mts ogv ts vob webm wmv y4m"
@@ -118,6 +118,16 @@ def entry_of(video: Path) -> tuple[Path, VideoEntry]:
     path = named if root in named.parents else behind_links
     relative = path.relative_to(root)
     return root, VideoEntry(_video_id(relative), path, label=relative.parent.name)
+
+
+def content_sha256(path: Path) -> str:
+    """Identity of a video, whatever the file is called and wherever it lies: its bytes' sha256, 64 hexadecimal digits.
+
+    Raises:
+        OSError: it is not there or cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _from_manifest(root: Path, manifest: Path) -> list[VideoEntry]:

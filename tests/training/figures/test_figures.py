@@ -25,7 +25,7 @@ from cocon.training.figures.scene import Sway
 from cocon.training.figures.settings import DEFAULT_CLUTTER, FigureSettings
 from cocon.training.figures.skeleton import Proportions, pose_skeleton
 from cocon.video.estimation.flow import flow_to_bytes
-from cocon.video.store.content import content_sha256
+from cocon.video.store.dataset import content_sha256
 from cocon.video.store.files import read_view, view_path
 
 SMALL = FigureSettings(num_videos=4, seconds=0.5, size_px=64, view_size_px=32)

@@ -9,8 +9,7 @@ import pytest
 
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.making.checking import CheckedVideo, check_dataset, unused_views
-from cocon.video.store.content import content_sha256
-from cocon.video.store.dataset import DatasetFolder
+from cocon.video.store.dataset import DatasetFolder, content_sha256
 from cocon.video.store.files import view_path, write_frames
 
 WriteVideo = Callable[..., Path]

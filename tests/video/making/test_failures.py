@@ -13,8 +13,7 @@ from cocon.video.estimation.flow import FlowSpec
 from cocon.video.making.failures import Failure, FailureMemory
 from cocon.video.making.recipe import Recipe
 from cocon.video.making.run import MadeViews, make_views
-from cocon.video.store.content import content_sha256
-from cocon.video.store.dataset import DatasetFolder
+from cocon.video.store.dataset import DatasetFolder, content_sha256
 
 FLOW_ONLY = Recipe(views=("flow",))
 

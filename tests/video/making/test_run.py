@@ -14,8 +14,7 @@ from cocon.video.geometry import Geometry
 from cocon.video.making.recipe import Recipe
 from cocon.video.making.run import MadeViews, make_views
 from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames
-from cocon.video.store.content import content_sha256
-from cocon.video.store.dataset import DatasetFolder
+from cocon.video.store.dataset import DatasetFolder, content_sha256
 from cocon.video.store.files import read_view, view_path, write_frames
 
 WriteVideo = Callable[..., Path]

@@ -18,7 +18,7 @@ from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR
 from cocon.video.preview.panels import Panel, SheetLayout, draw_strip
 from cocon.video.preview.sheet import survey_video, write_preview
 from cocon.video.preview.strips import StripPlan
-from cocon.video.store.content import content_sha256
+from cocon.video.store.dataset import content_sha256
 from cocon.video.store.files import write_frames, write_keypoints
 from cocon.video.workers.pool import WorkerPool
 

@@ -15,7 +15,7 @@ from cocon.video.estimation.flow import FlowSpec, estimate_flow, flow_from_bytes
 from cocon.video.estimation.people import people_of
 from cocon.video.geometry import Geometry
 from cocon.video.reading.reader import VideoSource, ViewRequest
-from cocon.video.store.content import content_sha256
+from cocon.video.store.dataset import content_sha256
 from cocon.video.store.files import view_path, write_frames, write_keypoints
 
 Pixels = NDArray[np.uint8]

@@ -1,11 +1,12 @@
 """Dataset folders: manifests as people write them, and folders without one."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.video.store.dataset import DatasetFolder, VideoEntry, entry_of
+from cocon.video.store.dataset import DatasetFolder, VideoEntry, content_sha256, entry_of
 
 
 def _open(root: Path, manifest: str, encoding: str = "utf-8") -> DatasetFolder:
@@ -191,3 +192,18 @@ def test_a_file_in_the_place_of_a_folder_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     with pytest.raises(UsageError, match=r"a\.mp4' is a file; name the folder"):
         DatasetFolder.open(tmp_path / "a.mp4")
+
+
+def test_equal_bytes_have_one_identity_whatever_they_are_called(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 5000
+    names = ("a.mp4", "b.avi")
+    for name in names:
+        (tmp_path / name).write_bytes(content)
+    assert {content_sha256(tmp_path / name) for name in names} == {hashlib.sha256(content).hexdigest()}
+    (tmp_path / "b.avi").write_bytes(content + b"\0")
+    assert content_sha256(tmp_path / "b.avi") != content_sha256(tmp_path / "a.mp4")
+
+
+def test_a_file_that_is_not_there_has_none(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        content_sha256(tmp_path / "a.mp4")
