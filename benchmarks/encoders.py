@@ -13,7 +13,8 @@ import torch
 from results_file import Row, write_results
 
 from cocon.embedding.contract import ModelContract
-from cocon.embedding.local import LocalEmbedder
+from cocon.embedding.embedder import ModelEmbedder
+from cocon.embedding.local import LocalSession
 from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.fold import fold
 from cocon.export.artefacts.to_onnx import export_onnx
@@ -56,7 +57,7 @@ def main() -> None:
     print(write_results("encoders", rows, packages=["torch", "onnx", "onnxscript", "onnxruntime-gpu", "numpy"]))
 
 
-def measure(embedders: dict[str, LocalEmbedder]) -> list[Row]:
+def measure(embedders: dict[str, ModelEmbedder]) -> list[Row]:
     """Median blocks per second over rounds in which every encoder has its turn; others are held to the first."""
     rng = np.random.default_rng(0)
     clips = {
@@ -77,11 +78,11 @@ def measure(embedders: dict[str, LocalEmbedder]) -> list[Row]:
     return [Row(name, round(speed, 1), "blocks/s", first, round(speed / base, 2)) for name, speed in speeds.items()]
 
 
-def _embedder(config: Config, path: Path) -> LocalEmbedder:
+def _embedder(config: Config, path: Path) -> ModelEmbedder:
     encoder = build_encoder(config.encoder_spec(), VIEWS[VIEW]).eval()
     contract: ModelContract = contract_of(config, VIEW, encoder, method="random", labels=())
     export_onnx(Deployable(fold(encoder, config.clip.frames_per_block)), contract, path)
-    return LocalEmbedder(path, contract, providers=["CPUExecutionProvider"])
+    return ModelEmbedder(LocalSession(path, contract, providers=["CPUExecutionProvider"]))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import torch
 from results_file import Row, write_results
 
 from cocon.embedding.contract import EncoderSpec, ModelContract
-from cocon.embedding.local import LocalEmbedder
+from cocon.embedding.embedder import ModelEmbedder
+from cocon.embedding.local import LocalSession
 from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.embedders import load_torchscript
 from cocon.export.artefacts.fold import fold
@@ -60,7 +61,7 @@ def measure(case: str, depths: tuple[int, ...], width: int, side_px: int, num_fr
             onnx_file, script_file = Path(name, f"{graph}.onnx"), Path(name, f"{graph}.pt")
             export_onnx(deployable, contract, onnx_file)
             export_torchscript(deployable, contract, script_file)
-            onnx = LocalEmbedder(onnx_file, contract, providers=["CPUExecutionProvider"])
+            onnx = ModelEmbedder(LocalSession(onnx_file, contract, providers=["CPUExecutionProvider"]))
             runtimes["ONNX Runtime"][graph] = partial(onnx.embed, clips)
             runtimes["TorchScript"][graph] = partial(load_torchscript(script_file, contract).embed, clips)
     rows = []

@@ -38,7 +38,7 @@ def check_labels(model: FusedModel) -> tuple[str, ...]:
     Raises:
         MismatchError: An encoder has no classifier, or the encoders know different classes.
     """
-    labels = {view: single.embedder.contract.labels for view, single in model.models.items()}
+    labels = {view: single.contract.labels for view, single in model.models.items()}
     without = [view for view, known in labels.items() if not known]
     if without:
         raise MismatchError(

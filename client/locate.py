@@ -1,7 +1,7 @@
 """Actions of an untrimmed video: when each begins and ends, and what it is.
 
 embedder = VideoEmbedder(url, views=("rgb",))
-boundaries = connect(url).open_boundaries("rgb")
+boundaries = connect(url).open(BOUNDARY_MODEL, "rgb")
 embedder.overlap = dense_overlap(embedder.model.clip, boundaries.contract.hop_frames)
 locate_actions(embedder, boundaries, "long.mp4", name_by_classifier(embedder.model))
 """
@@ -96,7 +96,7 @@ def check_boundaries(model: FusedModel, boundaries: BoundaryModel) -> None:
         raise MismatchError(f"a boundary model of view '{view}' does not fit blocks of view {model.view}")
     encoder = model.models[view]
     boundaries.contract.check_encoder(
-        encoder.embedder.contract, source=f"the boundary model of '{encoder.name}' version {encoder.version}"
+        encoder.contract, source=f"the boundary model of '{encoder.name}' version {encoder.version}"
     )
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "CLIP",
     "EMBEDDING",
     "LOGITS",
+    "PROBABILITIES",
     "EncoderSpec",
     "ModelContract",
     "Normalisation",
@@ -38,6 +39,7 @@ CLIP = "clip"
 EMBEDDING = "embedding"
 BLOCKS = "blocks"
 LOGITS = "logits"
+PROBABILITIES = "probabilities"  # of all views together, from their logits
 
 _SCHEMA = 1
 
@@ -114,6 +116,11 @@ class ModelContract:
         """(N, T, H, W, C) of one clip."""
         side = self.geometry.crop_px
         return (self.clip.num_blocks, self.clip.frames_per_block, side, side, self.view_spec.channels)
+
+    @property
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of the input of one clip."""
+        return {CLIP: self.clip_shape}
 
     @property
     def output_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import GateError, MismatchError
 from cocon.embedding.contract import BLOCKS, EMBEDDING, LOGITS, ModelContract
+from cocon.embedding.model_kind import ModelKind
+from cocon.embedding.open_model import OpenModel
+from cocon.embedding.repository import FORMATS
 
 __all__ = [
+    "ENCODER",
     "Congruence",
     "Embedder",
+    "ModelEmbedder",
     "Outputs",
     "assert_congruent",
     "assert_tensors_congruent",
@@ -73,6 +78,31 @@ class Embedder(Protocol):
     def embed(self, clips: NDArray[np.uint8]) -> Outputs:
         """Embed `uint8 [B, N, T, H, W, C]`, 1 ≤ B ≤ the model's largest batch."""
         ...
+
+
+class ModelEmbedder(OpenModel[ModelContract]):
+    """The `Embedder` that an encoder of a model repository is."""
+
+    def embed(self, clips: NDArray[np.uint8]) -> Outputs:
+        """Embed `uint8 [B, N, T, H, W, C]`.
+
+        Raises:
+            MismatchError: `clips` is not what the contract takes, or the model is gone.
+            ServerError: the server does not answer in time.
+        """
+        check_clips(clips, self.contract)
+        return Outputs.of(self._session.run(clips))
+
+
+ENCODER = ModelKind(
+    suffix="",
+    contract_key="contract",
+    contract_file="contract.json",
+    read=ModelContract.from_json,
+    model=ModelEmbedder,
+    formats=tuple(FORMATS.values()),
+    is_warmed_up=True,
+)
 
 
 @dataclass(frozen=True, slots=True)

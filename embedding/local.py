@@ -1,7 +1,7 @@
 """ONNX Runtime in this process, straight from a model repository: no server, any operating system.
 
     repository = LocalRepository(Path("model_repository"))
-    with repository.open("rgb") as embedder:
+    with repository.open(ENCODER, "rgb") as embedder:
         outputs = embedder.embed(clips)
 
 The highest version folder wins, as in Triton.
@@ -10,25 +10,35 @@ The highest version folder wins, as in Triton.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MismatchError, UsageError
-from cocon.embedding.contract import CLIP, ModelContract
-from cocon.embedding.embedder import Outputs, check_clips
-from cocon.embedding.repository import ONNX, check_repository, latest_version, model_name
+from cocon.embedding.embedder import ENCODER
+from cocon.embedding.model_kind import ModelKind
+from cocon.embedding.open_model import Contract, OpenModel
+from cocon.embedding.repository import ONNX, ModelFormat, check_repository
 from cocon.video.views import VIEWS
 
-__all__ = ["LocalEmbedder", "LocalRepository", "execution_providers", "open_session"]
+__all__ = ["LocalRepository", "LocalSession", "execution_providers"]
+
+_CPU = ("CPUExecutionProvider",)
+_CUDA = "CUDAExecutionProvider"
+# Rows of one call. A processor is as fast with one clip as with sixteen, whose activations take a hundred megabytes
+# more; a GPU is not.
+_CPU_BATCH_SIZE, _GPU_BATCH_SIZE = 4, 16
+
+_Contract = TypeVar("_Contract", bound=Contract)
+_Model = TypeVar("_Model", bound=OpenModel[Any])
 
 
-class LocalEmbedder:
-    """An `Embedder` over one ONNX file.
+class LocalSession(Generic[_Contract]):
+    """A `Session` over one ONNX file.
 
     Args:
-        model_path: `model.onnx`.
+        model_path: the file, in the folder of its version, in that of its model.
         contract: the file's contract.
         num_threads: of ONNX Runtime; all cores by default.
         providers: ONNX Runtime's names of what may run it, best first; by default whatever this machine has.
@@ -38,95 +48,89 @@ class LocalEmbedder:
     """
 
     def __init__(
-        self,
-        model_path: Path,
-        contract: ModelContract,
-        *,
-        num_threads: int = 0,
-        providers: Sequence[str] | None = None,
+        self, model_path: Path, contract: _Contract, *, num_threads: int = 0, providers: Sequence[str] | None = None
     ) -> None:
-        self._contract = contract
-        self._session = open_session(model_path, num_threads=num_threads, providers=providers)
-        found = {tensor.name for tensor in (*self._session.get_inputs(), *self._session.get_outputs())}
-        if absent := {CLIP, *contract.output_shapes} - found:
-            raise MismatchError(f"model '{model_path}' has no tensor {sorted(absent)}; export it again")
+        self.contract = contract
+        self.name, self.version = model_path.parent.parent.name, model_path.parent.name
+        self._session = _onnx_session(model_path, num_threads, providers or execution_providers())
+        (self._input,) = contract.input_shapes
+        _check_tensors(model_path, self._session, contract)
 
     @property
-    def contract(self) -> ModelContract:
-        """What goes in and what comes out."""
-        return self._contract
+    def max_batch_size(self) -> int:
+        """Most rows of one call."""
+        return _GPU_BATCH_SIZE if _CUDA in self._session.get_providers() else _CPU_BATCH_SIZE
 
-    def embed(self, clips: NDArray[np.uint8]) -> Outputs:
-        """Embed `uint8 [B, N, T, H, W, C]`.
-
-        Raises:
-            MismatchError: `clips` is not what the contract takes.
-        """
-        check_clips(clips, self._contract)
-        names = list(self._contract.output_shapes)
-        tensors = dict(zip(names, self._session.run(names, {CLIP: clips}), strict=True))
-        return Outputs.of(tensors)
+    def run(self, values: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """See `Session.run`."""
+        names = list(self.contract.output_shapes)
+        return dict(zip(names, self._session.run(names, {self._input: values}), strict=True))
 
     def close(self) -> None:
         """Free the session."""
         del self._session
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
 
 @dataclass(frozen=True, slots=True)
 class LocalRepository:
-    """The encoders of a model repository folder.
+    """The models of a repository folder.
 
     Attributes:
         root: the folder.
+        model_format: of the encoders; one that ONNX Runtime runs.
     """
 
     root: Path
+    model_format: ModelFormat = ONNX
 
     @property
     def views(self) -> tuple[str, ...]:
         """Views that have an encoder here, in the order of the view table."""
-        return tuple(view for view in VIEWS if (self.root / model_name(view)).is_dir())
+        return tuple(view for view in VIEWS if (self.root / ENCODER.name(view, self.model_format)).is_dir())
 
-    def contract(self, view: str) -> tuple[ModelContract, int]:
-        """Contract and version number of the newest model of a view.
+    def open(self, kind: ModelKind[_Contract, _Model], view: str, *, num_threads: int = 0) -> _Model:
+        """Load the newest model of a kind and view: name, version, contract and weights all of one version.
+
+        Args:
+            kind: such as `ENCODER`.
+            view: that it sees.
+            num_threads: of ONNX Runtime; all cores by default.
 
         Raises:
             UsageError: the repository has no such model.
-            MismatchError: its contract cannot be read.
+            MismatchError: its contract or its file cannot be read, or they do not belong together.
         """
-        version, folder = self._newest(view)
-        path = folder / "contract.json"
-        if not path.is_file():
-            raise MismatchError(f"'{path}' is missing; export the model again")
-        return ModelContract.from_json(path.read_text("utf-8", errors="replace"), source=f"'{path}'"), version
+        while True:
+            newest = kind.newest(self.root, view, self.model_format)
+            if newest is None:
+                raise self._no_model(kind, view)
+            providers = _CPU if kind.is_light else None
+            try:
+                contract = newest.contract()
+                session = LocalSession(newest.model_path, contract, num_threads=num_threads, providers=providers)
+            except MismatchError:
+                if newest.folder.is_dir():
+                    raise
+                continue  # an export has replaced the version since: look again
+            return kind.model(session)
 
-    def open(self, view: str, *, num_threads: int = 0) -> LocalEmbedder:
-        """Load the newest model of a view; raises like `contract` and `LocalEmbedder`."""
-        contract, _ = self.contract(view)
-        return LocalEmbedder(self._newest(view)[1] / ONNX.file_name, contract, num_threads=num_threads)
-
-    def _newest(self, view: str) -> tuple[int, Path]:
-        folder = self.root / model_name(view)
+    def _no_model(self, kind: ModelKind[Any, Any], view: str) -> UsageError:
         check_repository(self.root)
-        version = latest_version(folder)
-        if version is None:
-            known = ", ".join(self.views) or "none"
-            raise UsageError(f"model repository '{self.root}' has no model of view '{view}'; it has: {known}")
-        return version, folder / str(version)
+        missing = f"model of view '{view}'; it has: {', '.join(self.views) or 'none'}"
+        if kind.remedy:
+            missing = f"model '{kind.name(view)}'; {kind.remedy}"
+        return UsageError(f"model repository '{self.root}' has no {missing}")
 
 
-def open_session(model_path: Path, *, num_threads: int = 0, providers: Sequence[str] | None = None) -> Any:  # noqa: ANN401  # onnxruntime is imported late
-    """An ONNX Runtime session as everything here runs one; arguments as of `LocalEmbedder`.
+def execution_providers() -> Sequence[str]:
+    """CUDA where a device answers, else the CPU; asking for CUDA without a device prints errors."""
+    import onnxruntime
 
-    Raises:
-        MismatchError: ONNX Runtime cannot load the file.
-    """
+    has_cuda = _CUDA in onnxruntime.get_available_providers() and Path("/dev/nvidia0").exists()
+    return (_CUDA, *_CPU) if has_cuda else _CPU
+
+
+def _onnx_session(model_path: Path, num_threads: int, providers: Sequence[str]) -> Any:  # noqa: ANN401  # onnxruntime is imported late
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -135,15 +139,24 @@ def open_session(model_path: Path, *, num_threads: int = 0, providers: Sequence[
     # Waiting threads sleep: decoders need the cores, and no model here is slower for it.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        chosen = providers or execution_providers()
-        return onnxruntime.InferenceSession(str(model_path), options, providers=chosen)
+        return onnxruntime.InferenceSession(str(model_path), options, providers=list(providers))
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise MismatchError(f"model '{model_path}' cannot be loaded: {error}; export it again") from error
 
 
-def execution_providers() -> Sequence[str]:
-    """CUDA where a device answers, else the CPU; asking for CUDA without a device prints errors."""
-    import onnxruntime
+def _check_tensors(model_path: Path, session: Any, contract: Contract) -> None:  # noqa: ANN401  # as above
+    expected = contract.input_shapes | contract.output_shapes
+    # Without the batch; a name stands for any number.
+    found = {tensor.name: tensor.shape[1:] for tensor in (*session.get_inputs(), *session.get_outputs())}
+    if absent := expected.keys() - found:
+        raise MismatchError(f"model '{model_path}' has no tensor {sorted(absent)}; export it again")
+    if not all(_fits(found[name], shape) for name, shape in expected.items()):
+        raise MismatchError(f"model '{model_path}' has other tensors than its contract: {found}; export it again")
 
-    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers() and Path("/dev/nvidia0").exists()
-    return ["CUDAExecutionProvider", "CPUExecutionProvider"] if has_cuda else ["CPUExecutionProvider"]
+
+def _fits(found: Sequence[int | str | None], shape: tuple[int, ...]) -> bool:
+    """Whether a tensor may have this shape; a graph need not say any."""
+    known = zip(found, shape, strict=False)
+    return not found or (
+        len(found) == len(shape) and all(size == -1 or not isinstance(dim, int) or dim == size for dim, size in known)
+    )

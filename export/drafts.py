@@ -1,72 +1,75 @@
 """The models that a repository should have: for every kind its configuration, what makes it news, its file and card."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import EMBEDDING, ModelContract
-from cocon.embedding.locating.boundary_model import BOUNDARIES
-from cocon.embedding.repository import FUSION_FILE, ONNX, ModelFormat, model_name
-from cocon.embedding.tracking.feature_maps import FEATURE_MAP
+from cocon.embedding.embedder import ENCODER
+from cocon.embedding.local import LocalSession
+from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
+from cocon.embedding.model_kind import ModelKind
+from cocon.embedding.open_model import Contract, OpenModel
+from cocon.embedding.repository import ENSEMBLE, FUSE, FUSION_FILE, ONNX, ModelFormat
+from cocon.embedding.tracking.feature_maps import FEATURE_MAPS, FeatureMapContract
 from cocon.export.artefacts.parity import Parity
 from cocon.export.cards.boundaries import boundary_card
 from cocon.export.cards.feature_maps import feature_map_card
 from cocon.export.cards.record import TrainingRecord
 from cocon.export.cards.texts import encoder_card, ensemble_card, fuse_card
-from cocon.export.models.boundaries import boundary_config, gated_boundaries
-from cocon.export.models.encoders import encoder_sha256, write_encoder
-from cocon.export.models.feature_maps import (
-    feature_map_config,
-    feature_map_contract,
-    gated_feature_maps,
-    refuse_other_maps,
-)
-from cocon.export.models.fusion import Fusion, check_fuse, ensemble_config, fuse_config, write_fuse
+from cocon.export.models.boundaries import check_boundaries, write_boundaries
+from cocon.export.models.encoders import check_encoder, encoder_sha256, write_encoder
+from cocon.export.models.feature_maps import check_feature_maps, feature_map_contract, write_feature_maps
+from cocon.export.models.fusion import Fusion, check_fuse, write_ensemble, write_fuse
 from cocon.export.repository.folder import newest_contract
-from cocon.export.repository.model_config import encoder_config
+from cocon.export.repository.model_config import ensemble_config, kind_config, model_config
 from cocon.export.repository.stage import Draft
-from cocon.export.sources import FEATURE_MAP_VIEW, ExportOptions, FeatureMapOptions, Progress, ViewSource
+from cocon.export.sources import FEATURE_MAP_VIEW, ExportOptions, FeatureMapOptions, ViewSource
 from cocon.video.views import VIEWS
 
-__all__ = ["drafts_of"]
+__all__ = ["drafts_of", "fusion_drafts"]
+
+_Contract = TypeVar("_Contract", bound=Contract)
+_Model = TypeVar("_Model", bound=OpenModel[Any])
 
 
-def drafts_of(
-    sources: Sequence[ViewSource], repository: Path, options: ExportOptions, on_progress: Progress
-) -> list[Draft]:
+def drafts_of(sources: Sequence[ViewSource], repository: Path, options: ExportOptions) -> list[Draft]:
     """All models that come of some encoders, in the order in which they are to be published.
 
     Args:
         sources: one per view.
         repository: where they will be; the fusion is of all views that it then has.
         options: how.
-        on_progress: called when a model is written.
 
     Raises:
         UsageError: feature maps are wanted that cannot be, or others are there and not to be overwritten.
         MismatchError: a boundary head was trained on another encoder, or a model that is there cannot be read.
     """
-    encoders = (_encoder(source, each, options, on_progress) for source in sources for each in options.formats)
-    boundaries = _boundaries(sources, on_progress)
-    feature_maps = _feature_maps(sources, repository, options, on_progress)
-    return [*encoders, *boundaries, *feature_maps, *_fusion(sources, repository)]
+    encoders = (_encoder(source, each, options) for source in sources for each in options.formats)
+    feature_maps = _feature_maps(sources, repository, options)
+    return [*encoders, *_boundaries(sources), *feature_maps, *fusion_drafts(sources, repository)]
 
 
-def _encoder(source: ViewSource, model_format: ModelFormat, options: ExportOptions, on_progress: Progress) -> Draft:
+def _encoder(source: ViewSource, model_format: ModelFormat, options: ExportOptions) -> Draft:
     contract = source.contract
-    return Draft(
-        config=encoder_config(contract, model_format, num_threads=options.num_threads),
-        file_name=model_format.file_name,
-        identity={"contract": contract.to_json(), "weights": encoder_sha256(source.encoder)},
-        write=partial(write_encoder, source, model_format, options, on_progress),
+    return _draft(
+        ENCODER,
+        contract,
+        model_format,
+        options.num_threads,
+        write=partial(write_encoder, source, model_format, folded=options.folded),
+        check=partial(check_encoder, source, model_format),
+        reference="the trained encoder",
         card=partial(encoder_card, contract, model_format, source.training),
         embedding_dim=contract.embedding_dim,
         labels=contract.labels,
+        identity={"weights": encoder_sha256(source.encoder)},
     )
 
 
-def _boundaries(sources: Sequence[ViewSource], on_progress: Progress) -> Iterator[Draft]:
+def _boundaries(sources: Sequence[ViewSource]) -> Iterator[Draft]:
     """The boundary models of those views that have a head."""
     for source in sources:
         if source.boundaries is None:
@@ -74,76 +77,123 @@ def _boundaries(sources: Sequence[ViewSource], on_progress: Progress) -> Iterato
         head, record = source.boundaries
         contract = record.contract
         contract.check_encoder(source.contract, source=f"the boundary head of view '{contract.view}'")
-        yield Draft(
-            config=boundary_config(contract),
-            file_name=ONNX.file_name,
-            identity={BOUNDARIES: contract.to_json()},
-            write=partial(gated_boundaries, head, contract, on_progress),
+        yield _draft(
+            BOUNDARY_MODEL,
+            contract,
+            write=partial(write_boundaries, head),
+            check=_on_opened(BOUNDARY_MODEL, contract, partial(check_boundaries, head)),
+            reference="the trained head",
             card=partial(boundary_card, record, source.contract, source.training),
             embedding_dim=contract.embedding_dim,
-            labels=(),
         )
 
 
-def _feature_maps(
-    sources: Sequence[ViewSource], repository: Path, options: ExportOptions, on_progress: Progress
-) -> list[Draft]:
+def _feature_maps(sources: Sequence[ViewSource], repository: Path, options: ExportOptions) -> list[Draft]:
     """The model of feature maps, if one is wanted."""
     if options.feature_maps is None:
         return []
     fitting = [source for source in sources if source.contract.view == FEATURE_MAP_VIEW]
     if not fitting:
         raise UsageError(f"--feature-maps needs view '{FEATURE_MAP_VIEW}', which is not exported here")
-    return [_feature_map(source, repository, options, options.feature_maps, on_progress) for source in fitting]
+    return [_feature_map(source, repository, options, options.feature_maps) for source in fitting]
 
 
-def _feature_map(
-    source: ViewSource, repository: Path, options: ExportOptions, wanted: FeatureMapOptions, on_progress: Progress
-) -> Draft:
+def _feature_map(source: ViewSource, repository: Path, options: ExportOptions, wanted: FeatureMapOptions) -> Draft:
     contract = feature_map_contract(source, wanted)
     if not options.overwrite:
-        refuse_other_maps(contract, repository)
-    return Draft(
-        config=feature_map_config(contract, options.num_threads),
-        file_name=ONNX.file_name,
-        identity={FEATURE_MAP: contract.to_json()},
-        write=partial(gated_feature_maps, source, contract, options.folded, on_progress),
+        _refuse_other_maps(contract, repository)
+    return _draft(
+        FEATURE_MAPS,
+        contract,
+        num_threads=options.num_threads,
+        write=partial(write_feature_maps, source, contract, folded=options.folded),
+        check=_on_opened(FEATURE_MAPS, contract, partial(check_feature_maps, source)),
+        reference="the trained encoder",
         card=partial(feature_map_card, contract, source.contract, source.training),
         embedding_dim=contract.depth,
-        labels=(),
     )
 
 
-def _fusion(sources: Sequence[ViewSource], repository: Path) -> Iterator[Draft]:
+def _refuse_other_maps(contract: FeatureMapContract, repository: Path) -> None:
+    present = newest_contract(repository, FEATURE_MAPS, contract.view)
+    if present is None:
+        return
+    shapes = [(each.stage, each.frame_shape, each.map_shape) for each in (present, contract)]
+    if shapes[0] != shapes[1]:
+        raise UsageError(
+            f"model '{FEATURE_MAPS.name(contract.view)}' in '{repository}' is of {present.stage} at "
+            f"{present.size_px} px, not of {contract.stage} at {contract.size_px} px; export to another --repository, "
+            "or replace the model with --overwrite"
+        )
+
+
+def fusion_drafts(sources: Sequence[ViewSource], repository: Path) -> list[Draft]:
     """The fusing model and the ensemble of all views, new and present, if there are two or more."""
-    contracts = {view: newest_contract(repository / model_name(view)) for view in VIEWS}
+    contracts = {view: newest_contract(repository, ENCODER, view) for view in VIEWS}
     contracts |= {source.contract.view: source.contract for source in sources}
     present = tuple(contract for _, contract in sorted(contracts.items()) if contract is not None)
     if len(present) < 2:
-        return
-    fusion = Fusion(present)
-    dim = fusion.output_shapes[EMBEDDING][0]
-    formula, views = {"formula": fusion.formula()}, {"fusion": fusion.to_json()}
-    training = _common_training(sources, present)
-    for config, file_name, identity, write, card in (
-        (fuse_config(fusion), ONNX.file_name, formula, _write_fuse, fuse_card),
-        (ensemble_config(fusion), FUSION_FILE, views, _write_ensemble, ensemble_card),
-    ):
-        described = partial(card, fusion, training)
-        yield Draft(config, file_name, identity, partial(write, fusion), described, dim, fusion.labels)
+        return []
+    fusion, training = Fusion(present), _common_training(sources, present)
+    outputs = fusion.output_shapes
+    fuse = Draft(
+        model_config(FUSE, fusion.input_shapes, outputs, input_type="float32", model_format=ONNX, is_light=True),
+        ONNX.file_name,
+        identity={"formula": fusion.formula()},
+        write=partial(write_fuse, fusion),
+        check=partial(check_fuse, fusion),
+        reference="the formula in NumPy",
+        card=partial(fuse_card, fusion, training),
+        embedding_dim=outputs[EMBEDDING][0],
+        labels=fusion.labels,
+    )
+    ensemble = Draft(
+        ensemble_config(ENSEMBLE, fusion.clip_shapes, outputs, fusion.steps),
+        FUSION_FILE,
+        identity={"fusion": fusion.to_json()},
+        write=partial(write_ensemble, fusion),
+        card=partial(ensemble_card, fusion, training),
+        embedding_dim=fuse.embedding_dim,
+        labels=fusion.labels,
+    )
+    return [fuse, ensemble]
 
 
 def _common_training(sources: Sequence[ViewSource], present: Sequence[ModelContract]) -> TrainingRecord | None:
     """The training that all views of the repository come from, as far as this export knows."""
-    first, *others = (source.training for source in sources)
+    trainings = [source.training for source in sources]
     is_all = {source.contract for source in sources} == set(present)
-    return first if is_all and all(training == first for training in others) else None
+    return trainings[0] if is_all and all(training == trainings[0] for training in trainings) else None
 
 
-def _write_fuse(fusion: Fusion, path: Path) -> Parity:
-    write_fuse(fusion, path)
-    return check_fuse(fusion, path)
+def _draft(
+    kind: ModelKind[_Contract, Any],
+    contract: _Contract,
+    model_format: ModelFormat = ONNX,
+    num_threads: int = 1,
+    *,
+    identity: Mapping[str, str] | None = None,
+    **rest: Any,  # noqa: ANN401  # fields of `Draft`
+) -> Draft:
+    """A model of some kind: configuration, identity and contract follow from the kind and the contract."""
+    text = contract.to_json()
+    return Draft(
+        kind_config(kind, contract, model_format, num_threads=num_threads),
+        model_format.file_name,
+        identity={kind.contract_key: text} | dict(identity or {}),
+        contract=(kind.contract_file, text),
+        **rest,
+    )
 
 
-def _write_ensemble(fusion: Fusion, path: Path) -> None:
-    path.write_text(fusion.to_json(), encoding="utf-8")
+def _on_opened(
+    kind: ModelKind[_Contract, _Model], contract: _Contract, check: Callable[[_Model], Parity]
+) -> Callable[[Path], Parity]:
+    """A check of a file by a check of the model that it is."""
+
+    def checked(path: Path) -> Parity:
+        # On the CPU, as the reference: a GPU rounds differently, and the gate is about the file.
+        with kind.model(LocalSession(path, contract, providers=["CPUExecutionProvider"])) as model:
+            return check(model)
+
+    return checked

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
-from cocon.embedding.repository import ModelFormat, model_name
+from cocon.embedding.embedder import ENCODER
+from cocon.embedding.repository import ModelFormat
 from cocon.export.drafts import drafts_of
 from cocon.export.repository.folder import newest_contract, publish, publish_card, staging
 from cocon.export.repository.stage import Exported, Stage
@@ -46,8 +47,8 @@ def export_encoders(
     with staging(repository) as folder:
         if not options.overwrite:
             _refuse_incompatible(sources, repository, options.formats)
-        stage = Stage(repository, folder, options.overwrite)
-        exported = [stage.prepare(draft) for draft in drafts_of(sources, repository, options, on_progress)]
+        stage = Stage(repository, folder, options.overwrite, on_progress)
+        exported = [stage.prepare(draft) for draft in drafts_of(sources, repository, options)]
         for model in exported:
             staged, target = folder / model.model, repository / model.model
             if model.is_new:
@@ -60,8 +61,8 @@ def export_encoders(
 def _refuse_incompatible(sources: Sequence[ViewSource], repository: Path, formats: Sequence[ModelFormat]) -> None:
     for source in sources:
         for model_format in formats:
-            name = model_name(source.contract.view, model_format.suffix)
-            present = newest_contract(repository / name)
+            name = ENCODER.name(source.contract.view, model_format)
+            present = newest_contract(repository, ENCODER, source.contract.view, model_format)
             if present is not None and not source.contract.is_compatible(present):
                 raise UsageError(
                     f"model '{name}' in '{repository}' has another contract ({_difference(present, source.contract)}); "

@@ -16,6 +16,7 @@ from cocon.client.commands.main import main
 from cocon.client.locate import dense_overlap
 from cocon.client.pipeline.block_order import ordered_blocks
 from cocon.core.errors import UsageError
+from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
 from cocon.embedding.repository import ONNX
 from cocon.export.artefacts.parity_clips import moving_squares
 from cocon.export.models.boundaries import sound_boundary_head
@@ -184,7 +185,7 @@ def test_the_client_sees_the_blocks_and_boundaries_that_the_head_was_trained_on(
     assert cosines.min() > 0.99
     kept = RunFolder.open(run).boundary_head("rgb")
     assert kept is not None
-    model = connect(url).open_boundaries("rgb")
+    model = connect(url).open(BOUNDARY_MODEL, "rgb")
     found = model.probabilities(expected.blocks[None])[0]
     np.testing.assert_allclose(found, boundary_probabilities(kept[0], expected), atol=1e-5)
 

@@ -13,9 +13,11 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 from cocon.client.models.server import TritonServer
 from cocon.core.errors import ServerError, UsageError
 from cocon.embedding.contract import ModelContract
+from cocon.embedding.embedder import ENCODER
 from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities, softmax
 from cocon.embedding.local import LocalRepository
-from cocon.embedding.locating.boundary_model import BoundaryContract
+from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL, BoundaryContract
+from cocon.embedding.tracking.feature_maps import FEATURE_MAPS
 from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.embedders import TorchEmbedder
 from cocon.export.artefacts.parity_clips import mixed_with_noise, moving_squares
@@ -117,7 +119,8 @@ def client(url: str) -> Iterator[InferenceServerClient]:
 
 
 def clips_of(repository: Path, view: str) -> NDArray[np.uint8]:
-    contract, _ = LocalRepository(repository).contract(view)
+    with LocalRepository(repository).open(ENCODER, view) as embedder:
+        contract = embedder.contract
     return mixed_with_noise(moving_squares(contract), 16)
 
 
@@ -159,7 +162,7 @@ def test_the_ensemble_answers_what_fusion_in_the_client_does(client: InferenceSe
     served = infer(client, "cocon", {f"clip_{view}": array for view, array in clips.items()})
     local = {}
     for view in VIEWS:
-        with LocalRepository(repository).open(view) as embedder:
+        with LocalRepository(repository).open(ENCODER, view) as embedder:
             local[view] = embedder.embed(clips[view])
     assert_near(served["embedding"], fuse_embeddings({view: outputs.embedding for view, outputs in local.items()}))
     logits = {view: outputs.logits for view, outputs in local.items() if outputs.logits is not None}
@@ -169,14 +172,14 @@ def test_the_ensemble_answers_what_fusion_in_the_client_does(client: InferenceSe
 
 def test_boundaries_of_any_length_are_what_the_head_says(url: str, head: BoundaryHead) -> None:
     with TritonServer(url) as server:
-        model = server.open_boundaries("rgb")
+        model = server.open(BOUNDARY_MODEL, "rgb")
         for size, length in ((1, 40), (3, 7), (2, 1)):
             blocks = np.random.default_rng(length).standard_normal((size, length, head.embedding_dim), np.float32)
             with torch.no_grad():
                 expected = head(torch.from_numpy(blocks)).sigmoid().numpy()
             np.testing.assert_allclose(model.probabilities(blocks), expected, rtol=0, atol=1e-5)
         with pytest.raises(UsageError, match=r"cocon_flow_boundaries.*train one with"):
-            server.open_boundaries("flow")
+            server.open(BOUNDARY_MODEL, "flow")
 
 
 def test_feature_maps_are_those_of_the_trained_stage(url: str, run: Path) -> None:
@@ -185,11 +188,11 @@ def test_feature_maps_are_those_of_the_trained_stage(url: str, run: Path) -> Non
     with torch.no_grad():
         expected = encoder.frame_maps(torch.from_numpy(frames)[:, None], "layer2")[:, 0].numpy()
     with TritonServer(url) as server:
-        model = server.open_feature_maps("rgb")
+        model = server.open(FEATURE_MAPS, "rgb")
         assert model.contract.fingerprint == contract.fingerprint
         assert_near(model.maps(frames), expected)
         with pytest.raises(UsageError, match=r"cocon_flow_feature_map.*cocon export --feature-maps"):
-            server.open_feature_maps("flow")
+            server.open(FEATURE_MAPS, "flow")
 
 
 def test_the_server_hands_out_the_contract_of_the_version_it_serves(
@@ -197,7 +200,8 @@ def test_the_server_hands_out_the_contract_of_the_version_it_serves(
 ) -> None:
     parameters = client.get_model_config("cocon_rgb").config.parameters
     served = ModelContract.from_json(parameters["contract.1"].string_value)
-    assert (served, 1) == LocalRepository(repository).contract("rgb")
+    with LocalRepository(repository).open(ENCODER, "rgb") as local:
+        assert (served, "1") == (local.contract, local.version)
     fusion = client.get_model_config("cocon").config.parameters["fusion.1"].string_value
     assert json.loads(fusion)["views"]["rgb"] == served.fingerprint
 

@@ -6,17 +6,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cocon.client.index.video_index import VideoIndex
-from cocon.client.models.connect import ModelFormat, OpenModel, connect
+from cocon.client.models.connect import connect
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.output.tables import print_rows
 from cocon.client.pipeline.video_embedding import Row
+from cocon.embedding.embedder import ENCODER, ModelEmbedder
+from cocon.embedding.repository import FormatName
 
 __all__ = ["gather_facts", "print_facts"]
 
 _MODEL_COLUMNS = ("view", "model", "version", "method", "clip", "embedding_dim", "num_labels", "fingerprint")
 
 
-def gather_facts(url: str, index: Path, *, timeout_s: float, model_format: ModelFormat) -> Row:
+def gather_facts(url: str, index: Path, *, timeout_s: float, model_format: FormatName) -> Row:
     """Ask the server and the index.
 
     Args:
@@ -33,7 +35,7 @@ def gather_facts(url: str, index: Path, *, timeout_s: float, model_format: Model
     """
     host = connect(url, timeout_s=timeout_s, model_format=model_format)
     try:
-        models = {view: host.open(view) for view in host.views}
+        models = {view: host.open(ENCODER, view) for view in host.views}
         rows = [_model_row(view, model) for view, model in models.items()]
         return {"url": host.url, "software": host.software, "models": rows, "index": _index_row(index, models)}
     finally:
@@ -59,8 +61,8 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
     )
 
 
-def _model_row(view: str, model: OpenModel) -> Row:
-    contract = model.embedder.contract
+def _model_row(view: str, model: ModelEmbedder) -> Row:
+    contract = model.contract
     return {
         "view": view,
         "model": model.name,
@@ -75,7 +77,7 @@ def _model_row(view: str, model: OpenModel) -> Row:
     }
 
 
-def _index_row(folder: Path, models: dict[str, OpenModel]) -> Row | None:
+def _index_row(folder: Path, models: dict[str, ModelEmbedder]) -> Row | None:
     index = VideoIndex(folder)
     if not index.exists:
         return None

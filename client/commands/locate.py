@@ -48,6 +48,7 @@ def locate(
     from cocon.client.models.connect import connect
     from cocon.core.errors import UsageError
     from cocon.core.paths import check_file
+    from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
 
     if classifier and index is not None:
         raise UsageError("--classifier and --index both name actions; give one of them")
@@ -56,7 +57,7 @@ def locate(
     with options.EmbedderOptions(url, [chosen], timeout_s=timeout_s, limit=limit).open() as embedder:
         model = embedder.model
         with closing(connect(url, timeout_s=timeout_s)) as host:
-            boundaries = host.open_boundaries(chosen)
+            boundaries = host.open(BOUNDARY_MODEL, chosen)
             check_boundaries(model, boundaries)
             name = _namer(model, index, is_by_classifier=classifier)
             embedder.overlap = dense_overlap(model.clip, boundaries.contract.hop_frames)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cocon.client.models.defaults import DEFAULT_URL
+from cocon.embedding.repository import FormatName
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 from cocon.video.views import VIEWS
 
@@ -46,9 +47,7 @@ Views = Annotated[
     list[str] | None,
     typer.Option("--view", help=f"{', '.join(VIEWS)}; several are fused; all.", show_default="rgb, or the index's"),
 ]
-ModelFormatOption = Annotated[
-    Literal["onnx", "torchscript"], typer.Option("--model-format", help="Which export a server should run.")
-]
+ModelFormatOption = Annotated[FormatName, typer.Option("--model-format", help="Which export a server should run.")]
 IndexFolder = Annotated[Path, typer.Option("--index", envvar="COCON_INDEX", help="Folder of the index.")]
 Overlap = Annotated[float, typer.Option("--overlap", min=0.0, max=0.9, help="Share of a clip that the next repeats.")]
 TimeoutS = Annotated[float, typer.Option("--timeout-s", min=0.001, help="Deadline of a request, in seconds.")]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.models.connect import ModelHost, OpenModel
+from cocon.client.models.host import ModelHost
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import fused_fingerprint
-from cocon.embedding.embedder import Outputs
+from cocon.embedding.embedder import ENCODER, ModelEmbedder, Outputs
 from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings, fuse_probabilities, softmax
 from cocon.video.clips import ClipSpec
 from cocon.video.reading.reader import MultiViewClip, ViewRequest
@@ -41,10 +41,10 @@ class FusedModel:
         models: View → its encoder, in alphabetical order.
     """
 
-    models: Mapping[str, OpenModel]
+    models: Mapping[str, ModelEmbedder]
 
     def __post_init__(self) -> None:
-        clips = {view: model.embedder.contract.clip for view, model in self.models.items()}
+        clips = {view: model.contract.clip for view, model in self.models.items()}
         if len(set(clips.values())) != 1:
             raise MismatchError(f"views with different clips cannot be fused: {clips}; give one --view at a time")
 
@@ -66,29 +66,29 @@ class FusedModel:
     @property
     def fingerprint(self) -> str:
         """Identity of the fused embedding."""
-        fingerprints = {view: model.embedder.contract.fingerprint for view, model in self.models.items()}
+        fingerprints = {view: model.contract.fingerprint for view, model in self.models.items()}
         return fused_fingerprint(fingerprints, dict(EQUAL_WEIGHTS))
 
     @property
     def embedding_dim(self) -> int:
         """D of the fused embedding."""
-        return sum(model.embedder.contract.embedding_dim for model in self.models.values())
+        return sum(model.contract.embedding_dim for model in self.models.values())
 
     @property
     def clip(self) -> ClipSpec:
         """Temporal geometry of the clips."""
-        return next(iter(self.models.values())).embedder.contract.clip
+        return next(iter(self.models.values())).contract.clip
 
     @property
     def requests(self) -> dict[str, ViewRequest]:
         """What each encoder wants of its view."""
-        contracts = {view: model.embedder.contract for view, model in self.models.items()}
+        contracts = {view: model.contract for view, model in self.models.items()}
         return {view: ViewRequest(contract.geometry, contract.flow) for view, contract in contracts.items()}
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Class names, in the order of the probabilities; empty unless all encoders have the same."""
-        labels = {model.embedder.contract.labels for model in self.models.values()}
+        labels = {model.contract.labels for model in self.models.values()}
         return labels.pop() if len(labels) == 1 else ()
 
     @property
@@ -112,7 +112,7 @@ class FusedModel:
             if not having:
                 continue
             pixels = np.stack([clips[position].pixels[view] for position in having])  # [B, N, T, H, W, C]
-            for position, vectors in zip(having, _per_clip(model.embedder.embed(pixels)), strict=True):
+            for position, vectors in zip(having, _per_clip(model.embed(pixels)), strict=True):
                 found[position][view] = vectors
         return found
 
@@ -152,7 +152,7 @@ def open_fused(host: ModelHost, views: Sequence[str]) -> FusedModel:
     names = set(host.views) if "all" in views else {view_named(view).name for view in views}
     if not names:
         raise UsageError(f"'{host.url}' has no encoder of any view; export one with 'cocon export'")
-    return FusedModel({view: host.open(view) for view in sorted(names)})
+    return FusedModel({view: host.open(ENCODER, view) for view in sorted(names)})
 
 
 def _fused(embeddings: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 
-from cocon.client.models.connect import ModelFormat, connect
+from cocon.client.models.connect import connect
 from cocon.client.models.defaults import DEFAULT_URL
 from cocon.client.models.fused_model import FusedModel, open_fused
 from cocon.client.pipeline.ahead import produce_ahead
@@ -25,6 +25,7 @@ from cocon.client.pipeline.batches import Batches, Gathering
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.errors import ServerError, UnreadableVideoError, UsageError, VideoError
 from cocon.core.paths import NO_FILE, check_file
+from cocon.embedding.repository import FormatName
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.reading.reader import MultiViewClip, VideoSource, clips_in_worker
 from cocon.video.store.dataset import content_sha256
@@ -73,7 +74,7 @@ class VideoEmbedder:
         views: Sequence[str] = ("rgb",),
         overlap: float = 0.0,
         timeout_s: float = 30.0,
-        model_format: ModelFormat = "onnx",
+        model_format: FormatName = "onnx",
         limits: MediaLimits | None = None,
     ) -> None:
         if not 0 <= overlap <= _MAX_OVERLAP:

@@ -19,7 +19,7 @@ from cocon.client.models.connect import connect
 from cocon.core.errors import UsageError
 from cocon.embedding.tracking.box_tracking import TrackedBox, box_to_labels, tracked_boxes
 from cocon.embedding.tracking.defaults import SMALL_MAPS
-from cocon.embedding.tracking.feature_maps import FeatureMaps
+from cocon.embedding.tracking.feature_maps import FEATURE_MAPS, FeatureMaps
 from cocon.video.decoding.frames import Frame
 from cocon.video.geometry import resize
 
@@ -77,7 +77,7 @@ def tracking_model(url: str, *, timeout_s: float = 30.0) -> Iterator[FeatureMaps
     """
     host = connect(url, timeout_s=timeout_s)
     try:
-        yield host.open_feature_maps(_VIEW)
+        yield host.open(FEATURE_MAPS, _VIEW)
     finally:
         host.close()
 

@@ -1,6 +1,7 @@
 """The gate of every export: the written file computes what the trained encoder computes, at any batch size."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -30,6 +31,13 @@ class Parity:
     min_cosine: float
     max_abs_difference: float
     batch_sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, figures: Iterable[Congruence]) -> Self:
+        """The worst of comparisons at all batch sizes."""
+        figures = tuple(figures)
+        cosine, difference = (min(f.min_cosine for f in figures), max(f.max_abs_difference for f in figures))
+        return cls(cosine, difference, BATCH_SIZES)
 
     def to_json(self) -> str:
         """All of it, for the `parameters` of a model configuration."""
@@ -63,11 +71,7 @@ def check_parity(reference: Embedder, candidate: Embedder, clips: NDArray[np.uin
         figures.append(_assert_rows_independent(candidate, clips[:3]))
     except MismatchError as error:  # not finite, or not of unit length
         raise GateError(str(error)) from error
-    return Parity(
-        min_cosine=min(figure.min_cosine for figure in figures),
-        max_abs_difference=max(figure.max_abs_difference for figure in figures),
-        batch_sizes=BATCH_SIZES,
-    )
+    return Parity.of(figures)
 
 
 @dataclass(frozen=True, slots=True)

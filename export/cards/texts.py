@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 
 from cocon.core.printable import printable
-from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, ModelContract, fused_fingerprint
+from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, PROBABILITIES, ModelContract, fused_fingerprint
 from cocon.embedding.repository import ENSEMBLE, FUSE, ModelFormat, model_name
 from cocon.export.artefacts.parity import Parity
 from cocon.export.cards.card import Card, Tensor, render_card
 from cocon.export.cards.markup import plain
 from cocon.export.cards.record import TrainingRecord
 from cocon.export.cards.training import learned_from, training_text
-from cocon.export.models.fusion import PROBABILITIES, Fusion
+from cocon.export.models.fusion import Fusion
 from cocon.export.repository.stage import Exported
 from cocon.training.evaluation.recognition.metrics import FUSED
 
@@ -48,7 +48,7 @@ def encoder_card(
         title=exported.model,
         summary=f"{embeds} For {model_format.backend}; {parity_text(exported.parity)}",
         facts=file_facts(exported) | _contract_facts(contract),
-        tensors=_contract_tensors(contract, has_indexed_outputs=model_format.has_indexed_outputs),
+        tensors=_contract_tensors(contract, model_format),
         labels=contract.labels,
         views=(view,),
         purpose=_purpose(contract.labels),
@@ -82,7 +82,6 @@ def fuse_card(fusion: Fusion, training: TrainingRecord | None, exported: Exporte
 def ensemble_card(fusion: Fusion, training: TrainingRecord | None, exported: Exported) -> str:
     """Card of the ensemble of all views."""
     fingerprints = {contract.view: contract.fingerprint for contract in fusion.contracts}
-    clips = {f"{CLIP}_{contract.view}": contract.clip_shape for contract in fusion.contracts}
     facts = {f"fingerprint of `{view}`": f"`{fingerprint}`" for view, fingerprint in fingerprints.items()}
     facts |= {"fingerprint": f"`{fused_fingerprint(fingerprints, fusion.weights)}`", "weights": _weights(fusion)}
     card = Card(
@@ -90,7 +89,7 @@ def ensemble_card(fusion: Fusion, training: TrainingRecord | None, exported: Exp
         summary="Embeds the clips of all views at once: a Triton ensemble of the encoders "
         f"{', '.join(f'`{model_name(view)}`' for view in fusion.weights)} and `{FUSE}`, which computes nothing itself.",
         facts=file_facts(exported) | facts,
-        tensors=[*_io(clips, "uint8", "input: the same moment in this view"), *_outputs(fusion)],
+        tensors=[*_io(fusion.clip_shapes, "uint8", "input: the same moment in this view"), *_outputs(fusion)],
         labels=fusion.labels,
         views=(FUSED,),
         purpose=_purpose(fusion.labels),
@@ -203,10 +202,10 @@ def _contract_facts(contract: ModelContract) -> dict[str, str]:
     }
 
 
-def _contract_tensors(contract: ModelContract, *, has_indexed_outputs: bool = False) -> tuple[Tensor, ...]:
+def _contract_tensors(contract: ModelContract, model_format: ModelFormat) -> tuple[Tensor, ...]:
     """Input and outputs of an encoder, B clips at a time."""
     outputs = [
-        Tensor(f"{name}__{place}" if has_indexed_outputs else name, "float32", ("B", *shape), _WHAT[name])
+        Tensor(model_format.output_name(name, place), "float32", ("B", *shape), _WHAT[name])
         for place, (name, shape) in enumerate(contract.output_shapes.items())
     ]
     return (Tensor(CLIP, "uint8", ("B", *contract.clip_shape), _WHAT[CLIP]), *outputs)

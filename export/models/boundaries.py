@@ -14,29 +14,18 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
-from tritonclient.grpc import model_config_pb2 as triton
 
-from cocon.core.errors import GateError, MismatchError
+from cocon.core.errors import MismatchError
 from cocon.embedding.contract import BLOCKS
 from cocon.embedding.embedder import assert_tensors_congruent
-from cocon.embedding.locating.boundary_model import (
-    BOUNDARIES,
-    BOUNDARY_CONTRACT_FILE,
-    NUM_BOUNDARIES,
-    BoundaryContract,
-    BoundaryModel,
-    LocalBoundaries,
-    boundary_model_name,
-)
-from cocon.embedding.repository import ONNX
+from cocon.embedding.locating.boundary_model import BOUNDARIES, BOUNDARY_MODEL, NUM_BOUNDARIES, BoundaryModel
 from cocon.export.artefacts.parity import BATCH_SIZES, Parity
 from cocon.export.artefacts.to_onnx import OPSET
-from cocon.export.repository.model_config import MAX_BATCH_SIZE
-from cocon.export.sources import Progress, TrainedHead
+from cocon.export.sources import TrainedHead
 from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.run_folder.files import RunFolder
 
-__all__ = ["boundary_config", "check_boundaries", "gated_boundaries", "sound_boundary_head", "write_boundaries"]
+__all__ = ["check_boundaries", "sound_boundary_head", "write_boundaries"]
 
 _logger = logging.getLogger(__name__)
 
@@ -51,7 +40,7 @@ def sound_boundary_head(run: RunFolder, view: str) -> TrainedHead | None:
     try:
         return run.boundary_head(view)
     except MismatchError as error:
-        _logger.warning("%s is exported without a boundary model: %s", boundary_model_name(view), error)
+        _logger.warning("%s is exported without a boundary model: %s", BOUNDARY_MODEL.name(view), error)
         return None
 
 
@@ -100,15 +89,11 @@ def check_boundaries(head: BoundaryHead, candidate: BoundaryModel) -> Parity:
         found = candidate.probabilities(blocks)
         alone = np.concatenate([candidate.probabilities(row[None]) for row in blocks])
         for expected, what in ((_eager(head, blocks), "the trained head"), (alone, "each video alone")):
-            name = f"{boundary_model_name(candidate.contract.view)}, {length} blocks, against {what}"
+            name = f"{length} blocks, against {what},"
             pair = ({BOUNDARIES: tensor.reshape(size, -1)} for tensor in (expected, found))  # [B, L·3]
             # Where nothing happens at all, there is no direction to agree in: the difference alone decides.
             figures.append(assert_tensors_congruent(*pair, what=name, min_cosine=-1.0, max_abs_difference=_TOLERANCE))
-    return Parity(
-        min_cosine=min(figure.min_cosine for figure in figures),
-        max_abs_difference=max(figure.max_abs_difference for figure in figures),
-        batch_sizes=BATCH_SIZES,
-    )
+    return Parity.of(figures)
 
 
 @torch.no_grad()
@@ -128,32 +113,3 @@ def _convolution(layer: nn.Conv1d, given: str, result: str, constants: dict[str,
         dilations=layer.dilation,
         pads=2 * layer.padding,
     )
-
-
-def boundary_config(contract: BoundaryContract) -> triton.ModelConfig:
-    """Configuration of the model, without any version yet."""
-    config = triton.ModelConfig(
-        name=boundary_model_name(contract.view),
-        backend=ONNX.backend,
-        default_model_filename=ONNX.file_name,
-        max_batch_size=MAX_BATCH_SIZE,
-    )
-    config.input.add(name=BLOCKS, data_type=triton.TYPE_FP32, dims=(-1, contract.embedding_dim))
-    config.output.add(name=BOUNDARIES, data_type=triton.TYPE_FP32, dims=(-1, NUM_BOUNDARIES))
-    # Little arithmetic: sending blocks to a GPU would take longer. Videos differ in length, so none waits for others.
-    config.instance_group.add(count=1, kind=triton.ModelInstanceGroup.KIND_CPU)
-    config.parameters[ONNX.threads_parameter].string_value = "1"
-    return config
-
-
-def gated_boundaries(head: BoundaryHead, contract: BoundaryContract, on_progress: Progress, path: Path) -> Parity:
-    """Write a head and its contract, and compare the file with the head; raises `GateError` if they differ."""
-    name = boundary_model_name(contract.view)
-    on_progress(f"{name}: writing")
-    write_boundaries(head, path)
-    path.with_name(BOUNDARY_CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
-    on_progress(f"{name}: comparing with the trained head")
-    try:
-        return check_boundaries(head, LocalBoundaries(path, contract))
-    except MismatchError as error:
-        raise GateError(f"{name}: {error}") from error

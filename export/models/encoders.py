@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from cocon.core.errors import GateError
 from cocon.embedding.contract import ModelContract
-from cocon.embedding.embedder import Embedder
-from cocon.embedding.local import LocalEmbedder
-from cocon.embedding.repository import ONNX, TORCHSCRIPT, ModelFormat, model_name
+from cocon.embedding.embedder import Embedder, ModelEmbedder
+from cocon.embedding.local import LocalSession
+from cocon.embedding.repository import ONNX, TORCHSCRIPT, ModelFormat
 from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.embedders import TorchEmbedder, load_torchscript
 from cocon.export.artefacts.fold import fold
@@ -16,34 +16,24 @@ from cocon.export.artefacts.parity import BATCH_SIZES, Parity, check_parity
 from cocon.export.artefacts.parity_clips import mixed_with_noise
 from cocon.export.artefacts.to_onnx import export_onnx
 from cocon.export.artefacts.to_torchscript import export_torchscript
-from cocon.export.repository.folder import CONTRACT_FILE
-from cocon.export.sources import ExportOptions, Progress, ViewSource
+from cocon.export.sources import ViewSource
 from cocon.training.models.encoder import Encoder
 
-__all__ = ["encoder_sha256", "write_encoder"]
+__all__ = ["check_encoder", "encoder_sha256", "write_encoder"]
 
 
-def write_encoder(
-    source: ViewSource, model_format: ModelFormat, options: ExportOptions, on_progress: Progress, path: Path
-) -> Parity:
-    """Write an encoder and its contract, and compare the file with the encoder.
-
-    Raises:
-        GateError: the file does not compute what the encoder does.
-    """
+def write_encoder(source: ViewSource, model_format: ModelFormat, path: Path, *, folded: bool = True) -> None:
+    """Write an encoder in a format; `folded` as of `ExportOptions`."""
     contract = source.contract
-    name = model_name(contract.view, model_format.suffix)
-    reference = TorchEmbedder(Deployable(source.encoder), contract)
-    on_progress(f"{name}: writing")
-    encoder = fold(source.encoder, contract.clip.frames_per_block) if options.folded else source.encoder
-    _WRITERS[model_format](Deployable(encoder), contract, path)
-    path.with_name(CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
-    on_progress(f"{name}: comparing with the trained encoder")
-    clips = mixed_with_noise(source.clips, BATCH_SIZES[-1])
-    try:
-        return check_parity(reference, _OPENERS[model_format](path, contract), clips)
-    except GateError as error:
-        raise GateError(f"{name}: {error}") from error
+    encoder = fold(source.encoder, contract.clip.frames_per_block) if folded else source.encoder
+    _FILES[model_format].write(Deployable(encoder), contract, path)
+
+
+def check_encoder(source: ViewSource, model_format: ModelFormat, path: Path) -> Parity:
+    """Compare a file with the trained encoder; raises like `check_parity`."""
+    reference = TorchEmbedder(Deployable(source.encoder), source.contract)
+    candidate = _FILES[model_format].open(path, source.contract)
+    return check_parity(reference, candidate, mixed_with_noise(source.clips, BATCH_SIZES[-1]))
 
 
 def encoder_sha256(encoder: Encoder) -> str:
@@ -57,14 +47,18 @@ def encoder_sha256(encoder: Encoder) -> str:
 
 def _open_onnx(path: Path, contract: ModelContract) -> Embedder:
     # On the CPU, as the reference: a GPU rounds differently, and the gate is about the file.
-    return LocalEmbedder(path, contract, providers=["CPUExecutionProvider"])
+    return ModelEmbedder(LocalSession(path, contract, providers=["CPUExecutionProvider"]))
 
 
-_WRITERS: dict[ModelFormat, Callable[[Deployable, ModelContract, Path], None]] = {
-    ONNX: export_onnx,
-    TORCHSCRIPT: export_torchscript,
-}
-_OPENERS: dict[ModelFormat, Callable[[Path, ModelContract], Embedder]] = {
-    ONNX: _open_onnx,
-    TORCHSCRIPT: load_torchscript,
+@dataclass(frozen=True, slots=True)
+class _File:
+    """How a file of some format comes to be, and is opened for its gate."""
+
+    write: Callable[[Deployable, ModelContract, Path], None]
+    open: Callable[[Path, ModelContract], Embedder]
+
+
+_FILES: dict[ModelFormat, _File] = {
+    ONNX: _File(export_onnx, _open_onnx),
+    TORCHSCRIPT: _File(export_torchscript, load_torchscript),
 }

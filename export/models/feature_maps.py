@@ -11,30 +11,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tritonclient.grpc import model_config_pb2 as triton
 
-from cocon.core.errors import GateError, MismatchError, UsageError
+from cocon.core.errors import UsageError
 from cocon.embedding.embedder import assert_tensors_congruent
-from cocon.embedding.repository import ONNX, latest_version
-from cocon.embedding.tracking.feature_maps import (
-    FEATURE_MAP,
-    FEATURE_MAP_FILE,
-    FRAMES,
-    FeatureMapContract,
-    LocalFeatureMaps,
-    feature_map_model,
-)
+from cocon.embedding.tracking.feature_maps import FEATURE_MAP, FeatureMapContract, FeatureMaps
 from cocon.export.artefacts.fold import fold_trunk
 from cocon.export.artefacts.parity import BATCH_SIZES, Parity
 from cocon.export.artefacts.parity_clips import mixed_with_noise
 from cocon.export.artefacts.to_onnx import write_onnx
-from cocon.export.repository.model_config import MAX_BATCH_SIZE
-from cocon.export.sources import FeatureMapOptions, Progress, ViewSource
+from cocon.export.sources import FeatureMapOptions, ViewSource
 from cocon.training.models.encoder import Encoder
 from cocon.training.models.trunk import Trunk
 from cocon.video.geometry import resize
 
-__all__ = ["FrameMaps", "feature_map_config", "feature_map_contract", "gated_feature_maps", "refuse_other_maps"]
+__all__ = ["FrameMaps", "check_feature_maps", "feature_map_contract", "write_feature_maps"]
 
 _PROBE_PX = 128  # a multiple of every stage's stride
 
@@ -98,58 +88,32 @@ def feature_map_contract(source: ViewSource, wanted: FeatureMapOptions) -> Featu
     return FeatureMapContract(view, wanted.stage, stride_px, wanted.size_px, depth, fingerprint)
 
 
-def refuse_other_maps(contract: FeatureMapContract, repository: Path) -> None:
-    """Raise `UsageError` where the repository has feature maps of another stage or size."""
-    name = feature_map_model(contract.view)
-    path = repository / name / str(latest_version(repository / name)) / FEATURE_MAP_FILE
-    if not path.is_file():
-        return
-    present = FeatureMapContract.from_json(path.read_text("utf-8", errors="replace"), source=f"'{path}'")
-    shapes = [(each.stage, each.frame_shape, each.map_shape) for each in (present, contract)]
-    if shapes[0] != shapes[1]:
-        raise UsageError(
-            f"model '{name}' in '{repository}' is of {present.stage} at {present.size_px} px, not of "
-            f"{contract.stage} at {contract.size_px} px; export to another --repository, or replace the model with "
-            "--overwrite"
-        )
+def write_feature_maps(source: ViewSource, contract: FeatureMapContract, path: Path, *, folded: bool = True) -> None:
+    """Write the model as ONNX; `folded` as of `FrameMaps`.
+
+    Raises:
+        GateError: the graph does not have the contract's tensors, or its batch dimension is not free.
+    """
+    maps = FrameMaps(source.encoder, contract.stage, folded=folded)
+    write_onnx(maps, path, contract.input_shapes, contract.output_shapes)
 
 
-def gated_feature_maps(
-    source: ViewSource, contract: FeatureMapContract, folded: bool, on_progress: Progress, path: Path
-) -> Parity:
-    """Write the model and its contract, and compare it with the encoder; raises `GateError` if they differ."""
-    name = feature_map_model(contract.view)
-    on_progress(f"{name}: writing")
-    shapes = {FRAMES: contract.frame_shape}, {FEATURE_MAP: contract.map_shape}
-    write_onnx(FrameMaps(source.encoder, contract.stage, folded=folded), path, *shapes)
-    path.with_name(FEATURE_MAP_FILE).write_text(contract.to_json(), encoding="utf-8")
-    on_progress(f"{name}: comparing with the trained encoder")
-    try:
-        return _parity(source, contract, path.parent)
-    except (GateError, MismatchError) as error:
-        raise GateError(f"{name}: {error}") from error
-
-
-def _parity(source: ViewSource, contract: FeatureMapContract, folder: Path) -> Parity:
-    """Compare the file with the encoder in PyTorch as it was trained, and batches with single frames.
+def check_feature_maps(source: ViewSource, candidate: FeatureMaps) -> Parity:
+    """Compare a model with the encoder in PyTorch as it was trained, and batches with single frames.
 
     Raises:
         GateError: they differ, or a map depends on the other frames of its batch.
     """
+    contract = candidate.contract
     trained = FrameMaps(source.encoder, contract.stage, folded=False)
-    # On the CPU, as the reference: a GPU rounds differently, and the gate is about the file.
-    with LocalFeatureMaps(folder, contract, providers=("CPUExecutionProvider",)) as model:
-        frames = _gate_frames(source.clips, contract.size_px)
-        with torch.inference_mode():
-            expected = trained(torch.from_numpy(frames)).numpy()
-        found = [(expected[:size], model.maps(frames[:size])) for size in BATCH_SIZES]
-        found.append((np.concatenate([model.maps(frame[None]) for frame in frames[:3]]), found[2][1]))
-    figures = [
+    frames = _gate_frames(source.clips, contract.size_px)
+    with torch.inference_mode():
+        expected = trained(torch.from_numpy(frames)).numpy()
+    found = [(expected[:size], candidate.maps(frames[:size])) for size in BATCH_SIZES]
+    found.append((np.concatenate([candidate.maps(frame[None]) for frame in frames[:3]]), found[2][1]))
+    return Parity.of(
         assert_tensors_congruent({FEATURE_MAP: right}, {FEATURE_MAP: given}, what=f"view '{contract.view}'")
         for right, given in found
-    ]
-    return Parity(
-        min(figure.min_cosine for figure in figures), max(figure.max_abs_difference for figure in figures), BATCH_SIZES
     )
 
 
@@ -159,19 +123,3 @@ def _gate_frames(clips: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     num_real = (BATCH_SIZES[-1] + 1) // 2
     chosen = frames[np.linspace(0, len(frames) - 1, num_real).astype(int)]
     return mixed_with_noise(np.stack([resize(frame, size_px, size_px) for frame in chosen]), BATCH_SIZES[-1])
-
-
-def feature_map_config(contract: FeatureMapContract, num_threads: int) -> triton.ModelConfig:
-    """Configuration of the model, without any version yet."""
-    config = triton.ModelConfig(
-        name=feature_map_model(contract.view),
-        backend=ONNX.backend,
-        default_model_filename=ONNX.file_name,
-        max_batch_size=MAX_BATCH_SIZE,
-    )
-    config.input.add(name=FRAMES, data_type=triton.TYPE_UINT8, dims=contract.frame_shape)
-    config.output.add(name=FEATURE_MAP, data_type=triton.TYPE_FP32, dims=contract.map_shape)
-    config.instance_group.add(count=1, kind=triton.ModelInstanceGroup.KIND_AUTO)
-    config.dynamic_batching.SetInParent()
-    config.parameters[ONNX.threads_parameter].string_value = str(num_threads)
-    return config

@@ -5,7 +5,6 @@ every view's clip to its encoder and the results to `cocon_fuse`; it needs all o
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,19 +12,16 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import GateError
-from cocon.embedding.contract import CLIP, EMBEDDING, LOGITS, ModelContract, fused_fingerprint
+from cocon.embedding.contract import CLIP, EMBEDDING, LOGITS, PROBABILITIES, ModelContract, fused_fingerprint
 from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings, fuse_probabilities, softmax
-from cocon.embedding.repository import ENSEMBLE, FUSE, LABELS_FILE, ONNX, model_name
+from cocon.embedding.repository import FUSE, model_name
 from cocon.export.artefacts.parity import BATCH_SIZES, Parity
 from cocon.export.artefacts.to_onnx import OPSET
-from cocon.export.repository.model_config import MAX_BATCH_SIZE
+from cocon.export.repository.model_config import EnsembleStep
 
-__all__ = ["PROBABILITIES", "Fusion", "check_fuse", "ensemble_config", "fuse_config", "write_fuse"]
-
-PROBABILITIES = "probabilities"
+__all__ = ["Fusion", "check_fuse", "write_ensemble", "write_fuse"]
 
 _IR_VERSION = 10  # what the exporter writes for this opset; onnx's own default is newer than many servers
 _TOLERANCE = 1e-6
@@ -70,6 +66,22 @@ class Fusion:
         shapes: dict[str, tuple[int, ...]] = {f"{EMBEDDING}_{c.view}": (c.embedding_dim,) for c in self.contracts}
         return shapes | ({f"{LOGITS}_{c.view}": (len(self.labels),) for c in self.contracts} if self.labels else {})
 
+    @property
+    def clip_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every input of the ensemble, for one row."""
+        return {f"{CLIP}_{contract.view}": contract.clip_shape for contract in self.contracts}
+
+    @property
+    def steps(self) -> list[EnsembleStep]:
+        """What the ensemble does: every view's encoder, then `cocon_fuse`."""
+        wanted = (EMBEDDING, LOGITS) if self.labels else (EMBEDDING,)
+        steps = [
+            EnsembleStep(model_name(view), {CLIP: f"{CLIP}_{view}"}, {name: f"{name}_{view}" for name in wanted})
+            for view in self.weights
+        ]
+        given, found = ({name: name for name in shapes} for shapes in (self.input_shapes, self.output_shapes))
+        return [*steps, EnsembleStep(FUSE, given, found)]
+
     def formula(self) -> str:
         """What decides the graph of `cocon_fuse`, as JSON."""
         return json.dumps({"inputs": self.input_shapes, "weights": self.weights}, sort_keys=True)
@@ -112,6 +124,11 @@ def write_fuse(fusion: Fusion, path: Path) -> None:
     onnx.save(model, path)
 
 
+def write_ensemble(fusion: Fusion, path: Path) -> None:
+    """Write what a client must know of the ensemble, which has no model file."""
+    path.write_text(fusion.to_json(), encoding="utf-8")
+
+
 def check_fuse(fusion: Fusion, path: Path) -> Parity:
     """Compare a `cocon_fuse` file with `cocon.embedding.fusion` on random embeddings and logits.
 
@@ -134,47 +151,6 @@ def check_fuse(fusion: Fusion, path: Path) -> Parity:
                 raise GateError(f"'{name}' of '{path}' differs from the fusion formula by {difference:.1e}")
             worst = max(worst, difference)
     return Parity(1.0, worst, BATCH_SIZES)
-
-
-def fuse_config(fusion: Fusion) -> triton.ModelConfig:
-    """Configuration of `cocon_fuse`, without any version yet."""
-    config = _config(FUSE, fusion, fusion.input_shapes, triton.TYPE_FP32)
-    config.backend, config.default_model_filename = ONNX.backend, ONNX.file_name
-    # A few kilobytes of arithmetic: sending them to a GPU would take longer.
-    config.instance_group.add(count=1, kind=triton.ModelInstanceGroup.KIND_CPU)
-    config.dynamic_batching.SetInParent()
-    config.parameters[ONNX.threads_parameter].string_value = "1"
-    return config
-
-
-def ensemble_config(fusion: Fusion) -> triton.ModelConfig:
-    """Configuration of the ensemble: inputs `clip_<view>`, outputs of `cocon_fuse`; without any version yet."""
-    clips = {f"{CLIP}_{contract.view}": contract.clip_shape for contract in fusion.contracts}
-    config = _config(ENSEMBLE, fusion, clips, triton.TYPE_UINT8)
-    config.platform = "ensemble"
-    fuse = triton.ModelEnsembling.Step(model_name=FUSE, model_version=-1)
-    for contract in fusion.contracts:
-        view = contract.view
-        step = config.ensemble_scheduling.step.add(model_name=model_name(view, ONNX.suffix), model_version=-1)
-        step.input_map[CLIP] = f"{CLIP}_{view}"
-        for name in (EMBEDDING, LOGITS) if fusion.labels else (EMBEDDING,):
-            step.output_map[name] = f"{name}_{view}"
-            fuse.input_map[f"{name}_{view}"] = f"{name}_{view}"
-    for name in fusion.output_shapes:
-        fuse.output_map[name] = name
-    config.ensemble_scheduling.step.append(fuse)
-    return config
-
-
-def _config(name: str, fusion: Fusion, inputs: Mapping[str, tuple[int, ...]], data_type: int) -> triton.ModelConfig:
-    config = triton.ModelConfig(name=name, max_batch_size=MAX_BATCH_SIZE)
-    for tensor, shape in inputs.items():
-        config.input.add(name=tensor, data_type=data_type, dims=shape)
-    for tensor, shape in fusion.output_shapes.items():
-        output = config.output.add(name=tensor, data_type=triton.TYPE_FP32, dims=shape)
-        if tensor == PROBABILITIES:
-            output.label_filename = LABELS_FILE
-    return config
 
 
 def _expected(fusion: Fusion, tensors: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:

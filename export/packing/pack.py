@@ -22,14 +22,13 @@ from torch import Tensor
 
 from cocon.core.errors import GateError, MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
-from cocon.embedding.embedder import assert_congruent
+from cocon.embedding.embedder import ENCODER, assert_congruent
 from cocon.embedding.repository import CARD_FILE
 from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.embedders import TorchEmbedder
 from cocon.export.artefacts.parity_clips import clips_of_run
 from cocon.export.cards.record import training_of_run
 from cocon.export.cards.texts import run_card
-from cocon.export.repository.folder import CONTRACT_FILE
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.contracts import weights_sha256
@@ -154,7 +153,7 @@ def _write_view(run: RunFolder, folder: Path, view: str) -> None:
     target.mkdir(parents=True)
     (target / _WEIGHTS_FILE).write_bytes(save(tensors))  # its own writer lets nobody else read the file
     packed = replace(contract, weights_sha256=weights_sha256(encoder))
-    (target / CONTRACT_FILE).write_text(packed.to_json(), encoding="utf-8")
+    (target / ENCODER.contract_file).write_text(packed.to_json(), encoding="utf-8")
 
 
 def _stored(tensor: Tensor) -> Tensor:

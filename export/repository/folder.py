@@ -10,16 +10,25 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
 from cocon.core.errors import UsageError
-from cocon.embedding.contract import ModelContract
-from cocon.embedding.repository import CARD_FILE, CONFIG_FILE, LABELS_FILE, latest_version, version_folders
+from cocon.embedding.model_kind import ModelKind
+from cocon.embedding.open_model import Contract
+from cocon.embedding.repository import (
+    CARD_FILE,
+    CONFIG_FILE,
+    LABELS_FILE,
+    ONNX,
+    ModelFormat,
+    latest_version,
+    version_folders,
+)
 from cocon.export.repository.model_config import read_config
 
 __all__ = [
-    "CONTRACT_FILE",
     "newest_contract",
     "next_version",
     "publish",
@@ -27,7 +36,7 @@ __all__ = [
     "staging",
 ]
 
-CONTRACT_FILE = "contract.json"
+_Contract = TypeVar("_Contract", bound=Contract)
 
 # Hidden, as are the folders: Triton and clients pass over it.
 _LOCK = ".writer.lock"
@@ -98,14 +107,16 @@ def next_version(model: Path) -> int:
     return (latest_version(model) or 0) + 1
 
 
-def newest_contract(model: Path) -> ModelContract | None:
-    """Contract of a model's newest version; None when there is no such model.
+def newest_contract(
+    root: Path, kind: ModelKind[_Contract, Any], view: str, model_format: ModelFormat = ONNX
+) -> _Contract | None:
+    """Contract of the newest version of a view's model; None when there is no such model.
 
     Raises:
         MismatchError: the contract cannot be read.
     """
-    path = model / str(latest_version(model)) / CONTRACT_FILE
-    return ModelContract.from_json(path.read_text(encoding="utf-8"), source=f"'{path}'") if path.is_file() else None
+    newest = kind.newest(root, view, model_format)
+    return newest.contract() if newest is not None and newest.contract_path.is_file() else None
 
 
 def _recover(root: Path) -> None:

@@ -2,26 +2,33 @@
 
 Written with Triton's own protobuf classes. Under `parameters`, besides thread counts, every version has:
 
-    contract.<version>    the `ModelContract` as JSON; a client reads the one of the version that it was served
+    <contract>.<version>  its contract as JSON, under the key of its kind; a client reads that of the version it asks
     sha256.<version>      of the model file
     weights.<version>     sha256 of all trained tensors, the classifier's too: what decides whether an export is news
     parity.<version>      figures of the parity gate as JSON
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import MismatchError
-from cocon.embedding.contract import CLIP, LOGITS, ModelContract
-from cocon.embedding.repository import LABELS_FILE, ModelFormat, is_version, model_name, version_key
+from cocon.embedding.contract import LOGITS, PROBABILITIES
+from cocon.embedding.model_kind import ModelKind
+from cocon.embedding.open_model import Contract
+from cocon.embedding.repository import LABELS_FILE, ModelFormat, is_version, version_key
 
 __all__ = [
     "MAX_BATCH_SIZE",
+    "EnsembleStep",
     "add_version",
-    "encoder_config",
+    "ensemble_config",
+    "kind_config",
+    "model_config",
     "parameter",
     "read_config",
     "write_config",
@@ -29,41 +36,113 @@ __all__ = [
 
 MAX_BATCH_SIZE = 16
 
+_Contract = TypeVar("_Contract", bound=Contract)
+
 # Each new batch size costs seconds on a GPU (cuDNN's search); the sizes between are padded by nobody, but rare.
 _WARM_UP_SIZES = (1, 2, 4, 8, 16)
+_TYPES = {"uint8": triton.TYPE_UINT8, "float32": triton.TYPE_FP32}
+_LABELLED = (LOGITS, PROBABILITIES)
 
 
-def encoder_config(contract: ModelContract, model_format: ModelFormat, *, num_threads: int) -> triton.ModelConfig:
-    """Configuration of one view's encoder, without any version yet.
+def kind_config(
+    kind: ModelKind[_Contract, Any], contract: _Contract, model_format: ModelFormat, *, num_threads: int
+) -> triton.ModelConfig:
+    """Configuration of a model of one view, as its kind and its contract say; see `model_config`."""
+    return model_config(
+        kind.name(contract.view, model_format),
+        contract.input_shapes,
+        contract.output_shapes,
+        input_type=kind.input_type,
+        model_format=model_format,
+        num_threads=num_threads,
+        is_light=kind.is_light,
+        is_warmed_up=kind.is_warmed_up,
+    )
+
+
+def model_config(
+    name: str,
+    inputs: Mapping[str, Sequence[int]],
+    outputs: Mapping[str, Sequence[int]],
+    *,
+    input_type: str = "uint8",
+    model_format: ModelFormat,
+    num_threads: int = 1,
+    is_light: bool = False,
+    is_warmed_up: bool = False,
+) -> triton.ModelConfig:
+    """Configuration of a model, without any version yet.
 
     Args:
-        contract: the encoder's.
-        model_format: ONNX or TorchScript.
-        num_threads: threads of one inference.
+        name: of the model.
+        inputs: name → shape of a row; -1 is any number.
+        outputs: likewise, float32.
+        input_type: of all inputs: `uint8` or `float32`.
+        model_format: of its file.
+        num_threads: of one inference.
+        is_light: sending its tensors to a GPU would take longer than computing them; one thread is enough.
+        is_warmed_up: whether it computes zeros before it is called ready.
     """
-    config = triton.ModelConfig(
-        name=model_name(contract.view, model_format.suffix),
-        backend=model_format.backend,
-        default_model_filename=model_format.file_name,
-        max_batch_size=MAX_BATCH_SIZE,
-    )
-    config.input.add(name=CLIP, data_type=triton.TYPE_UINT8, dims=contract.clip_shape)
-    for position, (name, shape) in enumerate(contract.output_shapes.items()):
-        output = config.output.add(
-            name=model_format.output_name(name, position),
-            data_type=triton.TYPE_FP32,
-            dims=shape,
-        )
-        if name == LOGITS:
-            output.label_filename = LABELS_FILE
+    config = _described(name, inputs, outputs, input_type)
+    config.backend, config.default_model_filename = model_format.backend, model_format.file_name
+    for position, output in enumerate(config.output):
+        output.name = model_format.output_name(output.name, position)
     # One instance: on a GPU where the server has one, else on the CPU, where a second would fight for the cores.
-    config.instance_group.add(count=1, kind=triton.ModelInstanceGroup.KIND_AUTO)
-    config.dynamic_batching.SetInParent()
-    for size in _WARM_UP_SIZES:
+    groups = triton.ModelInstanceGroup
+    config.instance_group.add(count=1, kind=groups.KIND_CPU if is_light else groups.KIND_AUTO)
+    if not any(-1 in shape for shape in inputs.values()):  # rows of different lengths cannot wait for each other
+        config.dynamic_batching.SetInParent()
+    for size in _WARM_UP_SIZES if is_warmed_up else ():
         warm_up = config.model_warmup.add(name=f"batch {size}", batch_size=size)
-        clip = triton.ModelWarmup.Input(data_type=triton.TYPE_UINT8, dims=contract.clip_shape, zero_data=True)
-        warm_up.inputs[CLIP].CopyFrom(clip)
-    config.parameters[model_format.threads_parameter].string_value = str(num_threads)
+        for tensor, shape in inputs.items():
+            zeros = triton.ModelWarmup.Input(data_type=_TYPES[input_type], dims=shape, zero_data=True)
+            warm_up.inputs[tensor].CopyFrom(zeros)
+    config.parameters[model_format.threads_parameter].string_value = str(1 if is_light else num_threads)
+    return config
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleStep:
+    """A model that an ensemble calls.
+
+    Attributes:
+        model: its name.
+        inputs: name of an input → what the ensemble calls the tensor.
+        outputs: name of an output → likewise.
+    """
+
+    model: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+def ensemble_config(
+    name: str,
+    inputs: Mapping[str, Sequence[int]],
+    outputs: Mapping[str, Sequence[int]],
+    steps: Sequence[EnsembleStep],
+    *,
+    input_type: str = "uint8",
+) -> triton.ModelConfig:
+    """Configuration of an ensemble, which hands tensors from model to model; arguments as of `model_config`."""
+    config = _described(name, inputs, outputs, input_type)
+    config.platform = "ensemble"
+    for step in steps:
+        added = config.ensemble_scheduling.step.add(model_name=step.model, model_version=-1)
+        added.input_map.update(step.inputs)
+        added.output_map.update(step.outputs)
+    return config
+
+
+def _described(
+    name: str, inputs: Mapping[str, Sequence[int]], outputs: Mapping[str, Sequence[int]], input_type: str
+) -> triton.ModelConfig:
+    config = triton.ModelConfig(name=name, max_batch_size=MAX_BATCH_SIZE)
+    for tensor, shape in inputs.items():
+        config.input.add(name=tensor, data_type=_TYPES[input_type], dims=shape)
+    for tensor, shape in outputs.items():
+        labels = LABELS_FILE if tensor in _LABELLED else ""
+        config.output.add(name=tensor, data_type=triton.TYPE_FP32, dims=shape, label_filename=labels)
     return config
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tritonclient.grpc import model_config_pb2 as triton
 
+from cocon.core.errors import GateError, MismatchError
 from cocon.embedding.repository import CARD_FILE, CONFIG_FILE, LABELS_FILE, latest_version, version_key
 from cocon.export.artefacts.parity import Parity
 from cocon.export.repository.folder import next_version
@@ -23,19 +24,25 @@ class Draft:
         config: its configuration, without any version.
         file_name: of the model in its version folder.
         identity: parameters, the version left out, that tell whether a version of this model is up to date.
-        write: makes the file at the given path, and compares it with what it stands for.
+        write: makes the file at the given path.
         card: the model card of what was, or is already, exported.
         embedding_dim: D.
         labels: class names; empty without a classifier.
+        contract: name and text of the file beside the model, where it has a contract.
+        check: compares the file at the given path with what it stands for; None where it computes nothing.
+        reference: what it is compared with, in words.
     """
 
     config: triton.ModelConfig
     file_name: str
     identity: Mapping[str, str] = field(repr=False)
-    write: Callable[[Path], Parity | None]
+    write: Callable[[Path], None]
     card: "Callable[[Exported], str]"
     embedding_dim: int
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    contract: tuple[str, str] | None = field(default=None, repr=False)
+    check: Callable[[Path], Parity] | None = None
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +78,21 @@ class Stage:
         repository: what they are for.
         folder: where they are prepared, on the same file system.
         overwrite: prepare even what is up to date, and forget earlier versions.
+        on_progress: called with what happens next, in words.
     """
 
     repository: Path
     folder: Path
     overwrite: bool
+    on_progress: Callable[[str], None]
 
     def prepare(self, draft: Draft) -> Exported:
         """Write a new version of a model into `folder`, unless the newest one in the repository is up to date.
 
         The model's card is written there in any case: what is known of the training may have changed.
+
+        Raises:
+            GateError: the file does not compute what it stands for.
         """
         model = self.repository / draft.config.name
         earlier = None
@@ -95,11 +107,28 @@ class Stage:
             return exported
         path = self.folder / draft.config.name / str(next_version(model)) / draft.file_name
         path.parent.mkdir(parents=True)
-        parity = draft.write(path)
+        parity = self._written(draft, path)
         exported = _exported(draft, path, parity, is_new=True)
         self._describe(draft, exported, earlier)
         self._write_card(draft, exported)
         return exported
+
+    def _written(self, draft: Draft, path: Path) -> Parity | None:
+        """Write a model and its contract, and pass it through its gate."""
+        name = draft.config.name
+        if draft.check is None:
+            draft.write(path)
+            return None
+        self.on_progress(f"{name}: writing")
+        draft.write(path)
+        if draft.contract is not None:
+            file_name, text = draft.contract
+            path.with_name(file_name).write_text(text, encoding="utf-8")
+        self.on_progress(f"{name}: comparing with {draft.reference}")
+        try:
+            return draft.check(path)
+        except (GateError, MismatchError) as error:
+            raise GateError(f"{name}: {error}") from error
 
     def _write_card(self, draft: Draft, exported: Exported) -> None:
         path = self.folder / draft.config.name / CARD_FILE

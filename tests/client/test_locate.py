@@ -11,7 +11,7 @@ import torch
 from cocon.client import VideoEmbedder, VideoIndex, connect
 from cocon.client.locate import dense_overlap, locate_actions, name_by_classifier, name_by_index
 from cocon.client.pipeline.block_order import ordered_blocks
-from cocon.embedding.locating.boundary_model import BOUNDARY_CONTRACT_FILE, BoundaryContract, half_block_frames
+from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL, BoundaryContract, half_block_frames
 from cocon.embedding.locating.detection import find_segments, label_segments, segment_embeddings
 from cocon.embedding.locating.proposals import Segment, segment_bounds, temporal_iou
 from cocon.export.models.boundaries import write_boundaries
@@ -31,7 +31,7 @@ def with_boundaries(root: Path, *, fingerprint: str, labels: tuple[str, ...] = L
     boundaries = BoundaryContract(
         "rgb", fingerprint, DIM, hop_frames=1, min_seconds=0.3, max_seconds=3.0, weights_sha256="0" * 64
     )
-    (folder / BOUNDARY_CONTRACT_FILE).write_text(boundaries.to_json())
+    (folder / BOUNDARY_MODEL.contract_file).write_text(boundaries.to_json())
     return root
 
 
@@ -151,7 +151,7 @@ def test_an_index_names_a_segment_by_its_neighbours_but_not_by_itself(embedder: 
 
 def test_located_actions_do_not_repeat_each_other(located: str, videos: list[Path]) -> None:
     with VideoEmbedder(located, overlap=dense_overlap(CLIP, hop_frames=1)) as embedder:
-        found = locate_actions(embedder, connect(located).open_boundaries("rgb"), videos[0], top=100)
+        found = locate_actions(embedder, connect(located).open(BOUNDARY_MODEL, "rgb"), videos[0], top=100)
     bounds = segment_bounds([Segment(action.start_seconds, action.end_seconds) for action in found])
     overlap = temporal_iou(bounds, bounds) - np.eye(len(bounds))
     assert len(found) > 1 and overlap.max() <= 0.51  # times are rounded
@@ -172,7 +172,7 @@ def test_what_cannot_be_answered_is_refused_in_one_line(
     stranger = with_boundaries(tmp_path / "stranger", fingerprint="1" * 64)
     plain = with_boundaries(tmp_path / "plain", fingerprint=contract("rgb", labels=()).fingerprint, labels=())
     damaged = with_boundaries(tmp_path / "damaged", fingerprint=contract("rgb").fingerprint)
-    (damaged / "cocon_rgb_boundaries/1" / BOUNDARY_CONTRACT_FILE).write_text("{}")
+    (damaged / "cocon_rgb_boundaries/1" / BOUNDARY_MODEL.contract_file).write_text("{}")
     assert client("index", "add", videos[1], "--index", "unlabelled").returncode == 0
     cases = [
         (["--view", "flow"], 2, "cocon_flow_boundaries"),

@@ -1,17 +1,20 @@
 """A model repository read by ONNX Runtime in this process."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from cocon.client import connect
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import EncoderSpec, ModelContract
-from cocon.embedding.embedder import Embedder
-from cocon.embedding.local import LocalEmbedder, LocalRepository, execution_providers
+from cocon.embedding.embedder import ENCODER, Embedder, ModelEmbedder
+from cocon.embedding.local import LocalRepository, LocalSession, execution_providers
 from cocon.embedding.repository import latest_version
 
 MakeContract = Callable[..., ModelContract]
@@ -68,7 +71,7 @@ def _reference_embedding(scale: float = 1.0) -> np.ndarray:
 
 
 def test_a_model_of_the_repository_embeds_clips(root: Path) -> None:
-    with LocalRepository(root).open("rgb", num_threads=1) as embedder:
+    with LocalRepository(root).open(ENCODER, "rgb", num_threads=1) as embedder:
         outputs = embedder.embed(CLIPS)
     assert np.allclose(outputs.embedding, _reference_embedding(), atol=1e-5)
     assert outputs.blocks.shape == (5, 2, 4)
@@ -78,7 +81,7 @@ def test_a_model_of_the_repository_embeds_clips(root: Path) -> None:
 def test_a_classifiers_logits_come_with_the_embedding(root: Path, make_contract: MakeContract) -> None:
     contract = make_contract(labels=("run", "jump"), encoder=EncoderSpec("resnet2d3d", (1, 1, 1, 1), 16, "mean"))
     _write_model(root / "cocon_rgb" / "2", contract)
-    with LocalRepository(root).open("rgb") as embedder:
+    with LocalRepository(root).open(ENCODER, "rgb") as embedder:
         logits = embedder.embed(CLIPS).logits
         assert embedder.contract == contract
     assert logits is not None
@@ -88,9 +91,8 @@ def test_a_classifiers_logits_come_with_the_embedding(root: Path, make_contract:
 def test_the_highest_version_wins_by_number_not_by_name(root: Path, make_contract: MakeContract) -> None:
     _write_model(root / "cocon_rgb" / "9", make_contract(weights_sha256="9" * 64), scale=0.9)
     _write_model(root / "cocon_rgb" / "10", make_contract(weights_sha256="a" * 64), scale=0.5)
-    contract, version = LocalRepository(root).contract("rgb")
-    assert (version, contract.weights_sha256) == (10, "a" * 64)
-    with LocalRepository(root).open("rgb") as embedder:
+    with LocalRepository(root).open(ENCODER, "rgb") as embedder:
+        assert (embedder.name, embedder.version, embedder.contract.weights_sha256) == ("cocon_rgb", "10", "a" * 64)
         assert np.allclose(embedder.embed(CLIPS).embedding, _reference_embedding(0.5), atol=1e-5)
 
 
@@ -111,29 +113,52 @@ def test_views_are_listed_in_the_order_of_the_view_table(root: Path) -> None:
     assert LocalRepository(root).views == ("rgb", "flow", "mask")
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_version_that_appears_while_one_is_opened_is_not_mixed_with_it(
+    root: Path, make_contract: MakeContract, monkeypatch: pytest.MonkeyPatch, is_replaced: bool
+) -> None:
+    """An export between the look at the contract and the loading of the file, which keeps what was there or not."""
+    read_text = Path.read_text
+
+    def read_before_an_export(path: Path, *arguments: Any, **options: Any) -> str:
+        text = read_text(path, *arguments, **options)
+        if path.name == "contract.json" and not (root / "cocon_rgb" / "2").exists():
+            _write_model(root / "cocon_rgb" / "2", make_contract(weights_sha256="2" * 64), scale=0.5)
+            if is_replaced:
+                shutil.rmtree(path.parent)
+        return text
+
+    monkeypatch.setattr(Path, "read_text", read_before_an_export)
+    with connect(f"local:{root}").open(ENCODER, "rgb") as embedder:
+        scale, version, weights = (0.5, "2", "2") if is_replaced else (1.0, "1", "0")
+        assert (embedder.version, embedder.contract.weights_sha256) == (version, weights * 64)
+        assert np.allclose(embedder.embed(CLIPS).embedding, _reference_embedding(scale), atol=1e-5)
+    assert (root / "cocon_rgb" / "2").exists()
+
+
 def test_a_missing_repository_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"model repository '.*absent' does not exist or is no folder; make one"):
-        LocalRepository(tmp_path / "absent").open("rgb")
+        LocalRepository(tmp_path / "absent").open(ENCODER, "rgb")
 
 
 def test_a_missing_model_lists_what_there_is(root: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no model of view 'pose'; it has: rgb"):
-        LocalRepository(root).open("pose")
+        LocalRepository(root).open(ENCODER, "pose")
     with pytest.raises(UsageError, match="it has: none"):
-        LocalRepository(tmp_path).contract("rgb")
+        LocalRepository(tmp_path).open(ENCODER, "rgb")
 
 
 def test_a_missing_contract_is_a_mismatch(root: Path) -> None:
     (root / "cocon_rgb" / "1" / "contract.json").unlink()
     with pytest.raises(MismatchError, match=r"contract\.json' is missing; export the model again"):
-        LocalRepository(root).open("rgb")
+        LocalRepository(root).open(ENCODER, "rgb")
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe\x00garbage", b"[1, 2"])
 def test_a_garbage_contract_is_a_mismatch_that_names_the_file(root: Path, content: bytes) -> None:
     (root / "cocon_rgb" / "1" / "contract.json").write_bytes(content)
     with pytest.raises(MismatchError, match=r"contract\.json' is no contract"):
-        LocalRepository(root).open("rgb")
+        LocalRepository(root).open(ENCODER, "rgb")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"garbage", bytes(range(256)) * 50])
@@ -143,7 +168,7 @@ def test_a_garbage_or_missing_model_file_is_a_mismatch_that_names_it(root: Path,
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(MismatchError, match=r"model '.*model\.onnx' cannot be loaded.*export it again"):
-        LocalRepository(root).open("rgb")
+        LocalRepository(root).open(ENCODER, "rgb")
 
 
 def test_a_model_without_the_contracts_tensors_is_refused_when_loaded(
@@ -151,16 +176,16 @@ def test_a_model_without_the_contracts_tensors_is_refused_when_loaded(
 ) -> None:
     _write_model(tmp_path / "1", make_contract(), outputs=["embedding"])
     with pytest.raises(MismatchError, match=r"has no tensor \['blocks'\]; export it again"):
-        LocalEmbedder(tmp_path / "1" / "model.onnx", make_contract())
+        ModelEmbedder(LocalSession(tmp_path / "1" / "model.onnx", make_contract()))
 
 
 def test_clips_of_another_shape_are_refused_before_they_reach_the_model(root: Path) -> None:
-    with LocalRepository(root).open("rgb") as embedder, pytest.raises(MismatchError, match="do not fit"):
+    with LocalRepository(root).open(ENCODER, "rgb") as embedder, pytest.raises(MismatchError, match="do not fit"):
         embedder.embed(CLIPS[:, :1])
 
 
 def test_a_local_embedder_is_an_embedder(root: Path) -> None:
-    embedder: Embedder = LocalRepository(root).open("rgb")
+    embedder: Embedder = LocalRepository(root).open(ENCODER, "rgb")
     assert embedder.contract.view == "rgb"
 
 

@@ -19,7 +19,7 @@ from cocon.client import VideoEmbedder, connect
 from cocon.client.models.server import TritonServer
 from cocon.core.errors import MismatchError, ServerError, UsageError
 from cocon.embedding.contract import ModelContract
-from cocon.embedding.embedder import assert_congruent
+from cocon.embedding.embedder import ENCODER, assert_congruent
 from cocon.serving.address import Address
 from cocon.serving.installation import find_installation
 from cocon.serving.launcher import ServerProcess
@@ -97,13 +97,13 @@ def random_clips(num_clips: int) -> np.ndarray:
 
 @pytest.mark.parametrize("model_format", ["onnx", "torchscript"])
 def test_triton_gives_what_local_inference_gives(server: ServerProcess, url: str, model_format: str) -> None:
-    local = connect(url).open("rgb")
+    local = connect(url).open(ENCODER, "rgb")
     with TritonServer(server.url, model_format=model_format) as triton:  # type: ignore[arg-type]  # parametrised
-        served = triton.open("rgb")
+        served = triton.open(ENCODER, "rgb")
         assert (served.version, served.max_batch_size) == ("1", 4)
-        assert served.embedder.contract == local.embedder.contract
+        assert served.contract == local.contract
         for num_clips in (1, 4):
-            assert_congruent(local.embedder, served.embedder, random_clips(num_clips))
+            assert_congruent(local, served, random_clips(num_clips))
 
 
 def test_videos_through_triton_equal_videos_without(server: ServerProcess, url: str, videos: list[Path]) -> None:
@@ -119,19 +119,19 @@ def test_videos_through_triton_equal_videos_without(server: ServerProcess, url: 
 
 def test_missing_model_names_those_there_are(server: ServerProcess) -> None:
     with TritonServer(server.url) as triton, pytest.raises(UsageError, match=r"no model 'cocon_mask'.*cocon_rgb"):
-        triton.open("mask")
+        triton.open(ENCODER, "mask")
 
 
 def test_model_with_a_foreign_contract_is_refused(server: ServerProcess) -> None:
     with TritonServer(server.url) as triton, pytest.raises(MismatchError, match=r"cocon_pose.*export again"):
-        triton.open("pose")
+        triton.open(ENCODER, "pose")
 
 
 def test_deadline_is_kept_by_a_server_that_never_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"127.0.0.1:{deaf.getsockname()[1]}"
         with TritonServer(url, timeout_s=0.3) as triton, pytest.raises(ServerError, match=r"0\.3 s; raise --timeout-s"):
-            triton.open("rgb")
+            triton.open(ENCODER, "rgb")
 
 
 class _Flaky(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]  # generated, untyped

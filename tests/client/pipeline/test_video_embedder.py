@@ -137,7 +137,7 @@ def test_not_finite_vectors_are_refused(tmp_path: Path) -> None:
     with VideoEmbedder(f"local:{root}") as embedder:
         clips = np.full((1, 2, 2, 16, 16, 3), 100, np.uint8)  # this encoder divides zero by zero here
         with pytest.raises(MismatchError, match=r"not finite|length"):
-            embedder.model.models["rgb"].embedder.embed(clips)
+            embedder.model.models["rgb"].embed(clips)
 
 
 def test_pose_and_mask_are_made_from_a_bare_video_and_nobody_in_it_is_said(

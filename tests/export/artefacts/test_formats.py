@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from cocon.core.errors import GateError
-from cocon.embedding.embedder import assert_congruent
-from cocon.embedding.local import LocalEmbedder
+from cocon.embedding.embedder import ModelEmbedder, assert_congruent
+from cocon.embedding.local import LocalSession
 from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.embedders import TorchEmbedder, load_torchscript
 from cocon.export.artefacts.fold import fold
@@ -38,7 +38,7 @@ def onnx_file(source: ViewSource, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def test_onnx_takes_any_batch_and_equals_the_encoder(source: ViewSource, onnx_file: Path) -> None:
     reference = TorchEmbedder(Deployable(source.encoder), source.contract)
-    candidate = LocalEmbedder(onnx_file, source.contract)
+    candidate = ModelEmbedder(LocalSession(onnx_file, source.contract))
     for size in (1, 2, 5, 17):
         assert_congruent(reference, candidate, mixed_with_noise(source.clips, size))
 
@@ -86,7 +86,9 @@ def test_the_gate_refuses_other_weights(source: ViewSource, onnx_file: Path) -> 
         other.get_parameter("backbone.layer4.0.conv1.weight").mul_(1.01)
     reference = TorchEmbedder(Deployable(other), source.contract)
     with pytest.raises(GateError, match="cosine"):
-        check_parity(reference, LocalEmbedder(onnx_file, source.contract), mixed_with_noise(source.clips, 16))
+        check_parity(
+            reference, ModelEmbedder(LocalSession(onnx_file, source.contract)), mixed_with_noise(source.clips, 16)
+        )
 
 
 def test_large_logits_are_judged_by_their_size(source: ViewSource, tmp_path: Path) -> None:

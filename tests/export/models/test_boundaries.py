@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from cocon.core.errors import GateError, MismatchError
-from cocon.embedding.locating.boundary_model import BoundaryContract, LocalBoundaries
+from cocon.embedding.local import LocalSession
+from cocon.embedding.locating.boundary_model import BoundaryContract, BoundaryModel
 from cocon.export.models.boundaries import check_boundaries, write_boundaries
 from cocon.training.boundary_head.network import BoundaryHead
 
@@ -23,13 +24,13 @@ def head_of(seed: int) -> BoundaryHead:
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> LocalBoundaries:
+def model(tmp_path: Path) -> BoundaryModel:
     write_boundaries(head_of(0), tmp_path / "model.onnx")
-    return LocalBoundaries(tmp_path / "model.onnx", CONTRACT)
+    return BoundaryModel(LocalSession(tmp_path / "model.onnx", CONTRACT))
 
 
 @pytest.mark.parametrize(("size", "length"), [(1, 1), (1, 333), (5, 12)])
-def test_onnx_runtime_gives_the_probabilities_of_the_head(model: LocalBoundaries, size: int, length: int) -> None:
+def test_onnx_runtime_gives_the_probabilities_of_the_head(model: BoundaryModel, size: int, length: int) -> None:
     blocks = np.random.default_rng(0).standard_normal((size, length, 12), np.float32)
     with torch.no_grad():
         expected = torch.sigmoid(head_of(0)(torch.from_numpy(blocks))).numpy()
@@ -38,9 +39,9 @@ def test_onnx_runtime_gives_the_probabilities_of_the_head(model: LocalBoundaries
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_the_gate_passes_the_head_itself_and_no_other(model: LocalBoundaries) -> None:
+def test_the_gate_passes_the_head_itself_and_no_other(model: BoundaryModel) -> None:
     assert check_boundaries(head_of(0), model).max_abs_difference <= 1e-5
-    with pytest.raises(GateError, match="cocon_rgb_boundaries, 1 blocks, against the trained head"):
+    with pytest.raises(GateError, match="1 blocks, against the trained head"):
         check_boundaries(head_of(1), model)
 
 
@@ -49,14 +50,14 @@ def test_what_a_model_gives_must_be_finite_and_its_tensors_those_of_the_contract
     with torch.no_grad():
         head.scale[3] = torch.nan
     write_boundaries(head, tmp_path / "model.onnx")
-    model = LocalBoundaries(tmp_path / "model.onnx", CONTRACT)
+    model = BoundaryModel(LocalSession(tmp_path / "model.onnx", CONTRACT))
     with pytest.raises(MismatchError, match=r"must be finite and \[2, 5, 3\]; export it again"):
         model.probabilities(np.zeros((2, 5, 12), np.float32))
     with pytest.raises(MismatchError, match="other tensors than its contract"):
-        LocalBoundaries(tmp_path / "model.onnx", replace(CONTRACT, embedding_dim=13))
+        LocalSession(tmp_path / "model.onnx", replace(CONTRACT, embedding_dim=13))
 
 
-def test_blocks_of_another_shape_are_refused(model: LocalBoundaries) -> None:
+def test_blocks_of_another_shape_are_refused(model: BoundaryModel) -> None:
     for shape in ((1, 5, 11), (5, 12), (1, 0, 12)):
         with pytest.raises(MismatchError, match="float32"):
             model.probabilities(np.zeros(shape, np.float32))

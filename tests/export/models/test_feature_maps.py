@@ -12,8 +12,9 @@ import torch
 from typer.testing import CliRunner
 
 from cocon.core.errors import MismatchError, UsageError
+from cocon.embedding.local import LocalRepository
 from cocon.embedding.tracking.defaults import SIZE_PX, STAGE
-from cocon.embedding.tracking.feature_maps import FeatureMapContract, open_local_feature_maps
+from cocon.embedding.tracking.feature_maps import FEATURE_MAPS, FeatureMapContract
 from cocon.export.cli import app, export
 from cocon.export.models.feature_maps import FrameMaps
 from cocon.export.publishing import export_encoders
@@ -58,7 +59,7 @@ def test_the_published_maps_are_those_of_the_trained_encoder(repository: Path, m
     frames = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), np.uint8)
     with torch.inference_mode():
         expected = encoder.frame_maps(torch.from_numpy(frames)[:, None], "layer2")[:, 0].numpy()
-    with open_local_feature_maps(repository, "rgb") as model:
+    with LocalRepository(repository).open(FEATURE_MAPS, "rgb") as model:
         found = model.maps(frames)
         assert (found.dtype, found.shape) == (np.float32, (5, 6, 6, 16))
         np.testing.assert_allclose(found, expected, atol=2e-6)
@@ -134,7 +135,7 @@ def test_maps_that_cannot_be_are_refused_before_anything_is_written(
         export_encoders([make_source("rgb")], tmp_path, ExportOptions(formats=(), feature_maps=options))
     with pytest.raises(UsageError, match="--feature-maps needs view 'rgb'"):
         export_encoders([make_source("mask")], tmp_path, ExportOptions(formats=(), feature_maps=options))
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".writer.lock"]
 
 
 @pytest.mark.parametrize("stage", ["layer1", "layer3", "layer4"])

@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import GateError, UsageError
 from cocon.embedding.contract import ModelContract
-from cocon.embedding.embedder import assert_congruent
+from cocon.embedding.embedder import ENCODER, assert_congruent
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.repository import ONNX, latest_version
 from cocon.export.artefacts.deployable import Deployable
@@ -36,6 +37,11 @@ def repository(two_views: Path, tmp_path: Path) -> Path:
 
 def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def newest_of(repository: Path) -> tuple[ModelContract, str]:
+    with LocalRepository(repository).open(ENCODER, "rgb") as model:
+        return model.contract, model.version
 
 
 def test_layout(two_views: Path) -> None:
@@ -77,7 +83,7 @@ def test_layout(two_views: Path) -> None:
 
 def test_the_local_repository_reads_it_and_equals_the_encoder(two_views: Path, make_source: MakeSource) -> None:
     source = make_source("rgb")
-    with LocalRepository(two_views).open("rgb") as embedder:
+    with LocalRepository(two_views).open(ENCODER, "rgb") as embedder:
         assert embedder.contract == source.contract
         assert_congruent(TorchEmbedder(Deployable(source.encoder), source.contract), embedder, source.clips)
 
@@ -142,7 +148,7 @@ def test_new_weights_become_a_new_version_and_the_old_one_stays(repository: Path
     config = read_config(repository / "cocon_rgb" / "config.pbtxt")
     assert ModelContract.from_json(config.parameters["contract.1"].string_value) == make_source("rgb").contract
     assert ModelContract.from_json(config.parameters["contract.2"].string_value) == source.contract
-    assert LocalRepository(repository).contract("rgb") == (source.contract, 2)
+    assert newest_of(repository) == (source.contract, "2")
     ensemble = read_config(repository / "cocon" / "config.pbtxt")
     assert json.loads(ensemble.parameters["fusion.2"].string_value)["views"]["rgb"] == source.contract.fingerprint
 
@@ -170,7 +176,7 @@ def test_another_contract_is_refused_unless_overwritten(repository: Path, make_s
         export_encoders([source], repository, ONNX_ONLY)
     assert content(repository) == before
     export_encoders([source], repository, ExportOptions(formats=(ONNX,), overwrite=True))
-    assert LocalRepository(repository).contract("rgb") == (source.contract, 2)
+    assert newest_of(repository) == (source.contract, "2")
     assert not (repository / "cocon_rgb" / "1").exists()
 
 
@@ -179,14 +185,14 @@ def test_nothing_is_published_when_one_model_fails_its_gate(
 ) -> None:
     before = content(repository)
     good, wrong = make_source("rgb", seed=3), make_source("flow", seed=3)
-    write = encoders._WRITERS[ONNX]
+    file = encoders._FILES[ONNX]
 
     def write_wrong(deployable: Deployable, contract: ModelContract, path: Path) -> None:
         if contract.view == "flow":
             deployable.encoder.std *= 1.1
-        write(deployable, contract, path)
+        file.write(deployable, contract, path)
 
-    monkeypatch.setitem(encoders._WRITERS, ONNX, write_wrong)
+    monkeypatch.setitem(encoders._FILES, ONNX, replace(file, write=write_wrong))
     with pytest.raises(GateError, match="cocon_flow: output"):
         export_encoders([good, wrong], repository, ONNX_ONLY)
     assert content(repository) == before
@@ -263,7 +269,7 @@ def test_an_interrupted_export_leaves_the_old_models_in_service(
     with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patch:
         interrupt_at(1, patch)
         export_encoders([source], repository, ONNX_ONLY)
-    with LocalRepository(repository).open("rgb") as embedder:
+    with LocalRepository(repository).open(ENCODER, "rgb") as embedder:
         assert embedder.contract == make_source("rgb").contract
         embedder.embed(source.clips)
 

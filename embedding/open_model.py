@@ -1,0 +1,112 @@
+"""A model that is open to be asked, whatever runs it: ONNX Runtime in this process, or Triton.
+
+What runs it is a `Session`: tensors in, tensors out. What the tensors mean is up to the kind of the model: its class
+derives from `OpenModel` and puts typed, checked calls in front of the session.
+"""
+
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Contract", "OpenModel", "Session"]
+
+
+class Contract(Protocol):
+    """What a model of any kind says of itself; it travels with the model."""
+
+    @property
+    def view(self) -> str:
+        """Name of the view it sees."""
+        ...
+
+    @property
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name of the one input → shape of a row; -1 is any number."""
+        ...
+
+    @property
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name of every output → shape of a row, in the order the models give them."""
+        ...
+
+    def to_json(self) -> str:
+        """All of it."""
+        ...
+
+
+_Contract = TypeVar("_Contract", bound=Contract)
+_Contract_co = TypeVar("_Contract_co", bound=Contract, covariant=True)
+
+
+class Session(Protocol[_Contract_co]):
+    """What runs one version of one model."""
+
+    @property
+    def contract(self) -> _Contract_co:
+        """What goes in and what comes out."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Of the model."""
+        ...
+
+    @property
+    def max_batch_size(self) -> int:
+        """Most rows of one call."""
+        ...
+
+    def run(self, values: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """The outputs `float32 [B, ...]` by their contract names, for an input `[B, ...]`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the model; others of the same server are not touched."""
+        ...
+
+
+class OpenModel(Generic[_Contract]):
+    """One version of a model, ready to be asked; its version is fixed when it is opened.
+
+    Args:
+        session: Runs it.
+    """
+
+    def __init__(self, session: Session[_Contract]) -> None:
+        self._session = session
+
+    @property
+    def contract(self) -> _Contract:
+        """What goes in and what comes out."""
+        return self._session.contract
+
+    @property
+    def name(self) -> str:
+        """Of the model, such as `cocon_rgb`."""
+        return self._session.name
+
+    @property
+    def version(self) -> str:
+        """Of the model."""
+        return self._session.version
+
+    @property
+    def max_batch_size(self) -> int:
+        """Most rows of one call."""
+        return self._session.max_batch_size
+
+    def close(self) -> None:
+        """Let go of the model."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
