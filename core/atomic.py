@@ -24,17 +24,17 @@ def replacing(path: Path, *, is_durable: bool = False) -> Iterator[Path]:
     try:
         yield partial
         if is_durable:
-            _sync(partial)
+            _sync(partial, os.O_RDWR)
         partial.replace(path)
-        if is_durable:
-            _sync(path.parent)
+        if is_durable and os.name != "nt":  # Windows opens no folders
+            _sync(path.parent, os.O_RDONLY)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def _sync(path: Path, mode: int) -> None:
     """Make a file's bytes, or the renames in a folder, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, mode)
     try:
         os.fsync(descriptor)
     finally:

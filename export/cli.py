@@ -1,7 +1,6 @@
 """`cocon export`: from a training run to a model repository that Triton serves."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -55,10 +54,11 @@ def export(
     """
     from cocon.embedding.repository import ONNX, TORCHSCRIPT
     from cocon.export.sources import ExportOptions, FeatureMapOptions
+    from cocon.video.workers.pool import num_cores
 
     options = ExportOptions(
         formats=(ONNX, TORCHSCRIPT) if torchscript else (ONNX,),
-        num_threads=threads or len(os.sched_getaffinity(0)),
+        num_threads=threads or num_cores(),
         overwrite=overwrite,
         folded=fold,
         feature_maps=FeatureMapOptions(feature_map_stage, feature_map_px) if feature_maps else None,

@@ -1,7 +1,6 @@
 """Training and judging every cell, several at a time, each cell resumable by itself."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from cocon.training.reproduce.cells import Cell
 from cocon.training.reproduce.processes import Job
 from cocon.training.run_folder.files import EVALUATION_FILE, RunFolder
 from cocon.training.run_folder.ownership import claim_run
+from cocon.video.workers.pool import num_cores
 
 __all__ = ["Plan", "cores_for", "run_cells"]
 
@@ -49,7 +49,7 @@ class Plan:
 
 def cores_for(jobs: int | None) -> tuple[int, int]:
     """Cells at a time and threads of each: one cell per core with one thread, or one cell on a GPU, unless told."""
-    cores = len(os.sched_getaffinity(0))
+    cores = num_cores()
     jobs = jobs or (1 if torch.cuda.is_available() else cores)
     return jobs, max(1, cores // jobs)
 
