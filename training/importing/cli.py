@@ -54,8 +54,7 @@ def import_checkpoints(
     Example: cocon import --from cocon --output runs/imported mode_imgs_epoch100.pth.tar mode_flow_epoch100.pth.tar
     """
     from cocon.core.progress import progress_bar
-    from cocon.training.importing.label_file import read_labels
-    from cocon.training.importing.run_folder import ImportOptions, import_run
+    from cocon.training.importing.conversion import ImportOptions, import_run, read_labels
 
     options = ImportOptions(
         source=source,

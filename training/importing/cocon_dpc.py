@@ -2,14 +2,32 @@
 
 Sources: Rai et al. 2021 (CoCon) and Han et al. 2019 (DPC), released code. Both pre-train the same trunk; their
 fine-tuned classifiers differ in one step: DPC rectifies the features, CoCon does not.
+
+| there | here |
+|---|---|
+| `backbone.*` | the same: the trunk |
+| `agg.ConvGRUCell_00.*`, and the same tensors again as `agg.cell_list.0.*` | aggregator of pre-training or classifier |
+| `network_pred.{0,2}.*` | prediction head of pre-training |
+| `final_bn.*`, `final_fc.1.*` | BatchNorm and linear layer of a fine-tuned classifier |
+
+A file has either the third or the fourth row. Files of DPC's pre-training have no running statistics.
 """
 
 import logging
+from collections.abc import Mapping
+
+from torch import nn
 
 from cocon.core.errors import MismatchError
 from cocon.embedding.contract import EncoderSpec, Normalisation
 from cocon.training.importing.checkpoint_file import Checkpoint
-from cocon.training.importing.keys import CLASSIFIER_NAMES, PREDICTIVE_NAMES, layout_of, load_tensors
+from cocon.training.importing.fitting import (
+    counter_may_be_missing,
+    depth_named,
+    load_fitting,
+    shown,
+    without_copies,
+)
 from cocon.training.importing.source_encoder import Layout, Source, SourceEncoder
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.models.architectures import DEPTHS
@@ -24,10 +42,20 @@ _OTHER_INPUTS = {
     "pose": "key-point logits of Detectron2's Keypoint R-CNN, where this project draws Gaussians",
     "mask": "Detectron2's panoptic foreground, where this project's mask shows people",
 }
-
-
 # What the network there sees of a byte of flow: byte / 255 - 1/2.
 _FLOW_INPUT = Normalisation((0.5, 0.5), (1.0, 1.0))
+
+_CELL, _SAME_CELL = "agg.ConvGRUCell_00.", "agg.cell_list.0."
+# Beginning of a name here → there, of `PredictiveNetwork` and of `Encoder` with a classifier.
+_PREDICTIVE_NAMES = {"encoder.backbone.": "backbone.", "aggregator.": _CELL, "predictor.layers.": "network_pred."}
+_CLASSIFIER_NAMES = {
+    "backbone.": "backbone.",
+    "classifier.aggregator.": _CELL,
+    "classifier.bn.": "final_bn.",
+    "classifier.fc.": "final_fc.1.",
+}
+
+_STEM, _LAST_LAYER = "backbone.conv1.weight", "final_fc.1.weight"
 
 
 def read_cocon_dpc(checkpoint: Checkpoint, source: Source, wanted: str | None) -> SourceEncoder:
@@ -44,7 +72,7 @@ def read_cocon_dpc(checkpoint: Checkpoint, source: Source, wanted: str | None) -
     path = checkpoint.path
     if source == "dpc" and checkpoint.mode:
         raise MismatchError(f"'{path}' was written by CoCon's code (mode '{checkpoint.mode}'); use --from cocon")
-    layout = layout_of(checkpoint)
+    layout = _layout(checkpoint)
     view = _view(checkpoint, layout, wanted)
     if source == "dpc" and view.name != "rgb":
         raise MismatchError(f"'{path}' sees {layout.in_channels} channels; DPC knows only rgb")
@@ -59,10 +87,10 @@ def read_cocon_dpc(checkpoint: Checkpoint, source: Source, wanted: str | None) -
     )
     encoder = build_encoder(spec, view, num_classes=layout.num_classes)
     if layout.num_classes:
-        load_tensors(encoder, CLASSIFIER_NAMES, checkpoint, layout)
+        _load(encoder, _CLASSIFIER_NAMES, checkpoint, layout)
     else:
         # Only the encoder is kept; the rest is checked like it, or a wrong file might pass for a right one.
-        load_tensors(PredictiveNetwork(encoder, num_predicted=1), PREDICTIVE_NAMES, checkpoint, layout)
+        _load(PredictiveNetwork(encoder, num_predicted=1), _PREDICTIVE_NAMES, checkpoint, layout)
     flow_input = _FLOW_INPUT if view.name == "flow" else None
     return SourceEncoder(checkpoint, view.name, layout, spec, encoder.eval(), flow_input=flow_input)
 
@@ -84,3 +112,73 @@ def _view(checkpoint: Checkpoint, layout: Layout, wanted: str | None) -> View:
             f"'{checkpoint.path}' sees {layout.in_channels} channels, but view '{view.name}' has {view.channels}"
         )
     return view
+
+
+def _layout(checkpoint: Checkpoint) -> Layout:
+    """Tell the network of a checkpoint; raises `MismatchError` if it is none of these, or of an unsupported depth."""
+    tensors = checkpoint.tensors
+    stem, last_layer = tensors.get(_STEM), tensors.get(_LAST_LAYER)
+    if stem is None or stem.ndim != 5 or (last_layer is not None and last_layer.ndim != 2):
+        raise MismatchError(
+            f"'{checkpoint.path}' is no checkpoint of CoCon or DPC: it has no {_STEM} of five dimensions; "
+            f"its keys are {shown(sorted(tensors))}"
+        )
+    return Layout(
+        depth=_depth(checkpoint),
+        width=stem.shape[0],
+        in_channels=stem.shape[1],
+        num_classes=0 if last_layer is None else last_layer.shape[0],
+        has_statistics=any(_is_statistic(name) for name in tensors),
+    )
+
+
+def _load(network: nn.Module, names: Mapping[str, str], checkpoint: Checkpoint, layout: Layout) -> None:
+    """Load all of a checkpoint into the network that its layout describes, or nothing.
+
+    Args:
+        network: changed in place; running statistics stay what they are where the checkpoint has none.
+        names: beginning of a name in `network` → in the checkpoint.
+        checkpoint: where the tensors are.
+        layout: of the checkpoint.
+
+    Raises:
+        MismatchError: keys are missing or unknown, shapes differ, or the two copies of the aggregator do.
+    """
+    load_fitting(
+        network,
+        without_copies(checkpoint.tensors, _first_name, path=checkpoint.path, parts="aggregators"),
+        lambda name: _renamed(name, names),
+        path=checkpoint.path,
+        expected=f"{_described(layout)} of CoCon or DPC",
+        may_be_missing=lambda name: _may_be_missing(name, layout),
+    )
+
+
+def _depth(checkpoint: Checkpoint) -> str:
+    if any(".conv3." in name for name in checkpoint.tensors):
+        raise MismatchError(
+            f"'{checkpoint.path}' has bottleneck blocks (ResNet-50 or deeper); supported: {', '.join(DEPTHS)}"
+        )
+    return depth_named(checkpoint.tensors, r"backbone\.layer([1-4])\.(\d+)\.", DEPTHS, path=checkpoint.path)
+
+
+def _first_name(name: str) -> str:
+    return _CELL + name.removeprefix(_SAME_CELL) if name.startswith(_SAME_CELL) else name
+
+
+def _renamed(name: str, names: Mapping[str, str]) -> str:
+    here, there = next(pair for pair in names.items() if name.startswith(pair[0]))
+    return there + name.removeprefix(here)
+
+
+def _is_statistic(name: str) -> bool:
+    return name.startswith("backbone.") and name.endswith((".running_mean", ".running_var"))
+
+
+def _may_be_missing(name: str, layout: Layout) -> bool:
+    return counter_may_be_missing(name) or (_is_statistic(name) and not layout.has_statistics)
+
+
+def _described(layout: Layout) -> str:
+    what = f"a classifier of {layout.num_classes} classes" if layout.num_classes else "a network in pre-training"
+    return f"{what} ({layout.depth})"

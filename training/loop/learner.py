@@ -12,13 +12,12 @@ from cocon.training.config.run import Config
 from cocon.training.data.loader import Batch, to_device
 from cocon.training.distributed import objects_of_all, seed_of_process
 from cocon.training.loop.optimizers import build_optimizer
-from cocon.training.loop.random_states import random_states, restore_random_states
 from cocon.training.loop.schedule import RateSchedule, StepPlan
 from cocon.training.methods.building import build_method
 from cocon.training.methods.method import Method, MethodTerms
 from cocon.training.run_folder.warm_start import restore_encoders
 
-__all__ = ["Learner", "parameter_groups"]
+__all__ = ["Learner", "parameter_groups", "random_states", "restore_random_states"]
 
 
 class Learner:
@@ -134,3 +133,16 @@ def parameter_groups(method: Method, shares: Mapping[str, float]) -> list[dict[s
         share = shares.get(view, 1.0) if path[:2] == ["encoder", "backbone"] else 1.0
         of_share.setdefault(share, []).append(parameter)
     return [{"params": parameters, "share": share} for share, parameters in of_share.items()]
+
+
+def random_states() -> dict[str, Tensor | list[Tensor]]:
+    """State of every random generator that this process draws from while training."""
+    cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def restore_random_states(states: Mapping[str, Any]) -> None:
+    """Undo everything drawn since `random_states`."""
+    torch.set_rng_state(states["cpu"])
+    if states["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"][0])

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from cocon.training.losses.queued import queued_info_nce
+from cocon.training.losses.info_nce import queued_info_nce
 
 __all__ = ["cycle_loss", "soft_nearest_neighbours"]
 

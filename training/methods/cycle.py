@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from cocon.training.distributed import gathered
 from cocon.training.losses.cycle import cycle_loss
-from cocon.training.losses.queued import queued_info_nce
-from cocon.training.methods.method import EncoderNetwork, embedding_spread
+from cocon.training.losses.info_nce import queued_info_nce
+from cocon.training.methods.method import EncoderNetwork, ProjectionHead, embedding_spread, pooled_blocks
 from cocon.training.methods.momentum import KeyQueue, MomentumMethod, Shuffle
-from cocon.training.methods.projection import ProjectionHead, pooled_blocks
 from cocon.training.models.encoder import Encoder
 
 __all__ = ["CycleContrast", "CycleNetwork", "CycleSettings"]

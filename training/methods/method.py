@@ -1,14 +1,18 @@
-"""What every pre-training method offers the loop: networks by view, and the loss of a batch."""
+"""What every pre-training method offers the loop: networks by view, and the loss of a batch.
+
+And what several are built of: heads from pooled features to the vectors that are compared, and how far those spread.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cocon.training.models.encoder import Encoder
 
-__all__ = ["WHOLE", "EncoderNetwork", "Method", "MethodTerms", "embedding_spread"]
+__all__ = ["WHOLE", "EncoderNetwork", "Method", "MethodTerms", "ProjectionHead", "embedding_spread", "pooled_blocks"]
 
 # From and to which share of training something lasts: all of it.
 WHOLE = (0.0, 1.0)
@@ -91,6 +95,27 @@ class Method(nn.Module):
 
     def after_step(self) -> None:
         """Called when the optimizer has taken a step, by every process at once."""
+
+
+class ProjectionHead(nn.Sequential):
+    """Two layers with a ReLU between: D → D → `out_dim`.
+
+    Args:
+        in_dim: D.
+        out_dim: of the projection.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__(nn.Linear(in_dim, in_dim), nn.ReLU(inplace=True), nn.Linear(in_dim, out_dim))
+
+    def unit(self, features: Tensor) -> Tensor:
+        """Projections of unit length, float32, of `float [..., D]`."""
+        return F.normalize(self(features).float(), dim=-1)
+
+
+def pooled_blocks(maps: Tensor) -> Tensor:
+    """Feature maps `float [B, N, D, s, s]` to their means over space `[B, N, D]`."""
+    return maps.mean(dim=(3, 4))
 
 
 @torch.no_grad()

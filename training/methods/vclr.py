@@ -14,11 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cocon.training.distributed import gathered
+from cocon.training.losses.info_nce import intra_frame_loss, queued_info_nce
 from cocon.training.losses.order import order_loss, shuffled_tuples
-from cocon.training.losses.queued import intra_frame_loss, queued_info_nce
-from cocon.training.methods.method import EncoderNetwork, embedding_spread
+from cocon.training.methods.method import EncoderNetwork, ProjectionHead, embedding_spread, pooled_blocks
 from cocon.training.methods.momentum import KeyQueue, MomentumMethod, Shuffle
-from cocon.training.methods.projection import ProjectionHead, pooled_blocks
 from cocon.training.models.encoder import Encoder
 
 __all__ = ["Vclr", "VclrNetwork", "VclrSettings"]

@@ -19,11 +19,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cocon.training.distributed import gathered, mean_over_processes, own_rows
-from cocon.training.losses.sinkhorn import sinkhorn
-from cocon.training.losses.swapped import swapped_prediction_loss
-from cocon.training.methods.method import EncoderNetwork, Method, MethodTerms, embedding_spread
+from cocon.training.losses.prototypes import sinkhorn, swapped_prediction_loss
+from cocon.training.methods.method import (
+    EncoderNetwork,
+    Method,
+    MethodTerms,
+    ProjectionHead,
+    embedding_spread,
+    pooled_blocks,
+)
 from cocon.training.methods.momentum import KeyQueue
-from cocon.training.methods.projection import ProjectionHead, pooled_blocks
 from cocon.training.models.encoder import Encoder
 
 __all__ = ["Prototypes", "StreamNetwork", "Vicc", "ViccSettings"]

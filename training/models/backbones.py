@@ -5,9 +5,8 @@ from functools import partial
 from types import MappingProxyType
 
 from cocon.training.models.r2plus1d import R2Plus1d
-from cocon.training.models.rectified import RectifiedResNet2d3d
 from cocon.training.models.resnet2d import BottleneckResNet2d, ResNet2d
-from cocon.training.models.resnet2d3d import ResNet2d3d
+from cocon.training.models.resnet2d3d import RectifiedResNet2d3d, ResNet2d3d
 from cocon.training.models.s3d import S3d
 from cocon.training.models.trunk import Trunk
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from cocon.training.models.factored import FactoredConv
+from cocon.training.models.convolutions import FactoredConv
 from cocon.training.models.trunk import Trunk
 
 __all__ = ["R2Plus1d", "R2Plus1dBlock", "num_middle_channels"]

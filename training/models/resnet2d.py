@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from cocon.training.models.residual_trunk import ResidualBlock, ResidualTrunk
+from cocon.training.models.trunk import ResidualBlock, ResidualTrunk, shortcut
 
 __all__ = ["Bottleneck", "BottleneckResNet2d", "ResNet2d"]
 
@@ -36,18 +36,14 @@ class Bottleneck(nn.Module):
         self.conv3 = nn.Conv3d(channels, out_channels, 1, bias=False)
         self.bn3 = nn.BatchNorm3d(out_channels)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample: nn.Module | None = None
-        if stride != 1 or in_channels != out_channels:
-            self.downsample = nn.Sequential(
-                nn.Conv3d(in_channels, out_channels, 1, strides, bias=False), nn.BatchNorm3d(out_channels)
-            )
+        self.downsample = shortcut(in_channels, out_channels, strides)
 
     def forward(self, x: Tensor) -> Tensor:
         """`float [B, C, T, H, W]` to `float [B, 4·channels, T, H', W']`."""
-        shortcut = x if self.downsample is None else self.downsample(x)
+        same = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out)) + shortcut
+        out = self.bn3(self.conv3(out)) + same
         rectified: Tensor = self.relu(out)
         return rectified
 

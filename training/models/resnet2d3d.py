@@ -2,15 +2,20 @@
 
 The first two stages have kernels 1×3×3, the last two 3×3×3. Channels are w, 2w, 4w, 4w for a width w (64 in the paper).
 The very last block has no final ReLU, so features are signed. Source: Rai et al. 2021, after Han et al. 2019 (DPC).
+
+The fine-tuned classifiers of DPC have features rectified, frame by frame: in the trunk rather than in the classifier,
+for ReLU comes before the mean over a block's time, and what the classifier reads is what the blocks and the embedding
+should be made of.
 """
 
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from cocon.training.models.residual_trunk import ResidualBlock, ResidualTrunk
+from cocon.training.models.trunk import ResidualBlock, ResidualTrunk
 
-__all__ = ["ResNet2d3d"]
+__all__ = ["RectifiedResNet2d3d", "ResNet2d3d"]
 
 
 class ResNet2d3d(ResidualTrunk):
@@ -25,6 +30,14 @@ class ResNet2d3d(ResidualTrunk):
             _stage(2 * width, 4 * width, depths[2], sees_time=True, stride=2),
             _stage(4 * width, 4 * width, depths[3], sees_time=True, stride=2, final_relu=False),
         )
+
+
+class RectifiedResNet2d3d(ResNet2d3d):
+    """`ResNet2d3d` followed by ReLU; the same weights fit both."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [B, C, T, H, W]` to non-negative `float [B, 4·width, ceil(T/4), ceil(H/32), ceil(W/32)]`."""
+        return torch.relu(super().forward(x))
 
 
 def _stage(

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from cocon.training.models.factored import FactoredConv
+from cocon.training.models.convolutions import FactoredConv
 from cocon.training.models.trunk import Trunk
 
 __all__ = ["PointwiseConv", "S3d", "SeparableConv", "SeparableInception"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cocon.embedding.contract import ModelContract
-from cocon.training.importing.run_folder import ImportOptions, import_run
+from cocon.training.importing.conversion import ImportOptions, import_run
 
 State = dict[str, Tensor]
 MakeState = Callable[..., State]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.training.importing.label_file import read_labels
+from cocon.training.importing.conversion import read_labels
 
 
 @pytest.mark.parametrize(

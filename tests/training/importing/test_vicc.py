@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
-from cocon.training.models.factored import FactoredConv
+from cocon.training.models.convolutions import FactoredConv
 from cocon.training.run_folder.files import RunFolder
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec

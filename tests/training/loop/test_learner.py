@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cocon.training.config.run import Config
 from cocon.training.data.loader import Batch
-from cocon.training.loop.learner import Learner, parameter_groups
+from cocon.training.loop.learner import Learner, parameter_groups, random_states, restore_random_states
 from cocon.training.loop.schedule import StepPlan
 
 MakeConfig = Callable[..., Config]
@@ -137,3 +137,10 @@ def test_the_optimizers_moments_are_taken_up_where_the_parameters_are_trained(ti
         for name in ("exp_avg", "exp_avg_sq"):
             assert moments[name].dtype == torch.float64
             assert torch.equal(moments[name], state["optimizer"]["state"][index][name].double())
+
+
+def test_restored_random_states_draw_the_same_numbers() -> None:
+    states = random_states()
+    drawn = torch.rand(4)
+    restore_random_states(states)
+    assert torch.equal(torch.rand(4), drawn)

@@ -11,10 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cocon.training.losses.cycle import cycle_loss, soft_nearest_neighbours
+from cocon.training.losses.info_nce import intra_frame_loss, queued_info_nce
 from cocon.training.losses.order import order_loss, shuffled_tuples
-from cocon.training.losses.queued import intra_frame_loss, queued_info_nce
-from cocon.training.losses.sinkhorn import sinkhorn
-from cocon.training.losses.swapped import swapped_prediction_loss
+from cocon.training.losses.prototypes import sinkhorn, swapped_prediction_loss
 
 B, D, K = 3, 5, 7
 TAU = 0.3

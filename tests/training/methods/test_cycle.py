@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cocon.training.config.run import Config
 from cocon.training.losses.cycle import cycle_loss
-from cocon.training.losses.queued import queued_info_nce
+from cocon.training.losses.info_nce import queued_info_nce
 from cocon.training.methods.building import build_method
 from cocon.training.methods.cycle import CycleContrast
 

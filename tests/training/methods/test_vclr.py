@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cocon.training.config.run import Config
+from cocon.training.losses.info_nce import intra_frame_loss, queued_info_nce
 from cocon.training.losses.order import order_loss, shuffled_tuples
-from cocon.training.losses.queued import intra_frame_loss, queued_info_nce
 from cocon.training.methods.building import build_method
 from cocon.training.methods.vclr import Vclr
 

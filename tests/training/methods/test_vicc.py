@@ -13,8 +13,7 @@ from cocon.training.config.run import Config
 from cocon.training.data.loader import Batch
 from cocon.training.loop.learner import Learner
 from cocon.training.loop.schedule import StepPlan
-from cocon.training.losses.sinkhorn import sinkhorn
-from cocon.training.losses.swapped import swapped_prediction_loss
+from cocon.training.losses.prototypes import sinkhorn, swapped_prediction_loss
 from cocon.training.methods.building import build_method
 from cocon.training.methods.vicc import Vicc
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from cocon.training.models.architectures import BOTTLENECK_DEPTHS, DEPTHS
 from cocon.training.models.backbones import BACKBONES
-from cocon.training.models.residual_trunk import ResidualBlock
 from cocon.training.models.resnet2d import Bottleneck
+from cocon.training.models.trunk import ResidualBlock
 
 
 @pytest.mark.parametrize(

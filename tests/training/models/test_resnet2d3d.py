@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cocon.export.artefacts.fold import fold_trunk
 from cocon.training.models.architectures import DEPTHS
-from cocon.training.models.residual_trunk import ResidualBlock
-from cocon.training.models.resnet2d3d import ResNet2d3d
+from cocon.training.models.resnet2d3d import RectifiedResNet2d3d, ResNet2d3d
+from cocon.training.models.trunk import ResidualBlock
 
 STAGES = ("maxpool", "layer1", "layer2", "layer3", "layer4")
 
@@ -185,3 +186,26 @@ def test_bfloat16_gives_the_gradients_of_float32_whatever_the_number_of_frames(n
     for name in ("conv1.weight", "conv2.weight"):
         exact, reduced = gradients[False][name], gradients[True][name]
         assert torch.linalg.vector_norm(reduced - exact) < 0.1 * torch.linalg.vector_norm(exact)
+
+
+def _plain_and_rectified() -> tuple[ResNet2d3d, RectifiedResNet2d3d]:
+    torch.manual_seed(0)
+    plain, rectified = ResNet2d3d(2, (1, 1, 1, 1), width=4), RectifiedResNet2d3d(2, (1, 1, 1, 1), width=4)
+    rectified.load_state_dict(plain.state_dict())
+    return plain.eval(), rectified.eval()
+
+
+def test_rectified_the_same_weights_give_the_positive_part_of_the_features() -> None:
+    plain, rectified = _plain_and_rectified()
+    x = torch.randn(2, 2, 5, 32, 32)
+    features = plain(x)
+    assert (features < 0).any()
+    assert torch.equal(rectified(x), features.clamp(min=0))
+
+
+def test_a_rectified_trunk_has_a_two_dimensional_twin_for_export() -> None:
+    _, rectified = _plain_and_rectified()
+    folded = fold_trunk(rectified, 5)
+    assert folded is not None
+    x = torch.randn(2, 2, 5, 32, 32)
+    assert torch.allclose(folded(x), rectified(x), atol=1e-5)

@@ -9,8 +9,8 @@ from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.files import load_config
 from cocon.training.models.architectures import ARCHITECTURES
+from cocon.training.models.convolutions import FactoredConv
 from cocon.training.models.encoder import build_encoder
-from cocon.training.models.factored import FactoredConv
 from cocon.training.models.s3d import S3d, SeparableConv, SeparableInception
 from cocon.video.views import VIEWS
 

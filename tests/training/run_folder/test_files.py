@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.run import Config
-from cocon.training.loop.random_states import random_states, restore_random_states
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.training.run_folder.contracts import contract_of, weights_sha256
 from cocon.training.run_folder.files import RunFolder
@@ -174,10 +173,3 @@ def test_a_state_reads_back_as_written(tiny_config: MakeConfig, tmp_path: Path) 
     assert torch.equal(read["tensors"][0], torch.arange(3))
     assert (read["step"], read["journal"]) == (3, state["journal"])
     assert _files(tmp_path) == {"state.pt"}
-
-
-def test_restored_random_states_draw_the_same_numbers() -> None:
-    states = random_states()
-    drawn = torch.rand(4)
-    restore_random_states(states)
-    assert torch.equal(torch.rand(4), drawn)

@@ -1,6 +1,7 @@
 """From loaded checkpoints to a run folder that `cocon evaluate`, `cocon export` and `training.init_from` read."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,18 +12,17 @@ from cocon.embedding.contract import ModelContract
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
 from cocon.training.importing.batch_norm import estimate_statistics
-from cocon.training.importing.flow_input import adapted_to_flow
-from cocon.training.importing.published import FLOW_SOURCE_PX, PUBLISHED_USE
-from cocon.training.importing.source_encoder import Source, SourceEncoder
-from cocon.training.importing.sources import read_encoders
+from cocon.training.importing.projects import FLOW_SOURCE_PX, PROJECTS, read_encoders
+from cocon.training.importing.source_encoder import Source, SourceEncoder, adapted_to_flow
 from cocon.training.models.architectures import BOTTLENECK_OF
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.contracts import weights_sha256
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
 
-__all__ = ["ImportOptions", "import_run"]
+__all__ = ["ImportOptions", "import_run", "read_labels"]
 
+_NUMBERED = re.compile(r"(\d+)\s+(\S.*)")
 _SETTABLE = ("clip", "data", "flow", "view")
 # Trunks whose name in a contract is not the one in a configuration.
 _CONFIGURED = {contract: name for name, contract in BOTTLENECK_OF.items()}
@@ -89,6 +89,33 @@ def import_run(
     return [(source, contract) for source, _, contract in ready]
 
 
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Class names of an imported classifier in the order of the logits, which checkpoints know by number alone.
+
+    Args:
+        path: one name per line, or `<id> <name>` in every line as in UCF101's `classInd.txt`; ids follow each other
+            from 0 or 1 on, in any order of lines.
+
+    Raises:
+        UsageError: the file cannot be read, has no names or one twice, or ids are missing.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"labels '{path}' cannot be read: {error}") from error
+    names = [line for line in lines if line]
+    numbered = [_NUMBERED.fullmatch(name) for name in names]
+    if names and all(numbered):
+        by_id = sorted((int(match[1]), match[2]) for match in numbered if match)
+        first = by_id[0][0]
+        if first > 1 or [class_id for class_id, _ in by_id] != list(range(first, first + len(by_id))):
+            raise UsageError(f"labels '{path}' must have ids that follow each other from 0 or 1 on")
+        names = [name for _, name in by_id]
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"labels '{path}' must have one name per class, each once")
+    return tuple(names)
+
+
 def _check_statistics(sources: Sequence[SourceEncoder], options: ImportOptions) -> None:
     without = [source for source in sources if not source.layout.has_statistics]
     if without and options.calibrate is None:
@@ -117,7 +144,7 @@ def _config(sources: Sequence[SourceEncoder], options: ImportOptions) -> Config:
     for setting in options.settings:
         if setting.partition(".")[0].strip() not in _SETTABLE:
             raise UsageError(f"setting '{setting}' cannot be made here; only those of {', '.join(_SETTABLE)}")
-    use, first = PUBLISHED_USE[options.source], sources[0]
+    use, first = PROJECTS[options.source], sources[0]
     epochs = max((source.checkpoint.epoch or 0 for source in sources), default=0)
     overrides = [
         f"views={[source.view for source in sources]}",
