@@ -1,9 +1,13 @@
 """`cocon reproduce`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from cocon.training.reproduce.running import Plan
+    from cocon.training.reproduce.table import Table
 
 __all__ = ["app"]
 
@@ -42,17 +46,16 @@ def ablation(
 
     Example: cocon reproduce ablation --data data/figures --preset figures --seeds 3
     """
-    from cocon.core.progress import progress_bar
-    from cocon.training.reproduce.ablation import AblationOptions, reproduce_ablation
+    from cocon.training.reproduce.ablation import AblationTable
     from cocon.training.reproduce.running import Plan, cores_for
 
     title = name or data.resolve().name
     jobs, num_threads = cores_for(jobs)
     plan = Plan(preset, tuple(settings or ()), data, runs / title, num_threads)
-    options = AblationOptions(title, seeds, jobs, extras, finetune_epochs if extras else 0, tuple(note or ()))
-    with progress_bar(f"epochs of the ablation on {title}") as on_progress:
-        page = reproduce_ablation(plan, options, output, on_progress=on_progress)
-    _show(page)
+    epochs = finetune_epochs if extras else 0
+    notes = tuple(note or ())
+    table = AblationTable(name=title, seeds=seeds, jobs=jobs, extras=extras, finetune_epochs=epochs, notes=notes)
+    _make(table, plan, output)
 
 
 @app.command()
@@ -79,8 +82,7 @@ def methods(
     """
     import json
 
-    from cocon.core.progress import progress_bar
-    from cocon.training.reproduce.methods import MethodsOptions, reproduce_methods
+    from cocon.training.reproduce.methods import MethodsTable
     from cocon.training.reproduce.running import Plan, cores_for
 
     title = name or data.resolve().name
@@ -88,12 +90,16 @@ def methods(
     plan = Plan(preset, ("views=['rgb', 'flow']", *(settings or ())), data, runs / title, num_threads)
     measured = json.loads(speeds.read_text())["rows"] if speeds.is_file() else []
     blocks_per_second = {row["case"]: row["value"] for row in measured}
-    options = MethodsOptions(title, seeds, jobs, blocks_per_second, tuple(note or ()))
-    with progress_bar(f"epochs of the methods on {title}") as on_progress:
-        page = reproduce_methods(plan, options, output, on_progress=on_progress)
-    _show(page)
+    notes = tuple(note or ())
+    table = MethodsTable(name=title, seeds=seeds, jobs=jobs, blocks_per_second=blocks_per_second, notes=notes)
+    _make(table, plan, output)
 
 
-def _show(page: Path) -> None:
+def _make(table: "Table", plan: "Plan", output: Path) -> None:
+    from cocon.core.progress import progress_bar
+    from cocon.training.reproduce.table import reproduce_table
+
+    with progress_bar(f"epochs of the {table.kind} on {table.name}") as on_progress:
+        page = reproduce_table(table, plan, output, on_progress=on_progress)
     print(page.read_text())
     print(f"wrote {page} and {page.with_suffix('.json')}")

@@ -1,25 +1,24 @@
-"""Every method on one data set: run every cell, average, check what the papers claim, write page and rows."""
+"""Every method on one data set: its cells, and its page with what the papers claim checked."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 
-from cocon.core.progress import OnProgress
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder
-from cocon.training.reproduce.cells import method_cells
+from cocon.training.reproduce.cells import Cell, method_cells
 from cocon.training.reproduce.claims import Claim, RowTable
 from cocon.training.reproduce.markdown import claims_text, figure, machine, markdown_table, seeds_text
 from cocon.training.reproduce.notes import data_note, recipe_notes, reproduce_command
-from cocon.training.reproduce.recipe import opened_recipe, written_page
-from cocon.training.reproduce.rows import Row, collect_rows
-from cocon.training.reproduce.running import Plan, run_cells
+from cocon.training.reproduce.rows import Row
+from cocon.training.reproduce.running import Plan
+from cocon.training.reproduce.table import Table
 from cocon.training.run_folder.files import RunFolder
+from cocon.video.store.dataset import DatasetFolder
 from cocon.video.views import view_named
 
-__all__ = ["MethodsOptions", "check_method_claims", "reproduce_methods"]
+__all__ = ["MethodsTable", "check_method_claims"]
 
 _METRICS = {
     "probe_top1": "Linear probe",
@@ -39,61 +38,36 @@ _UNTRAINED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class MethodsOptions:
-    """What the page is made of.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodsTable(Table):
+    """Every method beside its untrained network.
 
     Attributes:
-        name: of the data set; names the result files.
-        seeds: of every row.
-        jobs: cells at a time.
         blocks_per_second: trunk in words, as in `Row.backbone` → blocks that its exported encoder embeds in a second.
-        notes: further lines for the page.
     """
 
-    name: str
-    seeds: int
-    jobs: int
+    kind = "methods"
+    why_two_views = "ViCC crosses two or more"
     blocks_per_second: Mapping[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
+    def cells(self, plan: Plan, config: Config) -> list[Cell]:
+        """See `method_cells`."""
+        of_vicc = load_config(plan.preset, [*plan.settings, "method=vicc"])
+        epochs_alone = round(of_vicc.training.epochs * of_vicc.vicc.learning_share(len(of_vicc.views)))
+        return method_cells(config.views, seeds=self.seeds, epochs_alone=epochs_alone)
 
-def reproduce_methods(plan: Plan, options: MethodsOptions, output: Path, *, on_progress: OnProgress) -> Path:
-    """Run what is missing and write `methods-<name>.md` and `.json`.
-
-    Args:
-        plan: recipe, data and runs.
-        options: what the page is made of.
-        output: folder of both files.
-        on_progress: called with (epochs done, epochs in all).
-
-    Returns:
-        The page; the rows lie beside it.
-
-    Raises:
-        UsageError: the recipe has one view only, or the data cannot be judged on.
-        KeyboardInterrupt: the same call goes on.
-    """
-    config, dataset = opened_recipe(plan, why_two_views="ViCC crosses two or more")
-    cells = method_cells(config.views, seeds=options.seeds, epochs_alone=_epochs_alone(plan))
-    run_cells(cells, plan, jobs=options.jobs, on_progress=on_progress)
-    rows = collect_rows(cells, plan.runs)
-    configs = {cell.row: RunFolder.open(plan.runs / cell.name).config for cell in cells if cell.seed == 0}
-    text = _page(
-        rows,
-        _costs(rows, configs, options.blocks_per_second),
-        config.views,
-        title=f"# The methods on {options.name}",
-        command=reproduce_command("methods", plan, name=options.name, seeds=options.seeds),
-        notes=[*options.notes, data_note(dataset), *recipe_notes(configs, plan)],
-    )
-    return written_page(output / f"methods-{options.name}.md", text, rows)
-
-
-def _epochs_alone(plan: Plan) -> int:
-    """Epochs in which a stream of ViCC learns."""
-    config = load_config(plan.preset, [*plan.settings, "method=vicc"])
-    return round(config.training.epochs * config.vicc.learning_share(len(config.views)))
+    def page(self, rows: Sequence[Row], plan: Plan, config: Config, dataset: DatasetFolder) -> str:
+        """Figures by row and view, what they cost, and what the methods claim."""
+        cells = self.cells(plan, config)
+        configs = {cell.row: RunFolder.open(plan.runs / cell.name).config for cell in cells if cell.seed == 0}
+        return _page(
+            rows,
+            _costs(rows, configs, self.blocks_per_second),
+            config.views,
+            title=f"# The methods on {self.name}",
+            command=reproduce_command(self.kind, plan, name=self.name, seeds=self.seeds),
+            notes=[*self.notes, data_note(dataset), *recipe_notes(configs, plan)],
+        )
 
 
 def check_method_claims(rows: Sequence[Row], views: Sequence[str]) -> list[Claim]:

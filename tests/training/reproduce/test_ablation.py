@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.training.reproduce.ablation import AblationOptions, reproduce_ablation
+from cocon.training.reproduce.ablation import AblationTable
 from cocon.training.reproduce.cells import ablation_cells
 from cocon.training.reproduce.rows import collect_rows
 from cocon.training.reproduce.running import Plan, run_cells
+from cocon.training.reproduce.table import reproduce_table
 from cocon.training.run_folder.files import EVALUATION_FILE
 
 Outcome = tuple[int, str, str]
 
-OPTIONS = AblationOptions("tiny", seeds=1, jobs=2, extras=False, finetune_epochs=0, notes=("a note of mine",))
+TABLE = AblationTable(name="tiny", seeds=1, jobs=2, extras=False, finetune_epochs=0, notes=("a note of mine",))
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +29,7 @@ def plan(tiny_settings: list[str], figures: Path, tmp_path_factory: pytest.TempP
 @pytest.mark.timeout(900)
 def test_the_page_has_every_row_and_a_second_call_trains_nothing(plan: Plan, tmp_path: Path) -> None:
     calls: list[tuple[int, int | None]] = []
-    page = reproduce_ablation(plan, OPTIONS, tmp_path, on_progress=lambda done, total: calls.append((done, total)))
+    page = reproduce_table(TABLE, plan, tmp_path, on_progress=lambda done, total: calls.append((done, total)))
     assert calls[-1] == (4, 4)
     rows = json.loads(page.with_suffix(".json").read_text())
     cells = {(row["row"], row["view"], row["metric"]): row for row in rows}
@@ -42,7 +43,7 @@ def test_the_page_has_every_row_and_a_second_call_trains_nothing(plan: Plan, tmp
     text = page.read_text()
     assert "a note of mine" in text and "| cpc+sync |" in text and "CoCon > CPC, in every view" in text
     before = {path: path.stat().st_mtime_ns for path in plan.runs.rglob("*")}
-    again = reproduce_ablation(plan, OPTIONS, tmp_path / "again", on_progress=lambda done, total: None)
+    again = reproduce_table(TABLE, plan, tmp_path / "again", on_progress=lambda done, total: None)
     assert {path: path.stat().st_mtime_ns for path in plan.runs.rglob("*")} == before
     assert json.loads(again.with_suffix(".json").read_text()) == rows
 
@@ -77,7 +78,7 @@ def test_figures_of_another_recipe_are_not_taken_for_this_ones(plan: Plan, tmp_p
 def test_a_recipe_of_one_view_has_no_ablation(plan: Plan, tmp_path: Path) -> None:
     alone = Plan(plan.preset, (*plan.settings, "views=['rgb']"), plan.data, tmp_path, 1)
     with pytest.raises(UsageError, match="two or more"):
-        reproduce_ablation(alone, OPTIONS, tmp_path, on_progress=lambda done, total: None)
+        reproduce_table(TABLE, alone, tmp_path, on_progress=lambda done, total: None)
 
 
 def test_a_folder_that_is_not_there_is_one_line_and_exit_2(cocon: Callable[..., Outcome], tmp_path: Path) -> None:
