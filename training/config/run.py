@@ -1,4 +1,7 @@
-"""The configuration of a run, typed; see `config_file` for how it is read and overridden."""
+"""The configuration of a run, typed; see `files` for how it is read and overridden."""
+
+from collections.abc import Iterator
+from itertools import chain
 
 import tomlkit
 from pydantic import Field, field_validator, model_validator
@@ -71,93 +74,70 @@ class Config(Section):
         return content
 
     @model_validator(mode="after")
-    def _blocks_left_for_context(self) -> "Config":
+    def _sections_fit(self) -> "Config":
+        for misfit in chain(self._misfits_of_method(), self._misfits_of_backbone(), self._misfits_of_others()):
+            raise ValueError(misfit)
+        return self
+
+    def _misfits_of_method(self) -> Iterator[str]:
+        """What does not go with the method, in words."""
+        method, facts, frames = self.method, METHODS[self.method], self.clip.frames_per_block
         if self.is_predictive and self.model.num_predicted >= self.clip.num_blocks:
-            raise ValueError(
+            yield (
                 f"model.num_predicted ({self.model.num_predicted}) must be less than clip.num_blocks "
                 f"({self.clip.num_blocks}): the blocks before the predicted ones are the context"
             )
-        return self
+        if facts.sees_single_frames and not ARCHITECTURES[self.model.backbone].sees_single_frames:
+            first = next(name for name, known in ARCHITECTURES.items() if known.sees_single_frames)
+            yield (
+                f"method '{method}' looks at single frames, backbone '{self.model.backbone}' at several: "
+                f"set model.backbone={first} and clip.frames_per_block=1"
+            )
+        if facts.sees_single_frames and frames != 1:
+            yield f"method '{method}' looks at single frames: clip.frames_per_block must be 1, not {frames}"
 
-    @model_validator(mode="after")
-    def _frames_suit_method(self) -> "Config":
-        if METHODS[self.method].sees_single_frames:
-            if not ARCHITECTURES[self.model.backbone].sees_single_frames:
-                first = next(name for name, known in ARCHITECTURES.items() if known.sees_single_frames)
-                raise ValueError(
-                    f"method '{self.method}' looks at single frames, backbone '{self.model.backbone}' at several: "
-                    f"set model.backbone={first} and clip.frames_per_block=1"
-                )
-            if self.clip.frames_per_block != 1:
-                raise ValueError(
-                    f"method '{self.method}' looks at single frames: clip.frames_per_block must be 1, not "
-                    f"{self.clip.frames_per_block}"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _frames_suit_backbone(self) -> "Config":
-        backbone = self.model.backbone
-        known = ARCHITECTURES[backbone]
+    def _misfits_of_backbone(self) -> Iterator[str]:
+        """What does not go with the backbone, in words."""
+        backbone, known = self.model.backbone, ARCHITECTURES[self.model.backbone]
         if self.clip.frames_per_block < known.least_frames:
-            raise ValueError(
+            yield (
                 f"clip.frames_per_block ({self.clip.frames_per_block}) must be at least {known.least_frames}, of which "
                 f"backbone '{backbone}' makes one: raise it, or set another model.backbone"
             )
         for view in self.views:
             if (side_px := self.geometry(view).crop_px) < known.least_side_px:
-                raise ValueError(
+                yield (
                     f"the crop of view '{view}' ({side_px} px) must be at least {known.least_side_px} px, of which "
                     f"backbone '{backbone}' makes one cell: raise view.{view}.crop_px, or set another model.backbone"
                 )
         if self.training.checkpoint_activations and not known.recomputes:
             others = ", ".join(name for name, other in ARCHITECTURES.items() if other.recomputes)
-            raise ValueError(
+            yield (
                 f"training.checkpoint_activations is not for backbone '{backbone}', which keeps all it computes: leave "
                 f"it false, or set model.backbone to one of {others}"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _samples_differ(self) -> "Config":
+    def _misfits_of_others(self) -> Iterator[str]:
+        """What else of one section does not go with another, in words."""
         if not self.is_predictive and (self.augment.drawn_per != "block" or self.clip.sampler != "dynamic"):
-            raise ValueError(
+            yield (
                 f"method '{self.method}' draws samples of a video by itself, each varied by itself: leave "
                 "augment.drawn_per=block and clip.sampler=dynamic"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _streams_to_cross(self) -> "Config":
         if self.method == "vicc" and self.vicc.cycles and len(self.views) < 2:
-            raise ValueError(
-                f"method 'vicc' crosses streams, but views has {self.views[0]} alone: name two, or set vicc.cycles=0"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _one_loss_to_follow(self) -> "Config":
+            yield f"method 'vicc' crosses streams, but views has {self.views[0]} alone: name two, or set vicc.cycles=0"
         if self.method == "vicc" and self.optimizer.schedule == "plateau":
-            raise ValueError(
+            yield (
                 "optimizer.schedule 'plateau' needs one loss from beginning to end, and each stage of method 'vicc' "
                 "has its own: use cosine"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _keys_left_for_negatives(self) -> "Config":
         if self.cycle.num_neighbours >= self.cycle.cycle_queue_size:
-            raise ValueError(
+            yield (
                 f"cycle.num_neighbours ({self.cycle.num_neighbours}) must be less than cycle.cycle_queue_size "
                 f"({self.cycle.cycle_queue_size}): the keys that are left are the negatives"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _sampler_suits_views(self) -> "Config":
         if self.clip.sampler == "random" and "rgb" in self.views:
-            raise ValueError("clip.sampler 'random' is not for view rgb: leave rgb out of views, or use dynamic")
-        return self
+            yield "clip.sampler 'random' is not for view rgb: leave rgb out of views, or use dynamic"
 
     @property
     def is_predictive(self) -> bool:
