@@ -16,7 +16,7 @@ def train(
     data: Annotated[Path | None, typer.Option(help="Dataset folder; overrides data.folder.")] = None,
     output: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/default"),
     method: Annotated[
-        str | None, typer.Option(help="cocon, cpc, cpc+sim, cpc+sync, vicc, vclr or cycle; overrides method.")
+        str | None, typer.Option(help="Pre-training, such as cocon, cpc or vicc; overrides method.")
     ] = None,
     init_from: Annotated[
         Path | None, typer.Option(help="Run whose encoders to start from; overrides training.init_from.")

@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from cocon.core.errors import MismatchError
+from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
 from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, RunFolder
 
@@ -14,7 +15,7 @@ __all__ = ["TrainingRecord", "training_of_run"]
 
 # The clip, the views and the data have lines of their own on a card.
 _TOLD_ELSEWHERE = frozenset(("views", "data", "clip", "view", "flow"))
-_OBJECTIVES = frozenset(("loss", "vicc", "vclr", "cycle"))
+_OBJECTIVES = frozenset(facts.section for facts in METHODS.values())
 _GENERATED_MARK = "generator.json"
 
 _Content = TypeVar("_Content", dict[str, Any], list[Any])

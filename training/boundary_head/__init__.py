@@ -1,1 +1,1 @@
-"""The head that says where actions begin and end: its network, learning and files."""
+"""The head that says where actions begin and end: its network and its learning."""

@@ -1,1 +1,1 @@
-"""The configuration of a run: its sections, and how it is read."""
+"""The configuration of a run: its sections, the methods there are, and how it is read; without torch."""

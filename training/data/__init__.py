@@ -1,1 +1,1 @@
-"""Training data: the generator of figure videos, dataset folders, augmentation, batches."""
+"""Training data: data sets and their official lists, sampling, augmentation, batches."""

@@ -1,6 +1,6 @@
 """The trunks that a configuration may name, and what is to be known of each before it is built.
 
-Their classes are in `backbones.py`; this module knows nothing of torch.
+Their classes are named in `encoder.py`; this module knows nothing of torch.
 """
 
 from collections.abc import Mapping

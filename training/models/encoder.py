@@ -1,6 +1,8 @@
 """The encoder of one view: what is trained, kept, exported and served."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -9,12 +11,28 @@ from torch import Tensor, nn
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec, Normalisation
-from cocon.training.models.backbones import BACKBONES
 from cocon.training.models.heads import CLASSIFIERS
+from cocon.training.models.r2plus1d import R2Plus1d
+from cocon.training.models.resnet2d import BottleneckResNet2d, ResNet2d
+from cocon.training.models.resnet2d3d import RectifiedResNet2d3d, ResNet2d3d
+from cocon.training.models.s3d import S3d
 from cocon.training.models.trunk import Trunk
 from cocon.video.views import View
 
-__all__ = ["Encoder", "EncoderOutputs", "build_encoder"]
+__all__ = ["BACKBONES", "Encoder", "EncoderOutputs", "build_encoder"]
+
+# (channels of the view, residual blocks per stage, width=channels of the first stage) → trunk
+BACKBONES: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
+    {
+        "resnet2d3d": ResNet2d3d,
+        "resnet2d3d_relu": RectifiedResNet2d3d,
+        "resnet2d": ResNet2d,
+        "resnet2d_bottleneck": BottleneckResNet2d,
+        "s3d": S3d,
+        "r2plus1d": R2Plus1d,
+        "r2plus1d_vicc": partial(R2Plus1d, fully_factored=True),
+    }
+)
 
 
 class EncoderOutputs(NamedTuple):

@@ -44,7 +44,7 @@ def recipe_notes(configs: Mapping[str, Config], plan: Plan) -> list[str]:
     """
     notes = []
     for row, config in configs.items():
-        if row == config.method and config.method in ("cocon", "vicc", "vclr", "cycle"):
+        if row == config.method and row in ("cocon", config.objective_section):
             section = getattr(config, config.objective_section).model_dump()
             objective = ", ".join(f"{key} {value}" for key, value in section.items())
             notes.append(f"`{row}`: {', '.join(_networks(config))}; {objective}.")

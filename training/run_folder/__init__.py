@@ -1,1 +1,1 @@
-"""The folder of a run: its files, its owner, and beginning from another run."""
+"""The folder of a run: opened once, owned by one configuration; and beginning from another run."""

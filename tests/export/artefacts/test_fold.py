@@ -11,7 +11,7 @@ from cocon.core.errors import GateError
 from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.fold import fold, fold_trunk
 from cocon.export.sources import ViewSource
-from cocon.training.models.backbones import BACKBONES
+from cocon.training.models.encoder import BACKBONES
 
 
 class Trunk(nn.Module):

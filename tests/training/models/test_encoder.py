@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec
-from cocon.training.models.backbones import BACKBONES
-from cocon.training.models.encoder import Encoder, build_encoder
+from cocon.training.models.encoder import BACKBONES, Encoder, build_encoder
 from cocon.video.views import VIEWS
 
 TINY = EncoderSpec("resnet2d3d", (1, 1, 1, 1), 4)

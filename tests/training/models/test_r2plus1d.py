@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.files import load_config
-from cocon.training.models.backbones import BACKBONES
 from cocon.training.models.convolutions import FactoredConv
-from cocon.training.models.encoder import build_encoder
+from cocon.training.models.encoder import BACKBONES, build_encoder
 from cocon.training.models.r2plus1d import R2Plus1d, R2Plus1dBlock, num_middle_channels
 from cocon.video.views import VIEWS
 

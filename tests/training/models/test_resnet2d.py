@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cocon.training.models.architectures import BOTTLENECK_DEPTHS, DEPTHS
-from cocon.training.models.backbones import BACKBONES
+from cocon.training.models.encoder import BACKBONES
 from cocon.training.models.resnet2d import Bottleneck
 from cocon.training.models.trunk import ResidualBlock
 
