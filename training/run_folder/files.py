@@ -6,7 +6,7 @@
     run/metrics.jsonl, tensorboard/ what was measured on the way
     run/state.pt                    method, optimizer, random numbers, step: enough to go on bit for bit
     run/complete.json               written last
-    run/writer.lock                 locked while somebody trains
+    run/writer.lock                 locked, and not empty, while somebody trains
 
 Every file appears whole or not at all, and none of them is a pickle: `state.pt` loads with `weights_only=True`.
 """
