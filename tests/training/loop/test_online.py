@@ -16,7 +16,7 @@ from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
 from cocon.training.loop.online import OnlineProbe, held_out
 from cocon.training.methods.building import build_method
-from cocon.training.run_folder.files import load_encoder
+from cocon.training.run_folder.files import RunFolder
 from cocon.video.store.dataset import DatasetFolder
 
 MakeConfig = Callable[..., Config]
@@ -64,7 +64,7 @@ def test_probing_leaves_no_trace_in_the_weights_and_a_line_every_so_many_epochs(
         assert line["judged_on"] == "held-out groups of split 'train'"
         for view in ("rgb", "pose", "ensemble"):
             assert {f"probe_top1/{view}", f"R@1/{view}"} <= line.keys()
-    trained = {view: load_encoder(tmp_path / "with", view)[0] for view in ("rgb", "pose")}
+    trained = {view: RunFolder.open(tmp_path / "with").encoder(view)[0] for view in ("rgb", "pose")}
     expected_figures = _probe(tiny_config(*settings)).figures(trained, torch.device("cpu"))
     assert {name: value for name, value in probes[-1].items() if "/" in name} == pytest.approx(expected_figures)
 
