@@ -24,7 +24,7 @@ from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize, resized_shape
 from cocon.video.own_views.arrays import ArrayFile
-from cocon.video.own_views.pictures import numbered_files, other_shape, read_gray
+from cocon.video.own_views.pictures import numbered_files, other_shape, read_gray, refusing_other_sizes
 
 __all__ = ["user_depth"]
 
@@ -64,7 +64,7 @@ def user_depth(
         VideoError: the video of depth cannot be decoded.
     """
     with ExitStack() as files:
-        maps = _maps(path, files, limits or MediaLimits())
+        maps = refusing_other_sizes(_maps(path, files, limits or MediaLimits()), f"depth '{path}': frame")
         first = next(maps, None)
         if first is None:
             raise MissingViewError(f"depth '{path}': there are no frames; a folder must have PNG files")
@@ -75,7 +75,6 @@ def user_depth(
         num_maps = 0
         for num_maps, depth_map in enumerate(chain([first], maps), start=1):
             on_frame()
-            _check_size(path, num_maps - 1, depth_map, first)
             if num_maps <= num_frames:
                 depth[num_maps - 1] = resize(_as_bytes(path, depth_map, near_far)[..., None], *size)
     if num_maps != num_frames:
@@ -105,12 +104,6 @@ def _from_video(path: Path, limits: MediaLimits) -> Iterator[_Map]:
     import cv2
 
     return (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for _, pixels in read_frames(path, limits))
-
-
-def _check_size(path: Path, index: int, depth_map: _Map, first: _Map) -> None:
-    if depth_map.shape != first.shape:
-        sizes = f"{depth_map.shape[1]} × {depth_map.shape[0]}, the first {first.shape[1]} × {first.shape[0]}"
-        raise MissingViewError(f"depth '{path}': frame {index} is {sizes}; they must be alike")
 
 
 def _as_bytes(path: Path, depth_map: _Map, near_far: tuple[float, float] | None) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from cocon.core.errors import MissingViewError
 from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize, resized_shape
-from cocon.video.own_views.pictures import numbered_files, other_shape, read_gray
+from cocon.video.own_views.pictures import numbered_files, other_shape, read_gray, refusing_other_sizes
 
 __all__ = ["user_masks"]
 
@@ -53,6 +53,7 @@ def user_masks(
         VideoError: the video of masks cannot be decoded.
     """
     pictures = _from_folder(path) if path.is_dir() else _from_video(path, limits)
+    pictures = refusing_other_sizes(pictures, f"masks '{path}': the mask of frame")
     first = next(pictures, None)
     if first is None:
         raise MissingViewError(f"masks '{path}': the folder has no PNG files")
@@ -76,9 +77,6 @@ def _collected(
     num_masks = 0
     for num_masks, picture in enumerate(pictures, start=1):
         on_frame()
-        if picture.shape != first.shape:
-            sizes = f"{picture.shape[1]} × {picture.shape[0]}, the first {first.shape[1]} × {first.shape[0]}"
-            raise MissingViewError(f"masks '{path}': the mask of frame {num_masks - 1} is {sizes}; they must be alike")
         if num_masks <= num_frames:
             seen |= np.bincount(picture.ravel(), minlength=256) > 0
             masks[num_masks - 1], values[num_masks - 1] = _kept(picture, height, width)

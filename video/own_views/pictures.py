@@ -1,16 +1,18 @@
 """Picture files of a user: frames of a video that was taken apart, their order, their pixels, and their shape."""
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
 
-__all__ = ["last_number", "natural_order", "numbered_files", "other_shape", "read_gray"]
+__all__ = ["last_number", "natural_order", "numbered_files", "other_shape", "read_gray", "refusing_other_sizes"]
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 _DIGITS = re.compile(r"([0-9]+)")
 # Rounding of sizes, when pictures are reduced, stays below this.
@@ -74,6 +76,22 @@ def read_gray(path: Path, *, is_deep: bool = False) -> NDArray[Any]:
         raise MissingViewError(f"picture '{path}' cannot be decoded")
     gray: NDArray[Any] = pixels
     return gray
+
+
+def refusing_other_sizes(pictures: Iterator[NDArray[Pixel]], named: str) -> Iterator[NDArray[Pixel]]:
+    """The same pictures `[H, W]`; taking one that has not the size of the first raises `MissingViewError`.
+
+    Args:
+        pictures: one per frame.
+        named: what the message calls a picture, before the number of its frame.
+    """
+    first: tuple[int, ...] | None = None
+    for index, picture in enumerate(pictures):
+        first = first or picture.shape
+        if picture.shape != first:
+            sizes = f"{picture.shape[1]} × {picture.shape[0]}, the first {first[1]} × {first[0]}"
+            raise MissingViewError(f"{named} {index} is {sizes}; they must be alike")
+        yield picture
 
 
 def other_shape(height: int, width: int, video_height: int, video_width: int) -> str | None:

@@ -126,14 +126,15 @@ def test_the_legend_explains_only_what_is_shown() -> None:
     without_flow = colours(Legend("a.mp4", "facts", ""))
     without_people = colours(Legend("a.mp4", "facts", ALL_FLOW, has_pose=False, has_mask=False))
     assert colours(Legend("a.mp4", "facts", "", has_pose=False, has_mask=False)) == 0
-    assert 0 < without_flow < everything
+    assert 0 < without_flow < everything < colours(Legend("a.mp4", "facts", ALL_FLOW, scales=("depth: 0 to 255",)))
     assert 0 < without_people < everything
 
 
 @pytest.mark.parametrize("title", ["v.mp4", "a name that does not end " * 20, "Küche 日本.mp4", ""])
 def test_legends_of_narrow_sheets_are_cut_not_overrun(title: str) -> None:
     for width in (60, 200, 786):
-        assert draw_legend(width, Legend(title, "1920 x 1080, 00:10.000, 280 frames", ALL_FLOW)).shape[1] == width
+        legend = Legend(title, "1920 x 1080, 00:10.000, 280 frames", ALL_FLOW, scales=("depth: 500 to 4500",))
+        assert draw_legend(width, legend).shape[1] == width
 
 
 def test_all_of_the_legend_fits_the_narrowest_sheet() -> None:
