@@ -28,7 +28,6 @@ __all__ = [
     "draw_mask",
     "draw_skeleton",
     "flow_colours",
-    "scale_colours",
 ]
 
 Pixels = NDArray[np.uint8]
@@ -134,17 +133,6 @@ def draw_mask(pixels: Pixels, mask: Pixels) -> Pixels:
     outlines, _ = cv2.findContours((person[..., 0] >= 128).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(drawn, outlines, -1, OUTLINE_COLOUR, max(1, min(height, width) // 200), cv2.LINE_AA)
     return drawn
-
-
-def scale_colours(amounts: Pixels) -> Pixels:
-    """Colour amounts `uint8 [H, W]` from dark blue for 0 to yellow for 255, evenly to the eye: RGB `uint8 [H, W, 3]`.
-
-    The map is viridis (Smith and van der Walt, 2015), which colour-blind people can read.
-    """
-    import cv2
-
-    colours: Pixels = cv2.cvtColor(cv2.applyColorMap(amounts, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
-    return colours
 
 
 def blend(below: Pixels, above: Pixels, share: float | NDArray[np.float32]) -> Pixels:

@@ -1,20 +1,29 @@
-"""How a view is shown: the drawings that the table of views names.
+"""How a view is shown and explained: the drawings that the table of views names.
 
 All pictures are RGB `uint8 [H, W, 3]`.
 """
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.video.geometry import resize
-from cocon.video.pictures.drawing import blend, draw_mask, draw_skeleton, flow_colours, scale_colours
-from cocon.video.preview.panels import caption
-from cocon.video.store.stored_view import StoredView
+from cocon.video.pictures.drawing import (
+    LEFT_COLOUR,
+    OUTLINE_COLOUR,
+    RIGHT_COLOUR,
+    blend,
+    draw_mask,
+    draw_skeleton,
+    flow_colours,
+)
+from cocon.video.preview.panels import Word, caption
+from cocon.video.store.stored_view import Attributes, StoredView
 from cocon.video.views import VIEWS, Drawing
 
-__all__ = ["FULL_FLOW_SHARE", "draw_view"]
+__all__ = ["FULL_FLOW_SHARE", "draw_view", "legend_words", "scale_colours"]
 
 Pixels = NDArray[np.uint8]
 
@@ -32,7 +41,23 @@ def draw_view(picture: Pixels, stored: StoredView) -> Pixels:
         picture: the frame.
         stored: the view of that frame alone.
     """
-    return _DRAWINGS[VIEWS[stored.view].drawing](picture, stored)
+    return _DRAWINGS[VIEWS[stored.view].drawing].draw(picture, stored)
+
+
+def legend_words(view: str, known: Attributes) -> list[Word]:
+    """What a legend says of a view's drawing; `known` is what the view's attributes say."""
+    return _DRAWINGS[VIEWS[view].drawing].explain(view, known)
+
+
+def scale_colours(amounts: Pixels) -> Pixels:
+    """Colour amounts `uint8 [H, W]` from dark blue for 0 to yellow for 255, evenly to the eye: RGB `uint8 [H, W, 3]`.
+
+    The map is viridis (Smith and van der Walt, 2015), which colour-blind people can read.
+    """
+    import cv2
+
+    colours: Pixels = cv2.cvtColor(cv2.applyColorMap(amounts, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
+    return colours
 
 
 def _picture(picture: Pixels, stored: StoredView) -> Pixels:
@@ -75,10 +100,31 @@ def _peaks(heatmaps: Pixels) -> NDArray[np.float16]:
     return np.stack([columns + 0.5, rows + 0.5, flat.max(axis=0) / 255], axis=-1)[None].astype(np.float16)
 
 
-_DRAWINGS: Mapping[Drawing, Callable[[Pixels, StoredView], Pixels]] = {
-    "picture": _picture,
-    "colour wheel": _colour_wheel,
-    "skeleton": _skeleton,
-    "outline": _outline,
-    "colour scale": _colour_scale,
+def _explain_wheel(view: str, known: Attributes) -> list[Word]:
+    interval = known.get("flow_interval_seconds")
+    span = f" in {interval * 1000:.0f} ms" if isinstance(interval, float) and interval else ""
+    return [Word(f"{view}: rim = {FULL_FLOW_SHARE * 100:.0f} % of short side{span}", has_wheel=True)]
+
+
+def _explain_scale(view: str, known: Attributes) -> list[Word]:
+    """The range that the user's own view was stored with, if it was."""
+    near, far = (known.get(f"{view}_{end}", unsaid) for end, unsaid in (("near", 0), ("far", 255)))
+    ends = " to ".join(end if isinstance(end, str) else f"{end:g}" for end in (near, far))
+    colours = scale_colours(np.arange(256, dtype=np.uint8)[None])[0].tolist()
+    return [Word(f"{view}: {ends}", [(red, green, blue) for red, green, blue in colours])]
+
+
+class _Drawing(NamedTuple):
+    """How to draw a view on a frame's picture, and what a legend says of it: by the view's name and attributes."""
+
+    draw: Callable[[Pixels, StoredView], Pixels]
+    explain: Callable[[str, Attributes], list[Word]]
+
+
+_DRAWINGS: Mapping[Drawing, _Drawing] = {
+    "picture": _Drawing(_picture, lambda view, known: []),
+    "colour wheel": _Drawing(_colour_wheel, _explain_wheel),
+    "skeleton": _Drawing(_skeleton, lambda view, known: [Word("left", [LEFT_COLOUR]), Word("right", [RIGHT_COLOUR])]),
+    "outline": _Drawing(_outline, lambda view, known: [Word(f"{view} 50 %", [OUTLINE_COLOUR])]),
+    "colour scale": _Drawing(_colour_scale, _explain_scale),
 }

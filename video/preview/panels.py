@@ -16,21 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.video.geometry import resize
-from cocon.video.pictures.drawing import (
-    LEFT_COLOUR,
-    OUTLINE_COLOUR,
-    RIGHT_COLOUR,
-    Colour,
-    blend,
-    colour_wheel,
-    scale_colours,
-)
+from cocon.video.pictures.drawing import Colour, blend, colour_wheel
 from cocon.video.pictures.lettering import draw_text, shortened, text_width, wrap_text
 
 __all__ = [
     "Legend",
     "Panel",
     "SheetLayout",
+    "Word",
     "caption",
     "draw_legend",
     "draw_sheet",
@@ -54,9 +47,6 @@ _BAR: Colour = (44, 44, 48)
 _GROUND: Colour = (30, 30, 33)
 _BRIGHT: Colour = (240, 240, 240)
 _DIM: Colour = (165, 165, 170)
-
-# A text, its colour, and the colour of the swatch before it, or its colours from left to right.
-_Word = tuple[str, Colour, Colour | Pixels | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +88,33 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A part of a legend.
+
+    Attributes:
+        text: what it says.
+        swatch: colours, from left to right, of the patch before it; none for no patch.
+        has_wheel: whether it explains the colour wheel, which then stands at the legend's left.
+    """
+
+    text: str
+    swatch: Sequence[Colour] = ()
+    has_wheel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Legend:
     """What the foot of a sheet says.
 
     Attributes:
         title: the video's name.
         facts: about the video.
-        flow: what the rim of the colour wheel means; empty if there is no flow to explain.
-        has_pose: whether there are skeletons to explain.
-        has_mask: whether there are masks to explain.
-        scales: what the ends of a colour scale stand for, in words, of each view that is shown by one.
+        words: what explains the drawings.
     """
 
     title: str
     facts: str = ""
-    flow: str = ""
-    has_pose: bool = True
-    has_mask: bool = True
-    scales: tuple[str, ...] = ()
+    words: Sequence[Word] = ()
 
 
 def time_label(seconds: float) -> str:
@@ -151,19 +150,13 @@ def draw_legend(width: int, legend: Legend) -> Pixels:
     """The foot of a sheet: `uint8 [h, width, 3]`."""
     canvas = _filled(_LEGEND_PX, width, _PAPER)
     left = 0
-    if legend.flow:
+    if any(word.has_wheel for word in legend.words):
         wheel, coverage = colour_wheel(_WHEEL_PX)
         place = canvas[:_WHEEL_PX, :_WHEEL_PX]
         place[:] = blend(place, wheel, coverage[..., None])
         left = _WHEEL_PX + _MARGIN_PX
-    _draw_words(canvas, [(legend.title, _BRIGHT, None), (legend.facts, _DIM, None)], left=left, top=6)
-    words: list[_Word] = [(legend.flow, _DIM, None)]
-    if legend.has_pose:
-        words += [("left", _DIM, LEFT_COLOUR), ("right", _DIM, RIGHT_COLOUR)]
-    if legend.has_mask:
-        words += [("mask 50 %", _DIM, OUTLINE_COLOUR)]
-    words += [(text, _DIM, _scale()) for text in legend.scales]
-    _draw_words(canvas, words, left=left, top=28)
+    _draw_words(canvas, [(Word(legend.title), _BRIGHT), (Word(legend.facts), _DIM)], left=left, top=6)
+    _draw_words(canvas, [(word, _DIM) for word in legend.words], left=left, top=28)
     return canvas
 
 
@@ -201,23 +194,19 @@ def _draw_centred(canvas: Pixels, lines: Sequence[str], *, top: int) -> None:
         draw_text(canvas, line, left=left, top=top + index * _LINE_PX, cap_px=_CAP_PX, colour=_BRIGHT)
 
 
-def _draw_words(canvas: Pixels, words: Sequence[_Word], *, left: int, top: int) -> None:
-    """Texts in a row, each with a swatch of colour before it if it has one; the last may be cut short."""
-    for text, colour, swatch in words:
-        if not text or left >= canvas.shape[1]:
+def _draw_words(canvas: Pixels, words: Sequence[tuple[Word, Colour]], *, left: int, top: int) -> None:
+    """Texts in a row, each with its swatch before it; the last may be cut short."""
+    for word, colour in words:
+        if not word.text or left >= canvas.shape[1]:
             continue
-        if swatch is not None:
+        if word.swatch:
             place = canvas[top : top + _CAP_PX, left : left + _SWATCH_PX]
-            place[:] = np.broadcast_to(np.array(swatch, np.uint8), (_SWATCH_PX, 3))[: place.shape[1]]
+            shown = np.linspace(0, len(word.swatch) - 1, _SWATCH_PX).round().astype(int)
+            place[:] = np.array(word.swatch, np.uint8)[shown[: place.shape[1]]]
             left += _SWATCH_PX + _GAP_PX
-        fitting = shortened(text, _CAP_PX, canvas.shape[1] - left)
+        fitting = shortened(word.text, _CAP_PX, canvas.shape[1] - left)
         draw_text(canvas, fitting, left=left, top=top, cap_px=_CAP_PX, colour=colour)
         left += text_width(fitting, _CAP_PX) + 2 * _MARGIN_PX
-
-
-def _scale() -> Pixels:
-    """A swatch of the whole colour scale, `uint8 [_SWATCH_PX, 3]`."""
-    return scale_colours(np.linspace(0, 255, _SWATCH_PX).astype(np.uint8)[None])[0]
 
 
 def _fitted_shape(height: int, width: int, max_height: int, max_width: int) -> tuple[int, int]:

@@ -21,8 +21,7 @@ from cocon.video.decoding.frames import Frame
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.pictures.encode import write_mp4, write_png
 from cocon.video.pictures.output_file import check_output, output_file
-from cocon.video.preview.drawings import FULL_FLOW_SHARE
-from cocon.video.preview.panels import Legend, draw_legend, draw_sheet, time_label
+from cocon.video.preview.panels import Legend, Word, draw_legend, draw_sheet, time_label
 from cocon.video.preview.strips import StripPlan, strip_job, times_job
 from cocon.video.store.dataset import content_sha256, entry_of
 from cocon.video.store.files import view_path
@@ -156,15 +155,7 @@ def _sheets(strips: Iterator[Frame], legend: Legend) -> Iterator[Frame]:
 
 
 def _legend(survey: Survey, facts: Mapping[str, Any]) -> Legend:
-    missing, interval = facts["missing"], facts["flow_interval_seconds"]
-    span = f" in {interval * 1000:.0f} ms" if interval else ""
     size = f"{survey.width} x {survey.height}"
     length = f"{time_label(survey.duration_seconds)}, {len(survey.times)} frames"
-    return Legend(
-        survey.video.name,
-        f"{size}, {length}{', damaged' if survey.lost else ''}",
-        flow="" if "flow" in missing else f"flow: rim = {FULL_FLOW_SHARE * 100:.0f} % of short side{span}",
-        has_pose="pose" not in missing,
-        has_mask="mask" not in missing,
-        scales=tuple(facts["scales"]),
-    )
+    words = [Word(**word) for word in facts["words"]]
+    return Legend(survey.video.name, f"{size}, {length}{', damaged' if survey.lost else ''}", words)

@@ -17,7 +17,7 @@ from cocon.video.reading.live import stored_or_missing
 from cocon.video.reading.viewed_frames import ViewedFrame, viewed_frames
 from cocon.video.store.dataset import entry_of
 from cocon.video.store.files import view_path
-from cocon.video.store.stored_view import StoredView
+from cocon.video.store.stored_view import Attributes, StoredView
 from cocon.video.views import DEFAULT_VIEWS, VIEWS
 
 __all__ = ["FLOW_SPEC", "ViewSources"]
@@ -61,22 +61,11 @@ class ViewSources:
         known = {*DEFAULT_VIEWS, *self.stored, *self.missing}
         return tuple(view for view in VIEWS if view in known)
 
-    @property
-    def flow_interval_seconds(self) -> float | None:
-        """Between the two frames of a flow; None if nobody knows, or there is none."""
-        if "flow" in self.stored:
-            interval = self.stored["flow"].attributes.get("flow_interval_seconds")
-            return interval if isinstance(interval, float) else None
-        return None if "flow" in self.missing else FLOW_SPEC.interval_seconds
-
-    @property
-    def scales(self) -> list[str]:
-        """What the ends of its colour scale stand for, in words, of each view that is shown by one."""
-        return [
-            f"{view}: {_figure(stored, f'{view}_near', 0)} to {_figure(stored, f'{view}_far', 255)}"
-            for view, stored in self.stored.items()
-            if VIEWS[view].drawing == "colour scale"
-        ]
+    def attributes(self, view: str) -> Attributes:
+        """What is known of a view that is not missing."""
+        if view in self.stored:
+            return self.stored[view].attributes
+        return {"flow_interval_seconds": FLOW_SPEC.interval_seconds} if view == "flow" else {}
 
     def frames(self, frames: Iterator[Frame]) -> Iterator[ViewedFrame]:
         """Follow the frames of a video, in one pass and bounded memory."""
@@ -86,8 +75,3 @@ class ViewSources:
     def view(self, name: str, frame: ViewedFrame) -> StoredView:
         """What a view that is not missing holds of a frame: that frame of it alone."""
         return self.stored[name].at(frame.seconds) if name in self.stored else frame.view(name)
-
-
-def _figure(stored: StoredView, name: str, unknown: float) -> str:
-    figure = stored.attributes.get(name, unknown)
-    return figure if isinstance(figure, str) else f"{figure:g}"

@@ -5,7 +5,7 @@ followed for some seconds before each, not from its beginning.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import Self
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cocon.video.decoding.frames import Frame, of_one_size, read_frames
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.preview.drawings import draw_view
+from cocon.video.preview.drawings import draw_view, legend_words
 from cocon.video.preview.panels import Panel, SheetLayout, draw_strip, notice
 from cocon.video.preview.sources import FLOW_SPEC, ViewSources
 from cocon.video.reading.viewed_frames import ViewedFrame
@@ -96,13 +96,13 @@ def strip_job(beat: Beat, plan: StripPlan) -> Iterator[Message]:
     """Draw strips.
 
     Yields:
-        First `missing` (view → why it cannot be had), `flow_interval_seconds` (None if nobody knows) and `scales`, see
-        `ViewSources`; then
-        `num_frames` read so far, now and then, and with every wanted frame its `seconds` and the array `strip`.
+        First `missing` (view → why it cannot be had) and `words` of the legend, see `Word`; then `num_frames` read so
+        far, now and then, and with every wanted frame its `seconds` and the array `strip`.
     """
     sources = ViewSources.of(plan.video, plan.content_sha256, on_progress=beat)
-    facts = {"flow_interval_seconds": sources.flow_interval_seconds, "scales": sources.scales}
-    yield Message({"missing": sources.missing, **facts})
+    shown = [view for view in sources.views if view not in sources.missing]
+    words = [asdict(word) for view in shown for word in legend_words(view, sources.attributes(view))]
+    yield Message({"missing": sources.missing, "words": words})
     frames = _followed_frames(of_one_size(read_frames(plan.video, plan.limits, on_frame=beat)), plan)
     numbers = count() if plan.followed is None else plan.followed
     wanted = None if plan.wanted is None else frozenset(plan.wanted)

@@ -2,7 +2,6 @@
 
 import colorsys
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from cocon.video.pictures.drawing import (
     draw_mask,
     draw_skeleton,
     flow_colours,
-    scale_colours,
 )
 
 Pixels = NDArray[np.uint8]
@@ -211,12 +209,3 @@ def test_the_outline_runs_where_the_probability_passes_one_half(picture: Pixels)
     assert not outside.any()
     mask[mask > 0] = 127
     assert not _is_yellow(draw_mask(picture, mask)).any()
-
-
-def test_a_colour_scale_rises_in_lightness_from_blue_to_yellow() -> None:
-    colours = scale_colours(np.arange(256, dtype=np.uint8)[None])
-    lightness = cv2.cvtColor(colours, cv2.COLOR_RGB2LAB)[0, :, 0].astype(int)
-    assert np.diff(lightness).min() >= -1
-    assert lightness[-1] > 200 > 60 > lightness[0]
-    assert colours[0, 0].argmax() == 2
-    assert colours[0, -1].argmin() == 2

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cocon.video.pictures.lettering import text_width
+from cocon.video.preview.drawings import legend_words
 from cocon.video.preview.panels import (
     Legend,
     Panel,
@@ -15,8 +16,14 @@ from cocon.video.preview.panels import (
     notice,
     time_label,
 )
+from cocon.video.store.stored_view import Attributes
 
-ALL_FLOW = "flow: rim = 2 % of short side in 67 ms"
+NO_ATTRIBUTES: Attributes = {}
+WORDS = [
+    *legend_words("flow", {"flow_interval_seconds": 1 / 15}),
+    *(word for view in ("rgb", "pose", "mask") for word in legend_words(view, NO_ATTRIBUTES)),
+]
+(DEPTH,) = legend_words("depth", {"depth_near": 500.0, "depth_far": 4500.0})
 
 
 def _flat(height: int, width: int, value: int = 200) -> np.ndarray:
@@ -122,23 +129,31 @@ def test_the_legend_explains_only_what_is_shown() -> None:
         pixels = draw_legend(800, legend).astype(int)
         return int((np.ptp(pixels, axis=2) > 60).sum())
 
-    everything = colours(Legend("a.mp4", "facts", ALL_FLOW))
-    without_flow = colours(Legend("a.mp4", "facts", ""))
-    without_people = colours(Legend("a.mp4", "facts", ALL_FLOW, has_pose=False, has_mask=False))
-    assert colours(Legend("a.mp4", "facts", "", has_pose=False, has_mask=False)) == 0
-    assert 0 < without_flow < everything < colours(Legend("a.mp4", "facts", ALL_FLOW, scales=("depth: 0 to 255",)))
+    everything = colours(Legend("a.mp4", "facts", WORDS))
+    without_flow = colours(Legend("a.mp4", "facts", WORDS[1:]))
+    without_people = colours(Legend("a.mp4", "facts", WORDS[:1]))
+    assert colours(Legend("a.mp4", "facts")) == 0
+    assert 0 < without_flow < everything < colours(Legend("a.mp4", "facts", [*WORDS, DEPTH]))
     assert 0 < without_people < everything
 
 
 @pytest.mark.parametrize("title", ["v.mp4", "a name that does not end " * 20, "Küche 日本.mp4", ""])
 def test_legends_of_narrow_sheets_are_cut_not_overrun(title: str) -> None:
     for width in (60, 200, 786):
-        legend = Legend(title, "1920 x 1080, 00:10.000, 280 frames", ALL_FLOW, scales=("depth: 500 to 4500",))
+        legend = Legend(title, "1920 x 1080, 00:10.000, 280 frames", [*WORDS, DEPTH])
         assert draw_legend(width, legend).shape[1] == width
 
 
 def test_all_of_the_legend_fits_the_narrowest_sheet() -> None:
     layout = SheetLayout.of(1000, 100)
     strip = draw_strip(layout, [Panel(view, _flat(10, 10)) for view in ("rgb", "flow", "pose", "mask")], 0)
-    legend = Legend("", "", ALL_FLOW)
+    legend = Legend("", "", WORDS)
     assert np.array_equal(draw_legend(strip.shape[1], legend), draw_legend(2000, legend)[:, : strip.shape[1]])
+
+
+def test_drawings_are_explained_by_what_is_known_of_the_view() -> None:
+    texts = [word.text for word in (*WORDS, DEPTH)]
+    assert texts == ["flow: rim = 2 % of short side in 67 ms", "left", "right", "mask 50 %", "depth: 500 to 4500"]
+    assert [word.has_wheel for word in WORDS] == [True, False, False, False]
+    assert legend_words("flow", NO_ATTRIBUTES)[0].text == "flow: rim = 2 % of short side"
+    assert legend_words("depth", NO_ATTRIBUTES)[0].text == "depth: 0 to 255"

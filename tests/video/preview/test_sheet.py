@@ -161,7 +161,11 @@ def test_progress_counts_frames_to_the_last(stored: Path, tmp_path: Path) -> Non
 def test_a_decoder_that_hangs_ends_with_one_error_and_no_file(
     tmp_path: Path, write_video: WriteVideo, numbered: Numbered
 ) -> None:
-    path = write_video(tmp_path / "hang.mp4", numbered(60), np.arange(60) / 30)
+    times = np.arange(60) / 30
+    path = write_video(tmp_path / "hang.mp4", numbered(60), times)
+    # A busy machine takes longer to load the estimator than a decoder is waited for here.
+    write_frames(tmp_path, "mask", path.name, np.zeros((60, 48, 64, 1), np.uint8), times, attributes={})
+    write_keypoints(tmp_path, path.name, np.zeros((60, 1, 17, 3), np.float16), times, height=48, width=64)
     output = tmp_path / "out" / "views.mp4"
     with WorkerPool(MediaLimits(frame_timeout_s=4.0)) as pool:
         survey = survey_video(pool, path)
