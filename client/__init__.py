@@ -20,14 +20,14 @@ if __name__ != "cocon.client":
     raise ImportError("install the project (make setup) and import this room as 'cocon.client'")
 
 if TYPE_CHECKING:
-    from cocon.client.aligning.align import Alignment, align_videos
+    from cocon.client.aligning.spans import Alignment, align_videos
     from cocon.client.classify import Prediction, top_actions
+    from cocon.client.index.folder import AddReport, VideoIndex
     from cocon.client.index.search import Hit
-    from cocon.client.index.video_index import AddReport, VideoIndex
     from cocon.client.locate import LocatedAction, locate_actions
     from cocon.client.models.connect import connect
     from cocon.client.pipeline.video_embedder import FailedVideo, VideoEmbedder, VideoEmbedding
-    from cocon.client.tracking.track import TrackedFrame, track_box, tracking_model
+    from cocon.client.tracking.boxes import TrackedFrame, track_box, tracking_model
 
 __all__ = [
     "AddReport",
@@ -50,22 +50,22 @@ __all__ = [
 
 # Loaded when first asked for: `client --help` must not wait for OpenCV.
 _HOMES = {
-    "AddReport": "index.video_index",
-    "Alignment": "aligning.align",
+    "AddReport": "index.folder",
+    "Alignment": "aligning.spans",
     "FailedVideo": "pipeline.video_embedder",
     "Hit": "index.search",
     "LocatedAction": "locate",
     "Prediction": "classify",
-    "TrackedFrame": "tracking.track",
+    "TrackedFrame": "tracking.boxes",
     "VideoEmbedder": "pipeline.video_embedder",
     "VideoEmbedding": "pipeline.video_embedder",
-    "VideoIndex": "index.video_index",
-    "align_videos": "aligning.align",
+    "VideoIndex": "index.folder",
+    "align_videos": "aligning.spans",
     "connect": "models.connect",
     "locate_actions": "locate",
     "top_actions": "classify",
-    "track_box": "tracking.track",
-    "tracking_model": "tracking.track",
+    "track_box": "tracking.boxes",
+    "tracking_model": "tracking.boxes",
 }
 
 

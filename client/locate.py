@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.classify import check_labels
-from cocon.client.index.video_index import VideoIndex
+from cocon.client.index.folder import VideoIndex
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.block_order import ordered_blocks
 from cocon.client.pipeline.video_embedder import VideoEmbedder

@@ -105,7 +105,7 @@ def test_an_indexed_video_finds_itself_first(walk: Walk, url: str, view: str) ->
     assert "0 added" in again.stdout
 
 
-@pytest.mark.slow  # test_video_index.py has an index refuse vectors of another model
+@pytest.mark.slow  # tests/client/index/test_folder.py has an index refuse vectors of another model
 def test_an_index_refuses_the_next_trainings_model(walk: Walk) -> None:
     place = ["--url", "local:model_repository", "--index", "index_refusing"]
     walk("client", "index", "add", *place, walk.videos("train")[0])

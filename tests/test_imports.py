@@ -120,7 +120,7 @@ def test_all_that_the_client_offers_comes_in_without_torch_onnxruntime_or_a_deco
     result = _python(
         "import sys; from cocon.client import *; import cocon.client;"
         "print([name for name in cocon.client.__all__ if name not in globals()],"
-        "'cocon.client.pipeline.video_embedder' in sys.modules, 'cocon.client.index.video_index' in sys.modules,"
+        "'cocon.client.pipeline.video_embedder' in sys.modules, 'cocon.client.index.folder' in sys.modules,"
         "sorted({'torch', 'onnxruntime', 'decord', 'av', 'cv2', 'mediapipe', 'faiss'} & set(sys.modules)))"
     )
     assert (result.returncode, result.stdout) == (0, "[] True True []\n"), result.stderr

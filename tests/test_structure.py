@@ -26,8 +26,6 @@ def test_a_package_says_what_it_holds_and_names_the_packages_in_it(package: Path
     assert {wing for wing in wings if f"`{wing}`" not in told} == set()
 
 
-# Two things of one name, to be told apart still.
-KNOWN_NAMESAKES = {"Layout", "Moment", "Outcome"}
 # What Triton's worker looks for in every backend.
 OF_TRITON = {"TritonPythonModel"}
 
@@ -40,4 +38,4 @@ def test_no_two_public_classes_have_one_name() -> None:
                 homes[node.name].append(path.relative_to(ROOT).as_posix())
     assert len(homes[next(iter(OF_TRITON))]) == 2
     several = {name: paths for name, paths in homes.items() if len(paths) > 1}
-    assert {name: paths for name, paths in several.items() if name not in KNOWN_NAMESAKES | OF_TRITON} == {}
+    assert {name: paths for name, paths in several.items() if name not in OF_TRITON} == {}

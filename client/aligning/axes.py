@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.aligning.align import BlockTrack
+from cocon.client.aligning.spans import BlockTrack
 from cocon.core.printable import clock
 from cocon.video.pictures.drawing import Colour
 from cocon.video.pictures.lettering import draw_text, text_width

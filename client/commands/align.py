@@ -9,7 +9,7 @@ import typer
 from cocon.client.commands import options
 
 if TYPE_CHECKING:
-    from cocon.client.aligning.align import Alignment
+    from cocon.client.aligning.spans import Alignment
     from cocon.client.models.fused_model import FusedModel
 
 __all__ = ["align"]
@@ -32,8 +32,8 @@ def align(
 
     Example: client align a.mp4 b.mp4 --view all --output aligned.png
     """
-    from cocon.client.aligning.align import align_videos
-    from cocon.client.aligning.output import write_picture
+    from cocon.client.aligning.picture import write_picture
+    from cocon.client.aligning.spans import align_videos
     from cocon.core.printable import printable
     from cocon.core.progress import progress_bar
     from cocon.video.pictures.output_file import check_output

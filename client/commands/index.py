@@ -32,7 +32,7 @@ def add(
     Example: client index add videos/
     """
     from cocon.client.commands.inputs import expand_inputs
-    from cocon.client.index.video_index import VideoIndex
+    from cocon.client.index.folder import VideoIndex
     from cocon.client.output.batch_report import batch_report
 
     paths, opened = expand_inputs(videos, sys.stdin), VideoIndex(index)
@@ -59,7 +59,7 @@ def list_videos(index: options.IndexFolder = Path(DEFAULT_INDEX), as_json: optio
     """
     from dataclasses import asdict
 
-    from cocon.client.index.video_index import VideoIndex
+    from cocon.client.index.folder import VideoIndex
     from cocon.client.output.sinks import open_sink
 
     rows = [asdict(video) for video in VideoIndex(index).videos()]
@@ -77,7 +77,7 @@ def remove(
 
     Example: client index remove videos/old.mp4
     """
-    from cocon.client.index.video_index import VideoIndex
+    from cocon.client.index.folder import VideoIndex
 
     removed = VideoIndex(index).remove(videos)
     typer.echo(json.dumps({"index": str(index), "removed": removed}) if as_json else f"{index}: {len(removed)} removed")

@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from cocon.client.index.video_index import VideoIndex
+from cocon.client.index.folder import VideoIndex
 from cocon.client.models.connect import connect
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.output.tables import print_rows

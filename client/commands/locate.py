@@ -66,7 +66,7 @@ def locate(
 
 
 def _namer(model: "FusedModel", index: Path | None, *, is_by_classifier: bool) -> "Namer | None":
-    from cocon.client.index.video_index import VideoIndex
+    from cocon.client.index.folder import VideoIndex
     from cocon.client.locate import name_by_classifier, name_by_index
 
     if is_by_classifier:

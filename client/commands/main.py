@@ -135,7 +135,7 @@ def search(
 
     Example: client search query.mp4 --top 5 --picture hits.png
     """
-    from cocon.client.index.video_index import VideoIndex
+    from cocon.client.index.folder import VideoIndex
     from cocon.client.output.hits import write_hits
     from cocon.client.output.sinks import chosen_format, open_sink
     from cocon.core.paths import check_file

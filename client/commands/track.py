@@ -11,7 +11,7 @@ from cocon.client.commands import options
 from cocon.client.models.defaults import DEFAULT_URL
 
 if TYPE_CHECKING:
-    from cocon.client.tracking.track import TrackedFrame
+    from cocon.client.tracking.boxes import TrackedFrame
     from cocon.core.progress import OnProgress
     from cocon.embedding.tracking.feature_maps import FeatureMaps
 
@@ -46,8 +46,8 @@ def track(
 
     Example: client track video.mp4 --box 40,30,80,120 --output tracked.mp4
     """
+    from cocon.client.tracking.boxes import parse_box, track_box, tracking_model
     from cocon.client.tracking.output import write_film
-    from cocon.client.tracking.track import parse_box, track_box, tracking_model
     from cocon.core.paths import check_file
     from cocon.core.progress import progress_bar
     from cocon.video.decoding.limits import MediaLimits
@@ -81,7 +81,7 @@ def _noted(
     on_progress: "OnProgress",
 ) -> "Iterator[TrackedFrame]":
     """The same frames; a row of each is put into `rows`, and what a user should know into `notes`."""
-    from cocon.client.tracking.track import box_in_cells
+    from cocon.client.tracking.boxes import box_in_cells
 
     for frame in frames:
         height, width = frame.pixels.shape[:2]

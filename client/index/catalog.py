@@ -15,8 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.records import CacheFacts, IndexedVideo, IndexFacts, Moment
-from cocon.client.index.vectors import check_vectors
+from cocon.client.index.records import CacheFacts, IndexedVideo, IndexFacts, Moment, check_vectors
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.atomic import replacing
 from cocon.core.errors import MismatchError

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from cocon.client.index.catalog import Catalog
-from cocon.client.index.records import CacheFacts
-from cocon.client.index.vectors import check_vectors
+from cocon.client.index.records import CacheFacts, check_vectors
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.tracking.track import Box, TrackedFrame
+from cocon.client.tracking.boxes import Box, TrackedFrame
 from cocon.video.decoding.frames import Frame
 from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR, Colour
 from cocon.video.pictures.encode import write_mp4

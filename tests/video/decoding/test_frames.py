@@ -126,7 +126,9 @@ def test_narrow_videos_keep_their_three_colours(
     left_red = np.zeros((height, width, 3), np.uint8)
     left_red[:, : width // 2, 0] = 255
     path = write_video(tmp_path / "video.mp4", [left_red] * 3, [0.0, 0.04, 0.08])
-    for _, pixels in read_frames(path):
+    frames = [pixels for _, pixels in read_frames(path)]
+    assert len(frames) == 3
+    for pixels in frames:
         assert pixels.shape == (height, width, 3)
         assert np.abs(pixels[:, : width // 2 - 4].mean(axis=(0, 1)) - [255, 0, 0]).max() < 12
         assert pixels[:, width // 2 + 4 :].max() < 20

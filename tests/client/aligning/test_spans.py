@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from cocon.client import VideoEmbedder, VideoEmbedding
-from cocon.client.aligning.align import Alignment, BlockTrack, align_videos
 from cocon.client.aligning.axes import CELL_PX
 from cocon.client.aligning.picture import AlignmentSheet
+from cocon.client.aligning.spans import Alignment, BlockTrack, align_videos
 from cocon.video.clips import ClipSpec
 from tests.client.conftest import CLIP, Client, contract, copy_with_unfit_view, make_repository, write_video
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from cocon.client.tracking.boxes import TrackedFrame
 from cocon.client.tracking.output import draw_box, write_film
-from cocon.client.tracking.track import TrackedFrame
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.tracking.box_tracking import TrackedBox
 from cocon.export.artefacts.parity_clips import moving_squares

@@ -17,9 +17,8 @@ from pathlib import Path
 from cocon.client.index.addition import Addition, AddReport, Outcome, absolute
 from cocon.client.index.catalog import Catalog
 from cocon.client.index.faiss_cache import FaissCache
-from cocon.client.index.records import IndexedVideo, IndexFacts
+from cocon.client.index.records import IndexedVideo, IndexFacts, check_vectors
 from cocon.client.index.search import Grouping, Hit, nearest
-from cocon.client.index.vectors import check_vectors
 from cocon.client.models.defaults import DEFAULT_INDEX
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedder import VideoEmbedder
