@@ -66,7 +66,7 @@ test-all: browser setup ## The same, and the slowest proofs: hundreds of damaged
 	$(PYTEST) -m "not real_videos"
 
 test-fast: setup ## Only what takes under a minute: no training, no server, no browser
-	$(PYTEST) -m "not slow and not triton and not browser and not real_videos"
+	$(PYTEST) -m "not slow and not training and not triton and not browser and not real_videos"
 
 browser: # Chromium for the tests that open pages; installed where that is allowed
 	@.ci/browser
@@ -124,6 +124,6 @@ pretrained: train ## Judge the trained encoders, and pack them into pretrained/f
 	$(BIN)/cocon pack --run $(RUN) --output $(PRETRAINED) --license apache-2.0 --overwrite
 
 clean: stop ## Remove everything that was generated, and .venv
-	rm -rf build dist runs data/figures data/demo index .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf build dist runs data/figures data/demo data/untrimmed index failures.jsonl .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find $(REPOSITORY) -mindepth 1 ! -path $(REPOSITORY)/README.md -delete 2>/dev/null || true
 	rm -rf $(VENV)

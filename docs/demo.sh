@@ -27,7 +27,8 @@ cocon export --run pretrained/figures-tiny --repository "$repository" --no-torch
 if has_triton; then
     step "a real Triton: cocon serve"
     trap 'cocon serve --stop --grpc-port "$GRPC_PORT"' EXIT
-    cocon serve "$repository" --detach --grpc-port "$GRPC_PORT" --http-port "$HTTP_PORT" --metrics-port "$METRICS_PORT"
+    cocon serve "$repository" --detach --timeout-s 600 \
+        --grpc-port "$GRPC_PORT" --http-port "$HTTP_PORT" --metrics-port "$METRICS_PORT"
     export COCON_URL="127.0.0.1:$GRPC_PORT"
 else
     step "no Triton for this machine: the models run in the client's process"

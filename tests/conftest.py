@@ -11,7 +11,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # What a test asks for tells what it needs; a test that takes long by itself says `slow`.
-_MARKER_OF_FIXTURE = {"can_serve": "triton", "server": "triton", "browser": "browser"}
+_MARKER_OF_FIXTURE = {
+    "browser": "browser",
+    "can_serve": "triton",
+    "figures": "training",
+    "make_source": "training",
+    "make_state": "training",
+    "released": "training",
+    "server": "triton",
+    "walk": "training",
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses

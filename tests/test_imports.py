@@ -112,7 +112,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 
 def _python(code: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
 def test_all_that_the_client_offers_comes_in_without_torch_onnxruntime_or_a_decoder() -> None:

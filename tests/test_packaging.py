@@ -37,7 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
     build = [sys.executable, "-c", _BUILD, str(out)]
-    result = subprocess.run(build, cwd=tree, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(build, cwd=tree, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     return zipfile.ZipFile(out / result.stdout.splitlines()[-1])
 

@@ -107,7 +107,7 @@ def url(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             find_installation(repository)
         except ServerError as error:
             pytest.skip(str(error))
-        server = ServerProcess(repository, Address.on_free_ports(), log=folder / "triton.log", timeout_s=120)
+        server = ServerProcess(repository, Address.on_free_ports(), log=folder / "triton.log", timeout_s=600)
         with server:
             yield server.url
 

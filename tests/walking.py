@@ -27,7 +27,7 @@ class Walk:
     def __call__(self, *command: object, code: int = 0) -> Completed:
         words = [str(BIN / str(command[0])), *map(str, command[1:])]
         done = subprocess.run(
-            words, cwd=self.folder, env=self.environment, text=True, capture_output=True, timeout=240, check=False
+            words, cwd=self.folder, env=self.environment, text=True, capture_output=True, timeout=600, check=False
         )
         assert done.returncode == code, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
@@ -47,7 +47,7 @@ class Walk:
             *("--http-port", address.http_port),
             *("--metrics-port", address.metrics_port),
         ]
-        served = self("cocon", "serve", "--detach", *ports)
+        served = self("cocon", "serve", "--detach", "--timeout-s", 600, *ports)
         try:
             assert all(model in served.stdout for model in models), served.stdout
             yield f"127.0.0.1:{address.grpc_port}"

@@ -186,7 +186,7 @@ def process(tmp_path: Path, url: str) -> Client:
         command = [sys.executable, "-m", "cocon.client", *map(str, arguments)]
         environment = os.environ | {"COCON_URL": url}
         ended = subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=60, check=False
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300, check=False
         )
         return Finished(ended.returncode, ended.stdout, ended.stderr)
 

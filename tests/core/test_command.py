@@ -109,7 +109,7 @@ def test_debugging_shows_the_traceback_of_a_deliberate_error(monkeypatch: pytest
 
 def _cocon(*arguments: str, plugins: Path | None = None) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "PYTHONPATH": str(plugins or "")}
-    return subprocess.run([*COCON, *arguments], capture_output=True, text=True, env=environment, timeout=60)
+    return subprocess.run([*COCON, *arguments], capture_output=True, text=True, env=environment, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +157,6 @@ def test_the_version_is_the_installed_one() -> None:
 
 
 def test_the_help_names_every_verb_groups_too() -> None:
-    shown = subprocess.run([*COCON, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+    shown = subprocess.run([*COCON, "--help"], capture_output=True, text=True, timeout=300, check=True).stdout
     for verb in ("data", "evaluate", "export", "serve", "train", "views"):
         assert f" {verb} " in shown

@@ -70,7 +70,7 @@ def can_serve(_private_folders: None) -> None:
 @pytest.fixture(scope="session")
 def server(full_repository: Path, can_serve: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     log = tmp_path_factory.mktemp("log") / "triton.log"
-    with ServerProcess(full_repository, Address.on_free_ports(), log=log, timeout_s=60) as process:
+    with ServerProcess(full_repository, Address.on_free_ports(), log=log, timeout_s=600) as process:
         yield process
 
 
@@ -85,7 +85,7 @@ def cli(can_serve: None) -> Cli:
     """Run `cocon serve …` to its end."""
 
     def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300, check=False)
 
     return run
 

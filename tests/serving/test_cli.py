@@ -35,7 +35,7 @@ def wait_until_ready(caller: "subprocess.Popen[str]") -> dict[str, object]:
     return ready
 
 
-def assert_gone(processes: list[ProcessIdentity], *, timeout_s: float = 10.0) -> None:
+def assert_gone(processes: list[ProcessIdentity], *, timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while any(process.is_alive() for process in processes) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -53,7 +53,7 @@ def test_foreground_ends_cleanly_on_a_signal(
     processes = server_processes(caller)
     assert len(processes) == 2  # the server and one worker
     caller.send_signal(signal_number)
-    assert caller.wait(timeout=20) == exit_code
+    assert caller.wait(timeout=300) == exit_code
     assert [process for process in processes if process.is_alive()] == []
 
 
@@ -73,7 +73,7 @@ def test_a_crashed_server_is_an_error_and_its_workers_are_ended(
     wait_until_ready(caller)
     processes = server_processes(caller)
     processes[0].send(signal.SIGKILL)
-    assert caller.wait(timeout=20) == 4
+    assert caller.wait(timeout=300) == 4
     assert caller.stderr is not None
     assert "tritonserver ended by itself" in caller.stderr.read()
     assert_gone(processes)

@@ -210,7 +210,7 @@ def test_interrupt_is_exit_code_130_and_what_is_done_stays(tmp_path: Path, url: 
         while process.poll() is None and not (partial.exists() and partial.stat().st_size):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "rows.jsonl.partial" in errors
     assert "Traceback" not in errors

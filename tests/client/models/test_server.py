@@ -81,7 +81,7 @@ def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with pytest.MonkeyPatch.context() as patch:
         for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
             patch.setenv(name, str(tmp_path_factory.mktemp("xdg")))
-        with ServerProcess(served, Address.on_free_ports(), log=log, timeout_s=60) as process:
+        with ServerProcess(served, Address.on_free_ports(), log=log, timeout_s=600) as process:
             yield process
 
 

@@ -47,7 +47,7 @@ def test_production_stops_at_a_full_queue() -> None:
     with closing(produce_ahead([0], produce, num_threads=1, max_waiting=3)) as ahead:
         items = iter(next(ahead))
         for number in range(97):
-            assert is_full.acquire(timeout=5)
+            assert is_full.acquire(timeout=60)
             taken += 1
             assert next(items) == number
     assert leads == [1, 2, 3] + 97 * [4]

@@ -14,7 +14,7 @@ _FIELDS = {"video", "video_id", "content_sha256", "num_frames", "duration_second
 
 def _check(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", _COCON, "data", "check", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def test_a_sound_set_ends_with_zero_and_one_line(figures: Path) -> None:
@@ -86,6 +86,6 @@ try:
 except SystemExit:
     print(sorted({{"torch", "onnxruntime"}} & set(sys.modules)), file=sys.stderr)
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert result.stderr.splitlines()[-1] == "[]"
     assert len(json.loads(result.stdout)) == 12

@@ -26,7 +26,7 @@ def plan(tiny_settings: list[str], figures: Path, tmp_path_factory: pytest.TempP
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_page_has_every_row_and_a_second_call_trains_nothing(plan: Plan, tmp_path: Path) -> None:
     calls: list[tuple[int, int | None]] = []
     page = reproduce_table(TABLE, plan, tmp_path, on_progress=lambda done, total: calls.append((done, total)))

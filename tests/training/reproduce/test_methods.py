@@ -51,7 +51,7 @@ def test_claims_are_judged_against_the_untrained_network_of_the_same_trunk() -> 
 
 
 @pytest.mark.slow  # the cells and rows of one are in test_ablation.py, every method goes its way in test_runs.py
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_command_writes_page_and_rows(
     cocon: Callable[..., Outcome], tiny_settings: list[str], figures: Path, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from cocon.core.errors import CoconError, UsageError
 from cocon.training.config.files import load_config
 from cocon.training.reproduce.processes import Job
 
-DEADLINE_S = 60.0
+DEADLINE_S = 300.0
 
 _PARENT = """
 import os, signal, time

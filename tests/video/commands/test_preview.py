@@ -21,7 +21,7 @@ def video(tmp_path: Path, write_video: Callable[..., Path], numbered: Callable[.
 def _preview(*arguments: str | Path, path: Path | None = None) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", _COCON, "views", "preview", *map(str, arguments)]
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
-    return subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
 
 
 def test_a_contact_sheet_is_written_and_named(video: Path, tmp_path: Path) -> None:

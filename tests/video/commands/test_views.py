@@ -27,7 +27,7 @@ def folder(tmp_path: Path, write_video: Callable[..., Path], square_at: Callable
 
 def _make(*arguments: str | Path, program: str = _COCON) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", program, "views", "make", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def test_all_views_are_made_failures_told_and_the_code_is_three(folder: Path) -> None:
@@ -138,7 +138,7 @@ def test_folders_whose_names_are_no_text_are_told_also_to_a_strict_terminal(fold
     (folder / "broken.mp4").rename(odd / "broken\udcfd.mp4")
     line = [sys.executable, "-c", _COCON, *command, str(odd)]
     strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
-    result = subprocess.run(line, capture_output=True, text=True, timeout=200, env=strict)
+    result = subprocess.run(line, capture_output=True, text=True, timeout=300, env=strict)
     assert result.returncode == 3, result.stderr
     assert "odd\\udcff" in result.stdout
     assert "broken\\udcfd.mp4" in result.stdout + result.stderr

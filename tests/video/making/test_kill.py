@@ -40,7 +40,7 @@ def _start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 def _finish(folder: Path) -> str:
     with _start(folder, "--workers", "2") as process:
-        output, errors = process.communicate(timeout=200)
+        output, errors = process.communicate(timeout=600)
     assert process.returncode == 3, errors
     assert "Traceback" not in errors
     return output
@@ -67,7 +67,7 @@ def _kill_after(folder: Path, seconds: float) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(make_folder: Callable[[str], Path], kills: int) -> None:
     whole, folder = make_folder("whole"), make_folder("killed")
     began = time.monotonic()
@@ -104,7 +104,7 @@ def test_ctrl_c_ends_it_with_130_and_leaves_neither_workers_nor_halves(make_fold
         workers = [child for children in tasks.glob("*/children") for child in children.read_text().split()]
         assert workers
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
