@@ -60,10 +60,10 @@ demo: $(VENV)/.installed-demo ## The packed encoders on a real Triton: classify,
 		PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
 
 test: browser setup ## Run the tests, two at a time (10 minutes on two cores, installation included)
-	$(PYTEST) -m "not slow and not real_videos" --cov --cov-report=term:skip-covered --cov-fail-under=80
+	$(PYTEST) -m "not slow and not real_videos"
 
-test-all: browser setup ## The same, and the slowest proofs: hundreds of damaged files, repeated kills, whole tables
-	$(PYTEST) -m "not real_videos"
+test-all: browser setup ## The same, the slowest proofs (repeated kills, hundreds of damaged files), and coverage
+	$(PYTEST) -m "not real_videos" --cov --cov-report=term:skip-covered --cov-fail-under=80
 
 test-fast: setup ## Only what takes under a minute: no training, no server, no browser
 	$(PYTEST) -m "not slow and not training and not triton and not browser and not real_videos"
