@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput
 
 from cocon.client.models.server import TritonServer
-from cocon.core.errors import ServerError, UsageError
+from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities, softmax
@@ -25,7 +25,6 @@ from cocon.export.models.boundaries import sound_boundary_head
 from cocon.export.publishing import export_encoders
 from cocon.export.sources import ExportOptions, FeatureMapOptions, ViewSource
 from cocon.serving.address import Address
-from cocon.serving.installation import find_installation
 from cocon.serving.launcher import ServerProcess
 from cocon.training.boundary_head.learning import BoundarySettings
 from cocon.training.boundary_head.network import BoundaryHead
@@ -103,10 +102,6 @@ def url(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder / "state"))
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        try:
-            find_installation(repository)
-        except ServerError as error:
-            pytest.skip(str(error))
         server = ServerProcess(repository, Address.on_free_ports(), log=folder / "triton.log", timeout_s=600)
         with server:
             yield server.url

@@ -21,7 +21,6 @@ from cocon.core.errors import MismatchError, ServerError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER, assert_congruent
 from cocon.serving.address import Address
-from cocon.serving.installation import find_installation
 from cocon.serving.launcher import ServerProcess
 from tests.client.conftest import Client, contract
 
@@ -73,10 +72,6 @@ def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     write_torchscript(served, contract("rgb"))
     shutil.copytree(served / "cocon_rgb", served / "cocon_pose")
     write_config(served / "cocon_pose", contract("rgb"), "onnxruntime", record="{}")
-    try:
-        find_installation(served)
-    except ServerError as error:
-        pytest.skip(str(error))
     log = tmp_path_factory.mktemp("log") / "triton.log"
     with pytest.MonkeyPatch.context() as patch:
         for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
