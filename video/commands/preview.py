@@ -19,7 +19,7 @@ def preview(
     limit: Annotated[list[str] | None, typer.Option(help=LIMIT_HELP)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")] = False,
 ) -> None:
-    """Draw the four views of a video side by side, to look at.
+    """Draw the views of a video side by side, to look at.
 
     Views that are stored beside the video are shown as they are, the others are made.
 
