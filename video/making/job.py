@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from cocon.video.decoding.frames import Frame, of_one_size, read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import FlowSpec
-from cocon.video.own_views.lookup import OwnSource, OwnVideo, read_own_view
+from cocon.video.own_views.lookup import read_own_view
+from cocon.video.own_views.source import OwnSource, OwnVideo
 from cocon.video.reading.viewed_frames import viewed_frames
 from cocon.video.views import VIEWS
 from cocon.video.workers.messages import Message

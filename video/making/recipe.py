@@ -11,7 +11,8 @@ from cocon.core.errors import MissingViewError, UsageError
 from cocon.core.paths import check_folder
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import FlowSpec
-from cocon.video.own_views.lookup import OwnSource, own_attributes, user_view_path
+from cocon.video.own_views.lookup import own_attributes, user_view_path
+from cocon.video.own_views.source import OwnSource
 from cocon.video.store.dataset import content_sha256
 from cocon.video.store.files import is_sound, stored_attributes
 from cocon.video.store.stored_view import Attributes

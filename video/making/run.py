@@ -24,7 +24,7 @@ from cocon.video.making.failures import Failure, FailureMemory
 from cocon.video.making.job import Order
 from cocon.video.making.recipe import Recipe, is_current
 from cocon.video.making.storing import UnwritableFolderError, make_and_store, writing
-from cocon.video.own_views.lookup import OwnSource
+from cocon.video.own_views.source import OwnSource
 from cocon.video.store.dataset import DatasetFolder, VideoEntry, content_sha256
 from cocon.video.store.files import stored_attributes
 from cocon.video.store.stored_view import Attributes

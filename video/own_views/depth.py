@@ -10,7 +10,7 @@ A range of near and far, in the unit of the files, says what the bytes 0 and 255
 A value that is no number, as where a sensor measured nothing, counts as 0. Without a range 8 bits stay as they are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -25,8 +25,13 @@ from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize, resized_shape
 from cocon.video.own_views.arrays import ArrayFile
 from cocon.video.own_views.pictures import numbered_files, other_shape, read_gray, refusing_other_sizes
+from cocon.video.own_views.source import OwnSource, OwnVideo, OwnView
+from cocon.video.store.stored_view import Attributes
 
-__all__ = ["user_depth"]
+__all__ = ["WHOLE_BYTE", "user_depth"]
+
+# What is recorded where no range is given.
+WHOLE_BYTE: Attributes = {"depth_near": 0.0, "depth_far": 255.0}
 
 _SIZE_PX = 128
 _ARRAYS = frozenset((".npy", ".npz"))
@@ -34,26 +39,8 @@ _ARRAYS = frozenset((".npy", ".npz"))
 _Map = NDArray[Any]  # [H, W]
 
 
-def user_depth(
-    path: Path,
-    *,
-    num_frames: int,
-    height: int,
-    width: int,
-    near_far: tuple[float, float] | None,
-    limits: MediaLimits | None = None,
-    on_frame: Callable[[], None] = lambda: None,
-) -> NDArray[np.uint8]:
-    """Read a video's depth, one map at a time.
-
-    Args:
-        path: see the module.
-        num_frames: F, of the video that the maps belong to.
-        height: of that video's frames; maps may be larger or smaller, but not of another shape.
-        width: likewise.
-        near_far: what 0 and 255 stand for; None for 8 bits as they are.
-        limits: how much is read before a file is refused; the defaults of `MediaLimits` unless given.
-        on_frame: called for every map, as a sign of life.
+def user_depth(source: OwnSource, video: OwnVideo) -> OwnView:
+    """Read a video's depth, one map at a time; `depth_near` and `depth_far` may be said of it.
 
     Returns:
         Bytes `uint8 [F, h, w, 1]`; a short side above 128 pixels is reduced to that.
@@ -63,23 +50,26 @@ def user_depth(
             more than 8 bits without a range.
         VideoError: the video of depth cannot be decoded.
     """
+    path, said = source.path, source.said
+    near_far = (float(said["depth_near"]), float(said["depth_far"])) if said else None
     with ExitStack() as files:
-        maps = refusing_other_sizes(_maps(path, files, limits or MediaLimits()), f"depth '{path}': frame")
+        maps = refusing_other_sizes(_maps(path, files, video.limits), f"depth '{path}': frame")
         first = next(maps, None)
         if first is None:
             raise MissingViewError(f"depth '{path}': there are no frames; a folder must have PNG files")
-        if problem := other_shape(first.shape[0], first.shape[1], height, width):
+        if problem := other_shape(first.shape[0], first.shape[1], video.height, video.width):
             raise MissingViewError(f"depth '{path}' is {problem}")
         size = resized_shape(first.shape[0], first.shape[1], min(_SIZE_PX, *first.shape))
-        depth = np.zeros((num_frames, *size, 1), np.uint8)
+        depth = np.zeros((video.num_frames, *size, 1), np.uint8)
         num_maps = 0
         for num_maps, depth_map in enumerate(chain([first], maps), start=1):
-            on_frame()
-            if num_maps <= num_frames:
+            video.on_frame()
+            if num_maps <= video.num_frames:
                 depth[num_maps - 1] = resize(_as_bytes(path, depth_map, near_far)[..., None], *size)
-    if num_maps != num_frames:
-        raise MissingViewError(f"depth '{path}' has {num_maps} frames, the video {num_frames}; it needs as many")
-    return depth
+    if num_maps != video.num_frames:
+        counts = f"{num_maps} frames, the video {video.num_frames}"
+        raise MissingViewError(f"depth '{path}' has {counts}; it needs as many")
+    return OwnView.of_frames(depth)
 
 
 def _maps(path: Path, files: ExitStack, limits: MediaLimits) -> Iterator[_Map]:

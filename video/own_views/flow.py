@@ -9,7 +9,7 @@
 A byte b of a picture is -20 + b·40/255 pixels. Files may be JPEG or PNG and begin with any number.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain, pairwise
 from pathlib import Path
@@ -24,6 +24,7 @@ from cocon.video.estimation.flow import flow_to_bytes
 from cocon.video.geometry import resized_shape
 from cocon.video.own_views.arrays import ArrayFile
 from cocon.video.own_views.pictures import last_number, numbered_files, other_shape, read_gray
+from cocon.video.own_views.source import OwnSource, OwnVideo, OwnView
 
 __all__ = ["user_flow"]
 
@@ -35,46 +36,33 @@ _LAYOUTS = (((".", "flow_x_"), (".", "flow_y_")), (("u", ""), ("v", "")))
 _Field = NDArray[np.float32]
 
 
-def user_flow(
-    path: Path,
-    *,
-    num_frames: int,
-    height: int,
-    width: int,
-    size_px: int,
-    limits: MediaLimits | None = None,
-    on_frame: Callable[[], None] = lambda: None,
-) -> NDArray[np.uint8]:
+def user_flow(source: OwnSource, video: OwnVideo) -> OwnView:
     """Read a video's flow, one field at a time.
 
-    Args:
-        path: see the module.
-        num_frames: F, of the video. F - 1 fields will do, since the last frame has no later one: the last is repeated.
-        height: of the video's frames; fields may be larger or smaller, but not of another shape.
-        width: likewise.
-        size_px: short side of the result; vectors scale with the picture.
-        limits: its `max_pixels` holds for every field; the defaults of `MediaLimits` unless given.
-        on_frame: called for every field, as a sign of life.
+    F - 1 fields will do, since the last frame has no later one: the last is repeated. The limit `max_pixels` holds for
+    every field, and vectors scale with the picture.
 
     Returns:
-        Bytes `uint8 [F, h, w, 2]`, see `cocon.video.estimation.flow`.
+        Bytes `uint8 [F, h, w, 2]`, see `cocon.video.estimation.flow`, min(h, w) = `video.flow_size_px`.
 
     Raises:
         MissingViewError: another number or shape than the video's, values that are not finite, or unknown files.
         TooLargeError: a field has more pixels than any picture may have.
     """
+    path = source.path
     with ExitStack() as files:
-        num_fields, fields = _from_folder(path) if path.is_dir() else _from_array(path, files, limits or MediaLimits())
-        first = _first_field(path, num_fields, fields, num_frames)
-        if problem := other_shape(first.shape[0], first.shape[1], height, width):
+        num_fields, fields = _from_folder(path) if path.is_dir() else _from_array(path, files, video.limits)
+        first = _first_field(path, num_fields, fields, video.num_frames)
+        if problem := other_shape(first.shape[0], first.shape[1], video.height, video.width):
             raise MissingViewError(f"flow '{path}' has fields that are {problem}")
-        flow = np.zeros((num_frames, *resized_shape(first.shape[0], first.shape[1], size_px), 2), np.uint8)
+        size = resized_shape(first.shape[0], first.shape[1], video.flow_size_px)
+        flow = np.zeros((video.num_frames, *size, 2), np.uint8)
         for index, field in enumerate(chain([first], fields)):
-            on_frame()
+            video.on_frame()
             _check_field(path, index, field, first)
-            flow[index] = _resized_bytes(field, *flow.shape[1:3])
+            flow[index] = _resized_bytes(field, *size)
     flow[num_fields:] = flow[num_fields - 1]
-    return flow
+    return OwnView.of_frames(flow)
 
 
 def _first_field(path: Path, num_fields: int, fields: Iterator[_Field], num_frames: int) -> _Field:

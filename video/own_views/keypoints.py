@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
 from cocon.video.own_views.pictures import last_number, natural_order, other_shape
+from cocon.video.own_views.source import OwnSource, OwnVideo, OwnView
 
 __all__ = ["user_keypoints"]
 
@@ -39,18 +40,12 @@ class _Person:
     points: NDArray[np.float64]
 
 
-def user_keypoints(path: Path, *, num_frames: int, height: int, width: int) -> tuple[NDArray[np.float16], int, int]:
-    """Read a video's key points.
+def user_keypoints(source: OwnSource, video: OwnVideo) -> OwnView:
+    """Read a video's key points from a JSON file of at most 256 MiB.
 
     The third value of a point is its score from 0 to 1. If a file has whole numbers only, and a 2 among them, they are
     COCO's visibility flags: 0 not labelled, 1 labelled but hidden (score 0.5), 2 visible (score 1). An entry's own
     `score` says how sure a detector was of the person, not of the points, and is not used.
-
-    Args:
-        path: JSON file of at most 256 MiB.
-        num_frames: F, of the video.
-        height: of the video's frames in pixels.
-        width: likewise.
 
     Returns:
         Key points `float16 [F, P, 17, 3]` (x, y in pixels, score), P the most people in any frame and at least 1, rows
@@ -60,19 +55,21 @@ def user_keypoints(path: Path, *, num_frames: int, height: int, width: int) -> t
     Raises:
         MissingViewError: the file cannot be read, is of neither form, or does not fit the video.
     """
+    height, width = video.height, video.width
     try:
-        content = _content(path)
+        content = _content(source.path)
         if isinstance(content, list):
-            people = [_person(f"[{index}]", entry, num_frames) for index, entry in enumerate(content)]
+            people = [_person(f"[{index}]", entry, video.num_frames) for index, entry in enumerate(content)]
         elif isinstance(content, dict):
-            images = _images(content.get("images"), num_frames)
+            images = _images(content.get("images"), video.num_frames)
             height, width = _picture_size(content["images"], height, width)
             people = _annotated(content.get("annotations"), images)
         else:
             raise _WrongError("a list of results, or an object with 'images' and 'annotations', is needed")
-        return _table(people, num_frames), height, width
+        points = _table(people, video.num_frames)
     except _WrongError as error:
-        raise MissingViewError(f"key points '{path}': {error}") from error
+        raise MissingViewError(f"key points '{source.path}': {error}") from error
+    return OwnView(points, height, width, int((points[..., 2] > 0).any(axis=(1, 2)).sum()))
 
 
 class _WrongError(Exception):

@@ -12,37 +12,23 @@ from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize, resized_shape
 from cocon.video.own_views.pictures import numbered_files, other_shape, read_gray, refusing_other_sizes
+from cocon.video.own_views.source import OwnSource, OwnVideo, OwnView
 
 __all__ = ["user_masks"]
 
 _SIZE_PX = 128
+_IS_PERSON = 128
 # A few grey values, all of them dark, are numbers of things and not probabilities.
 _MAX_LABELS, _MAX_LABEL = 32, 127
 # In place of a frame's only grey value, where it has several.
 _SEVERAL = -1
 
 
-def user_masks(
-    path: Path,
-    *,
-    num_frames: int,
-    height: int,
-    width: int,
-    limits: MediaLimits | None = None,
-    on_frame: Callable[[], None] = lambda: None,
-) -> NDArray[np.uint8]:
-    """Read a video's masks.
+def user_masks(source: OwnSource, video: OwnVideo) -> OwnView:
+    """Read a video's masks: a video file, or a folder of PNG files that are frames in the natural order of their names.
 
     Brightness is the probability of a person, 255 being 1. Where all frames together have one value besides 0 (1, 255,
     or the brightness of one colour), it means a person for sure.
-
-    Args:
-        path: a video file, or a folder of PNG files that are frames in the natural order of their names.
-        num_frames: F, of the video that the masks belong to.
-        height: of that video's frames; masks may be larger or smaller, but not of another shape.
-        width: likewise.
-        limits: how much of a video of masks is read before it is refused; the defaults of `MediaLimits` unless given.
-        on_frame: called for every mask, as a sign of life.
 
     Returns:
         Person probability × 255 `uint8 [F, h, w, 1]`; a short side above 128 pixels is reduced to that.
@@ -52,14 +38,16 @@ def user_masks(
             numbers of several things.
         VideoError: the video of masks cannot be decoded.
     """
-    pictures = _from_folder(path) if path.is_dir() else _from_video(path, limits)
+    path = source.path
+    pictures = _from_folder(path) if path.is_dir() else _from_video(path, video.limits)
     pictures = refusing_other_sizes(pictures, f"masks '{path}': the mask of frame")
     first = next(pictures, None)
     if first is None:
         raise MissingViewError(f"masks '{path}': the folder has no PNG files")
-    if problem := other_shape(first.shape[0], first.shape[1], height, width):
+    if problem := other_shape(first.shape[0], first.shape[1], video.height, video.width):
         raise MissingViewError(f"masks '{path}' are {problem}")
-    return _on_one_scale(*_collected(path, first, chain([first], pictures), num_frames, on_frame))
+    masks = _on_one_scale(*_collected(path, first, chain([first], pictures), video.num_frames, video.on_frame))
+    return OwnView.of_frames(masks, int((masks >= _IS_PERSON).any(axis=(1, 2, 3)).sum()))
 
 
 def _collected(
@@ -91,7 +79,7 @@ def _from_folder(folder: Path) -> Iterator[NDArray[np.uint8]]:
     return map(read_gray, numbered_files(folder, {".png"}))
 
 
-def _from_video(path: Path, limits: MediaLimits | None) -> Iterator[NDArray[np.uint8]]:
+def _from_video(path: Path, limits: MediaLimits) -> Iterator[NDArray[np.uint8]]:
     import cv2
 
     return (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for _, pixels in read_frames(path, limits))

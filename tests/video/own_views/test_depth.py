@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cocon.core.errors import MissingViewError, TooLargeError
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.own_views.depth import user_depth
+from cocon.video.own_views.source import OwnSource, OwnVideo
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]
@@ -41,9 +42,9 @@ def _depth(
     size: tuple[int, int] = (6, 11),
     limits: MediaLimits | None = None,
 ) -> Pixels:
-    return user_depth(
-        path, num_frames=num_frames, height=size[0], width=size[1], near_far=near_far, limits=limits
-    )  # fmt: skip
+    said = dict(zip(("depth_near", "depth_far"), near_far, strict=True)) if near_far else {}
+    frames: Pixels = user_depth(OwnSource(path, said), OwnVideo(num_frames, *size, limits=limits or MediaLimits())).rows
+    return frames
 
 
 def _refused(path: Path, num_frames: int = 3, near_far: tuple[float, float] | None = RANGE) -> str:

@@ -14,6 +14,7 @@ from cocon.core.errors import MissingViewError, TooLargeError
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import flow_from_bytes, flow_to_bytes
 from cocon.video.own_views.flow import user_flow
+from cocon.video.own_views.source import OwnSource, OwnVideo
 
 HEIGHT, WIDTH = 24, 32
 # Fields whose vectors say which field they are.
@@ -21,7 +22,8 @@ FIELDS = np.stack([np.full((HEIGHT, WIDTH, 2), (index, -2.0 * index), np.float32
 
 
 def _flow(path: Path, num_frames: int, size_px: int, height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.uint8]:
-    return user_flow(path, num_frames=num_frames, height=height, width=width, size_px=size_px)
+    frames: NDArray[np.uint8] = user_flow(OwnSource(path), OwnVideo(num_frames, height, width, size_px)).rows
+    return frames
 
 
 def _refused(path: Path, num_frames: int = 4) -> str:
@@ -194,9 +196,8 @@ def test_fields_of_another_shape_than_the_video_are_refused_and_rounded_ones_are
 
 def test_the_users_limits_hold_for_fields_and_every_field_is_a_sign_of_life(tmp_path: Path) -> None:
     path = _save(tmp_path / "walk.npy", FIELDS)
-    picture = {"height": HEIGHT, "width": WIDTH, "size_px": 16}
     with pytest.raises(TooLargeError, match="--limit max_pixels="):
-        user_flow(path, num_frames=4, **picture, limits=MediaLimits(max_pixels=700))
+        user_flow(OwnSource(path), OwnVideo(4, HEIGHT, WIDTH, 16, MediaLimits(max_pixels=700)))
     signs: list[None] = []
-    user_flow(path, num_frames=4, **picture, on_frame=lambda: signs.append(None))
+    user_flow(OwnSource(path), OwnVideo(4, HEIGHT, WIDTH, 16, on_frame=lambda: signs.append(None)))
     assert len(signs) == 4

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
 from cocon.video.own_views.keypoints import user_keypoints
+from cocon.video.own_views.source import OwnSource, OwnVideo
 
 HEIGHT, WIDTH = 48, 64
 
@@ -29,7 +30,8 @@ def _write(folder: Path, content: object) -> Path:
 
 
 def _read(path: Path, num_frames: int = 4) -> tuple[NDArray[np.float16], int, int]:
-    return user_keypoints(path, num_frames=num_frames, height=HEIGHT, width=WIDTH)
+    own = user_keypoints(OwnSource(path), OwnVideo(num_frames, HEIGHT, WIDTH))
+    return own.rows, own.height, own.width
 
 
 def _problem(path: Path, num_frames: int = 4) -> str:

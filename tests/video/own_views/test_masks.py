@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cocon.core.errors import MissingViewError, TooLargeError, UnreadableVideoError
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.own_views.masks import user_masks
+from cocon.video.own_views.source import OwnSource, OwnVideo
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]
@@ -29,7 +30,7 @@ def _folder(path: Path, pictures: Iterable[Pixels], first: int = 1) -> Path:
 
 
 def _masks(path: Path, num_frames: int, height: int = 12, width: int = 20) -> Pixels:
-    return user_masks(path, num_frames=num_frames, height=height, width=width)
+    return user_masks(OwnSource(path), OwnVideo(num_frames, height, width)).rows
 
 
 def _refused(path: Path, num_frames: int) -> str:
@@ -133,4 +134,4 @@ def test_masks_of_another_shape_than_the_video_are_refused(tmp_path: Path) -> No
 def test_the_users_limits_hold_for_a_video_of_masks(tmp_path: Path, write_video: WriteVideo) -> None:
     path = write_video(tmp_path / "walk.mp4", [np.zeros((48, 64, 3), np.uint8)] * 4, np.arange(4) / 25)
     with pytest.raises(TooLargeError, match="--limit max_frames="):
-        user_masks(path, num_frames=4, height=48, width=64, limits=MediaLimits(max_frames=3))
+        user_masks(OwnSource(path), OwnVideo(4, 48, 64, limits=MediaLimits(max_frames=3)))
