@@ -2,24 +2,30 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import onnx
 import torch
+from onnxscript import GraphBuilder, OpBuilder, ir
 from torch import nn
 
 from cocon.core.errors import GateError
 from cocon.embedding.contract import CLIP, ModelContract
 from cocon.export.artefacts.deployable import Deployable
 
-__all__ = ["OPSET", "check_signature", "export_onnx", "write_onnx"]
+__all__ = ["Formula", "check_signature", "export_onnx", "write_formula", "write_onnx"]
 
 # The newest that ONNX Runtime 1.19, in Triton images of 2024, understands; the exporter's default moves on.
-OPSET = 20
+_OPSET = 20
+_IR_VERSION = 10  # what the exporter writes for this opset; onnx's own default is newer than many servers
 
-Shape = tuple[int, ...]
+Shape: TypeAlias = tuple[int, ...]
+
+Formula: TypeAlias = Callable[[OpBuilder, Mapping[str, ir.Value]], Mapping[str, ir.Value]]
+"""Makes the outputs of a graph out of its inputs, both by name, with the operators of ONNX."""
 
 _BATCH = "batch"
 _TYPES = {"uint8": onnx.TensorProto.UINT8, "float32": onnx.TensorProto.FLOAT}
@@ -59,7 +65,7 @@ def write_onnx(module: nn.Module, path: Path, inputs: Mapping[str, Shape], outpu
             rows,
             dynamo=True,
             dynamic_shapes={name: {0: torch.export.Dim(_BATCH)} for name in inputs},
-            opset_version=OPSET,
+            opset_version=_OPSET,
             input_names=list(inputs),
             output_names=list(outputs),
             verbose=False,
@@ -71,6 +77,33 @@ def write_onnx(module: nn.Module, path: Path, inputs: Mapping[str, Shape], outpu
     onnx.save(model, path)
     onnx.checker.check_model(path, full_check=True)
     _check_tensors(path, inputs, outputs)
+
+
+def write_formula(
+    name: str, formula: Formula, path: Path, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]
+) -> None:
+    """Write a formula as ONNX, operator by operator: what may be of any size is so, whatever the exporter thinks of it.
+
+    Args:
+        name: of the graph.
+        formula: what it computes.
+        path: file to write.
+        inputs: name → shape of one row, float32; -1 is any number, the same in all of them.
+        outputs: likewise, of what `formula` returns.
+    """
+    builder = GraphBuilder(ir.Graph([], [], nodes=[], opset_imports={"": _OPSET}, name=name))
+    given = {name: builder.input(name, ir.DataType.FLOAT, _free(shape)) for name, shape in inputs.items()}
+    found = formula(builder.op, given)
+    for output, shape in outputs.items():
+        found[output].type, found[output].shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(_free(shape))
+        builder.add_output(found[output], output)
+    model = ir.to_proto(ir.Model(builder.graph, ir_version=_IR_VERSION))
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def _free(shape: Shape) -> list[int | str]:
+    return [_BATCH, *("length" if size == -1 else size for size in shape)]
 
 
 def check_signature(path: Path, contract: ModelContract) -> None:

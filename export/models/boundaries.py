@@ -1,18 +1,17 @@
 """Publish where actions begin and end: `cocon_<view>_boundaries`, the boundary head that was trained on an encoder.
 
-The graph is written node by node, so that batch and length are free whatever the exporter thinks of them, and is gated
-against the head in PyTorch at several of both.
+The file is gated against the head in PyTorch at several batches and lengths.
 """
 
 import logging
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnxscript import OpBuilder, ir
 from torch import Tensor, nn
 
 from cocon.core.errors import MismatchError
@@ -20,7 +19,7 @@ from cocon.embedding.contract import BLOCKS
 from cocon.embedding.embedder import assert_tensors_congruent
 from cocon.embedding.locating.boundary_model import BOUNDARIES, BOUNDARY_MODEL, NUM_BOUNDARIES, BoundaryModel
 from cocon.export.artefacts.parity import BATCH_SIZES, Parity
-from cocon.export.artefacts.to_onnx import OPSET
+from cocon.export.artefacts.to_onnx import write_formula
 from cocon.export.sources import TrainedHead
 from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.run_folder.files import RunFolder
@@ -29,7 +28,6 @@ __all__ = ["check_boundaries", "sound_boundary_head", "write_boundaries"]
 
 _logger = logging.getLogger(__name__)
 
-_IR_VERSION = 10  # as of `cocon_fuse`
 # One block, fewer than the head sees at once, and more; more than anybody trains on.
 _LENGTHS = (1, 7, 64, 1000)
 _TOLERANCE = 1e-5  # of a probability
@@ -46,33 +44,31 @@ def sound_boundary_head(run: RunFolder, view: str) -> TrainedHead | None:
 
 def write_boundaries(head: BoundaryHead, path: Path) -> None:
     """Write a head as ONNX: `blocks` float32 [B, L, D] to `boundaries`, probabilities float32 [B, L, 3]."""
-    constants = {"scale": head.scale, "time": torch.tensor([1])}
-    nodes = [
-        helper.make_node("ReduceMean", [BLOCKS, "time"], ["mean"]),
-        helper.make_node("Sub", [BLOCKS, "mean"], ["centred"]),
-        helper.make_node("Mul", ["centred", "scale"], ["standardised"]),
-        helper.make_node("Transpose", ["standardised"], ["0"], perm=[0, 2, 1]),
-    ]
-    layers = [layer for layer in head.layers if not isinstance(layer, nn.Dropout)]
-    for position, layer in enumerate(layers):
-        given, result = str(position), str(position + 1)
-        if isinstance(layer, nn.Conv1d):
-            nodes.append(_convolution(layer, given, result, constants))
-        else:
-            assert isinstance(layer, nn.ReLU)
-            nodes.append(helper.make_node("Relu", [given], [result]))
-    nodes.append(helper.make_node("Transpose", [str(len(layers))], ["logits"], perm=[0, 2, 1]))
-    nodes.append(helper.make_node("Sigmoid", ["logits"], [BOUNDARIES]))
-    graph = helper.make_graph(
-        nodes,
-        BOUNDARIES,
-        [helper.make_tensor_value_info(BLOCKS, TensorProto.FLOAT, ["batch", "length", head.embedding_dim])],
-        [helper.make_tensor_value_info(BOUNDARIES, TensorProto.FLOAT, ["batch", "length", NUM_BOUNDARIES])],
-        [numpy_helper.from_array(tensor.detach().cpu().numpy(), name) for name, tensor in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
+
+    def formula(op: OpBuilder, given: Mapping[str, ir.Value]) -> dict[str, ir.Value]:
+        blocks = given[BLOCKS]
+        centred = op.Sub(blocks, op.ReduceMean(blocks, [1]))
+        x = op.Transpose(op.Mul(centred, _constant(head.scale, "scale")), perm=[0, 2, 1])  # [B, D, L]
+        for name, layer in head.layers.named_children():
+            if isinstance(layer, nn.Conv1d):
+                x = _convolved(op, layer, name, x)
+            elif not isinstance(layer, nn.Dropout):
+                assert isinstance(layer, nn.ReLU)
+                x = op.Relu(x)
+        return {BOUNDARIES: op.Sigmoid(op.Transpose(x, perm=[0, 2, 1]))}  # [B, L, 3]
+
+    inputs, outputs = {BLOCKS: (-1, head.embedding_dim)}, {BOUNDARIES: (-1, NUM_BOUNDARIES)}
+    write_formula(BOUNDARIES, formula, path, inputs, outputs)
+
+
+def _convolved(op: OpBuilder, layer: nn.Conv1d, name: str, x: ir.Value) -> ir.Value:
+    assert layer.bias is not None and isinstance(layer.padding, tuple)
+    weight, bias = _constant(layer.weight, f"weight_{name}"), _constant(layer.bias, f"bias_{name}")
+    return op.Conv(x, weight, bias, kernel_shape=layer.kernel_size, dilations=layer.dilation, pads=2 * layer.padding)
+
+
+def _constant(tensor: Tensor, name: str) -> ir.TensorProtocol:
+    return ir.tensor(tensor.detach().cpu().numpy(), name=name)
 
 
 def check_boundaries(head: BoundaryHead, candidate: BoundaryModel) -> Parity:
@@ -99,17 +95,3 @@ def check_boundaries(head: BoundaryHead, candidate: BoundaryModel) -> Parity:
 @torch.no_grad()
 def _eager(head: BoundaryHead, blocks: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(head(torch.from_numpy(blocks)).sigmoid().numpy())
-
-
-def _convolution(layer: nn.Conv1d, given: str, result: str, constants: dict[str, Tensor]) -> onnx.NodeProto:
-    """The node of a convolution; its weights are added to the constants."""
-    assert layer.bias is not None and isinstance(layer.padding, tuple)
-    constants |= {f"weight_{given}": layer.weight, f"bias_{given}": layer.bias}
-    return helper.make_node(
-        "Conv",
-        [given, f"weight_{given}", f"bias_{given}"],
-        [result],
-        kernel_shape=layer.kernel_size,
-        dilations=layer.dilation,
-        pads=2 * layer.padding,
-    )

@@ -5,25 +5,24 @@ every view's clip to its encoder and the results to `cocon_fuse`; it needs all o
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnxscript import OpBuilder, ir
 
 from cocon.core.errors import GateError
 from cocon.embedding.contract import CLIP, EMBEDDING, LOGITS, PROBABILITIES, ModelContract, fused_fingerprint
 from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings, fuse_probabilities, softmax
 from cocon.embedding.repository import FUSE, model_name
 from cocon.export.artefacts.parity import BATCH_SIZES, Parity
-from cocon.export.artefacts.to_onnx import OPSET
+from cocon.export.artefacts.to_onnx import write_formula
 from cocon.export.repository.model_config import EnsembleStep
 
 __all__ = ["Fusion", "check_fuse", "write_ensemble", "write_fuse"]
 
-_IR_VERSION = 10  # what the exporter writes for this opset; onnx's own default is newer than many servers
 _TOLERANCE = 1e-6
 
 
@@ -101,27 +100,17 @@ class Fusion:
 
 def write_fuse(fusion: Fusion, path: Path) -> None:
     """Write `cocon_fuse`: embeddings `float32 [B, D_v]` to `[B, ΣD_v]`, logits `[B, K]` to mean probabilities."""
-    nodes, constants, embeddings, shares = [], [], [], []
-    for view, weight in fusion.weights.items():
-        constants += [_scalar(f"root_{view}", np.sqrt(weight)), _scalar(f"weight_{view}", weight)]
-        embeddings.append(f"scaled_{view}")
-        nodes.append(helper.make_node("Mul", [f"{EMBEDDING}_{view}", f"root_{view}"], [embeddings[-1]]))
+
+    def formula(op: OpBuilder, given: Mapping[str, ir.Value]) -> dict[str, ir.Value]:
+        weights = fusion.weights
+        scaled = [op.Mul(given[f"{EMBEDDING}_{view}"], float(np.sqrt(weight))) for view, weight in weights.items()]
+        fused = {EMBEDDING: op.LpNormalization(op.Concat(*scaled, axis=-1), axis=-1, p=2)}
         if fusion.labels:
-            shares.append(f"share_{view}")
-            nodes.append(helper.make_node("Softmax", [f"{LOGITS}_{view}"], [f"softmax_{view}"], axis=-1))
-            nodes.append(helper.make_node("Mul", [f"softmax_{view}", f"weight_{view}"], [shares[-1]]))
-    nodes.append(helper.make_node("Concat", embeddings, ["joined"], axis=-1))
-    nodes.append(helper.make_node("LpNormalization", ["joined"], [EMBEDDING], axis=-1, p=2))
-    if fusion.labels:
-        nodes.append(helper.make_node("Sum", shares, [PROBABILITIES]))
-    inputs, outputs = (
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape]) for name, shape in shapes.items()]
-        for shapes in (fusion.input_shapes, fusion.output_shapes)
-    )
-    graph = helper.make_graph(nodes, FUSE, inputs, outputs, constants if fusion.labels else constants[::2])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
+            logits = ((given[f"{LOGITS}_{view}"], weight) for view, weight in weights.items())
+            fused[PROBABILITIES] = op.Sum(*(op.Mul(op.Softmax(row, axis=-1), weight) for row, weight in logits))
+        return fused
+
+    write_formula(FUSE, formula, path, fusion.input_shapes, fusion.output_shapes)
 
 
 def write_ensemble(fusion: Fusion, path: Path) -> None:
@@ -160,7 +149,3 @@ def _expected(fusion: Fusion, tensors: dict[str, NDArray[np.float32]]) -> list[N
         shares = {view: softmax(tensors[f"{LOGITS}_{view}"]) for view in fusion.weights}
         expected.append(fuse_probabilities(shares, fusion.weights))
     return expected
-
-
-def _scalar(name: str, value: float) -> onnx.TensorProto:
-    return numpy_helper.from_array(np.array(value, np.float32), name)
