@@ -18,10 +18,9 @@ from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.embedder import ModelEmbedder
 from cocon.embedding.local import LocalSession
 from cocon.export.artefacts.deployable import Deployable
-from cocon.export.artefacts.embedders import load_torchscript
 from cocon.export.artefacts.fold import fold
 from cocon.export.artefacts.to_onnx import export_onnx
-from cocon.export.artefacts.to_torchscript import export_torchscript
+from cocon.export.artefacts.to_torchscript import export_torchscript, load_torchscript
 from cocon.training.models.encoder import build_encoder
 from cocon.video.clips import ClipSpec
 from cocon.video.geometry import Geometry

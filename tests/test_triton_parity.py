@@ -18,8 +18,7 @@ from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities, softmax
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL, BoundaryContract
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS
-from cocon.export.artefacts.deployable import Deployable
-from cocon.export.artefacts.embedders import TorchEmbedder
+from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
 from cocon.export.artefacts.parity_clips import mixed_with_noise, moving_squares
 from cocon.export.models.boundaries import sound_boundary_head
 from cocon.export.publishing import export_encoders

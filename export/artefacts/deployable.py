@@ -1,13 +1,18 @@
-"""What is exported: a trained encoder with one input and a plain tuple of outputs."""
+"""What is exported: a trained encoder with one input and a plain tuple of outputs, and an `Embedder` over such."""
 
 import copy
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cocon.core.errors import GateError
+from cocon.embedding.contract import ModelContract
+from cocon.embedding.embedder import Outputs, check_clips
 from cocon.training.models.encoder import Encoder
 
-__all__ = ["Deployable"]
+__all__ = ["Deployable", "TorchEmbedder"]
 
 
 class Deployable(nn.Module):
@@ -40,3 +45,33 @@ class Deployable(nn.Module):
         """
         embedding, blocks, logits = self.encoder(clip)
         return (embedding, blocks) if logits is None else (embedding, blocks, logits)
+
+
+class TorchEmbedder:
+    """An `Embedder` over a module that returns tensors in the contract's order: a `Deployable` or its TorchScript.
+
+    Args:
+        module: in evaluation mode, on the CPU.
+        contract: its contract.
+    """
+
+    def __init__(self, module: nn.Module, contract: ModelContract) -> None:
+        self._module = module
+        self._contract = contract
+
+    @property
+    def contract(self) -> ModelContract:
+        """What goes in and what comes out."""
+        return self._contract
+
+    def embed(self, clips: NDArray[np.uint8]) -> Outputs:
+        """Embed `uint8 [B, N, T, H, W, C]`.
+
+        Raises:
+            MismatchError: `clips` is not what the contract takes.
+        """
+        check_clips(clips, self._contract)
+        with torch.inference_mode():
+            tensors = self._module(torch.tensor(clips))
+        arrays = {name: tensor.numpy() for name, tensor in zip(self._contract.output_shapes, tensors, strict=True)}
+        return Outputs.of(arrays)

@@ -73,7 +73,7 @@ def write_onnx(module: nn.Module, path: Path, inputs: Mapping[str, Shape], outpu
         assert program is not None
         program.save(path, external_data=False)
     model = onnx.load(path)
-    _forget_source_files(model)
+    _forget_origins(model)
     onnx.save(model, path)
     onnx.checker.check_model(path, full_check=True)
     _check_tensors(path, inputs, outputs)
@@ -98,6 +98,7 @@ def write_formula(
         found[output].type, found[output].shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(_free(shape))
         builder.add_output(found[output], output)
     model = ir.to_proto(ir.Model(builder.graph, ir_version=_IR_VERSION))
+    _forget_origins(model)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 
@@ -144,8 +145,8 @@ def _quiet_exporter() -> Iterator[None]:
         registration.setLevel(level)
 
 
-def _forget_source_files(model: onnx.ModelProto) -> None:
-    """Remove the exporter's stack traces: they hold this machine's paths and make equal models differ."""
+def _forget_origins(model: onnx.ModelProto) -> None:
+    """Remove what tools note of themselves: stack traces hold this machine's paths and make equal models differ."""
     graph = model.graph
     for part in [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
         del part.metadata_props[:]

@@ -11,9 +11,9 @@ import torch
 from torch.jit._trace import TracerWarning
 
 from cocon.embedding.contract import ModelContract
-from cocon.export.artefacts.deployable import Deployable
+from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
 
-__all__ = ["export_torchscript"]
+__all__ = ["export_torchscript", "load_torchscript"]
 
 
 def export_torchscript(deployable: Deployable, contract: ModelContract, path: Path) -> None:
@@ -34,3 +34,11 @@ def export_torchscript(deployable: Deployable, contract: ModelContract, path: Pa
         # The parity gate compares far more than the tracer's own check.
         traced = torch.jit.trace(deployable, clips, check_trace=False)  # type: ignore[no-untyped-call]
         traced.save(str(path))
+
+
+def load_torchscript(path: Path, contract: ModelContract) -> TorchEmbedder:
+    """Load a file that `export_torchscript` wrote."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
+        module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    return TorchEmbedder(module, contract)

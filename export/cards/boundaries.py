@@ -3,8 +3,7 @@
 from cocon.embedding.contract import BLOCKS, ModelContract
 from cocon.embedding.locating.boundary_model import BOUNDARIES, NUM_BOUNDARIES
 from cocon.embedding.repository import model_name
-from cocon.export.cards.card import Card, Tensor, render_card
-from cocon.export.cards.markup import plain
+from cocon.export.cards.card import Card, Tensor, plain, render_card
 from cocon.export.cards.record import TrainingRecord
 from cocon.export.cards.texts import file_facts, parity_text
 from cocon.export.repository.stage import Exported

@@ -2,24 +2,31 @@
 
 Written from the contract, the parity figures and the training record by the template beside this module. The front
 matter is YAML (its values are JSON, which YAML contains). Nothing in a card depends on when or where it is written.
+Text of others, such as labels and names of folders, is shown as it is and never obeyed.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import jinja2
 
 from cocon.core.printable import printable
-from cocon.export.cards.markup import cell, code, plain
 from cocon.export.cards.record import TrainingRecord
 
-__all__ = ["Card", "Tensor", "render_card"]
+__all__ = ["Card", "Tensor", "cell", "code", "plain", "render_card"]
 
 _TAGS = ("video", "self-supervised-learning", "contrastive-learning", "multi-view", "cocon")
 _LICENSES = {"apache-2.0": "Apache License 2.0."}
 # Those that fit on a page; the file with the figures has them all.
 _COLUMNS = ("probe_top1", "classifier_top1", "knn_top1", "R@1", "R@5", "R@10")
+
+# Of no width or of another direction: terminals obey some of them, and readers see none.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
+# An underscore within a word means nothing in Markdown.
+_MARKS = re.compile(r"[\\`*\[\]~$&<>|]|(?<![^\W_])_|_(?![^\W_])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +111,26 @@ def _template() -> jinja2.Template:
 def _figure(value: object) -> str:
     """A figure of merit with one decimal; a dash where it was not counted."""
     return f"{value:.1f}" if isinstance(value, int | float) and math.isfinite(value) else "–"
+
+
+def plain(text: object) -> str:
+    """Text in one line without any meaning in Markdown or HTML, in a table or out of it."""
+    return _MARKS.sub(lambda mark: _ENTITIES.get(mark[0], f"\\{mark[0]}"), _in_one_line(text))
+
+
+def code(text: object) -> str:
+    """Text as a code span; in a table, `cell` must follow."""
+    line = _in_one_line(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    edge = " " if not line or "`" in (line[0], line[-1]) else ""
+    return f"{fence}{edge}{line}{edge}{fence}"
+
+
+def cell(markdown: object) -> str:
+    """Markdown that stays in one cell of a table."""
+    return " ".join(str(markdown).split()).replace("|", "\\|")
+
+
+def _in_one_line(text: object) -> str:
+    line = " ".join(printable(text).split())
+    return _CONTROLS.sub(lambda control: control[0].encode("unicode_escape").decode(), line)

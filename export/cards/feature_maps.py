@@ -3,8 +3,7 @@
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.repository import model_name
 from cocon.embedding.tracking.feature_maps import FEATURE_MAP, FRAMES, FeatureMapContract
-from cocon.export.cards.card import Card, Tensor, render_card
-from cocon.export.cards.markup import plain
+from cocon.export.cards.card import Card, Tensor, plain, render_card
 from cocon.export.cards.record import TrainingRecord
 from cocon.export.cards.texts import file_facts, parity_text
 from cocon.export.cards.training import learned_from, training_text

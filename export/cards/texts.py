@@ -7,8 +7,7 @@ from cocon.core.printable import printable
 from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, PROBABILITIES, ModelContract, fused_fingerprint
 from cocon.embedding.repository import ENSEMBLE, FUSE, ModelFormat, model_name
 from cocon.export.artefacts.parity import Parity
-from cocon.export.cards.card import Card, Tensor, render_card
-from cocon.export.cards.markup import plain
+from cocon.export.cards.card import Card, Tensor, plain, render_card
 from cocon.export.cards.record import TrainingRecord
 from cocon.export.cards.training import learned_from, training_text
 from cocon.export.models.fusion import Fusion

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from cocon.embedding.contract import ModelContract
-from cocon.export.cards.markup import cell, code
+from cocon.export.cards.card import cell, code
 from cocon.export.cards.record import TrainingRecord
 
 __all__ = ["learned_from", "training_text"]

@@ -9,13 +9,12 @@ from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import Embedder, ModelEmbedder
 from cocon.embedding.local import LocalSession
 from cocon.embedding.repository import ONNX, TORCHSCRIPT, ModelFormat
-from cocon.export.artefacts.deployable import Deployable
-from cocon.export.artefacts.embedders import TorchEmbedder, load_torchscript
+from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
 from cocon.export.artefacts.fold import fold
 from cocon.export.artefacts.parity import BATCH_SIZES, Parity, check_parity
 from cocon.export.artefacts.parity_clips import mixed_with_noise
 from cocon.export.artefacts.to_onnx import export_onnx
-from cocon.export.artefacts.to_torchscript import export_torchscript
+from cocon.export.artefacts.to_torchscript import export_torchscript, load_torchscript
 from cocon.export.sources import ViewSource
 from cocon.training.models.encoder import Encoder
 

@@ -24,8 +24,7 @@ from cocon.core.errors import GateError, MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER, assert_congruent
 from cocon.embedding.repository import CARD_FILE
-from cocon.export.artefacts.deployable import Deployable
-from cocon.export.artefacts.embedders import TorchEmbedder
+from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
 from cocon.export.artefacts.parity_clips import clips_of_run
 from cocon.export.cards.record import training_of_run
 from cocon.export.cards.texts import run_card

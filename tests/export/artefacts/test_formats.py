@@ -12,13 +12,12 @@ import torch
 from cocon.core.errors import GateError
 from cocon.embedding.embedder import ModelEmbedder, assert_congruent
 from cocon.embedding.local import LocalSession
-from cocon.export.artefacts.deployable import Deployable
-from cocon.export.artefacts.embedders import TorchEmbedder, load_torchscript
+from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
 from cocon.export.artefacts.fold import fold
 from cocon.export.artefacts.parity import check_parity
 from cocon.export.artefacts.parity_clips import mixed_with_noise, moving_squares
 from cocon.export.artefacts.to_onnx import check_signature, export_onnx
-from cocon.export.artefacts.to_torchscript import export_torchscript
+from cocon.export.artefacts.to_torchscript import export_torchscript, load_torchscript
 from cocon.export.sources import ViewSource
 
 MakeSource = Callable[..., ViewSource]

@@ -14,7 +14,7 @@ from cocon.core.errors import MismatchError
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.repository import ONNX
 from cocon.export.artefacts.parity import Parity
-from cocon.export.cards.markup import cell, code, plain
+from cocon.export.cards.card import cell, code, plain
 from cocon.export.cards.record import TrainingRecord, training_of_run
 from cocon.export.cards.texts import encoder_card
 from cocon.export.publishing import export_encoders

@@ -15,8 +15,7 @@ from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER, assert_congruent
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.repository import ONNX, latest_version
-from cocon.export.artefacts.deployable import Deployable
-from cocon.export.artefacts.embedders import TorchEmbedder
+from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
 from cocon.export.artefacts.parity import Parity
 from cocon.export.models import encoders
 from cocon.export.models.fusion import Fusion, check_fuse, write_fuse
