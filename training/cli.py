@@ -53,4 +53,4 @@ def train(
     is_new = train_run(config, output, overwrite=overwrite, progress_bar=progress_bar, resume=resume, say=say)
     if os.environ.get("RANK", "0") == "0":
         state = "trained" if is_new else "is complete already:"
-        print(f"{output} {state} {config.method} encoders of {', '.join(RunFolder.open(output).views)}")
+        print(f"{output} {state} {config.method} encoders of {', '.join(RunFolder(output, config).views)}")

@@ -1,6 +1,5 @@
 """Publish encoders: `cocon_<view>` and `cocon_<view>_torchscript`."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from cocon.export.artefacts.to_onnx import export_onnx
 from cocon.export.artefacts.to_torchscript import export_torchscript, load_torchscript
 from cocon.export.sources import ViewSource
 from cocon.training.models.encoder import Encoder
+from cocon.training.run_folder.contracts import tensors_sha256
 
 __all__ = ["check_encoder", "encoder_sha256", "write_encoder"]
 
@@ -37,11 +37,7 @@ def check_encoder(source: ViewSource, model_format: ModelFormat, path: Path) -> 
 
 def encoder_sha256(encoder: Encoder) -> str:
     """Over every tensor, the classifier's too: a new classifier is a new model even if no embedding changes."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.state_dict().items()):
-        digest.update(f"{name} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return tensors_sha256(encoder.state_dict())
 
 
 def _open_onnx(path: Path, contract: ModelContract) -> Embedder:

@@ -38,7 +38,7 @@ def test_training_prints_what_it_made_and_does_nothing_the_second_time(
     code, output, errors = cocon(*arguments)
     assert (code, output) == (0, f"{run} trained cpc encoders of rgb, pose\n")
     uses, pretraining, classifiers = errors.splitlines()
-    assert uses.startswith("cpc of rgb, pose on 6 videos: 6 steps in 2 epochs; cpu, 1 threads, 32-true, up to ")
+    assert uses.startswith("cpc of rgb, pose on 6 videos: 6 steps in 2 epochs; cpu, 1 thread(s), 32-true, up to ")
     measured = r"about \d+ min for 2 epochs \(\S+ s a step, measured on steps {} of 6\)"
     assert re.fullmatch("pre-training: " + measured.format("3 to 5"), pretraining)
     assert re.fullmatch("training classifiers: " + measured.format("4 to 6"), classifiers)

@@ -104,6 +104,6 @@ def resources(config: Config, fabric: Fabric, num_videos: int, num_steps: int) -
     processes = f"{fabric.world_size} processes, " if fabric.world_size > 1 else ""
     return (
         f"{config.method} of {', '.join(config.views)} on {num_videos} videos: {num_steps} steps in "
-        f"{config.training.epochs} epochs; {processes}{name}, {torch.get_num_threads()} threads, "
+        f"{config.training.epochs} epochs; {processes}{name}, {torch.get_num_threads()} thread(s), "
         f"{fabric.strategy.precision.precision}, up to {config.data.cache_gib:g} GiB of decoded frames in memory"
     )

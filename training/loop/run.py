@@ -69,15 +69,8 @@ def train_run(
         KeyboardInterrupt: a stop was asked for; the same call goes on.
     """
     dataset = open_dataset(config.data)
-    entries = dataset.split("train")
-    if len(entries) < 2:
-        raise UsageError(f"dataset '{dataset.root}' has {len(entries)} training videos; at least 2 are needed")
-    for key, size in config.queues.items():
-        if size > len(entries):
-            raise UsageError(
-                f"{key} ({size}) must be at most {len(entries)}, the training videos of '{dataset.root}': a longer "
-                f"queue holds a video's own key as its negative; add --set {key}={len(entries)}"
-            )
+    num_videos = len(dataset.split("train"))
+    _check_number(num_videos, config, dataset)
     run, elapsed = RunFolder(output, config), Elapsed()
     with launched_fabric(config) as fabric, ExitStack() as held:
         if fabric.is_global_zero:
@@ -87,12 +80,24 @@ def train_run(
             return False
         if not fabric.is_global_zero:
             progress_bar, say = partial(terminal_bar, is_quiet=True), _unheard
-        failures = _train(run, dataset, entries, fabric, progress_bar, say, elapsed)
+        failures = _train(run, dataset, fabric, progress_bar, say, elapsed)
         if fabric.is_global_zero:
             minutes = round(elapsed.seconds / 60, 2)
             labels = list(_labels(config, dataset))
-            run.mark_complete({"videos": len(entries), "failed": failures, "labels": labels, "minutes": minutes})
+            run.mark_complete({"videos": num_videos, "failed": failures, "labels": labels, "minutes": minutes})
     return True
+
+
+def _check_number(num_videos: int, config: Config, dataset: DatasetFolder) -> None:
+    """Raise `UsageError` if there are too few training videos to contrast, or for the queues of the method."""
+    if num_videos < 2:
+        raise UsageError(f"dataset '{dataset.root}' has {num_videos} training videos; at least 2 are needed")
+    for key, size in config.queues.items():
+        if size > num_videos:
+            raise UsageError(
+                f"{key} ({size}) must be at most {num_videos}, the training videos of '{dataset.root}': a longer "
+                f"queue holds a video's own key as its negative; add --set {key}={num_videos}"
+            )
 
 
 @contextmanager
@@ -116,7 +121,6 @@ def _claimed(run: RunFolder, *, overwrite: bool, resume: Resume) -> Iterator[Non
 def _train(
     run: RunFolder,
     dataset: DatasetFolder,
-    entries: Sequence[VideoEntry],
     fabric: Fabric,
     progress_bar: ProgressBar,
     say: Callable[[str], None],
@@ -124,7 +128,7 @@ def _train(
 ) -> dict[str, str]:
     """Both phases; returns which videos failed in any process, and why."""
     config = run.config
-    frames, val = _videos(config, dataset, entries)
+    frames, val = _videos(config, dataset)
     with progress_bar("reading videos") as bar:
         frames = read_videos(frames, config.clip, bar)
     probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
@@ -154,12 +158,10 @@ def _train(
     return {name: reason for found in objects_of_all(frames.failures) for name, reason in sorted(found.items())}
 
 
-def _videos(
-    config: Config, dataset: DatasetFolder, entries: Sequence[VideoEntry]
-) -> tuple[VideoFrames, VideoFrames | None]:
+def _videos(config: Config, dataset: DatasetFolder) -> tuple[VideoFrames, VideoFrames | None]:
     """Training videos, and those of split `val` where there are any and something looks at them."""
     is_looked_at = config.optimizer.schedule == "plateau" or config.training.probe_every_epochs > 0
-    val = dataset.split("val") if is_looked_at else ()
+    entries, val = dataset.split("train"), dataset.split("val") if is_looked_at else ()
     gib_per_video = config.data.cache_gib / (len(entries) + len(val))
     requests = view_requests(config)
 
