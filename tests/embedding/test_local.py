@@ -15,7 +15,6 @@ from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.embedder import ENCODER, Embedder, ModelEmbedder
 from cocon.embedding.local import LocalRepository, LocalSession, execution_providers
-from cocon.embedding.repository import latest_version
 
 MakeContract = Callable[..., ModelContract]
 
@@ -94,17 +93,6 @@ def test_the_highest_version_wins_by_number_not_by_name(root: Path, make_contrac
     with LocalRepository(root).open(ENCODER, "rgb") as embedder:
         assert (embedder.name, embedder.version, embedder.contract.weights_sha256) == ("cocon_rgb", "10", "a" * 64)
         assert np.allclose(embedder.embed(CLIPS).embedding, _reference_embedding(0.5), atol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["0", "02", "latest", ".3.partial", "-4", "5.0"])
-def test_what_triton_would_not_take_for_a_version_is_none(root: Path, name: str) -> None:
-    (root / "cocon_rgb" / name).mkdir()
-    (root / "cocon_rgb" / "77").write_text("a file")
-    assert latest_version(root / "cocon_rgb") == 1
-
-
-def test_a_folder_that_is_not_there_has_no_version(tmp_path: Path) -> None:
-    assert latest_version(tmp_path / "absent") is None
 
 
 def test_views_are_listed_in_the_order_of_the_view_table(root: Path) -> None:
