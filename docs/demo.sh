@@ -15,6 +15,10 @@ has_triton() {
     command -v tritonserver >/dev/null || python -c 'from importlib.util import find_spec as f; exit(not f("pytriton"))'
 }
 
+stop_server() {
+    cocon serve --stop --grpc-port "$GRPC_PORT"
+}
+
 # The first and the last jumping jack: the manifest has training's before those of other bodies, in other places.
 column() {
     awk -F, -v root="$data" '$3 == "jumping jack" {print root "/" $2}' "$data/manifest.csv" | "$1" -n 1
@@ -26,9 +30,11 @@ step "the packed encoders as models for Triton: cocon export"
 cocon export --run pretrained/figures-tiny --repository "$repository" --no-torchscript
 if has_triton; then
     step "a real Triton: cocon serve"
-    trap 'cocon serve --stop --grpc-port "$GRPC_PORT"' EXIT
     cocon serve "$repository" --detach --timeout-s 600 \
         --grpc-port "$GRPC_PORT" --http-port "$HTTP_PORT" --metrics-port "$METRICS_PORT"
+    trap stop_server EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
     export COCON_URL="127.0.0.1:$GRPC_PORT"
 else
     step "no Triton for this machine: the models run in the client's process"
@@ -40,9 +46,9 @@ ls "$data"/videos/*.mp4 | grep -vxF "$query" | client index add --view all -
 step "that one, a jumping jack: client search, client classify"
 client search "$query" --top 5 --picture "$picture"
 client classify --view all "$query" --top 3
-trap - EXIT
 if has_triton; then
-    cocon serve --stop --grpc-port "$GRPC_PORT"
+    trap - EXIT
+    stop_server
 fi
 step "done"
 url="--url local:$repository"

@@ -13,13 +13,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # What a test asks for tells what it needs; a test that takes long by itself says `slow`.
 _MARKER_OF_FIXTURE = {
     "browser": "browser",
-    "can_serve": "triton",
-    "figures": "training",
-    "make_source": "training",
-    "make_state": "training",
-    "released": "training",
-    "server": "triton",
-    "walk": "training",
+    **dict.fromkeys(("can_serve", "server"), "triton"),
+    **dict.fromkeys(("figures", "make_source", "make_state", "released", "small_set", "walk"), "training"),
+    **dict.fromkeys(("maps_url", "square", "story", "videos", "write_video"), "videos"),
 }
 
 

@@ -37,6 +37,8 @@ from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import DatasetFolder
 from cocon.video.views import view_named
 
+pytestmark = pytest.mark.training
+
 VIEWS = ("rgb", "mask")
 FIGURES = ("AR@1", "AR@10", "AR@100", "AUC", "mAP@0.5", "mAP@0.75", "mAP")
 

@@ -25,6 +25,8 @@ from cocon.training.config.run import Config
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
 
+pytestmark = pytest.mark.training
+
 MakeSource = Callable[..., ViewSource]
 LABELS = ("wave", "jump", "turn")
 ROWS = [

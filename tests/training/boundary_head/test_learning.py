@@ -57,6 +57,7 @@ def test_an_action_shorter_than_a_hop_has_a_start_and_an_end_all_the_same() -> N
     assert np.argwhere(targets).tolist() == [[6, 0], [6, 1]]
 
 
+@pytest.mark.training
 def test_the_head_finds_planted_boundaries_in_videos_it_has_not_seen() -> None:
     trained = [planted(seed) for seed in range(12)]
     head = train_boundary_head([s for s, _ in trained], [a for _, a in trained], BoundarySettings())

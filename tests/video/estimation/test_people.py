@@ -21,6 +21,8 @@ from cocon.video.estimation.people import (
 from cocon.video.estimation.pose import COCO_KEYPOINTS
 from cocon.video.geometry import resize
 
+pytestmark = pytest.mark.videos
+
 PERSON_FILE = Path(__file__).parents[1] / "person.py"
 draw_person = runpy.run_path(str(PERSON_FILE))["draw_person"]
 Pixels = NDArray[np.uint8]

@@ -15,6 +15,8 @@ from tests.video.mutations import MUTATIONS, mutated_files
 from tests.video.processes import children_of
 from tests.video.seed_videos import NUM_FRAMES, SEEDS, write_seeds
 
+pytestmark = pytest.mark.videos
+
 
 # docs/results/robustness.py reads many more.
 @pytest.mark.parametrize(("seed", "rounds"), [(11, 2), pytest.param(12, 20, marks=pytest.mark.slow)])

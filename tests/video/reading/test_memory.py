@@ -4,6 +4,8 @@ import os
 from itertools import cycle, islice
 from pathlib import Path
 
+import pytest
+
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import Geometry
@@ -13,6 +15,8 @@ from tests.video.endings import CLIPS, ending_of
 from tests.video.mutations import mutated_files
 from tests.video.processes import children_of, family_resident_bytes, resident_bytes
 from tests.video.seed_videos import Seed, repeat_video, write_seed
+
+pytestmark = pytest.mark.videos
 
 MEBIBYTE = 1 << 20
 
