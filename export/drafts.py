@@ -20,13 +20,14 @@ from cocon.export.cards.feature_maps import feature_map_card
 from cocon.export.cards.record import TrainingRecord
 from cocon.export.cards.texts import encoder_card, ensemble_card, fuse_card
 from cocon.export.models.boundaries import check_boundaries, write_boundaries
-from cocon.export.models.encoders import check_encoder, encoder_sha256, write_encoder
+from cocon.export.models.encoders import check_encoder, write_encoder
 from cocon.export.models.feature_maps import check_feature_maps, feature_map_contract, write_feature_maps
 from cocon.export.models.fusion import Fusion, check_fuse, write_ensemble, write_fuse
 from cocon.export.repository.folder import newest_contract
 from cocon.export.repository.model_config import ensemble_config, kind_config, model_config
 from cocon.export.repository.stage import Draft
 from cocon.export.sources import FEATURE_MAP_VIEW, ExportOptions, FeatureMapOptions, ViewSource
+from cocon.training.run_folder.contracts import tensors_sha256
 from cocon.video.views import VIEWS
 
 __all__ = ["drafts_of", "fusion_drafts"]
@@ -65,7 +66,8 @@ def _encoder(source: ViewSource, model_format: ModelFormat, options: ExportOptio
         card=partial(encoder_card, contract, model_format, source.training),
         embedding_dim=contract.embedding_dim,
         labels=contract.labels,
-        identity={"weights": encoder_sha256(source.encoder)},
+        # The classifier's tensors too: a new one is a new model even if no embedding changes.
+        identity={"weights": tensors_sha256(source.encoder.state_dict())},
     )
 
 

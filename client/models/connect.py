@@ -6,7 +6,6 @@ from cocon.client.models.defaults import DEFAULT_URL
 from cocon.client.models.host import ModelHost
 from cocon.client.models.local import LOCAL, LocalHost
 from cocon.core.errors import UsageError
-from cocon.embedding.local import LocalRepository
 from cocon.embedding.repository import FORMATS, ONNX_RUNTIME, FormatName, check_repository
 
 __all__ = ["connect"]
@@ -28,7 +27,7 @@ def connect(url: str = DEFAULT_URL, *, timeout_s: float = 30.0, model_format: Fo
         check_repository(root)
         if FORMATS[model_format].backend != ONNX_RUNTIME:
             raise UsageError(f"--model-format {model_format} needs a server; '{url}' runs ONNX")
-        return LocalHost(LocalRepository(root, FORMATS[model_format]))
+        return LocalHost(root, FORMATS[model_format])
     host, separator, port = url.removeprefix("grpc://").rpartition(":")
     if not separator or not host or "/" in host or not port.isdigit():
         raise UsageError(f"--url '{url}' is neither HOST:PORT, grpc://HOST:PORT nor local:FOLDER")

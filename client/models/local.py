@@ -1,35 +1,22 @@
 """Models of a repository on this machine, run by ONNX Runtime in this process."""
 
-from dataclasses import dataclass
-from typing import Any, TypeVar
-
 from cocon.embedding.local import LocalRepository
-from cocon.embedding.model_kind import ModelKind
-from cocon.embedding.open_model import Contract, OpenModel
 
 __all__ = ["LOCAL", "LocalHost"]
 
 LOCAL = "local:"
 """What the URL of a folder begins with."""
 
-_Contract = TypeVar("_Contract", bound=Contract)
-_Model = TypeVar("_Model", bound=OpenModel[Any])
 
+class LocalHost(LocalRepository):
+    """A repository that is asked like a server; arguments as of `LocalRepository`."""
 
-@dataclass(frozen=True, slots=True)
-class LocalHost:
-    """A model repository on this machine; ONNX Runtime in this process.
-
-    Attributes:
-        repository: The folder.
-    """
-
-    repository: LocalRepository
+    __slots__ = ()
 
     @property
     def url(self) -> str:
         """`local:` and the folder."""
-        return f"{LOCAL}{self.repository.root}"
+        return f"{LOCAL}{self.root}"
 
     @property
     def num_lanes(self) -> int:
@@ -42,15 +29,6 @@ class LocalHost:
         import onnxruntime
 
         return f"onnxruntime {onnxruntime.__version__}, in this process"
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """Views that have an encoder here."""
-        return self.repository.views
-
-    def open(self, kind: ModelKind[_Contract, _Model], view: str) -> _Model:
-        """Load the newest model of a kind and view; raises like `LocalRepository.open`."""
-        return self.repository.open(kind, view)
 
     def close(self) -> None:
         """Nothing is held: sessions end with their models."""

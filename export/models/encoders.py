@@ -15,10 +15,8 @@ from cocon.export.artefacts.parity_clips import mixed_with_noise
 from cocon.export.artefacts.to_onnx import export_onnx
 from cocon.export.artefacts.to_torchscript import export_torchscript, load_torchscript
 from cocon.export.sources import ViewSource
-from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.contracts import tensors_sha256
 
-__all__ = ["check_encoder", "encoder_sha256", "write_encoder"]
+__all__ = ["check_encoder", "write_encoder"]
 
 
 def write_encoder(source: ViewSource, model_format: ModelFormat, path: Path, *, folded: bool = True) -> None:
@@ -33,11 +31,6 @@ def check_encoder(source: ViewSource, model_format: ModelFormat, path: Path) -> 
     reference = TorchEmbedder(Deployable(source.encoder), source.contract)
     candidate = _FILES[model_format].open(path, source.contract)
     return check_parity(reference, candidate, mixed_with_noise(source.clips, BATCH_SIZES[-1]))
-
-
-def encoder_sha256(encoder: Encoder) -> str:
-    """Over every tensor, the classifier's too: a new classifier is a new model even if no embedding changes."""
-    return tensors_sha256(encoder.state_dict())
 
 
 def _open_onnx(path: Path, contract: ModelContract) -> Embedder:
