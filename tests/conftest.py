@@ -14,8 +14,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _MARKER_OF_FIXTURE = {
     "browser": "browser",
     **dict.fromkeys(("can_serve", "server"), "triton"),
-    **dict.fromkeys(("figures", "make_source", "make_state", "released", "small_set", "walk"), "training"),
-    **dict.fromkeys(("maps_url", "square", "story", "videos", "write_video"), "videos"),
+    **dict.fromkeys(("figures", "make_source", "make_state", "released", "two_views", "walk"), "training"),
+    **dict.fromkeys(
+        ("client", "embedder", "maps_url", "process", "square", "story", "videos", "write_video"), "videos"
+    ),
 }
 
 

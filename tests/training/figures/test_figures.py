@@ -28,6 +28,8 @@ from cocon.video.estimation.flow import flow_to_bytes
 from cocon.video.store.dataset import content_sha256
 from cocon.video.store.files import read_view, view_path
 
+pytestmark = pytest.mark.training
+
 SMALL = FigureSettings(num_videos=4, seconds=0.5, size_px=64, view_size_px=32)
 PLAIN = FigureSettings(num_videos=2 * len(LABELS), seconds=1.0, clutter=0.0)
 

@@ -27,6 +27,8 @@ from cocon.training.figures.untrimmed import plan_untrimmed_videos
 from cocon.video.decoding.frames import read_frames
 from cocon.video.store.files import read_view
 
+pytestmark = pytest.mark.training
+
 SMALL = UntrimmedSettings(num_videos=2, seconds=4.0, size_px=32, view_size_px=16)
 
 

@@ -18,6 +18,8 @@ from cocon.core.errors import NoVideoStreamError, TimedOutError, UnreadableVideo
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.workers.pool import WorkerPool, named
 
+pytestmark = pytest.mark.videos
+
 HERE = Path(__file__).parent
 
 
