@@ -195,6 +195,7 @@ def test_killed_addition_goes_on_where_it_was(client: Client, tmp_path: Path, ur
     assert hits[0]["video"] == str(folder / "39.mp4")
 
 
+@pytest.mark.videos
 def test_interrupt_is_exit_code_130_and_what_is_done_stays(tmp_path: Path, url: str) -> None:
     folder = tmp_path / "many"
     for number in range(40):

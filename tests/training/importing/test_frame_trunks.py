@@ -164,6 +164,7 @@ def test_basic_blocks_are_taken_too_and_settings_replace_the_published_ones(
     _check_numbers(tmp_path / "run", trunk, R10)
 
 
+@pytest.mark.training
 def test_the_command_and_the_run_tell_what_was_left_out(cocon: Callable[..., Outcome], tmp_path: Path) -> None:
     run, file = tmp_path / "run", _save(tmp_path / "current.pth", "vclr", _vclr(_resnet()))
     code, output, errors = cocon("import", "--from", "vclr", "--output", run, file)

@@ -280,6 +280,7 @@ def test_flow_is_seen_as_a_picture_of_a_constant_v_and_u(
     assert F.cosine_similarity(embedding, pooled).min() > 0.999
 
 
+@pytest.mark.training
 def test_both_streams_become_one_run(cocon: Callable[..., Outcome], tmp_path: Path) -> None:
     rgb = _save(tmp_path / "rgb", _pretrained(_twice(_s3d()), second=True))
     flow = _save(tmp_path / "flow", _pretrained(_r2plus1d()))

@@ -223,6 +223,7 @@ def test_the_command_packs_and_says_what_it_packed(
     assert RunFolder.open(tmp_path / "packed").views == ("rgb", "pose")
 
 
+@pytest.mark.training
 def test_encoders_of_the_demo_pack_into_five_megabytes(tmp_path: Path) -> None:
     config = load_config("figures", [f"data.folder='{tmp_path / 'gone'}'"])
     run = tmp_path / "run"

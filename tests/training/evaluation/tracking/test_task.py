@@ -146,6 +146,7 @@ def _numbered(folder: Path, num_pictures: int, num_boxes: int) -> None:
     (folder / "groundtruth_rect.txt").write_text("3,3,9,9\n" * num_boxes)
 
 
+@pytest.mark.videos
 def test_boxes_of_a_benchmark_that_begin_later_are_of_the_later_pictures(tmp_path: Path) -> None:
     _numbered(tmp_path / "David", 303, 3)
     _numbered(tmp_path / "Freeman3", 6, 4)
