@@ -52,7 +52,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
 
 
 @pytest.mark.parametrize(
-    "method", ["vclr", *(pytest.param(method, marks=pytest.mark.slow) for method in ("vicc", "cycle"))]
+    "method", ["cycle", *(pytest.param(method, marks=pytest.mark.slow) for method in ("vicc", "vclr"))]
 )
 def test_a_method_goes_the_whole_way(method: str, walk: Walk) -> None:
     run = f"runs/{method}"
