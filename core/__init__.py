@@ -1,8 +1,8 @@
 """What every room stands on.
 
 `errors` and their exit codes, `paths` that somebody names and that are not there, files that appear whole (`atomic`),
-one writer a folder (`folder_lock`), bars of `progress`, text for people (`printable`), the dispatcher of `cocon`
-(`command`).
+one writer a folder (`folder_lock`), what must be closed (`closing`), bars of `progress`, text for people (`printable`),
+the dispatcher of `cocon` (`command`).
 """
 
 if __name__ != "cocon.core":

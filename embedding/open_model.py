@@ -4,10 +4,12 @@ What runs it is a `Session`: tensors in, tensors out. What the tensors mean is u
 derives from `OpenModel` and puts typed, checked calls in front of the session.
 """
 
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cocon.core.closing import Closing
 
 __all__ = ["Contract", "OpenModel", "Session"]
 
@@ -71,7 +73,7 @@ class Session(Protocol[_Contract_co]):
         ...
 
 
-class OpenModel(Generic[_Contract]):
+class OpenModel(Closing, Generic[_Contract]):
     """One version of a model, ready to be asked; its version is fixed when it is opened.
 
     Args:
@@ -104,9 +106,3 @@ class OpenModel(Generic[_Contract]):
     def close(self) -> None:
         """Let go of the model."""
         self._session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()

@@ -56,7 +56,9 @@ def detach(repository: Path, address: Address, *, timeout_s: float) -> Detached:
             running = None
         if running is None:
             return _start(repository, address, timeout_s=timeout_s)
-        return Detached(running, _wait(running, timeout_s=timeout_s), is_new=False)
+        is_alive, models = running.process.is_alive, model_names(repository)
+        ready = wait_until_ready(running.address, models, log=running.log, is_alive=is_alive, timeout_s=timeout_s)
+        return Detached(running, ready, is_new=False)
 
 
 def find(grpc_port: int) -> ServerRecord:
@@ -86,18 +88,6 @@ def _running(grpc_port: int) -> ServerRecord | None:
         _end(record)  # it crashed: its workers may still be there
         return None
     return record
-
-
-def _wait(record: ServerRecord, *, timeout_s: float) -> list[ModelState]:
-    address = record.address
-    return wait_until_ready(
-        address.host,
-        address.grpc_port,
-        model_names(record.repository),
-        log=record.log,
-        is_alive=record.process.is_alive,
-        timeout_s=timeout_s,
-    )
 
 
 def _start(repository: Path, address: Address, *, timeout_s: float) -> Detached:

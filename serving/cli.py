@@ -83,7 +83,7 @@ def _status(grpc_port: int, *, as_json: bool) -> None:
     from cocon.serving.readiness import model_states
 
     record = find(grpc_port)
-    states = model_states(record.address.host, record.address.grpc_port)
+    states = model_states(record.address)
     _show("serving", record.address.url, record.repository, record.log, states, as_json=as_json)
 
 

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from cocon.core.errors import UsageError
@@ -64,9 +63,7 @@ class ServerProcess:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.stop()
 
     @property
@@ -112,14 +109,9 @@ class ServerProcess:
 
     def wait_until_ready(self) -> list[ModelState]:
         """Wait until every model is READY; see `readiness.wait_until_ready`."""
-        address = self.address
+        names = model_names(self.repository)
         self.models = wait_until_ready(
-            address.host,
-            address.grpc_port,
-            model_names(self.repository),
-            log=self.log,
-            is_alive=self.is_alive,
-            timeout_s=self._timeout_s,
+            self.address, names, log=self.log, is_alive=self.is_alive, timeout_s=self._timeout_s
         )
         return self.models
 

@@ -11,6 +11,7 @@ from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from cocon.core.errors import ServerError, UsageError
+from cocon.serving.address import Address
 
 __all__ = ["ModelState", "model_states", "wait_until_ready"]
 
@@ -38,13 +39,12 @@ class ModelState:
 
 
 def wait_until_ready(
-    host: str, grpc_port: int, models: Sequence[str], *, log: Path, is_alive: Callable[[], bool], timeout_s: float
+    address: Address, models: Sequence[str], *, log: Path, is_alive: Callable[[], bool], timeout_s: float
 ) -> list[ModelState]:
     """Wait until every model in the server's repository is READY.
 
     Args:
-        host: Address the server listens on.
-        grpc_port: Its gRPC port.
+        address: Where the server listens.
         models: The models it must serve.
         log: The server's log, read for reasons that the protocol does not carry.
         is_alive: Whether the server process still runs.
@@ -59,13 +59,13 @@ def wait_until_ready(
     """
     deadline = time.monotonic() + timeout_s
     # Triton opens its ports only after the last model has loaded or failed.
-    while not _accepts(host, grpc_port):
+    while not _accepts(address):
         if not is_alive():
             raise ServerError(f"tritonserver ended before it was ready: {_last_error(log)}; log: {log}")
         if time.monotonic() > deadline:
             raise ServerError(f"not READY within {timeout_s:g} s: {_loading(log)}; raise --timeout-s; log: {log}")
         time.sleep(_POLL_INTERVAL_S)
-    states = model_states(host, grpc_port)
+    states = model_states(address)
     reasons = {state.model: state.reason or _reason(log, state.model) for state in states if state.state != "READY"}
     reasons |= {model: _reason(log, model) for model in set(models) - {state.model for state in states}}
     if reasons:
@@ -73,14 +73,14 @@ def wait_until_ready(
     return states
 
 
-def model_states(host: str, grpc_port: int) -> list[ModelState]:
+def model_states(address: Address) -> list[ModelState]:
     """Ask a server for its models, sorted by name.
 
     Raises:
         ServerError: It does not answer.
     """
     try:
-        with InferenceServerClient(f"{host}:{grpc_port}") as client:
+        with InferenceServerClient(address.url) as client:
             entries = client.get_model_repository_index(client_timeout=_CALL_TIMEOUT_S).models
             states = [
                 ModelState(
@@ -94,7 +94,7 @@ def model_states(host: str, grpc_port: int) -> list[ModelState]:
                 if not entry.name.startswith(".")
             ]
     except InferenceServerException as error:
-        raise ServerError(f"the server at {host}:{grpc_port} does not answer: {error.message()}") from error
+        raise ServerError(f"the server at {address.url} does not answer: {error.message()}") from error
     return sorted(states, key=lambda state: (state.model, state.version))
 
 
@@ -103,9 +103,9 @@ def _backend(client: InferenceServerClient, model: str, version: str) -> str:
     return str(config.backend or config.platform)
 
 
-def _accepts(host: str, port: int) -> bool:
+def _accepts(address: Address) -> bool:
     try:
-        with socket.create_connection((host, port), timeout=1.0):
+        with socket.create_connection((address.host, address.grpc_port), timeout=1.0):
             return True
     except OSError:
         return False

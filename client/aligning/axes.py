@@ -10,6 +10,7 @@ from cocon.client.aligning.spans import BlockTrack
 from cocon.core.printable import clock
 from cocon.video.pictures.drawing import Colour
 from cocon.video.pictures.lettering import draw_text, text_width
+from cocon.video.pictures.stills import spread_moments
 
 __all__ = ["BAND_PX", "CELL_PX", "STILL_PX", "TimeAxis"]
 
@@ -56,8 +57,7 @@ class TimeAxis:
     @property
     def moments(self) -> list[float]:
         """When the stills are wanted, in seconds: the middles of equal parts."""
-        begin, end = self.track.edges[[0, -1]]
-        return [float(begin + (end - begin) * (slot + 0.5) / self.num_stills) for slot in range(self.num_stills)]
+        return spread_moments(float(self.track.edges[0]), float(self.track.edges[-1]), self.num_stills)
 
     def px(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where moments are on the map's edge, in pixels from its corner."""

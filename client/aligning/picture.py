@@ -20,9 +20,9 @@ from cocon.client.aligning.axes import STILL_PX, TimeAxis
 from cocon.client.aligning.spans import Alignment, BlockTrack
 from cocon.core.printable import clock
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.pictures.drawing import Colour
+from cocon.video.pictures.drawing import SHEET_BRIGHT, SHEET_DIM, SHEET_PAPER, Colour
 from cocon.video.pictures.encode import write_png
-from cocon.video.pictures.lettering import draw_text, shortened, text_width, wrap_text
+from cocon.video.pictures.lettering import draw_text, text_width, wrap_text
 from cocon.video.pictures.output_file import output_file
 from cocon.video.pictures.stills import stills_at
 from cocon.video.workers.pool import WorkerPool
@@ -37,9 +37,6 @@ _TIMES_A_PX, _TIMES_B_PX = 68, 26  # room for the times beside and above the map
 _SCALE_PX, _RIGHT_PX = 16, 92
 _TITLE_CAP_PX, _CAP_PX = 13, 10
 
-_PAPER: Colour = (18, 18, 20)
-_BRIGHT: Colour = (240, 240, 240)
-_DIM: Colour = (165, 165, 170)
 _PHASE_COLOURS: tuple[Colour, ...] = (
     *((86, 180, 233), (230, 159, 0), (0, 158, 115)),  # sky blue, orange, bluish green
     *((204, 121, 167), (240, 228, 66), (213, 94, 0)),  # reddish purple, yellow, vermillion
@@ -91,7 +88,7 @@ class AlignmentSheet:
         height, width = self.first.length_px, self.second.length_px
         legend = self._legend(column + width + _RIGHT_PX - 2 * _MARGIN_PX)
         canvas = np.full(
-            (row + height + _GAP_PX + len(legend) + _MARGIN_PX, column + width + _RIGHT_PX, 3), _PAPER, np.uint8
+            (row + height + _GAP_PX + len(legend) + _MARGIN_PX, column + width + _RIGHT_PX, 3), SHEET_PAPER, np.uint8
         )
         self._draw_title(canvas, facts)
         self._draw_corner(canvas, corner)
@@ -124,9 +121,9 @@ class AlignmentSheet:
         columns = self.second.px(self.alignment.second.middles)[self.alignment.path[:, 1]]
         points = np.rint(np.stack([columns, rows], axis=1) * (1 << _SHIFT)).astype(np.int32)
         dots = points if len(points) <= _MAX_DOTS else points[:0]
-        cv2.polylines(canvas, [points], False, _PAPER, _CASING_PX, cv2.LINE_AA, _SHIFT)
+        cv2.polylines(canvas, [points], False, SHEET_PAPER, _CASING_PX, cv2.LINE_AA, _SHIFT)
         for x, y in dots.tolist():
-            cv2.circle(canvas, (x, y), (_DOT_PX + 2) << _SHIFT, _PAPER, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+            cv2.circle(canvas, (x, y), (_DOT_PX + 2) << _SHIFT, SHEET_PAPER, cv2.FILLED, cv2.LINE_AA, _SHIFT)
         for number, (begin, end) in enumerate(pairwise(self.alignment.bounds)):
             colour = _PHASE_COLOURS[number]
             cv2.polylines(canvas, [points[max(0, begin - 1) : end]], False, colour, _STROKE_PX, cv2.LINE_AA, _SHIFT)
@@ -137,21 +134,21 @@ class AlignmentSheet:
         names = [Path(track.video).name for track in (self.alignment.first, self.alignment.second)]
         width = canvas.shape[1] - 2 * _MARGIN_PX
         title = f"A (down): {names[0]}     B (right): {names[1]}"
-        fitting = shortened(title, _TITLE_CAP_PX, width)
-        draw_text(canvas, fitting, left=_MARGIN_PX, top=_MARGIN_PX, cap_px=_TITLE_CAP_PX, colour=_BRIGHT)
+        edge = _MARGIN_PX
+        draw_text(canvas, title, left=edge, top=edge, cap_px=_TITLE_CAP_PX, colour=SHEET_BRIGHT, max_px=width)
         for number, line in enumerate(wrap_text(facts, _CAP_PX, width, max_lines=2)):
             top = _MARGIN_PX + 28 + number * (_LINE_PX - 4)
-            draw_text(canvas, line, left=_MARGIN_PX, top=top, cap_px=_CAP_PX, colour=_DIM)
+            draw_text(canvas, line, left=_MARGIN_PX, top=top, cap_px=_CAP_PX, colour=SHEET_DIM)
 
     def _draw_corner(self, canvas: Pixels, corner: tuple[int, int]) -> None:
         """Arrows that say which way time goes in A and in B."""
         import cv2
 
         row, column = corner[0] - 40, corner[1] - 52
-        draw_text(canvas, "B", left=column - 4, top=row - 66, cap_px=_TITLE_CAP_PX, colour=_BRIGHT)
-        cv2.arrowedLine(canvas, (column + 14, row - 60), (column + 44, row - 60), _BRIGHT, 2, cv2.LINE_AA, 0, 0.3)
-        draw_text(canvas, "A", left=column - 66, top=row - 14, cap_px=_TITLE_CAP_PX, colour=_BRIGHT)
-        cv2.arrowedLine(canvas, (column - 61, row + 6), (column - 61, row + 36), _BRIGHT, 2, cv2.LINE_AA, 0, 0.3)
+        draw_text(canvas, "B", left=column - 4, top=row - 66, cap_px=_TITLE_CAP_PX, colour=SHEET_BRIGHT)
+        cv2.arrowedLine(canvas, (column + 14, row - 60), (column + 44, row - 60), SHEET_BRIGHT, 2, cv2.LINE_AA, 0, 0.3)
+        draw_text(canvas, "A", left=column - 66, top=row - 14, cap_px=_TITLE_CAP_PX, colour=SHEET_BRIGHT)
+        cv2.arrowedLine(canvas, (column - 61, row + 6), (column - 61, row + 36), SHEET_BRIGHT, 2, cv2.LINE_AA, 0, 0.3)
 
     def _draw_scale(self, canvas: Pixels) -> None:
         """What the shades mean: `canvas` is the margin on the right of the map."""
@@ -160,9 +157,9 @@ class AlignmentSheet:
         canvas[:, :_SCALE_PX] = shades[:, None, None]
         low, high = self._range
         for cosine, top in ((high, 2), ((low + high) / 2, height // 2 - _CAP_PX // 2), (low, height - _CAP_PX - 3)):
-            draw_text(canvas, f"{cosine:.2f}", left=_SCALE_PX + 6, top=top, cap_px=_CAP_PX, colour=_DIM)
-        draw_text(canvas, "alike", left=_SCALE_PX + 6, top=_LINE_PX - 4, cap_px=_CAP_PX, colour=_DIM)
-        draw_text(canvas, "unlike", left=_SCALE_PX + 6, top=height - _LINE_PX - 7, cap_px=_CAP_PX, colour=_DIM)
+            draw_text(canvas, f"{cosine:.2f}", left=_SCALE_PX + 6, top=top, cap_px=_CAP_PX, colour=SHEET_DIM)
+        draw_text(canvas, "alike", left=_SCALE_PX + 6, top=_LINE_PX - 4, cap_px=_CAP_PX, colour=SHEET_DIM)
+        draw_text(canvas, "unlike", left=_SCALE_PX + 6, top=height - _LINE_PX - 7, cap_px=_CAP_PX, colour=SHEET_DIM)
 
     def _legend(self, width: int) -> Pixels:
         """The phases: `uint8 [h, width, 3]`."""
@@ -175,11 +172,11 @@ class AlignmentSheet:
         column_px = max(text_width(text, _CAP_PX) for text in texts) + 3 * _LINE_PX
         num_columns = max(1, min(3, width // column_px))
         num_lines = -(-len(texts) // num_columns)
-        canvas = np.full((num_lines * _LINE_PX, width, 3), _PAPER, np.uint8)
+        canvas = np.full((num_lines * _LINE_PX, width, 3), SHEET_PAPER, np.uint8)
         for number, text in enumerate(texts):
             left, top = number // num_lines * column_px, number % num_lines * _LINE_PX + 6
             canvas[top : top + _CAP_PX, left : left + 2 * _CAP_PX] = _PHASE_COLOURS[number]
-            draw_text(canvas, text, left=left + 2 * _CAP_PX + 8, top=top, cap_px=_CAP_PX, colour=_DIM)
+            draw_text(canvas, text, left=left + 2 * _CAP_PX + 8, top=top, cap_px=_CAP_PX, colour=SHEET_DIM)
         return canvas
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,13 +34,10 @@ def gather_facts(url: str, index: Path, *, timeout_s: float, model_format: Forma
     Raises:
         CoconError: As `connect`, `ModelHost.open` and `VideoIndex.facts` do.
     """
-    host = connect(url, timeout_s=timeout_s, model_format=model_format)
-    try:
+    with closing(connect(url, timeout_s=timeout_s, model_format=model_format)) as host:
         models = {view: host.open(ENCODER, view) for view in host.views}
         rows = [_model_row(view, model) for view, model in models.items()]
         return {"url": host.url, "software": host.software, "models": rows, "index": _index_row(index, models)}
-    finally:
-        host.close()
 
 
 def print_facts(facts: Row, *, as_json: bool) -> None:

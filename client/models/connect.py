@@ -1,14 +1,53 @@
-"""From a URL to where the models are."""
+"""From a URL to where the models are: a Triton server, or a model repository opened in this process."""
 
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from cocon.client.models.defaults import DEFAULT_URL
-from cocon.client.models.host import ModelHost
-from cocon.client.models.local import LOCAL, LocalHost
 from cocon.core.errors import UsageError
+from cocon.embedding.local import LocalRepository
+from cocon.embedding.model_kind import ModelKind
+from cocon.embedding.open_model import Contract, OpenModel
 from cocon.embedding.repository import FORMATS, ONNX_RUNTIME, FormatName, check_repository
 
-__all__ = ["connect"]
+__all__ = ["ModelHost", "connect"]
+
+_LOCAL = "local:"
+
+_Contract = TypeVar("_Contract", bound=Contract)
+_Model = TypeVar("_Model", bound=OpenModel[Any])
+
+
+class ModelHost(Protocol):
+    """Something that offers models."""
+
+    @property
+    def url(self) -> str:
+        """What it was connected by."""
+        ...
+
+    @property
+    def num_lanes(self) -> int:
+        """Connections that keep it busy."""
+        ...
+
+    @property
+    def software(self) -> str:
+        """What runs the models, and its version."""
+        ...
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Views that have an encoder here."""
+        ...
+
+    def open(self, kind: ModelKind[_Contract, _Model], view: str) -> _Model:
+        """The newest model of a kind and view; see `TritonServer.open` and `LocalRepository.open`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
 
 
 def connect(url: str = DEFAULT_URL, *, timeout_s: float = 30.0, model_format: FormatName = "onnx") -> ModelHost:
@@ -22,15 +61,38 @@ def connect(url: str = DEFAULT_URL, *, timeout_s: float = 30.0, model_format: Fo
     Raises:
         UsageError: The URL has another form, the folder does not exist, or TorchScript is asked for without a server.
     """
-    if url.startswith(LOCAL):
-        root = Path(url.removeprefix(LOCAL))
+    if url.startswith(_LOCAL):
+        root = Path(url.removeprefix(_LOCAL))
         check_repository(root)
         if FORMATS[model_format].backend != ONNX_RUNTIME:
             raise UsageError(f"--model-format {model_format} needs a server; '{url}' runs ONNX")
-        return LocalHost(root, FORMATS[model_format])
+        return _LocalHost(root, FORMATS[model_format])
     host, separator, port = url.removeprefix("grpc://").rpartition(":")
     if not separator or not host or "/" in host or not port.isdigit():
         raise UsageError(f"--url '{url}' is neither HOST:PORT, grpc://HOST:PORT nor local:FOLDER")
     from cocon.client.models.server import TritonServer
 
     return TritonServer(url, timeout_s=timeout_s, model_format=model_format)
+
+
+class _LocalHost(LocalRepository):
+    """A repository that is asked like a server."""
+
+    __slots__ = ()
+
+    @property
+    def url(self) -> str:
+        return f"{_LOCAL}{self.root}"
+
+    @property
+    def num_lanes(self) -> int:
+        return 1  # ONNX Runtime uses all cores for one batch
+
+    @property
+    def software(self) -> str:
+        import onnxruntime
+
+        return f"onnxruntime {onnxruntime.__version__}, in this process"
+
+    def close(self) -> None:
+        """Nothing is held: sessions end with their models."""

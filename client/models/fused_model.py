@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.models.host import ModelHost
+from cocon.client.models.connect import ModelHost
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.embedder import ENCODER, ModelEmbedder, Outputs

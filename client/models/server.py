@@ -6,12 +6,13 @@
 The client keeps no constants: what a model takes and gives is read from the contract in its configuration.
 """
 
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.models.channel import DescribedVersion, TritonChannel
+from cocon.core.closing import Closing
 from cocon.core.errors import MismatchError
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.model_kind import ModelKind
@@ -64,7 +65,7 @@ class TritonSession(Generic[_Contract]):
         """Nothing is held: the channel is the server's."""
 
 
-class TritonServer:
+class TritonServer(Closing):
     """A Triton server, as far as these models go. Holds a channel; not safe for several threads.
 
     Args:
@@ -112,9 +113,3 @@ class TritonServer:
     def close(self) -> None:
         """Close the channel."""
         self._channel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()

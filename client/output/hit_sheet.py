@@ -10,6 +10,7 @@ the score as a part of 1, its colour of Okabe and Ito's set, which colour-blind 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 
 from cocon.client.index.search import Hit
 from cocon.core.printable import clock
-from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR, Colour
-from cocon.video.pictures.lettering import draw_text, shortened, text_width
+from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR, SHEET_BAR, SHEET_BRIGHT, SHEET_DIM, SHEET_PAPER
+from cocon.video.pictures.lettering import draw_text, text_width
 
 __all__ = ["HIT_STILL_PX", "NUM_STILLS", "QUERY_STILL_PX", "HitRow", "HitSheet"]
 
@@ -34,10 +35,6 @@ _RANK_PX, _WORDS_PX = 48, 300
 _BAR_PX = 6
 
 _TITLE_CAP_PX, _LABEL_CAP_PX, _CAP_PX, _LINE_PX = 13, 12, 10, 20
-_PAPER: Colour = (18, 18, 20)
-_GROUND: Colour = (44, 44, 48)
-_BRIGHT: Colour = (240, 240, 240)
-_DIM: Colour = (165, 165, 170)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ class HitSheet:
         body = max(len(rows) * _ROW_PX, _QUERY_PX + words_px, _ROW_PX)
         left = _MARGIN_PX + _QUERY_PX + _MARGIN_PX
         width = left + _RANK_PX + _STRIP_PX + _MARGIN_PX + _WORDS_PX + _MARGIN_PX
-        canvas = np.full((_MARGIN_PX + _TITLE_PX + body + _MARGIN_PX, width, 3), _PAPER, np.uint8)
+        canvas = np.full((_MARGIN_PX + _TITLE_PX + body + _MARGIN_PX, width, 3), SHEET_PAPER, np.uint8)
         self._draw_title(canvas[_MARGIN_PX:, _MARGIN_PX:-_MARGIN_PX], len(rows))
         place = canvas[_MARGIN_PX + _TITLE_PX :]
         self._draw_query(place[:, _MARGIN_PX:])
@@ -86,23 +83,22 @@ class HitSheet:
 
     def _draw_title(self, canvas: Pixels, num_hits: int) -> None:
         title = f"{num_hits} {'moment' if num_hits == 1 else 'moments'} like {self.query.name}"
-        fitting = shortened(title, _TITLE_CAP_PX, canvas.shape[1])
-        draw_text(canvas, fitting, left=0, top=0, cap_px=_TITLE_CAP_PX, colour=_BRIGHT)
-        draw_text(canvas, shortened(self.facts, _CAP_PX, canvas.shape[1]), left=0, top=28, cap_px=_CAP_PX, colour=_DIM)
+        width = canvas.shape[1]
+        draw_text(canvas, title, left=0, top=0, cap_px=_TITLE_CAP_PX, colour=SHEET_BRIGHT, max_px=width)
+        draw_text(canvas, self.facts, left=0, top=28, cap_px=_CAP_PX, colour=SHEET_DIM, max_px=width)
 
     def _draw_query(self, canvas: Pixels) -> None:
         side = QUERY_STILL_PX + _GAP_PX
         framed = canvas[:_QUERY_PX, :_QUERY_PX]
         framed[:] = RIGHT_COLOUR
         inner = framed[_FRAME_PX:-_FRAME_PX, _FRAME_PX:-_FRAME_PX]
-        inner[:] = _PAPER
+        inner[:] = SHEET_PAPER
         for number, still in enumerate(self.stills):
             row, column = number // 2 * side, number % 2 * side
             inner[row : row + QUERY_STILL_PX, column : column + QUERY_STILL_PX] = still
         words = canvas[_QUERY_PX + _LINE_PX // 2 :]
-        for number, (text, colour) in enumerate(((self.query.name, _BRIGHT), (clock(self.seconds), _DIM))):
-            fitting = shortened(text, _CAP_PX, _QUERY_PX)
-            draw_text(words, fitting, left=0, top=number * _LINE_PX, cap_px=_CAP_PX, colour=colour)
+        for number, (text, colour) in enumerate(((self.query.name, SHEET_BRIGHT), (clock(self.seconds), SHEET_DIM))):
+            draw_text(words, text, left=0, top=number * _LINE_PX, cap_px=_CAP_PX, colour=colour, max_px=_QUERY_PX)
 
 
 def _draw_row(canvas: Pixels, row: HitRow) -> None:
@@ -110,11 +106,11 @@ def _draw_row(canvas: Pixels, row: HitRow) -> None:
     rank, hit = str(row.hit.rank), row.hit
     middle = (HIT_STILL_PX - _TITLE_CAP_PX) // 2
     right = _RANK_PX - _MARGIN_PX // 2 - text_width(rank, _TITLE_CAP_PX)
-    draw_text(canvas, rank, left=right, top=middle, cap_px=_TITLE_CAP_PX, colour=_BRIGHT)
+    draw_text(canvas, rank, left=right, top=middle, cap_px=_TITLE_CAP_PX, colour=SHEET_BRIGHT)
     strip = canvas[:HIT_STILL_PX, _RANK_PX : _RANK_PX + _STRIP_PX]
     if row.stills is None:
-        strip[:] = _GROUND
-        draw_text(strip, "this file cannot be read", left=_MARGIN_PX, top=middle, cap_px=_CAP_PX, colour=_DIM)
+        strip[:] = SHEET_BAR
+        draw_text(strip, "this file cannot be read", left=_MARGIN_PX, top=middle, cap_px=_CAP_PX, colour=SHEET_DIM)
     else:
         for number, still in enumerate(row.stills):
             strip[:, number * (HIT_STILL_PX + _GAP_PX) :][:, :HIT_STILL_PX] = still
@@ -124,14 +120,14 @@ def _draw_row(canvas: Pixels, row: HitRow) -> None:
 def _draw_words(canvas: Pixels, hit: Hit) -> None:
     """What it is and its score, a bar as long as the score, and where it is."""
     score, name = f"{hit.score:.3f}", Path(hit.video).name
-    score_px = text_width(score, _LABEL_CAP_PX)
-    title = shortened(hit.label or name, _LABEL_CAP_PX, canvas.shape[1] - score_px - _MARGIN_PX)
-    draw_text(canvas, title, left=0, top=8, cap_px=_LABEL_CAP_PX, colour=_BRIGHT)
-    draw_text(canvas, score, left=canvas.shape[1] - score_px, top=8, cap_px=_LABEL_CAP_PX, colour=_BRIGHT)
+    width, score_px = canvas.shape[1], text_width(score, _LABEL_CAP_PX)
+    place = partial(draw_text, canvas, top=8, cap_px=_LABEL_CAP_PX, colour=SHEET_BRIGHT)
+    place(hit.label or name, left=0, max_px=width - score_px - _MARGIN_PX)
+    place(score, left=width - score_px)
     bar = canvas[30 : 30 + _BAR_PX]
-    bar[:] = _GROUND
-    bar[:, : round(canvas.shape[1] * max(0.0, hit.score))] = LEFT_COLOUR
+    bar[:] = SHEET_BAR
+    bar[:, : round(width * max(0.0, hit.score))] = LEFT_COLOUR
     span = f"{clock(hit.start_seconds)} - {clock(hit.end_seconds)}"
     for number, text in enumerate([name, span] if hit.label else [span]):
-        fitting = shortened(text, _CAP_PX, canvas.shape[1])
-        draw_text(canvas, fitting, left=0, top=52 + number * _LINE_PX, cap_px=_CAP_PX, colour=_DIM)
+        top = 52 + number * _LINE_PX
+        draw_text(canvas, text, left=0, top=top, cap_px=_CAP_PX, colour=SHEET_DIM, max_px=width)

@@ -13,7 +13,7 @@ from cocon.core.errors import UsageError, VideoError
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.pictures.encode import write_png
 from cocon.video.pictures.output_file import output_file
-from cocon.video.pictures.stills import stills_at
+from cocon.video.pictures.stills import spread_moments, stills_at
 from cocon.video.workers.pool import WorkerPool
 from cocon.video.workers.side_by_side import side_by_side
 
@@ -44,22 +44,18 @@ def write_hits(
     drawn, stills = hits[:MAX_DRAWN], {}
 
     def stills_of_hit(pool: WorkerPool, hit: Hit) -> NDArray[np.uint8] | None:
-        moments = _spread(hit.start_seconds, hit.end_seconds)
+        moments = spread_moments(hit.start_seconds, hit.end_seconds, NUM_STILLS)
         try:
             return stills_at(pool, Path(hit.video), limits, moments, side_px=HIT_STILL_PX)
         except (UsageError, VideoError):
             return None
 
     with WorkerPool(limits) as pool:
-        of_query = stills_at(pool, Path(query.video), limits, _spread(begin, end), side_px=QUERY_STILL_PX)
+        moments = spread_moments(begin, end, NUM_STILLS)
+        of_query = stills_at(pool, Path(query.video), limits, moments, side_px=QUERY_STILL_PX)
     side_by_side(drawn, stills_of_hit, lambda hit, found: stills.update({hit.rank: found}), limits=limits)
     if len(drawn) < len(hits):
         facts += f"; the first {len(drawn)} of {len(hits)}"
     sheet = HitSheet(Path(query.video), end, of_query, facts)
     with output_file(output, option="--picture") as partial:
         write_png(partial, sheet.draw([HitRow(hit, stills[hit.rank]) for hit in drawn]))
-
-
-def _spread(begin: float, end: float) -> list[float]:
-    """Middles of equal parts, in seconds."""
-    return [begin + (end - begin) * (number + 0.5) / NUM_STILLS for number in range(NUM_STILLS)]

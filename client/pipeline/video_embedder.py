@@ -13,7 +13,6 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from cocon.client.models.fused_model import FusedModel, open_fused
 from cocon.client.pipeline.ahead import produce_ahead
 from cocon.client.pipeline.batches import Batches, Gathering
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
+from cocon.core.closing import Closing
 from cocon.core.errors import ServerError, UnreadableVideoError, UsageError, VideoError
 from cocon.core.paths import NO_FILE, check_file
 from cocon.embedding.repository import FormatName
@@ -50,7 +50,7 @@ class _Source:
     clips: VideoSource
 
 
-class VideoEmbedder:
+class VideoEmbedder(Closing):
     """Embeds videos in one or several views. Not safe for several threads: make one per thread.
 
     Args:
@@ -150,12 +150,6 @@ class VideoEmbedder:
     def close(self) -> None:
         """Close the connections and stop the decoders."""
         self._connections.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def _source(self, path: str | PathLike[str]) -> _Source:
         spec = self.model.clip

@@ -8,7 +8,7 @@ with tracking_model("local:model_repository") as model, WorkerPool(limits) as po
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
@@ -75,11 +75,8 @@ def tracking_model(url: str, *, timeout_s: float = 30.0) -> Iterator[FeatureMaps
         ServerError: The server does not answer.
         MismatchError: The model's contract is damaged, or is another model's.
     """
-    host = connect(url, timeout_s=timeout_s)
-    try:
+    with closing(connect(url, timeout_s=timeout_s)) as host:
         yield host.open(FEATURE_MAPS, _VIEW)
-    finally:
-        host.close()
 
 
 def track_box(model: FeatureMaps, pictures: Iterator[Frame], box: Box) -> Iterator[TrackedFrame]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cocon.client.tracking.boxes import Box, TrackedFrame
 from cocon.video.decoding.frames import Frame
-from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR, Colour
+from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR, SHEET_PAPER, Colour
 from cocon.video.pictures.encode import write_mp4
 from cocon.video.pictures.lettering import draw_text, text_width
 from cocon.video.pictures.output_file import output_file
@@ -18,7 +18,6 @@ __all__ = ["draw_box", "write_film"]
 
 Pixels = NDArray[np.uint8]
 
-_CASING: Colour = (18, 18, 20)
 _MIN_STROKE_PX, _SIDE_PER_STROKE = 2, 200
 # Of a lost target's box: length of a dash, and of the gap behind it, in strokes.
 _DASH = 4
@@ -59,7 +58,7 @@ def draw_box(pixels: Pixels, box: Box, *, is_lost: bool) -> Pixels:
     stroke = max(_MIN_STROKE_PX, side // _SIDE_PER_STROKE)
     colour = RIGHT_COLOUR if is_lost else LEFT_COLOUR
     lines = _dashes(box, _DASH * stroke) if is_lost else [_corners(box)]
-    for width, ink in ((stroke + 2, _CASING), (stroke, colour)):
+    for width, ink in ((stroke + 2, SHEET_PAPER), (stroke, colour)):
         cv2.polylines(drawn, lines, not is_lost, ink, width, cv2.LINE_AA)
     if is_lost:
         cap_px = max(_MIN_CAP_PX, side // _SIDE_PER_CAP)
@@ -98,5 +97,5 @@ def _draw_note(canvas: Pixels, box: Box, cap_px: int, colour: Colour) -> None:
     x, y = (max(0, round(float(place))) for place in box[:2])
     top = y - 2 * cap_px if y >= 2 * cap_px else y + cap_px
     left = min(x, max(0, canvas.shape[1] - text_width(_LOST, cap_px)))
-    canvas[max(0, top - 3) : top + cap_px + 3, max(0, left - 3) : left + text_width(_LOST, cap_px) + 3] = _CASING
+    canvas[max(0, top - 3) : top + cap_px + 3, max(0, left - 3) : left + text_width(_LOST, cap_px) + 3] = SHEET_PAPER
     draw_text(canvas, _LOST, left=left, top=top, cap_px=cap_px, colour=colour)

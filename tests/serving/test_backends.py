@@ -11,7 +11,7 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from cocon.serving.backends.batching import Arrays, infer_together
-from cocon.serving.backends.pytorch.naming import positions
+from cocon.serving.backends.pytorch.model import positions
 from cocon.serving.launcher import ServerProcess
 
 OUTPUTS = ["embedding", "blocks", "logits"]

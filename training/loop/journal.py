@@ -4,16 +4,16 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
 
 from torch import Tensor
 
 from cocon.core.atomic import replacing
+from cocon.core.closing import Closing
 
 __all__ = ["Journal"]
 
 
-class Journal:
+class Journal(Closing):
     """Keeps running sums of a step's figures and writes their means per epoch.
 
     Args:
@@ -71,12 +71,6 @@ class Journal:
         """Close both files."""
         if self._files is not None:
             self._files.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 class _Files:

@@ -22,6 +22,10 @@ __all__ = [
     "LEFT_COLOUR",
     "OUTLINE_COLOUR",
     "RIGHT_COLOUR",
+    "SHEET_BAR",
+    "SHEET_BRIGHT",
+    "SHEET_DIM",
+    "SHEET_PAPER",
     "Colour",
     "blend",
     "colour_wheel",
@@ -36,6 +40,11 @@ Colour = tuple[int, int, int]
 LEFT_COLOUR: Colour = (86, 180, 233)  # sky blue
 RIGHT_COLOUR: Colour = (230, 159, 0)  # orange
 OUTLINE_COLOUR: Colour = (240, 228, 66)  # yellow
+# Of sheets: below everything, below headers and empty places, of what is read first, of the rest.
+SHEET_PAPER: Colour = (18, 18, 20)
+SHEET_BAR: Colour = (44, 44, 48)
+SHEET_BRIGHT: Colour = (240, 240, 240)
+SHEET_DIM: Colour = (165, 165, 170)
 _MIDDLE_COLOUR: Colour = (235, 235, 235)
 _EDGE_COLOUR: Colour = (0, 0, 0)
 

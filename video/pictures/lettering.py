@@ -41,7 +41,9 @@ _GAP = 0.45
 _BEARING_PX = 1
 
 
-def draw_text(canvas: Pixels, text: str, *, left: int, top: int, cap_px: int, colour: Colour) -> None:
+def draw_text(
+    canvas: Pixels, text: str, *, left: int, top: int, cap_px: int, colour: Colour, max_px: int | None = None
+) -> None:
     """Set one line of text into a picture.
 
     Args:
@@ -51,7 +53,9 @@ def draw_text(canvas: Pixels, text: str, *, left: int, top: int, cap_px: int, co
         top: where its capitals begin, their accents are above.
         cap_px: height of its capitals.
         colour: RGB.
+        max_px: room from left to right; what is longer is `shortened`.
     """
+    text = text if max_px is None else shortened(text, cap_px, max_px)
     first = top - math.ceil(_ABOVE * cap_px)
     begin = max(0, first)
     rows, columns = slice(begin - first, max(0, canvas.shape[0] - first)), slice(max(0, canvas.shape[1] - left))

@@ -18,7 +18,7 @@ from cocon.video.geometry import centre_crop, resize_short_side
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import Beat, WorkerPool, named
 
-__all__ = ["middle_still", "middle_still_job", "stills_at", "stills_job"]
+__all__ = ["middle_still", "middle_still_job", "spread_moments", "stills_at", "stills_job"]
 
 Pixels = NDArray[np.uint8]
 
@@ -44,6 +44,11 @@ def stills_at(
     """
     messages = named(pool.run(stills_job, video, limits, list(seconds), side_px), video)
     return np.stack([message.arrays["still"] for message in messages])
+
+
+def spread_moments(begin: float, end: float, number: int) -> list[float]:
+    """The middles of `number` equal parts of a time, in seconds."""
+    return [begin + (end - begin) * (part + 0.5) / number for part in range(number)]
 
 
 def middle_still(pool: WorkerPool, video: Path, limits: MediaLimits, *, side_px: int) -> NDArray[np.uint8]:

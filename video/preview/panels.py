@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.video.geometry import resize
-from cocon.video.pictures.drawing import Colour, blend, colour_wheel
+from cocon.video.pictures.drawing import SHEET_BAR, SHEET_BRIGHT, SHEET_DIM, SHEET_PAPER, Colour, blend, colour_wheel
 from cocon.video.pictures.lettering import draw_text, shortened, text_width, wrap_text
 
 __all__ = [
@@ -42,11 +42,7 @@ _MIN_WIDTH_PX, _MIN_HEIGHT_PX = 192, 120
 _MARGIN_PX, _GAP_PX, _HEADER_PX, _LEGEND_PX, _WHEEL_PX = 12, 6, 24, 44, 44
 
 _CAP_PX, _SMALL_CAP_PX, _LINE_PX, _SWATCH_PX = 10, 9, 18, 20
-_PAPER: Colour = (18, 18, 20)
-_BAR: Colour = (44, 44, 48)
 _GROUND: Colour = (30, 30, 33)
-_BRIGHT: Colour = (240, 240, 240)
-_DIM: Colour = (165, 165, 170)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,44 +138,44 @@ def caption(picture: Pixels, text: str) -> Pixels:
 def draw_strip(layout: SheetLayout, panels: Sequence[Panel], seconds: float) -> Pixels:
     """Panels of one moment side by side: `uint8 [h, w, 3]`."""
     columns = [_draw_panel(layout, panel, seconds) for panel in panels]
-    gap = _filled(columns[0].shape[0], _GAP_PX, _PAPER)
+    gap = _filled(columns[0].shape[0], _GAP_PX, SHEET_PAPER)
     return np.hstack([part for column in columns for part in (gap, column)][1:])
 
 
 def draw_legend(width: int, legend: Legend) -> Pixels:
     """The foot of a sheet: `uint8 [h, width, 3]`."""
-    canvas = _filled(_LEGEND_PX, width, _PAPER)
+    canvas = _filled(_LEGEND_PX, width, SHEET_PAPER)
     left = 0
     if any(word.has_wheel for word in legend.words):
         wheel, coverage = colour_wheel(_WHEEL_PX)
         place = canvas[:_WHEEL_PX, :_WHEEL_PX]
         place[:] = blend(place, wheel, coverage[..., None])
         left = _WHEEL_PX + _MARGIN_PX
-    _draw_words(canvas, [(Word(legend.title), _BRIGHT), (Word(legend.facts), _DIM)], left=left, top=6)
-    _draw_words(canvas, [(word, _DIM) for word in legend.words], left=left, top=28)
+    _draw_words(canvas, [(Word(legend.title), SHEET_BRIGHT), (Word(legend.facts), SHEET_DIM)], left=left, top=6)
+    _draw_words(canvas, [(word, SHEET_DIM) for word in legend.words], left=left, top=28)
     return canvas
 
 
 def draw_sheet(strips: Sequence[Pixels], legend: Pixels) -> Pixels:
     """Strips and a legend, one below the other: `uint8 [H, W, 3]` with even sides, as H.264 needs them."""
-    rows = [part for strip in strips for part in (strip, _filled(_MARGIN_PX, strip.shape[1], _PAPER))]
+    rows = [part for strip in strips for part in (strip, _filled(_MARGIN_PX, strip.shape[1], SHEET_PAPER))]
     content = np.vstack([*rows, legend])
     height, width = content.shape[:2]
     even = [(_MARGIN_PX, _MARGIN_PX + side % 2) for side in (height, width)]
-    sheet = _filled(height + sum(even[0]), width + sum(even[1]), _PAPER)
+    sheet = _filled(height + sum(even[0]), width + sum(even[1]), SHEET_PAPER)
     sheet[_MARGIN_PX : _MARGIN_PX + height, _MARGIN_PX : _MARGIN_PX + width] = content
     return sheet
 
 
 def _draw_panel(layout: SheetLayout, panel: Panel, seconds: float) -> Pixels:
-    header = _filled(_HEADER_PX, layout.width, _BAR)
+    header = _filled(_HEADER_PX, layout.width, SHEET_BAR)
     top = (_HEADER_PX - _CAP_PX) // 2
     label, time = _GAP_PX + 2, time_label(seconds)
-    draw_text(header, panel.view, left=label, top=top, cap_px=_CAP_PX, colour=_BRIGHT)
+    draw_text(header, panel.view, left=label, top=top, cap_px=_CAP_PX, colour=SHEET_BRIGHT)
     after_label = label + text_width(panel.view, _CAP_PX) + _GAP_PX + 2
-    draw_text(header, panel.note, left=after_label, top=top + 1, cap_px=_SMALL_CAP_PX, colour=_DIM)
+    draw_text(header, panel.note, left=after_label, top=top + 1, cap_px=_SMALL_CAP_PX, colour=SHEET_DIM)
     before_time = layout.width - label - text_width(time, _SMALL_CAP_PX)
-    draw_text(header, time, left=before_time, top=top + 1, cap_px=_SMALL_CAP_PX, colour=_DIM)
+    draw_text(header, time, left=before_time, top=top + 1, cap_px=_SMALL_CAP_PX, colour=SHEET_DIM)
     body = _filled(layout.height, layout.width, _GROUND)
     height, width = panel.picture.shape[:2]
     down, right = (layout.height - height) // 2, (layout.width - width) // 2
@@ -191,7 +187,7 @@ def _draw_centred(canvas: Pixels, lines: Sequence[str], *, top: int) -> None:
     top += (_LINE_PX - _CAP_PX) // 2
     for index, line in enumerate(lines):
         left = max(0, (canvas.shape[1] - text_width(line, _CAP_PX)) // 2)
-        draw_text(canvas, line, left=left, top=top + index * _LINE_PX, cap_px=_CAP_PX, colour=_BRIGHT)
+        draw_text(canvas, line, left=left, top=top + index * _LINE_PX, cap_px=_CAP_PX, colour=SHEET_BRIGHT)
 
 
 def _draw_words(canvas: Pixels, words: Sequence[tuple[Word, Colour]], *, left: int, top: int) -> None:

@@ -3,15 +3,17 @@
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.closing import Closing
+
 __all__ = ["Spool"]
 
 
-class Spool:
+class Spool(Closing):
     """One array on its way to the store, in a file without a name. A context manager.
 
     Args:
@@ -55,9 +57,3 @@ class Spool:
         """Give the disk space back."""
         with suppress(OSError):  # a full disk takes no last bytes either, and nobody wants them
             self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()

@@ -21,9 +21,10 @@ import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import Any, Concatenate, ParamSpec
 
 import cocon.core.errors
+from cocon.core.closing import Closing
 from cocon.core.errors import CoconError, TimedOutError, UnreadableVideoError, VideoError, WorkerDiedError
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.workers.messages import Message, receive_message
@@ -108,7 +109,7 @@ class _Worker:
         return WorkerDiedError(f"the decoder {_death(self._process.wait())}")
 
 
-class WorkerPool:
+class WorkerPool(Closing):
     """Worker processes, started as they are needed. A context manager; safe for several threads.
 
     Args:
@@ -154,12 +155,6 @@ class WorkerPool:
             self._busy.clear()
         for worker in workers:
             worker.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def _borrow(self) -> _Worker:
         with self._lock:

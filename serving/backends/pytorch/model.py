@@ -23,7 +23,6 @@ from typing import Any
 import torch
 
 from cocon.serving.backends.batching import Arrays, Signature, respond
-from cocon.serving.backends.pytorch.naming import positions
 
 
 class TritonPythonModel:
@@ -70,3 +69,17 @@ def _set_thread_counts(parameters: Mapping[str, Any]) -> None:
         torch.set_num_threads(count)
     if count := int(parameters.get("INTER_OP_THREAD_COUNT", {}).get("string_value", 0)):
         torch.set_num_interop_threads(count)
+
+
+def positions(names: Sequence[str], arguments: Sequence[str] = ()) -> list[int]:
+    """Positions of the named tensors among the arguments, or in the result, of `forward`.
+
+    The first rule that fits all names holds: they are argument names; they are `<name>__<index>`; else they are taken
+    in the order given. Results have no names: leave `arguments` empty.
+    """
+    if arguments and set(names) <= set(arguments):
+        return [arguments.index(name) for name in names]
+    indices = [name.partition("__")[2] for name in names]
+    if all(index.isascii() and index.isdigit() for index in indices):
+        return [int(index) for index in indices]
+    return list(range(len(names)))
