@@ -94,7 +94,7 @@ def ablation_cells(views: Sequence[str], *, seeds: int, finetune_epochs: int, ex
         cells.append(Cell("random", "random", every, seed, "random"))
         cells += [Cell(losses, losses, every, seed) for losses in _LOSSES]
         if extras:
-            cells += [_of_some_views(every[:count], seed) for count in range(1, len(every))]
+            cells += [Cell(f"cocon-{n}-views", "cocon", every[:n], seed) for n in range(1, len(every))]
             cells.append(Cell("published", "cocon", every, seed, overrides=_published(every)))
         if finetune_epochs:
             epochs = {"classifier.epochs": str(finetune_epochs)}
@@ -138,7 +138,3 @@ def method_cells(views: Sequence[str], *, seeds: int, epochs_alone: int) -> list
 def _published(views: Sequence[str]) -> dict[str, str]:
     crops = ", ".join(f"{view} = [0.8, 0.8]" for view in views if view in _PUBLISHED_SMALL_CROPS)
     return {**PUBLISHED, "augment.crop_scale_of": f"{{{crops}}}"}
-
-
-def _of_some_views(views: tuple[str, ...], seed: int) -> Cell:
-    return Cell(f"cocon-{len(views)}-views", "cocon", views, seed)

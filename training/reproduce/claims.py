@@ -68,34 +68,30 @@ def check_claims(rows: Sequence[Row], views: Sequence[str], *, fused: str = "ens
         fused: the ensemble that is compared with the best single view.
     """
     table = RowTable(rows)
-    metrics = table.metrics
+    first, metrics = views[0], table.metrics
+
+    def in_every_view(better: str, worse: str) -> tuple[Comparison, ...]:
+        return tuple(table.compare(better, worse, view, metric) for metric in metrics for view in views)
+
+    def over_views(better: str, worse: str, what: str = "") -> tuple[Comparison, ...]:
+        return tuple(table.compare_means(better, worse, views, metric) for metric in metrics if what in metric)
+
     claims = [
-        Claim(
-            "CoCon > random, in every view",
-            tuple(table.compare("cocon", "random", v, m) for m in metrics for v in views),
-        ),
-        Claim("CoCon > CPC, in every view", tuple(table.compare("cocon", "cpc", v, m) for m in metrics for v in views)),
-        Claim("CoCon > CPC, mean over views", tuple(table.compare_means("cocon", "cpc", views, m) for m in metrics)),
-        Claim(
-            "CPC+sim > CPC, mean over views",
-            tuple(table.compare_means("cpc+sim", "cpc", views, m) for m in metrics if "probe" in m),
-        ),
-        Claim(
-            "CoCon > CPC+sim, mean over views",
-            tuple(table.compare_means("cocon", "cpc+sim", views, m) for m in metrics),
-        ),
+        Claim("CoCon > random, in every view", in_every_view("cocon", "random")),
+        Claim("CoCon > CPC, in every view", in_every_view("cocon", "cpc")),
+        Claim("CoCon > CPC, mean over views", over_views("cocon", "cpc")),
+        Claim("CPC+sim > CPC, mean over views", over_views("cpc+sim", "cpc", "probe")),
+        Claim("CoCon > CPC+sim, mean over views", over_views("cocon", "cpc+sim")),
         Claim(
             "CoCon: fused > best single view", tuple(table.fused_over_best("cocon", views, fused, m) for m in metrics)
         ),
     ]
-    first = views[0]
     for fewer in [f"cocon-{count}-views" for count in range(1, len(views))]:
         if table.has(fewer):
             name = f"CoCon of {len(views)} views > of {fewer.split('-')[1]}, in {first}"
-            claims.append(Claim(name, tuple(table.compare("cocon", fewer, first, m) for m in metrics)))
+            claims.append(Claim(name, tuple(table.compare("cocon", fewer, first, metric) for metric in metrics)))
     if table.has("published"):
-        means = tuple(table.compare_means("cocon", "published", views, m) for m in metrics)
-        claims.append(Claim("CoCon, our recipe > the published one, mean over views", means))
+        claims.append(Claim("CoCon, our recipe > the published one, mean over views", over_views("cocon", "published")))
     return claims
 
 

@@ -1,16 +1,22 @@
 """Every method on one data set: its cells, and its page with what the papers claim checked."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder
 from cocon.training.reproduce.cells import Cell, method_cells
 from cocon.training.reproduce.claims import Claim, RowTable
-from cocon.training.reproduce.markdown import claims_text, figure, machine, markdown_table, seeds_text
-from cocon.training.reproduce.notes import data_note, recipe_notes, reproduce_command
+from cocon.training.reproduce.markdown import (
+    claims_text,
+    data_note,
+    figure,
+    markdown_table,
+    page_head,
+    recipe_notes,
+    reproduce_command,
+)
 from cocon.training.reproduce.rows import Row
 from cocon.training.reproduce.running import Plan
 from cocon.training.reproduce.table import Table
@@ -60,14 +66,18 @@ class MethodsTable(Table):
         """Figures by row and view, what they cost, and what the methods claim."""
         cells = self.cells(plan, config)
         configs = {cell.row: RunFolder.open(plan.runs / cell.name).config for cell in cells if cell.seed == 0}
-        return _page(
-            rows,
+        command = reproduce_command(self.kind, plan, name=self.name, seeds=self.seeds)
+        notes = [*self.notes, data_note(dataset), *recipe_notes(configs, plan)]
+        parts = [
+            *page_head(f"# The methods on {self.name}", command, rows, notes),
+            *_tables(rows),
+            "## What it costs",
             _costs(rows, configs, self.blocks_per_second),
-            config.views,
-            title=f"# The methods on {self.name}",
-            command=reproduce_command(self.kind, plan, name=self.name, seeds=self.seeds),
-            notes=[*self.notes, data_note(dataset), *recipe_notes(configs, plan)],
-        )
+            "## What holds",
+            "`holds` is by more than the larger standard deviation.",
+            claims_text(check_method_claims(rows, config.views)),
+        ]
+        return "\n\n".join(parts) + "\n"
 
 
 def check_method_claims(rows: Sequence[Row], views: Sequence[str]) -> list[Claim]:
@@ -97,20 +107,14 @@ def check_method_claims(rows: Sequence[Row], views: Sequence[str]) -> list[Claim
     return claims
 
 
-def _page(
-    rows: Sequence[Row], costs: str, views: Sequence[str], *, title: str, command: str, notes: Iterable[str]
-) -> str:
+def _tables(rows: Sequence[Row]) -> Iterator[str]:
+    """A table for each figure of merit."""
     table = {(row.row, row.view, row.metric): row for row in rows}
-    names = list(dict.fromkeys(row.row for row in rows))
-    judged = list(dict.fromkeys(row.view for row in rows))
-    parts = [title, f"`{command}`\n\nMade on {date.today()}, {machine()}. {seeds_text(rows[0].seeds)}, per cent."]
-    parts.append("\n".join(f"* {note}" for note in notes))
+    names, judged = dict.fromkeys(row.row for row in rows), dict.fromkeys(row.view for row in rows)
     for metric, words in _METRICS.items():
         if any(row.metric == metric for row in rows):
             lines = [[name, *(figure(table[name, view, metric]) for view in judged)] for name in names]
-            parts.append(markdown_table([words, *judged], lines))
-    parts += ["## What it costs", costs, "## What holds", "`holds` is by more than the larger standard deviation."]
-    return "\n\n".join([*parts, claims_text(check_method_claims(rows, views))]) + "\n"
+            yield markdown_table([words, *judged], lines)
 
 
 def _costs(rows: Sequence[Row], configs: Mapping[str, Config], speeds: Mapping[str, float]) -> str:
