@@ -1,11 +1,9 @@
 """`cocon evaluate`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-
-from cocon.training.evaluation import options
 
 if TYPE_CHECKING:
     from cocon.training.evaluation.recognition.blocks import ClipProtocol
@@ -21,26 +19,56 @@ _OF_TASKS = frozenset(("run", "data", "task", "random", "as_json"))
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
+Run = Annotated[Path, typer.Argument(help="Run folder.")]
+Baselines = Annotated[
+    list[Path] | None, typer.Option("--baseline", help="Another run to show beside it; may be repeated.")
+]
+Data = Annotated[Path | None, typer.Option(help="Another dataset folder than the run's.")]
+Task = Annotated[
+    Literal["videos", "localization", "tracking", "images"],
+    typer.Option(help="What to judge by; all but videos need --data."),
+]
+Annotations = Annotated[
+    Path | None, typer.Option(help="Annotations of --task localization; default: annotations.json of --data.")
+]
+Random = Annotated[bool, typer.Option(help="Judge the untrained networks as well.")]
+Crops = Annotated[int, typer.Option(help="Crops of each clip: 1 centre, 5 and corners, 10 and mirrored.")]
+HopBlocks = Annotated[
+    int | None, typer.Option(min=1, help="Blocks from one test clip to the next; half a clip by default.")
+]
+Clips = Annotated[
+    int | None, typer.Option(min=1, help="So many test clips, spread evenly over each video, instead of one every hop.")
+]
+Centred = Annotated[bool, typer.Option("--centred", help="Retrieve without the mean of each set.")]
+FewShot = Annotated[bool, typer.Option("--few-shot", help="Also probe with 1, 5 and 10 labels per class.")]
+PaperWeights = Annotated[
+    bool, typer.Option("--paper-weights", help="Also weigh the views as the paper does: 2 rgb, 2 flow, 1 mask, 1 pose.")
+]
+PerClass = Annotated[bool, typer.Option("--per-class", help="Also print figures of every class.")]
+Confusion = Annotated[Path | None, typer.Option(help="Write the confusion matrices to this CSV file.")]
+Report = Annotated[Path | None, typer.Option(help="Write index.html with plots and pictures into this folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
 
 @app.command()
 def evaluate(
     context: typer.Context,
-    run: options.Run = Path("runs/default"),
-    baselines: options.Baselines = None,
-    data: options.Data = None,
-    task: options.Task = "videos",
-    annotations: options.Annotations = None,
-    random: options.Random = True,
-    crops: options.Crops = 1,
-    hop_blocks: options.HopBlocks = None,
-    clips: options.Clips = None,
-    centred: options.Centred = False,
-    few_shot: options.FewShot = False,
-    paper_weights: options.PaperWeights = False,
-    per_class: options.PerClass = False,
-    confusion: options.Confusion = None,
-    report: options.Report = None,
-    as_json: options.AsJson = False,
+    run: Run = Path("runs/default"),
+    baselines: Baselines = None,
+    data: Data = None,
+    task: Task = "videos",
+    annotations: Annotations = None,
+    random: Random = True,
+    crops: Crops = 1,
+    hop_blocks: HopBlocks = None,
+    clips: Clips = None,
+    centred: Centred = False,
+    few_shot: FewShot = False,
+    paper_weights: PaperWeights = False,
+    per_class: PerClass = False,
+    confusion: Confusion = None,
+    report: Report = None,
+    as_json: AsJson = False,
 ) -> None:
     """Judge a run on the test split: probe, retrieval and classifier, per view and together, beside untrained networks.
 
@@ -136,16 +164,7 @@ def _write_report(
     from cocon.training.evaluation.report.page import write_report
 
     page = write_report(
-        report,
-        run=run,
-        data=videos.config.data.folder,
-        result=found.runs[-1],
-        features=found.features,
-        metrics=found.metrics,
-        progress_bar=videos.progress_bar,
-        is_centred=is_centred,
-        untrained=() if found.untrained is None else found.untrained.metrics,
-        protocol=videos.protocol,
+        report, found, run, videos.config.data.folder, videos.progress_bar, videos.protocol, is_centred=is_centred
     )
     typer.echo(f"report: {page}", err=True)
 

@@ -1,7 +1,4 @@
-"""A run's evaluation as one HTML page that needs nothing else: no script, no font, no picture from anywhere.
-
-write_report(Path("report"), run=run, result=result, features=features, metrics=metrics, data=folder, ...)
-"""
+"""A run's evaluation as one HTML page that needs nothing else: no script, no font, no picture from anywhere."""
 
 import base64
 import math
@@ -20,6 +17,7 @@ from cocon.core.errors import UsageError
 from cocon.core.progress import ProgressBar
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipProtocol
+from cocon.training.evaluation.recognition.compared_runs import ComparedRuns
 from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.metrics import FUSED, ViewMetrics
 from cocon.training.evaluation.recognition.predictions import centred
@@ -58,46 +56,41 @@ _COLUMN_NAMES = {
 
 def write_report(
     folder: Path,
-    *,
+    found: ComparedRuns,
     run: RunFolder,
     data: Path,
-    result: EvaluationResult,
-    features: Mapping[str, VideoFeatures],
-    metrics: Sequence[ViewMetrics],
     progress_bar: ProgressBar,
-    is_centred: bool = False,
-    untrained: Sequence[ViewMetrics] = (),
     protocol: ClipProtocol = DEFAULT_PROTOCOL,
+    *,
+    is_centred: bool = False,
 ) -> Path:
     """Write `index.html`; it appears whole or not at all.
 
     Args:
         folder: where to; made when missing.
-        run: the run that was evaluated.
+        found: of the run, beside others.
+        run: the last one of those that were evaluated.
         data: the dataset folder that it was evaluated on.
-        result: of the run.
-        features: split (`train`, `test`) → what was evaluated.
-        metrics: of all methods in the order of the table, the run's among them.
         progress_bar: makes a bar from its description.
-        is_centred: whether embeddings were compared without the mean of their set.
-        untrained: metrics of the untrained networks, to show beside the key figures.
         protocol: which clips of a video were averaged.
+        is_centred: whether embeddings were compared without the mean of their set.
 
     Returns:
         The page.
     """
+    result, features = found.runs[-1], found.features
     facts = _facts(run, data, result, features) | {"clips": protocol.told(run.config.clip.num_blocks)}
     view = FUSED if FUSED in result.confusion else next(iter(result.confusion))
     html = _template().render(
         facts=facts,
-        figures=_key_figures(result, untrained, view),
+        figures=_key_figures(result, found.untrained, view),
         view=view,
         curves=[(panel, curve_plot(panel)) for panel in curve_panels(run.path)],
         num_train=len(features["train"].labels),
         num_test=len(features["test"].labels),
         is_centred=is_centred,
         themes={"light": LIGHT, "dark": DARK},
-        **_of_metrics(metrics),
+        **_of_metrics(found.metrics),
         **_of_maps(features["test"], result),
         **_of_classes(result, view),
         **_of_retrieval(features, progress_bar, is_centred=is_centred),
@@ -180,10 +173,12 @@ def _facts(
     }
 
 
-def _key_figures(result: EvaluationResult, untrained: Sequence[ViewMetrics], view: str) -> list[tuple[str, float, str]]:
+def _key_figures(
+    result: EvaluationResult, untrained: EvaluationResult | None, view: str
+) -> list[tuple[str, float, str]]:
     """Name, value and what to compare it with: the untrained networks, or chance."""
     own = _figures_of(result.metrics, view)
-    beneath = _figures_of(untrained, view)
+    beneath = _figures_of(untrained.metrics, view) if untrained else {}
     figures = []
     for column, name in _KEY_FIGURES.items():
         if (value := own.get(column)) is not None:

@@ -13,6 +13,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 from cocon.training.evaluation.cli import app
+from cocon.training.evaluation.recognition.compared_runs import ComparedRuns
 from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.evaluation.report.page import write_report
@@ -140,18 +141,15 @@ def test_names_from_strangers_are_text_and_a_video_without_a_picture_is_a_gray_t
     entries = tuple(VideoEntry(f"<i>{i}</i>", tmp_path / f"{i}.mp4", label) for i, label in enumerate(labels))
     videos = VideoFeatures({"rgb": vectors}, np.array(labels), np.array([str(i) for i in range(6)]), entries)
     features = {"train": videos, "test": videos}
-    result = evaluate_features(features, "<u>cocon</u>")
     run = tmp_path / "run"  # of which only the configuration is left
     run.mkdir()
     shutil.copy(trained / "config.toml", run)
     html = write_report(
         tmp_path / "new" / "report",
-        run=RunFolder.open(run),
-        data=tmp_path / "<s>data</s>",
-        result=result,
-        features=features,
-        metrics=result.metrics,
-        progress_bar=progress_bar,
+        ComparedRuns(None, (evaluate_features(features, "<u>cocon</u>"),), features),
+        RunFolder.open(run),
+        tmp_path / "<s>data</s>",
+        progress_bar,
     )
     browser = opened(html, width=400)
     shown = [row.text for row in _all(browser, "#class-table tbody th")]
