@@ -54,9 +54,9 @@ def make(
 
     Example: cocon data make --num-videos 48 --output data/small
     """
-    kind: type[FigureSettings | UntrimmedSettings] = UntrimmedSettings if untrimmed else FigureSettings
-    num_videos = kind().num_videos if num_videos is None else num_videos
-    seconds = kind().seconds if seconds is None else seconds
+    kind, defaults = (UntrimmedSettings, _UNTRIMMED_DEFAULTS) if untrimmed else (FigureSettings, _DEFAULTS)
+    num_videos = defaults.num_videos if num_videos is None else num_videos
+    seconds = defaults.seconds if seconds is None else seconds
     settings = kind(num_videos, seconds, size, view_size, clutter, seed)
     folder = output or Path("data/untrimmed" if untrimmed else "data/figures")
     from cocon.core.progress import progress_bar

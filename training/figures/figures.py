@@ -48,7 +48,7 @@ class MadeFigures:
 
 def make_figures(
     root: Path,
-    settings: FigureSettings | UntrimmedSettings,
+    settings: FigureSettings,
     *,
     workers: int | None = None,
     overwrite: bool = False,
@@ -144,11 +144,7 @@ def _write_manifest(root: Path, plans: Sequence[VideoPlan]) -> None:
 
 
 def _film_all(
-    root: Path,
-    plans: Sequence[VideoPlan],
-    settings: FigureSettings | UntrimmedSettings,
-    workers: int,
-    on_progress: Callable[[int], None],
+    root: Path, plans: Sequence[VideoPlan], settings: FigureSettings, workers: int, on_progress: Callable[[int], None]
 ) -> None:
     on_progress(0)
     if not plans:

@@ -13,7 +13,7 @@ from cocon.training.figures.limbs import place_limbs, project_skeleton
 from cocon.training.figures.performance import perform
 from cocon.training.figures.planning import VideoPlan
 from cocon.training.figures.rendering import Shot, Views, render
-from cocon.training.figures.settings import FRAMES_PER_SECOND, FigureSettings, UntrimmedSettings
+from cocon.training.figures.settings import FRAMES_PER_SECOND, FigureSettings
 from cocon.training.figures.skeleton import KEYPOINTS, pose_skeleton
 from cocon.video.estimation.flow import flow_to_bytes
 from cocon.video.store.dataset import content_sha256
@@ -34,7 +34,7 @@ def video_path(root: Path, video_id: str) -> Path:
     return root / "videos" / f"{video_id}.mp4"
 
 
-def film(plan: VideoPlan, settings: FigureSettings | UntrimmedSettings) -> tuple[Views, Array]:
+def film(plan: VideoPlan, settings: FigureSettings) -> tuple[Views, Array]:
     """Render one video.
 
     Args:
@@ -64,7 +64,7 @@ def film(plan: VideoPlan, settings: FigureSettings | UntrimmedSettings) -> tuple
     return views, np.concatenate([places * settings.size_px, is_inside], axis=-1)
 
 
-def film_to_folder(root: Path, plan: VideoPlan, settings: FigureSettings | UntrimmedSettings) -> None:
+def film_to_folder(root: Path, plan: VideoPlan, settings: FigureSettings) -> None:
     """Render one video and write it, then its views, which name the content that they belong to."""
     views, keypoints = film(plan, settings)
     times = np.arange(plan.num_frames) / FRAMES_PER_SECOND

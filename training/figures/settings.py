@@ -61,38 +61,21 @@ class FigureSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class UntrimmedSettings:
-    """What a set of untrimmed videos, of several actions each, is made from; equal settings make equal bytes.
+class UntrimmedSettings(FigureSettings):
+    """What a set of untrimmed videos, of several actions each, is made from.
 
     Attributes:
         num_videos: Half of them (rounded up) are for training, the others for validation.
         seconds: The longest that a video may be; the shortest is 8 s, or this if it is less.
-        size_px: As in `FigureSettings`, like all that follow.
-        view_size_px: Likewise.
-        clutter: Likewise.
-        seed: Likewise; the people are others than those that `FigureSettings` makes of the same seed.
+        seed: The people are others than those that `FigureSettings` makes of the same seed.
     """
 
     generator: ClassVar[str] = "untrimmed figures"
 
     num_videos: int = 60
     seconds: float = 25.0
-    size_px: int = 112
-    view_size_px: int = 64
-    clutter: float = DEFAULT_CLUTTER
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if not 4 <= self.seconds <= 32:
             raise UsageError(f"seconds ({self.seconds}) must be between 4 and 32")
-        self.scenes(self.seed)
-
-    def scenes(self, seed: int) -> FigureSettings:
-        """Settings of people and places.
-
-        Raises:
-            UsageError: They break a rule.
-        """
-        return FigureSettings(
-            self.num_videos, size_px=self.size_px, view_size_px=self.view_size_px, clutter=self.clutter, seed=seed
-        )
+        FigureSettings.__post_init__(self)

@@ -53,19 +53,17 @@ class Skeleton:
             fingertip and toe.
         torso_axes: `float64 [F, 3, 3]`, rows: the torso's left, up and forward.
         pelvis_axes: The same for the pelvis.
-        head_axes: The same for the head.
     """
 
     points: dict[str, Array]
     torso_axes: Array
     pelvis_axes: Array
-    head_axes: Array
 
     def turned(self, yaw_degrees: float, elevation_degrees: float) -> "Skeleton":
         """The skeleton as a camera sees it: x right, y up, z towards the camera, which looks down by the elevation."""
         turn = _rotation(0, np.array([elevation_degrees])) @ _rotation(1, np.array([yaw_degrees]))  # [1, 3, 3]
         points = {name: np.einsum("ij,fj->fi", turn[0], point) for name, point in self.points.items()}
-        axes = (np.einsum("ij,faj->fai", turn[0], each) for each in (self.torso_axes, self.pelvis_axes, self.head_axes))
+        axes = (np.einsum("ij,faj->fai", turn[0], each) for each in (self.torso_axes, self.pelvis_axes))
         return Skeleton(points, *axes)
 
 
@@ -104,7 +102,7 @@ def pose_skeleton(body: Proportions, angles: Array) -> Skeleton:
     for side, sign in _SIDES:
         _add_leg(points, body, angle, side, sign)
     _stand(points, body, angle)
-    return Skeleton(points, torso.transpose(0, 2, 1), np.array(still), head.transpose(0, 2, 1))
+    return Skeleton(points, torso.transpose(0, 2, 1), np.array(still))
 
 
 def _rotation(axis: int, degrees: Array) -> Array:

@@ -32,7 +32,7 @@ def plan_untrimmed_videos(settings: UntrimmedSettings) -> list[VideoPlan]:
     """Plan a whole set: no person and no place is in both subsets."""
     # Encoders that were trained on the trimmed set of this seed have seen none of these people.
     scene_seed = int(np.random.SeedSequence([settings.seed, _SCENE_STREAM]).generate_state(1)[0])
-    scenes = settings.scenes(scene_seed)
+    scenes = replace(settings, seed=scene_seed)
     labels = {
         split: _deal_labels(np.random.default_rng([settings.seed, number, _LABEL_STREAM]))
         for number, split in enumerate(_SUBSETS)

@@ -39,22 +39,29 @@ _POOLS = {
 }
 
 
-class PointwiseConv(nn.Module):
-    """1×1×1 convolution, BatchNorm, ReLU: `float [B, C, T, H, W]` to `float [B, C', T, H, W]`."""
+class _RectifiedConv(nn.Module):
+    """A convolution, BatchNorm, ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, conv: nn.Module, out_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(in_channels, out_channels, 1, bias=False)
+        self.conv = conv
         self.bn = nn.BatchNorm3d(out_channels)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Each place by itself."""
+        """`float [B, C, T, H, W]` to `float [B, C', T', H', W']`."""
         rectified: Tensor = self.relu(self.bn(self.conv(x)))
         return rectified
 
 
-class SeparableConv(nn.Module):
+class PointwiseConv(_RectifiedConv):
+    """1×1×1 convolution, BatchNorm, ReLU: `float [B, C, T, H, W]` to `float [B, C', T, H, W]`."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(nn.Conv3d(in_channels, out_channels, 1, bias=False), out_channels)
+
+
+class SeparableConv(_RectifiedConv):
     """1×k×k and k×1×1 convolution, BatchNorm and ReLU after both.
 
     Args:
@@ -65,16 +72,9 @@ class SeparableConv(nn.Module):
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, side: int = 3, stride: int = 1) -> None:
-        super().__init__()
         kernel, strides = (side, side), (stride, stride)
-        self.conv = FactoredConv(in_channels, out_channels, out_channels, kernel=kernel, stride=strides)
-        self.bn = nn.BatchNorm3d(out_channels)
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`float [B, C, T, H, W]` to `float [B, C', T', H', W']`."""
-        rectified: Tensor = self.relu(self.bn(self.conv(x)))
-        return rectified
+        conv = FactoredConv(in_channels, out_channels, out_channels, kernel=kernel, stride=strides)
+        super().__init__(conv, out_channels)
 
 
 class SeparableInception(nn.Module):

@@ -49,11 +49,6 @@ class Strip:
     query: VideoEntry
     neighbours: tuple[Neighbour, ...]
 
-    @property
-    def num_right(self) -> int:
-        """Neighbours of the query's class."""
-        return sum(neighbour.is_same_class for neighbour in self.neighbours)
-
 
 def retrieval_strips(
     train: VideoFeatures,
