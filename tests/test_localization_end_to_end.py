@@ -173,9 +173,7 @@ def test_the_client_sees_the_blocks_and_boundaries_that_the_head_was_trained_on(
     dataset = DatasetFolder.open(untrimmed)
     entries = [entry for entry in dataset.videos if entry.video_id == video.video_id]
     frames = VideoFrames(entries, untrimmed, {"rgb": ViewRequest(contract.geometry)}, cache_gib=0)
-    sequences = block_sequences(
-        {"rgb": encoder}, {"rgb": contract}, frames, device=torch.device("cpu"), on_progress=lambda *_: None
-    )
+    sequences = block_sequences({"rgb": (encoder, contract)}, frames, on_progress=lambda *_: None)
     expected: BlockSequence = sequences["rgb"][video.video_id]
     url = f"local:{repository}"
     with VideoEmbedder(url, overlap=dense_overlap(contract.clip, 1)) as embedder:

@@ -86,7 +86,7 @@ class EpochEnd:
     def _judge(self, probe: OnlineProbe, epoch: int, *, step: int) -> None:
         """Only the first process does; the others wait, so it must not end here for want of a figure."""
         try:
-            figures = probe.figures(self._learner.method.encoders, self._fabric.device)
+            figures = probe.figures(self._learner.method.encoders)
         except (UsageError, VideoError, ValueError) as error:
             _logger.warning("epoch %d: the encoders are not judged: %s", epoch, error)
         else:

@@ -7,7 +7,6 @@ dataset has any with a label, else a quarter of the groups of the training video
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
@@ -49,8 +48,8 @@ class OnlineProbe:
         groups = np.array([entry.group or entry.video_id for entry in labelled])
         _check(labels, held_out(groups) if self._val is None else None)
 
-    def figures(self, encoders: Mapping[str, Encoder], device: torch.device) -> dict[str, float]:
-        """Figures of merit in per cent, such as `probe_top1/rgb` and `R@1/ensemble`; encoders are on `device`.
+    def figures(self, encoders: Mapping[str, Encoder]) -> dict[str, float]:
+        """Figures of merit in per cent, such as `probe_top1/rgb` and `R@1/ensemble`.
 
         Raises:
             VideoError: no labelled video can be read.
@@ -61,7 +60,7 @@ class OnlineProbe:
             encoder.eval()
         try:
             found: dict[str, float] = {}
-            for row in evaluate_features(self._features(encoders, device), self._config.method).metrics:
+            for row in evaluate_features(self._features(encoders), self._config.method).metrics:
                 found[f"probe_top1/{row.view}"] = row.probe_top1
                 found |= {f"R@{k}/{row.view}": value for k, value in row.recall.items()}
             return found
@@ -69,16 +68,14 @@ class OnlineProbe:
             for view, encoder in encoders.items():
                 encoder.train(modes[view])
 
-    def _features(self, encoders: Mapping[str, Encoder], device: torch.device) -> dict[str, VideoFeatures]:
-        contracts = {
-            view: contract_of(self._config, view, encoder, method=self._config.method, labels=())
+    def _features(self, encoders: Mapping[str, Encoder]) -> dict[str, VideoFeatures]:
+        contracted = {
+            view: (encoder, contract_of(self._config, view, encoder, method=self._config.method, labels=()))
             for view, encoder in encoders.items()
         }
 
         def of(frames: VideoFrames) -> VideoFeatures:
-            return video_features(
-                encoders, contracts, frames, device=device, on_progress=lambda done, total: None, has_ordered=False
-            )
+            return video_features(contracted, frames, on_progress=lambda done, total: None, has_ordered=False)
 
         train = of(self._train)
         if self._val is not None:

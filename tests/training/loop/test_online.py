@@ -65,7 +65,7 @@ def test_probing_leaves_no_trace_in_the_weights_and_a_line_every_so_many_epochs(
         for view in ("rgb", "pose", "ensemble"):
             assert {f"probe_top1/{view}", f"R@1/{view}"} <= line.keys()
     trained = {view: RunFolder.open(tmp_path / "with").encoder(view)[0] for view in ("rgb", "pose")}
-    expected_figures = _probe(tiny_config(*settings)).figures(trained, torch.device("cpu"))
+    expected_figures = _probe(tiny_config(*settings)).figures(trained)
     assert {name: value for name, value in probes[-1].items() if "/" in name} == pytest.approx(expected_figures)
 
 
@@ -101,7 +101,7 @@ def test_videos_of_split_val_are_judged_on_and_test_videos_never_read(
     probe, seen = _probe(config), _seen(monkeypatch)
     assert probe.judged_on == "split 'val'"
     encoders = build_method(config).encoders
-    figures = probe.figures(encoders, torch.device("cpu"))
+    figures = probe.figures(encoders)
     assert {"probe_top1/pose", "R@1/pose", "R@5/pose"} <= figures.keys()
     assert encoders["pose"].training
     expected = {entry.video_id for split in ("train", "val") for entry in dataset.split(split)}

@@ -6,7 +6,6 @@ of the validation videos. The heads stay in the run, where `cocon export` finds 
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -28,9 +27,9 @@ from cocon.training.evaluation.locating.actions import (
 )
 from cocon.training.evaluation.locating.untrimmed_blocks import Sequences, block_sequences
 from cocon.training.evaluation.recognition.evaluate import RANDOM, run_method, untrained_encoders
+from cocon.training.evaluation.recognition.features import Encoders
 from cocon.training.evaluation.recognition.metrics import FUSED
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
-from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.boundary_heads import BoundaryRecord
 from cocon.training.run_folder.contracts import tensors_sha256
 from cocon.training.run_folder.files import SUMS_FILE
@@ -46,15 +45,7 @@ _LEARNED, _UNIFORM = "boundary head", "uniform"
 # Of the shortest and longest training action: other videos have somewhat shorter and longer ones.
 _LIMIT_SLACK = 0.1
 
-Encoders = Mapping[str, tuple[Encoder, ModelContract]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Evaluated:
-    """One set of encoders after evaluation: its rows, and its heads with their figures."""
-
-    rows: tuple[Mapping[str, str | float], ...]
-    heads: Mapping[str, tuple[BoundaryHead, Mapping[str, float]]]
+Rows = tuple[Mapping[str, str | float], ...]
 
 
 def evaluate(request: TaskRequest) -> TaskResult:
@@ -79,14 +70,15 @@ def evaluate(request: TaskRequest) -> TaskResult:
     encoders = {view: run.encoder(view) for view in views}
     settings = BoundarySettings(seed=run.config.training.seed)
     task = _Localization(request, videos, encoders, settings)
-    evaluated = task.evaluate(encoders, run_method(run))
-    for view, (head, figures) in evaluated.heads.items() if is_kept else ():
+    rows, heads = task.evaluate(encoders, run_method(run))
+    for view, head in heads.items() if is_kept else ():
+        (of_view,) = (row for row in rows if (row["view"], row["segments"]) == (view, _LEARNED))
+        figures = {name: value for name, value in of_view.items() if isinstance(value, float)}
         contract = task.boundary_contract(encoders[view][1], head)
         record = BoundaryRecord(contract, settings, request.data.resolve().name, task.num_training, figures)
         run.save_boundary_head(head, record)
-    rows = evaluated.rows
     if request.has_random:
-        rows = task.evaluate(untrained_encoders(run.config, task.frames["training"]), RANDOM).rows + rows
+        rows = task.evaluate(untrained_encoders(run.config, task.frames["training"]), RANDOM)[0] + rows
     return TaskResult(_TITLE, rows, task.failures)
 
 
@@ -149,8 +141,8 @@ class _Localization:
             weights_sha256=tensors_sha256(head.state_dict()),
         )
 
-    def evaluate(self, encoders: Encoders, method: str) -> _Evaluated:
-        """Heads, probes and figures of some encoders."""
+    def evaluate(self, encoders: Encoders, method: str) -> tuple[Rows, dict[str, BoundaryHead]]:
+        """The figures of some encoders, and the heads that they are of, by view."""
         training, validation = (self._sequences(encoders, subset, method) for subset in ("training", "validation"))
         heads: dict[str, BoundaryHead] = {}
         views: dict[str, BoundaryPredictions] = {}
@@ -162,21 +154,13 @@ class _Localization:
                 found = {name: boundary_probabilities(heads[view], s) for name, s in validation[view].items()}
                 views[view] = BoundaryPredictions(validation[view], found, probe)
                 on_progress(len(heads), len(training))
-        rows = tuple(self._rows(views, method))
-        of_view = {str(row["view"]): row for row in rows if row["segments"] == _LEARNED}
-        figures = {view: {k: v for k, v in of_view[view].items() if isinstance(v, float)} for view in heads}
-        return _Evaluated(rows, {view: (head, figures[view]) for view, head in heads.items()})
+        return tuple(self._rows(views, method)), heads
 
     def _sequences(self, encoders: Encoders, subset: Subset, method: str) -> Sequences:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        for encoder, _ in encoders.values():
+            encoder.to("cuda" if torch.cuda.is_available() else "cpu")
         with self._request.progress_bar(f"embedding {subset} videos ({method})") as on_progress:
-            found = block_sequences(
-                {view: encoder.to(device) for view, (encoder, _) in encoders.items()},
-                {view: contract for view, (_, contract) in encoders.items()},
-                self.frames[subset],
-                device=device,
-                on_progress=on_progress,
-            )
+            found = block_sequences(encoders, self.frames[subset], on_progress=on_progress)
         videos = self.videos[subset]
         for video_id, sequence in next(iter(found.values())).items():
             videos[video_id] = videos[video_id].cut(sequence.duration_seconds)

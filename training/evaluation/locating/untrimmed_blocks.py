@@ -1,36 +1,26 @@
 """Block embeddings of whole untrimmed videos, in every view and at a regular hop, by frozen encoders."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-import torch
 import torch.nn.functional as F
 
-from cocon.embedding.contract import ModelContract
+from cocon.core.progress import OnProgress
 from cocon.training.boundary_head.learning import BlockSequence
 from cocon.training.data.frames import DecodedVideo, VideoFrames
 from cocon.training.evaluation.recognition.blocks import ClipProtocol, encode_blocks
-from cocon.training.models.encoder import Encoder
+from cocon.training.evaluation.recognition.features import Encoders
 
 __all__ = ["Sequences", "block_sequences"]
 
 Sequences = Mapping[str, Mapping[str, BlockSequence]]  # view → video id → blocks
 
 
-def block_sequences(
-    encoders: Mapping[str, Encoder],
-    contracts: Mapping[str, ModelContract],
-    frames: VideoFrames,
-    *,
-    device: torch.device,
-    on_progress: Callable[[int, int | None], None],
-) -> Sequences:
+def block_sequences(encoders: Encoders, frames: VideoFrames, *, on_progress: OnProgress) -> Sequences:
     """Embed a block every half block of every video; one that fails to load is left out and remembered in `frames`.
 
     Args:
-        encoders: view → encoder in evaluation mode, on the device.
-        contracts: view → its contract.
+        encoders: see `Encoders`.
         frames: the videos.
-        device: where to compute.
         on_progress: called with (videos done, videos in all).
 
     Returns:
@@ -43,16 +33,9 @@ def block_sequences(
     for index, entry in enumerate(frames.entries):
         if (video := frames[index]).entry is entry:
             duration_seconds = _duration_seconds(video)
-            for view, encoder in encoders.items():
-                contract = contracts[view]
-                blocks = encode_blocks(
-                    encoder,
-                    contract,
-                    video,
-                    device=device,
-                    protocol=ClipProtocol(hop_blocks=contract.clip.num_blocks),
-                    has_dense=True,
-                )
+            for view, (encoder, contract) in encoders.items():
+                protocol = ClipProtocol(hop_blocks=contract.clip.num_blocks)
+                blocks = encode_blocks(encoder, contract, video, protocol=protocol, has_dense=True)
                 vectors = F.normalize(blocks.dense.mean(dim=(2, 3)), dim=1)  # [L, D]
                 found[view][entry.video_id] = BlockSequence(vectors.numpy(), blocks.dense_seconds, duration_seconds)
         on_progress(index + 1, len(frames))

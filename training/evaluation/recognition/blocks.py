@@ -89,17 +89,15 @@ def encode_blocks(
     contract: ModelContract,
     video: DecodedVideo,
     *,
-    device: torch.device,
     protocol: ClipProtocol,
     has_dense: bool,
 ) -> EncodedBlocks:
     """Encode one view of a video.
 
     Args:
-        encoder: in evaluation mode.
+        encoder: in evaluation mode, where it is to compute.
         contract: its contract.
         video: decoded.
-        device: where to compute.
         protocol: which clips.
         has_dense: also the blocks that begin every half block.
     """
@@ -109,7 +107,7 @@ def encode_blocks(
     of_clips = protocol.windows(len(grid), spec).reshape(-1, T)
     dense = dense_windows(len(grid), replace(spec, num_blocks=1), hop=max(1, T // 2))[: None if has_dense else 0]
     blocks, where = np.unique(np.concatenate([of_clips, dense]), axis=0, return_inverse=True)  # [U, T]
-    maps = _maps(encoder, contract, video, grid[blocks], device, protocol.num_crops)  # [crops, U, D, s, s]
+    maps = _maps(encoder, contract, video, grid[blocks], protocol.num_crops)  # [crops, U, D, s, s]
     maps = maps[:, torch.from_numpy(where.reshape(-1))]
     clips, half_blocks = torch.split(maps, [len(of_clips), len(dense)], dim=1)
     seconds = video.timestamps[grid[dense]].mean(axis=1) - video.timestamps[0]
@@ -121,12 +119,7 @@ def encode_blocks(
 
 
 def _maps(
-    encoder: Encoder,
-    contract: ModelContract,
-    video: DecodedVideo,
-    frames: NDArray[np.int64],
-    device: torch.device,
-    num_crops: int,
+    encoder: Encoder, contract: ModelContract, video: DecodedVideo, frames: NDArray[np.int64], num_crops: int
 ) -> Tensor:
     """Feature maps `float [crops, U, D, s, s]` of blocks `int64 [U, T]`.
 
@@ -139,8 +132,8 @@ def _maps(
     for start in range(0, len(indices), _BATCH_SIZE):
         part = indices[start : start + _BATCH_SIZE]
         crops = cropped_clips(decoded, contract.view, part, size_px, num_crops=num_crops)  # each [≤ 192, T, H, W, C]
-        maps = [encoder.feature_maps(torch.from_numpy(crop)[None].to(device)).float().cpu()[0] for crop in crops]
-        parts.append(torch.stack(maps))
+        clips = (torch.from_numpy(crop)[None].to(encoder.mean.device) for crop in crops)
+        parts.append(torch.stack([encoder.feature_maps(clip).float().cpu()[0] for clip in clips]))
     return torch.cat(parts, dim=1)
 
 

@@ -1,18 +1,20 @@
 """A run evaluated on whole videos: linear probe and retrieval, per view and fused, beside a random initialisation."""
 
-from collections.abc import Mapping
-
 import torch
 
 from cocon.core.errors import UsageError
 from cocon.core.progress import ProgressBar
-from cocon.embedding.contract import ModelContract
 from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipProtocol
-from cocon.training.evaluation.recognition.features import VideoFeatures, calibrate_batch_norm, video_features
+from cocon.training.evaluation.recognition.features import (
+    Encoders,
+    VideoFeatures,
+    calibrate_batch_norm,
+    video_features,
+)
 from cocon.training.evaluation.recognition.result import (
     DEFAULT_OPTIONS,
     EvaluationResult,
@@ -20,7 +22,6 @@ from cocon.training.evaluation.recognition.result import (
     evaluate_features,
 )
 from cocon.training.methods.building import build_method
-from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.contracts import contract_of
 from cocon.training.run_folder.files import RunFolder
 from cocon.video.reading.reader import ViewRequest
@@ -76,23 +77,14 @@ class EvaluationVideos:
         """Id → reason of every video that could not be loaded so far; each was logged when it failed."""
         return {name: why for frames in self.frames.values() for name, why in frames.failures.items()}
 
-    def features(
-        self, encoders: Mapping[str, Encoder], contracts: Mapping[str, ModelContract], what: str
-    ) -> dict[str, VideoFeatures]:
+    def features(self, encoders: Encoders, what: str) -> dict[str, VideoFeatures]:
         """Embeddings of both splits, `train` and `test`."""
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        moved = {view: encoder.to(device) for view, encoder in encoders.items()}
+        for encoder, _ in encoders.values():
+            encoder.to("cuda" if torch.cuda.is_available() else "cpu")
         found = {}
         for split, frames in self.frames.items():
             with self.progress_bar(f"embedding {split} videos with {what}") as on_progress:
-                found[split] = video_features(
-                    moved,
-                    contracts,
-                    frames,
-                    device=device,
-                    on_progress=on_progress,
-                    protocol=self.protocol,
-                )
+                found[split] = video_features(encoders, frames, on_progress=on_progress, protocol=self.protocol)
         return found
 
 
@@ -105,25 +97,20 @@ def run_features(run: RunFolder, videos: EvaluationVideos) -> dict[str, VideoFea
     Raises:
         UsageError: the run was trained with other views, clips or geometry than the videos are cut for.
     """
-    loaded = {view: run.encoder(view) for view in run.views}
+    encoders = {view: run.encoder(view) for view in run.views}
     requests, clip = view_requests(videos.config), videos.config.clip.spec()
-    for view, (_, contract) in loaded.items():
+    for view, (_, contract) in encoders.items():
         if requests.get(view) != ViewRequest(contract.geometry, contract.flow) or contract.clip != clip:
             raise UsageError(f"run '{run}' has other views, clips or geometry than the run it is compared with")
-    encoders = {view: encoder for view, (encoder, _) in loaded.items()}
-    contracts = {view: contract for view, (_, contract) in loaded.items()}
-    return videos.features(encoders, contracts, str(run))
+    return videos.features(encoders, str(run))
 
 
-def untrained_encoders(config: Config, frames: VideoFrames) -> dict[str, tuple[Encoder, ModelContract]]:
+def untrained_encoders(config: Config, frames: VideoFrames) -> Encoders:
     """The networks of a configuration untrained, batch normalisation calibrated on ten batches of training videos.
 
     Args:
         config: of a run.
         frames: training videos.
-
-    Returns:
-        View → encoder in evaluation mode, and its contract.
     """
     # In this process: what is decoded here is needed again, and a video that fails is named once.
     config = config.model_copy(update={"data": config.data.model_copy(update={"workers": 0})})
@@ -153,7 +140,5 @@ def run_method(run: RunFolder) -> str:
 
 def evaluate_random(videos: EvaluationVideos, *, options: MetricOptions = DEFAULT_OPTIONS) -> EvaluationResult:
     """Figures of the same networks untrained."""
-    made = untrained_encoders(videos.config, videos.frames["train"])
-    encoders = {view: encoder for view, (encoder, _) in made.items()}
-    contracts = {view: contract for view, (_, contract) in made.items()}
-    return evaluate_features(videos.features(encoders, contracts, "untrained networks"), RANDOM, options)
+    encoders = untrained_encoders(videos.config, videos.frames["train"])
+    return evaluate_features(videos.features(encoders, "untrained networks"), RANDOM, options)

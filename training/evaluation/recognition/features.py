@@ -3,7 +3,7 @@
 All are means over clips of the whole video, in one or several crops; clips are cut as for a served model.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cocon.core.errors import MismatchError, VideoError
+from cocon.core.progress import OnProgress
 from cocon.embedding.contract import ModelContract
 from cocon.training.data.frames import DecodedVideo, VideoFrames
 from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipProtocol, EncodedBlocks, encode_blocks
 from cocon.training.models.encoder import Encoder
 from cocon.video.store.dataset import VideoEntry
 
-__all__ = ["VideoFeatures", "calibrate_batch_norm", "ordered_feature", "video_features"]
+__all__ = ["Encoders", "VideoFeatures", "calibrate_batch_norm", "ordered_feature", "video_features"]
+
+# View → encoder in evaluation mode, where it is to compute, and its contract.
+Encoders = Mapping[str, tuple[Encoder, ModelContract]]
 
 _NUM_PARTS = 3
 _CLIPS_AT_A_TIME = 32
@@ -52,22 +56,18 @@ class VideoFeatures:
 
 
 def video_features(
-    encoders: Mapping[str, Encoder],
-    contracts: Mapping[str, ModelContract],
+    encoders: Encoders,
     frames: VideoFrames,
     *,
-    device: torch.device,
-    on_progress: Callable[[int, int | None], None],
+    on_progress: OnProgress,
     protocol: ClipProtocol = DEFAULT_PROTOCOL,
     has_ordered: bool = True,
 ) -> VideoFeatures:
     """Embed and classify every video that has a label; one that fails to load is left out and remembered in `frames`.
 
     Args:
-        encoders: view → encoder in evaluation mode.
-        contracts: view → its contract.
+        encoders: see `Encoders`.
         frames: the videos.
-        device: where to compute.
         on_progress: called with (videos done, videos in all).
         protocol: which clips of a video.
         has_ordered: also compute ordered features.
@@ -76,40 +76,28 @@ def video_features(
         MismatchError: the classifiers of two views know different classes.
         VideoError: no video that has a label can be loaded.
     """
-    classes = _classes(contracts)
+    classes = _classes(encoders)
     entries: list[VideoEntry] = []
     seen: dict[str, list[_Seen]] = {view: [] for view in encoders}
-    ordered: dict[str, list[NDArray[np.float32]]] = {view: [] for view in encoders if has_ordered}
     for index, entry in enumerate(frames.entries):
         if entry.label and (video := frames[index]).entry is entry:
-            for view, encoder in encoders.items():
-                blocks = encode_blocks(
-                    encoder,
-                    contracts[view],
-                    video,
-                    device=device,
-                    protocol=protocol,
-                    has_dense=has_ordered,
-                )
-                seen[view].append(_seen(encoder, blocks, device))
-                if has_ordered:
-                    ordered[view].append(_ordered(blocks, video))
+            for view, (encoder, contract) in encoders.items():
+                blocks = encode_blocks(encoder, contract, video, protocol=protocol, has_dense=has_ordered)
+                seen[view].append(_seen(encoder, blocks, video, has_ordered=has_ordered))
             entries.append(entry)
         on_progress(index + 1, len(frames))
     if not entries:
         raise VideoError("none of the videos that have a label can be read; see the warnings, or label others")
+    of_order = seen if has_ordered else {}
+    of_classifier = {view: videos for view, videos in seen.items() if encoders[view][1].labels}
     return VideoFeatures(
         embeddings={view: np.stack([video.embedding for video in videos]) for view, videos in seen.items()},
         labels=np.array([entry.label for entry in entries]),
         groups=np.array([entry.group or entry.video_id for entry in entries]),
         entries=tuple(entries),
-        probabilities={
-            view: np.stack([video.probabilities for video in videos])
-            for view, videos in seen.items()
-            if contracts[view].labels
-        },
+        probabilities={v: np.stack([video.probabilities for video in videos]) for v, videos in of_classifier.items()},
         classes=classes,
-        ordered={view: np.stack(vectors) for view, vectors in ordered.items()},
+        ordered={view: np.stack([video.ordered for video in videos]) for view, videos in of_order.items()},
     )
 
 
@@ -165,9 +153,9 @@ def calibrate_batch_norm(encoder: Encoder, batches: Iterable[Tensor]) -> None:
     encoder.eval()
 
 
-def _classes(contracts: Mapping[str, ModelContract]) -> tuple[str, ...]:
+def _classes(encoders: Encoders) -> tuple[str, ...]:
     """The classes that the views' classifiers share; none where there is no classifier."""
-    known = {view: contract.labels for view, contract in contracts.items() if contract.labels}
+    known = {view: contract.labels for view, (_, contract) in encoders.items() if contract.labels}
     first, labels = next(iter(known.items()), ("", ()))
     for view, others in known.items():
         if others != labels:
@@ -183,17 +171,20 @@ class _Seen(NamedTuple):
 
     embedding: NDArray[np.float32]  # [D]
     probabilities: NDArray[np.float64]  # [K]; empty without a classifier
+    ordered: NDArray[np.float32]  # [3·D]; empty where not asked for
 
 
 @torch.no_grad()
-def _seen(encoder: Encoder, blocks: EncodedBlocks, device: torch.device) -> _Seen:
-    """Unit mean of the clips' embeddings, and the mean of the class probabilities."""
-    outputs = [encoder.outputs(maps.to(device)) for maps in torch.split(blocks.clips, _CLIPS_AT_A_TIME)]
+def _seen(encoder: Encoder, blocks: EncodedBlocks, video: DecodedVideo, *, has_ordered: bool) -> _Seen:
+    """Unit mean of the clips' embeddings, mean of the class probabilities, and the ordered feature."""
+    parts = torch.split(blocks.clips, _CLIPS_AT_A_TIME)
+    outputs = [encoder.outputs(maps.to(encoder.mean.device)) for maps in parts]
     mean = torch.cat([output.embedding.float().cpu() for output in outputs]).mean(dim=0)  # [D]
     chances = [output.logits.double().softmax(dim=1).cpu() for output in outputs if output.logits is not None]
     return _Seen(
         np.asarray((mean / mean.norm()).numpy(), dtype=np.float32),
         np.asarray(torch.cat(chances).mean(dim=0).numpy(), dtype=np.float64) if chances else np.empty(0),
+        _ordered(blocks, video) if has_ordered else np.empty(0, np.float32),
     )
 
 

@@ -79,18 +79,11 @@ def image_entries(folder: Path, split: str) -> tuple[VideoEntry, ...]:
 def _row(
     method: str, encoder: Encoder, contract: ModelContract, frames: Mapping[str, VideoFrames], request: TaskRequest
 ) -> dict[str, str | float]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    encoders = {_VIEW: (encoder.to("cuda" if torch.cuda.is_available() else "cpu"), contract)}
     found: dict[str, VideoFeatures] = {}
     for split, images in frames.items():
         with request.progress_bar(f"embedding {split} images with {method}") as on_progress:
-            found[split] = video_features(
-                {_VIEW: encoder.to(device)},
-                {_VIEW: contract},
-                images,
-                device=device,
-                on_progress=on_progress,
-                has_ordered=False,
-            )
+            found[split] = video_features(encoders, images, on_progress=on_progress, has_ordered=False)
     figures = evaluate_features(found, method).metrics[0].figures
     return {"method": method, "view": _VIEW} | {name: figures[name] for name in _FIGURES}
 

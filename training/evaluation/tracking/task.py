@@ -63,15 +63,14 @@ def evaluate(request: TaskRequest) -> TaskResult:
         return _judged(request, encoders, videos, pool, limits)
 
 
-def found_boxes(encoder: Encoder, sequence: TrackingSequence, device: torch.device) -> Boxes:
+def found_boxes(encoder: Encoder, sequence: TrackingSequence) -> Boxes:
     """Follow the first true box of a video: `float64 [F, 4]`, in pixels as the true ones are.
 
     Args:
-        encoder: in evaluation mode, on the device.
+        encoder: in evaluation mode, where it is to compute.
         sequence: the video.
-        device: where to compute.
     """
-    maps = _maps(encoder, sequence, device)
+    maps = _maps(encoder, sequence)
     first = next(maps)
     stride_px = sequence.frames.shape[1] / len(first)
     tracked = tracked_boxes(
@@ -92,8 +91,8 @@ def _judged(
     pool: WorkerPool,
     limits: MediaLimits,
 ) -> TaskResult:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    moved = {method: encoder.to(device) for method, encoder in encoders.items()}
+    for encoder in encoders.values():
+        encoder.to("cuda" if torch.cuda.is_available() else "cpu")
     scores: dict[tuple[str, str], list[TrackingScores]] = {}
     sizes: set[tuple[int, int]] = set()
     failures: dict[str, str] = {}
@@ -109,7 +108,7 @@ def _judged(
                 if sequence.doubt:
                     _logger.warning("video '%s' has %s", video.name, sequence.doubt)
                 sizes.add((sequence.width, sequence.height))
-                found = {method: found_boxes(encoder, sequence, device) for method, encoder in moved.items()}
+                found = {method: found_boxes(encoder, sequence) for method, encoder in encoders.items()}
                 for method, boxes in ({_MOTIONLESS: motionless(sequence.boxes)} | found).items():
                     each = one_pass_scores(boxes, sequence.boxes)
                     scores.setdefault((sequence.scene, method), []).append(each)
@@ -152,9 +151,10 @@ def _batches(videos: Sequence[TrackingVideo], pool: WorkerPool, limits: MediaLim
 
 
 @torch.no_grad()
-def _maps(encoder: Encoder, sequence: TrackingSequence, device: torch.device) -> Iterator[NDArray[np.float32]]:
+def _maps(encoder: Encoder, sequence: TrackingSequence) -> Iterator[NDArray[np.float32]]:
     """Feature maps `float32 [h, w, D']`, frame by frame; each frame is a block of its own."""
     frames = torch.from_numpy(sequence.frames)[:, None]  # [F, 1, h, w, 3]
     for start in range(0, len(frames), _FRAMES_AT_A_TIME):
-        maps = encoder.frame_maps(frames[start : start + _FRAMES_AT_A_TIME].to(device), STAGE)[:, 0]  # [B, h, w, D']
+        batch = frames[start : start + _FRAMES_AT_A_TIME].to(encoder.mean.device)
+        maps = encoder.frame_maps(batch, STAGE)[:, 0]  # [B, h, w, D']
         yield from maps.float().cpu().numpy()

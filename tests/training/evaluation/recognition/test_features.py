@@ -53,7 +53,7 @@ def test_a_videos_embedding_is_the_mean_of_those_a_served_model_gives(trained: P
     encoders = {view: encoder for view, (encoder, _) in loaded.items()}
     contracts = {view: contract for view, (_, contract) in loaded.items()}
     frames = _frames(config)
-    features = video_features(encoders, contracts, frames, device=torch.device("cpu"), on_progress=_silent)
+    features = video_features(loaded, frames, on_progress=_silent)
     assert features.labels.tolist() == [entry.label for entry in frames.entries]
     assert features.groups.tolist() == [entry.group for entry in frames.entries]
     assert features.entries == frames.entries
@@ -94,10 +94,8 @@ def test_crops_and_clips_are_averaged(
     encoder, contract = RunFolder.open(trained).encoder("rgb")
     frames = _frames(config)
     features = video_features(
-        {"rgb": encoder},
-        {"rgb": contract},
+        {"rgb": (encoder, contract)},
         frames,
-        device=torch.device("cpu"),
         on_progress=_silent,
         protocol=protocol,
     )
@@ -132,10 +130,8 @@ def test_videos_that_fail_or_have_no_label_are_left_out(
     frames = _frames(config)
     done: list[tuple[int, int | None]] = []
     features = video_features(
-        {"rgb": encoder},
-        {"rgb": contract},
+        {"rgb": (encoder, contract)},
         frames,
-        device=torch.device("cpu"),
         on_progress=lambda now, total: done.append((now, total)),
     )
     assert features.labels.tolist() == ["arm swing", "clap overhead", "jump", "jumping jack"]
@@ -154,16 +150,15 @@ def test_a_split_of_which_no_labelled_video_can_be_read_is_refused(
     encoder, contract = RunFolder.open(trained).encoder("rgb")
     frames = _frames(tiny_config(f"data.folder={figures_copy}", "views=['rgb']"))
     with pytest.raises(VideoError, match="none of the videos that have a label can be read"):
-        video_features({"rgb": encoder}, {"rgb": contract}, frames, device=torch.device("cpu"), on_progress=_silent)
+        video_features({"rgb": (encoder, contract)}, frames, on_progress=_silent)
 
 
 def test_views_whose_classifiers_know_other_classes_are_refused(trained: Path, tiny_config: MakeConfig) -> None:
-    loaded = {view: RunFolder.open(trained).encoder(view) for view in ("rgb", "pose")}
-    encoders = {view: encoder for view, (encoder, _) in loaded.items()}
-    contracts = {view: contract for view, (_, contract) in loaded.items()}
-    contracts["pose"] = replace(contracts["pose"], labels=contracts["pose"].labels[::-1])
+    encoders = {view: RunFolder.open(trained).encoder(view) for view in ("rgb", "pose")}
+    encoder, contract = encoders["pose"]
+    encoders["pose"] = encoder, replace(contract, labels=contract.labels[::-1])
     with pytest.raises(MismatchError, match="views 'rgb' and 'pose' know different classes"):
-        video_features(encoders, contracts, _frames(tiny_config()), device=torch.device("cpu"), on_progress=_silent)
+        video_features(encoders, _frames(tiny_config()), on_progress=_silent)
 
 
 def test_a_video_without_a_group_is_a_group_of_its_own(
@@ -173,9 +168,7 @@ def test_a_video_without_a_group_is_a_group_of_its_own(
     manifest.write_text(manifest.read_text().replace("body_00012", ""))
     encoder, contract = RunFolder.open(trained).encoder("rgb")
     frames = _frames(tiny_config(f"data.folder={figures_copy}", "views=['rgb']"))
-    features = video_features(
-        {"rgb": encoder}, {"rgb": contract}, frames, device=torch.device("cpu"), on_progress=_silent
-    )
+    features = video_features({"rgb": (encoder, contract)}, frames, on_progress=_silent)
     assert features.groups.tolist() == [f"figure_{number:05}" for number in range(6, 12)]
 
 

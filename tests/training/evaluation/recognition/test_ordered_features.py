@@ -81,9 +81,7 @@ def test_a_videos_ordered_features_are_of_the_blocks_a_served_model_gives(
     encoder, contract = RunFolder.open(trained).encoder("rgb")
     entries = DatasetFolder.open(config.data.folder).split("test")[:1]
     frames = VideoFrames(entries, config.data.folder, view_requests(config), cache_gib=1.0)
-    features = video_features(
-        {"rgb": encoder}, {"rgb": contract}, frames, device=torch.device("cpu"), on_progress=lambda done, total: None
-    )
+    features = video_features({"rgb": (encoder, contract)}, frames, on_progress=lambda done, total: None)
     alone = dataclasses.replace(config.clip.spec(), num_blocks=1)
     clips = list(VideoSource(entries[0].path, alone, view_requests(config), hop=1).clips())
     with torch.no_grad():

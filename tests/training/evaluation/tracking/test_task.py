@@ -10,7 +10,6 @@ from zlib import crc32
 import cv2
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError
@@ -87,7 +86,7 @@ def test_a_run_is_judged_beside_rest_and_the_untrained_network(
         sequences = next(v for v in find_sequences(figures_copy, 9) if v.name == kept).load(pool, MediaLimits())
     encoder, _ = RunFolder.open(trained).encoder("rgb")
     for index, sequence in enumerate(sequences):
-        found = found_boxes(encoder, sequence, torch.device("cpu"))
+        found = found_boxes(encoder, sequence)
         for row, boxes in ((rows[3 * index], motionless(sequence.boxes)), (rows[3 * index + 2], found)):
             expected = one_pass_scores(boxes, sequence.boxes)
             assert row["success_auc"] == pytest.approx(100 * expected.success_auc)
