@@ -10,7 +10,7 @@ in stage 2 stays in its encoder: an RGB encoder that has seen flow needs none af
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -163,25 +163,20 @@ class Vicc(Method):
     def _begin(self, turn: int) -> None:
         if turn != int(self.turn):
             self.turn.fill_(turn)
-            for queue in self._all_queues():
-                queue.num_seen.zero_()
+            for view in self.queues:
+                for queue in self._queues_of(view):
+                    queue.num_seen.zero_()
 
-    def _all_queues(self) -> Iterator[KeyQueue]:
-        for queues in self.queues.values():
-            assert isinstance(queues, nn.ModuleList)
-            for queue in queues:
-                assert isinstance(queue, KeyQueue)
-                yield queue
+    def _queues_of(self, view: str) -> Sequence[KeyQueue]:
+        """What remembers projections of either clip."""
+        return self.queues[view]  # type: ignore[return-value]  # ModuleDict forgets
 
     def _projections(self, view: str, clips: Tensor, *, learns: bool) -> Tensor:
         """`float [B, 2, P]`; of a frozen stream without gradient, its statistics untouched."""
         network = self.networks[view]
-        if not learns:
-            with _frozen(network):
-                frozen: Tensor = network(clips)
-                return frozen
-        found: Tensor = network(clips)
-        if self._settings.gradient_through == "first":
+        with nullcontext() if learns else _frozen(network):
+            found: Tensor = network(clips)
+        if learns and self._settings.gradient_through == "first":
             return torch.stack([found[:, 0], found[:, 1].detach()], dim=1)
         return found
 
@@ -206,8 +201,7 @@ class Vicc(Method):
         is_early = self.turn_at(progress) == 0 and progress < settings.queue_from * settings.single_share
         if not settings.queue_size or is_early:
             return None
-        queue = self.queues[stream][clip]  # type: ignore[index]  # a ModuleList
-        assert isinstance(queue, KeyQueue)
+        queue = self._queues_of(stream)[clip]
         return queue if queue.is_full else None
 
     @torch.no_grad()
@@ -223,10 +217,8 @@ class Vicc(Method):
         return own_rows(codes[-len(everyone) :])
 
     def _remember(self, found: Mapping[str, Tensor]) -> None:
-        for view, queues in self.queues.items():
-            assert isinstance(queues, nn.ModuleList)
-            for clip, queue in enumerate(queues):
-                assert isinstance(queue, KeyQueue)
+        for view in self.queues:
+            for clip, queue in enumerate(self._queues_of(view)):
                 queue.push(gathered(found[view][:, clip].detach()))
 
 
