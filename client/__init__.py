@@ -49,24 +49,17 @@ __all__ = [
 ]
 
 # Loaded when first asked for: `client --help` must not wait for OpenCV.
-_HOMES = {
-    "AddReport": "index.folder",
-    "Alignment": "aligning.spans",
-    "FailedVideo": "pipeline.video_embedder",
-    "Hit": "index.search",
-    "LocatedAction": "locate",
-    "Prediction": "classify",
-    "TrackedFrame": "tracking.boxes",
-    "VideoEmbedder": "pipeline.video_embedder",
-    "VideoEmbedding": "pipeline.video_embedder",
-    "VideoIndex": "index.folder",
-    "align_videos": "aligning.spans",
-    "connect": "models.connect",
-    "locate_actions": "locate",
-    "top_actions": "classify",
-    "track_box": "tracking.boxes",
-    "tracking_model": "tracking.boxes",
+_NAMES = {
+    "aligning.spans": ("Alignment", "align_videos"),
+    "classify": ("Prediction", "top_actions"),
+    "index.folder": ("AddReport", "VideoIndex"),
+    "index.search": ("Hit",),
+    "locate": ("LocatedAction", "locate_actions"),
+    "models.connect": ("connect",),
+    "pipeline.video_embedder": ("FailedVideo", "VideoEmbedder", "VideoEmbedding"),
+    "tracking.boxes": ("TrackedFrame", "track_box", "tracking_model"),
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:

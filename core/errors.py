@@ -75,7 +75,7 @@ class TimedOutError(VideoError):
 
 
 class TruncatedVideoError(VideoError):
-    """Some pictures of the file are lost; raised only where a whole file is asked for."""
+    """Some pictures of the file are lost; a check of a dataset names it, nothing is refused for it."""
 
 
 class MissingViewError(VideoError):

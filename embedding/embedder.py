@@ -1,6 +1,6 @@
 """The one method every encoder offers, whatever runs it: PyTorch, ONNX Runtime, TorchScript or Triton."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -22,7 +22,6 @@ __all__ = [
     "assert_congruent",
     "assert_tensors_congruent",
     "check_clips",
-    "embed_in_batches",
 ]
 
 _UNIT_TOLERANCE = 1e-3
@@ -128,12 +127,6 @@ def check_clips(clips: NDArray[np.uint8], contract: ModelContract) -> None:
             f"clips {clips.dtype} {list(clips.shape)} do not fit the model of view '{contract.view}', "
             f"which takes uint8 [B, {', '.join(map(str, contract.clip_shape))}]"
         )
-
-
-def embed_in_batches(embedder: Embedder, clips: NDArray[np.uint8], *, batch_size: int) -> Iterator[Outputs]:
-    """Embed any number of clips in batches of at most `batch_size`, in order."""
-    for start in range(0, len(clips), batch_size):
-        yield embedder.embed(clips[start : start + batch_size])
 
 
 def assert_congruent(

@@ -76,32 +76,17 @@ class Session(Protocol[_Contract_co]):
 class OpenModel(Closing, Generic[_Contract]):
     """One version of a model, ready to be asked; its version is fixed when it is opened.
 
-    Args:
-        session: Runs it.
+    Attributes:
+        contract: What goes in and what comes out.
+        name: Of the model, such as `cocon_rgb`.
+        version: Of the model.
+        max_batch_size: Most rows of one call.
     """
 
     def __init__(self, session: Session[_Contract]) -> None:
         self._session = session
-
-    @property
-    def contract(self) -> _Contract:
-        """What goes in and what comes out."""
-        return self._session.contract
-
-    @property
-    def name(self) -> str:
-        """Of the model, such as `cocon_rgb`."""
-        return self._session.name
-
-    @property
-    def version(self) -> str:
-        """Of the model."""
-        return self._session.version
-
-    @property
-    def max_batch_size(self) -> int:
-        """Most rows of one call."""
-        return self._session.max_batch_size
+        self.contract, self.name, self.version = session.contract, session.name, session.version
+        self.max_batch_size = session.max_batch_size
 
     def close(self) -> None:
         """Let go of the model."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.repository import ONNX, TORCHSCRIPT, ModelFormat
-from cocon.embedding.tracking.defaults import SIZE_PX, STAGE
+from cocon.embedding.tracking.feature_maps import SIZE_PX, STAGE
 from cocon.export.cards.record import TrainingRecord
 from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.models.encoder import Encoder

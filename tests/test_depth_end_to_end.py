@@ -10,30 +10,10 @@ import pytest
 
 from cocon.video.decoding.frames import read_frames
 from cocon.video.store.files import read_view
-from tests.walking import Walk, walk_in
+from tests.walking import Walk, tiny_settings, walk_in
 
 pytestmark = pytest.mark.triton
 
-CONFIG = """
-views = ["rgb", "depth"]
-[clip]
-num_blocks = 3
-frames_per_block = 3
-step_seconds = 0.1
-[model]
-depth = "resnet10"
-width = 8
-num_predicted = 1
-[training]
-epochs = 2
-batch_size = 6
-[view.rgb]
-resize_px = 36
-crop_px = 32
-[view.depth]
-resize_px = 36
-crop_px = 32
-"""
 NEAR, FAR = 800, 4000
 MAKE = ("cocon", "views", "make", "data/figures", "--view", "depth", "--depth", "own_depth")
 
@@ -50,7 +30,7 @@ def _write_depth(root: Path, video_id: str, video: Path) -> None:
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
     """Figures with depth of the user's own, encoders of rgb and depth, and their export."""
     walk = walk_in(tmp_path_factory.mktemp("walk"))
-    (walk.folder / "tiny.toml").write_text(CONFIG)
+    (walk.folder / "tiny.toml").write_text(tiny_settings("rgb", "depth"))
     walk("cocon", "data", "make", "--num-videos", 12, "--seconds", 1.2, "--size", 64, "--output", "data/figures")
     with (walk.folder / "data/figures/manifest.csv").open() as stream:
         for row in csv.DictReader(stream):

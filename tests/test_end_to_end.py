@@ -7,28 +7,11 @@ import numpy as np
 import pytest
 
 from cocon.serving.address import Address
-from tests.walking import Walk, walk_in
+from tests.walking import Walk, tiny_settings, walk_in
 
 pytestmark = pytest.mark.triton
 
-CONFIG = """
-views = ["rgb", "flow", "pose", "mask"]
-[flow]
-size_px = 64
-[clip]
-num_blocks = 3
-frames_per_block = 3
-step_seconds = 0.1
-[model]
-depth = "resnet10"
-width = 8
-num_predicted = 1
-[training]
-epochs = 2
-batch_size = 6
-[classifier]
-epochs = 2
-""" + "".join(f"[view.{view}]\nresize_px = 36\ncrop_px = 32\n" for view in ("rgb", "flow", "pose", "mask"))
+CONFIG = tiny_settings("rgb", "flow", "pose", "mask") + "[flow]\nsize_px = 64\n[classifier]\nepochs = 2\n"
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ from cocon.training.run_folder.contracts import contract_of, tensors_sha256
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import ViewFiles
 from cocon.video.views import view_named
+from tests.asking import infer
 
 pytestmark = pytest.mark.triton
 
@@ -116,15 +117,6 @@ def clips_of(repository: Path, view: str) -> NDArray[np.uint8]:
     with LocalRepository(repository).open(ENCODER, view) as embedder:
         contract = embedder.contract
     return mixed_with_noise(moving_squares(contract), 16)
-
-
-def infer(client: InferenceServerClient, model: str, clips: dict[str, NDArray[np.uint8]]) -> Arrays:
-    tensors = []
-    for name, array in clips.items():
-        tensors.append(InferInput(name, list(array.shape), "UINT8"))
-        tensors[-1].set_data_from_numpy(array)
-    result = client.infer(model, tensors)
-    return {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
 
 
 def assert_near(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:

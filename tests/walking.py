@@ -60,6 +60,25 @@ class Walk:
             return [f"data/figures/{row['path']}" for row in csv.DictReader(stream) if row["split"] == split]
 
 
+def tiny_settings(*views: str) -> str:
+    """The beginning of a configuration whose training takes seconds; sections that say more follow it."""
+    sizes = "".join(f"[view.{view}]\nresize_px = 36\ncrop_px = 32\n" for view in views)
+    return f"""
+views = {json.dumps(views)}
+[clip]
+num_blocks = 3
+frames_per_block = 3
+step_seconds = 0.1
+[model]
+depth = "resnet10"
+width = 8
+num_predicted = 1
+[training]
+epochs = 2
+batch_size = 6
+{sizes}"""
+
+
 def walk_in(folder: Path) -> Walk:
     """Without settings of the user who tests."""
     environment = dict(os.environ) | {"XDG_STATE_HOME": str(folder / "state"), "XDG_CACHE_HOME": str(folder / "cache")}

@@ -51,7 +51,7 @@ def align(
 
 
 def _print(alignment: "Alignment", model: "FusedModel", *, as_json: bool) -> None:
-    from cocon.client.output.tables import print_rows
+    from cocon.client.output.sinks import print_rows
 
     rows = [span.row() for span in alignment.spans]
     if not as_json:

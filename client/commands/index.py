@@ -46,7 +46,8 @@ def add(
     if as_json:
         typer.echo(json.dumps({"index": str(index), **counts}))
     else:
-        told = (f"{count} {name}" for name, count in counts.items() if _is_told(name, count))
+        always = ("added", "unchanged", "failed")
+        told = (f"{count} {name}" for name, count in counts.items() if count or name in always)
         typer.echo(f"{index}: {', '.join(told)}")
     raise typer.Exit(report.exit_code)
 
@@ -81,7 +82,3 @@ def remove(
 
     removed = VideoIndex(index).remove(videos)
     typer.echo(json.dumps({"index": str(index), "removed": removed}) if as_json else f"{index}: {len(removed)} removed")
-
-
-def _is_told(outcome: str, count: int) -> bool:
-    return count > 0 or outcome in ("added", "unchanged", "failed")

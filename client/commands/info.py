@@ -9,7 +9,7 @@ from pathlib import Path
 from cocon.client.index.folder import VideoIndex
 from cocon.client.models.connect import connect
 from cocon.client.models.fused_model import FusedModel
-from cocon.client.output.tables import print_rows
+from cocon.client.output.sinks import print_rows
 from cocon.client.pipeline.video_embedding import Row
 from cocon.embedding.embedder import ENCODER, ModelEmbedder
 from cocon.embedding.repository import FormatName

@@ -75,7 +75,7 @@ def _namer(model: "FusedModel", index: Path | None, *, is_by_classifier: bool) -
 
 
 def _print(found: "list[LocatedAction]", video: Path, model: "FusedModel", *, as_json: bool) -> None:
-    from cocon.client.output.tables import print_rows
+    from cocon.client.output.sinks import print_rows
 
     rows = [action.row() for action in found]
     if not as_json:

@@ -105,10 +105,7 @@ def classify(
 
     chosen = chosen_format(row_format, output, as_json=as_json)
     paths = expand_inputs(videos, sys.stdin)
-    with (
-        embedder_options.open() as embedder,
-        batch_report(len(paths), quiet=quiet, failures=failures) as report,
-    ):
+    with embedder_options.open() as embedder, batch_report(len(paths), quiet=quiet, failures=failures) as report:
         labels = check_labels(embedder.model)
         with open_sink(chosen, output, columns=_PREDICTION_COLUMNS) as sink:
             for video in _sound(embedder.embed_many(paths), report, sink):

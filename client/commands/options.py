@@ -40,8 +40,7 @@ Videos = Annotated[
     list[str], typer.Argument(help="Files, folders, globs, @list.txt, or - for a list on stdin.", show_default=False)
 ]
 Url = Annotated[
-    str,
-    typer.Option("--url", envvar="COCON_URL", help="HOST:PORT of Triton, or local:FOLDER without a server."),
+    str, typer.Option("--url", envvar="COCON_URL", help="HOST:PORT of Triton, or local:FOLDER without a server.")
 ]
 Views = Annotated[
     list[str] | None,
@@ -58,10 +57,7 @@ RowFormat = Annotated[
 ]
 TextFormat = Annotated[Literal["table", "json", "jsonl"] | None, typer.Option("--format", help="Form of the rows.")]
 Failures = Annotated[Path, typer.Option("--failures", help="Where failed videos are listed, if there are any.")]
-Limits = Annotated[
-    list[str] | None,
-    typer.Option("--limit", help=LIMIT_HELP),
-]
+Limits = Annotated[list[str] | None, typer.Option("--limit", help=LIMIT_HELP)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
 
 

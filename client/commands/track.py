@@ -60,13 +60,15 @@ def track(
     check_output(output, video, suffixes=(".mp4",))
     rows: list[dict[str, object]] = []
     notes: list[str] = []
-    with tracking_model(url, timeout_s=timeout_s) as model:
-        with progress_bar("tracking", is_quiet=quiet) as on_progress, WorkerPool(limits) as pool:
-            pictures = pictures_of_video(pool, video, limits, start_seconds=start_seconds)
-            frames = track_box(model, pictures, target)
-            write_film(output, _noted(frames, model, rows, notes, on_progress))
-            if pictures.lost:
-                notes.append(f"pictures of the video are lost: {pictures.lost}")
+    with (
+        tracking_model(url, timeout_s=timeout_s) as model,
+        progress_bar("tracking", is_quiet=quiet) as on_progress,
+        WorkerPool(limits) as pool,
+    ):
+        pictures = pictures_of_video(pool, video, limits, start_seconds=start_seconds)
+        write_film(output, _noted(track_box(model, pictures, target), model, rows, notes, on_progress))
+        if pictures.lost:
+            notes.append(f"pictures of the video are lost: {pictures.lost}")
         facts = {"model": model.name, "version": model.version, "fingerprint": model.contract.fingerprint}
     for note in notes:
         typer.echo(f"note: {note}", err=True)
@@ -108,7 +110,7 @@ def _row(number: int, frame: "TrackedFrame") -> dict[str, object]:
 
 
 def _print(facts: dict[str, str], rows: list[dict[str, object]], *, as_json: bool) -> None:
-    from cocon.client.output.tables import print_rows
+    from cocon.client.output.sinks import print_rows
 
     if as_json:
         typer.echo(json.dumps({**facts, "frames": rows}, ensure_ascii=False))

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol, TextIO
@@ -16,11 +16,12 @@ from typing import Literal, Protocol, TextIO
 import numpy as np
 
 from cocon.client.models.fused_model import FusedModel
-from cocon.client.output.tables import print_rows
 from cocon.client.pipeline.video_embedding import Row
 from cocon.core.errors import UsageError
+from cocon.core.printable import short_path
+from cocon.core.tables import new_table, print_table
 
-__all__ = ["ARCHIVES", "Format", "Sink", "chosen_format", "open_sink"]
+__all__ = ["ARCHIVES", "Format", "Sink", "chosen_format", "open_sink", "print_rows"]
 
 _logger = logging.getLogger(__name__)
 
@@ -28,6 +29,9 @@ Format = Literal["table", "json", "jsonl", "parquet", "npz"]
 
 # Binary formats of one embedding dimension.
 ARCHIVES: tuple[Format, ...] = ("parquet", "npz")
+
+# Numbers of a vector in a table.
+_NUM_SHOWN = 3
 
 _BY_SUFFIX: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".parquet": "parquet", ".npz": "npz"}
 
@@ -72,6 +76,17 @@ def chosen_format(
     if chosen not in ("table", *allowed):
         raise UsageError(f"this command cannot write {chosen}; it can write {', '.join(allowed)}")
     return chosen
+
+
+def print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, object]], *, title: str | None = None) -> None:
+    """Print a table to standard output; off a terminal its lines are as long as they need to be."""
+    table = new_table(title=title)
+    for column in columns:
+        is_number = bool(rows) and all(isinstance(row[column], int | float) for row in rows)
+        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(row[column]) for column in columns))
+    print_table(table)
 
 
 @contextmanager
@@ -173,3 +188,18 @@ def _plain(value: object) -> object:
     if isinstance(value, np.ndarray):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case float():
+            return f"{value:.3f}"
+        case np.ndarray():
+            return f"[{', '.join(f'{number:.3f}' for number in value[:_NUM_SHOWN])}, …] ({len(value)})"
+        case str():
+            # Square brackets in file names are no markup.
+            return short_path(value).replace("[", r"\[")
+        case _:
+            return str(value)

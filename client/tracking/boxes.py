@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from cocon.client.models.connect import connect
 from cocon.core.errors import UsageError
 from cocon.embedding.tracking.box_tracking import TrackedBox, box_to_labels, tracked_boxes
-from cocon.embedding.tracking.defaults import SMALL_MAPS
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS, FeatureMaps
+from cocon.embedding.tracking.propagation import SMALL_MAPS
 from cocon.video.decoding.frames import Frame
 from cocon.video.geometry import resize
 

@@ -10,9 +10,8 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,23 +90,13 @@ class BoundaryContract:
         """
         try:
             content = json.loads(text)
-            schema, known = content.pop("schema"), {name: kind(content[name]) for name, kind in _KINDS.items()}
+            kinds = get_type_hints(cls).items()
+            schema, known = content.pop("schema"), {name: kind(content[name]) for name, kind in kinds}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise MismatchError(f"{source} is no contract of a boundary model: {error!r}; export again") from error
         if schema != _SCHEMA or content.keys() != known.keys():
             raise MismatchError(f"{source} is no contract of a boundary model of schema {_SCHEMA}; export again")
         return cls(**known)
-
-
-_KINDS: dict[str, Callable[[Any], Any]] = {
-    "view": str,
-    "encoder_fingerprint": str,
-    "embedding_dim": int,
-    "hop_frames": int,
-    "min_seconds": float,
-    "max_seconds": float,
-    "weights_sha256": str,
-}
 
 
 class BoundaryModel(OpenModel[BoundaryContract]):

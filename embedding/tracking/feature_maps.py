@@ -25,10 +25,15 @@ from cocon.embedding.open_model import OpenModel
 from cocon.embedding.tracking.cell_grid import convolution_offset_cells
 from cocon.video.views import view_named
 
-__all__ = ["FEATURE_MAP", "FEATURE_MAPS", "FRAMES", "FeatureMapContract", "FeatureMaps"]
+__all__ = ["FEATURE_MAP", "FEATURE_MAPS", "FRAMES", "SIZE_PX", "STAGE", "FeatureMapContract", "FeatureMaps"]
 
 FRAMES = "frames"
 FEATURE_MAP = "feature_map"
+
+# What is exported and judged unless something else is said: a stage of a residual trunk that has a cell per 8 pixels,
+# and height and width of a frame, whatever the picture's shape: 20 × 20 cells.
+STAGE = "layer2"
+SIZE_PX = 160
 
 _SCHEMA = 1
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cocon.embedding.fusion import softmax
 
-__all__ = ["Propagation", "propagated_labels"]
+__all__ = ["SMALL_MAPS", "Propagation", "propagated_labels"]
 
 Floats = NDArray[np.float32]
 
@@ -52,6 +52,11 @@ class Propagation:
         for name, holds, rule in rules:
             if not holds:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be {rule}")
+
+
+# What tracking takes, for maps of some 20 × 20 cells, of which the defaults' twelve cells are the greater part. On
+# training videos it follows better than they, most of all by being centred, and takes a quarter of the time.
+SMALL_MAPS = Propagation(num_context=4, num_neighbours=5, radius_cells=6.0, is_centred=True)
 
 
 def propagated_labels(

@@ -13,10 +13,9 @@ from onnxscript import GraphBuilder, OpBuilder, ir
 from torch import nn
 
 from cocon.core.errors import GateError
-from cocon.embedding.contract import CLIP, ModelContract
-from cocon.export.artefacts.deployable import Deployable
+from cocon.embedding.open_model import Contract
 
-__all__ = ["Formula", "check_signature", "export_onnx", "write_formula", "write_onnx"]
+__all__ = ["Formula", "check_signature", "export_onnx", "write_formula"]
 
 # The newest that ONNX Runtime 1.19, in Triton images of 2024, understands; the exporter's default moves on.
 _OPSET = 20
@@ -31,32 +30,18 @@ _BATCH = "batch"
 _TYPES = {"uint8": onnx.TensorProto.UINT8, "float32": onnx.TensorProto.FLOAT}
 
 
-def export_onnx(deployable: Deployable, contract: ModelContract, path: Path) -> None:
-    """Write an encoder as ONNX.
+def export_onnx(module: nn.Module, contract: Contract, path: Path) -> None:
+    """Write a network from bytes to numbers as ONNX.
 
     Args:
-        deployable: the encoder.
+        module: in evaluation mode, on the CPU; its argument is called as the input is, and it gives outputs in order.
         contract: its contract; the file's tensors are checked against it.
         path: file to write.
 
     Raises:
         GateError: the graph does not have the contract's tensors, or its batch dimension is not free.
     """
-    write_onnx(deployable, path, {CLIP: contract.clip_shape}, contract.output_shapes)
-
-
-def write_onnx(module: nn.Module, path: Path, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> None:
-    """Write a network from bytes to numbers as ONNX.
-
-    Args:
-        module: in evaluation mode, on the CPU; its arguments are called as the inputs are.
-        path: file to write.
-        inputs: name → shape of one row, uint8.
-        outputs: name → shape of one row, float32, in the order in which the module gives them.
-
-    Raises:
-        GateError: the graph does not have these tensors, or its batch dimension is not free.
-    """
+    inputs, outputs = contract.input_shapes, contract.output_shapes
     # Two rows: a dimension of one would be taken for a constant.
     rows = tuple(torch.zeros(2, *shape, dtype=torch.uint8) for shape in inputs.values())
     with _quiet_exporter():
@@ -76,7 +61,7 @@ def write_onnx(module: nn.Module, path: Path, inputs: Mapping[str, Shape], outpu
     _forget_origins(model)
     onnx.save(model, path)
     onnx.checker.check_model(path, full_check=True)
-    _check_tensors(path, inputs, outputs)
+    check_signature(path, contract)
 
 
 def write_formula(
@@ -107,19 +92,15 @@ def _free(shape: Shape) -> list[int | str]:
     return [_BATCH, *("length" if size == -1 else size for size in shape)]
 
 
-def check_signature(path: Path, contract: ModelContract) -> None:
+def check_signature(path: Path, contract: Contract) -> None:
     """Compare the tensors of an ONNX file with a contract.
 
     Raises:
         GateError: a name, type or shape differs, or the batch dimension is a number.
     """
-    _check_tensors(path, {CLIP: contract.clip_shape}, contract.output_shapes)
-
-
-def _check_tensors(path: Path, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> None:
     graph = onnx.load(path).graph
-    expected = {name: ("uint8", shape) for name, shape in inputs.items()}
-    expected |= {name: ("float32", shape) for name, shape in outputs.items()}
+    expected = {name: ("uint8", shape) for name, shape in contract.input_shapes.items()}
+    expected |= {name: ("float32", shape) for name, shape in contract.output_shapes.items()}
     found = {tensor.name: tensor.type.tensor_type for tensor in [*graph.input, *graph.output]}
     if list(found) != list(expected):
         raise GateError(f"'{path}' has the tensors {list(found)} instead of {list(expected)}")

@@ -23,10 +23,9 @@ def boundary_card(
         training: of that encoder; None if not known.
         exported: the file.
     """
-    contract, settings = record.contract, record.settings
+    contract, settings, dim = record.contract, record.settings, record.contract.embedding_dim
     # mAP is that of a probe which is not served; whoever names the segments here is another.
-    found = {name: value for name, value in record.figures.items() if not name.startswith("mAP")}
-    figures = ", ".join(f"{name} {value:.1f}" for name, value in found.items())
+    figures = [f"{name} {value:.1f}" for name, value in record.figures.items() if not name.startswith("mAP")]
     card = Card(
         title=exported.model,
         summary=f"Says at every block of a video of view `{contract.view}` how likely an action starts, ends and goes "
@@ -39,14 +38,12 @@ def boundary_card(
             "hop": f"{contract.hop_frames} frames, one step apart, from a block of {encoder.clip.frames_per_block} "
             "frames to the next",
             "segments it is asked for": f"{contract.min_seconds:.3g} to {contract.max_seconds:.3g} s long",
-            "segments of its validation videos found, %": plain(figures),
+            "segments of its validation videos found, %": plain(", ".join(figures)),
             "fingerprint of the encoder": f"`{contract.encoder_fingerprint}`",
             "weights sha256": f"`{contract.weights_sha256}`",
         },
         tensors=(
-            Tensor(
-                BLOCKS, "float32", ("B", "L", contract.embedding_dim), "input: blocks in order of time, at this hop"
-            ),
+            Tensor(BLOCKS, "float32", ("B", "L", dim), "input: blocks in order of time, at this hop"),
             Tensor(BOUNDARIES, "float32", ("B", "L", NUM_BOUNDARIES), "probabilities of start, end and actionness"),
         ),
         views=(contract.view,),

@@ -63,11 +63,11 @@ class Card:
     facts: Mapping[str, str]
     usage: Sequence[str]
     limits: Sequence[str]
+    training: str
     tensors: Sequence[Tensor] = ()
     labels: Sequence[str] = ()
     views: Sequence[str] = ()
     purpose: str = "To find similar moments of videos, and to recognise the labels it was trained with."
-    training: str = "Not recorded with the model."
     has_recipe: bool = True
     tags: Sequence[str] = _TAGS
 

@@ -53,6 +53,6 @@ def feature_map_card(
             f"What is smaller than two cells, {2 / cells:.0%} of the picture's side, is hardly followed.",
             "Nothing here knows what a thing is: what looks like it is followed as well.",
         ],
-        training=training_text(training, [encoder]) if training else "Not recorded with the model.",
+        training=training_text(training, [encoder]),
     )
     return render_card(card, training)

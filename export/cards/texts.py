@@ -53,7 +53,7 @@ def encoder_card(
         purpose=_purpose(contract.labels),
         usage=usage,
         limits=_limits([contract], training),
-        training=training_text(training, [contract]) if training else "Not recorded with the model.",
+        training=training_text(training, [contract]),
     )
     return render_card(card, training)
 

@@ -12,13 +12,15 @@ _RELEASED = {"cocon": "CoCon", "dpc": "DPC", "vicc": "ViCC", "vclr": "VCLR", "cy
 _UNTRAINED = "random"  # method of an encoder that nothing was pre-trained in
 
 
-def training_text(training: TrainingRecord, contracts: Sequence[ModelContract]) -> str:
+def training_text(training: TrainingRecord | None, contracts: Sequence[ModelContract]) -> str:
     """How these encoders were trained, as Markdown.
 
     Args:
-        training: of their run.
+        training: of their run; None if not known.
         contracts: of the encoders that the card is about.
     """
+    if training is None:
+        return "Not recorded with the model."
     return " ".join(_trained(training, contracts)) if training.imported_from is None else _imported(training, contracts)
 
 

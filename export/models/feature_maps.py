@@ -18,7 +18,7 @@ from cocon.embedding.tracking.feature_maps import FEATURE_MAP, FeatureMapContrac
 from cocon.export.artefacts.fold import fold_trunk
 from cocon.export.artefacts.parity import BATCH_SIZES, Parity
 from cocon.export.artefacts.parity_clips import mixed_with_noise
-from cocon.export.artefacts.to_onnx import write_onnx
+from cocon.export.artefacts.to_onnx import export_onnx
 from cocon.export.sources import FeatureMapOptions, ViewSource
 from cocon.training.models.encoder import Encoder
 from cocon.training.models.trunk import Trunk
@@ -94,8 +94,7 @@ def write_feature_maps(source: ViewSource, contract: FeatureMapContract, path: P
     Raises:
         GateError: the graph does not have the contract's tensors, or its batch dimension is not free.
     """
-    maps = FrameMaps(source.encoder, contract.stage, folded=folded)
-    write_onnx(maps, path, contract.input_shapes, contract.output_shapes)
+    export_onnx(FrameMaps(source.encoder, contract.stage, folded=folded), contract, path)
 
 
 def check_feature_maps(source: ViewSource, candidate: FeatureMaps) -> Parity:

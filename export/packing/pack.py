@@ -8,7 +8,6 @@ packed/README.md                             model card
 packed/SHA256SUMS                            `sha256sum --check SHA256SUMS`
 """
 
-import hashlib
 import json
 import math
 import tempfile
@@ -21,7 +20,6 @@ from safetensors.torch import save
 from torch import Tensor
 
 from cocon.core.errors import GateError, MismatchError, UsageError
-from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER, assert_congruent
 from cocon.embedding.repository import CARD_FILE
 from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
@@ -29,9 +27,9 @@ from cocon.export.artefacts.parity_clips import clips_of_run
 from cocon.export.cards.record import training_of_run
 from cocon.export.cards.texts import run_card
 from cocon.training.config.run import Config
-from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.contracts import weights_sha256
 from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, SUMS_FILE, RunFolder
+from cocon.video.store.dataset import content_sha256
 
 __all__ = ["MIN_COSINE", "Packed", "pack_run"]
 
@@ -163,7 +161,8 @@ def _stored(tensor: Tensor) -> Tensor:
 
 def _check_view(run: RunFolder, folder: Path, view: str) -> float:
     """Smallest cosine between the run's outputs and those of what was written."""
-    before, after = (_embedder(*one.encoder(view)) for one in (run, RunFolder.open(folder)))
+    encoders = (one.encoder(view) for one in (run, RunFolder.open(folder)))
+    before, after = (TorchEmbedder(Deployable(encoder), contract) for encoder, contract in encoders)
     clips = clips_of_run(run, before.contract)
     try:
         congruence = assert_congruent(
@@ -172,10 +171,6 @@ def _check_view(run: RunFolder, folder: Path, view: str) -> float:
     except (GateError, MismatchError) as error:
         raise GateError(f"half precision is not enough for '{run}': {error}") from error
     return congruence.min_cosine
-
-
-def _embedder(encoder: Encoder, contract: ModelContract) -> TorchEmbedder:
-    return TorchEmbedder(Deployable(encoder), contract)
 
 
 def _record_agreement(folder: Path, min_cosine: float) -> None:
@@ -198,7 +193,7 @@ def _write_card(folder: Path) -> None:
 def _write_sums(folder: Path) -> int:
     """Write the sums in the form of `sha256sum`; returns the bytes of all files, the sums' own too."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    sums = [(hashlib.sha256(path.read_bytes()).hexdigest(), path.relative_to(folder).as_posix()) for path in files]
+    sums = [(content_sha256(path), path.relative_to(folder).as_posix()) for path in files]
     (folder / SUMS_FILE).write_text("".join(f"{digest}  {name}\n" for digest, name in sums), encoding="utf-8")
     return sum(path.stat().st_size for path in [*files, folder / SUMS_FILE])
 

@@ -23,14 +23,12 @@ from cocon.embedding.repository import (
     LABELS_FILE,
     ONNX,
     ModelFormat,
-    latest_version,
     version_folders,
 )
 from cocon.export.repository.model_config import read_config
 
 __all__ = [
     "newest_contract",
-    "next_version",
     "publish",
     "publish_card",
     "staging",
@@ -100,11 +98,6 @@ def publish_card(staged: Path, target: Path) -> None:
     card, present = staged / CARD_FILE, target / CARD_FILE
     if not present.is_file() or present.read_bytes() != card.read_bytes():
         card.replace(present)
-
-
-def next_version(model: Path) -> int:
-    """Number of the version that would be written next: one more than the highest there is."""
-    return (latest_version(model) or 0) + 1
 
 
 def newest_contract(

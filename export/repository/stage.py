@@ -1,6 +1,5 @@
 """Prepare new versions of models beside the repository they are for."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +9,8 @@ from tritonclient.grpc import model_config_pb2 as triton
 from cocon.core.errors import GateError, MismatchError
 from cocon.embedding.repository import CARD_FILE, CONFIG_FILE, LABELS_FILE, latest_version, version_key
 from cocon.export.artefacts.parity import Parity
-from cocon.export.repository.folder import next_version
 from cocon.export.repository.model_config import add_version, parameter, read_config, write_config
+from cocon.video.store.dataset import content_sha256
 
 __all__ = ["Draft", "Exported", "Stage"]
 
@@ -105,7 +104,7 @@ class Stage:
             exported = _exported(draft, path, Parity.from_json(figures) if figures else None, is_new=False)
             self._write_card(draft, exported)
             return exported
-        path = self.folder / draft.config.name / str(next_version(model)) / draft.file_name
+        path = self.folder / draft.config.name / str((version or 0) + 1) / draft.file_name
         path.parent.mkdir(parents=True)
         parity = self._written(draft, path)
         exported = _exported(draft, path, parity, is_new=True)
@@ -156,7 +155,7 @@ def _exported(draft: Draft, path: Path, parity: Parity | None, *, is_new: bool) 
         embedding_dim=draft.embedding_dim,
         num_labels=len(draft.labels),
         num_bytes=path.stat().st_size,
-        sha256=_sha256(path),
+        sha256=content_sha256(path),
         parity=parity,
     )
 
@@ -165,9 +164,4 @@ def _is_up_to_date(folder: Path, draft: Draft, config: triton.ModelConfig) -> bo
     """Whether a version has the draft's identity and its file is sound."""
     version, path = folder.name, folder / draft.file_name
     same = all(parameter(config, version_key(key, version)) == text for key, text in draft.identity.items())
-    return same and path.is_file() and parameter(config, version_key("sha256", version)) == _sha256(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return same and path.is_file() and parameter(config, version_key("sha256", version)) == content_sha256(path)

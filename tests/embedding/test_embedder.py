@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import GateError, MismatchError
 from cocon.embedding.contract import ModelContract
-from cocon.embedding.embedder import Embedder, Outputs, assert_congruent, check_clips, embed_in_batches
+from cocon.embedding.embedder import Embedder, Outputs, assert_congruent, check_clips
 
 MakeContract = Callable[..., ModelContract]
 Floats = NDArray[np.float32]
@@ -172,12 +172,3 @@ def test_clips_that_do_not_fit_the_contract_are_refused(clips: NDArray[np.uint8]
 
 def test_clips_that_fit_pass(make_contract: MakeContract) -> None:
     check_clips(CLIPS, make_contract())
-
-
-@pytest.mark.parametrize("batch_size", [1, 2, 5, 16])
-def test_batches_give_what_one_call_gives_in_order(batch_size: int, make_contract: MakeContract) -> None:
-    embedder = LinearEmbedder(make_contract())
-    batches = list(embed_in_batches(embedder, CLIPS, batch_size=batch_size))
-    assert max(len(outputs) for outputs in batches) <= batch_size
-    joined = np.concatenate([outputs.embedding for outputs in batches])
-    assert np.allclose(joined, embedder.embed(CLIPS).embedding, atol=1e-6)

@@ -7,12 +7,13 @@ import numpy as np
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from tritonclient.grpc import InferenceServerClient, InferInput
+from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from cocon.serving.backends.batching import Arrays, infer_together
 from cocon.serving.backends.pytorch.model import positions
 from cocon.serving.launcher import ServerProcess
+from tests.asking import infer
 
 OUTPUTS = ["embedding", "blocks", "logits"]
 Clips = NDArray[np.uint8]
@@ -31,36 +32,20 @@ def expected(full_repository: Path, clips: Clips) -> dict[str, NDArray[np.float3
     return dict(zip(OUTPUTS, session.run(OUTPUTS, {"clip": clips}), strict=True))
 
 
-def infer(client: InferenceServerClient, model: str, **inputs: Clips) -> dict[str, NDArray[np.float32]]:
-    tensors = []
-    for name, array in inputs.items():
-        tensors.append(InferInput(name, list(array.shape), "UINT8"))
-        tensors[-1].set_data_from_numpy(array)
-    result = client.infer(model, tensors)
-    return {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
-
-
-def test_onnx_model_answers_as_in_process(
-    client: InferenceServerClient, clips: Clips, expected: dict[str, NDArray[np.float32]]
+@pytest.mark.parametrize(("model", "tolerance"), [("cocon_rgb", 1e-5), ("cocon_rgb_torchscript", 1e-4)])
+def test_models_with_plain_output_names_answer_as_onnx_in_process(
+    model: str, tolerance: float, client: InferenceServerClient, clips: Clips, expected: dict[str, NDArray[np.float32]]
 ) -> None:
-    served = infer(client, "cocon_rgb", clip=clips)
+    served = infer(client, model, {"clip": clips})
     assert sorted(served) == sorted(OUTPUTS)
     for name in OUTPUTS:
-        np.testing.assert_allclose(served[name], expected[name], rtol=1e-5)
-
-
-def test_torchscript_with_plain_output_names_follows_the_order_of_the_configuration(
-    client: InferenceServerClient, clips: Clips, expected: dict[str, NDArray[np.float32]]
-) -> None:
-    served = infer(client, "cocon_rgb_torchscript", clip=clips)
-    for name in OUTPUTS:
-        np.testing.assert_allclose(served[name], expected[name], rtol=1e-4)
+        np.testing.assert_allclose(served[name], expected[name], rtol=tolerance)
 
 
 def test_torchscript_with_indexed_output_names_follows_the_indices(
     client: InferenceServerClient, clips: Clips, expected: dict[str, NDArray[np.float32]]
 ) -> None:
-    served = infer(client, "cocon_rgb_indexed", clip=clips)
+    served = infer(client, "cocon_rgb_indexed", {"clip": clips})
     np.testing.assert_allclose(served["logits__2"], expected["logits"], rtol=1e-4)
     np.testing.assert_allclose(served["embedding__0"], expected["embedding"], rtol=1e-4)
 
@@ -68,7 +53,7 @@ def test_torchscript_with_indexed_output_names_follows_the_indices(
 def test_ensemble_runs_both_encoders_and_the_fusion(
     client: InferenceServerClient, clips: Clips, expected: dict[str, NDArray[np.float32]]
 ) -> None:
-    served = infer(client, "cocon", rgb=clips, flow=clips)
+    served = infer(client, "cocon", {"rgb": clips, "flow": clips})
     np.testing.assert_allclose(served["logits"], 2 * expected["logits"], rtol=1e-5)  # flow's weights are -rgb's
 
 
@@ -80,7 +65,7 @@ def test_concurrent_requests_share_a_batch_and_get_their_own_rows(
     ends = np.cumsum(sizes)
     with ThreadPoolExecutor(len(sizes)) as pool, InferenceServerClient(server.url) as shared:
         parts = [clips[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-        answers = list(pool.map(lambda part: infer(shared, "cocon_flow", clip=part)["logits"], parts))
+        answers = list(pool.map(lambda part: infer(shared, "cocon_flow", {"clip": part})["logits"], parts))
     for end, size, answer in zip(ends, sizes, answers, strict=True):
         np.testing.assert_allclose(answer, -expected["logits"][end - size : end], rtol=1e-5)
     after = client.get_inference_statistics("cocon_flow").model_stats[0]
@@ -90,7 +75,7 @@ def test_concurrent_requests_share_a_batch_and_get_their_own_rows(
 
 def test_a_batch_larger_than_the_maximum_is_refused(client: InferenceServerClient, clips: Clips) -> None:
     with pytest.raises(InferenceServerException, match="must be <= 16"):
-        infer(client, "cocon_rgb", clip=np.concatenate([clips, clips]))
+        infer(client, "cocon_rgb", {"clip": np.concatenate([clips, clips])})
 
 
 def test_rows_of_a_joined_batch_equal_each_request_alone(clips: Clips) -> None:

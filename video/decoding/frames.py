@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.core.errors import TruncatedVideoError, UnreadableVideoError
+from cocon.core.errors import UnreadableVideoError
 from cocon.core.paths import check_file
 from cocon.video.decoding.by_decord import DecordError, decord_frames
 from cocon.video.decoding.by_pyav import pyav_frames, read_header
@@ -76,15 +76,6 @@ class FrameStream:
         self._limits.check(self.path, "max_seconds", seconds, "seconds or more")
         _check_shape(self.path, self._limits, *pixels.shape[:2])
         return seconds, pixels
-
-    def check_whole(self) -> None:
-        """After the last frame: refuse a file that lost some.
-
-        Raises:
-            TruncatedVideoError: it did.
-        """
-        if self.lost:
-            raise TruncatedVideoError(f"video '{self.path}' is damaged: {self.lost}")
 
     def _conclude(self) -> None:
         if self.num_frames == 0:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
-from cocon.video.geometry import resize, resized_shape
+from cocon.video.geometry import resize_short_side
 
 if TYPE_CHECKING:
     from mediapipe.python.solutions.pose import Pose
@@ -121,7 +121,7 @@ def _people_of(frames: Iterable[tuple[float, NDArray[np.uint8]]]) -> Iterator[tu
         min_tracking_confidence=_MIN_CONFIDENCE,
     ) as pose:
         for seconds, pixels in frames:
-            yield seconds, _find(pose, _reduce(pixels, PEOPLE_SHORT_SIDE_PX))
+            yield seconds, _find(pose, resize_short_side(pixels, min(PEOPLE_SHORT_SIDE_PX, *pixels.shape[:2])))
 
 
 def _find(pose: "Pose", pixels: NDArray[np.uint8]) -> People:
@@ -135,15 +135,8 @@ def _find(pose: "Pose", pixels: NDArray[np.uint8]) -> People:
         np.rint(found.segmentation_mask[..., None] * 255.0, out=mask, casting="unsafe")
     # On a strip a few pixels wide, "beyond the edges" can be far.
     keypoints = np.clip(keypoints, -_FLOAT16_MAX, _FLOAT16_MAX)
-    return People(keypoints.astype(np.float16), _reduce(mask, MASK_SHORT_SIDE_PX), height, width)
-
-
-def _reduce(pixels: NDArray[np.uint8], short_side_px: int) -> NDArray[np.uint8]:
-    """Resize to a short side, unless the frame is smaller already."""
-    height, width = pixels.shape[:2]
-    if min(height, width) <= short_side_px:
-        return pixels
-    return resize(pixels, *resized_shape(height, width, short_side_px))
+    small = resize_short_side(mask, min(MASK_SHORT_SIDE_PX, height, width))
+    return People(keypoints.astype(np.float16), small, height, width)
 
 
 def _remedy(error: ImportError) -> str:

@@ -20,11 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
-from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize, resized_shape
 from cocon.video.own_views.arrays import ArrayFile
-from cocon.video.own_views.pictures import numbered_files, other_shape, read_gray, refusing_other_sizes
+from cocon.video.own_views.pictures import gray_frames, other_shape, refusing_other_sizes
 from cocon.video.own_views.source import OwnSource, OwnVideo, OwnView
 from cocon.video.store.stored_view import Attributes
 
@@ -73,14 +72,8 @@ def user_depth(source: OwnSource, video: OwnVideo) -> OwnView:
 
 
 def _maps(path: Path, files: ExitStack, limits: MediaLimits) -> Iterator[_Map]:
-    if path.is_dir():
-        return (read_gray(file, is_deep=True) for file in numbered_files(path, {".png"}))
-    if path.suffix.lower() in _ARRAYS:
-        return _from_array(path, files, limits)
-    return _from_video(path, limits)
-
-
-def _from_array(path: Path, files: ExitStack, limits: MediaLimits) -> Iterator[_Map]:
+    if path.is_dir() or path.suffix.lower() not in _ARRAYS:
+        return gray_frames(path, limits, is_deep=True)
     array = ArrayFile.open(path, ("depth", "frame"), files)
     shape, is_known = array.shape, array.dtype.kind == "f" or array.dtype in (np.uint8, np.uint16)
     if not is_known or len(shape) not in (3, 4) or shape[3:] not in ((), (1,)) or min(shape[1:]) < 1:
@@ -88,12 +81,6 @@ def _from_array(path: Path, files: ExitStack, limits: MediaLimits) -> Iterator[_
         raise MissingViewError(f"depth '{path}' is {array.dtype} {list(shape)}, not {expected}")
     limits.check(path, "max_pixels", shape[1] * shape[2], "pixels per frame")
     return (row.reshape(shape[1:3]) for row in array.rows())
-
-
-def _from_video(path: Path, limits: MediaLimits) -> Iterator[_Map]:
-    import cv2
-
-    return (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for _, pixels in read_frames(path, limits))
 
 
 def _as_bytes(path: Path, depth_map: _Map, near_far: tuple[float, float] | None) -> NDArray[np.uint8]:

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
-from cocon.video.decoding.frames import read_frames
-from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize, resized_shape
-from cocon.video.own_views.pictures import numbered_files, other_shape, read_gray, refusing_other_sizes
+from cocon.video.own_views.pictures import gray_frames, other_shape, refusing_other_sizes
 from cocon.video.own_views.source import OwnSource, OwnVideo, OwnView
 
 __all__ = ["user_masks"]
@@ -39,8 +37,7 @@ def user_masks(source: OwnSource, video: OwnVideo) -> OwnView:
         VideoError: the video of masks cannot be decoded.
     """
     path = source.path
-    pictures = _from_folder(path) if path.is_dir() else _from_video(path, video.limits)
-    pictures = refusing_other_sizes(pictures, f"masks '{path}': the mask of frame")
+    pictures = refusing_other_sizes(gray_frames(path, video.limits), f"masks '{path}': the mask of frame")
     first = next(pictures, None)
     if first is None:
         raise MissingViewError(f"masks '{path}': the folder has no PNG files")
@@ -58,7 +55,7 @@ def _collected(
     on_frame: Callable[[], None],
 ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     """Masks `uint8 [F, h, w, 1]` and the only value besides 0 that each had, as `_kept` gives them."""
-    height, width = _reduced(*first.shape)
+    height, width = resized_shape(first.shape[0], first.shape[1], min(_SIZE_PX, *first.shape))
     masks = np.zeros((num_frames, height, width, 1), np.uint8)
     values = np.zeros(num_frames, np.int16)
     seen = np.zeros(256, np.bool_)
@@ -73,20 +70,6 @@ def _collected(
     if path.is_dir():
         _check_no_labels(path, seen)
     return masks, values
-
-
-def _from_folder(folder: Path) -> Iterator[NDArray[np.uint8]]:
-    return map(read_gray, numbered_files(folder, {".png"}))
-
-
-def _from_video(path: Path, limits: MediaLimits) -> Iterator[NDArray[np.uint8]]:
-    import cv2
-
-    return (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for _, pixels in read_frames(path, limits))
-
-
-def _reduced(height: int, width: int) -> tuple[int, int]:
-    return resized_shape(height, width, _SIZE_PX) if min(height, width) > _SIZE_PX else (height, width)
 
 
 def _kept(picture: NDArray[np.uint8], height: int, width: int) -> tuple[NDArray[np.uint8], int]:

@@ -9,8 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
+from cocon.video.decoding.frames import read_frames
+from cocon.video.decoding.limits import MediaLimits
 
-__all__ = ["last_number", "natural_order", "numbered_files", "other_shape", "read_gray", "refusing_other_sizes"]
+__all__ = [
+    "gray_frames",
+    "last_number",
+    "natural_order",
+    "numbered_files",
+    "other_shape",
+    "read_gray",
+    "refusing_other_sizes",
+]
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 
@@ -76,6 +86,15 @@ def read_gray(path: Path, *, is_deep: bool = False) -> NDArray[Any]:
         raise MissingViewError(f"picture '{path}' cannot be decoded")
     gray: NDArray[Any] = pixels
     return gray
+
+
+def gray_frames(path: Path, limits: MediaLimits, *, is_deep: bool = False) -> Iterator[NDArray[Any]]:
+    """Frames `[H, W]` of a folder of PNG files in the order of their names, see `read_gray`, or of a video."""
+    import cv2
+
+    if path.is_dir():
+        return (read_gray(file, is_deep=is_deep) for file in numbered_files(path, {".png"}))
+    return (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for _, pixels in read_frames(path, limits))
 
 
 def refusing_other_sizes(pictures: Iterator[NDArray[Pixel]], named: str) -> Iterator[NDArray[Pixel]]:

@@ -121,7 +121,7 @@ def entry_of(video: Path) -> tuple[Path, VideoEntry]:
 
 
 def content_sha256(path: Path) -> str:
-    """Identity of a video, whatever the file is called and wherever it lies: its bytes' sha256, 64 hexadecimal digits.
+    """Identity of a file, whatever it is called and wherever it lies: its bytes' sha256, 64 hexadecimal digits.
 
     Raises:
         OSError: it is not there or cannot be read.

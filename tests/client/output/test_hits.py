@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from cocon.client import Hit
-from cocon.client.output.hit_sheet import HIT_STILL_PX, NUM_STILLS, QUERY_STILL_PX, HitRow, HitSheet
-from cocon.client.output.hits import MAX_DRAWN
+from cocon.client.output.hits import HIT_STILL_PX, MAX_DRAWN, NUM_STILLS, QUERY_STILL_PX, HitSheet
 from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR
 from tests.client.conftest import Client, write_video
 
@@ -30,7 +29,7 @@ def count(drawn: np.ndarray, colour: tuple[int, int, int]) -> int:
 
 
 def test_every_still_is_drawn_whole_and_the_query_is_framed() -> None:
-    drawn = sheet().draw([HitRow(hit(1), stills(HIT_STILL_PX, 150)), HitRow(hit(2), stills(HIT_STILL_PX, 200))])
+    drawn = sheet().draw([hit(1), hit(2)], [stills(HIT_STILL_PX, 150), stills(HIT_STILL_PX, 200)])
     for number in range(NUM_STILLS):
         assert count(drawn, (100 + number,) * 3) >= QUERY_STILL_PX**2
         assert count(drawn, (150 + number,) * 3) >= HIT_STILL_PX**2
@@ -39,16 +38,16 @@ def test_every_still_is_drawn_whole_and_the_query_is_framed() -> None:
 
 
 def test_the_bar_is_as_long_as_the_score() -> None:
-    full, half, none = (count(sheet().draw([HitRow(hit(1, score), None)]), LEFT_COLOUR) for score in (1.0, 0.5, -0.25))
+    full, half, none = (count(sheet().draw([hit(1, score)], [None]), LEFT_COLOUR) for score in (1.0, 0.5, -0.25))
     assert (full, none) == (2 * half, 0)
     assert half > 0
 
 
 def test_rows_come_in_order_and_an_empty_search_shows_the_query() -> None:
-    drawn = sheet().draw([HitRow(hit(1), stills(HIT_STILL_PX, 150)), HitRow(hit(2), stills(HIT_STILL_PX, 200))])
+    drawn = sheet().draw([hit(1), hit(2)], [stills(HIT_STILL_PX, 150), stills(HIT_STILL_PX, 200)])
     tops = [((drawn == shade).all(axis=2).sum(axis=1) >= HIT_STILL_PX).argmax() for shade in (150, 200)]
     assert 0 < tops[0] < tops[1]
-    assert count(sheet().draw([]), (100, 100, 100)) >= QUERY_STILL_PX**2
+    assert count(sheet().draw([], []), (100, 100, 100)) >= QUERY_STILL_PX**2
 
 
 def test_search_draws_what_it_found(client: Client, videos: list[Path], tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.local import LocalRepository
-from cocon.embedding.tracking.defaults import SIZE_PX, STAGE
-from cocon.embedding.tracking.feature_maps import FEATURE_MAPS, FeatureMapContract
+from cocon.embedding.tracking.feature_maps import FEATURE_MAPS, SIZE_PX, STAGE, FeatureMapContract
 from cocon.export.cli import app, export
 from cocon.export.models.feature_maps import FrameMaps
 from cocon.export.publishing import export_encoders

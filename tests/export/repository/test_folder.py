@@ -43,6 +43,12 @@ def newest_of(repository: Path) -> tuple[ModelContract, str]:
         return model.contract, model.version
 
 
+def encoder_files(view: str) -> list[str]:
+    formats = {f"cocon_{view}": "onnx", f"cocon_{view}_torchscript": "pt"}
+    names = ("1/contract.json", "1/model.{}", "README.md", "config.pbtxt", "labels.txt")
+    return [f"{model}/{name.format(ending)}" for model, ending in formats.items() for name in names]
+
+
 def test_layout(two_views: Path) -> None:
     assert sorted(content(two_views)) == [
         ".writer.lock",
@@ -50,32 +56,12 @@ def test_layout(two_views: Path) -> None:
         "cocon/README.md",
         "cocon/config.pbtxt",
         "cocon/labels.txt",
-        *(
-            f"cocon_{name}"
-            for view, file in (("flow", "onnx"), ("flow_torchscript", "pt"))
-            for name in (
-                f"{view}/1/contract.json",
-                f"{view}/1/model.{file}",
-                f"{view}/README.md",
-                f"{view}/config.pbtxt",
-                f"{view}/labels.txt",
-            )
-        ),
+        *encoder_files("flow"),
         "cocon_fuse/1/model.onnx",
         "cocon_fuse/README.md",
         "cocon_fuse/config.pbtxt",
         "cocon_fuse/labels.txt",
-        *(
-            f"cocon_{name}"
-            for view, file in (("rgb", "onnx"), ("rgb_torchscript", "pt"))
-            for name in (
-                f"{view}/1/contract.json",
-                f"{view}/1/model.{file}",
-                f"{view}/README.md",
-                f"{view}/config.pbtxt",
-                f"{view}/labels.txt",
-            )
-        ),
+        *encoder_files("rgb"),
     ]
     assert (two_views / "cocon_rgb" / "labels.txt").read_text() == "wave\njump\nturn\n"
 

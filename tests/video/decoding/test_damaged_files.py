@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from cocon.core.errors import (
     NoVideoStreamError,
     TooLargeError,
-    TruncatedVideoError,
     UnreadableVideoError,
     UsageError,
 )
@@ -95,8 +94,6 @@ def test_a_damaged_end_gives_the_frames_before_it_and_is_said(
     assert [number_of(pixels) for _, pixels in frames[:5]] == list(range(5))
     assert all(later > earlier for (earlier, _), (later, _) in pairwise(frames))
     assert "packets are damaged" in stream.lost or "ends after" in stream.lost
-    with pytest.raises(TruncatedVideoError, match=r"video\.mp4' is damaged"):
-        stream.check_whole()
 
 
 @pytest.mark.parametrize("ending", CUT)

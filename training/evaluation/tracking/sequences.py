@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError, UsageError, VideoError
 from cocon.embedding.tracking.box_tracking import box_to_labels
-from cocon.embedding.tracking.defaults import SIZE_PX
+from cocon.embedding.tracking.feature_maps import SIZE_PX
 from cocon.training.annotations.boxes import mask_boxes, read_otb_boxes
 from cocon.video.decoding.frames import Frame
 from cocon.video.decoding.limits import MediaLimits

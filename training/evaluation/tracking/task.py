@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from cocon.core.errors import UsageError, VideoError
 from cocon.embedding.tracking.box_tracking import tracked_boxes
 from cocon.embedding.tracking.cell_grid import convolution_offset_cells
-from cocon.embedding.tracking.defaults import SMALL_MAPS, STAGE
+from cocon.embedding.tracking.feature_maps import STAGE
+from cocon.embedding.tracking.propagation import SMALL_MAPS
 from cocon.training.config.run import Config
 from cocon.training.evaluation.recognition.evaluate import RANDOM
 from cocon.training.evaluation.recognition.features import calibrate_batch_norm
