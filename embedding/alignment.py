@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.embedding.fusion import softmax
+from cocon.embedding.neighbours import unit_vectors
 
 __all__ = [
     "best_monotone_path",
@@ -42,7 +43,7 @@ def block_similarities(first: NDArray[np.float32], second: NDArray[np.float32]) 
     """
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or not (len(first) and len(second)):
         raise ValueError(f"blocks must be [Na, D] and [Nb, D], are {list(first.shape)} and {list(second.shape)}")
-    cosines = _unit(first) @ _unit(second).T
+    cosines = unit_vectors(first) @ unit_vectors(second).T
     return np.clip(cosines, -1.0, 1.0).astype(np.float32)  # rounding may pass 1
 
 
@@ -185,8 +186,3 @@ def _scatter(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray
     within = corners[None] + corners[:, None] - sums - sums.T  # sums of products over all pairs of i … j - 1
     counts = np.arange(length + 1) - np.arange(length + 1)[:, None]
     return np.where(counts > 0, squares - squares[:, None] - within / np.maximum(counts, 1), 0.0)
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(norms, np.finfo(np.float32).tiny)

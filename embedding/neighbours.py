@@ -1,14 +1,20 @@
-"""Nearest neighbours among unit vectors, and what their labels say of a query."""
+"""Unit vectors, the nearest neighbours among them, and what their labels say of a query."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["label_vote", "nearest_neighbours", "query_chunks"]
+__all__ = ["label_vote", "nearest_neighbours", "query_chunks", "unit_vectors"]
 
 # Cosines that are held at a time: 16 MiB of float32, and a few times as much while the best are chosen.
 _MAX_COSINES = 1 << 22
+
+
+def unit_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors `float32 [..., D]` brought to unit length; those of length 0 stay as they are."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
 
 
 def nearest_neighbours(

@@ -19,6 +19,7 @@ from cocon.client.pipeline.video_embedding import FailedVideo, Row, VideoEmbeddi
 from cocon.core.paths import check_file
 from cocon.core.progress import OnProgress
 from cocon.embedding.alignment import best_monotone_path, block_similarities, double_centred, path_score, phase_bounds
+from cocon.embedding.neighbours import unit_vectors
 from cocon.video.clips import ClipSpec
 
 __all__ = ["AlignedSpan", "Alignment", "BlockTrack", "align_videos"]
@@ -72,8 +73,7 @@ class BlockTrack:
         if number == 1:
             return self
         starts = np.arange(0, len(self), number)
-        sums = np.add.reduceat(self.vectors, starts, axis=0)
-        vectors = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        vectors = unit_vectors(np.add.reduceat(self.vectors, starts, axis=0))
         return type(self)(self.video, np.append(self.edges[starts], self.edges[-1]), vectors, number)
 
 

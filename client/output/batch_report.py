@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -14,18 +15,17 @@ from cocon.core.errors import VideoError
 __all__ = ["BatchReport", "batch_report"]
 
 
+@dataclass(frozen=True, slots=True)
 class BatchReport:
     """One run. Made by `batch_report`.
 
-    Args:
-        progress: The line on standard error.
-        task: Its task.
+    Attributes:
+        failures: So far.
     """
 
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress = progress
-        self._task = task
-        self.failures: list[FailedVideo] = []
+    _progress: Progress
+    _task: TaskID
+    failures: list[FailedVideo] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.pipeline.video_embedding import VideoEmbedding
+from cocon.embedding.neighbours import unit_vectors
 from cocon.video.clips import ClipSpec
 
 __all__ = ["OrderedBlocks", "ordered_blocks"]
@@ -52,8 +53,7 @@ class OrderedBlocks:
         before = np.clip(np.searchsorted(self.begins, begins, side="right") - 1, 0, len(self.begins) - 2)
         share = (begins - self.begins[before]) / (self.begins[before + 1] - self.begins[before])
         share = np.clip(share, 0.0, 1.0)[:, None].astype(np.float32)  # [M, 1]
-        vectors = (1 - share) * self.vectors[before] + share * self.vectors[before + 1]
-        return begins, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return begins, unit_vectors((1 - share) * self.vectors[before] + share * self.vectors[before + 1])
 
 
 def ordered_blocks(embedding: VideoEmbedding, spec: ClipSpec) -> OrderedBlocks:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cocon.embedding.locating.proposals import Segment, boundary_proposals
 from cocon.embedding.locating.suppression import non_maximum_suppression
+from cocon.embedding.neighbours import unit_vectors
 
 __all__ = ["find_segments", "label_segments", "members", "segment_embeddings"]
 
@@ -82,8 +83,7 @@ def segment_embeddings(
         segments: S of them.
     """
     means = [blocks[members(times_seconds, segment)].mean(axis=0) for segment in segments]
-    vectors = np.array(means, np.float32).reshape(-1, blocks.shape[1])
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return unit_vectors(np.array(means, np.float32).reshape(-1, blocks.shape[1]))
 
 
 def label_segments(

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.embedding.fusion import softmax
+from cocon.embedding.neighbours import unit_vectors
 
 __all__ = ["SMALL_MAPS", "Propagation", "propagated_labels"]
 
@@ -90,10 +91,10 @@ def propagated_labels(
         if feature_map.shape != (*first_labels.shape[:2], depth) or not np.isfinite(feature_map).all():
             shape = f"{[*first_labels.shape[:2], depth]}, as labels and first frame are"
             raise ValueError(f"feature map {index} {list(feature_map.shape)} must be finite and {shape}")
-        features = _unit(feature_map)
+        features = unit_vectors(feature_map)
         if propagation.is_centred:
             centre = features.mean(axis=(0, 1)) if first is None else centre
-            features = _unit(features - centre)
+            features = unit_vectors(features - centre)
         if first is None:
             first, labels = features, first_labels.astype(np.float32)
         else:
@@ -134,8 +135,3 @@ def _mean_of_best(cosines: Floats, values: Floats, propagation: Propagation) -> 
     weights = softmax(np.take_along_axis(cosines, best, axis=1) / np.float32(propagation.temperature))  # [w, k]
     mean: Floats = np.einsum("wk,wkl->wl", weights, values[best])
     return mean
-
-
-def _unit(features: Floats) -> Floats:
-    lengths = np.linalg.norm(features, axis=-1, keepdims=True)
-    return (features / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)

@@ -52,17 +52,12 @@ class TorchEmbedder:
 
     Args:
         module: in evaluation mode, on the CPU.
-        contract: its contract.
+        contract: its contract, what goes in and what comes out.
     """
 
     def __init__(self, module: nn.Module, contract: ModelContract) -> None:
         self._module = module
-        self._contract = contract
-
-    @property
-    def contract(self) -> ModelContract:
-        """What goes in and what comes out."""
-        return self._contract
+        self.contract = contract
 
     def embed(self, clips: NDArray[np.uint8]) -> Outputs:
         """Embed `uint8 [B, N, T, H, W, C]`.
@@ -70,8 +65,8 @@ class TorchEmbedder:
         Raises:
             MismatchError: `clips` is not what the contract takes.
         """
-        check_clips(clips, self._contract)
+        check_clips(clips, self.contract)
         with torch.inference_mode():
             tensors = self._module(torch.tensor(clips))
-        arrays = {name: tensor.numpy() for name, tensor in zip(self._contract.output_shapes, tensors, strict=True)}
+        arrays = {name: tensor.numpy() for name, tensor in zip(self.contract.output_shapes, tensors, strict=True)}
         return Outputs.of(arrays)
