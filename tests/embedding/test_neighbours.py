@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.embedding.neighbours import label_vote, nearest_neighbours, query_chunks
+from cocon.embedding.neighbours import label_vote, nearest_neighbours, query_chunks, unit_vectors
 
 
 def _unit(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
@@ -67,3 +67,10 @@ def test_chosen_in_chunks_they_are_those_of_a_full_stable_sort(k: int, monkeypat
 
 def test_a_gallery_beyond_the_budget_is_searched_query_by_query() -> None:
     assert list(query_chunks(2, 1 << 30)) == [slice(0, 1), slice(1, 2)]
+
+
+def test_vectors_become_unit_vectors_but_for_those_without_length() -> None:
+    vectors = np.array([[[3, 4], [0, 0]], [[0, -2], [1e-15, 0]]], np.float32)
+    found = unit_vectors(vectors)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, [[[0.6, 0.8], [0, 0]], [[0, -1], [1, 0]]], rtol=1e-6)
