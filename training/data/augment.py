@@ -64,7 +64,7 @@ def random_clips(
     clips = {}
     for name, view in views.items():
         moved = tuple(replace(d, crops=tuple(crop.moved(origin, view) for crop in d.crops)) for d in drawn.draws)
-        clips[name] = _cut(view, name, indices[name], sizes_px[name], how, replace(drawn, draws=moved))
+        clips[name] = _cut(view, name, indices[name], sizes_px[name], replace(drawn, draws=moved))
     return clips
 
 
@@ -89,7 +89,7 @@ def random_clip(
     Returns:
         `uint8 [N, T, H, W, C]`.
     """
-    return _cut(video, view, indices, size_px, how, _clip_draws(video, view, indices.shape, how, rng))
+    return _cut(video, view, indices, size_px, _clip_draws(video, view, indices.shape, how, rng))
 
 
 def centred_clip(video: DecodedView, indices: NDArray[np.int64], size_px: int) -> NDArray[np.uint8]:
@@ -154,7 +154,7 @@ def _may_flip(how: AugmentSection, view: str) -> bool:
 
 
 def _cut(
-    video: DecodedView, view: str, indices: NDArray[np.int64], size_px: int, how: AugmentSection, drawn: _ClipDraws
+    video: DecodedView, view: str, indices: NDArray[np.int64], size_px: int, drawn: _ClipDraws
 ) -> NDArray[np.uint8]:
     groups = indices.reshape(len(drawn.draws), -1)  # of frames that vary together
     parts = [_augmented(video, view, group, size_px, d) for group, d in zip(groups, drawn.draws, strict=True)]

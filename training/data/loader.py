@@ -47,7 +47,7 @@ def steps_per_epoch(num_videos: int, batch_size: int) -> int:
 def clip_batches(
     frames: VideoFrames,
     config: Config,
-    labels: Sequence[str],
+    labels: Sequence[str] = (),
     *,
     first_step: int,
     num_steps: int,

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cocon.core.errors import MismatchError, UsageError
@@ -16,7 +16,7 @@ from cocon.training.importing.projects import FLOW_SOURCE_PX, PROJECTS, read_enc
 from cocon.training.importing.source_encoder import Source, SourceEncoder, adapted_to_flow
 from cocon.training.models.architectures import BOTTLENECK_OF
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.contracts import weights_sha256
+from cocon.training.run_folder.contracts import contract_of
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
 
@@ -166,25 +166,15 @@ def _config(sources: Sequence[SourceEncoder], options: ImportOptions) -> Config:
 def _finished(
     source: SourceEncoder, config: Config, options: ImportOptions, progress_bar: ProgressBar
 ) -> tuple[Encoder, ModelContract]:
-    encoder, normalisation = source.encoder, None
+    encoder = source.encoder
     if source.flow_input is not None:
         scale = config.geometry(source.view).resize_px / options.flow_source_px
-        encoder, normalisation = adapted_to_flow(encoder, scale, source.flow_input)
+        encoder = adapted_to_flow(encoder, scale, source.flow_input)
     if not source.layout.has_statistics:
         estimate_statistics(encoder, source.view, config, progress_bar=progress_bar)
-    contract = ModelContract(
-        method=options.source,
-        view=source.view,
-        clip=config.clip.spec(),
-        geometry=config.geometry(source.view),
-        encoder=source.spec,
-        embedding_dim=encoder.embedding_dim,
-        weights_sha256=weights_sha256(encoder),
-        labels=_labels(source, options.labels),
-        flow=config.flow_spec(source.view),
-        normalisation=normalisation,
-    )
-    return encoder, contract
+    labels = _labels(source, options.labels)
+    contract = contract_of(config, source.view, encoder, method=options.source, labels=labels)
+    return encoder, replace(contract, encoder=source.spec)  # views of a run may differ in having a classifier
 
 
 def _labels(source: SourceEncoder, labels: tuple[str, ...] | None) -> tuple[str, ...]:

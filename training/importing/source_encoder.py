@@ -63,7 +63,7 @@ class SourceEncoder:
     flow_input: Normalisation | None = None
 
 
-def adapted_to_flow(encoder: Encoder, scale: float, there: Normalisation) -> tuple[Encoder, Normalisation]:
+def adapted_to_flow(encoder: Encoder, scale: float, there: Normalisation) -> Encoder:
     """Give a flow encoder of the released code the input that it was trained on.
 
     There displacements stay in pixels of the picture that they were measured in, however much smaller the network's
@@ -80,12 +80,12 @@ def adapted_to_flow(encoder: Encoder, scale: float, there: Normalisation) -> tup
         there: m and d of each channel.
 
     Returns:
-        An encoder of the same parts, and its normalisation, which the contract must carry.
+        An encoder of the same parts with a normalisation of its own, which the contract must carry.
     """
     std = VIEWS["flow"].std
-    own = Normalisation(tuple(REST - scale * (REST - mean) for mean in there.mean), std)
+    own_mean = tuple(REST - scale * (REST - mean) for mean in there.mean)
     first = next(module for module in encoder.backbone.modules() if isinstance(module, nn.Conv3d))
     factors = torch.tensor([here / (scale * divisor) for here, divisor in zip(std, there.std, strict=True)])
     with torch.no_grad():
         first.weight.mul_(factors.reshape(1, -1, 1, 1, 1))  # [width, 2, 1, 7, 7]
-    return Encoder(encoder.backbone, own.mean, own.std, encoder.classifier).eval(), own
+    return Encoder(encoder.backbone, own_mean, std, encoder.classifier).eval()

@@ -53,7 +53,6 @@ class EpochEnd:
             self._val_batches = clip_batches(
                 val,
                 config,
-                (),
                 first_step=0,
                 num_steps=steps_per_epoch(len(val), batch_size),
                 seed=config.training.seed,  # the same clips every time

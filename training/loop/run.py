@@ -27,7 +27,7 @@ from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.contracts import contract_of
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run, refuse_strangers, refuse_to_go_on
-from cocon.training.run_folder.warm_start import method_names, pretrained_aggregators, source_contracts
+from cocon.training.run_folder.warm_start import method_names, pretrained_aggregators, source_files
 from cocon.video.store.dataset import DatasetFolder, VideoEntry
 
 __all__ = ["Resume", "train_run"]
@@ -109,7 +109,7 @@ def _claimed(run: RunFolder, *, overwrite: bool, resume: Resume) -> Iterator[Non
     if resume == "never" and not overwrite:
         refuse_to_go_on(run)
     if overwrite or not run.has_begun:
-        source_contracts(run.config)  # before anything is removed
+        source_files(run.config)  # before anything is removed
     refuse_strangers(run.path)
     run.path.mkdir(parents=True, exist_ok=True)
     # A complete run is left as it is, so nobody need wait for it, nor be allowed to write there.

@@ -84,9 +84,8 @@ class RateSchedule:
     def rate_at(self, step: int) -> float:
         """Learning rate of a step; steps count from 1."""
         if not self.follows_the_loss:
-            period = self._period(step / self._plan.num_steps)
-            return learning_rate_at(step, self._plan.per_epoch, self._plan.num_steps, self._section, period)
-        warmup = _warmup_steps(self._plan.per_epoch, self._plan.num_steps, self._section)
+            return learning_rate_at(step, self._plan, self._section, self._period(step / self._plan.num_steps))
+        warmup = _warmup_steps(self._plan, self._section)
         return self._rate * min(1.0, step / warmup) if warmup else self._rate
 
     def epoch_ended(self, loss: float) -> None:
@@ -109,25 +108,21 @@ class RateSchedule:
 
 
 def learning_rate_at(
-    step: int,
-    per_epoch: int,
-    num_steps: int,
-    optimizer: OptimizerSection,
-    period: tuple[float, float] = WHOLE,
+    step: int, plan: StepPlan, optimizer: OptimizerSection, period: tuple[float, float] = WHOLE
 ) -> float:
     """Linear warm-up, then a cosine to `final_share` of the learning rate; steps count from 1.
 
     The cosine falls once over `period`, the share of training from and to which the step's stage lasts; a later stage
     begins at the full rate, without a warm-up.
     """
-    warmup = _warmup_steps(per_epoch, num_steps, optimizer)
+    warmup = _warmup_steps(plan, optimizer)
     if step <= warmup:
         return optimizer.learning_rate * step / warmup
-    first, last = max(float(warmup), period[0] * num_steps), period[1] * num_steps
+    first, last = max(float(warmup), period[0] * plan.num_steps), period[1] * plan.num_steps
     share = (step - first) / (last - first) if last > first else 1.0
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
     return optimizer.learning_rate * (optimizer.final_share + (1 - optimizer.final_share) * cosine)
 
 
-def _warmup_steps(per_epoch: int, num_steps: int, optimizer: OptimizerSection) -> int:
-    return min(round(optimizer.warmup_epochs * per_epoch), num_steps - 1)
+def _warmup_steps(plan: StepPlan, optimizer: OptimizerSection) -> int:
+    return min(round(optimizer.warmup_epochs * plan.per_epoch), plan.num_steps - 1)

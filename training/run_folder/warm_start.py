@@ -9,19 +9,19 @@ import logging
 from torch import Tensor
 
 from cocon.core.errors import MismatchError, UsageError
-from cocon.embedding.contract import EncoderSpec, ModelContract
+from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.run import Config
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.methods.method import Method
 from cocon.training.run_folder.view_files import ViewFiles
 
-__all__ = ["aggregators_of", "method_names", "pretrained_aggregators", "restore_encoders", "source_contracts"]
+__all__ = ["aggregators_of", "method_names", "pretrained_aggregators", "restore_encoders", "source_files"]
 
 _logger = logging.getLogger(__name__)
 
 
-def source_contracts(config: Config) -> dict[str, ModelContract]:
-    """Contracts of the encoders that a training starts from, by view; empty without `training.init_from`.
+def source_files(config: Config) -> dict[str, ViewFiles]:
+    """What a training starts from, by view; empty without `training.init_from`.
 
     Only the folder `views` of the run is read, so that of an exported or an imported one will do.
 
@@ -32,20 +32,20 @@ def source_contracts(config: Config) -> dict[str, ModelContract]:
     source = config.training.init_from
     if source is None:
         return {}
-    kept = {view: ViewFiles(source / "views" / view) for view in config.views}
-    contracts = {view: files.contract() for view, files in kept.items() if files.has_encoder}
-    if not contracts:
+    known = {view: ViewFiles(source / "views" / view) for view in config.views}
+    kept = {view: files for view, files in known.items() if files.has_encoder}
+    if not kept:
         raise UsageError(
             f"training.init_from is '{source}', which has no encoder of the views {', '.join(config.views)}; "
             "name the folder of a run"
         )
     wanted = config.encoder_spec()
-    for view, contract in contracts.items():
-        if different := _differences(contract.encoder, wanted):
+    for view, files in kept.items():
+        if different := _differences(files.contract().encoder, wanted):
             raise MismatchError(
                 f"the encoder of view '{view}' in '{source}' cannot be started from: {'; '.join(different)}"
             )
-    return contracts
+    return kept
 
 
 def restore_encoders(method: Method, config: Config) -> list[str]:
@@ -55,27 +55,26 @@ def restore_encoders(method: Method, config: Config) -> list[str]:
         The views whose encoders were restored; the others are left as they are, and said.
 
     Raises:
-        UsageError, MismatchError: see `source_contracts`.
+        UsageError, MismatchError: see `source_files`.
     """
-    contracts, encoders = source_contracts(config), method.encoders
-    for view, encoder in encoders.items():
-        if view in contracts:
-            assert config.training.init_from is not None
-            source, _ = ViewFiles(config.training.init_from / "views" / view).encoder()
+    sources = source_files(config)
+    for view, encoder in method.encoders.items():
+        if view in sources:
+            source, _ = sources[view].encoder()
             source.classifier = None
             encoder.load_state_dict(source.state_dict())
             encoder.normalise_by(source.normalisation)
-        elif contracts:
+        elif sources:
             _logger.warning("view '%s' starts untrained: '%s' has no encoder of it", view, config.training.init_from)
-    return list(contracts)
+    return list(sources)
 
 
 def method_names(config: Config) -> dict[str, str]:
     """How each view's encoder was pre-trained, for its contract: here, in the run it started from, or not at all."""
     if config.training.epochs:
         return dict.fromkeys(config.views, config.method)
-    contracts = source_contracts(config)
-    return {view: contracts[view].method if view in contracts else "random" for view in config.views}
+    sources = source_files(config)
+    return {view: sources[view].contract().method if view in sources else "random" for view in config.views}
 
 
 def pretrained_aggregators(config: Config, method: Method) -> dict[str, dict[str, Tensor]]:
@@ -88,13 +87,8 @@ def pretrained_aggregators(config: Config, method: Method) -> dict[str, dict[str
     """
     if config.training.epochs:
         return aggregators_of(method)
-    found = {}
-    for view in source_contracts(config):
-        assert config.training.init_from is not None
-        aggregator = ViewFiles(config.training.init_from / "views" / view).aggregator()
-        if aggregator is not None:
-            found[view] = aggregator
-    return found
+    found = {view: files.aggregator() for view, files in source_files(config).items()}
+    return {view: aggregator for view, aggregator in found.items() if aggregator is not None}
 
 
 def aggregators_of(method: Method) -> dict[str, dict[str, Tensor]]:

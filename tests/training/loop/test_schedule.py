@@ -11,7 +11,7 @@ from cocon.training.loop.schedule import RateSchedule, StepPlan, learning_rate_a
 
 def test_the_learning_rate_warms_up_and_falls_along_a_cosine() -> None:
     section = OptimizerSection(learning_rate=0.1, warmup_epochs=1.0, final_share=0.2)
-    rates = [learning_rate_at(step, 4, 12, section) for step in range(1, 13)]
+    rates = [learning_rate_at(step, StepPlan(4, 1, 3), section) for step in range(1, 13)]
     assert rates[:4] == pytest.approx([0.025, 0.05, 0.075, 0.1])
     assert rates[7] == pytest.approx(0.06)  # half-way between 0.1 and 0.02
     assert rates[-1] == pytest.approx(0.02)
@@ -30,10 +30,10 @@ def test_the_cosine_falls_once_in_each_stage_and_only_the_first_warms_up() -> No
 
 def test_a_warm_up_longer_than_the_run_leaves_the_last_step_to_the_cosine() -> None:
     section = OptimizerSection(learning_rate=0.1, warmup_epochs=9.0, final_share=0.5)
-    assert [learning_rate_at(step, 2, 4, section) for step in (1, 2, 3, 4)] == pytest.approx(
+    assert [learning_rate_at(step, StepPlan(2, 1, 2), section) for step in (1, 2, 3, 4)] == pytest.approx(
         [1 / 30, 2 / 30, 0.1, 0.05]
     )
-    assert learning_rate_at(1, 1, 1, section) == pytest.approx(0.05)
+    assert learning_rate_at(1, StepPlan(1, 1, 1), section) == pytest.approx(0.05)
 
 
 def test_an_epoch_ends_with_a_step_of_the_batches_that_are_left() -> None:

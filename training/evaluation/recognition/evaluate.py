@@ -1,6 +1,9 @@
 """A run evaluated on whole videos: linear probe and retrieval, per view and fused, beside a random initialisation."""
 
+from collections.abc import Iterable
+
 import torch
+from torch import Tensor
 
 from cocon.core.errors import UsageError
 from cocon.core.progress import ProgressBar
@@ -22,6 +25,7 @@ from cocon.training.evaluation.recognition.result import (
     evaluate_features,
 )
 from cocon.training.methods.building import build_method
+from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.contracts import contract_of
 from cocon.training.run_folder.files import RunFolder
 from cocon.video.reading.reader import ViewRequest
@@ -33,6 +37,7 @@ __all__ = [
     "evaluate_run",
     "run_features",
     "run_method",
+    "untrained_encoder",
     "untrained_encoders",
 ]
 
@@ -117,13 +122,21 @@ def untrained_encoders(config: Config, frames: VideoFrames) -> Encoders:
     seed = config.training.seed
     torch.manual_seed(seed)
     encoders = build_method(config).encoders
-    batches = list(clip_batches(frames, config, (), first_step=0, num_steps=_CALIBRATION_BATCHES, seed=seed))
+    batches = list(clip_batches(frames, config, first_step=0, num_steps=_CALIBRATION_BATCHES, seed=seed))
     for view, encoder in encoders.items():
         calibrate_batch_norm(encoder, (batch["clips"][view] for batch in batches))
     return {
         view: (encoder, contract_of(config, view, encoder, method=RANDOM, labels=()))
         for view, encoder in encoders.items()
     }
+
+
+def untrained_encoder(config: Config, view: str, batches: Iterable[Tensor]) -> Encoder:
+    """One network of a configuration untrained, batch normalisation calibrated on clips `uint8 [B, N, T, H, W, C]`."""
+    torch.manual_seed(config.training.seed)
+    encoder = build_method(config).encoders[view]
+    calibrate_batch_norm(encoder, batches)
+    return encoder
 
 
 def evaluate_run(

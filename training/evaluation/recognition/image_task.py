@@ -12,14 +12,12 @@ from torch import Tensor
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
-from cocon.training.config.run import Config
 from cocon.training.data.augment import centred_clip
 from cocon.training.data.frames import VideoFrames
-from cocon.training.evaluation.recognition.evaluate import RANDOM
-from cocon.training.evaluation.recognition.features import VideoFeatures, calibrate_batch_norm, video_features
+from cocon.training.evaluation.recognition.evaluate import RANDOM, untrained_encoder
+from cocon.training.evaluation.recognition.features import VideoFeatures, video_features
 from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
-from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import VideoEntry
@@ -51,7 +49,9 @@ def evaluate(request: TaskRequest) -> TaskResult:
     }
     encoders = {contract.method: encoder}
     if request.has_random:
-        encoders = {RANDOM: _untrained(request.run.config, contract, frames["train"])} | encoders
+        encoders = {
+            RANDOM: untrained_encoder(request.run.config, _VIEW, _batches(frames["train"], contract))
+        } | encoders
     rows = tuple(_row(name, one, contract, frames, request) for name, one in encoders.items())
     failures = {name: reason for each in frames.values() for name, reason in each.failures.items()}
     return TaskResult("test images, per cent; R@k and kNN among the training images, cosine", rows, failures)
@@ -86,13 +86,6 @@ def _row(
             found[split] = video_features(encoders, images, on_progress=on_progress, has_ordered=False)
     figures = evaluate_features(found, method).metrics[0].figures
     return {"method": method, "view": _VIEW} | {name: figures[name] for name in _FIGURES}
-
-
-def _untrained(config: Config, contract: ModelContract, images: VideoFrames) -> Encoder:
-    torch.manual_seed(config.training.seed)
-    encoder = build_method(config).encoders[_VIEW]
-    calibrate_batch_norm(encoder, _batches(images, contract))
-    return encoder
 
 
 def _batches(images: VideoFrames, contract: ModelContract) -> Iterator[Tensor]:

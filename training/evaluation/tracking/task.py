@@ -17,13 +17,10 @@ from cocon.embedding.tracking.box_tracking import tracked_boxes
 from cocon.embedding.tracking.cell_grid import convolution_offset_cells
 from cocon.embedding.tracking.feature_maps import STAGE
 from cocon.embedding.tracking.propagation import SMALL_MAPS
-from cocon.training.config.run import Config
-from cocon.training.evaluation.recognition.evaluate import RANDOM
-from cocon.training.evaluation.recognition.features import calibrate_batch_norm
+from cocon.training.evaluation.recognition.evaluate import RANDOM, untrained_encoder
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.evaluation.tracking.figures import TrackingScores, mean_scores, motionless, one_pass_scores
 from cocon.training.evaluation.tracking.sequences import TrackingSequence, TrackingVideo, find_sequences
-from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.workers.pool import WorkerPool
@@ -60,7 +57,8 @@ def evaluate(request: TaskRequest) -> TaskResult:
     with WorkerPool(limits) as pool:
         encoders = {contract.method: encoder}
         if request.has_random:
-            encoders = {RANDOM: _untrained(request.run.config, videos[:_CALIBRATION_VIDEOS], pool, limits)} | encoders
+            batches = _batches(videos[:_CALIBRATION_VIDEOS], pool, limits)
+            encoders = {RANDOM: untrained_encoder(request.run.config, _VIEW, batches)} | encoders
         return _judged(request, encoders, videos, pool, limits)
 
 
@@ -132,16 +130,8 @@ def _title(sizes: set[tuple[int, int]]) -> str:
     return f"boxes followed from the first frame, per cent; pictures {span}"
 
 
-def _untrained(config: Config, videos: Sequence[TrackingVideo], pool: WorkerPool, limits: MediaLimits) -> Encoder:
-    """The run's network untrained, batch normalisation calibrated on frames of the videos, a batch from each."""
-    torch.manual_seed(config.training.seed)
-    encoder = build_method(config).encoders[_VIEW]
-    calibrate_batch_norm(encoder, _batches(videos, pool, limits))
-    return encoder
-
-
 def _batches(videos: Sequence[TrackingVideo], pool: WorkerPool, limits: MediaLimits) -> Iterator[torch.Tensor]:
-    """Frames as clips of a block of one frame each: `uint8 [B, 1, 1, h, w, 3]`."""
+    """A batch of each video, frames as clips of a block of one frame each: `uint8 [B, 1, 1, h, w, 3]`."""
     for video in videos:
         try:
             sequence = video.load(pool, limits)[0]
