@@ -13,11 +13,12 @@ itself, and for shortcuts, which are factored too, with a kernel of 1×1×1. The
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
 from cocon.training.models.convolutions import FactoredConv
-from cocon.training.models.trunk import Trunk
+from cocon.training.models.trunk import Trunk, residual_stages
 
 __all__ = ["R2Plus1d", "R2Plus1dBlock", "num_middle_channels"]
 
@@ -91,9 +92,9 @@ class R2Plus1d(Trunk):
         self.conv1 = FactoredConv(in_channels, width, middle, kernel=_STEM_KERNEL, stride=(1, 2))
         self.bn1 = nn.BatchNorm3d(width)
         self.relu = nn.ReLU(inplace=True)
-        self.layer1, self.layer2, self.layer3, self.layer4 = (
-            _stage(width << max(0, n - 1), width << n, depth, fully_factored=fully_factored)
-            for n, depth in enumerate(depths)
+        block = partial(R2Plus1dBlock, fully_factored=fully_factored)
+        self.layer1, self.layer2, self.layer3, self.layer4 = residual_stages(
+            block, width, [width << n for n in range(4)], depths
         )
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
@@ -104,10 +105,3 @@ class R2Plus1d(Trunk):
         x = self.relu(self.bn1(self.conv1(x)))  # [B, w, T, H/2, W/2]
         features: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return features
-
-
-def _stage(in_channels: int, out_channels: int, depth: int, *, fully_factored: bool) -> nn.Sequential:
-    stride = 1 if in_channels == out_channels else 2
-    first = R2Plus1dBlock(in_channels, out_channels, stride=stride, fully_factored=fully_factored)
-    rest = (R2Plus1dBlock(out_channels, out_channels, fully_factored=fully_factored) for _ in range(depth - 1))
-    return nn.Sequential(first, *rest)

@@ -5,11 +5,12 @@ that the trunk takes what the others take; the numbers are those of a `Conv2d`. 
 of a bottleneck in its 3×3 convolution, as public checkpoints have it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
-from cocon.training.models.trunk import ResidualBlock, ResidualTrunk, shortcut
+from cocon.training.models.trunk import ResidualBlock, ResidualTrunk, residual_stages, shortcut
 
 __all__ = ["Bottleneck", "BottleneckResNet2d", "ResNet2d"]
 
@@ -51,29 +52,16 @@ class Bottleneck(nn.Module):
 class ResNet2d(ResidualTrunk):
     """Basic blocks: `float [B, C, T, H, W]` to `float [B, 8·width, T, ceil(H/32), ceil(W/32)]`."""
 
-    def stages(self, depths: Sequence[int], width: int) -> tuple[nn.Sequential, ...]:
+    def stages(self, depths: Sequence[int], width: int) -> Iterable[nn.Sequential]:
         """Four stages of single frames."""
         self.out_channels = 8 * width
-        return tuple(_basic_stage(width << max(0, n - 1), width << n, depth) for n, depth in enumerate(depths))
+        return residual_stages(partial(ResidualBlock, sees_time=False), width, [width << n for n in range(4)], depths)
 
 
 class BottleneckResNet2d(ResidualTrunk):
     """Bottlenecks: `float [B, C, T, H, W]` to `float [B, 32·width, T, ceil(H/32), ceil(W/32)]`."""
 
-    def stages(self, depths: Sequence[int], width: int) -> tuple[nn.Sequential, ...]:
+    def stages(self, depths: Sequence[int], width: int) -> Iterable[nn.Sequential]:
         """Four stages of single frames."""
         self.out_channels = 8 * width * _EXPANSION
-        before = [width, *(width * _EXPANSION << n for n in range(3))]
-        return tuple(_bottleneck_stage(before[n], width << n, depth) for n, depth in enumerate(depths))
-
-
-def _basic_stage(in_channels: int, out_channels: int, depth: int) -> nn.Sequential:
-    stride = 1 if in_channels == out_channels else 2
-    first = ResidualBlock(in_channels, out_channels, sees_time=False, stride=stride)
-    return nn.Sequential(first, *(ResidualBlock(out_channels, out_channels, sees_time=False) for _ in range(depth - 1)))
-
-
-def _bottleneck_stage(in_channels: int, channels: int, depth: int) -> nn.Sequential:
-    stride = 1 if in_channels == channels else 2
-    first = Bottleneck(in_channels, channels, stride=stride)
-    return nn.Sequential(first, *(Bottleneck(_EXPANSION * channels, channels) for _ in range(depth - 1)))
+        return residual_stages(Bottleneck, width, [width << n for n in range(4)], depths, expansion=_EXPANSION)

@@ -8,12 +8,13 @@ for ReLU comes before the mean over a block's time, and what the classifier read
 should be made of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from cocon.training.models.trunk import ResidualBlock, ResidualTrunk
+from cocon.training.models.trunk import ResidualBlock, ResidualTrunk, residual_stages
 
 __all__ = ["RectifiedResNet2d3d", "ResNet2d3d"]
 
@@ -21,15 +22,17 @@ __all__ = ["RectifiedResNet2d3d", "ResNet2d3d"]
 class ResNet2d3d(ResidualTrunk):
     """The trunk: `float [B, C, T, H, W]` to `float [B, 4·width, ceil(T/4), ceil(H/32), ceil(W/32)]`."""
 
-    def stages(self, depths: Sequence[int], width: int) -> tuple[nn.Sequential, ...]:
+    def stages(self, depths: Sequence[int], width: int) -> Iterable[nn.Sequential]:
         """Two stages of single frames, two of time."""
         self.out_channels = 4 * width
-        return (
-            _stage(width, width, depths[0], sees_time=False, stride=1),
-            _stage(width, 2 * width, depths[1], sees_time=False, stride=2),
-            _stage(2 * width, 4 * width, depths[2], sees_time=True, stride=2),
-            _stage(4 * width, 4 * width, depths[3], sees_time=True, stride=2, final_relu=False),
-        )
+        still, moving = (partial(ResidualBlock, sees_time=sees_time) for sees_time in (False, True))
+        early = residual_stages(still, width, (width, 2 * width), depths[:2], strides=(1, 2))
+        late = residual_stages(moving, 2 * width, (4 * width, 4 * width), depths[2:], strides=(2, 2))
+        stages = [*early, *late]
+        last = stages[-1][-1]
+        assert isinstance(last, ResidualBlock)
+        last.final_relu = False
+        return stages
 
 
 class RectifiedResNet2d3d(ResNet2d3d):
@@ -38,19 +41,3 @@ class RectifiedResNet2d3d(ResNet2d3d):
     def forward(self, x: Tensor) -> Tensor:
         """`float [B, C, T, H, W]` to non-negative `float [B, 4·width, ceil(T/4), ceil(H/32), ceil(W/32)]`."""
         return torch.relu(super().forward(x))
-
-
-def _stage(
-    in_channels: int, out_channels: int, depth: int, *, sees_time: bool, stride: int, final_relu: bool = True
-) -> nn.Sequential:
-    blocks = [
-        ResidualBlock(
-            in_channels if index == 0 else out_channels,
-            out_channels,
-            sees_time=sees_time,
-            stride=stride if index == 0 else 1,
-            final_relu=final_relu or index < depth - 1,
-        )
-        for index in range(depth)
-    ]
-    return nn.Sequential(*blocks)

@@ -5,7 +5,7 @@ of single frames (1×3×3) or of time too (3×3×3). Space is halved twice by th
 four, time by stages that see it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from cocon.training.models.convolutions import convolved
 
-__all__ = ["ResidualBlock", "ResidualTrunk", "Trunk", "shortcut"]
+__all__ = ["ResidualBlock", "ResidualTrunk", "Trunk", "residual_stages", "shortcut"]
 
 Triple = tuple[int, int, int]
 
@@ -50,12 +50,14 @@ class ResidualBlock(nn.Module):
         out_channels: of the output.
         sees_time: 3×3×3 kernels instead of 1×3×3.
         stride: 1 or 2, of the first convolution; in time only where the block sees time.
+
+    Attributes:
         final_relu: whether the sum is rectified.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, *, sees_time: bool, stride: int = 1, final_relu: bool = True
-    ) -> None:
+    final_relu = True
+
+    def __init__(self, in_channels: int, out_channels: int, *, sees_time: bool, stride: int = 1) -> None:
         super().__init__()
         kernel: Triple = (3, 3, 3) if sees_time else (1, 3, 3)
         padding: Triple = (1, 1, 1) if sees_time else (0, 1, 1)
@@ -65,7 +67,6 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv3d(out_channels, out_channels, kernel, 1, padding, bias=False)
         self.bn2 = nn.BatchNorm3d(out_channels)
         self.relu = nn.ReLU(inplace=True)
-        self.final_relu = final_relu
         self.downsample = shortcut(in_channels, out_channels, strides)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,6 +82,31 @@ def shortcut(in_channels: int, out_channels: int, strides: Triple) -> nn.Module 
     if max(strides) == 1 and in_channels == out_channels:
         return None
     return nn.Sequential(nn.Conv3d(in_channels, out_channels, 1, strides, bias=False), nn.BatchNorm3d(out_channels))
+
+
+def residual_stages(
+    block: Callable[..., nn.Module],
+    in_channels: int,
+    channels: Sequence[int],
+    depths: Sequence[int],
+    *,
+    strides: Sequence[int] = (1, 2, 2, 2),
+    expansion: int = 1,
+) -> Iterator[nn.Sequential]:
+    """Stages of blocks, one after the other; the first block of each has the stage's stride.
+
+    Args:
+        block: makes one out of the channels of its input, its own, and `stride`.
+        in_channels: of the first stage's input.
+        channels: of the blocks of each stage.
+        depths: blocks of each stage.
+        strides: of each stage.
+        expansion: how many times its own channels come out of a block.
+    """
+    for own, depth, stride in zip(channels, depths, strides, strict=True):
+        rest = (block(expansion * own, own, stride=1) for _ in range(depth - 1))
+        yield nn.Sequential(block(in_channels, own, stride=stride), *rest)
+        in_channels = expansion * own
 
 
 class ResidualTrunk(Trunk):
@@ -111,7 +137,7 @@ class ResidualTrunk(Trunk):
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def stages(self, depths: Sequence[int], width: int) -> tuple[nn.Sequential, ...]:
+    def stages(self, depths: Sequence[int], width: int) -> Iterable[nn.Sequential]:
         """The four stages, of which the first two see single frames; sets `out_channels`."""
         raise NotImplementedError
 
