@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cocon.training.distributed import gathered
 from cocon.training.losses.cycle import cycle_loss
 from cocon.training.losses.info_nce import queued_info_nce
 from cocon.training.methods.method import EncoderNetwork, ProjectionHead, embedding_spread, pooled_blocks
-from cocon.training.methods.momentum import KeyQueue, MomentumMethod, Shuffle
+from cocon.training.methods.momentum import KeyQueue, MomentumMethod, MomentumSettings, Shuffle
 from cocon.training.models.encoder import Encoder
 
 __all__ = ["CycleContrast", "CycleNetwork", "CycleSettings"]
@@ -41,18 +41,13 @@ class CycleNetwork(EncoderNetwork):
         return self.head.unit(features), self.cycle_head.unit(features)
 
 
-@dataclass(frozen=True, slots=True)
-class CycleSettings:
-    """Sizes, temperature and weight; in the configuration `cycle` says what they mean."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleSettings(MomentumSettings):
+    """Sizes and weight of the way through other videos; in the configuration `cycle` says what they mean."""
 
-    projection_dim: int
-    momentum: float
-    queue_size: int
     cycle_queue_size: int
     num_neighbours: int
-    temperature: float
     cycle: float
-    batch_negatives: bool
 
 
 class CycleContrast(MomentumMethod[CycleNetwork]):
@@ -64,12 +59,10 @@ class CycleContrast(MomentumMethod[CycleNetwork]):
     """
 
     def __init__(self, networks: Mapping[str, CycleNetwork], settings: CycleSettings) -> None:
-        super().__init__(networks, momentum=settings.momentum, weights={"intra": 1.0, "cycle": settings.cycle})
+        super().__init__(networks, settings, {"intra": 1.0, "cycle": settings.cycle})
         self._settings = settings
-        self.queues, self.cycle_queues = (
-            nn.ModuleDict({view: KeyQueue(size, settings.projection_dim) for view in networks})
-            for size in (settings.queue_size, settings.cycle_queue_size)
-        )
+        self.queues = self.new_queues(settings.queue_size)
+        self.cycle_queues = self.new_queues(settings.cycle_queue_size)
 
     def terms_of_view(self, view: str, frames: Tensor, logged: dict[str, Tensor]) -> dict[str, Tensor]:
         """L_intra and L_cycle of `uint8 [B, 3, 1, H, W, C]`."""

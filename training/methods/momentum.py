@@ -5,6 +5,7 @@ Source: He et al. 2020 (MoCo).
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from cocon.training.distributed import mean_over_processes, num_processes
 from cocon.training.methods.method import EncoderNetwork, Method, MethodTerms
 
-__all__ = ["KeyQueue", "MomentumCopy", "MomentumMethod", "Shuffle"]
+__all__ = ["KeyQueue", "MomentumCopy", "MomentumMethod", "MomentumSettings", "Shuffle"]
 
 M = TypeVar("M", bound=EncoderNetwork)
 
@@ -47,19 +48,36 @@ class MomentumCopy(nn.Module, Generic[M]):
         self.module.encoder.normalise_by(source.encoder.normalisation)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MomentumSettings:
+    """What such methods have in common; their sections of the configuration say what it means."""
+
+    projection_dim: int
+    momentum: float
+    queue_size: int
+    temperature: float
+    batch_negatives: bool
+
+
 class MomentumMethod(Method, Generic[M]):
     """A method whose networks each have a momentum copy, the key encoder; its views learn side by side.
 
     Args:
         networks: view → query encoder and heads.
-        momentum: see `MomentumCopy`.
+        settings: sizes, momentum and temperature.
         weights: of the terms that a view's loss is the sum of, by their names.
     """
 
-    def __init__(self, networks: Mapping[str, M], *, momentum: float, weights: Mapping[str, float]) -> None:
+    def __init__(self, networks: Mapping[str, M], settings: MomentumSettings, weights: Mapping[str, float]) -> None:
         super().__init__(networks)
         self._weights = dict(weights)
-        self.copies = nn.ModuleDict({view: MomentumCopy(network, momentum) for view, network in networks.items()})
+        self._dim = settings.projection_dim
+        copies = {view: MomentumCopy(network, settings.momentum) for view, network in networks.items()}
+        self.copies = nn.ModuleDict(copies)
+
+    def new_queues(self, size: int) -> nn.ModuleDict:
+        """A queue of projections for each view."""
+        return nn.ModuleDict({view: KeyQueue(size, self._dim) for view in self.networks})
 
     def pair(self, view: str) -> tuple[M, MomentumCopy[M]]:
         """A view's network and its copy."""

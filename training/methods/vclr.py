@@ -17,7 +17,7 @@ from cocon.training.distributed import gathered
 from cocon.training.losses.info_nce import intra_frame_loss, queued_info_nce
 from cocon.training.losses.order import order_loss, shuffled_tuples
 from cocon.training.methods.method import EncoderNetwork, ProjectionHead, embedding_spread, pooled_blocks
-from cocon.training.methods.momentum import KeyQueue, MomentumMethod, Shuffle
+from cocon.training.methods.momentum import KeyQueue, MomentumMethod, MomentumSettings, Shuffle
 from cocon.training.models.encoder import Encoder
 
 __all__ = ["Vclr", "VclrNetwork", "VclrSettings"]
@@ -62,21 +62,16 @@ class _Features(NamedTuple):
     own: Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class VclrSettings:
-    """Sizes, temperatures and weights; in the configuration `vclr` says what they mean."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VclrSettings(MomentumSettings):
+    """Temperature within a video, and weights; in the configuration `vclr` says what they mean."""
 
-    projection_dim: int
-    momentum: float
-    queue_size: int
-    temperature: float
     intra_temperature: float
     inter: float
     intra: float
     segment: float
     order: float
     order_normalised_over: Literal["channels", "segments"]
-    batch_negatives: bool
 
 
 class Vclr(MomentumMethod[VclrNetwork]):
@@ -89,11 +84,10 @@ class Vclr(MomentumMethod[VclrNetwork]):
 
     def __init__(self, networks: Mapping[str, VclrNetwork], settings: VclrSettings) -> None:
         weights = {name: getattr(settings, name) for name in ("inter", "intra", "segment", "order")}
-        super().__init__(networks, momentum=settings.momentum, weights=weights)
+        super().__init__(networks, settings, weights)
         self._settings = settings
-        size, dim = settings.queue_size, settings.projection_dim
-        self.inter_queues = nn.ModuleDict({view: KeyQueue(_NUM_SEGMENTS * size, dim) for view in networks})
-        self.segment_queues = nn.ModuleDict({view: KeyQueue(size, dim) for view in networks})
+        self.inter_queues = self.new_queues(_NUM_SEGMENTS * settings.queue_size)
+        self.segment_queues = self.new_queues(settings.queue_size)
 
     def terms_of_view(self, view: str, frames: Tensor, logged: dict[str, Tensor]) -> dict[str, Tensor]:
         """The four losses of `uint8 [B, 8, 1, H, W, C]`."""
