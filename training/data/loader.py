@@ -51,9 +51,8 @@ def clip_batches(
     *,
     first_step: int,
     num_steps: int,
-    seed: int,
-    rank: int = 0,
-    world_size: int = 1,
+    seed: int | None = None,
+    share: tuple[int, int] = (0, 1),
     batch_size: int | None = None,
     sampler: FrameSampler | None = None,
 ) -> DataLoader[Batch]:
@@ -67,16 +66,17 @@ def clip_batches(
         labels: class names; the position is the target.
         first_step: where to begin.
         num_steps: where to end, exclusive.
-        seed: of order, moments and augmentation.
-        rank: number of this process.
-        world_size: processes; the batch size must be a multiple.
+        seed: of order, moments and augmentation; `training.seed` if None.
+        share: number of this process, and processes in all, of which the batch size must be a multiple.
         batch_size: clips of a batch, of all processes together; `training.batch_size` if None.
         sampler: what is drawn of a video; a clip if None.
     """
+    seed = config.training.seed if seed is None else seed
     dataset = _RandomClips(frames, config, labels, seed, sampler or ClipSampler(config.clip))
     size = batch_size or config.training.batch_size
-    share = slice(size * rank // world_size, size * (rank + 1) // world_size)
-    order = _BatchOrder(len(frames), size, first_step, num_steps, seed, share)
+    rank, world_size = share
+    own = slice(size * rank // world_size, size * (rank + 1) // world_size)
+    order = _BatchOrder(len(frames), size, first_step, num_steps, seed, own)
     workers = config.data.workers
     # Its own generator: one draw from torch's global numbers per start would put a resumed run's dropout out of step.
     return DataLoader(

@@ -50,7 +50,7 @@ def estimate_statistics(encoder: Encoder, view: str, config: Config, *, progress
         raise UsageError(f"'{dataset.root}' has no videos to estimate statistics on")
     frames = VideoFrames(dataset.videos, dataset.root, view_requests(plain), cache_gib=config.data.cache_gib)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    batches = clip_batches(frames, plain, first_step=0, num_steps=_NUM_BATCHES, seed=config.training.seed)
+    batches = clip_batches(frames, plain, first_step=0, num_steps=_NUM_BATCHES)
     with progress_bar("estimating statistics of batch normalisation") as on_progress:
 
         def clips() -> Iterator[Tensor]:

@@ -68,15 +68,18 @@ def import_checkpoints(
     imported = import_run(files, output, options, overwrite=overwrite, progress_bar=progress_bar)
     if as_json:
         print(json.dumps({"run": str(output), "encoders": [_row(*each) for each in imported]}))
-        return
-    for each in imported:
-        row = _row(*each)
-        epoch = "" if row["epoch"] is None else f", epoch {row['epoch']}"
-        classes = f", {row['num_labels']} classes" if row["num_labels"] else ""
-        trunk = row["depth"] if str(row["backbone"]).startswith("resnet") else row["backbone"]
-        print(f"{output} holds {source} {row['view']} ({trunk} at {row['size_px']} px{epoch}{classes})")
-        if each[0].left_out:
-            print(f"  left out: {', '.join(each[0].left_out)}")
+    else:
+        print("\n".join(f"{output} holds {source} {_in_words(*each)}" for each in imported))
+
+
+def _in_words(source: "SourceEncoder", contract: "ModelContract") -> str:
+    """View and trunk, and what was left out in a line of its own."""
+    backbone, epoch = contract.encoder.backbone, source.checkpoint.epoch
+    trunk = source.layout.depth if backbone.startswith("resnet") else backbone
+    since = "" if epoch is None else f", epoch {epoch}"
+    classes = f", {len(contract.labels)} classes" if contract.labels else ""
+    left_out = f"\n  left out: {', '.join(source.left_out)}" if source.left_out else ""
+    return f"{contract.view} ({trunk} at {contract.geometry.crop_px} px{since}{classes}){left_out}"
 
 
 def _row(source: "SourceEncoder", contract: "ModelContract") -> dict[str, object]:

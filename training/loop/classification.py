@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cocon.training.config.learning_sections import ClassifierSection
 from cocon.training.data.frames import VideoFrames
-from cocon.training.data.loader import clip_batches, steps_per_epoch, to_device
+from cocon.training.data.loader import Batch, clip_batches, steps_per_epoch, to_device
 from cocon.training.distributed import any_process, mean_over_processes, seed_of_process
 from cocon.training.loop.interruption import interruptible
 from cocon.training.loop.journal import Journal
@@ -114,13 +114,9 @@ def train_classifiers(
     seed = config.training.seed + _SEED_OFFSET
     torch.manual_seed(seed)
     classification = Classification(encoders, config.classifier, len(labels), aggregators)
-    groups = classification.parameter_groups(config.classifier)
-    optimizer = torch.optim.AdamW(groups, weight_decay=config.classifier.weight_decay)
     per_epoch = steps_per_epoch(len(frames), config.training.batch_size)
     num_steps = per_epoch * config.classifier.epochs
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [group["lr"] for group in optimizer.param_groups], num_steps
-    )
+    optimizer, schedule = _optimizer(classification, config.classifier, num_steps)
     trained, stepping = fabric.setup(classification, optimizer)
     trained.train()
     torch.manual_seed(seed_of_process(seed, fabric.global_rank))  # each process drops other units
@@ -131,20 +127,13 @@ def train_classifiers(
         first_step=0,
         num_steps=num_steps,
         seed=seed,
-        rank=fabric.global_rank,
-        world_size=fabric.world_size,
+        share=(fabric.global_rank, fabric.world_size),
     )
     folder = run.path if fabric.is_global_zero else None
     with Journal(folder, next_step=first_step) as journal, interruptible() as asked:
         for step, batch in enumerate(batches, start=1):
-            clips, targets = to_device(batch, fabric.device)
-            logits = trained(clips)
-            losses = [F.cross_entropy(values.float(), targets) for values in logits.values()]
-            stepping.zero_grad(set_to_none=True)
-            fabric.backward(torch.stack(losses).sum())
-            stepping.step()
+            journal.add(_step(batch, trained, stepping, fabric))
             schedule.step()
-            journal.add(_figures(logits, losses, targets))
             on_progress(step, num_steps)
             if step % per_epoch == 0:
                 journal.write("classify", step=first_step + step, epoch=step // per_epoch)
@@ -153,6 +142,21 @@ def train_classifiers(
     classification.requires_grad_(True).to("cpu").eval()
 
 
-def _figures(logits: Mapping[str, Tensor], losses: Sequence[Tensor], targets: Tensor) -> dict[str, Tensor]:
+def _optimizer(
+    classification: Classification, section: ClassifierSection, num_steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    optimizer = torch.optim.AdamW(classification.parameter_groups(section), weight_decay=section.weight_decay)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, num_steps)
+
+
+def _step(batch: Batch, trained: nn.Module, optimizer: torch.optim.Optimizer, fabric: Fabric) -> dict[str, Tensor]:
+    """Take a step; returns what there is to log of it."""
+    clips, targets = to_device(batch, fabric.device)
+    logits: dict[str, Tensor] = trained(clips)
+    loss = torch.stack([F.cross_entropy(values.float(), targets) for values in logits.values()]).sum()
+    optimizer.zero_grad(set_to_none=True)
+    fabric.backward(loss)
+    optimizer.step()
     figures = {f"accuracy/{v}": (values.argmax(dim=1) == targets).float().mean() for v, values in logits.items()}
-    return mean_over_processes(figures | {"loss": torch.stack(list(losses)).sum()})
+    return mean_over_processes(figures | {"loss": loss})

@@ -50,14 +50,12 @@ class EpochEnd:
         self._val_batches = None
         if val is not None and learner.schedule.follows_the_loss:
             batch_size = _validation_batch_size(len(val), config.training.batch_size, fabric.world_size)
-            self._val_batches = clip_batches(
+            self._val_batches = clip_batches(  # the same clips every time
                 val,
                 config,
                 first_step=0,
                 num_steps=steps_per_epoch(len(val), batch_size),
-                seed=config.training.seed,  # the same clips every time
-                rank=fabric.global_rank,
-                world_size=fabric.world_size,
+                share=(fabric.global_rank, fabric.world_size),
                 batch_size=batch_size,
                 sampler=pretraining_sampler(config),
             )

@@ -1,7 +1,8 @@
 """Pre-training: one screen, resumable at any step, bit for bit on the CPU."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
+from typing import Any
 
 from lightning_fabric import Fabric
 
@@ -57,37 +58,30 @@ def pretrain(
     state = run.state()
     first_step = 0 if state is None else int(state["step"])
     learner = Learner(config, plan, fabric, state)
-    batches = clip_batches(
+    clips = clip_batches(
         frames,
         config,
-        (),
         first_step=plan.batches_of(first_step).start,
         num_steps=plan.num_batches,
-        seed=config.training.seed,
-        rank=fabric.global_rank,
-        world_size=fabric.world_size,
+        share=(fabric.global_rank, fabric.world_size),
         sampler=pretraining_sampler(config),
     )
     folder = run.path if fabric.is_global_zero else None
     with Journal(folder, next_step=first_step) as journal, interruptible() as asked:
         end_epoch = EpochEnd(config, learner, journal, fabric, val=val, probe=probe)
         if state is not None:
-            learner.restore_random_states(state)
-            journal.restore(state["journal"])
-            elapsed.restore(float(state.get("seconds", 0.0)))
+            _go_on(state, learner, journal, elapsed)
         on_progress(first_step, plan.num_steps)
-        stream = iter(batches)
+        batches = iter(clips)
         for step in range(first_step + 1, plan.num_steps + 1):
-            rate = learner.step(islice(stream, len(plan.batches_of(step - 1))), step, journal.add)
+            rate = learner.step(islice(batches, len(plan.batches_of(step - 1))), step, journal.add)
             on_progress(step, plan.num_steps)
             if is_end := step % plan.per_epoch == 0:
                 end_epoch(step // plan.per_epoch, step=step, rate=rate)
             stops = any_process(asked.is_requested, fabric)
             if is_end or stops:
                 state = learner.state(step) | {"journal": journal.state(), "seconds": elapsed.seconds}
-                if fabric.is_global_zero:
-                    run.save_state(state)
-                    _save_encoders(run, learner.method)
+                _save(run, learner.method, state, fabric)
             if stops:
                 raise KeyboardInterrupt
     return learner.method
@@ -99,7 +93,18 @@ def step_plan(config: Config, num_videos: int) -> StepPlan:
     return StepPlan(per_epoch, config.training.accumulate, config.training.epochs)
 
 
-def _save_encoders(run: RunFolder, method: Method) -> None:
+def _go_on(state: Mapping[str, Any], learner: Learner, journal: Journal, elapsed: Elapsed) -> None:
+    """From the step that a state was saved after; the networks are in the learner already."""
+    learner.restore_random_states(state)
+    journal.restore(state["journal"])
+    elapsed.restore(float(state.get("seconds", 0.0)))
+
+
+def _save(run: RunFolder, method: Method, state: Mapping[str, Any], fabric: Fabric) -> None:
+    """By the first process: what it takes to go on, and what is learned so far."""
+    if not fabric.is_global_zero:
+        return
+    run.save_state(state)
     for view, encoder in method.encoders.items():
         run.save_encoder(encoder, contract_of(run.config, view, encoder, method=run.config.method, labels=()))
     for view, aggregator in aggregators_of(method).items():

@@ -58,9 +58,7 @@ def test_processes_load_shares_that_make_the_whole_in_the_order_of_ranks(tiny_co
     labels = [entry.label for entry in frames.entries]
 
     def batches(rank: int, world_size: int) -> list[Batch]:
-        loader = clip_batches(
-            frames, config, labels, first_step=1, num_steps=3, seed=0, rank=rank, world_size=world_size
-        )
+        loader = clip_batches(frames, config, labels, first_step=1, num_steps=3, seed=0, share=(rank, world_size))
         return list(loader)
 
     for whole, *shares in zip(batches(0, 1), *(batches(rank, 3) for rank in range(3)), strict=True):

@@ -119,10 +119,9 @@ def untrained_encoders(config: Config, frames: VideoFrames) -> Encoders:
     """
     # In this process: what is decoded here is needed again, and a video that fails is named once.
     config = config.model_copy(update={"data": config.data.model_copy(update={"workers": 0})})
-    seed = config.training.seed
-    torch.manual_seed(seed)
+    torch.manual_seed(config.training.seed)
     encoders = build_method(config).encoders
-    batches = list(clip_batches(frames, config, first_step=0, num_steps=_CALIBRATION_BATCHES, seed=seed))
+    batches = list(clip_batches(frames, config, first_step=0, num_steps=_CALIBRATION_BATCHES))
     for view, encoder in encoders.items():
         calibrate_batch_norm(encoder, (batch["clips"][view] for batch in batches))
     return {
