@@ -133,24 +133,22 @@ def _layout(checkpoint: Checkpoint) -> Layout:
 
 
 def _load(network: nn.Module, names: Mapping[str, str], checkpoint: Checkpoint, layout: Layout) -> None:
-    """Load all of a checkpoint into the network that its layout describes, or nothing.
+    """Load all of a checkpoint, or nothing; running statistics stay what they are where it has none.
 
-    Args:
-        network: changed in place; running statistics stay what they are where the checkpoint has none.
-        names: beginning of a name in `network` → in the checkpoint.
-        checkpoint: where the tensors are.
-        layout: of the checkpoint.
-
-    Raises:
-        MismatchError: keys are missing or unknown, shapes differ, or the two copies of the aggregator do.
+    `names`: beginning of a name in `network` → in the checkpoint.
     """
+    what = f"a classifier of {layout.num_classes} classes" if layout.num_classes else "a network in pre-training"
+
+    def may_be_missing(name: str) -> bool:
+        return counter_may_be_missing(name) or (_is_statistic(name) and not layout.has_statistics)
+
     load_fitting(
         network,
         without_copies(checkpoint.tensors, _first_name, path=checkpoint.path, parts="aggregators"),
         lambda name: _renamed(name, names),
         path=checkpoint.path,
-        expected=f"{_described(layout)} of CoCon or DPC",
-        may_be_missing=lambda name: _may_be_missing(name, layout),
+        expected=f"{what} ({layout.depth}) of CoCon or DPC",
+        may_be_missing=may_be_missing,
     )
 
 
@@ -173,12 +171,3 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
 
 def _is_statistic(name: str) -> bool:
     return name.startswith("backbone.") and name.endswith((".running_mean", ".running_var"))
-
-
-def _may_be_missing(name: str, layout: Layout) -> bool:
-    return counter_may_be_missing(name) or (_is_statistic(name) and not layout.has_statistics)
-
-
-def _described(layout: Layout) -> str:
-    what = f"a classifier of {layout.num_classes} classes" if layout.num_classes else "a network in pre-training"
-    return f"{what} ({layout.depth})"

@@ -1,5 +1,7 @@
 """The 2-D residual trunks: sizes of the published networks, and frames that do not see each other."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -30,15 +32,6 @@ def test_a_trunk_has_the_published_number_of_parameters(
     assert trunk.out_channels == (2048 if backbone == "resnet2d_bottleneck" else 512)
 
 
-def _randomised(block: nn.Module) -> None:
-    for norm in block.modules():
-        if isinstance(norm, nn.BatchNorm3d):
-            assert norm.running_mean is not None
-            assert norm.running_var is not None
-            norm.running_mean.normal_()
-            norm.running_var.uniform_(0.5, 2)
-
-
 def _layer(block: nn.Module, number: int, x: Tensor, *, stride: int = 1, padding: int = 0) -> Tensor:
     """Convolution and BatchNorm of one image, `float [B, C, H, W]`."""
     weight = block.get_parameter(f"conv{number}.weight")[:, :, 0]
@@ -51,10 +44,12 @@ def _normed(x: Tensor, norm: nn.Module) -> Tensor:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_a_bottleneck_narrows_looks_around_widens_and_adds_the_shortcut(stride: int) -> None:
+def test_a_bottleneck_narrows_looks_around_widens_and_adds_the_shortcut(
+    stride: int, randomise: Callable[[nn.Module], None]
+) -> None:
     torch.manual_seed(0)
     block = Bottleneck(5, 3, stride=stride).eval()
-    _randomised(block)
+    randomise(block)
     image = torch.randn(2, 5, 6, 7)
     out = torch.relu(_layer(block, 1, image))
     out = torch.relu(_layer(block, 2, out, stride=stride, padding=1))
@@ -64,10 +59,12 @@ def test_a_bottleneck_narrows_looks_around_widens_and_adds_the_shortcut(stride: 
     torch.testing.assert_close(block(image[:, :, None])[:, :, 0], expected, rtol=0, atol=1e-5)
 
 
-def test_a_basic_block_is_two_convolutions_of_images_and_the_shortcut() -> None:
+def test_a_basic_block_is_two_convolutions_of_images_and_the_shortcut(
+    randomise: Callable[[nn.Module], None],
+) -> None:
     torch.manual_seed(0)
     block = ResidualBlock(4, 4, sees_time=False).eval()
-    _randomised(block)
+    randomise(block)
     image = torch.randn(2, 4, 6, 7)
     out = torch.relu(_layer(block, 1, image, padding=1))
     expected = torch.relu(_layer(block, 2, out, padding=1) + image)
