@@ -4,11 +4,15 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from torch import Tensor
 
 from cocon.core.atomic import replacing
 from cocon.core.closing import Closing
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 __all__ = ["Journal"]
 
@@ -22,7 +26,7 @@ class Journal(Closing):
     """
 
     def __init__(self, run: Path | None, *, next_step: int) -> None:
-        self._files = None if run is None else _Files(run, next_step=next_step)
+        self._files = None if run is None else _opened(run, next_step)
         self._sums: dict[str, float] = defaultdict(float)
         self._counts: Counter[str] = Counter()
 
@@ -64,37 +68,27 @@ class Journal(Closing):
 
     def write_figures(self, phase: str, figures: Mapping[str, float], *, step: int, epoch: int, **texts: str) -> None:
         """Write figures as they are, such as those of phase `probe`, and what there is to say about them."""
-        if self._files is not None:
-            self._files.write(phase, figures, step=step, epoch=epoch, texts=texts)
+        if self._files is None:
+            return
+        stream, board = self._files
+        rounded = {name: round(value, 6) for name, value in figures.items()}
+        stream.write(json.dumps({"phase": phase, "step": step, "epoch": epoch, **texts, **rounded}) + "\n")
+        stream.flush()
+        for name, value in figures.items():
+            board.add_scalar(f"{phase}/{name}", value, step)
 
     def close(self) -> None:
         """Close both files."""
-        if self._files is not None:
-            self._files.close()
+        for file in self._files or ():
+            file.close()
 
 
-class _Files:
-    def __init__(self, run: Path, *, next_step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+def _opened(run: Path, next_step: int) -> "tuple[TextIO, SummaryWriter]":
+    from torch.utils.tensorboard import SummaryWriter
 
-        path = run / "metrics.jsonl"
-        _keep_lines_before(path, next_step)
-        self._stream = path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(run / "tensorboard"), purge_step=next_step + 1)
-
-    def write(
-        self, phase: str, figures: Mapping[str, float], *, step: int, epoch: int, texts: Mapping[str, str]
-    ) -> None:
-        place = {"phase": phase, "step": step, "epoch": epoch}
-        rounded = {name: round(value, 6) for name, value in figures.items()}
-        self._stream.write(json.dumps({**place, **texts, **rounded}) + "\n")
-        self._stream.flush()
-        for name, value in figures.items():
-            self._board.add_scalar(f"{phase}/{name}", value, step)
-
-    def close(self) -> None:
-        self._stream.close()
-        self._board.close()
+    path = run / "metrics.jsonl"
+    _keep_lines_before(path, next_step)
+    return path.open("a", encoding="utf-8"), SummaryWriter(str(run / "tensorboard"), purge_step=next_step + 1)
 
 
 def _keep_lines_before(path: Path, next_step: int) -> None:

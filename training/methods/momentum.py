@@ -13,7 +13,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cocon.training.distributed import mean_over_processes, num_processes
+from cocon.training.distributed import gathered, mean_over_processes, num_processes, own_rows
 from cocon.training.methods.method import EncoderNetwork, Method, MethodTerms
 
 __all__ = ["KeyQueue", "MomentumCopy", "MomentumMethod", "MomentumSettings", "Shuffle"]
@@ -165,7 +165,6 @@ class Shuffle:
     """
 
     def __init__(self, num_rows: int, device: torch.device) -> None:
-        self._num_rows = num_rows
         self._order = torch.arange(0)
         if num_processes() > 1:
             self._order = torch.randperm(num_rows * num_processes(), device=device)
@@ -173,19 +172,8 @@ class Shuffle:
 
     def dealt(self, rows: Tensor) -> Tensor:
         """This process's share of the shuffled rows; rows `[R, ...]` without gradient."""
-        return rows if num_processes() == 1 else _all_rows(rows)[self._order][self._own_share]
+        return rows if num_processes() == 1 else own_rows(gathered(rows)[self._order])
 
     def undone(self, rows: Tensor) -> Tensor:
         """What became of the own rows, from what every process made of its share."""
-        return rows if num_processes() == 1 else _all_rows(rows)[self._order.argsort()][self._own_share]
-
-    @property
-    def _own_share(self) -> slice:
-        return slice(dist.get_rank() * self._num_rows, (dist.get_rank() + 1) * self._num_rows)
-
-
-@torch.no_grad()
-def _all_rows(rows: Tensor) -> Tensor:
-    parts = [torch.empty_like(rows) for _ in range(num_processes())]
-    dist.all_gather(parts, rows.contiguous())
-    return torch.cat(parts)
+        return rows if num_processes() == 1 else own_rows(gathered(rows)[self._order.argsort()])

@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 from cocon.core.errors import VideoError
 from cocon.embedding.fusion import fuse_probabilities
 from cocon.embedding.locating.detection import find_segments, label_segments, segment_embeddings
-from cocon.embedding.locating.proposals import Segment, uniform_proposals
+from cocon.embedding.locating.proposals import Segment
 from cocon.training.annotations.activitynet import UntrimmedVideo
 from cocon.training.boundary_head.learning import BlockSequence
 from cocon.training.evaluation.locating.figures import TIOU_THRESHOLDS, average_recall, mean_average_precision
 from cocon.training.evaluation.recognition.probe import LinearProbe, fit_probe
 
-__all__ = ["BoundaryPredictions", "fit_segment_probe", "learned_segments", "localization_figures", "uniform_segments"]
+__all__ = ["MAX_SEGMENTS", "BoundaryPredictions", "fit_segment_probe", "learned_segments", "localization_figures"]
 
 # Those of the challenge: proposals of a video, and labels of a proposal.
-_MAX_SEGMENTS = 100
+MAX_SEGMENTS = 100
 _TOP_CLASSES = 2
 # So many find most of a short video whatever they know; few do not.
-_RECALL_AT = (1, 10, _MAX_SEGMENTS)
+_RECALL_AT = (1, 10, MAX_SEGMENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,8 @@ def learned_segments(
         duration_seconds=sequence.duration_seconds,
         min_seconds=min_seconds,
         max_seconds=max_seconds,
-        max_segments=_MAX_SEGMENTS,
+        max_segments=MAX_SEGMENTS,
     )
-
-
-def uniform_segments(video: UntrimmedVideo, *, min_seconds: float, max_seconds: float) -> list[Segment]:
-    """As many segments that know nothing of the video but the limits that those of `learned_segments` know."""
-    return uniform_proposals(video.duration_seconds, _MAX_SEGMENTS, min_seconds=min_seconds, max_seconds=max_seconds)
 
 
 def localization_figures(
@@ -90,7 +85,7 @@ def localization_figures(
         truths: video id → true segments; at least one of them has some.
     """
     detections = {video_id: _detections(views, video_id, found) for video_id, found in segments.items()}
-    recall = average_recall(segments, truths, _MAX_SEGMENTS)
+    recall = average_recall(segments, truths, MAX_SEGMENTS)
     precision = mean_average_precision(detections, truths)
     at = dict(zip(TIOU_THRESHOLDS, precision.tolist(), strict=True))
     return {

@@ -13,17 +13,17 @@ import torch
 from cocon.core.errors import UsageError, VideoError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.locating.boundary_model import BoundaryContract, half_block_frames
-from cocon.embedding.locating.proposals import Segment
+from cocon.embedding.locating.proposals import Segment, uniform_proposals
 from cocon.training.annotations.activitynet import Subset, UntrimmedVideo, read_activitynet
 from cocon.training.boundary_head.learning import BoundarySettings, boundary_probabilities, train_boundary_head
 from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.locating.actions import (
+    MAX_SEGMENTS,
     BoundaryPredictions,
     fit_segment_probe,
     learned_segments,
     localization_figures,
-    uniform_segments,
 )
 from cocon.training.evaluation.locating.untrimmed_blocks import Sequences, block_sequences
 from cocon.training.evaluation.recognition.evaluate import RANDOM, run_method, untrained_encoders
@@ -178,7 +178,10 @@ class _Localization:
             learned: dict[str, list[Segment]] = {
                 video_id: learned_segments(chosen, video_id, **self._limits) for video_id in seen
             }
-            uniform = {video_id: uniform_segments(video, **self._limits) for video_id, video in seen.items()}
+            uniform = {  # as many, which know nothing of the video but the limits
+                video_id: uniform_proposals(video.duration_seconds, MAX_SEGMENTS, **self._limits)
+                for video_id, video in seen.items()
+            }
             for how, segments in ((_LEARNED, learned), (_UNIFORM, uniform)):
                 figures = localization_figures(chosen, segments, truths)
                 yield {"method": method, "view": name, "segments": how, **figures}

@@ -115,7 +115,8 @@ def table_rows(metrics: Sequence[Mapping[str, object]]) -> list[list[TableRow]]:
     Returns:
         The rows, method by method: a group of rows ends where the next has another method, or one of its views again.
     """
-    columns = sorted(dict.fromkeys(name for row in metrics for name in row if _is_metric(name)), key=_few_shot_last)
+    names = dict.fromkeys(name for row in metrics for name in row if _is_metric(name))
+    columns = sorted(names, key=lambda name: name.endswith("_per_class"))  # few-shot figures last
     figures = [{column: _figure(row.get(column)) for column in columns} for row in metrics]
     best = {
         column: max((value for row in figures if (value := row[column]) is not None), default=None)
@@ -133,10 +134,6 @@ def table_rows(metrics: Sequence[Mapping[str, object]]) -> list[list[TableRow]]:
 
 def _is_metric(name: str) -> bool:
     return name not in {"method", "view", "gallery_size", *NOT_IN_TABLES} and not name.startswith(_WEIGHT)
-
-
-def _few_shot_last(name: str) -> bool:
-    return name.endswith("_per_class")
 
 
 def _weights(row: Mapping[str, object]) -> dict[str, float]:
