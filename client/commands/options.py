@@ -1,15 +1,13 @@
 """Options that several commands share."""
 
-import functools
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cocon.client.models.defaults import DEFAULT_URL
+from cocon.core.options import takes_options
 from cocon.embedding.repository import FormatName
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 from cocon.video.views import VIEWS
@@ -92,18 +90,4 @@ class EmbedderOptions:
         )
 
 
-def takes_embedder_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The command as Typer is to see it, with the fields of `EmbedderOptions` in place of `embedder_options`."""
-    signature = inspect.signature(command, eval_str=True)
-    shared = inspect.signature(EmbedderOptions, eval_str=True).parameters
-    parameters: list[inspect.Parameter] = []
-    for name, parameter in signature.parameters.items():
-        parameters += shared.values() if name == "embedder_options" else [parameter]
-
-    @functools.wraps(command)
-    def called(**given: Any) -> None:  # noqa: ANN401  # whatever the command takes
-        options = EmbedderOptions(**{name: given.pop(name) for name in shared})
-        command(embedder_options=options, **given)
-
-    called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return called
+takes_embedder_options = takes_options(EmbedderOptions)

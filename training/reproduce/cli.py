@@ -1,43 +1,63 @@
 """`cocon reproduce`."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cocon.core.options import takes_options
+
 if TYPE_CHECKING:
-    from cocon.training.reproduce.running import Plan
     from cocon.training.reproduce.table import Table
 
-__all__ = ["app"]
+__all__ = ["TableOptions", "app"]
 
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, help="The paper's tables on your own data.")
 
-
-Data = Annotated[Path, typer.Option(help="Dataset folder with labelled videos in splits train and test.")]
-Seeds = Annotated[int, typer.Option(min=1, help="Seeds 0, 1, … of every row.")]
-Preset = Annotated[str, typer.Option("--preset", "--config", help="The recipe: a preset, or a TOML file.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")]
-Name = Annotated[str, typer.Option(help="Names the result files; default: the folder's name.")]
-Output = Annotated[Path, typer.Option(help="Folder of the result files.")]
 Runs = Annotated[Path, typer.Option(help="Folder of the runs; a run that is there goes on.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time. Default: one per core, one on a GPU.")]
-Notes = Annotated[list[str] | None, typer.Option(help="A line for the page; may be repeated.")]
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """The options of every table."""
+
+    data: Annotated[Path, typer.Option(help="Dataset folder with labelled videos in splits train and test.")]
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, … of every row.")] = 3
+    preset: Annotated[str, typer.Option("--preset", "--config", help="The recipe: a preset, or a TOML file.")] = (
+        "figures"
+    )
+    settings: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None
+    name: Annotated[str, typer.Option(help="Names the result files; default: the folder's name.")] = ""
+    output: Annotated[Path, typer.Option(help="Folder of the result files.")] = Path("docs/results")
+    jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time. Default: one per core, one on a GPU.")] = None
+    note: Annotated[list[str] | None, typer.Option(help="A line for the page; may be repeated.")] = None
+
+    def make(self, kind: "Callable[..., Table]", runs: Path, settings: tuple[str, ...] = ()) -> None:
+        """Make a table of a kind and print its page; `settings` come before those given."""
+        from cocon.core.progress import progress_bar
+        from cocon.training.reproduce.running import Plan, cores_for
+        from cocon.training.reproduce.table import reproduce_table
+
+        name = self.name or self.data.resolve().name
+        jobs, num_threads = cores_for(self.jobs)
+        plan = Plan(self.preset, (*settings, *(self.settings or ())), self.data, runs / name, num_threads)
+        table = kind(name=name, seeds=self.seeds, jobs=jobs, notes=tuple(self.note or ()))
+        with progress_bar(f"epochs of the {table.kind} on {name}") as on_progress:
+            page = reproduce_table(table, plan, self.output, on_progress=on_progress)
+        print(page.read_text())
+        print(f"wrote {page} and {page.with_suffix('.json')}")
 
 
 @app.command()
+@takes_options(TableOptions)
 def ablation(
-    data: Data,
-    seeds: Seeds = 3,
-    preset: Preset = "figures",
-    settings: Settings = None,
-    name: Name = "",
-    output: Output = Path("docs/results"),
+    options: TableOptions,
     runs: Runs = Path("runs/ablation"),
-    jobs: Jobs = None,
     extras: Annotated[bool, typer.Option(help="Also fewer views, the published recipe, fine-tuning.")] = True,
     finetune_epochs: Annotated[int, typer.Option(min=0, help="Epochs of fine-tuning; 0 leaves it out.")] = 20,
-    note: Notes = None,
 ) -> None:
     """Random, CPC, +sim, +sync and CoCon, for each view and the ensemble; CoCon with 1, 2, … views; fine-tuned.
 
@@ -47,31 +67,19 @@ def ablation(
     Example: cocon reproduce ablation --data data/figures --preset figures --seeds 3
     """
     from cocon.training.reproduce.ablation import AblationTable
-    from cocon.training.reproduce.running import Plan, cores_for
 
-    title = name or data.resolve().name
-    jobs, num_threads = cores_for(jobs)
-    plan = Plan(preset, tuple(settings or ()), data, runs / title, num_threads)
     epochs = finetune_epochs if extras else 0
-    notes = tuple(note or ())
-    table = AblationTable(name=title, seeds=seeds, jobs=jobs, extras=extras, finetune_epochs=epochs, notes=notes)
-    _make(table, plan, output)
+    options.make(partial(AblationTable, extras=extras, finetune_epochs=epochs), runs)
 
 
 @app.command()
+@takes_options(TableOptions)
 def methods(
-    data: Data,
-    seeds: Seeds = 3,
-    preset: Preset = "figures",
-    settings: Settings = None,
-    name: Name = "",
-    output: Output = Path("docs/results"),
+    options: TableOptions,
     runs: Runs = Path("runs/methods"),
-    jobs: Jobs = None,
     speeds: Annotated[
         Path, typer.Option(help="Blocks per second of the encoders, as benchmarks/encoders.py writes them.")
     ] = Path("benchmarks/results/encoders.json"),
-    note: Notes = None,
 ) -> None:
     """CPC, CoCon, ViCC, VCLR and CycleContrast beside their untrained networks, on appearance and flow.
 
@@ -83,23 +91,7 @@ def methods(
     import json
 
     from cocon.training.reproduce.methods import MethodsTable
-    from cocon.training.reproduce.running import Plan, cores_for
 
-    title = name or data.resolve().name
-    jobs, num_threads = cores_for(jobs)
-    plan = Plan(preset, ("views=['rgb', 'flow']", *(settings or ())), data, runs / title, num_threads)
     measured = json.loads(speeds.read_text())["rows"] if speeds.is_file() else []
     blocks_per_second = {row["case"]: row["value"] for row in measured}
-    notes = tuple(note or ())
-    table = MethodsTable(name=title, seeds=seeds, jobs=jobs, blocks_per_second=blocks_per_second, notes=notes)
-    _make(table, plan, output)
-
-
-def _make(table: "Table", plan: "Plan", output: Path) -> None:
-    from cocon.core.progress import progress_bar
-    from cocon.training.reproduce.table import reproduce_table
-
-    with progress_bar(f"epochs of the {table.kind} on {table.name}") as on_progress:
-        page = reproduce_table(table, plan, output, on_progress=on_progress)
-    print(page.read_text())
-    print(f"wrote {page} and {page.with_suffix('.json')}")
+    options.make(partial(MethodsTable, blocks_per_second=blocks_per_second), runs, ("views=['rgb', 'flow']",))
