@@ -60,6 +60,14 @@ class Walk:
             return [f"data/figures/{row['path']}" for row in csv.DictReader(stream) if row["split"] == split]
 
 
+def assert_refused(result: Completed, message: str) -> None:
+    """A wrong call: one line that says so, and exit code 2."""
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def tiny_settings(*views: str) -> str:
     """The beginning of a configuration whose training takes seconds; sections that say more follow it."""
     sizes = "".join(f"[view.{view}]\nresize_px = 36\ncrop_px = 32\n" for view in views)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cocon.client.models.connect import connect
 from cocon.core.errors import UsageError
 from cocon.embedding.tracking.box_tracking import TrackedBox, box_to_labels, tracked_boxes
+from cocon.embedding.tracking.cell_grid import CellGrid
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS, FeatureMaps
 from cocon.embedding.tracking.propagation import SMALL_MAPS
 from cocon.video.decoding.frames import Frame
@@ -101,7 +102,7 @@ def track_box(model: FeatureMaps, pictures: Iterator[Frame], box: Box) -> Iterat
     first = next(pictures)
     height, width = first[1].shape[:2]
     try:
-        box_to_labels(box, height, width, rows=1, columns=1)
+        box_to_labels(box, CellGrid.of_picture(height, width, rows=1, columns=1))
     except ValueError as error:
         raise UsageError(f"{error}; --box is X,Y,WIDTH,HEIGHT in pixels of the video, upright") from error
     waiting: deque[Frame] = deque()

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from cocon.embedding.tracking.cell_grid import CellGrid
 from cocon.embedding.tracking.propagation import Propagation, propagated_labels
 
-__all__ = ["TrackedBox", "box_to_labels", "labels_to_box", "tracked_boxes"]
+__all__ = ["TrackedBox", "box_of_labels", "box_to_labels", "labels_around", "tracked_boxes"]
 
 Box = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -54,57 +54,36 @@ class TrackedBox:
     is_lost: bool
 
 
-def box_to_labels(box: Box, height: int, width: int, *, rows: int, columns: int, offset_cells: float = 0.0) -> Floats:
-    """How much of each cell a box covers.
+def box_to_labels(box: Box, grid: CellGrid) -> Floats:
+    """How much of each cell a box covers: shares from 0 to 1, `float32 [h, w, 1]`.
 
     Args:
         box: x, y, width, height in pixels, `float64 [4]`; it may stick out of the picture.
-        height: of the picture, in pixels.
-        width: likewise.
-        rows: h, of the feature map.
-        columns: w, likewise.
-        offset_cells: of the cells, as `CellGrid.of_picture` takes it.
-
-    Returns:
-        Shares from 0 to 1, `float32 [h, w, 1]`.
+        grid: of the feature map.
 
     Raises:
-        ValueError: the box is not four finite numbers of which the sides are positive, or lies outside the picture; or
-            the offset is out of its bounds.
+        ValueError: the box is not four finite numbers of which the sides are positive, or lies outside the picture.
     """
-    grid = CellGrid.of_picture(height, width, rows=rows, columns=columns, offset_cells=offset_cells)
     labels = grid.covered(box)
     if not labels.any():
-        raise ValueError(f"box {[float(number) for number in box]} lies outside the picture of {width} × {height}")
+        size = f"{grid.x[-1]:.0f} × {grid.y[-1]:.0f}"
+        raise ValueError(f"box {[float(number) for number in box]} lies outside the picture of {size}")
     return labels[..., None]
 
 
-def labels_to_box(
-    labels: Floats, height: int, width: int, *, near: Box | None = None, offset_cells: float = 0.0
-) -> Box:
-    """The box that a label map shows, to a fraction of a cell.
+def box_of_labels(seen: Floats, grid: CellGrid) -> Box:
+    """The box that labels `float32 [h, w]` show, of which some are positive, to a fraction of a cell.
 
     For a box of three cells or more, the edges found in `box_to_labels` of it are 0.002 cells off on average.
-
-    Args:
-        labels: `float32 [h, w, 1]`, not negative.
-        height: of the picture, in pixels.
-        width: likewise.
-        near: a box; only an area around it of twice its sides is looked at. Everything unless given.
-        offset_cells: of the cells, as `CellGrid.of_picture` takes it.
-
-    Returns:
-        x, y, width, height in pixels, `float64 [4]`, inside the picture.
-
-    Raises:
-        ValueError: there is no label where it looks, or the offset is out of its bounds.
     """
-    rows, columns = labels.shape[:2]
-    grid = CellGrid.of_picture(height, width, rows=rows, columns=columns, offset_cells=offset_cells)
-    seen = labels[..., 0] if near is None else _around(labels, near, grid)
-    if not seen.any():
-        raise ValueError("the label map has no label near the box")
-    return _read(seen, grid)
+    return grid.box_of_places(_span(seen.sum(axis=0)), _span(seen.sum(axis=1)))
+
+
+def labels_around(labels: Floats, box: Box, grid: CellGrid) -> Floats:
+    """Labels `float32 [h, w, 1]` inside the area around a box of twice its sides, 0 elsewhere: `float32 [h, w]`."""
+    sides = np.maximum(_AREA_SCALE * box[2:], _AREA_CELLS * grid.mean_cell)
+    area = np.concatenate([box[:2] + box[2:] / 2 - sides / 2, sides])
+    return labels[..., 0] * grid.covered(area)
 
 
 def tracked_boxes(
@@ -146,8 +125,8 @@ def tracked_boxes(
     if first_map is None:
         return
     rows, columns = first_map.shape[:2]
-    first = box_to_labels(box, height, width, rows=rows, columns=columns, offset_cells=offset_cells)
     grid = CellGrid.of_picture(height, width, rows=rows, columns=columns, offset_cells=offset_cells)
+    first = box_to_labels(box, grid)
     label_maps = propagated_labels(chain([first_map], maps), first, propagation)
     next(label_maps)  # the first frame's, which are known
     yield TrackedBox(np.array(box, np.float64), 1.0, False)
@@ -157,7 +136,7 @@ def tracked_boxes(
 def _followed(
     label_maps: Iterator[Floats], first: Floats, box: Box, grid: CellGrid, min_score: float
 ) -> Iterator[TrackedBox]:
-    unit = box[2:] / _read(_around(first, box, grid), grid)[2:]
+    unit = box[2:] / box_of_labels(labels_around(first, box, grid), grid)[2:]
     full = _mean_inside(first, box, grid)
     for labels in label_maps:
         score, found = _found(labels, box, unit, grid)
@@ -170,18 +149,13 @@ def _followed(
 
 def _found(labels: Floats, box: Box, unit: Box, grid: CellGrid) -> tuple[float, Box]:
     """The target's box near another one, and the mean label inside it; `unit` is true sizes per read ones."""
-    seen = _around(labels, box, grid)
+    seen = labels_around(labels, box, grid)
     if not seen.any():
         return 0.0, box
-    read = _read(seen, grid)
+    read = box_of_labels(seen, grid)
     size = box[2:] ** (1 - _SIZE_RATE) * (unit * read[2:]) ** _SIZE_RATE
     found = grid.clipped(np.concatenate([read[:2] + read[2:] / 2 - size / 2, size]))
     return _mean_inside(labels, found, grid), found
-
-
-def _read(seen: Floats, grid: CellGrid) -> Box:
-    """The box that labels `float32 [h, w]`, of which some are positive, show."""
-    return grid.box_of_places(_span(seen.sum(axis=0)), _span(seen.sum(axis=1)))
 
 
 def _mean_inside(labels: Floats, box: Box, grid: CellGrid) -> float:
@@ -197,13 +171,6 @@ def _fullest(labels: Floats, box: Box, grid: CellGrid) -> Box:
     row, column = divmod(int(sums.argmax()), sums.shape[1])
     window = grid.box_of_places((column, column + num_columns), (row, row + num_rows))
     return np.concatenate([window[:2] + window[2:] / 2 - box[2:] / 2, box[2:]])
-
-
-def _around(labels: Floats, box: Box, grid: CellGrid) -> Floats:
-    """Labels inside the area around a box, 0 elsewhere: `float32 [h, w]`."""
-    sides = np.maximum(_AREA_SCALE * box[2:], _AREA_CELLS * grid.mean_cell)
-    area = np.concatenate([box[:2] + box[2:] / 2 - sides / 2, sides])
-    return labels[..., 0] * grid.covered(area)
 
 
 def _span(profile: Floats) -> tuple[float, float]:

@@ -25,6 +25,19 @@ def write_video() -> WriteVideo:
     return _write_video
 
 
+@pytest.fixture
+def cut_video(write_video: WriteVideo) -> Callable[[Path], Path]:
+    """`cut_video(path)`: four seconds of noise in Matroska, of which the second half of the file is gone."""
+
+    def cut(path: Path) -> Path:
+        noise = list(np.random.default_rng(0).integers(0, 255, (40, 64, 64, 3), dtype=np.uint8))
+        content = write_video(path, noise, np.arange(40) / 10).read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        return path
+
+    return cut
+
+
 @pytest.fixture(scope="session")
 def numbered() -> Callable[..., list[Pixels]]:
     """`numbered(count)`: flat pictures whose brightness is their number."""

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.embedding.tracking.box_tracking import TrackedBox, box_to_labels, labels_to_box, tracked_boxes
+from cocon.embedding.tracking.box_tracking import (
+    TrackedBox,
+    box_of_labels,
+    box_to_labels,
+    labels_around,
+    tracked_boxes,
+)
+from cocon.embedding.tracking.cell_grid import CellGrid
 from cocon.embedding.tracking.propagation import Propagation
 
 Floats = NDArray[np.float32]
@@ -16,6 +23,10 @@ NEAR = Propagation(num_context=3, num_neighbours=5, radius_cells=4.0)
 
 def _box(*numbers: float) -> Box:
     return np.array(numbers, np.float64)
+
+
+def _grid(height: int, width: int, rows: int, columns: int) -> CellGrid:
+    return CellGrid.of_picture(height, width, rows=rows, columns=columns)
 
 
 def _overlap(a: Box, b: Box) -> float:
@@ -59,7 +70,7 @@ def _tracked(boxes: list[Box], **options: float) -> list[TrackedBox]:
 
 def test_labels_are_the_share_of_every_cell_that_is_covered() -> None:
     box, rows, columns = _box(13, 7, 31, 22), 6, 10  # in a picture whose cells are 8 × 5 pixels
-    labels = box_to_labels(box, 30, 80, rows=rows, columns=columns)
+    labels = box_to_labels(box, _grid(30, 80, rows, columns))
     assert (labels.dtype, labels.shape) == (np.float32, (rows, columns, 1))
     pixels = np.zeros((30, 80))
     pixels[7:29, 13:44] = 1
@@ -68,25 +79,25 @@ def test_labels_are_the_share_of_every_cell_that_is_covered() -> None:
 
 def test_a_box_that_sticks_out_covers_what_is_inside() -> None:
     outside, inside = _box(-10, 20, 30, 100), _box(0, 20, 20, 28)
-    expected = box_to_labels(inside, 48, 64, rows=6, columns=8)
-    np.testing.assert_array_equal(box_to_labels(outside, 48, 64, rows=6, columns=8), expected)
+    expected = box_to_labels(inside, _grid(48, 64, 6, 8))
+    np.testing.assert_array_equal(box_to_labels(outside, _grid(48, 64, 6, 8)), expected)
 
 
 @pytest.mark.parametrize("numbers", [(64, 0, 5, 5), (-9, 0, 9, 5), (0, 50, 9, 9), (0, 0, 0, 5), (0, 0, 5, -1)])
 def test_a_box_without_a_pixel_is_refused(numbers: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"box .* (lies outside|positive)"):
-        box_to_labels(_box(*numbers), 48, 64, rows=6, columns=8)
+        box_to_labels(_box(*numbers), _grid(48, 64, 6, 8))
     with pytest.raises(ValueError, match="finite"):
-        box_to_labels(_box(0, 0, np.nan, 5), 48, 64, rows=6, columns=8)
+        box_to_labels(_box(0, 0, np.nan, 5), _grid(48, 64, 6, 8))
 
 
 def test_a_box_is_read_back_to_a_fraction_of_a_cell() -> None:
-    rng = np.random.default_rng(0)
+    rng, grid = np.random.default_rng(0), _grid(160, 240, 20, 30)
     errors = []
     for _ in range(200):
         sides = rng.uniform(3 * 8, 80, 2)
         box = np.concatenate([rng.uniform(0, [240 - sides[0], 160 - sides[1]]), sides])
-        read = labels_to_box(box_to_labels(box, 160, 240, rows=20, columns=30), 160, 240)
+        read = box_of_labels(box_to_labels(box, grid)[..., 0], grid)
         errors += [*(read[:2] - box[:2]), *(read[:2] + read[2:] - box[:2] - box[2:])]
     assert np.abs(errors).mean() / 8 < 0.005
     assert np.abs(errors).max() / 8 < 0.15
@@ -94,11 +105,11 @@ def test_a_box_is_read_back_to_a_fraction_of_a_cell() -> None:
 
 def test_labels_far_from_the_last_box_do_not_count() -> None:
     box, other = _box(16, 16, 32, 32), _box(160, 80, 60, 60)
-    labels = sum(0.9 * box_to_labels(each, 160, 240, rows=20, columns=30) for each in (box, other, other))
-    np.testing.assert_allclose(labels_to_box(labels, 160, 240, near=box), box, atol=1e-3)
-    assert _overlap(labels_to_box(labels, 160, 240), other) > 0.9
-    with pytest.raises(ValueError, match="no label"):
-        labels_to_box(labels, 160, 240, near=_box(70, 110, 20, 20))
+    grid = _grid(160, 240, 20, 30)
+    labels = sum(0.9 * box_to_labels(each, grid) for each in (box, other, other))
+    np.testing.assert_allclose(box_of_labels(labels_around(labels, box, grid), grid), box, atol=1e-3)
+    assert _overlap(box_of_labels(labels[..., 0], grid), other) > 0.9
+    assert not labels_around(labels, _box(70, 110, 20, 20), grid).any()
 
 
 @pytest.mark.parametrize("growth", [0.99, 1.0, 1.012])
@@ -156,7 +167,7 @@ def _standing(count: int = 4) -> list[Floats]:
 @pytest.mark.parametrize("place", BORDER_PLACES)
 def test_a_box_of_a_pixel_at_the_border_is_seen_by_the_outer_cell(place: tuple[int, int]) -> None:
     box = _box(*place, 1, 1)
-    labels = box_to_labels(box, 1080, 1920, rows=20, columns=20, offset_cells=OFFSET)
+    labels = box_to_labels(box, CellGrid.of_picture(1080, 1920, rows=20, columns=20, offset_cells=OFFSET))
     row, column = divmod(int(labels.argmax()), 20)
     assert (labels > 0).sum() == 1
     assert column == {0: 0, 960: 10, 1919: 19}[place[0]]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.walking import assert_refused
+
 _COCON = "from cocon.core.command import main; main()"
 _FIELDS = {"video", "video_id", "content_sha256", "num_frames", "duration_seconds", "height", "width", "problems"}
 
@@ -68,11 +70,7 @@ def test_rows_go_to_a_file_in_the_form_of_its_ending(figures: Path, tmp_path: Pa
     ],
 )
 def test_contradictions_are_one_line_and_end_with_two(figures: Path, arguments: list[str], message: str) -> None:
-    result = _check(figures, *arguments)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: ")
-    assert message in result.stderr
-    assert result.stderr.count("\n") == 1
+    assert_refused(_check(figures, *arguments), message)
 
 
 def test_checking_loads_no_torch(figures: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from cocon.video.store.files import stored_attributes
+from tests.walking import assert_refused
 
 _COCON = "from cocon.core.command import main; main()"
 # What an import of a library that is not installed raises.
@@ -96,11 +97,7 @@ def test_no_people_extra_is_needed_for_flow_and_ones_own_key_points(folder: Path
     ],
 )
 def test_wrong_arguments_are_one_line_and_end_with_two(folder: Path, arguments: list[str], message: str) -> None:
-    result = _make(folder, *arguments)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: ")
-    assert message in result.stderr
-    assert result.stderr.count("\n") == 1
+    assert_refused(_make(folder, *arguments), message)
     assert not (folder / "views").exists()
 
 

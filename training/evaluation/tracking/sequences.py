@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError, UsageError, VideoError
 from cocon.embedding.tracking.box_tracking import box_to_labels
+from cocon.embedding.tracking.cell_grid import CellGrid
 from cocon.embedding.tracking.feature_maps import SIZE_PX
 from cocon.training.annotations.boxes import mask_boxes, read_otb_boxes
 from cocon.video.decoding.frames import Frame
@@ -238,7 +239,7 @@ def _begun(sequence: TrackingSequence) -> TrackingSequence:
         raise VideoError("nothing of the target is seen in any frame")
     first = int(is_known.argmax())
     try:
-        box_to_labels(sequence.boxes[first], sequence.height, sequence.width, rows=1, columns=1)
+        box_to_labels(sequence.boxes[first], CellGrid.of_picture(sequence.height, sequence.width, rows=1, columns=1))
     except ValueError as error:
         raise VideoError(f"the first true {error}") from error
     return replace(sequence, frames=sequence.frames[first:], boxes=sequence.boxes[first:])
