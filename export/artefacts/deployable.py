@@ -1,6 +1,7 @@
 """What is exported: a trained encoder with one input and a plain tuple of outputs, and an `Embedder` over such."""
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -47,17 +48,17 @@ class Deployable(nn.Module):
         return (embedding, blocks) if logits is None else (embedding, blocks, logits)
 
 
+@dataclass(frozen=True, slots=True)
 class TorchEmbedder:
     """An `Embedder` over a module that returns tensors in the contract's order: a `Deployable` or its TorchScript.
 
-    Args:
+    Attributes:
         module: in evaluation mode, on the CPU.
-        contract: its contract, what goes in and what comes out.
+        contract: what goes in and what comes out.
     """
 
-    def __init__(self, module: nn.Module, contract: ModelContract) -> None:
-        self._module = module
-        self.contract = contract
+    module: nn.Module
+    contract: ModelContract
 
     def embed(self, clips: NDArray[np.uint8]) -> Outputs:
         """Embed `uint8 [B, N, T, H, W, C]`.
@@ -67,6 +68,6 @@ class TorchEmbedder:
         """
         check_clips(clips, self.contract)
         with torch.inference_mode():
-            tensors = self._module(torch.tensor(clips))
+            tensors = self.module(torch.tensor(clips))
         arrays = {name: tensor.numpy() for name, tensor in zip(self.contract.output_shapes, tensors, strict=True)}
         return Outputs.of(arrays)

@@ -11,7 +11,7 @@ unless a busy machine may have caused them.
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,7 +107,9 @@ def make_views(
             held.enter_context(folder_lock(views, "views folder"))
             _sweep(views)
             memory = FailureMemory(views / "failures.jsonl")
-        run = _Run(dataset, recipe, memory, on_failure, overwrite=overwrite, retry_failed=retry_failed or overwrite)
+        num_called = Counter(entry.path.stem for entry in dataset.videos)
+        on_failure = on_failure or (lambda failure: None)
+        run = _Run(dataset, recipe, memory, num_called, on_failure, overwrite, retry_failed or overwrite)
         side_by_side(
             dataset.videos, run.make, run.note, limits=recipe.limits, num_workers=num_workers, on_progress=on_progress
         )
@@ -122,30 +124,21 @@ def _check_estimator(recipe: Recipe) -> None:
             raise UsageError(str(error)) from error
 
 
+@dataclass(frozen=True, slots=True)
 class _Run:
     """One run over a dataset folder. `make` is called in threads, the rest in the caller's."""
 
-    def __init__(
-        self,
-        dataset: DatasetFolder,
-        recipe: Recipe,
-        memory: FailureMemory,
-        on_failure: Callable[[Failure], None] | None,
-        *,
-        overwrite: bool,
-        retry_failed: bool,
-    ) -> None:
-        self._dataset = dataset
-        self._recipe = recipe
-        self._overwrite = overwrite
-        self._retry_failed = retry_failed
-        self._memory = memory
-        self._on_failure = on_failure or (lambda failure: None)
-        self._num_called = Counter(entry.path.stem for entry in dataset.videos)
-        self._outcomes: list[VideoOutcome] = []
+    dataset: DatasetFolder
+    recipe: Recipe
+    memory: FailureMemory
+    num_called: Mapping[str, int]  # file name without ending → videos of that name
+    on_failure: Callable[[Failure], None]
+    overwrite: bool
+    retry_failed: bool
+    outcomes: list[VideoOutcome] = field(default_factory=list)
 
     def make(self, pool: WorkerPool, entry: VideoEntry) -> VideoOutcome:
-        root, recipe = self._dataset.root, self._recipe
+        root, recipe = self.dataset.root, self.recipe
         tried: dict[str, Any] = {"views": {view: {} for view in recipe.views}, "limits": recipe.changed_limits}
         digest: str | None = None
         try:
@@ -154,8 +147,8 @@ class _Run:
             attributes = {view: recipe.attributes(view, digest, sources.get(view)) for view in recipe.views}
             tried["views"] = {view: _without_content(known) for view, known in attributes.items()}
             wanted = {view: known for view, known in attributes.items() if not self._is_there(view, entry, known)}
-            before = self._memory.of(entry.video_id)
-            if wanted and before and before.is_of(digest, tried) and not self._retry_failed:
+            before = self.memory.of(entry.video_id)
+            if wanted and before and before.is_of(digest, tried) and not self.retry_failed:
                 return VideoOutcome("failed before", before)
             if wanted:
                 order = Order(entry.path, tuple(wanted), recipe.flow, sources, recipe.limits)
@@ -167,48 +160,48 @@ class _Run:
             return self._failed(entry, digest, tried, error)
 
     def note(self, entry: VideoEntry, outcome: VideoOutcome) -> None:
-        self._outcomes.append(outcome)
+        self.outcomes.append(outcome)
         if outcome.kind == "failed":
             assert outcome.failure is not None
-            with writing(self._dataset.root / "views"):
-                self._memory.note(outcome.failure)
-            self._on_failure(outcome.failure)
+            with writing(self.dataset.root / "views"):
+                self.memory.note(outcome.failure)
+            self.on_failure(outcome.failure)
         elif outcome.kind != "failed before":
-            before = self._memory.of(entry.video_id)
-            if before and set(before.recipe.get("views", ())) <= set(self._recipe.views):
-                self._memory.forget(entry.video_id)
+            before = self.memory.of(entry.video_id)
+            if before and set(before.recipe.get("views", ())) <= set(self.recipe.views):
+                self.memory.forget(entry.video_id)
 
     def end(self) -> MadeViews:
-        with writing(self._dataset.root / "views"):
-            self._memory.settle([entry.video_id for entry in self._dataset.videos])
-        kinds = Counter(outcome.kind for outcome in self._outcomes)
+        with writing(self.dataset.root / "views"):
+            self.memory.settle([entry.video_id for entry in self.dataset.videos])
+        kinds = Counter(outcome.kind for outcome in self.outcomes)
         return MadeViews(
             kinds["made"],
             kinds["there"],
             kinds["failed"],
             kinds["failed before"],
-            sum(bool(outcome.lost) for outcome in self._outcomes),
-            sum(outcome.is_nobody_found for outcome in self._outcomes),
+            sum(bool(outcome.lost) for outcome in self.outcomes),
+            sum(outcome.is_nobody_found for outcome in self.outcomes),
         )
 
     def _is_there(self, view: str, entry: VideoEntry, wanted: Attributes) -> bool:
-        return not self._overwrite and is_current(self._dataset.root, view, entry.video_id, wanted)
+        return not self.overwrite and is_current(self.dataset.root, view, entry.video_id, wanted)
 
     def _sources(self, entry: VideoEntry) -> dict[str, OwnSource]:
         """View → the user's own for a video. A file name that several videos have says nothing."""
-        stem = entry.path.stem if self._num_called[entry.path.stem] == 1 else entry.video_id
-        found = {view: self._recipe.source(view, entry.video_id, stem) for view in self._recipe.views}
+        stem = entry.path.stem if self.num_called[entry.path.stem] == 1 else entry.video_id
+        found = {view: self.recipe.source(view, entry.video_id, stem) for view in self.recipe.views}
         return {view: source for view, source in found.items() if source}
 
     def _failed(
         self, entry: VideoEntry, digest: str | None, tried: Mapping[str, Any], error: CoconError
     ) -> VideoOutcome:
-        root, path = self._dataset.root, entry.path
+        root, path = self.dataset.root, entry.path
         video = str(path.relative_to(root) if path.is_relative_to(root) else path)
         # The folder may be moved, and its memory with it.
         message = " ".join(str(error).replace(str(path), video).split())
         failure = Failure(video, entry.video_id, digest, tried, type(error).__name__, message)
-        is_known = failure == self._memory.of(entry.video_id) and not (failure.may_pass or self._retry_failed)
+        is_known = failure == self.memory.of(entry.video_id) and not (failure.may_pass or self.retry_failed)
         return VideoOutcome("failed before" if is_known else "failed", failure)
 
 
