@@ -1,7 +1,6 @@
 """The commands `client index add`, `list` and `remove`."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,25 +30,20 @@ def add(
 
     Example: client index add videos/
     """
-    from cocon.client.commands.inputs import expand_inputs
     from cocon.client.index.folder import VideoIndex
-    from cocon.client.output.batch_report import batch_report
 
-    paths, opened = expand_inputs(videos, sys.stdin), VideoIndex(index)
-    with (
-        embedder_options.open(opened.facts.views if opened.exists else ("rgb",)) as embedder,
-        batch_report(len(paths), quiet=quiet, failures=failures) as report,
-    ):
+    opened = VideoIndex(index)
+    views = opened.facts.views if opened.exists else ("rgb",)
+    with embedder_options.run(videos, failures, quiet=quiet, default_views=views) as (embedder, paths, report):
         done = opened.add(paths, embedder, on_outcome=lambda outcome: report.note(outcome.failure))
-    counts = {name: getattr(done, name) for name in ("added", "updated", "unchanged", "duplicate")}
-    counts["failed"] = len(done.failures)
-    if as_json:
-        typer.echo(json.dumps({"index": str(index), **counts}))
-    else:
-        always = ("added", "unchanged", "failed")
-        told = (f"{count} {name}" for name, count in counts.items() if count or name in always)
-        typer.echo(f"{index}: {', '.join(told)}")
-    raise typer.Exit(report.exit_code)
+        counts = {name: getattr(done, name) for name in ("added", "updated", "unchanged", "duplicate")}
+        counts["failed"] = len(done.failures)
+        if as_json:
+            typer.echo(json.dumps({"index": str(index), **counts}))
+        else:
+            always = ("added", "unchanged", "failed")
+            told = (f"{count} {name}" for name, count in counts.items() if count or name in always)
+            typer.echo(f"{index}: {', '.join(told)}")
 
 
 @index_app.command("list")

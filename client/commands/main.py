@@ -3,7 +3,6 @@
 Everything heavy is imported inside the commands: `client --help` must not wait for OpenCV, gRPC and FAISS.
 """
 
-import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -64,22 +63,17 @@ def embed(
 
     Example: client embed videos/ --output rows.parquet
     """
-    from cocon.client.commands.inputs import expand_inputs
-    from cocon.client.output.batch_report import batch_report
     from cocon.client.output.sinks import ARCHIVES, chosen_format, open_sink
     from cocon.client.pipeline.video_embedding import completed
 
     chosen = chosen_format(row_format, output, as_json=as_json, allowed=("json", "jsonl", *ARCHIVES))
-    paths = expand_inputs(videos, sys.stdin)
     with (
-        embedder_options.open() as embedder,
-        batch_report(len(paths), quiet=quiet, failures=failures) as report,
+        embedder_options.run(videos, failures, quiet=quiet) as (embedder, paths, report),
         open_sink(chosen, output, columns=_CLIP_COLUMNS, model=embedder.model) as sink,
     ):
         results = embedder.embed_many(paths)
         for video in _sound(map(completed, results) if chosen in ARCHIVES else results, report, sink):
             sink.write(list(video.rows()))
-    raise typer.Exit(report.exit_code)
 
 
 @app.command()
@@ -99,18 +93,14 @@ def classify(
     Example: client classify video.mp4 --view all --top 3
     """
     from cocon.client.classify import check_labels, top_actions
-    from cocon.client.commands.inputs import expand_inputs
-    from cocon.client.output.batch_report import batch_report
     from cocon.client.output.sinks import chosen_format, open_sink
 
     chosen = chosen_format(row_format, output, as_json=as_json)
-    paths = expand_inputs(videos, sys.stdin)
-    with embedder_options.open() as embedder, batch_report(len(paths), quiet=quiet, failures=failures) as report:
+    with embedder_options.run(videos, failures, quiet=quiet) as (embedder, paths, report):
         labels = check_labels(embedder.model)
         with open_sink(chosen, output, columns=_PREDICTION_COLUMNS) as sink:
             for video in _sound(embedder.embed_many(paths), report, sink):
                 sink.write([prediction.row() for prediction in top_actions(video, labels, top=top)])
-    raise typer.Exit(report.exit_code)
 
 
 @app.command()

@@ -1,5 +1,8 @@
 """Options that several commands share."""
 
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +16,7 @@ from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 from cocon.video.views import VIEWS
 
 if TYPE_CHECKING:
+    from cocon.client.output.batch_report import BatchReport
     from cocon.client.pipeline.video_embedder import VideoEmbedder
 
 __all__ = [
@@ -88,6 +92,20 @@ class EmbedderOptions:
             model_format=self.model_format,
             limits=self.limits,
         )
+
+    @contextmanager
+    def run(
+        self, videos: Sequence[str], failures: Path, *, quiet: bool, default_views: tuple[str, ...] = ("rgb",)
+    ) -> "Iterator[tuple[VideoEmbedder, list[Path], BatchReport]]":
+        """Work on the files that `videos` name: the embedder, the files, and the report, by which the command ends."""
+        from cocon.client.commands.inputs import expand_inputs
+        from cocon.client.output.batch_report import batch_report
+
+        paths = expand_inputs(videos, sys.stdin)
+        progress = batch_report(len(paths), quiet=quiet, failures=failures)
+        with self.open(default_views) as embedder, progress as report:
+            yield embedder, paths, report
+        raise typer.Exit(report.exit_code)
 
 
 takes_embedder_options = takes_options(EmbedderOptions)
