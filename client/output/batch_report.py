@@ -1,6 +1,7 @@
 """How a run over many videos is going: a progress line, one line per failed video, and `failures.jsonl`."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,7 +58,8 @@ def batch_report(num_videos: int, *, quiet: bool, failures: Path) -> Iterator[Ba
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     is_silent = quiet or not console.is_terminal or num_videos < 2
-    with Progress(*columns, console=console, transient=True, disable=is_silent) as progress:
+    on_screen = sys.stdout.isatty()  # or else rows go to a pipe or a file, and not to where the line is
+    with Progress(*columns, console=console, transient=True, disable=is_silent, redirect_stdout=on_screen) as progress:
         report = BatchReport(progress, progress.add_task("videos", total=num_videos))
         try:
             yield report
