@@ -1,12 +1,13 @@
 """A progress bar with the time left, on stderr, and only where someone watches."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["OnProgress", "ProgressBar", "progress_bar"]
+__all__ = ["OnProgress", "ProgressBar", "new_progress", "progress_bar"]
 
 # Called with how much is done, and the total or None if that is not known.
 OnProgress = Callable[[int, int | None], None]
@@ -14,12 +15,21 @@ OnProgress = Callable[[int, int | None], None]
 ProgressBar = Callable[[str], AbstractContextManager[OnProgress]]
 
 
+def new_progress(*, is_quiet: bool) -> Progress:
+    """Bars with the time left; what goes to standard output goes there, also where that is a pipe or a file."""
+    console = Console(stderr=True, highlight=False)
+    return Progress(
+        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
+        console=console,
+        disable=is_quiet or not console.is_terminal,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+    )
+
+
 @contextmanager
 def progress_bar(description: str, *, is_quiet: bool = False) -> Iterator[OnProgress]:
     """Show progress while the block runs; yields the function to call with (done, total or None if not known)."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = is_quiet or not console.is_terminal
-    with Progress(*columns, console=console, disable=hidden, transient=True) as bar:
+    with new_progress(is_quiet=is_quiet) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

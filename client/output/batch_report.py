@@ -1,17 +1,16 @@
 """How a run over many videos is going: a progress line, one line per failed video, and `failures.jsonl`."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 
 from cocon.client.pipeline.video_embedding import FailedVideo
 from cocon.core.errors import VideoError
+from cocon.core.progress import new_progress
 
 __all__ = ["BatchReport", "batch_report"]
 
@@ -55,17 +54,13 @@ def batch_report(num_videos: int, *, quiet: bool, failures: Path) -> Iterator[Ba
     Yields:
         What to tell the run's events.
     """
-    console = Console(stderr=True, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    is_silent = quiet or not console.is_terminal or num_videos < 2
-    on_screen = sys.stdout.isatty()  # or else rows go to a pipe or a file, and not to where the line is
-    with Progress(*columns, console=console, transient=True, disable=is_silent, redirect_stdout=on_screen) as progress:
+    with new_progress(is_quiet=quiet or num_videos < 2) as progress:
         report = BatchReport(progress, progress.add_task("videos", total=num_videos))
         try:
             yield report
         finally:
             if report.failures:
-                console.print(_listed(report.failures, failures), markup=False, soft_wrap=True)
+                progress.console.print(_listed(report.failures, failures), markup=False, soft_wrap=True)
 
 
 def _listed(failed: list[FailedVideo], path: Path) -> str:
