@@ -3,14 +3,14 @@
 import json
 import math
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from cocon.core.errors import UsageError, VideoError
+from cocon.core.options import takes_options
 from cocon.core.printable import printable
 from cocon.video.commands.preview import preview
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
@@ -34,45 +34,69 @@ def views() -> None:
     """Make the views of videos: flow, pose and mask."""
 
 
-_Folder = Annotated[Path, typer.Argument(help="The dataset folder.", show_default=False)]
-_Views = Annotated[
-    list[str] | None, typer.Option("--view", help="flow, pose, mask; several, or all.", show_default="all")
-]
-_Workers = Annotated[int | None, typer.Option(help="Videos at a time; default: one per core.", min=1)]
-_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Make all views again, and try failed videos again.")]
-_RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try failed videos again.")]
-_Algorithm = Annotated[FlowAlgorithm, typer.Option(help="How flow is estimated.")]
-_Interval = Annotated[float, typer.Option(help="Flow is measured to the frame so much later.", show_default="1/15")]
-_SizePx = Annotated[int, typer.Option(help="Short side of the flow view.")]
-_Pose = Annotated[Path | None, typer.Option(help="Your own key points: COCO-17 JSON, one file per video.")]
-_Mask = Annotated[Path | None, typer.Option(help="Your own masks: a video or a folder of PNG per video.")]
-_Flow = Annotated[Path | None, typer.Option(help="Your own flow: .npy, .npz or a folder of JPEG per video.")]
-_Depth = Annotated[Path | None, typer.Option(help="Your own depth: a folder of PNG, .npy or a video per video.")]
-_DepthRange = Annotated[
-    tuple[float, float] | None,
-    typer.Option(metavar="NEAR FAR", help="Depths that become 0 and 255, in the unit of your files; 8 bits need none."),
-]
-_Limits = Annotated[list[str] | None, typer.Option(help=LIMIT_HELP)]
-_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a line.")]
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """The options of `make`."""
+
+    view: Annotated[
+        list[str] | None, typer.Option("--view", help="flow, pose, mask; several, or all.", show_default="all")
+    ] = None
+    workers: Annotated[int | None, typer.Option(help="Videos at a time; default: one per core.", min=1)] = None
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make all views again, and try failed videos again.")
+    ] = False
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed videos again.")] = False
+    flow_algorithm: Annotated[FlowAlgorithm, typer.Option(help="How flow is estimated.")] = _FLOW.algorithm
+    flow_interval_s: Annotated[
+        float, typer.Option(help="Flow is measured to the frame so much later.", show_default="1/15")
+    ] = _FLOW.interval_seconds
+    flow_size_px: Annotated[int, typer.Option(help="Short side of the flow view.")] = _FLOW.size_px
+    pose: Annotated[Path | None, typer.Option(help="Your own key points: COCO-17 JSON, one file per video.")] = None
+    mask: Annotated[Path | None, typer.Option(help="Your own masks: a video or a folder of PNG per video.")] = None
+    flow: Annotated[Path | None, typer.Option(help="Your own flow: .npy, .npz or a folder of JPEG per video.")] = None
+    depth: Annotated[Path | None, typer.Option(help="Your own depth: a folder of PNG, .npy or a video per video.")] = (
+        None
+    )
+    depth_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="NEAR FAR", help="Depths that become 0 and 255, in the unit of your files; 8 bits need none."
+        ),
+    ] = None
+    limit: Annotated[list[str] | None, typer.Option(help=LIMIT_HELP)] = None
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a line.")] = False
+
+    def recipe(self) -> "Recipe":
+        """What they ask for."""
+        from cocon.video.making.recipe import Recipe, made_views_named
+
+        said = self._said()
+        wanted = [name.strip() for several in self.view or () for name in several.split(",") if name.strip()]
+        try:
+            spec = FlowSpec(self.flow_interval_s, self.flow_algorithm, self.flow_size_px)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        own = {"flow": self.flow, "pose": self.pose, "mask": self.mask, "depth": self.depth}
+        given = {view: path for view, path in own.items() if path}
+        return Recipe(made_views_named(wanted, given), spec, given, said, MediaLimits.parse(self.limit or ()))
+
+    def _said(self) -> dict[str, "Attributes"]:
+        """View → what the user says of their own, by the names under which it is recorded."""
+        if self.depth_range is None:
+            return {}
+        if self.depth is None:
+            raise UsageError("--depth-range is given without --depth FOLDER, whose values it is about")
+        near, far = self.depth_range
+        if not (math.isfinite(near) and near < far < math.inf):
+            raise UsageError(f"--depth-range {near:g} {far:g}: the near end must be less than the far end")
+        return {"depth": {"depth_near": near, "depth_far": far}}
 
 
 @app.command()
+@takes_options(_Options)
 def make(
-    folder: _Folder,
-    view: _Views = None,
-    workers: _Workers = None,
-    overwrite: _Overwrite = False,
-    retry_failed: _RetryFailed = False,
-    flow_algorithm: _Algorithm = _FLOW.algorithm,
-    flow_interval_s: _Interval = _FLOW.interval_seconds,
-    flow_size_px: _SizePx = _FLOW.size_px,
-    pose: _Pose = None,
-    mask: _Mask = None,
-    flow: _Flow = None,
-    depth: _Depth = None,
-    depth_range: _DepthRange = None,
-    limit: _Limits = None,
-    as_json: _AsJson = False,
+    folder: Annotated[Path, typer.Argument(help="The dataset folder.", show_default=False)],
+    options: _Options = _Options(),
 ) -> None:
     """Make the views of every video of a dataset and store them beside it.
 
@@ -85,50 +109,18 @@ def make(
     from cocon.video.making.run import make_views
     from cocon.video.store.dataset import DatasetFolder
 
-    own = {"flow": flow, "pose": pose, "mask": mask, "depth": depth}
-    recipe = _recipe(view, (flow_interval_s, flow_algorithm, flow_size_px), own, _said(depth, depth_range), limit)
-    dataset = DatasetFolder.open(folder)
+    recipe, dataset = options.recipe(), DatasetFolder.open(folder)
     with progress_bar("making views") as on_progress:
         made = make_views(
             dataset,
             recipe,
-            overwrite=overwrite,
-            retry_failed=retry_failed,
-            num_workers=workers,
+            overwrite=options.overwrite,
+            retry_failed=options.retry_failed,
+            num_workers=options.workers,
             on_failure=_print_failure,
             on_progress=on_progress,
         )
-    _end(folder, made, as_json=as_json)
-
-
-def _said(depth: Path | None, depth_range: tuple[float, float] | None) -> dict[str, "Attributes"]:
-    """View → what the user says of their own, by the names under which it is recorded."""
-    if depth_range is None:
-        return {}
-    if depth is None:
-        raise UsageError("--depth-range is given without --depth FOLDER, whose values it is about")
-    near, far = depth_range
-    if not (math.isfinite(near) and near < far < math.inf):
-        raise UsageError(f"--depth-range {near:g} {far:g}: the near end must be less than the far end")
-    return {"depth": {"depth_near": near, "depth_far": far}}
-
-
-def _recipe(
-    names: list[str] | None,
-    flow: tuple[float, FlowAlgorithm, int],
-    own: Mapping[str, Path | None],
-    said: Mapping[str, "Attributes"],
-    limits: list[str] | None,
-) -> "Recipe":
-    from cocon.video.making.recipe import Recipe, made_views_named
-
-    wanted = [name.strip() for several in names or () for name in several.split(",") if name.strip()]
-    try:
-        spec = FlowSpec(*flow)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    given = {view: path for view, path in own.items() if path}
-    return Recipe(made_views_named(wanted, given), spec, given, said, MediaLimits.parse(limits or ()))
+    _end(folder, made, as_json=options.as_json)
 
 
 def _end(folder: Path, made: "MadeViews", *, as_json: bool) -> NoReturn:
