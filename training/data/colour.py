@@ -44,7 +44,9 @@ def draw_colour(how: AugmentSection, rng: np.random.Generator) -> Colour:
     channels = (one, one, one) if rng.random() < how.rgb_gray else (0, 1, 2)
     gains = rng.uniform(1 - how.rgb_colour, 1 + how.rgb_colour, 3).astype(np.float32)
     offsets = rng.uniform(-128 * how.rgb_colour, 128 * how.rgb_colour, 3).astype(np.float32)
-    return Colour(channels, gains, offsets, _draw_jitter(how, rng), _draw_blur(how, rng))
+    jitter = _draw_jitter(how, rng)
+    is_blurred = bool(how.rgb_blur) and rng.random() < how.rgb_blur
+    return Colour(channels, gains, offsets, jitter, float(rng.uniform(*_BLUR_SIGMAS)) if is_blurred else 0.0)
 
 
 def recoloured(frames: Frames, gain: float, colour: Colour) -> Frames:
@@ -92,10 +94,6 @@ def _draw_jitter(how: AugmentSection, rng: np.random.Generator) -> tuple[tuple[s
         kind: float(rng.uniform(-limits[kind], limits[kind])) + (0.0 if kind == "hue" else 1.0) for kind in kinds
     }
     return tuple((kinds[position], amounts[kinds[position]]) for position in rng.permutation(len(kinds)))
-
-
-def _draw_blur(how: AugmentSection, rng: np.random.Generator) -> float:
-    return float(rng.uniform(*_BLUR_SIGMAS)) if how.rgb_blur and rng.random() < how.rgb_blur else 0.0
 
 
 def _brightened(frames: Frames, factor: float) -> Frames:

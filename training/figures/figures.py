@@ -75,7 +75,7 @@ def make_figures(
         plans, lists = plan_untrimmed_videos(settings), [_MANIFEST, _ANNOTATIONS]
     else:
         plans, lists = plan_videos(settings), [_MANIFEST]
-    missing = [plan for plan in plans if not _is_whole(root, plan)]
+    missing = [plan for plan in plans if not all(path.exists() for path in _files(root, plan.video_id))]
     if missing or not all((root / name).exists() for name in [*lists, _RECORD]):
         root.mkdir(parents=True, exist_ok=True)
         (root / _UNFINISHED_RECORD).write_text(json.dumps(wanted, indent=2) + "\n")
@@ -128,10 +128,6 @@ def _remove_set(root: Path) -> None:
 
 def _files(root: Path, video_id: str) -> list[Path]:
     return [video_path(root, video_id), *(view_path(root, view, video_id) for view in STORED_VIEWS)]
-
-
-def _is_whole(root: Path, plan: VideoPlan) -> bool:
-    return all(path.exists() for path in _files(root, plan.video_id))
 
 
 def _write_manifest(root: Path, plans: Sequence[VideoPlan]) -> None:

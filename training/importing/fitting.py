@@ -122,7 +122,10 @@ def without_parts(tensors: Mapping[str, Tensor], parts: Sequence[str]) -> tuple[
     Returns:
         What is left, and the parts that were there, with a star for the rest of a name.
     """
-    of_part = {part: {name for name in tensors if _is_of(name, part)} for part in parts}
+    of_part = {
+        part: {name for name in tensors if (name.startswith(part) if part.endswith(".") else name == part)}
+        for part in parts
+    }
     left_out = set().union(*of_part.values())
     there = tuple(f"{part}*" if part.endswith(".") else part for part, names in of_part.items() if names)
     return {name: tensor for name, tensor in tensors.items() if name not in left_out}, there
@@ -132,7 +135,3 @@ def shown(names: Sequence[str]) -> str:
     """The first of them, and how many more there are."""
     more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
     return ", ".join(names[:_MAX_SHOWN]) + more
-
-
-def _is_of(name: str, part: str) -> bool:
-    return name.startswith(part) if part.endswith(".") else name == part

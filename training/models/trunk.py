@@ -7,7 +7,6 @@ four, time by stages that see it.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -168,14 +167,13 @@ class ResidualTrunk(Trunk):
 
 def _recomputed(normed: nn.Module, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """`function(x)`, of which only x is kept for the backward pass; `normed` has the BatchNorms that it uses."""
-    contexts = partial(_contexts, normed)
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _untracked(normed)
+
     # No part of the trunk draws random numbers.
     output: Tensor = checkpoint(function, x, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
     return output
-
-
-def _contexts(normed: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    return nullcontext(), _untracked(normed)
 
 
 @contextmanager

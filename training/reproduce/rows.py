@@ -4,7 +4,7 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from cocon.training.config.run import Config
@@ -46,10 +46,6 @@ class Row:
     minutes: float
     values: tuple[float, ...]
 
-    def to_dict(self) -> dict[str, object]:
-        """Plain JSON types."""
-        return asdict(self) | {"views": list(self.views), "values": list(self.values)}
-
 
 def collect_rows(cells: Sequence[Cell], runs: Path) -> list[Row]:
     """Read every cell's figures and average them over the seeds.
@@ -90,16 +86,13 @@ def backbone_label(config: Config) -> str:
 def _figures(cells: Sequence[Cell], runs: Path) -> dict[tuple[str, str], list[float]]:
     """(view, metric) → its value for each seed; figures that not every seed has are left out."""
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    renamed = {"classifier_top1": "finetune_top1"} if cells[0].kind == "finetuned" else {}
     for cell in cells:
         for merit in json.loads((runs / cell.name / EVALUATION_FILE).read_text()):
             for metric, value in merit.items():
                 if isinstance(value, float) and not metric.startswith("weight_"):
-                    values[merit["view"], _name_of(metric, cells[0])].append(value)
+                    values[merit["view"], renamed.get(metric, metric)].append(value)
     return {key: found for key, found in values.items() if len(found) == len(cells)}
-
-
-def _name_of(metric: str, cell: Cell) -> str:
-    return "finetune_top1" if cell.kind == "finetuned" and metric == "classifier_top1" else metric
 
 
 def _minutes(run: Path) -> float:

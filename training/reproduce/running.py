@@ -153,11 +153,8 @@ def _done(epochs: dict[Cell, int], plan: Plan) -> tuple[int, int]:
     """Epochs done, counted in what the cells write, and in all."""
     done = 0
     for cell, number in epochs.items():
-        written = _epochs_written(plan.runs / cell.name / "metrics.jsonl")
+        journal = plan.runs / cell.name / "metrics.jsonl"
+        lines = journal.read_text().splitlines() if journal.is_file() else []
+        written = sum('"phase": "probe"' not in line for line in lines)
         done += number if _is_evaluated(cell, plan) else min(number, written)
     return done, sum(epochs.values())
-
-
-def _epochs_written(path: Path) -> int:
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return sum('"phase": "probe"' not in line for line in lines)

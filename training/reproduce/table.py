@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -88,7 +88,7 @@ def reproduce_table(table: Table, plan: Plan, output: Path, *, on_progress: OnPr
     text = table.page(rows, plan, config, dataset)
     output.mkdir(parents=True, exist_ok=True)
     with replacing(page.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps([row.to_dict() for row in rows], indent=1) + "\n")
+        partial.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     with replacing(page) as partial:
         partial.write_text(text)
     return page

@@ -75,7 +75,7 @@ def average_recall(
     videos = [video for video, segments in truths.items() if segments]
     if not videos:
         raise ValueError("truths must hold at least one segment")
-    ranked = {video: _best_first(proposals.get(video, ())) for video in videos}
+    ranked = {video: sorted(proposals.get(video, ()), key=lambda segment: -segment.score) for video in videos}
     most = max_per_video * len(videos)
     total = sum(map(len, ranked.values()))
     ranked = {video: segments[: len(segments) * most // max(total, most)] for video, segments in ranked.items()}
@@ -118,10 +118,6 @@ def mean_average_precision(
     thresholds = np.array(tiou, np.float64)
     precisions = [_average_precision(detected.get(label, {}), of_class[label], thresholds) for label in of_class]
     return 100 * np.mean(precisions, axis=0)
-
-
-def _best_first(segments: Sequence[Segment]) -> list[Segment]:
-    return sorted(segments, key=lambda segment: -segment.score)
 
 
 def _num_found(segments: Sequence[Segment], truths: Sequence[Segment]) -> NDArray[np.int64]:

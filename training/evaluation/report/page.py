@@ -33,7 +33,7 @@ from cocon.training.evaluation.report.plots import (
     curve_plot,
     map_plot,
 )
-from cocon.training.evaluation.report.strips import Strip, retrieval_strips, thumbnails
+from cocon.training.evaluation.report.strips import retrieval_strips, thumbnails
 from cocon.training.run_folder.files import RunFolder
 
 __all__ = ["check_report_folder", "write_report"]
@@ -145,8 +145,9 @@ def _of_retrieval(
     train, test = features["train"], features["test"]
     gallery, queries = (_searched(videos, is_centred=is_centred) for videos in (train, test))
     strips = retrieval_strips(train, test, gallery, queries)
+    shown = [entry.path for strip in strips for entry in (strip.query, *(found.entry for found in strip.neighbours))]
     with progress_bar("taking pictures of videos") as on_progress:
-        pictures = thumbnails(_videos(strips), on_progress=on_progress)
+        pictures = thumbnails(shown, on_progress=on_progress)
     uris = {path: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode() for path, jpeg in pictures.items()}
     return {"strips": strips, "pictures": uris}
 
@@ -191,10 +192,6 @@ def _key_figures(
 def _figures_of(metrics: Sequence[ViewMetrics], view: str) -> Mapping[str, float]:
     """Figures of a view's row; none where it is not there."""
     return next((row.figures for row in metrics if row.view == view), {})
-
-
-def _videos(strips: Sequence[Strip]) -> list[Path]:
-    return [entry.path for strip in strips for entry in (strip.query, *(found.entry for found in strip.neighbours))]
 
 
 def _template() -> jinja2.Template:

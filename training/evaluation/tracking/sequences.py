@@ -194,7 +194,8 @@ def find_sequences(data: Path, max_figures: int) -> Sequence[TrackingVideo]:
         raise UsageError(
             f"dataset '{data}' has neither folders with {_TRUTH} nor videos of split 'test' in manifest.csv"
         )
-    return _chosen([Figure(dataset.root, entry) for entry in entries], max_figures)
+    places = np.unique(np.linspace(0, len(entries) - 1, min(max_figures, len(entries))).round().astype(int))
+    return [Figure(dataset.root, entries[place]) for place in places]
 
 
 def _otb_folder(truth: Path) -> OtbFolder:
@@ -243,8 +244,3 @@ def _begun(sequence: TrackingSequence) -> TrackingSequence:
     except ValueError as error:
         raise VideoError(f"the first true {error}") from error
     return replace(sequence, frames=sequence.frames[first:], boxes=sequence.boxes[first:])
-
-
-def _chosen(items: list[Figure], count: int) -> list[Figure]:
-    places = np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))
-    return [items[place] for place in places]
