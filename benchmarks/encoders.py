@@ -22,7 +22,7 @@ from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder
 from cocon.training.reproduce.rows import backbone_label
-from cocon.training.run_folder.contracts import contract_of
+from cocon.training.run_folder.view_files import contract_of
 from cocon.video.views import VIEWS
 
 PRESET, VIEW = "figures", "rgb"

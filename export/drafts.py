@@ -27,7 +27,7 @@ from cocon.export.repository.folder import newest_contract
 from cocon.export.repository.model_config import ensemble_config, kind_config, model_config
 from cocon.export.repository.stage import Draft
 from cocon.export.sources import FEATURE_MAP_VIEW, ExportOptions, FeatureMapOptions, ViewSource
-from cocon.training.run_folder.contracts import tensors_sha256
+from cocon.training.run_folder.view_files import tensors_sha256
 from cocon.video.views import VIEWS
 
 __all__ = ["drafts_of", "fusion_drafts"]

@@ -31,8 +31,8 @@ from cocon.training.evaluation.tasks import TaskRequest, TaskResult, evaluate_ta
 from cocon.training.figures.figures import make_figures
 from cocon.training.figures.settings import UntrimmedSettings
 from cocon.training.models.encoder import build_encoder
-from cocon.training.run_folder.contracts import contract_of
 from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.view_files import contract_of
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import DatasetFolder
 from cocon.video.views import view_named

@@ -30,9 +30,8 @@ from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder
 from cocon.training.run_folder.boundary_heads import BoundaryRecord
-from cocon.training.run_folder.contracts import contract_of, tensors_sha256
 from cocon.training.run_folder.files import RunFolder
-from cocon.training.run_folder.view_files import ViewFiles
+from cocon.training.run_folder.view_files import ViewFiles, contract_of, tensors_sha256
 from cocon.video.views import view_named
 from tests.asking import infer
 

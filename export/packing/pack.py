@@ -27,8 +27,8 @@ from cocon.export.artefacts.parity_clips import clips_of_run
 from cocon.export.cards.record import training_of_run
 from cocon.export.cards.texts import run_card
 from cocon.training.config.run import Config
-from cocon.training.run_folder.contracts import weights_sha256
 from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, SUMS_FILE, RunFolder
+from cocon.training.run_folder.view_files import weights_sha256
 from cocon.video.store.dataset import content_sha256
 
 __all__ = ["MIN_COSINE", "Packed", "pack_run"]

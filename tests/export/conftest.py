@@ -12,7 +12,7 @@ from cocon.export.artefacts.parity_clips import moving_squares
 from cocon.export.publishing import export_encoders
 from cocon.export.sources import ExportOptions, ViewSource
 from cocon.training.models.encoder import build_encoder
-from cocon.training.run_folder.contracts import weights_sha256
+from cocon.training.run_folder.view_files import weights_sha256
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry

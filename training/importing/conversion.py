@@ -16,9 +16,9 @@ from cocon.training.importing.projects import FLOW_SOURCE_PX, PROJECTS, read_enc
 from cocon.training.importing.source_encoder import Source, SourceEncoder, adapted_to_flow
 from cocon.training.models.architectures import BOTTLENECK_OF
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.contracts import contract_of
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
+from cocon.training.run_folder.view_files import contract_of
 
 __all__ = ["ImportOptions", "import_run", "read_labels"]
 

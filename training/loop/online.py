@@ -16,7 +16,7 @@ from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.recognition.features import VideoFeatures, video_features
 from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.contracts import contract_of
+from cocon.training.run_folder.view_files import contract_of
 
 __all__ = ["OnlineProbe", "held_out"]
 

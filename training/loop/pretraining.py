@@ -19,8 +19,8 @@ from cocon.training.loop.online import OnlineProbe
 from cocon.training.loop.schedule import StepPlan
 from cocon.training.loop.timing import Elapsed
 from cocon.training.methods.method import Method
-from cocon.training.run_folder.contracts import contract_of
 from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.view_files import contract_of
 from cocon.training.run_folder.warm_start import aggregators_of
 
 __all__ = ["pretrain", "step_plan"]

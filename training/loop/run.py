@@ -24,9 +24,9 @@ from cocon.training.loop.online import OnlineProbe
 from cocon.training.loop.pretraining import pretrain, step_plan
 from cocon.training.loop.timing import Elapsed, Forecast
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.contracts import contract_of
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run, refuse_strangers, refuse_to_go_on
+from cocon.training.run_folder.view_files import contract_of
 from cocon.training.run_folder.warm_start import method_names, pretrained_aggregators, source_files
 from cocon.video.store.dataset import DatasetFolder, VideoEntry
 

@@ -19,8 +19,7 @@ from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.locating.boundary_model import BoundaryContract
 from cocon.training.boundary_head.learning import BoundarySettings
 from cocon.training.boundary_head.network import BoundaryHead
-from cocon.training.run_folder.contracts import tensors_sha256
-from cocon.training.run_folder.view_files import ViewFiles, save_tensors
+from cocon.training.run_folder.view_files import ViewFiles, save_tensors, tensors_sha256
 
 __all__ = ["BoundaryRecord", "check_writable", "read_head", "write_head"]
 

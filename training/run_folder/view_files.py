@@ -1,10 +1,11 @@
-"""The folder of one view of a run: encoder and contract, and the aggregator of its pre-training.
+"""One view of a run: its folder, and what the contract of its encoder says.
 
 weights.safetensors, contract.json      the encoder
 aggregator.safetensors                  what a recurrent classifier starts from, as in the released code; optional,
 and no part of the contract: an encoder is whole without it
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,12 @@ from torch import Tensor
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import MismatchError
-from cocon.embedding.contract import ModelContract
+from cocon.embedding.contract import ModelContract, Normalisation
+from cocon.training.config.run import Config
 from cocon.training.models.encoder import Encoder, build_encoder
-from cocon.training.run_folder.contracts import weights_sha256
+from cocon.video.views import view_named
 
-__all__ = ["ViewFiles", "save_tensors"]
+__all__ = ["ViewFiles", "contract_of", "save_tensors", "tensors_sha256", "weights_sha256"]
 
 _WEIGHTS_FILE = "weights.safetensors"
 _AGGREGATOR_FILE = "aggregator.safetensors"
@@ -95,3 +97,36 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as partial:
         save_file(on_cpu, partial)
+
+
+def contract_of(config: Config, view: str, encoder: Encoder, *, method: str, labels: tuple[str, ...]) -> ModelContract:
+    """The contract of an encoder trained with a configuration; the classifier counts only when there are labels."""
+    row = view_named(view)
+    is_own = encoder.normalisation != Normalisation(row.mean, row.std)
+    return ModelContract(
+        method=method,
+        view=view,
+        clip=config.clip.spec(),
+        geometry=config.geometry(view),
+        encoder=config.encoder_spec(config.classifier.head if labels else "none"),
+        embedding_dim=encoder.embedding_dim,
+        weights_sha256=weights_sha256(encoder),
+        labels=labels,
+        flow=config.flow_spec(view),
+        normalisation=encoder.normalisation if is_own else None,
+    )
+
+
+def weights_sha256(encoder: Encoder) -> str:
+    """sha256 over the encoder's tensors in fp32, sorted by name, the classifier left out."""
+    tensors = encoder.state_dict().items()
+    return tensors_sha256({name: tensor.float() for name, tensor in tensors if not name.startswith("classifier.")})
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names, shapes and bytes, sorted by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -19,7 +19,7 @@ from cocon.export.publishing import export_encoders
 from cocon.export.sources import ExportOptions, FeatureMapOptions, ViewSource
 from cocon.training.evaluation.tracking.figures import motionless, one_pass_scores
 from cocon.training.models.encoder import build_encoder
-from cocon.training.run_folder.contracts import weights_sha256
+from cocon.training.run_folder.view_files import weights_sha256
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.frames import read_frames
 from cocon.video.geometry import Geometry

@@ -23,8 +23,8 @@ from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.config.run import Config
 from cocon.training.evaluation.locating.figures import average_recall
 from cocon.training.run_folder.boundary_heads import BoundaryRecord
-from cocon.training.run_folder.contracts import tensors_sha256
 from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.view_files import tensors_sha256
 
 DIM, HOP_SECONDS, VIDEO_SECONDS = 16, 0.25, 30.0
 MIN_SECONDS, MAX_SECONDS = 2.0, 7.0

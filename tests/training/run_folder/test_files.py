@@ -14,9 +14,9 @@ from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import Encoder, build_encoder
-from cocon.training.run_folder.contracts import contract_of, weights_sha256
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
+from cocon.training.run_folder.view_files import contract_of, weights_sha256
 from cocon.video.views import VIEWS
 
 MakeConfig = Callable[..., Config]

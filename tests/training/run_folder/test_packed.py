@@ -17,9 +17,9 @@ from cocon.export.packing.pack import Packed, pack_run
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder
-from cocon.training.run_folder.contracts import contract_of
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
+from cocon.training.run_folder.view_files import contract_of
 from cocon.video.views import view_named
 
 MakeConfig = Callable[..., Config]

@@ -31,8 +31,8 @@ from cocon.training.evaluation.recognition.features import Encoders
 from cocon.training.evaluation.recognition.metrics import FUSED
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.run_folder.boundary_heads import BoundaryRecord
-from cocon.training.run_folder.contracts import tensors_sha256
 from cocon.training.run_folder.files import SUMS_FILE
+from cocon.training.run_folder.view_files import tensors_sha256
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import DatasetFolder
 

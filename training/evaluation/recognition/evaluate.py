@@ -26,8 +26,8 @@ from cocon.training.evaluation.recognition.result import (
 )
 from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
-from cocon.training.run_folder.contracts import contract_of
 from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.view_files import contract_of
 from cocon.video.reading.reader import ViewRequest
 
 __all__ = [
