@@ -49,6 +49,11 @@ class Strip:
     query: VideoEntry
     neighbours: tuple[Neighbour, ...]
 
+    @property
+    def num_right(self) -> int:
+        """Neighbours of the query's class, for the page."""
+        return sum(neighbour.is_same_class for neighbour in self.neighbours)
+
 
 def retrieval_strips(
     train: VideoFeatures,

@@ -137,6 +137,7 @@ def test_strips_show_hits_and_misses_of_different_classes_by_rank() -> None:
     assert [strip.query.video_id for strip in (hit, miss)] == ["video 0", "video 2"]
     assert [found.is_same_class for found in hit.neighbours] == [True, True, False]
     assert [found.is_same_class for found in miss.neighbours] == [False, False, True]
+    assert (hit.num_right, miss.num_right) == (2, 1)
     for strip, query in ((hit, 0), (miss, 2)):
         scores = sorted((queries[query] @ gallery.T).tolist(), reverse=True)[:3]
         assert [found.score for found in strip.neighbours] == pytest.approx(scores, abs=1e-6)
