@@ -16,6 +16,7 @@ __all__ = [
     "ClassMetrics",
     "ViewMetrics",
     "class_metrics",
+    "column_title",
     "recall_at_k",
     "top_k",
 ]
@@ -27,6 +28,11 @@ KS = (1, 5, 10, 20, 50)
 NEIGHBOURS = 20
 # Figures for programs; tables are wide enough without.
 NOT_IN_TABLES = frozenset({"ordered_R@5"})
+
+
+def column_title(figure: str) -> str:
+    """What tables call a figure, such as `kNN top-1`."""
+    return figure.replace("_", " ").replace("top", "top-").replace("knn", "kNN")
 
 
 @dataclass(frozen=True, slots=True)

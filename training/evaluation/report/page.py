@@ -19,7 +19,7 @@ from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipProtocol
 from cocon.training.evaluation.recognition.compared_runs import ComparedRuns
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.recognition.metrics import FUSED, ViewMetrics
+from cocon.training.evaluation.recognition.metrics import FUSED, ViewMetrics, column_title
 from cocon.training.evaluation.recognition.predictions import centred
 from cocon.training.evaluation.recognition.result import EvaluationResult
 from cocon.training.evaluation.report.content import confused_pairs, projections, table_rows
@@ -44,13 +44,6 @@ _KEY_FIGURES = {
     "R@1": "Retrieval, R@1",
     "R@5": "Retrieval, R@5",
     "R@10": "Retrieval, R@10",
-}
-_COLUMN_NAMES = {
-    "probe_top1": "probe top-1",
-    "classifier_top1": "classifier top-1",
-    "classifier_top5": "classifier top-5",
-    "knn_top1": "kNN top-1",
-    "ordered_probe_top1": "ordered probe top-1",
 }
 
 
@@ -118,7 +111,7 @@ def check_report_folder(folder: Path) -> None:
 
 def _of_metrics(metrics: Sequence[ViewMetrics]) -> dict[str, object]:
     methods = table_rows([row.to_dict() for row in metrics])
-    return {"methods": methods, "columns": list(methods[0][0].figures), "column_names": _COLUMN_NAMES}
+    return {"methods": methods, "columns": {name: column_title(name) for name in methods[0][0].figures}}
 
 
 def _of_maps(test: VideoFeatures, result: EvaluationResult) -> dict[str, object]:

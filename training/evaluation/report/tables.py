@@ -13,7 +13,7 @@ from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 from cocon.core.tables import new_table, print_table
-from cocon.training.evaluation.recognition.metrics import FUSED, NEIGHBOURS, NOT_IN_TABLES, ViewMetrics
+from cocon.training.evaluation.recognition.metrics import FUSED, NEIGHBOURS, NOT_IN_TABLES, ViewMetrics, column_title
 from cocon.training.evaluation.recognition.result import EvaluationResult
 
 __all__ = [
@@ -25,8 +25,6 @@ __all__ = [
     "metrics_json",
     "write_confusion",
 ]
-
-_HEADERS = {"probe_top1": "probe top-1", "knn_top1": "kNN top-1", "ordered_probe_top1": "ordered probe top-1"}
 
 
 def metric_table(metrics: Sequence[ViewMetrics], *, is_centred: bool = False) -> None:
@@ -44,7 +42,7 @@ def metric_table(metrics: Sequence[ViewMetrics], *, is_centred: bool = False) ->
     for name in ("method", "view"):
         table.add_column(name)
     for name in figures:
-        table.add_column(_HEADERS.get(name, name.replace("_", " ").replace("top", "top-")), justify="right")
+        table.add_column(column_title(name), justify="right")
     capped = [f"R@{k}" for k in metrics[0].recall if k > gallery_size]
     capped += ["kNN"] if gallery_size < NEIGHBOURS else []
     if capped:
