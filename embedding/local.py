@@ -108,11 +108,13 @@ class LocalRepository:
             try:
                 contract = newest.contract()
                 session = LocalSession(newest.model_path, contract, num_threads=num_threads, providers=providers)
+                if newest.contract() == contract:
+                    return kind.model(session)
+                session.close()
             except MismatchError:
                 if newest.folder.is_dir():
                     raise
-                continue  # an export has replaced the version since: look again
-            return kind.model(session)
+            # The version has been replaced since: look again.
 
     def _no_model(self, kind: ModelKind[Any, Any], view: str) -> UsageError:
         check_repository(self.root)

@@ -124,6 +124,26 @@ def test_a_version_that_appears_while_one_is_opened_is_not_mixed_with_it(
     assert (root / "cocon_rgb" / "2").exists()
 
 
+def test_a_version_that_is_written_anew_while_it_is_opened_is_not_mixed_with_what_it_was(
+    root: Path, make_contract: MakeContract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_text, is_anew = Path.read_text, False
+
+    def read_before_it_is_written_anew(path: Path, *arguments: Any, **options: Any) -> str:
+        nonlocal is_anew
+        text = read_text(path, *arguments, **options)
+        if path.name == "contract.json" and not is_anew:
+            is_anew = True
+            shutil.rmtree(path.parent)
+            _write_model(path.parent, make_contract(weights_sha256="2" * 64), scale=0.5)
+        return text
+
+    monkeypatch.setattr(Path, "read_text", read_before_it_is_written_anew)
+    with connect(f"local:{root}").open(ENCODER, "rgb") as embedder:
+        assert embedder.contract.weights_sha256 == "2" * 64
+        assert np.allclose(embedder.embed(CLIPS).embedding, _reference_embedding(0.5), atol=1e-5)
+
+
 def test_a_missing_repository_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"model repository '.*absent' does not exist or is no folder; make one"):
         LocalRepository(tmp_path / "absent").open(ENCODER, "rgb")
