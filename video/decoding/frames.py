@@ -42,6 +42,8 @@ class FrameStream:
     Attributes:
         path: the file.
         num_frames: frames given so far.
+        height: of the first frame.
+        width: likewise.
         duration_seconds: end of the last frame given (its time plus the interval before it), 0 being the first one's.
         lost: after the last frame: why some of the file's pictures are missing; empty if none is known to be.
     """
@@ -53,6 +55,8 @@ class FrameStream:
     _damaged: list[str] = field(repr=False)
     _on_frame: Callable[[], None] | None = field(repr=False)
     num_frames: int = 0
+    height: int = 0
+    width: int = 0
     duration_seconds: float = 0.0
     lost: str = ""
     _previous_seconds: float = field(default=0.0, repr=False)
@@ -69,6 +73,8 @@ class FrameStream:
         if self._on_frame:
             self._on_frame()
         interval = seconds - self._previous_seconds if self.num_frames else 1 / 25
+        if not self.num_frames:
+            self.height, self.width = pixels.shape[:2]
         self._previous_seconds = seconds
         self.num_frames += 1
         self.duration_seconds = seconds + interval

@@ -158,12 +158,10 @@ def _checked(pool: WorkerPool, entry: VideoEntry, limits: MediaLimits) -> Checke
 
 def _decode_job(beat: Beat, path: Path, limits: MediaLimits) -> Iterator[Message]:
     frames = read_frames(path, limits, on_frame=beat)
-    _, first = next(frames)
-    height, width = first.shape[:2]
     for _ in frames:
         pass
-    figures = {"num_frames": frames.num_frames, "duration_seconds": frames.duration_seconds}
-    yield Message({**figures, "height": height, "width": width, "lost": frames.lost})
+    told = ("num_frames", "duration_seconds", "height", "width", "lost")
+    yield Message({name: getattr(frames, name) for name in told})
 
 
 def _decoded(entry: VideoEntry, digest: str, fields: Mapping[str, Any]) -> CheckedVideo:

@@ -62,29 +62,20 @@ def make_views_job(beat: Beat, order: Order) -> Iterator[Message]:
         VideoError: as `read_frames`, and if a user's own view does not fit the video.
     """
     frames = read_frames(order.path, order.limits, on_frame=beat)
-    sizes: list[tuple[int, int]] = []
     facts: dict[str, Facts] = {}
     waiting: list[Arrays] = []
-    for row in _rows(_noting_size(of_one_size(frames), sizes), order, facts):
+    for row in _rows(of_one_size(frames), order, facts):
         waiting.append(row)
         if len(waiting) == _FRAMES_PER_MESSAGE:
             yield _stacked(waiting)
             waiting = []
     if waiting:
         yield _stacked(waiting)
-    video = OwnVideo(frames.num_frames, *sizes[0], order.flow.size_px, order.limits, beat)
+    video = OwnVideo(frames.num_frames, frames.height, frames.width, order.flow.size_px, order.limits, beat)
     for view, source in order.sources.items():
         if view in order.views:
             yield from _own_view(view, source, video, facts)
     yield Message({"views": facts, "lost": frames.lost})
-
-
-def _noting_size(frames: Iterator[Frame], sizes: list[tuple[int, int]]) -> Iterator[Frame]:
-    """The same frames; height and width of the first are added to `sizes`."""
-    for seconds, pixels in frames:
-        if not sizes:
-            sizes.append((pixels.shape[0], pixels.shape[1]))
-        yield seconds, pixels
 
 
 def _rows(frames: Iterator[Frame], order: Order, facts: dict[str, Facts]) -> Iterator[Arrays]:

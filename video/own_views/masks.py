@@ -1,6 +1,6 @@
 """A user's own person masks: a video, or a folder of PNG files, one per frame."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -43,30 +43,27 @@ def user_masks(source: OwnSource, video: OwnVideo) -> OwnView:
         raise MissingViewError(f"masks '{path}': the folder has no PNG files")
     if problem := other_shape(first.shape[0], first.shape[1], video.height, video.width):
         raise MissingViewError(f"masks '{path}' are {problem}")
-    masks = _on_one_scale(*_collected(path, first, chain([first], pictures), video.num_frames, video.on_frame))
+    masks = _on_one_scale(*_collected(path, first, pictures, video))
     return OwnView.of_frames(masks, int((masks >= _IS_PERSON).any(axis=(1, 2, 3)).sum()))
 
 
 def _collected(
-    path: Path,
-    first: NDArray[np.uint8],
-    pictures: Iterator[NDArray[np.uint8]],
-    num_frames: int,
-    on_frame: Callable[[], None],
+    path: Path, first: NDArray[np.uint8], later: Iterator[NDArray[np.uint8]], video: OwnVideo
 ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     """Masks `uint8 [F, h, w, 1]` and the only value besides 0 that each had, as `_kept` gives them."""
     height, width = resized_shape(first.shape[0], first.shape[1], min(_SIZE_PX, *first.shape))
-    masks = np.zeros((num_frames, height, width, 1), np.uint8)
-    values = np.zeros(num_frames, np.int16)
+    masks = np.zeros((video.num_frames, height, width, 1), np.uint8)
+    values = np.zeros(video.num_frames, np.int16)
     seen = np.zeros(256, np.bool_)
     num_masks = 0
-    for num_masks, picture in enumerate(pictures, start=1):
-        on_frame()
-        if num_masks <= num_frames:
+    for num_masks, picture in enumerate(chain([first], later), start=1):
+        video.on_frame()
+        if num_masks <= video.num_frames:
             seen |= np.bincount(picture.ravel(), minlength=256) > 0
             masks[num_masks - 1], values[num_masks - 1] = _kept(picture, height, width)
-    if num_masks != num_frames:
-        raise MissingViewError(f"masks '{path}' are {num_masks}, the video has {num_frames} frames; it needs as many")
+    if num_masks != video.num_frames:
+        counts = f"{num_masks}, the video has {video.num_frames} frames"
+        raise MissingViewError(f"masks '{path}' are {counts}; it needs as many")
     if path.is_dir():
         _check_no_labels(path, seen)
     return masks, values

@@ -81,14 +81,11 @@ def times_job(beat: Beat, video: Path, limits: MediaLimits) -> Iterator[Message]
     """
     frames = read_frames(video, limits, on_frame=beat)
     times: list[float] = []
-    height = width = 0
-    for seconds, pixels in frames:
-        if not times:
-            height, width = pixels.shape[:2]
+    for seconds, _ in frames:
         times.append(seconds)
         if len(times) % _FRAMES_PER_MESSAGE == 0:
             yield Message({"num_frames": len(times)})
-    facts = {"height": height, "width": width, "duration_seconds": frames.duration_seconds, "lost": frames.lost}
+    facts = {name: getattr(frames, name) for name in ("height", "width", "duration_seconds", "lost")}
     yield Message(facts, {"times": np.array(times, np.float64)})
 
 
