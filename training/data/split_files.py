@@ -122,17 +122,14 @@ def _matched(
         lines, missing = missing, []
         for line in lines:
             candidates = [video for stem in line.stems for video in by_stem.get(stem.casefold(), ())]
-            match = next((video for video in candidates if not in_its_folder or _lies_in(video, line.folder)), None)
+            folder = _folder_key(line.folder) if in_its_folder else None
+            match = next((v for v in candidates if folder in (None, _folder_key(v.path.parent.name))), None)
             if match is None:
                 missing.append(line)
             else:
                 found[match.video_id] = line
                 by_stem[bare_stem(match.path.name).casefold()].remove(match)
     return found, missing
-
-
-def _lies_in(video: VideoEntry, folder: str) -> bool:
-    return _folder_key(video.path.parent.name) == _folder_key(folder)
 
 
 def _folder_key(name: str) -> str:
