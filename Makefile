@@ -59,7 +59,7 @@ demo: $(VENV)/.installed-demo ## The packed encoders on a real Triton: classify,
 	@GRPC_PORT=$(GRPC_PORT) HTTP_PORT=$(HTTP_PORT) METRICS_PORT=$(METRICS_PORT) \
 		PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
 
-test: browser setup ## Run the tests, two at a time (10 minutes on two cores, installation included)
+test: browser setup ## Run the tests, two at a time (15 minutes on two cores, installation included)
 	$(PYTEST) -m "not slow and not real_videos"
 
 test-all: browser setup ## The same, the slowest proofs (repeated kills, hundreds of damaged files), and coverage

@@ -52,19 +52,23 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
 
 
 @pytest.mark.parametrize(
-    "method", ["cycle", *(pytest.param(method, marks=pytest.mark.slow) for method in ("vicc", "vclr"))]
+    ("method", "formats"),
+    [
+        ("cycle", ["--no-torchscript"]),  # which takes longest to export and to load
+        *(pytest.param(method, ["--torchscript"], marks=pytest.mark.slow) for method in ("vicc", "vclr")),
+    ],
 )
-def test_a_method_goes_the_whole_way(method: str, walk: Walk) -> None:
+def test_a_method_goes_the_whole_way(method: str, formats: list[str], walk: Walk) -> None:
     run = f"runs/{method}"
     trained = walk("cocon", "train", "--config", "tiny.toml", "--method", method, "--output", run)
     assert f"{method} encoders of rgb, flow" in trained.stdout
-    walk("cocon", "export", "--run", run, "--overwrite")
+    walk("cocon", "export", "--run", run, "--overwrite", "--repository", f"models_{method}", *formats)
     merits = walk.json("cocon", "evaluate", run)
     assert {merit["method"] for merit in merits} == {"random", method}
     query, place = walk.videos("train")[2], ["--view", "all", "--index", f"index_{method}"]
-    with walk.serving("cocon ", "cocon_rgb", "cocon_flow_torchscript") as url:
+    with walk.serving("cocon ", "cocon_rgb", "cocon_flow", repository=f"models_{method}") as url:
         (served,) = walk.json("client", "embed", "--url", url, "--view", "all", query)[:1]
-        (local,) = walk.json("client", "embed", "--url", "local:model_repository", "--view", "all", query)[:1]
+        (local,) = walk.json("client", "embed", "--url", f"local:models_{method}", "--view", "all", query)[:1]
         assert served["embedding"] == pytest.approx(local["embedding"], abs=1e-3)
         walk("client", "index", "add", "--url", url, *place, *walk.videos("train"))
         hits = walk.json("client", "search", query, "--url", url, "--index", place[-1], "--top", 3)

@@ -39,7 +39,7 @@ class Walk:
         return found
 
     @contextmanager
-    def serving(self, *models: str) -> Iterator[str]:
+    def serving(self, *models: str, repository: str = "model_repository") -> Iterator[str]:
         """A real Triton, started and stopped by the command line; the models must be among those it names."""
         address = Address.on_free_ports()
         ports = [
@@ -47,7 +47,7 @@ class Walk:
             *("--http-port", address.http_port),
             *("--metrics-port", address.metrics_port),
         ]
-        served = self("cocon", "serve", "--detach", "--timeout-s", 600, *ports)
+        served = self("cocon", "serve", repository, "--detach", "--timeout-s", 600, *ports)
         try:
             assert all(model in served.stdout for model in models), served.stdout
             yield f"127.0.0.1:{address.grpc_port}"
