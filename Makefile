@@ -65,7 +65,7 @@ test: browser setup ## Run the tests, two at a time (15 minutes on two cores, in
 test-all: browser setup ## The same, the slowest proofs (repeated kills, hundreds of damaged files), and coverage
 	$(PYTEST) -m "not real_videos" --cov --cov-report=term:skip-covered --cov-fail-under=80
 
-test-fast: setup ## Only what takes under a minute: no training, no videos, no server, no browser
+test-fast: setup ## Only what is quick (a minute and a half): no training, no videos, no server, no browser
 	$(PYTEST) -m "not slow and not training and not videos and not triton and not browser and not real_videos"
 
 browser: # Chromium for the tests that open pages; installed where that is allowed
