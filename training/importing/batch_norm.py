@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor
 
 from cocon.core.errors import UsageError
@@ -13,7 +12,7 @@ from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
 from cocon.training.evaluation.recognition.features import calibrate_batch_norm
-from cocon.training.models.encoder import Encoder
+from cocon.training.models.encoder import Encoder, default_device
 
 __all__ = ["estimate_statistics"]
 
@@ -49,7 +48,7 @@ def estimate_statistics(encoder: Encoder, view: str, config: Config, *, progress
     if not dataset.videos:
         raise UsageError(f"'{dataset.root}' has no videos to estimate statistics on")
     frames = VideoFrames(dataset.videos, dataset.root, view_requests(plain), cache_gib=config.data.cache_gib)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = default_device()
     batches = clip_batches(frames, plain, first_step=0, num_steps=_NUM_BATCHES)
     with progress_bar("estimating statistics of batch normalisation") as on_progress:
 

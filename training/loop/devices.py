@@ -21,6 +21,7 @@ from cocon.core.errors import UsageError
 from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
 from cocon.training.distributed import num_processes
+from cocon.training.models.encoder import default_device
 
 __all__ = ["check_share", "launched_fabric", "make_fabric", "resources"]
 
@@ -54,7 +55,7 @@ def make_fabric(config: Config) -> Fabric:
     timeout = _JUDGING_TIMEOUT if config.training.probe_every_epochs else default_pg_timeout
     has_unused = METHODS[config.method].leaves_some_out
     strategy = DDPStrategy(broadcast_buffers=False, timeout=timeout, find_unused_parameters=has_unused)
-    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    accelerator = default_device().type
     num_nodes = world_size // local_size
     return Fabric(
         accelerator=accelerator, devices=local_size, num_nodes=num_nodes, strategy=strategy, precision=precision

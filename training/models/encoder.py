@@ -19,7 +19,7 @@ from cocon.training.models.s3d import S3d
 from cocon.training.models.trunk import Trunk
 from cocon.video.views import View
 
-__all__ = ["BACKBONES", "Encoder", "EncoderOutputs", "build_encoder"]
+__all__ = ["BACKBONES", "Encoder", "EncoderOutputs", "build_encoder", "default_device"]
 
 # (channels of the view, residual blocks per stage, width=channels of the first stage) → trunk
 BACKBONES: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
@@ -125,6 +125,11 @@ class Encoder(nn.Module):
         """`uint8 [B, T, H, W, C]` to `float [B, C, T, H, W]`."""
         # In place on the copy that the bytes become: new memory costs more than the arithmetic.
         return frames.float().sub_(self.mean).div_(self.std).permute(0, 4, 1, 2, 3)
+
+
+def default_device() -> torch.device:
+    """Where encoders compute unless something else is said: the GPU where there is one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def build_encoder(spec: EncoderSpec, view: View, *, num_classes: int = 0) -> Encoder:

@@ -8,8 +8,6 @@ import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import torch
-
 from cocon.core.errors import UsageError, VideoError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.locating.boundary_model import BoundaryContract, half_block_frames
@@ -30,6 +28,7 @@ from cocon.training.evaluation.recognition.evaluate import RANDOM, run_method, u
 from cocon.training.evaluation.recognition.features import Encoders
 from cocon.training.evaluation.recognition.metrics import FUSED
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
+from cocon.training.models.encoder import default_device
 from cocon.training.run_folder.boundary_heads import BoundaryRecord
 from cocon.training.run_folder.files import SUMS_FILE
 from cocon.training.run_folder.view_files import tensors_sha256
@@ -158,7 +157,7 @@ class _Localization:
 
     def _sequences(self, encoders: Encoders, subset: Subset, method: str) -> Sequences:
         for encoder, _ in encoders.values():
-            encoder.to("cuda" if torch.cuda.is_available() else "cpu")
+            encoder.to(default_device())
         with self._request.progress_bar(f"embedding {subset} videos ({method})") as on_progress:
             found = block_sequences(encoders, self.frames[subset], on_progress=on_progress)
         videos = self.videos[subset]

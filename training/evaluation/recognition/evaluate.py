@@ -25,7 +25,7 @@ from cocon.training.evaluation.recognition.result import (
     evaluate_features,
 )
 from cocon.training.methods.building import build_method
-from cocon.training.models.encoder import Encoder
+from cocon.training.models.encoder import Encoder, default_device
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import contract_of
 from cocon.video.reading.reader import ViewRequest
@@ -85,7 +85,7 @@ class EvaluationVideos:
     def features(self, encoders: Encoders, what: str) -> dict[str, VideoFeatures]:
         """Embeddings of both splits, `train` and `test`."""
         for encoder, _ in encoders.values():
-            encoder.to("cuda" if torch.cuda.is_available() else "cpu")
+            encoder.to(default_device())
         found = {}
         for split, frames in self.frames.items():
             with self.progress_bar(f"embedding {split} videos with {what}") as on_progress:

@@ -18,7 +18,7 @@ from cocon.training.evaluation.recognition.evaluate import RANDOM, untrained_enc
 from cocon.training.evaluation.recognition.features import VideoFeatures, video_features
 from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
-from cocon.training.models.encoder import Encoder
+from cocon.training.models.encoder import Encoder, default_device
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import VideoEntry
 
@@ -79,7 +79,7 @@ def image_entries(folder: Path, split: str) -> tuple[VideoEntry, ...]:
 def _row(
     method: str, encoder: Encoder, contract: ModelContract, frames: Mapping[str, VideoFrames], request: TaskRequest
 ) -> dict[str, str | float]:
-    encoders = {_VIEW: (encoder.to("cuda" if torch.cuda.is_available() else "cpu"), contract)}
+    encoders = {_VIEW: (encoder.to(default_device()), contract)}
     found: dict[str, VideoFeatures] = {}
     for split, images in frames.items():
         with request.progress_bar(f"embedding {split} images with {method}") as on_progress:

@@ -21,7 +21,7 @@ from cocon.training.evaluation.recognition.evaluate import RANDOM, untrained_enc
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.evaluation.tracking.figures import TrackingScores, mean_scores, motionless, one_pass_scores
 from cocon.training.evaluation.tracking.sequences import TrackingSequence, TrackingVideo, find_sequences
-from cocon.training.models.encoder import Encoder
+from cocon.training.models.encoder import Encoder, default_device
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.workers.pool import WorkerPool
 
@@ -91,7 +91,7 @@ def _judged(
     limits: MediaLimits,
 ) -> TaskResult:
     for encoder in encoders.values():
-        encoder.to("cuda" if torch.cuda.is_available() else "cpu")
+        encoder.to(default_device())
     scores: dict[tuple[str, str], list[TrackingScores]] = {}
     sizes: set[tuple[int, int]] = set()
     failures: dict[str, str] = {}
