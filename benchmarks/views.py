@@ -27,7 +27,7 @@ from cocon.video.estimation.flow import FlowSpec, estimate_flow, with_later_fram
 from cocon.video.estimation.people import people_of
 from cocon.video.geometry import Geometry, resize_short_side
 from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
-from cocon.video.store.dataset import video_files
+from cocon.video.store.found_videos import find_videos
 from cocon.video.workers.pool import WorkerPool
 
 NUM_ROUNDS = 5
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--videos", type=Path, help="a folder of videos; generated figures without it")
     folder = parser.parse_args().videos
     with tempfile.TemporaryDirectory() as scratch:
-        videos = video_files(folder or generated(Path(scratch)))
+        videos = list(find_videos(folder or generated(Path(scratch))).videos)
         videos.sort(key=lambda path: path.stat().st_size, reverse=True)  # a long one at the end would work alone
         num_frames = sum(sum(1 for _ in read_frames(path)) for path in videos)
         print(f"{len(videos)} videos, {num_frames} frames, {NUM_CORES} cores")

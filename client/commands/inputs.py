@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TextIO
 
 from cocon.core.errors import UsageError
-from cocon.core.paths import check_file
-from cocon.video.store.dataset import video_files
+from cocon.core.paths import check_file, is_url, why_no_file
+from cocon.video.store.found_videos import find_videos, warn_of_left_out
 
 __all__ = ["expand_inputs"]
 
@@ -34,6 +34,8 @@ def expand_inputs(arguments: Sequence[str], stdin: TextIO) -> list[Path]:
             videos.update(dict.fromkeys(_expand(argument, stdin)))
         except UsageError as error:
             problems.append(str(error))
+        except OSError as error:
+            problems.append(f"'{argument}' cannot be reached: {error.strerror}")
     if not videos and not problems:
         problems.append("no videos given")
     if problems:
@@ -51,21 +53,23 @@ def _expand(argument: str, stdin: TextIO) -> Iterator[Path]:
         yield from _in_folder(path)
     elif argument.startswith("@"):
         yield from _in_list(Path(argument[1:]))
-    elif glob.has_magic(argument):
+    elif glob.has_magic(argument) and not is_url(argument):
         yield from _matching(argument)
     else:
-        raise UsageError(f"'{argument}' does not exist")
+        raise UsageError(f"'{argument}' {why_no_file(argument)}")
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
-    found = video_files(folder)
-    if not found:
-        raise UsageError(f"folder '{folder}' holds no video")
-    yield from found
+    found = find_videos(folder)
+    if not found.videos:
+        raise UsageError("; ".join([f"folder '{folder}' holds no video", *map(str, found.left_out)]))
+    warn_of_left_out(folder, found.left_out)
+    yield from found.videos
 
 
 def _matching(pattern: str) -> Iterator[Path]:
-    found = [Path(name) for name in sorted(glob.glob(pattern, recursive=True)) if Path(name).is_file()]  # noqa: PTH207  # pathlib globs no absolute pattern
+    """Also links that lead nowhere and the like: what is wrong with one is told of it alone, as of a line in a list."""
+    found = [Path(name) for name in sorted(glob.glob(pattern, recursive=True)) if not Path(name).is_dir()]  # noqa: PTH207  # pathlib globs no absolute pattern
     if not found:
         raise UsageError(f"'{pattern}' matches no file")
     yield from found

@@ -96,9 +96,11 @@ def check(
     from cocon.training.data.check_report import chosen_format, print_problems, summary, write_rows
     from cocon.video.making.checking import check_dataset, unused_views
     from cocon.video.store.dataset import DatasetFolder
+    from cocon.video.store.found_videos import warn_of_left_out
 
     chosen = chosen_format(row_format, output, as_json=as_json)
     limits, dataset = MediaLimits.parse(limit or ()), DatasetFolder.open(folder)
+    warn_of_left_out(folder, dataset.left_out)
     with progress_bar("checking videos") as on_progress:
         videos = check_dataset(
             dataset, clip_seconds=clip_seconds, limits=limits, num_workers=workers, on_progress=on_progress

@@ -6,6 +6,7 @@ from cocon.training.data.kinetics import list_kinetics
 from cocon.training.data.split_files import match_videos
 from cocon.training.data.ucf101 import list_ucf101
 from cocon.video.store.dataset import DatasetFolder
+from cocon.video.store.found_videos import warn_of_left_out
 
 __all__ = ["open_dataset"]
 
@@ -22,6 +23,7 @@ def open_dataset(data: DataSection) -> DatasetFolder:
         UsageError: the folder or its split files are not there, or wrong.
     """
     folder = DatasetFolder.open(data.folder)
+    warn_of_left_out(folder.root, folder.left_out)
     if data.dataset == "folder":
         return folder
     return match_videos(folder, _LISTS[data.dataset](data), data.dataset)

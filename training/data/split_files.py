@@ -9,7 +9,8 @@ from pathlib import Path
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 from cocon.training.config.input_sections import DataSection
-from cocon.video.store.dataset import VIDEO_SUFFIXES, DatasetFolder, VideoEntry
+from cocon.video.store.dataset import DatasetFolder, VideoEntry
+from cocon.video.store.found_videos import VIDEO_SUFFIXES
 
 __all__ = ["ListedVideo", "bare_stem", "find_split_files", "match_videos"]
 

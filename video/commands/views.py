@@ -108,8 +108,10 @@ def make(
     from cocon.core.progress import progress_bar
     from cocon.video.making.run import make_views
     from cocon.video.store.dataset import DatasetFolder
+    from cocon.video.store.found_videos import warn_of_left_out
 
     recipe, dataset = options.recipe(), DatasetFolder.open(folder)
+    warn_of_left_out(folder, dataset.left_out)
     with progress_bar("making views") as on_progress:
         made = make_views(
             dataset,

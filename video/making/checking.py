@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cocon.core.errors import CoconError, TruncatedVideoError, UnreadableVideoError
-from cocon.core.paths import NO_FILE
+from cocon.core.paths import why_no_file
 from cocon.core.progress import OnProgress
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.frames import read_frames
@@ -141,8 +141,8 @@ def unused_views(dataset: DatasetFolder) -> list[Path]:
 
 def _checked(pool: WorkerPool, entry: VideoEntry, limits: MediaLimits) -> CheckedVideo:
     path = entry.path
-    if not path.is_file():
-        return CheckedVideo(entry, problems=(Problem("MissingFile", f"'{path}' {NO_FILE}"),))
+    if reason := why_no_file(path):
+        return CheckedVideo(entry, problems=(Problem("MissingFile", f"'{path}' {reason}"),))
     digest: str | None = None
     try:
         digest = content_sha256(path)

@@ -21,7 +21,7 @@ from cocon.video.own_views.flow import user_flow
 from cocon.video.own_views.keypoints import user_keypoints
 from cocon.video.own_views.masks import user_masks
 from cocon.video.own_views.source import OwnSource, OwnVideo, OwnView
-from cocon.video.store.dataset import VIDEO_SUFFIXES
+from cocon.video.store.found_videos import VIDEO_SUFFIXES
 from cocon.video.store.stored_view import Attributes
 
 __all__ = ["own_attributes", "read_own_view", "user_view_path"]

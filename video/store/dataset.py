@@ -11,22 +11,21 @@ import csv
 import hashlib
 import logging
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from cocon.core.errors import UsageError
 from cocon.core.paths import check_folder
+from cocon.video.store.found_videos import LeftOut, find_videos
 
-__all__ = ["VIDEO_SUFFIXES", "DatasetFolder", "VideoEntry", "content_sha256", "entry_of", "video_files"]
+__all__ = ["DatasetFolder", "VideoEntry", "content_sha256", "entry_of"]
 
 _logger = logging.getLogger(__name__)
-_CONTAINERS = "3gp avi flv gif h264 m2ts m4v mjpeg mkv mov mp4 mpeg mpg mts ogv ts vob webm wmv y4m"
 
 # File systems take names of 255 bytes; the store adds an ending, and marks what is being written.
 _MAX_ID_BYTES = 200
-
-VIDEO_SUFFIXES = frozenset(f".{container}" for container in _CONTAINERS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,12 @@ class DatasetFolder:
     Attributes:
         root: the folder.
         videos: its videos, in the order of the manifest or of their paths.
+        left_out: what else lies in it, by kind; nothing where a manifest says what belongs to it.
     """
 
     root: Path
     videos: tuple[VideoEntry, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     @classmethod
     def open(cls, root: Path) -> "DatasetFolder":
@@ -71,11 +72,13 @@ class DatasetFolder:
             raise UsageError(f"dataset folder '{root}' is a file; name the folder that it lies in")
         check_folder(root, "dataset folder", remedy="name a folder of videos, or make one: cocon data make")
         manifest = root / "manifest.csv"
-        videos = _from_manifest(root, manifest) if manifest.is_file() else _from_files(root)
+        found = None if manifest.is_file() else find_videos(root)
+        videos = _from_manifest(root, manifest) if found is None else _from_files(root, found.videos)
+        left_out = () if found is None else found.left_out
         if not videos:
-            raise UsageError(f"dataset folder '{root}' has no videos")
+            raise UsageError("; ".join([f"dataset folder '{root}' has no videos", *map(str, left_out)]))
         _check_unique(root, videos)
-        return cls(root, tuple(videos))
+        return cls(root, tuple(videos), left_out)
 
     def split(self, name: str) -> tuple[VideoEntry, ...]:
         """Videos of a split; a dataset without splits is all `train`."""
@@ -87,17 +90,6 @@ class DatasetFolder:
     def labels(self) -> tuple[str, ...]:
         """Class names of the training split, sorted."""
         return tuple(sorted({video.label for video in self.split("train") if video.label}))
-
-
-def video_files(folder: Path) -> list[Path]:
-    """Video files at any depth, sorted; hidden ones and the multi-view store are left out."""
-    found = []
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        is_video = path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
-        if is_video and parts[0] != "views" and not any(part.startswith(".") for part in parts):
-            found.append(path)
-    return found
 
 
 def entry_of(video: Path) -> tuple[Path, VideoEntry]:
@@ -167,10 +159,10 @@ def _entry(root: Path, manifest: Path, line: int, row: dict[str, str | None]) ->
     return VideoEntry(video_id, root / path, label, group, split)
 
 
-def _from_files(root: Path) -> list[VideoEntry]:
+def _from_files(root: Path, videos: Iterable[Path]) -> list[VideoEntry]:
     return [
         VideoEntry(_video_id(relative), path, label=relative.parent.name)
-        for path in video_files(root)
+        for path in videos
         for relative in [path.relative_to(root)]
     ]
 

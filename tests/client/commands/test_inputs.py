@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,24 @@ def test_everything_that_names_nothing_is_told_at_once(folder: Path) -> None:
 def test_empty_stdin_is_a_wrong_command() -> None:
     with pytest.raises(UsageError, match="no videos given"):
         expand_inputs(["-"], NOTHING)
+
+
+def test_what_else_is_named_is_told_of_for_what_it_is(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.mp4")
+    addresses = ["http://host/a.mp4", "https://host/watch?v=*", str(folder / "pipe.mp4")]
+    with pytest.raises(UsageError) as caught:
+        expand_inputs(addresses, NOTHING)
+    reasons = ("is a URL", "is a URL", "is a FIFO")
+    for address, reason in zip(addresses, reasons, strict=True):
+        assert f"'{address}' {reason}" in str(caught.value)
+
+
+def test_a_glob_has_what_cannot_be_read_fail_alone(folder: Path) -> None:
+    (folder / "gone.mp4").symlink_to("nowhere")
+    (folder / "film.mp4").mkdir()
+    assert names(expand_inputs([f"{folder}/*.mp4"], NOTHING), folder) == ["b.mp4", "gone.mp4"]
+
+
+def test_what_a_folder_holds_besides_videos_is_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    expand_inputs([str(folder)], NOTHING)
+    assert caplog.messages == [f"{folder}: 1 file left out (not the ending of a video), such as 'notes.txt'"]

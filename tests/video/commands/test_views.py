@@ -72,7 +72,7 @@ def test_a_missing_people_extra_is_told_once_with_the_line_that_installs_it(fold
 
 
 def test_no_people_extra_is_needed_for_flow_and_ones_own_key_points(folder: Path, tmp_path: Path) -> None:
-    own = tmp_path / "own"
+    own = tmp_path / ".own"
     own.mkdir()
     points = [{"image_id": frame, "keypoints": [9.0, 9.0, 1.0] * 17} for frame in range(10)]
     (own / "sound.json").write_text(json.dumps(points))

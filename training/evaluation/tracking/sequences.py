@@ -30,8 +30,9 @@ from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize
 from cocon.video.own_views.pictures import numbered_files
 from cocon.video.pictures.pictures import pictures_of_files, pictures_of_video
-from cocon.video.store.dataset import VIDEO_SUFFIXES, DatasetFolder, VideoEntry
+from cocon.video.store.dataset import DatasetFolder, VideoEntry
 from cocon.video.store.files import read_view
+from cocon.video.store.found_videos import VIDEO_SUFFIXES
 from cocon.video.workers.pool import WorkerPool
 
 __all__ = [
