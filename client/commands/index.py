@@ -28,14 +28,18 @@ def add(
 ) -> None:
     """Embed videos and make them searchable; what is there already is not embedded again.
 
+    Labels are those of a manifest, or the sub-folders of the folder that is named.
+
     Example: client index add videos/
     """
+    from cocon.client.commands.inputs import named_folders
     from cocon.client.index.folder import VideoIndex
 
     opened = VideoIndex(index)
     views = opened.facts.views if opened.exists else ("rgb",)
     with embedder_options.run(videos, failures, quiet=quiet, default_views=views) as (embedder, paths, report):
-        done = opened.add(paths, embedder, on_outcome=lambda outcome: report.note(outcome.failure))
+        folders = named_folders(videos)
+        done = opened.add(paths, embedder, folders=folders, on_outcome=lambda outcome: report.note(outcome.failure))
         counts = {name: getattr(done, name) for name in ("added", "updated", "unchanged", "duplicate")}
         counts["failed"] = len(done.failures)
         if as_json:

@@ -1,6 +1,7 @@
 """Which videos a command works on: files, folders, globs, `@list.txt` and `-` (a list on standard input)."""
 
 import glob
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -9,7 +10,7 @@ from cocon.core.errors import UsageError
 from cocon.core.paths import check_file, is_url, why_no_file
 from cocon.video.store.found_videos import find_videos, warn_of_left_out
 
-__all__ = ["expand_inputs"]
+__all__ = ["expand_inputs", "named_folders"]
 
 
 def expand_inputs(arguments: Sequence[str], stdin: TextIO) -> list[Path]:
@@ -41,6 +42,18 @@ def expand_inputs(arguments: Sequence[str], stdin: TextIO) -> list[Path]:
     if problems:
         raise UsageError("; ".join(problems))
     return list(videos)
+
+
+def named_folders(arguments: Sequence[str]) -> list[Path]:
+    """The folders that arguments name, or that a glob begins with."""
+    folders = []
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir():
+            folders.append(path)
+        elif glob.has_magic(argument) and not path.exists():
+            folders.append(Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)))
+    return folders
 
 
 def _expand(argument: str, stdin: TextIO) -> Iterator[Path]:

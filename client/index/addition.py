@@ -10,7 +10,8 @@ from typing import Literal
 
 from cocon.client.index.catalog import Catalog
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, completed
-from cocon.video.store.dataset import content_sha256, entry_of
+from cocon.video.store.belonging import label_of
+from cocon.video.store.dataset import content_sha256
 
 __all__ = ["AddReport", "Addition", "Outcome", "absolute"]
 
@@ -57,12 +58,16 @@ class Addition:
     Args:
         catalog: Open for writing, the writer lock held.
         overlap: Of the clips that will be stored.
+        folders: Of videos whose sub-folders are labels.
         on_outcome: Called when it is known what became of a video.
     """
 
-    def __init__(self, catalog: Catalog, overlap: float, on_outcome: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, catalog: Catalog, overlap: float, folders: Iterable[Path], on_outcome: Callable[[Outcome], None]
+    ) -> None:
         self._catalog = catalog
         self._overlap = overlap
+        self._folders = tuple(folders)
         self._on_outcome = on_outcome
         self._counts: Counter[OutcomeKind] = Counter()
         self._failures: list[FailedVideo] = []
@@ -90,8 +95,9 @@ class Addition:
         # Its twin may have been stored since it was looked up, and it may itself be the place another one moved from.
         kind = self._known(result.video, result.content_sha256)
         if kind is None:
-            label = entry_of(Path(result.video))[1].label or None
-            was_there = self._catalog.put(absolute(result.video), result, label=label, overlap=self._overlap)
+            place = absolute(result.video)
+            label = self._label(result.video, self._catalog.label_of(place))
+            was_there = self._catalog.put(place, result, label=label, overlap=self._overlap)
             kind = "updated" if was_there else "added"
         self._note(Outcome(result.video, kind))
 
@@ -107,7 +113,8 @@ class Addition:
         holder = self._catalog.holder_of(digest)
         if holder is None:
             return None
-        place, label = absolute(path), entry_of(Path(path))[1].label or None
+        place = absolute(path)
+        label = self._label(path, holder.label if holder.video == place else None)
         if holder.video != place and Path(holder.video).exists():
             self._catalog.remove([place])  # what it held before is gone
             return "duplicate"
@@ -117,6 +124,11 @@ class Addition:
             return "unchanged"
         self._catalog.move(holder.video, place, label=label)
         return "updated"
+
+    def _label(self, path: str, before: str | None) -> str | None:
+        """What a video is labelled now; what it was before where nothing tells."""
+        label = label_of(Path(path), self._folders)
+        return before if label is None else label or None
 
     def _note(self, outcome: Outcome) -> None:
         self._counts[outcome.kind] += 1

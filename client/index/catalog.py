@@ -110,6 +110,12 @@ class Catalog:
             row = self._connection.execute(_VIDEOS.format("WHERE content_sha256 = ?"), [content_sha256]).fetchone()
         return None if row is None else IndexedVideo(*row)
 
+    def label_of(self, path: str) -> str | None:
+        """The label of what a path holds; None if it holds nothing or that has none."""
+        with self._translated():
+            row = self._connection.execute("SELECT label FROM videos WHERE path = ?", [path]).fetchone()
+        return None if row is None else row[0]
+
     def put(self, path: str, video: VideoEmbedding, *, label: str | None, overlap: float) -> bool:
         """Store a video and its clips in the place of what the path held before, and of the same content elsewhere.
 

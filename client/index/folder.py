@@ -71,6 +71,7 @@ class VideoIndex:
         paths: Iterable[str | PathLike[str]],
         embedder: VideoEmbedder,
         *,
+        folders: Iterable[Path] = (),
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     ) -> AddReport:
         """Embed videos and add them; the index is made when it does not exist.
@@ -81,6 +82,7 @@ class VideoIndex:
         Args:
             paths: Videos.
             embedder: With the model the index was made for.
+            folders: Of videos whose sub-folders are labels; those that have a store or a manifest are known.
             on_outcome: Called when it is known what became of a video.
 
         Raises:
@@ -93,7 +95,7 @@ class VideoIndex:
         self._make_folder()
         with folder_lock(self.folder, "index"), Catalog(self._catalog_path, facts) as catalog:
             self._check_fingerprint(catalog.facts, model.view, model.fingerprint)
-            addition = Addition(catalog, embedder.overlap, on_outcome)
+            addition = Addition(catalog, embedder.overlap, folders, on_outcome)
             for result in embedder.embed_many(addition.outdated(paths)):
                 addition.store(result)
             self._cache.renew(catalog)

@@ -18,7 +18,6 @@ from cocon.core.printable import printable
 from cocon.embedding.locating.proposals import Segment
 from cocon.training.data.split_files import ListedVideo, match_videos
 from cocon.video.store.dataset import DatasetFolder
-from cocon.video.store.found_videos import warn_of_left_out
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -96,7 +95,6 @@ def read_activitynet(folder: Path, annotations: Path | None = None) -> tuple[Unt
         UsageError: there is no such folder, file or video, or the file is damaged; its first wrong entry is named.
     """
     dataset = DatasetFolder.open(folder)
-    warn_of_left_out(folder, dataset.left_out)
     path = annotations or _find_annotations(folder)
     entries = _read(path).database
     listed = [

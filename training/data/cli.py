@@ -101,6 +101,8 @@ def check(
     chosen = chosen_format(row_format, output, as_json=as_json)
     limits, dataset = MediaLimits.parse(limit or ()), DatasetFolder.open(folder)
     warn_of_left_out(folder, dataset.left_out)
+    if said := dataset.layout.splits or dataset.layout.problem:
+        print(printable(said), file=sys.stderr)
     with progress_bar("checking videos") as on_progress:
         videos = check_dataset(
             dataset, clip_seconds=clip_seconds, limits=limits, num_workers=workers, on_progress=on_progress

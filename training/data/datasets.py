@@ -1,5 +1,7 @@
 """The videos of a run: a folder with its manifest, or a standard dataset with its official split files."""
 
+import logging
+
 from cocon.training.config.input_sections import DataSection
 from cocon.training.data.hmdb51 import list_hmdb51
 from cocon.training.data.kinetics import list_kinetics
@@ -9,6 +11,8 @@ from cocon.video.store.dataset import DatasetFolder
 from cocon.video.store.found_videos import warn_of_left_out
 
 __all__ = ["open_dataset"]
+
+_logger = logging.getLogger(__name__)
 
 _LISTS = {"ucf101": list_ucf101, "hmdb51": list_hmdb51, "kinetics": list_kinetics}
 
@@ -23,7 +27,9 @@ def open_dataset(data: DataSection) -> DatasetFolder:
         UsageError: the folder or its split files are not there, or wrong.
     """
     folder = DatasetFolder.open(data.folder)
-    warn_of_left_out(folder.root, folder.left_out)
     if data.dataset == "folder":
+        warn_of_left_out(folder.root, folder.left_out)
+        if folder.layout.splits:
+            _logger.warning("%s", folder.layout.splits)
         return folder
     return match_videos(folder, _LISTS[data.dataset](data), data.dataset)

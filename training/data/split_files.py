@@ -10,7 +10,7 @@ from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 from cocon.training.config.input_sections import DataSection
 from cocon.video.store.dataset import DatasetFolder, VideoEntry
-from cocon.video.store.found_videos import VIDEO_SUFFIXES
+from cocon.video.store.found_videos import VIDEO_SUFFIXES, warn_of_left_out
 
 __all__ = ["ListedVideo", "bare_stem", "find_split_files", "match_videos"]
 
@@ -82,6 +82,7 @@ def match_videos(dataset: DatasetFolder, listed: Sequence[ListedVideo], name: st
     Raises:
         UsageError: none of the listed videos is there.
     """
+    warn_of_left_out(dataset.root, (kind for kind in dataset.left_out if kind.what != "file"))  # such as the lists
     found, missing = _matched(dataset.videos, listed)
     videos = tuple(
         replace(video, label=item.label, group=item.group, split=item.split)

@@ -23,7 +23,8 @@ from cocon.video.pictures.encode import write_mp4, write_png
 from cocon.video.pictures.output_file import check_output, output_file
 from cocon.video.preview.panels import Legend, Word, draw_legend, draw_sheet, time_label
 from cocon.video.preview.strips import StripPlan, strip_job, times_job
-from cocon.video.store.dataset import content_sha256, entry_of
+from cocon.video.store.belonging import entry_of
+from cocon.video.store.dataset import content_sha256
 from cocon.video.store.files import view_path
 from cocon.video.views import VIEWS
 from cocon.video.workers.messages import Message

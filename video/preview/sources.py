@@ -15,7 +15,7 @@ from cocon.video.decoding.frames import Frame
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.reading.live import stored_or_missing
 from cocon.video.reading.viewed_frames import ViewedFrame, viewed_frames
-from cocon.video.store.dataset import entry_of
+from cocon.video.store.belonging import entry_of
 from cocon.video.store.files import view_path
 from cocon.video.store.stored_view import Attributes, StoredView
 from cocon.video.views import DEFAULT_VIEWS, VIEWS

@@ -23,7 +23,7 @@ from cocon.video.decoding.frames import FrameStream, of_one_size, read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import centre_crop, resized_shape
 from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames, stored_or_missing
-from cocon.video.store.dataset import entry_of
+from cocon.video.store.belonging import entry_of
 from cocon.video.store.stored_view import StoredView
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import Beat, WorkerPool, named

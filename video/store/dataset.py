@@ -3,29 +3,23 @@
     folder/manifest.csv     video_id, path, label, group, split   (all but path optional)
     folder/views/...        the multi-view store
 
-Without a manifest every video file counts. Its id is its path in the folder, parts joined by `__`, and the name of its
-sub-folder is its label: `jump/a.mp4` is `jump__a.mp4`, a `jump`.
+Without a manifest every video file counts. Its id is its path in the folder, parts joined by `__`; sub-folders are its
+label, and its split where they are called like one (`layout.py`): `jump/a.mp4` is `jump__a.mp4`, a `jump`.
 """
 
 import csv
 import hashlib
-import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cocon.core.errors import UsageError
 from cocon.core.paths import check_folder
 from cocon.video.store.found_videos import LeftOut, find_videos
+from cocon.video.store.layout import MAX_ID_BYTES, FolderLayout, id_of, label_and_split, layout_of
 
-__all__ = ["DatasetFolder", "VideoEntry", "content_sha256", "entry_of"]
-
-_logger = logging.getLogger(__name__)
-
-# File systems take names of 255 bytes; the store adds an ending, and marks what is being written.
-_MAX_ID_BYTES = 200
+__all__ = ["DatasetFolder", "VideoEntry", "content_sha256", "read_manifest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +49,13 @@ class DatasetFolder:
         root: the folder.
         videos: its videos, in the order of the manifest or of their paths.
         left_out: what else lies in it, by kind; nothing where a manifest says what belongs to it.
+        layout: how its folders were understood; likewise.
     """
 
     root: Path
     videos: tuple[VideoEntry, ...]
     left_out: tuple[LeftOut, ...] = ()
+    layout: FolderLayout = field(default_factory=FolderLayout)
 
     @classmethod
     def open(cls, root: Path) -> "DatasetFolder":
@@ -72,16 +68,20 @@ class DatasetFolder:
             raise UsageError(f"dataset folder '{root}' is a file; name the folder that it lies in")
         check_folder(root, "dataset folder", remedy="name a folder of videos, or make one: cocon data make")
         manifest = root / "manifest.csv"
-        found = None if manifest.is_file() else find_videos(root)
-        videos = _from_manifest(root, manifest) if found is None else _from_files(root, found.videos)
-        left_out = () if found is None else found.left_out
-        if not videos:
-            raise UsageError("; ".join([f"dataset folder '{root}' has no videos", *map(str, left_out)]))
-        _check_unique(root, videos)
-        return cls(root, tuple(videos), left_out)
+        dataset = cls(root, tuple(read_manifest(root, manifest))) if manifest.is_file() else _from_files(root)
+        if not dataset.videos:
+            raise UsageError("; ".join([f"dataset folder '{root}' has no videos", *map(str, dataset.left_out)]))
+        _check_unique(root, dataset.videos)
+        return dataset
 
     def split(self, name: str) -> tuple[VideoEntry, ...]:
-        """Videos of a split; a dataset without splits is all `train`."""
+        """Videos of a split; a dataset without splits is all `train`.
+
+        Raises:
+            UsageError: its folders do not tell which videos are of which split.
+        """
+        if self.layout.problem:
+            raise UsageError(self.layout.problem)
         if not any(video.split for video in self.videos):
             return self.videos if name == "train" else ()
         return tuple(video for video in self.videos if video.split == name)
@@ -90,26 +90,6 @@ class DatasetFolder:
     def labels(self) -> tuple[str, ...]:
         """Class names of the training split, sorted."""
         return tuple(sorted({video.label for video in self.split("train") if video.label}))
-
-
-def entry_of(video: Path) -> tuple[Path, VideoEntry]:
-    """Dataset folder and entry of a video file, wherever it lies.
-
-    The nearest manifest above it that names it decides; else the nearest folder above it that has a store, or the
-    video's own folder, with the id that the video has there without a manifest. Both are looked for where the video is
-    said to be, then where symbolic links lead.
-    """
-    named = Path(os.path.abspath(video))  # noqa: PTH100  # Path.resolve follows links
-    behind_links = video.resolve()
-    roots = list(dict.fromkeys([*named.parents, *behind_links.parents]))
-    for root in roots:
-        manifest = root / "manifest.csv"
-        if manifest.is_file() and (entry := _listed(manifest, manifest.stat().st_mtime_ns).get(behind_links)):
-            return root, entry
-    root = next((folder for folder in roots if (folder / "views").is_dir()), named.parent)
-    path = named if root in named.parents else behind_links
-    relative = path.relative_to(root)
-    return root, VideoEntry(_video_id(relative), path, label=relative.parent.name)
 
 
 def content_sha256(path: Path) -> str:
@@ -122,7 +102,12 @@ def content_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _from_manifest(root: Path, manifest: Path) -> list[VideoEntry]:
+def read_manifest(root: Path, manifest: Path) -> list[VideoEntry]:
+    """The videos that a manifest names, `root` being the folder that their paths start from.
+
+    Raises:
+        UsageError: it is wrong; the line is named.
+    """
     try:
         with manifest.open(newline="", encoding="utf-8-sig") as stream:
             rows = csv.DictReader(stream)
@@ -133,7 +118,7 @@ def _from_manifest(root: Path, manifest: Path) -> list[VideoEntry]:
         raise UsageError(f"'{manifest}' cannot be read as UTF-8 text with commas: {error}") from error
 
 
-def _check_unique(root: Path, videos: list[VideoEntry]) -> None:
+def _check_unique(root: Path, videos: Iterable[VideoEntry]) -> None:
     seen: dict[str, VideoEntry] = {}
     for video in videos:
         first = seen.setdefault(video.video_id, video)
@@ -151,37 +136,20 @@ def _entry(root: Path, manifest: Path, line: int, row: dict[str, str | None]) ->
     video_id = (row.get("video_id") or "").strip() or Path(path).stem
     if Path(video_id).name != video_id:
         raise UsageError(f"'{manifest}' line {line}: video_id '{video_id}' must not contain a path separator")
-    if len(os.fsencode(video_id)) > _MAX_ID_BYTES:
+    if len(os.fsencode(video_id)) > MAX_ID_BYTES:
         raise UsageError(
-            f"'{manifest}' line {line}: video_id '{video_id}' is longer than {_MAX_ID_BYTES} bytes; give a shorter one"
+            f"'{manifest}' line {line}: video_id '{video_id}' is longer than {MAX_ID_BYTES} bytes; give a shorter one"
         )
     label, group, split = ((row.get(column) or "").strip() for column in ("label", "group", "split"))
     return VideoEntry(video_id, root / path, label, group, split)
 
 
-def _from_files(root: Path, videos: Iterable[Path]) -> list[VideoEntry]:
-    return [
-        VideoEntry(_video_id(relative), path, label=relative.parent.name)
-        for path in videos
-        for relative in [path.relative_to(root)]
-    ]
-
-
-def _video_id(relative: Path) -> str:
-    """Id of a video that no manifest names, by its path in the dataset folder."""
-    video_id = "__".join(relative.parts)
-    encoded = os.fsencode(video_id)
-    if len(encoded) <= _MAX_ID_BYTES:
-        return video_id
-    digest = hashlib.sha256(encoded).hexdigest()[:32]
-    return f"{digest}__{os.fsencode(relative.name)[-100:].decode(errors='ignore')}"
-
-
-@lru_cache(maxsize=8)
-def _listed(manifest: Path, changed_ns: int) -> dict[Path, VideoEntry]:
-    """Video → entry; `changed_ns` keeps an edited manifest from being remembered as it was."""
-    try:
-        return {entry.path.resolve(): entry for entry in _from_manifest(manifest.parent, manifest)}
-    except (UsageError, OSError) as error:
-        _logger.warning("labels and stored views are not looked up: %s", error)
-        return {}
+def _from_files(root: Path) -> DatasetFolder:
+    found = find_videos(root)
+    relative = [path.relative_to(root) for path in found.videos]
+    videos = (
+        VideoEntry(id_of(place), path, label, split=split)
+        for path, place in zip(found.videos, relative, strict=True)
+        for label, split in [label_and_split(place)]
+    )
+    return DatasetFolder(root, tuple(videos), found.left_out, layout_of(root, relative))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cocon.client.commands.inputs import expand_inputs
+from cocon.client.commands.inputs import expand_inputs, named_folders
 from cocon.core.errors import UsageError
 
 NOTHING = io.StringIO("")
@@ -78,3 +78,8 @@ def test_a_glob_has_what_cannot_be_read_fail_alone(folder: Path) -> None:
 def test_what_a_folder_holds_besides_videos_is_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     expand_inputs([str(folder)], NOTHING)
     assert caplog.messages == [f"{folder}: 1 file left out (not the ending of a video), such as 'notes.txt'"]
+
+
+def test_named_folders_are_those_that_globs_begin_with_too(folder: Path) -> None:
+    arguments = [str(folder / "sub"), f"{folder}/*/c.webm", "*.mp4", str(folder / "b.mp4"), "-", "@list.txt"]
+    assert named_folders(arguments) == [folder / "sub", folder, Path()]

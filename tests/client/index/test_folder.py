@@ -239,6 +239,28 @@ def test_labels_come_from_the_manifest(tmp_path: Path, embedder: VideoEmbedder, 
     assert index.search(embedder.embed(own[1]))[0].label == "clap"
 
 
+def test_sub_folders_of_a_named_folder_are_labels_that_stay(
+    tmp_path: Path, embedder: VideoEmbedder, own: list[Path]
+) -> None:
+    folder = own[0].parent
+    places = [folder / "train" / "jump" / "a.mp4", folder / "run" / "b.mp4", folder / "c.mp4"]
+    for video, place in zip(own, places, strict=True):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        video.rename(place)
+    index = VideoIndex(tmp_path / "index")
+    assert index.add(places, embedder, folders=[folder]) == AddReport(3, 0, 0, 0, ())
+    assert {video.video: video.label for video in index.videos()} == {
+        str(places[0]): "jump", str(places[1]): "run", str(places[2]): None,
+    }  # fmt: skip
+    assert index.search(embedder.embed(places[1]))[0].label == "run"
+    assert index.add(places, embedder) == AddReport(0, 0, 3, 0, ())  # named one by one, as nobody knows better
+    write_video(places[1], seed=40, num_frames=40)
+    assert index.add([places[1]], embedder) == AddReport(0, 1, 0, 0, ())
+    assert [video.label for video in index.videos()].count("run") == 1
+    (folder / "views").mkdir()
+    assert index.add(places, embedder) == AddReport(0, 0, 3, 0, ())
+
+
 def test_folder_that_holds_something_else_is_refused(
     tmp_path: Path, embedder: VideoEmbedder, videos: list[Path]
 ) -> None:

@@ -294,3 +294,17 @@ def test_clips_of_one_source_are_a_group_whatever_they_show(tmp_path: Path) -> N
         "#20_Rhythm_Cartwheel_f_cm_np12_ri_med_4": "#20_Rhythm_Cartwheel",
         "mine": "",
     }
+
+
+def test_folders_of_splits_are_said_and_never_all_for_training(
+    figures: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("train/jump/a.mp4", "train/run/b.mp4", "test/jump/c.mp4")
+    folder = _spread(figures, tmp_path / "split", list(names))
+    dataset = open_dataset(DataSection(folder=folder))
+    assert [len(dataset.split(split)) for split in ("train", "val", "test")] == [2, 0, 1]
+    assert caplog.messages == [f"'{folder}' is split by its folders: 2 train, 1 test"]
+    (folder / "bow").mkdir()
+    (folder / "train" / "run" / "b.mp4").rename(folder / "bow" / "b.mp4")
+    with pytest.raises(UsageError, match=r"\(1 train, 1 test\) and 1 videos beside them.*manifest\.csv"):
+        open_dataset(DataSection(folder=folder)).split("train")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.video.store.dataset import DatasetFolder, VideoEntry, content_sha256, entry_of
+from cocon.video.store.dataset import DatasetFolder, VideoEntry, content_sha256
 
 
 def _open(root: Path, manifest: str, encoding: str = "utf-8") -> DatasetFolder:
@@ -121,73 +121,6 @@ def test_without_splits_every_video_is_for_training(tmp_path: Path) -> None:
     assert dataset.split("test") == ()
 
 
-def test_the_nearest_manifest_decides_a_videos_id_and_label(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    video = tmp_path / "deep" / "a.mp4"
-    video.touch()
-    (tmp_path / "manifest.csv").write_text("video_id,path,label\nv1,deep/a.mp4,wave\n")
-    root, entry = entry_of(video)
-    assert (root, entry.video_id, entry.label) == (tmp_path.resolve(), "v1", "wave")
-    (tmp_path / "manifest.csv").write_text("video_id,path,label\nv2,deep/b.mp4,wave\n")
-    assert entry_of(video)[1].video_id == "a.mp4"
-
-
-def _make_nested(root: Path) -> Path:
-    video = root / "jump" / "day 1" / "a.mp4"
-    video.parent.mkdir(parents=True)
-    video.touch()
-    return video
-
-
-def test_a_video_has_the_same_id_alone_and_in_its_dataset(tmp_path: Path) -> None:
-    video = _make_nested(tmp_path)
-    assert entry_of(video)[:2] == (video.parent, VideoEntry("a.mp4", video))
-    (tmp_path / "views").mkdir()
-    (listed,) = DatasetFolder.open(tmp_path).videos
-    root, entry = entry_of(video)
-    assert (root, entry.video_id, entry.path) == (tmp_path, listed.video_id, listed.path)
-    assert entry.video_id == "jump__day 1__a.mp4"
-
-
-def test_the_nearest_store_above_a_video_is_its_own(tmp_path: Path) -> None:
-    video = _make_nested(tmp_path)
-    for folder in (tmp_path, tmp_path / "jump"):
-        (folder / "views").mkdir()
-    root, entry = entry_of(video)
-    assert (root, entry.video_id) == (tmp_path / "jump", "day 1__a.mp4")
-
-
-def test_a_link_belongs_where_it_lies_or_else_where_it_leads(tmp_path: Path) -> None:
-    video = _make_nested(tmp_path / "data")
-    linked = tmp_path / "links" / "b.mp4"
-    linked.parent.mkdir()
-    linked.symlink_to(video)
-    (tmp_path / "data" / "views").mkdir()
-    root, entry = entry_of(linked)
-    assert (root, entry.video_id) == (tmp_path / "data", "jump__day 1__a.mp4")
-    (tmp_path / "links" / "views").mkdir()
-    root, entry = entry_of(linked)
-    assert (root, entry.video_id) == (tmp_path / "links", "b.mp4")
-    (tmp_path / "data" / "manifest.csv").write_text("video_id,path\nv1,jump/day 1/a.mp4\n")
-    root, entry = entry_of(linked)
-    assert (root, entry.video_id) == (tmp_path / "data", "v1")
-
-
-def test_a_relative_path_is_found_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    video = _make_nested(tmp_path)
-    (tmp_path / "views").mkdir()
-    monkeypatch.chdir(tmp_path / "jump")
-    root, entry = entry_of(Path("../jump/day 1/a.mp4"))
-    assert (root, entry.video_id, entry.path) == (tmp_path, "jump__day 1__a.mp4", video)
-
-
-def test_a_broken_manifest_costs_labels_and_not_the_video(tmp_path: Path) -> None:
-    video = tmp_path / "a.mp4"
-    video.touch()
-    (tmp_path / "manifest.csv").write_text("name\nwave\n")
-    assert entry_of(video)[1].label == ""
-
-
 def test_a_file_in_the_place_of_a_folder_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     with pytest.raises(UsageError, match=r"a\.mp4' is a file; name the folder"):
@@ -207,3 +140,46 @@ def test_equal_bytes_have_one_identity_whatever_they_are_called(tmp_path: Path) 
 def test_a_file_that_is_not_there_has_none(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         content_sha256(tmp_path / "a.mp4")
+
+
+def test_folders_of_splits_are_splits_and_the_folders_below_classes(tmp_path: Path) -> None:
+    names = ("train/jump/a.mp4", "train/run/day 1/b.mp4", "Validation/jump/c.mp4", "dev/d.mp4", "test/run/e.mp4")
+    for name in (*names, "views/flow/f.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    dataset = DatasetFolder.open(tmp_path)
+    assert {video.video_id: (video.label, video.split) for video in dataset.videos} == {
+        "train__jump__a.mp4": ("jump", "train"),
+        "train__run__day 1__b.mp4": ("run", "train"),
+        "Validation__jump__c.mp4": ("jump", "val"),
+        "dev__d.mp4": ("", "val"),
+        "test__run__e.mp4": ("run", "test"),
+    }
+    assert dataset.labels == ("jump", "run")
+    assert dataset.layout.splits == f"'{tmp_path}' is split by its folders: 2 train, 2 val, 1 test"
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (("train/jump/a.mp4", "run/b.mp4"), "has folders of splits (1 train) and 1 videos beside them, such as 'run/b"),
+        (("train/a.mp4", "test/b.mp4", "c.mp4"), "(1 train, 1 test) and 1 videos beside them, such as 'c.mp4'"),
+        (("jump/train/a.mp4", "jump/test/b.mp4"), "has a folder called 'test' further down ('jump/test/b.mp4')"),
+    ],
+)
+def test_folders_that_leave_splits_open_are_refused_where_splits_matter(
+    names: tuple[str, ...], problem: str, tmp_path: Path
+) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    dataset = DatasetFolder.open(tmp_path)  # its views can be made
+    assert len(dataset.videos) == len(names)
+    with pytest.raises(UsageError) as caught:
+        dataset.split("train")
+    assert problem in str(caught.value)
+    assert f"say it in {tmp_path}/manifest.csv (path,label,split)" in str(caught.value)
+    rows = "".join(f"{name},jump,train\n" for name in names)
+    assert len(_open(tmp_path, f"video_id,path,label,split\n{rows}".replace("video_id,", "")).split("train")) == len(
+        names
+    )

@@ -67,7 +67,8 @@ class EvaluationVideos:
             entries = dataset.split(split)
             if not any(entry.label for entry in entries):
                 raise UsageError(
-                    f"dataset '{dataset.root}' has no labelled videos in split '{split}'; see manifest.csv"
+                    f"dataset '{dataset.root}' has no labelled videos in split '{split}'; name them in "
+                    "manifest.csv, or let them lie in train/CLASS and test/CLASS"
                 )
             if split == "train" and len(dataset.labels) < 2:
                 raise UsageError(
