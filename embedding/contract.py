@@ -88,6 +88,9 @@ class ModelContract:
         labels: class names in the order of `logits`; empty without a classifier.
         flow: what a flow view measures; None for the other views.
         normalisation: the encoder's own, where it is not that of the view table.
+        made_by: who made the views it learned from, see `video.estimation.identity`; empty where that is not known, and
+            for views without an estimator. No part of the fingerprint: it tells where the weights come from and changes
+            nothing of what they compute, and artefacts written before there was the field stay what they are.
     """
 
     method: str
@@ -100,6 +103,7 @@ class ModelContract:
     labels: tuple[str, ...] = ()
     flow: FlowSpec | None = None
     normalisation: Normalisation | None = None
+    made_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.flow is not None) != (self.view == "flow"):
@@ -133,15 +137,16 @@ class ModelContract:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over everything that decides an embedding's value; labels and classifier do not."""
+        """sha256 over everything of the encoder that decides an embedding's value; labels and classifier do not."""
         content = self.to_dict()
+        content.pop("made_by", None)
         del content["labels"], content["tensors"], content["encoder"]["classifier"]
         if self.flow is not None and self.flow.size_px == FlowSpec().size_px:
             del content["flow"]["size_px"]  # contracts written before there was a choice stay what they are
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def is_compatible(self, other: "ModelContract") -> bool:
-        """Whether both describe the same model but for its weights, labels, training method and normalisation."""
+        """Whether both are of the same model but for weights, labels, training method, normalisation and `made_by`."""
         mine, theirs = (
             dataclasses.replace(
                 contract,
@@ -149,6 +154,7 @@ class ModelContract:
                 labels=(),
                 method="",
                 normalisation=None,
+                made_by=(),
                 encoder=dataclasses.replace(contract.encoder, classifier="none"),
             )
             for contract in (self, other)
@@ -159,6 +165,8 @@ class ModelContract:
         """Plain JSON types, with the normalisation and the tensor shapes written out for other readers."""
         content = json.loads(json.dumps(dataclasses.asdict(self)))
         content["schema"] = _SCHEMA
+        if not self.made_by:
+            del content["made_by"]  # as in contracts of before
         content["normalisation"] = {"mean": list(self.view_spec.mean), "std": list(self.view_spec.std)}
         outputs = {name: ["float32", ["B", *shape]] for name, shape in self.output_shapes.items()}
         content["tensors"] = {CLIP: ["uint8", ["B", *self.clip_shape]]} | outputs
@@ -192,6 +200,7 @@ class ModelContract:
                 labels=tuple(content["labels"]),
                 flow=FlowSpec(**content["flow"]) if content["flow"] else None,
                 normalisation=_own_normalisation(content["normalisation"], view_named(content["view"])),
+                made_by=_names(content.get("made_by", [])),
             )
             fingerprint = contract.fingerprint
         except (KeyError, TypeError, ValueError, UsageError) as error:
@@ -217,6 +226,12 @@ def _own_normalisation(content: dict[str, Any], row: View) -> Normalisation | No
     """None where it is that of the view table."""
     own = Normalisation(tuple(content["mean"]), tuple(content["std"]))
     return None if (own.mean, own.std) == (row.mean, row.std) else own
+
+
+def _names(content: object) -> tuple[str, ...]:
+    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
+        raise ValueError(f"made_by {content!r} is no list of names")
+    return tuple(content)
 
 
 def _encoder_spec(content: dict[str, Any]) -> EncoderSpec:

@@ -13,6 +13,7 @@ from cocon.client.output.sinks import print_rows
 from cocon.client.pipeline.video_embedding import Row
 from cocon.embedding.embedder import ENCODER, ModelEmbedder
 from cocon.embedding.repository import FormatName
+from cocon.video.estimation.identity import difference, identity_of
 
 __all__ = ["gather_facts", "print_facts"]
 
@@ -49,6 +50,9 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
     assert isinstance(models, list)
     sys.stdout.write(f"{facts['url']}: {facts['software']}\n")
     print_rows(_MODEL_COLUMNS, [_shown(row) for row in models])
+    for row in models:
+        if told := difference(f"view '{row['view']}'", row["made_here_by"], row["learned_from"]):
+            sys.stdout.write(f"{told}: vectors can differ from those of others\n")
     if not isinstance(index, dict):
         sys.stdout.write("no index here yet; make one with 'client index add'\n")
         return
@@ -72,6 +76,8 @@ def _model_row(view: str, model: ModelEmbedder) -> Row:
         "labels": list(contract.labels),
         "clip": asdict(contract.clip),
         "geometry": asdict(contract.geometry),
+        "learned_from": list(contract.made_by),
+        "made_here_by": identity_of(view, contract.flow),
     }
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "Overlap",
     "Quiet",
     "RowFormat",
+    "Strict",
     "TextFormat",
     "TimeoutS",
     "Url",
@@ -60,6 +61,9 @@ RowFormat = Annotated[
 TextFormat = Annotated[Literal["table", "json", "jsonl"] | None, typer.Option("--format", help="Form of the rows.")]
 Failures = Annotated[Path, typer.Option("--failures", help="Where failed videos are listed, if there are any.")]
 Limits = Annotated[list[str] | None, typer.Option("--limit", help=LIMIT_HELP)]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse views made by other estimators than the model learned from.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
 
 
@@ -73,6 +77,7 @@ class EmbedderOptions:
     model_format: ModelFormatOption = "onnx"
     timeout_s: TimeoutS = 30.0
     limit: Limits = None
+    strict: Strict = False
 
     @property
     def limits(self) -> MediaLimits:
@@ -91,6 +96,7 @@ class EmbedderOptions:
             timeout_s=self.timeout_s,
             model_format=self.model_format,
             limits=self.limits,
+            is_strict=self.strict,
         )
 
     @contextmanager

@@ -83,7 +83,10 @@ class FusedModel:
     def requests(self) -> dict[str, ViewRequest]:
         """What each encoder wants of its view."""
         contracts = {view: model.contract for view, model in self.models.items()}
-        return {view: ViewRequest(contract.geometry, contract.flow) for view, contract in contracts.items()}
+        return {
+            view: ViewRequest(contract.geometry, contract.flow, contract.made_by)
+            for view, contract in contracts.items()
+        }
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ class VideoEmbedder(Closing):
         timeout_s: Deadline of every request to a server.
         model_format: Which export of a view to use: `onnx` or `torchscript`.
         limits: How much of a video is read before it is refused, and how long a decoder may hang.
+        is_strict: Refuse views that others make than those that the models learned from, in place of a warning.
 
     Raises:
         UsageError: An argument is out of range, or a view or its model does not exist.
@@ -76,11 +77,14 @@ class VideoEmbedder(Closing):
         timeout_s: float = 30.0,
         model_format: FormatName = "onnx",
         limits: MediaLimits | None = None,
+        is_strict: bool = False,
     ) -> None:
         if not 0 <= overlap <= _MAX_OVERLAP:
             raise UsageError(f"overlap ({overlap}) must be from 0 to {_MAX_OVERLAP}")
         self.overlap = overlap
         self._limits = limits or MediaLimits()
+        self._is_strict = is_strict
+        self._told: set[str] = set()
         with ExitStack() as connections:
             host = connect(url, timeout_s=timeout_s, model_format=model_format)
             hosts = [host] + [
@@ -106,7 +110,8 @@ class VideoEmbedder(Closing):
             VideoError: It cannot be decoded, or has none of the views.
             UsageError: The file does not exist.
             ServerError: The server does not answer.
-            MismatchError: The model refuses the clips or gives unsound vectors.
+            MismatchError: The model refuses the clips or gives unsound vectors, or others make its views than those
+                that it learned from, and that is to be refused.
         """
         check_file(path, "video")
         (result,) = self.embed_many([path])
@@ -125,7 +130,7 @@ class VideoEmbedder(Closing):
 
         Raises:
             ServerError: The server does not answer.
-            MismatchError: The model refuses the clips or gives unsound vectors.
+            MismatchError: As `embed`.
         """
         num_threads = min(_MAX_DECODERS, num_cores())
         sources = (self._source(path) for path in paths)
@@ -154,7 +159,7 @@ class VideoEmbedder(Closing):
     def _source(self, path: str | PathLike[str]) -> _Source:
         spec = self.model.clip
         hop = max(1, round(spec.num_frames * (1 - self.overlap)))
-        clips = VideoSource(Path(path), spec, self.model.requests, hop=hop, limits=self._limits)
+        clips = VideoSource(Path(path), spec, self.model.requests, hop, limits=self._limits, is_strict=self._is_strict)
         return _Source(os.fspath(path), clips)
 
     def _clips(self, source: _Source) -> Iterator[MultiViewClip]:
@@ -166,10 +171,20 @@ class VideoEmbedder(Closing):
         clips.content_sha256 = content_sha256(clips.path)
         yield from clips_in_worker(self._workers, clips)
 
+    def _tell(self, differences: Sequence[str]) -> None:
+        """Warn of views that others make than those that the models learned from; once of each."""
+        if new := [sentence for sentence in differences if sentence not in self._told]:
+            self._told.update(new)
+            _logger.warning(
+                "%s: vectors can differ from those of others with the same fingerprint; --strict refuses them",
+                "; ".join(new),
+            )
+
     def _result(self, video: Gathering[_Source]) -> VideoEmbedding | FailedVideo:
         source = video.source
         if video.error is not None:
             return FailedVideo(source.video, video.error)
+        self._tell(source.clips.differences)
         missing = dict(source.clips.missing)
         model = self.model.restricted(video.vectors[0]) if missing else self.model
         if missing:

@@ -138,7 +138,7 @@ def run_card(name: str, contracts: Sequence[ModelContract], training: TrainingRe
     return render_card(card, training)
 
 
-_PER_VIEW = ("view", "geometry", "flow", "fingerprint", "weights sha256")
+_PER_VIEW = ("view", "geometry", "flow", "made by", "fingerprint", "weights sha256")
 
 
 def file_facts(exported: Exported) -> dict[str, str]:
@@ -191,6 +191,8 @@ def _contract_facts(contract: ModelContract) -> dict[str, str]:
         facts["flow"] = (
             f"displacement over {flow.interval_seconds:.3g} s, by {flow.algorithm} at a short side of {flow.size_px} px"
         )
+    if contract.made_by:
+        facts["made by"] = plain(", ".join(contract.made_by))
     encoder = contract.encoder
     stages = f"{' + '.join(map(str, encoder.blocks_per_stage))} residual blocks, " if encoder.blocks_per_stage else ""
     return facts | {

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ from cocon.video.geometry import Geometry
 from cocon.video.views import VIEWS
 
 MakeContract = Callable[..., ModelContract]
+
+PRETRAINED = Path(__file__).resolve().parents[2] / "pretrained"
 
 LABELLED = {"labels": ("run", "jump é"), "encoder": EncoderSpec("resnet2d3d", (1, 1, 1, 1), 16, "mean")}
 FLOW = {"view": "flow", "flow": FlowSpec()}
@@ -64,7 +67,7 @@ def _leaves(contract: ModelContract) -> set[str]:
 
 
 def test_the_changes_below_touch_every_field(make_contract: MakeContract) -> None:
-    assert _leaves(make_contract(**FLOW)) == {*CHANGES, *FLOW_CHANGES, "labels", "classifier"}
+    assert _leaves(make_contract(**FLOW)) == {*CHANGES, *FLOW_CHANGES, "labels", "classifier", "made_by"}
 
 
 @pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
@@ -97,6 +100,24 @@ def test_a_flow_contract_older_than_the_size_reads_as_one_of_the_default_size(ma
     assert ModelContract.from_json(json.dumps(content)) == contract
     other = make_contract(**FLOW_CHANGES["size_px"] | {"view": "flow"})
     assert ModelContract.from_json(other.to_json()) == other
+
+
+def test_who_made_the_views_is_named_and_changes_no_fingerprint(make_contract: MakeContract) -> None:
+    before = make_contract(**FLOW)
+    contract = make_contract(**FLOW, made_by=("dis r1 (opencv 4.11)", "dis r1 (opencv 5.0)"))
+    assert json.loads(contract.to_json())["made_by"] == list(contract.made_by)
+    assert ModelContract.from_json(contract.to_json()) == contract
+    assert contract.fingerprint == before.fingerprint
+    assert contract.is_compatible(before)
+    assert "made_by" not in before.to_dict()
+
+
+@pytest.mark.parametrize("path", sorted(PRETRAINED.glob("*/views/*/contract.json")), ids=lambda path: path.parent.name)
+def test_packed_contracts_of_before_are_read_and_written_as_they_are(path: Path) -> None:
+    text = path.read_text()
+    contract = ModelContract.from_json(text)
+    assert contract.made_by == ()
+    assert contract.to_json() == text
 
 
 def test_normalisation_is_part_of_the_fingerprint(make_contract: MakeContract, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,6 +206,8 @@ def test_a_changed_value_shows_as_another_fingerprint(path: str, value: object, 
         ("encoder", 3),
         ("encoder.blocks_per_stage", 2),
         ("labels", None),
+        ("made_by", "dis"),
+        ("made_by", [1]),
         ("flow", {"interval_seconds": 0.1}),
     ],
 )

@@ -8,6 +8,7 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from cocon.core.errors import MissingViewError, VideoError
 from cocon.video.decoding.frames import of_one_size, read_frames
 from cocon.video.geometry import resized_shape
+from cocon.video.making.recipe import makers_of
 from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames
 from cocon.video.store.dataset import VideoEntry, content_sha256
 from cocon.video.store.files import find_view, remedy
@@ -129,6 +131,12 @@ class VideoFrames:
         )
         chosen._budget_bytes = self._budget_bytes + kept_bytes - moved_bytes
         return chosen
+
+    @cached_property
+    def made_by(self) -> dict[str, tuple[str, ...]]:
+        """View → who made it, of all videos together; looks into every stored view once."""
+        names = [entry.video_id for entry in self.entries]
+        return {view: makers_of(self._root, view, names, request.flow) for view, request in self._requests.items()}
 
     def preload(self) -> Iterator[int]:
         """Load everything that fits in memory; yields how many videos have been looked at."""

@@ -81,7 +81,7 @@ def pretrain(
             stops = any_process(asked.is_requested, fabric)
             if is_end or stops:
                 state = learner.state(step) | {"journal": journal.state(), "seconds": elapsed.seconds}
-                _save(run, learner.method, state, fabric)
+                _save(run, learner.method, state, fabric, frames)
             if stops:
                 raise KeyboardInterrupt
     return learner.method
@@ -100,12 +100,14 @@ def _go_on(state: Mapping[str, Any], learner: Learner, journal: Journal, elapsed
     elapsed.restore(float(state.get("seconds", 0.0)))
 
 
-def _save(run: RunFolder, method: Method, state: Mapping[str, Any], fabric: Fabric) -> None:
+def _save(run: RunFolder, method: Method, state: Mapping[str, Any], fabric: Fabric, frames: VideoFrames) -> None:
     """By the first process: what it takes to go on, and what is learned so far."""
     if not fabric.is_global_zero:
         return
     run.save_state(state)
+    made_by = frames.made_by
     for view, encoder in method.encoders.items():
-        run.save_encoder(encoder, contract_of(run.config, view, encoder, method=run.config.method, labels=()))
+        contract = contract_of(run.config, view, encoder, method=run.config.method, labels=(), made_by=made_by)
+        run.save_encoder(encoder, contract)
     for view, aggregator in aggregators_of(method).items():
         run.files_of(view).save_aggregator(aggregator)

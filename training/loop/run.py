@@ -1,6 +1,6 @@
 """A whole training run: pre-training, then the classifier, into one run folder."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -154,7 +154,7 @@ def _train(
                 on_progress=Forecast("training classifiers", per_epoch, bar, say),
             )
     if fabric.is_global_zero:
-        _save(run, encoders, labels)
+        _save(run, encoders, labels, frames.made_by)
     return {name: reason for found in objects_of_all(frames.failures) for name, reason in sorted(found.items())}
 
 
@@ -175,8 +175,11 @@ def _labels(config: Config, dataset: DatasetFolder) -> tuple[str, ...]:
     return dataset.labels if config.classifier.head != "none" else ()
 
 
-def _save(run: RunFolder, encoders: dict[str, Encoder], labels: tuple[str, ...]) -> None:
+def _save(
+    run: RunFolder, encoders: dict[str, Encoder], labels: tuple[str, ...], made_by: Mapping[str, tuple[str, ...]]
+) -> None:
     names = method_names(run.config)
     for view, encoder in encoders.items():
         encoder.to("cpu")
-        run.save_encoder(encoder, contract_of(run.config, view, encoder, method=names[view], labels=labels))
+        contract = contract_of(run.config, view, encoder, method=names[view], labels=labels, made_by=made_by)
+        run.save_encoder(encoder, contract)

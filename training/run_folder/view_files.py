@@ -99,8 +99,25 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         save_file(on_cpu, partial)
 
 
-def contract_of(config: Config, view: str, encoder: Encoder, *, method: str, labels: tuple[str, ...]) -> ModelContract:
-    """The contract of an encoder trained with a configuration; the classifier counts only when there are labels."""
+def contract_of(
+    config: Config,
+    view: str,
+    encoder: Encoder,
+    *,
+    method: str,
+    labels: tuple[str, ...],
+    made_by: Mapping[str, tuple[str, ...]] | None = None,
+) -> ModelContract:
+    """The contract of an encoder trained with a configuration.
+
+    Args:
+        config: the configuration.
+        view: that the encoder sees.
+        encoder: the encoder.
+        method: how it was trained.
+        labels: of its classifier, which counts only when there are any.
+        made_by: view → who made it for the training, where that is known.
+    """
     row = view_named(view)
     is_own = encoder.normalisation != Normalisation(row.mean, row.std)
     return ModelContract(
@@ -114,6 +131,7 @@ def contract_of(config: Config, view: str, encoder: Encoder, *, method: str, lab
         labels=labels,
         flow=config.flow_spec(view),
         normalisation=encoder.normalisation if is_own else None,
+        made_by=(made_by or {}).get(view, ()),
     )
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "FlowSpec",
     "estimate_flow",
     "flow_from_bytes",
+    "flow_identity",
     "flow_to_bytes",
     "resize_flow_bytes",
     "with_later_frame",
@@ -42,6 +43,9 @@ _BYTES_PER_PX = 127.0 / _BOUND_PX
 _MAX_ASPECT = 16
 
 _MEDIUM_FINEST_SCALE = 1
+
+# Of what we make of OpenCV's functions; raise it with every change that estimates other bytes.
+_REVISION = 1
 
 _Gray = NDArray[np.uint8]
 
@@ -67,6 +71,13 @@ class FlowSpec:
             raise ValueError(f"flow.algorithm '{self.algorithm}' is unknown; known ones: {', '.join(FLOW_ALGORITHMS)}")
         if self.size_px < MIN_FLOW_SIZE_PX:
             raise ValueError(f"flow.size_px ({self.size_px}) must be at least {MIN_FLOW_SIZE_PX}")
+
+
+def flow_identity(algorithm: FlowAlgorithm) -> str:
+    """Who estimates flow here: algorithm, our revision, and the release of the OpenCV that is loaded."""
+    import cv2
+
+    return f"{algorithm} r{_REVISION} (opencv {'.'.join(cv2.__version__.split('.')[:2])})"
 
 
 def flow_to_bytes(flow: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ Its native code writes two to four lines to stderr per video; no environment var
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,14 @@ from cocon.video.geometry import resize_short_side
 if TYPE_CHECKING:
     from mediapipe.python.solutions.pose import Pose
 
-__all__ = ["MASK_SHORT_SIDE_PX", "PEOPLE_SHORT_SIDE_PX", "People", "check_people_available", "people_of"]
+__all__ = [
+    "MASK_SHORT_SIDE_PX",
+    "PEOPLE_SHORT_SIDE_PX",
+    "People",
+    "check_people_available",
+    "people_identity",
+    "people_of",
+]
 
 # The networks look at 224 × 224 and 256 × 256 pixels. Frames of 256, not 1080 lines, move a key point by 0.3 % of the
 # picture's height (0.2 px of the pose view) and find a person in as many frames; of 192 lines, one video in seven loses
@@ -31,6 +39,9 @@ __all__ = ["MASK_SHORT_SIDE_PX", "PEOPLE_SHORT_SIDE_PX", "People", "check_people
 PEOPLE_SHORT_SIDE_PX = 256
 # Twice the mask view's default side.
 MASK_SHORT_SIDE_PX = 128
+
+# Of what we make of MediaPipe; raise it with every change that finds other people.
+_REVISION = 1
 
 # MediaPipe's own defaults. Lower ones find more "people": at 0.3, dogs and fists.
 _MIN_CONFIDENCE = 0.5
@@ -87,6 +98,14 @@ def check_people_available() -> None:
         ) from error
     except ImportError as error:
         raise MissingViewError(f"views 'pose' and 'mask' need MediaPipe, which fails: {_remedy(error)}") from error
+
+
+def people_identity() -> str | None:
+    """Who finds people here: model, our revision, and the release of MediaPipe; None where that is not installed."""
+    try:
+        return f"blazepose-full r{_REVISION} (mediapipe {'.'.join(version('mediapipe').split('.')[:2])})"
+    except PackageNotFoundError:
+        return None
 
 
 def people_of(frames: Iterable[tuple[float, NDArray[np.uint8]]]) -> Iterator[tuple[float, People]]:

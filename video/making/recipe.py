@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +11,7 @@ from cocon.core.errors import MissingViewError, UsageError
 from cocon.core.paths import check_folder
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import FlowSpec
+from cocon.video.estimation.identity import MADE_BY, identity_of
 from cocon.video.own_views.lookup import own_attributes, user_view_path
 from cocon.video.own_views.source import OwnSource
 from cocon.video.store.dataset import content_sha256
@@ -18,7 +19,7 @@ from cocon.video.store.files import is_sound, stored_attributes
 from cocon.video.store.stored_view import Attributes
 from cocon.video.views import VIEWS, view_named
 
-__all__ = ["Recipe", "is_current", "made_views_named"]
+__all__ = ["Recipe", "is_current", "made_views_named", "makers_of"]
 
 _ESTIMATED_VIEWS = tuple(view.name for view in VIEWS.values() if view.maker in ("flow", "people"))
 
@@ -89,6 +90,8 @@ class Recipe:
             known["flow_algorithm"] = "user" if source else self.flow.algorithm
         else:
             known["estimator"] = "user" if source else f"mediapipe-{version('mediapipe')}"
+        if not source and (made_by := identity_of(view, self.flow)):
+            known[MADE_BY] = made_by
         if source:
             known |= {**own_attributes(view, source.said), "source_sha256": _source_sha256(source.path)}
         return known
@@ -130,6 +133,30 @@ def is_current(root: Path, view: str, video_id: str, wanted: Attributes) -> bool
     return all(_agree(stored.get(name, value), value) for name, value in wanted.items()) and is_sound(
         root, view, video_id
     )
+
+
+def makers_of(root: Path, view: str, video_ids: Iterable[str], flow: FlowSpec | None) -> tuple[str, ...]:
+    """Who made a view of some videos, for the contract of a model that learns from it.
+
+    A stored view that does not say so, since it is older or came from elsewhere, is passed over. A video of which none
+    is stored counts as made here, and so do all where nobody is named: what such a model sees later is made.
+
+    Args:
+        root: dataset folder.
+        view: name of the view.
+        video_ids: of the videos.
+        flow: what a flow view measures.
+
+    Returns:
+        Sorted, as `identity_of`; empty for a view that no estimator makes.
+    """
+    if not VIEWS[view].is_stored:
+        return ()
+    here = identity_of(view, flow)
+    found = (stored_attributes(root, view, video_id) for video_id in video_ids)
+    makers = {here if attributes is None else attributes.get(MADE_BY) for attributes in found} | {None}
+    named = sorted(maker for maker in makers if isinstance(maker, str))
+    return tuple(named or filter(None, [here]))
 
 
 def _agree(stored: object, wanted: float | str) -> bool:

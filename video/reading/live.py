@@ -1,6 +1,6 @@
 """Views made for a model from the pictures themselves, in the pass that decodes them, and those that are stored."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cocon.core.errors import MissingViewError
 from cocon.video.decoding.frames import Frame
 from cocon.video.estimation.flow import FlowSpec
+from cocon.video.estimation.identity import MADE_BY, difference, identity_of
 from cocon.video.estimation.people import check_people_available
 from cocon.video.geometry import Geometry, resized_shape
 from cocon.video.reading.viewed_frames import ViewedFrame, viewed_frames
@@ -17,7 +18,7 @@ from cocon.video.store.files import find_view, remedy
 from cocon.video.store.stored_view import StoredView
 from cocon.video.views import VIEWS
 
-__all__ = ["LiveFrame", "PeopleCount", "ViewRequest", "live_frames", "stored_or_missing"]
+__all__ = ["LiveFrame", "PeopleCount", "ViewRequest", "differences", "live_frames", "stored_or_missing"]
 
 Pixels = NDArray[np.uint8]
 
@@ -29,10 +30,12 @@ class ViewRequest:
     Attributes:
         geometry: spatial rule.
         flow: what the flow view measures; None for the others.
+        made_by: who made the views that the model learned from; empty where that is not known.
     """
 
     geometry: Geometry
     flow: FlowSpec | None = None
+    made_by: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -118,6 +121,23 @@ def stored_or_missing(
         except MissingViewError as error:
             missing[view] = str(error)
     return stored, missing
+
+
+def differences(
+    requests: Mapping[str, ViewRequest], stored: Mapping[str, StoredView], live: Collection[str]
+) -> list[str]:
+    """What there is to say of views that others make, or made, than those that the model learned from.
+
+    Args:
+        requests: view → what is wanted.
+        stored: view → what the store has.
+        live: the views that are made here.
+    """
+    said = [
+        *(difference(f"view '{v}'", identity_of(v, requests[v].flow), requests[v].made_by) for v in live),
+        *(difference(f"stored view '{v}'", stored[v].attributes.get(MADE_BY), requests[v].made_by) for v in stored),
+    ]
+    return [sentence for sentence in said if sentence]
 
 
 def _check_can_be_made(root: Path, video_id: str, view: str) -> None:

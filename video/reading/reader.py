@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.core.errors import MissingViewError
+from cocon.core.errors import MismatchError, MissingViewError
 from cocon.video.clips import ClipSpec, dense_windows, resample
 from cocon.video.decoding.frames import FrameStream, of_one_size, read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import centre_crop, resized_shape
-from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames, stored_or_missing
+from cocon.video.reading.live import PeopleCount, ViewRequest, differences, live_frames, stored_or_missing
 from cocon.video.store.belonging import entry_of
 from cocon.video.store.stored_view import StoredView
 from cocon.video.workers.messages import Message
@@ -70,7 +70,9 @@ class VideoSource:
         content_sha256: of the file; views stored for another content are then refused.
         limits: how much is read before the file is refused.
         kept_as: dataset folder and video_id of its stored views; looked up by `find_store` unless given.
+        is_strict: refuse views that others make than those that the model learned from.
         missing: view → why it cannot be had; known once `clips` has begun.
+        differences: what there is to say of such views; known once `clips` has begun.
         num_frames: after the last clip: frames decoded.
         duration_seconds: after the last clip: end of the last frame.
         lost: after the last clip: why some of the pictures are missing; empty if none is known to be.
@@ -84,7 +86,9 @@ class VideoSource:
     content_sha256: str | None = None
     limits: MediaLimits = field(default_factory=MediaLimits)
     kept_as: tuple[Path, str] | None = None
+    is_strict: bool = False
     missing: dict[str, str] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
     num_frames: int = 0
     duration_seconds: float = 0.0
     lost: str = ""
@@ -105,12 +109,16 @@ class VideoSource:
         Raises:
             VideoError: the video cannot be decoded, or none of the views can be had.
             UsageError: the file does not exist.
+            MismatchError: others make its views than those that the model learned from, and that is to be refused.
         """
         frames = read_frames(self.path, self.limits, on_frame=on_frame)
         stored = self._look_into_store(on_frame)
         live = [view for view in self.requests if view not in stored and view not in self.missing]
         if not live and not stored:
             raise MissingViewError("; ".join(self.missing.values()))
+        self.differences = differences(self.requests, stored, live)
+        if self.differences and self.is_strict:
+            raise MismatchError(f"{'; '.join(self.differences)}; make it by the same, or leave out --strict")
         count = PeopleCount()
         rows = self._rows(frames, live, stored, count)
         yield from self._windows(rows, [*live, *stored], frames)
@@ -178,6 +186,7 @@ def clips_in_worker(pool: WorkerPool, source: VideoSource) -> Iterator[MultiView
         TimedOutError: the decoder hangs.
         VideoError: it died, or as `VideoSource.clips`.
         UsageError: the file does not exist.
+        MismatchError: as `VideoSource.clips`.
     """
     source.find_store()  # here, where somebody reads the warnings
     for message in named(pool.run(_clip_job, source), source.path):
@@ -188,7 +197,7 @@ def clips_in_worker(pool: WorkerPool, source: VideoSource) -> Iterator[MultiView
                 setattr(source, name, value)
 
 
-_KNOWN_AFTERWARDS = ("missing", "num_frames", "duration_seconds", "lost", "notes")
+_KNOWN_AFTERWARDS = ("missing", "differences", "num_frames", "duration_seconds", "lost", "notes")
 
 
 def _clip_job(beat: Beat, source: VideoSource) -> Iterator[Message]:

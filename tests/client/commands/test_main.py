@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import pyarrow.parquet
 import pytest
 
 import cocon.client
+from cocon.video.estimation.identity import identity_of
 from tests.client.conftest import Client, contract, copy_with_unfit_view, make_repository, write_video
 
 
@@ -169,6 +171,25 @@ def test_index_of_another_model_is_exit_code_5(client: Client, tmp_path: Path, v
         assert result.returncode == 5
         assert "client index add --index NEW" in result.stderr
     assert "NOT made by these models" in client("info", "--url", f"local:{root}").stdout
+
+
+def test_estimators_other_than_the_models_are_said_once_and_refused_on_demand(
+    client: Client, tmp_path: Path, videos: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    other = dataclasses.replace(contract("flow"), made_by=("dis r0 (opencv 4.0)",))
+    url = f"local:{make_repository(tmp_path / 'models', contract('rgb'), other)}"
+    sentence = f"view 'flow' is made by {identity_of('flow')}, but the model learned from dis r0 (opencv 4.0)"
+    for command in (("embed",), ("index", "add"), ("classify",)):
+        refused = client(*command, *videos[:3], "--view", "all", "--url", url, "--strict")
+        assert (refused.returncode, refused.stdout) == (5, "")
+        assert refused.stderr.startswith(f"error: {sentence}")
+        caplog.clear()
+        assert client(*command, *videos[:3], "--view", "all", "--url", url).returncode == 0
+        assert caplog.text.count(sentence) == len(caplog.records) == 1
+    assert client("embed", videos[0], "--url", url, "--strict").returncode == 0  # rgb has no estimator
+    (_, facts) = json.loads(client("info", "--url", url, "--json").stdout)["models"]
+    assert (facts["made_here_by"], facts["learned_from"]) == (identity_of("flow"), list(other.made_by))
+    assert client("info", "--url", url).stdout.count(sentence) == 1
 
 
 def test_killed_addition_goes_on_where_it_was(client: Client, tmp_path: Path, url: str) -> None:

@@ -14,6 +14,7 @@ from cocon.core.folder_lock import folder_lock
 from cocon.training.config.run import Config
 from cocon.training.loop.run import train_run
 from cocon.training.run_folder.files import RunFolder
+from cocon.video.estimation.identity import identity_of
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -90,6 +91,10 @@ def test_all_four_views_are_trained_where_the_dataset_has_them(
     assert contracts["flow"]["flow"]["interval_seconds"] == pytest.approx(1 / 15)
     assert contracts["rgb"]["flow"] is None
     assert contracts["pose"]["tensors"]["clip"] == ["uint8", ["B", 3, 2, 24, 24, 17]]
+    # The stored views are exact and name nobody: what the model sees later is made by who is here.
+    made_by = {view: contract.get("made_by") for view, contract in contracts.items()}
+    people = [identity_of("pose")]
+    assert made_by == {"rgb": None, "flow": [identity_of("flow")], "pose": people, "mask": people}
 
 
 def test_a_run_that_another_process_trains_is_refused_and_left_alone(

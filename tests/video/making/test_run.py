@@ -10,8 +10,9 @@ from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock
 from cocon.video.decoding.frames import read_frames
 from cocon.video.estimation.flow import FlowSpec
+from cocon.video.estimation.identity import MADE_BY, identity_of
 from cocon.video.geometry import Geometry
-from cocon.video.making.recipe import Recipe
+from cocon.video.making.recipe import Recipe, makers_of
 from cocon.video.making.run import MadeViews, make_views
 from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames
 from cocon.video.store.dataset import DatasetFolder, content_sha256
@@ -69,9 +70,15 @@ def test_every_view_is_stored_for_every_frame_with_its_recipe(person_folder: Pat
         "flow_algorithm": "dis",
         "flow_interval_seconds": 1 / 15,
         "flow_size_px": 128,
+        "made_by": identity_of("flow", FlowSpec()),
     }
-    people = {"content_sha256": digest, "estimator": "mediapipe-0.10.21", "num_frames_with_person": 30}
-    assert stored["pose"].attributes == stored["mask"].attributes == people
+    assert stored["pose"].attributes == {
+        "content_sha256": digest,
+        "estimator": "mediapipe-0.10.21",
+        "made_by": "blazepose-full r1 (mediapipe 0.10)",
+        "num_frames_with_person": 30,
+    }
+    assert stored["mask"].attributes == stored["pose"].attributes
 
 
 def test_nobody_found_is_recorded_and_all_zero(person_folder: Path) -> None:
@@ -109,6 +116,31 @@ def test_another_recipe_makes_the_view_anew_once(folder: Path, flow: FlowSpec) -
     after = read_view(folder, "flow", "a.mp4")
     assert after.attributes["flow_size_px"] == flow.size_px == after.height
     assert not np.array_equal(after.pixels, before)
+
+
+def _rewritten(folder: Path, video_id: str, made_by: str | None) -> Path:
+    """The file of a stored flow, which now says another maker, or none."""
+    stored = read_view(folder, "flow", video_id)
+    assert stored.pixels is not None
+    known = {name: value for name, value in stored.attributes.items() if name != MADE_BY}
+    known |= {MADE_BY: made_by} if made_by else {}
+    write_frames(folder, "flow", video_id, stored.pixels, stored.timestamps, attributes=known)
+    return view_path(folder, "flow", video_id)
+
+
+def test_a_view_by_another_release_is_made_anew_and_one_that_names_none_is_kept(folder: Path) -> None:
+    _make(folder)
+    content = view_path(folder, "flow", "a.mp4").read_bytes()
+    other, older = _rewritten(folder, "a.mp4", "dis r1 (opencv 4.0)"), _rewritten(folder, "b.mp4", None)
+    kept = older.read_bytes()
+    videos = ("a.mp4", "b.mp4")
+    assert makers_of(folder, "flow", videos, FlowSpec()) == ("dis r1 (opencv 4.0)",)
+    assert makers_of(folder, "flow", ("b.mp4",), FlowSpec()) == (identity_of("flow"),)
+    not_stored = makers_of(folder, "flow", (*videos, "c.mp4"), FlowSpec())
+    assert not_stored == tuple(sorted(("dis r1 (opencv 4.0)", str(identity_of("flow")))))
+    assert makers_of(folder, "rgb", videos, None) == makers_of(folder, "depth", videos, None) == ()
+    assert _make(folder) == _made(1, 1)
+    assert (other.read_bytes(), older.read_bytes()) == (content, kept)
 
 
 def test_new_content_damage_and_loss_make_just_that_video_anew(folder: Path) -> None:

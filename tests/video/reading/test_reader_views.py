@@ -1,22 +1,26 @@
 """Clips in several views: read from the store or made from the pictures, aligned, and honest about what is missing."""
 
+import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.core.errors import MissingViewError
+from cocon.core.errors import MismatchError, MissingViewError
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices
 from cocon.video.decoding.frames import read_frames
 from cocon.video.estimation.flow import FlowSpec, estimate_flow, flow_from_bytes, flow_to_bytes, with_later_frame
+from cocon.video.estimation.identity import MADE_BY, identity_of
 from cocon.video.estimation.people import people_of
 from cocon.video.geometry import Geometry
-from cocon.video.reading.reader import VideoSource, ViewRequest
+from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
 from cocon.video.store.dataset import content_sha256
 from cocon.video.store.files import view_path, write_frames, write_keypoints
+from cocon.video.workers.pool import WorkerPool
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]
@@ -63,6 +67,34 @@ def test_several_views_of_a_clip_show_the_same_moments(
         peaks = clip.pixels["pose"][..., 0].reshape(6, 64, 64).max(axis=1).argmax(axis=1)
         assert peaks.tolist() == window.tolist()
     assert source.missing == {}
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_views_by_others_than_the_model_learned_from_are_said_or_refused(
+    is_stored: bool, tmp_path: Path, write_video: WriteVideo, numbered: Numbered
+) -> None:
+    times = np.arange(30) / 30
+    path = write_video(tmp_path / "walk.mp4", numbered(30), times)
+    here = str(identity_of("flow"))
+    if is_stored:
+        known: dict[str, float | str] = {"flow_interval_seconds": 1 / 15, MADE_BY: here}
+        write_frames(tmp_path, "flow", "walk.mp4", np.zeros((30, 96, 128, 2), np.uint8), times, attributes=known)
+
+    def source(*learned_from: str, is_strict: bool = False) -> VideoSource:
+        request = replace(FLOW["flow"], made_by=learned_from)
+        return VideoSource(path, ClipSpec(2, 3, tail="drop"), {**RGB, "flow": request}, is_strict=is_strict)
+
+    for known_or_not in ((), (here,), ("dis r0 (opencv 4.0)", here)):
+        clips = source(*known_or_not, is_strict=True)
+        assert len(list(clips.clips())) == 1
+        assert clips.differences == []
+    other = source("dis r0 (opencv 4.0)")
+    assert len(list(other.clips())) == 1
+    stored = "stored " * is_stored
+    sentence = f"{stored}view 'flow' is made by {here}, but the model learned from dis r0 (opencv 4.0)"
+    assert other.differences == [sentence]
+    with WorkerPool() as pool, pytest.raises(MismatchError, match=re.escape(sentence)):
+        list(clips_in_worker(pool, source("dis r0 (opencv 4.0)", is_strict=True)))
 
 
 @pytest.mark.parametrize("folder", ["", "videos", "videos/day1"])
