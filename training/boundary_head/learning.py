@@ -13,9 +13,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cocon.core.errors import CoconError
 from cocon.embedding.locating.boundary_model import NUM_BOUNDARIES
 from cocon.embedding.locating.proposals import Segment
 from cocon.training.boundary_head.network import BoundaryHead
+from cocon.training.models.soundness import unsound_tensor
 
 __all__ = [
     "BlockSequence",
@@ -107,6 +109,7 @@ def train_boundary_head(
 
     Raises:
         ValueError: there are no videos.
+        CoconError: its weights are not finite.
     """
     if not sequences:
         raise ValueError("a boundary head needs videos to be trained on")
@@ -122,7 +125,7 @@ def train_boundary_head(
         head.scale_by(blocks)
         optimizer = torch.optim.Adam(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
         head.train()
-        for _ in range(settings.epochs):
+        for epoch in range(1, settings.epochs + 1):
             order = torch.randperm(len(blocks)).tolist()
             for start in range(0, len(order), settings.batch_size):
                 batch = order[start : start + settings.batch_size]
@@ -131,7 +134,16 @@ def train_boundary_head(
                 optimizer.zero_grad(set_to_none=True)
                 torch.autograd.backward(torch.stack(losses).mean())
                 optimizer.step()
+            _refuse_divergence(head, epoch)
     return head.eval()
+
+
+def _refuse_divergence(head: BoundaryHead, epoch: int) -> None:
+    if unsound := unsound_tensor(head):
+        raise CoconError(
+            f"training a boundary head diverged: weights are not finite in epoch {epoch}, such as {unsound}; "
+            "the encoder may be of no use: train it again, with a lower learning rate"
+        )
 
 
 @torch.no_grad()

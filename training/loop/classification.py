@@ -12,6 +12,7 @@ from cocon.training.config.learning_sections import ClassifierSection
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import Batch, clip_batches, steps_per_epoch, to_device
 from cocon.training.distributed import any_process, mean_over_processes, seed_of_process
+from cocon.training.loop.divergence import refuse_divergence
 from cocon.training.loop.interruption import interruptible
 from cocon.training.loop.journal import Journal
 from cocon.training.models.encoder import Encoder
@@ -109,6 +110,7 @@ def train_classifiers(
 
     Raises:
         KeyboardInterrupt: a stop was asked for, of any process; the phase starts again next time.
+        CoconError: loss or weights are not finite.
     """
     config = run.config
     seed = config.training.seed + _SEED_OFFSET
@@ -136,7 +138,8 @@ def train_classifiers(
             schedule.step()
             on_progress(step, num_steps)
             if step % per_epoch == 0:
-                journal.write("classify", step=first_step + step, epoch=step // per_epoch)
+                means = journal.write("classify", step=first_step + step, epoch=step // per_epoch)
+                _refuse_divergence(means["loss"], classification, fabric, epoch=step // per_epoch)
             if any_process(asked.is_requested, fabric):
                 raise KeyboardInterrupt
     classification.requires_grad_(True).to("cpu").eval()
@@ -148,6 +151,13 @@ def _optimizer(
     optimizer = torch.optim.AdamW(classification.parameter_groups(section), weight_decay=section.weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]
     return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, num_steps)
+
+
+def _refuse_divergence(loss: float, classification: Classification, fabric: Fabric, *, epoch: int) -> None:
+    """Raise `CoconError` if there is nothing worth saving; pre-training is saved already."""
+    remedy = "lower classifier.learning_rate or use training.precision=32-true"
+    phase, kept = "training the classifiers", "pre-training is kept"
+    refuse_divergence(phase, classification, [loss], fabric, epoch=epoch, remedy=remedy, kept=kept)
 
 
 def _step(batch: Batch, trained: nn.Module, optimizer: torch.optim.Optimizer, fabric: Fabric) -> dict[str, Tensor]:

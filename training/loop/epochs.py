@@ -1,16 +1,17 @@
 """What is done when an epoch of pre-training ends: journal, plateau, collapse alarm, probe."""
 
 import logging
-import math
+from collections.abc import Iterable
 
 from lightning_fabric import Fabric
 
-from cocon.core.errors import CoconError, UsageError, VideoError
+from cocon.core.errors import CoconError
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch
 from cocon.training.data.samples import pretraining_sampler
 from cocon.training.distributed import broadcast_number, share_buffers
+from cocon.training.loop.divergence import refuse_divergence
 from cocon.training.loop.journal import Journal
 from cocon.training.loop.learner import Learner
 from cocon.training.loop.online import OnlineProbe
@@ -71,7 +72,7 @@ class EpochEnd:
         if self._val_batches is not None:
             more["validation_loss"] = self._learner.validation_loss(self._val_batches)
         means = self._journal.write("pretrain", step=step, epoch=epoch, **more)
-        _refuse_divergence(means["loss"], epoch)
+        self.refuse_divergence([means["loss"]], epoch)
         if self._learner.schedule.follows_the_loss:
             loss = means.get("validation_loss", self._learner.method.full_loss(means))
             self._learner.schedule.epoch_ended(broadcast_number(loss, self._fabric))
@@ -80,11 +81,18 @@ class EpochEnd:
         if self._probe is not None and every and epoch % every == 0 and self._fabric.is_global_zero:
             self._judge(self._probe, epoch, step=step)
 
+    def refuse_divergence(self, losses: Iterable[float], epoch: int) -> None:
+        """Raise `CoconError` if the networks hold nothing that is worth saving; by every process at once."""
+        remedy = "lower optimizer.learning_rate or use training.precision=32-true"
+        kept = "the epoch before is kept" if epoch > 1 else "nothing is kept"
+        method = self._learner.method
+        refuse_divergence("pre-training", method, losses, self._fabric, epoch=epoch, remedy=remedy, kept=kept)
+
     def _judge(self, probe: OnlineProbe, epoch: int, *, step: int) -> None:
         """Only the first process does; the others wait, so it must not end here for want of a figure."""
         try:
             figures = probe.figures(self._learner.method.encoders)
-        except (UsageError, VideoError, ValueError) as error:
+        except (CoconError, ValueError) as error:
             _logger.warning("epoch %d: the encoders are not judged: %s", epoch, error)
         else:
             self._journal.write_figures("probe", figures, step=step, epoch=epoch, judged_on=probe.judged_on)
@@ -102,11 +110,3 @@ class EpochEnd:
 def _validation_batch_size(num_videos: int, batch_size: int, num_processes: int) -> int:
     """No more clips than there are videos, in equal shares: clips of one video are no negatives of each other."""
     return min(batch_size, max(1, num_videos // num_processes) * num_processes)
-
-
-def _refuse_divergence(loss: float, epoch: int) -> None:
-    if not math.isfinite(loss):
-        raise CoconError(
-            f"pre-training diverged: the loss of epoch {epoch} is {loss}; lower optimizer.learning_rate or use "
-            "training.precision=32-true (the epoch before is kept)"
-        )

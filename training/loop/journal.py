@@ -36,6 +36,11 @@ class Journal(Closing):
             self._sums[name] += float(value)
             self._counts[name] += 1
 
+    @property
+    def sums(self) -> Mapping[str, float]:
+        """Of each figure since the last `write`."""
+        return self._sums
+
     def state(self) -> dict[str, object]:
         """Sums since the last `write`, to be kept in a checkpoint."""
         return {"sums": dict(self._sums), "counts": dict(self._counts)}

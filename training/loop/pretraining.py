@@ -79,6 +79,8 @@ def pretrain(
             if is_end := step % plan.per_epoch == 0:
                 end_epoch(step // plan.per_epoch, step=step, rate=rate)
             stops = any_process(asked.is_requested, fabric)
+            if stops and not is_end:
+                end_epoch.refuse_divergence(journal.sums.values(), 1 + step // plan.per_epoch)
             if is_end or stops:
                 state = learner.state(step) | {"journal": journal.state(), "seconds": elapsed.seconds}
                 _save(run, learner.method, state, fabric, frames)

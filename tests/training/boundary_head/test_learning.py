@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from cocon.core.errors import MismatchError, UsageError
+from cocon.core.errors import CoconError, MismatchError, UsageError
 from cocon.embedding.locating.boundary_model import BoundaryContract
 from cocon.embedding.locating.detection import find_segments
 from cocon.embedding.locating.proposals import Segment, uniform_proposals
@@ -147,3 +147,14 @@ def test_a_packed_run_keeps_no_heads_and_a_folder_that_cannot_be_written_is_said
         run.keeps_boundary_heads(["rgb", "flow"])
     (tmp_path / "SHA256SUMS").touch()
     assert not run.keeps_boundary_heads(["rgb", "flow"])
+
+
+def test_a_head_whose_weights_become_infinite_is_refused() -> None:
+    sequence, segments = planted(0)
+    with pytest.raises(
+        CoconError, match=r"training a boundary head diverged: weights are not finite in epoch \d, such as"
+    ):
+        train_boundary_head([sequence], [segments], BoundarySettings(epochs=4, learning_rate=1e36))
+    useless = replace(sequence, blocks=np.full_like(sequence.blocks, np.nan))
+    with pytest.raises(CoconError, match="in epoch 1"):
+        train_boundary_head([useless], [segments], BoundarySettings(epochs=1))

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cocon.core.errors import CoconError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.learning_sections import ClassifierSection
 from cocon.training.config.run import Config
@@ -196,3 +197,18 @@ def test_a_recurrent_classifier_starts_from_the_aggregator_of_pre_training(
         assert isinstance(classifier, GRUClassifier)
         for name, tensor in classifier.aggregator.state_dict().items():
             assert torch.allclose(tensor, kept[name], atol=1e-6) == is_kept, (run, view, name)
+
+
+def test_a_classifier_that_diverges_leaves_the_pre_training_to_go_on_from(
+    unlabelled: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, weights_of: WeightsOf, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    diverges = r"^training the classifiers diverged: .* epoch [12] is nan; .* \(pre-training is kept\)$"
+    for mode in ("frozen", "finetune"):
+        config = tiny_config("classifier.learning_rate=1e36", f"classifier.mode={mode}")
+        with pytest.raises(CoconError, match=diverges):
+            train_tiny(config, run, overwrite=True)
+        assert not RunFolder.open(run).is_complete
+        assert RunFolder.open(run).state() is not None
+        kept, expected = weights_of(run), weights_of(unlabelled)
+        assert all(torch.equal(kept[name], expected[name]) for name in expected)

@@ -365,3 +365,37 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_epoch_before(
     state = RunFolder.open(run).state()
     assert state is None or all(torch.isfinite(tensor).all() for tensor in state["method"].values())
     assert not RunFolder.open(run).is_complete
+
+
+_INFINITE = [
+    "optimizer.learning_rate=3e37",
+    "optimizer.weight_decay=11",
+    "optimizer.warmup_epochs=0",
+    "optimizer.final_share=1",
+]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["training.batch_size=6", "training.epochs=1"],
+        ["training.accumulate=3", "training.precision=bf16-mixed", "training.epochs=1"],
+    ],
+)
+def test_weights_that_the_last_step_made_infinite_are_not_kept(
+    settings: list[str], tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(CoconError, match=r"^pre-training diverged: weights are not finite in epoch 1, such as .*rgb"):
+        train_tiny(tiny_config(*_INFINITE, *settings, "classifier.head=none"), run)
+    assert sorted(path.name for path in run.iterdir() if path.name != "tensorboard") == ["config.toml", "metrics.jsonl"]
+
+
+def test_a_stop_saves_no_weights_that_are_infinite(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    @contextmanager
+    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+        yield lambda done, total: STOPS["asked"]() if (description, done) == ("pre-training", 1) else None
+
+    with pytest.raises(CoconError, match=r"^pre-training diverged: .* in epoch 1.*\(nothing is kept\)$"):
+        train_run(tiny_config(*_INFINITE), tmp_path / "run", overwrite=False, progress_bar=bar)
+    assert not (tmp_path / "run" / "state.pt").exists()

@@ -8,11 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cocon.core.errors import UsageError
+from cocon.core.errors import CoconError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.training.data.augment import centred_clip, mirrored, whole_frames
 from cocon.training.data.frames import DecodedVideo, DecodedView
 from cocon.training.models.encoder import Encoder
+from cocon.training.models.soundness import unsound_tensor
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames, regular_windows
 from cocon.video.geometry import centre_crop
 
@@ -100,6 +101,9 @@ def encode_blocks(
         video: decoded.
         protocol: which clips.
         has_dense: also the blocks that begin every half block.
+
+    Raises:
+        CoconError: the features are not finite.
     """
     spec = contract.clip
     T = spec.frames_per_block
@@ -108,6 +112,7 @@ def encode_blocks(
     dense = dense_windows(len(grid), replace(spec, num_blocks=1), hop=max(1, T // 2))[: None if has_dense else 0]
     blocks, where = np.unique(np.concatenate([of_clips, dense]), axis=0, return_inverse=True)  # [U, T]
     maps = _maps(encoder, contract, video, grid[blocks], protocol.num_crops)  # [crops, U, D, s, s]
+    _refuse_unsound(maps, encoder, contract.view, video.entry.video_id)
     maps = maps[:, torch.from_numpy(where.reshape(-1))]
     clips, half_blocks = torch.split(maps, [len(of_clips), len(dense)], dim=1)
     seconds = video.timestamps[grid[dense]].mean(axis=1) - video.timestamps[0]
@@ -116,6 +121,16 @@ def encode_blocks(
         half_blocks.flatten(0, 1),
         np.tile(seconds, len(maps)),
     )
+
+
+def _refuse_unsound(maps: Tensor, encoder: Encoder, view: str, video_id: str) -> None:
+    if not bool(maps.isfinite().all()):
+        unsound = unsound_tensor(encoder)
+        weights = f", nor are its weights ({unsound})" if unsound else ""
+        raise CoconError(
+            f"what the encoder of view '{view}' makes of video '{video_id}' is not finite{weights}; it is of no use: "
+            "train it again, with a lower learning rate"
+        )
 
 
 def _maps(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from cocon.core.errors import MismatchError, VideoError
+from cocon.core.errors import CoconError, MismatchError, VideoError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
@@ -201,3 +201,14 @@ def test_calibration_forgets_what_was_before_and_touches_no_weight() -> None:
     for name, tensor in encoder.state_dict().items():
         assert torch.equal(tensor, other.state_dict()[name])
         assert name not in untouched or torch.equal(tensor, untouched[name])
+
+
+def test_an_encoder_whose_weights_are_not_finite_is_of_no_use(trained: Path, tiny_config: MakeConfig) -> None:
+    encoder, contract = RunFolder.open(trained).encoder("rgb")
+    with torch.no_grad():
+        next(encoder.parameters()).fill_(torch.nan)
+    useless = (
+        r"^what the encoder of view 'rgb' makes of video 'figure_00006' is not finite, nor are its weights \(backbone"
+    )
+    with pytest.raises(CoconError, match=useless):
+        video_features({"rgb": (encoder, contract)}, _frames(tiny_config()), on_progress=_silent)
