@@ -1,8 +1,8 @@
 """What comes out: model contracts, models to be opened by kind, and the NumPy algorithms on embeddings.
 
-A `contract` says what a model takes and gives, a `repository` where models lie; `local` opens one in this process. On
-whole clips the algorithms are modules of the room; `locating` finds where actions begin and end, `tracking` follows
-boxes.
+A `contract` says what a model takes and gives, a `repository` where models lie; `local` opens one in this process, and
+`server_ports` are those of a server. On whole clips the algorithms are modules of the room; `locating` finds where
+actions begin and end, `tracking` follows boxes.
 """
 
 if __name__ != "cocon.embedding":

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cocon.embedding.server_ports import GRPC_PORT, HTTP_PORT, METRICS_PORT
+
 if TYPE_CHECKING:
     from cocon.serving.address import Address
     from cocon.serving.readiness import ModelState
@@ -25,9 +27,11 @@ def serve(
         "model_repository"
     ),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    grpc_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the protocol the client speaks.")] = 8001,
-    http_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the same protocol over HTTP.")] = 8000,
-    metrics_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Prometheus metrics.")] = 8002,
+    grpc_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the protocol the client speaks.")
+    ] = GRPC_PORT,
+    http_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the same protocol over HTTP.")] = HTTP_PORT,
+    metrics_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Prometheus metrics.")] = METRICS_PORT,
     timeout_s: Annotated[float, typer.Option(min=0, help="Seconds the models may take to load.")] = 120.0,
     detach: Annotated[bool, typer.Option("--detach", help="Serve in the background; return when READY.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End the server in the background.")] = False,

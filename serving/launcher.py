@@ -154,14 +154,17 @@ def end_server(server: ProcessIdentity, address: Address) -> None:
 
 
 def _command(installation: Installation, repository: Path, address: Address) -> list[str]:
+    interface = address.interface
+    # Its HTTP server reads an IPv6 address as another one unless it is told, and its gRPC server wants brackets.
+    over_http = f"ipv6:{interface}" if ":" in interface else interface
     options = {
         "model-repository": repository,
         "model-control-mode": "none",
-        "grpc-address": address.host,
+        "grpc-address": f"[{interface}]" if ":" in interface else interface,
         "grpc-port": address.grpc_port,
-        "http-address": address.host,
+        "http-address": over_http,
         "http-port": address.http_port,
-        "metrics-address": address.host,
+        "metrics-address": over_http,
         "metrics-port": address.metrics_port,
         # A model that fails must not end the server: it is asked for the reason.
         "exit-on-error": "false",

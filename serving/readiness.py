@@ -11,6 +11,7 @@ from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from cocon.core.errors import ServerError, UsageError
+from cocon.core.proxies import DIRECT
 from cocon.serving.address import Address
 
 __all__ = ["ModelState", "model_states", "wait_until_ready"]
@@ -80,7 +81,7 @@ def model_states(address: Address) -> list[ModelState]:
         ServerError: It does not answer.
     """
     try:
-        with InferenceServerClient(address.url) as client:
+        with InferenceServerClient(address.url, channel_args=list(DIRECT)) as client:
             entries = client.get_model_repository_index(client_timeout=_CALL_TIMEOUT_S).models
             states = [
                 ModelState(
@@ -105,7 +106,7 @@ def _backend(client: InferenceServerClient, model: str, version: str) -> str:
 
 def _accepts(address: Address) -> bool:
     try:
-        with socket.create_connection((address.host, address.grpc_port), timeout=1.0):
+        with socket.create_connection((address.interface, address.grpc_port), timeout=1.0):
             return True
     except OSError:
         return False

@@ -5,7 +5,6 @@ One file per gRPC port, in `$XDG_STATE_HOME/cocon` (default `~/.local/state/coco
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -13,6 +12,7 @@ from typing import Self
 from filelock import FileLock
 
 from cocon.core.atomic import replacing
+from cocon.embedding.server_ports import record_path
 from cocon.serving.address import Address
 from cocon.serving.processes import ProcessIdentity
 
@@ -87,7 +87,6 @@ def repository_digest(repository: Path) -> str:
 
 
 def _path(grpc_port: int) -> Path:
-    root = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    folder = Path(root) / "cocon"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"serve-{grpc_port}.json"
+    path = record_path(grpc_port)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

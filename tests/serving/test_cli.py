@@ -109,6 +109,23 @@ def test_detach_status_stop(cli: Cli, repository: Path, ports: list[str]) -> Non
     assert "start one with: cocon serve --detach" in status.stderr
 
 
+@pytest.mark.parametrize(("host", "interface"), [("::1", "::1"), ("localhost", "127.0.0.1")])
+def test_all_three_ports_listen_on_the_named_host_and_no_proxy_is_asked(
+    cli: Cli, repository: Path, ports: list[str], host: str, interface: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("grpc_proxy", "https_proxy", "http_proxy", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    try:
+        started = cli(repository, "--detach", "--host", host, *ports)
+        assert started.returncode == 0, started.stderr
+        for port in ports:
+            socket.create_connection((interface, int(port.partition("=")[2]))).close()
+        status = cli("--status", "--json", *ports)
+        assert [model["state"] for model in json.loads(status.stdout)["models"]] == ["READY"]
+    finally:
+        assert cli("--stop", *ports).returncode == 0
+
+
 def test_a_changed_repository_is_served_anew(cli: Cli, repository: Path, ports: list[str], tmp_path: Path) -> None:
     copy = tmp_path / "model_repository"
     shutil.copytree(repository, copy)
@@ -188,9 +205,10 @@ def test_models_that_are_not_ready_in_time(cli: Cli, repository: Path, ports: li
 def test_the_old_server_listens_on_loopback_only(cli: Cli, repository: Path) -> None:
     if shutil.which("tritonserver"):
         pytest.skip("only the server of nvidia-pytriton is restricted")
-    result = cli(repository, "--host=0.0.0.0")
-    assert result.returncode == 2
-    assert "listens on loopback only" in result.stderr
+    for host in ("0.0.0.0", "::"):
+        result = cli(repository, f"--host={host}")
+        assert result.returncode == 2
+        assert "listens on loopback only" in result.stderr
 
 
 def test_actions_exclude_each_other(cli: Cli) -> None:
