@@ -3,6 +3,7 @@
 Everything heavy is imported inside the commands: `client --help` must not wait for OpenCV, gRPC and FAISS.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -165,6 +166,8 @@ def main() -> NoReturn:
     """Entry point of the console script `client`."""
     from cocon.core.command import run
 
+    # gRPC's own log would stand before our one line, where a proxy fails for instance. It reads this when imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     run(app)
 
 

@@ -1,40 +1,36 @@
-"""A channel to a Triton server, over the KServe v2 protocol (gRPC): what can be asked, and what its errors mean."""
+"""A channel to a Triton server, over the KServe v2 protocol (gRPC): what can be asked."""
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import tritonclient.grpc as grpc_client
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from cocon.client.models.failures import translated
+from cocon.client.models.retries import NoAnswerError, Retries
+from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, ServerError, UsageError
+from cocon.core.proxies import DIRECT, proxy_for
 from cocon.embedding.repository import version_key
 
 __all__ = ["DescribedVersion", "TritonChannel"]
 
-_MIB = 2**20
-_SERVICE = "inference.GRPCInferenceService"
-# UNAVAILABLE is the only status that says that the request was not worked on, so nothing else is tried again.
-_RETRY = {
-    "maxAttempts": 4,
-    "initialBackoff": "0.1s",
-    "maxBackoff": "1s",
-    "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
-}
-_CHANNEL_OPTIONS: list[tuple[str, Any]] = [
+_CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     # gRPC's own default of 4 MiB is less than three clips.
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    ("grpc.enable_retries", 1),
-    # A request larger than this buffer (256 KiB by default) would not be tried again.
-    ("grpc.per_rpc_retry_buffer_size", 256 * _MIB),
-    ("grpc.service_config", json.dumps({"methodConfig": [{"name": [{"service": _SERVICE}], "retryPolicy": _RETRY}]})),
-]
+    # `Retries` asks again, until the deadline.
+    ("grpc.enable_retries", 0),
+    # A server that comes back is found within a second; gRPC's own pauses grow to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+_ON_THE_WAY = frozenset({"LOADING", "UNLOADING"})
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +38,56 @@ class DescribedVersion:
     """The newest version of a model, as its server tells of it.
 
     Attributes:
+        name: Of the model.
         version: Its number.
         config: Its configuration, a message of Triton's protocol.
-        contract: Text of its contract.
+        contract_key: Of the parameter that carries its contract.
         source: Where that is from, in words.
     """
 
+    name: str
     version: str
     config: Any
-    contract: str
+    contract_key: str
     source: str
+
+    @property
+    def contract(self) -> str:
+        """Text of its contract; empty where it carries none."""
+        return str(self.config.parameters[self.contract_key].string_value) if self.has_contract else ""
+
+    @property
+    def has_contract(self) -> bool:
+        """Whether it carries one."""
+        return self.contract_key in self.config.parameters
 
 
 class TritonChannel:
     """Holds a channel; not safe for several threads.
 
     Args:
-        url: `host:port`.
-        timeout_s: Deadline of every request, its retries included.
+        target: The server.
+        timeout_s: Deadline of every request, its repetitions included.
     """
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
-        self.url = url
+    def __init__(self, target: Target, *, timeout_s: float) -> None:
+        self.target = target
         self._timeout_s = timeout_s
+        self._retries = Retries(lambda left_s: self._client.is_server_live(client_timeout=left_s), timeout_s=timeout_s)
+        self._proxy = proxy_for(target.host, target.port) if target.host else None
+        way = () if self._proxy and self._proxy.is_usable else DIRECT
         # One client and one channel per object: tritonclient shares neither between threads.
-        self._client = grpc_client.InferenceServerClient(url, channel_args=_CHANNEL_OPTIONS)
+        self._client = grpc_client.InferenceServerClient(target.name, channel_args=[*_CHANNEL_OPTIONS, *way])
 
     @property
     def software(self) -> str:
         """Triton and its version."""
-        with self._translated():
-            metadata = self._client.get_server_metadata(client_timeout=self._timeout_s)
+        metadata = self._ask(lambda left_s: self._client.get_server_metadata(client_timeout=left_s))
         return f"{metadata.name} {metadata.version}"
 
     def model_names(self) -> list[str]:
         """Models that are ready, in alphabetical order."""
-        with self._translated():
-            models = self._client.get_model_repository_index(client_timeout=self._timeout_s).models
+        models = self._ask(self._index)
         return sorted({model.name for model in models if model.state == "READY"})
 
     def newest(self, name: str, contract_key: str, *, remedy: str = "") -> DescribedVersion:
@@ -90,31 +99,19 @@ class TritonChannel:
             remedy: Ends the message where there is no such model.
 
         Raises:
-            ServerError: The server does not answer.
+            ServerError: The server does not answer, or has the model and cannot load it.
             UsageError: It has no such model; the message names those it has.
             MismatchError: The model carries no contract of that kind.
         """
-        if name not in (known := self.model_names()):
-            listed = "; ".join(filter(None, (", ".join(known) or "none", remedy)))
-            raise UsageError(f"server {self.url} has no model '{name}'; it has: {listed}")
-        with self._translated():
-            versions = self._client.get_model_metadata(name, client_timeout=self._timeout_s).versions
-            version = str(max(map(int, versions)))
-            config = self._client.get_model_config(name, version, client_timeout=self._timeout_s).config
-        key = version_key(contract_key, version)
-        if key not in config.parameters:
-            raise MismatchError(f"model '{name}' on {self.url} carries no '{key}'; export it with 'cocon export'")
-        source = f"the contract of model '{name}' version {version} on {self.url}"
-        return DescribedVersion(version, config, config.parameters[key].string_value, source)
+        return self._ask(lambda left_s: self._described(name, contract_key, remedy, left_s))
 
     def infer(
-        self, name: str, version: str, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, str]
+        self, model: DescribedVersion, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, str]
     ) -> dict[str, NDArray[np.float32]]:
-        """One request.
+        """One request; the answer is of the model that was described, and of no other by its name.
 
         Args:
-            name: Model.
-            version: Its version.
+            model: The version to ask.
             inputs: Name of a tensor → its values `[B, ...]`.
             outputs: Contract's name of a tensor wanted → the model's name of it.
 
@@ -122,7 +119,8 @@ class TritonChannel:
             Contract's name → `float32 [B, ...]`.
 
         Raises:
-            MismatchError: The server gave other tensors than those wanted, or refuses the request.
+            MismatchError: The model has changed, the server gave other tensors than those wanted, or it refuses the
+                request.
             ServerError: It does not answer in time.
         """
         given = []
@@ -130,39 +128,66 @@ class TritonChannel:
             given.append(grpc_client.InferInput(tensor_name, list(values.shape), np_to_triton_dtype(values.dtype)))
             given[-1].set_data_from_numpy(values)
         wanted = [grpc_client.InferRequestedOutput(tensor_name) for tensor_name in outputs.values()]
-        with self._translated():
-            result = self._client.infer(
-                name, given, model_version=version, outputs=wanted, client_timeout=self._timeout_s
+        result = self._ask(
+            lambda left_s: self._client.infer(
+                model.name, given, model_version=model.version, outputs=wanted, client_timeout=left_s
             )
+        )
+        self._check_unchanged(model)
         tensors = {output: result.as_numpy(tensor_name) for output, tensor_name in outputs.items()}
         num_rows = len(next(iter(inputs.values())))
         for output, values in tensors.items():
             if values is None or values.dtype != np.float32 or len(values) != num_rows:
-                raise MismatchError(f"model '{name}' on {self.url} gave no sound '{output}'; export it again")
+                where = f"model '{model.name}' on {self.target.name}"
+                raise MismatchError(f"{where} gave no sound '{output}'; export it again")
         return tensors
 
     def close(self) -> None:
-        """Close the channel."""
+        """Close the channel; who waits for an answer in another thread waits no longer."""
+        self._retries.close()
         self._client.close()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _index(self, left_s: float) -> Sequence[Any]:
+        models: Sequence[Any] = self._client.get_model_repository_index(client_timeout=left_s).models
+        return models
+
+    def _described(self, name: str, contract_key: str, remedy: str, left_s: float) -> DescribedVersion:
+        index = self._index(left_s)
+        states = {model.state: model.reason for model in index if model.name == name}
+        if "READY" not in states:
+            self._refuse(name, states, sorted({model.name for model in index if model.state == "READY"}), remedy)
+        versions = self._client.get_model_metadata(name, client_timeout=left_s).versions
+        version = str(max(map(int, versions)))
+        config = self._config(name, version, left_s)
+        source = f"the contract of model '{name}' version {version} on {self.target.name}"
+        described = DescribedVersion(name, version, config, version_key(contract_key, version), source)
+        if not described.has_contract:
+            problem = f"carries no '{described.contract_key}'"
+            raise MismatchError(f"model '{name}' on {self.target.name} {problem}; export it with 'cocon export'")
+        return described
+
+    def _refuse(self, name: str, states: Mapping[str, str], known: Sequence[str], remedy: str) -> NoReturn:
+        """Say why a model is not ready."""
+        if _ON_THE_WAY & set(states):
+            raise InferenceServerException(f"model '{name}' is {' and '.join(states)}", status="UNAVAILABLE")
+        if reason := next(filter(None, states.values()), ""):
+            raise ServerError(f"model '{name}' on {self.target.name} is not ready: {reason}; see the server's log")
+        listed = "; ".join(filter(None, (", ".join(known) or "none", remedy)))
+        raise UsageError(f"server {self.target.name} has no model '{name}'; it has: {listed}")
+
+    def _config(self, name: str, version: str, left_s: float) -> Any:  # noqa: ANN401  # generated, untyped
+        return self._client.get_model_config(name, version, client_timeout=left_s).config
+
+    def _check_unchanged(self, model: DescribedVersion) -> None:
+        """The same name and number are another model's where the server was started anew with other files."""
+        now = self._ask(lambda left_s: self._config(model.name, model.version, left_s))
+        if replace(model, config=now).contract != model.contract:
+            raise MismatchError(f"{model.source} has changed meanwhile; run the command again, with one model for all")
+
+    def _ask(self, request: Callable[[float], _Answer]) -> _Answer:
         """The one place where tritonclient's errors become ours."""
         try:
-            yield
-        except InferenceServerException as error:
-            raise _ours(error, self.url, self._timeout_s) from error
-
-
-def _ours(error: InferenceServerException, url: str, timeout_s: float) -> ServerError | MismatchError:
-    message = " ".join((error.message() or "").split())
-    match (error.status() or "").removeprefix("StatusCode."):
-        case "UNAVAILABLE" if "connect" in message or "Socket closed" in message or "name resolution" in message:
-            remedy = "start it with 'cocon serve', or work without one: --url local:model_repository"
-            return ServerError(f"no Triton server answers at {url}; {remedy}")
-        case "DEADLINE_EXCEEDED":
-            return ServerError(f"server {url} did not answer within {timeout_s:g} s; raise --timeout-s")
-        case "NOT_FOUND" | "INVALID_ARGUMENT":
-            return MismatchError(f"server {url} refuses the request: {message}")
-        case status:
-            return ServerError(f"server {url} failed: {message} ({status})")
+            return self._retries.ask(request)
+        except NoAnswerError as error:
+            given = error.failure, self.target, self._proxy
+            raise translated(*given, timeout_s=self._timeout_s, has_answered=error.has_answered) from error

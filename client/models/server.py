@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.models.channel import DescribedVersion, TritonChannel
+from cocon.client.models.target import Target
 from cocon.core.closing import Closing
 from cocon.core.errors import MismatchError
 from cocon.embedding.embedder import ENCODER
@@ -31,7 +32,6 @@ class TritonSession(Generic[_Contract]):
 
     Args:
         channel: Is asked; not closed here.
-        name: Of the model.
         described: The version.
         contract: Its contract, read.
 
@@ -39,10 +39,10 @@ class TritonSession(Generic[_Contract]):
         MismatchError: The contract is of another model.
     """
 
-    def __init__(self, channel: TritonChannel, name: str, described: DescribedVersion, contract: _Contract) -> None:
-        self.name, self.version, self.contract = name, described.version, contract
+    def __init__(self, channel: TritonChannel, described: DescribedVersion, contract: _Contract) -> None:
+        self.name, self.version, self.contract = described.name, described.version, contract
         self.max_batch_size = max(1, described.config.max_batch_size)
-        self._channel = channel
+        self._channel, self._described = channel, described
         (self._input,) = contract.input_shapes
         # Triton's PyTorch backend finds outputs by position, in names like `embedding__0`.
         outputs = {tensor.name.partition("__")[0]: tensor for tensor in described.config.output}
@@ -56,10 +56,10 @@ class TritonSession(Generic[_Contract]):
         """See `Session.run`.
 
         Raises:
-            MismatchError: The model is gone, or gives other tensors.
+            MismatchError: The model is gone or has changed, or gives other tensors.
             ServerError: The server does not answer in time.
         """
-        return self._channel.infer(self.name, self.version, {self._input: values}, self._outputs)
+        return self._channel.infer(self._described, {self._input: values}, self._outputs)
 
     def close(self) -> None:
         """Nothing is held: the channel is the server's."""
@@ -69,15 +69,19 @@ class TritonServer(Closing):
     """A Triton server, as far as these models go. Holds a channel; not safe for several threads.
 
     Args:
-        url: `host:port` or `grpc://host:port`.
+        url: As `Target.parse` takes it.
         timeout_s: Deadline of every request, its retries included.
         model_format: Which export of a view is used.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 30.0, model_format: FormatName = "onnx") -> None:
-        self.url = url.removeprefix("grpc://")
         self._format = FORMATS[model_format]
-        self._channel = TritonChannel(self.url, timeout_s=timeout_s)
+        self._channel = TritonChannel(Target.parse(url), timeout_s=timeout_s)
+
+    @property
+    def url(self) -> str:
+        """What it is connected to."""
+        return self._channel.target.name
 
     @property
     def num_lanes(self) -> int:
@@ -108,7 +112,7 @@ class TritonServer(Closing):
         contract = kind.read(described.contract, source=described.source)
         if contract.view != view:
             raise MismatchError(f"{described.source} is of another model, of view '{contract.view}'; export it again")
-        return kind.model(TritonSession(self._channel, name, described, contract))
+        return kind.model(TritonSession(self._channel, described, contract))
 
     def close(self) -> None:
         """Close the channel."""

@@ -85,8 +85,9 @@ class Batches(Generic[Source]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._threads.shutdown(cancel_futures=True)
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        # Who interrupts does not wait for a server that is away: closing the connections ends its threads.
+        self._threads.shutdown(wait=kind is not KeyboardInterrupt, cancel_futures=True)
 
     def _send(self) -> None:
         # Clips of a video that turned out to be bad are not worth a request.

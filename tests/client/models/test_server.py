@@ -1,83 +1,17 @@
 """The Triton client against a real server: the same numbers as without one, and clear errors."""
 
-import shutil
 import socket
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
-import grpc
 import numpy as np
-import onnx
 import pytest
-from google.protobuf import text_format
-from onnx import numpy_helper
-from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from cocon.client import VideoEmbedder, connect
 from cocon.client.models.server import TritonServer
 from cocon.core.errors import MismatchError, ServerError, UsageError
-from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER, assert_congruent
-from cocon.serving.address import Address
 from cocon.serving.launcher import ServerProcess
-from tests.client.conftest import Client, contract
-
-
-def write_config(folder: Path, model: ModelContract, backend: str, *, record: str | None = None) -> None:
-    file_name, is_indexed = ("model.onnx", False) if backend == "onnxruntime" else ("model.pt", True)
-    config = model_config_pb2.ModelConfig(
-        name=folder.name, backend=backend, max_batch_size=4, default_model_filename=file_name
-    )
-    config.input.add(name="clip", data_type=model_config_pb2.TYPE_UINT8, dims=model.clip_shape)
-    for position, (name, shape) in enumerate(model.output_shapes.items()):
-        tensor = f"{name}__{position}" if is_indexed else name
-        config.output.add(name=tensor, data_type=model_config_pb2.TYPE_FP32, dims=shape)
-    config.instance_group.add(count=1, kind=model_config_pb2.ModelInstanceGroup.KIND_CPU)
-    config.parameters["contract.1"].string_value = model.to_json() if record is None else record
-    (folder / "config.pbtxt").write_text(text_format.MessageToString(config))
-
-
-def write_torchscript(repository: Path, model: ModelContract) -> None:
-    """The same function as the ONNX model beside it."""
-    import torch
-
-    graph = onnx.load(repository / f"cocon_{model.view}" / "1" / "model.onnx").graph
-    weight, head = (
-        torch.tensor(numpy_helper.to_array(tensor)) for tensor in graph.initializer if tensor.name in ("weight", "head")
-    )
-
-    class Encoder(torch.nn.Module):
-        def forward(self, clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-            cells = (clip.float() - 100).reshape(-1, 2, 2, 4, 4, 4, 4, 3).mean(dim=(2, 4, 6)).reshape(-1, 2, 48)
-            blocks = torch.nn.functional.normalize(cells @ weight, dim=-1)
-            mean = blocks.mean(dim=1)
-            return torch.nn.functional.normalize(mean, dim=-1), blocks, mean @ head
-
-    folder = repository / f"cocon_{model.view}_torchscript"
-    (folder / "1").mkdir(parents=True)
-    with pytest.warns(DeprecationWarning):
-        traced = torch.jit.trace(Encoder().eval(), torch.zeros(2, *model.clip_shape, dtype=torch.uint8))  # type: ignore[no-untyped-call]
-        traced.save(str(folder / "1" / "model.pt"))
-    write_config(folder, model, "pytorch")
-
-
-@pytest.fixture(scope="session")
-def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    served = tmp_path_factory.mktemp("served") / "model_repository"
-    shutil.copytree(repository, served)
-    for model in (contract("rgb"), contract("flow", weights="2")):
-        write_config(served / f"cocon_{model.view}", model, "onnxruntime")
-    write_torchscript(served, contract("rgb"))
-    shutil.copytree(served / "cocon_rgb", served / "cocon_pose")
-    write_config(served / "cocon_pose", contract("rgb"), "onnxruntime", record="{}")
-    log = tmp_path_factory.mktemp("log") / "triton.log"
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
-            patch.setenv(name, str(tmp_path_factory.mktemp("xdg")))
-        with ServerProcess(served, Address.on_free_ports(), log=log, timeout_s=600) as process:
-            yield process
+from tests.client.conftest import Client
 
 
 @pytest.fixture
@@ -129,48 +63,6 @@ def test_deadline_is_kept_by_a_server_that_never_answers() -> None:
             triton.open(ENCODER, "rgb")
 
 
-class _Flaky(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]  # generated, untyped
-    """Fails a few times before it answers."""
-
-    def __init__(self, status: grpc.StatusCode, num_failures: int) -> None:
-        self._status = status
-        self._num_failures = num_failures
-        self.num_requests = 0
-
-    def ServerMetadata(self, request: object, context: grpc.ServicerContext) -> object:  # noqa: N802  # the protocol's name
-        self.num_requests += 1
-        if self.num_requests <= self._num_failures:
-            context.abort(self._status, "not now")
-        return service_pb2.ServerMetadataResponse(name="triton", version="2.0")
-
-
-@contextmanager
-def serving(servicer: _Flaky) -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(2))
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop(None).wait()
-
-
-def test_unavailable_server_is_asked_again() -> None:
-    servicer = _Flaky(grpc.StatusCode.UNAVAILABLE, 2)
-    with serving(servicer) as url, TritonServer(url) as triton:
-        assert triton.software == "triton 2.0"
-    assert servicer.num_requests == 3
-
-
-@pytest.mark.parametrize(("status", "num_requests"), [(grpc.StatusCode.UNAVAILABLE, 4), (grpc.StatusCode.INTERNAL, 1)])
-def test_retries_are_bounded_and_for_unavailable_only(status: grpc.StatusCode, num_requests: int) -> None:
-    servicer = _Flaky(status, 1000)
-    with serving(servicer) as url, TritonServer(url) as triton, pytest.raises(ServerError, match="not now"):
-        _ = triton.software
-    assert servicer.num_requests == num_requests
-
-
 def test_info_of_a_server(server: ServerProcess, client: Client) -> None:
     result = client("info", "--url", server.url, "--json")
     assert result.returncode == 5, "the pose model's contract is damaged"
@@ -184,9 +76,3 @@ def test_no_server_is_one_line_and_exit_code_4(process: Client, dead_url: str, v
     assert dead_url in result.stderr
     assert "cocon serve" in result.stderr
     assert "local:" in result.stderr
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "localhost", "grpc://", "host:port"])
-def test_strange_url_is_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="HOST:PORT"):
-        connect(url)

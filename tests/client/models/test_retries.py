@@ -1,0 +1,113 @@
+"""A server that stops, comes back, or comes back as another; and one that is only told to."""
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from tritonclient.grpc import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from cocon.client.models.server import TritonServer
+from cocon.core.errors import MismatchError, ServerError
+from cocon.embedding.embedder import ENCODER
+from cocon.serving.address import Address
+from cocon.serving.launcher import ServerProcess
+from tests.client.conftest import contract, make_repository
+from tests.client.models.conftest import Flaky, serving, write_config
+
+NOT_FOUND, UNAVAILABLE = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("status", "is_ending", "num_failures"),
+    [
+        (UNAVAILABLE, False, 4),
+        (grpc.StatusCode.CANCELLED, False, 2),  # what a server that ends does with the requests it has
+        (NOT_FOUND, True, 3),  # it has let go of its models by then
+        (grpc.StatusCode.INTERNAL, True, 3),
+        (NOT_FOUND, False, 1),  # the server that had none has ended, and this is the next one
+    ],
+)
+def test_a_server_that_is_away_for_a_moment_is_asked_again(
+    status: grpc.StatusCode, is_ending: bool, num_failures: int
+) -> None:
+    servicer = Flaky(status, num_failures, is_ending=is_ending)
+    with serving(servicer) as url, TritonServer(url) as triton:
+        assert triton.software == "triton 2.0"
+    assert servicer.num_requests == num_failures + 1
+
+
+@pytest.mark.parametrize(("status", "is_ending"), [(UNAVAILABLE, False), (NOT_FOUND, True)])
+def test_after_the_deadline_it_is_the_server_that_failed(status: grpc.StatusCode, is_ending: bool) -> None:
+    servicer = Flaky(status, 1000, is_ending=is_ending)
+    with (
+        serving(servicer) as url,
+        TritonServer(url, timeout_s=0.5) as triton,
+        pytest.raises(ServerError, match=r"is not ready \((not now|Server exiting)\), and was not within 0\.5 s"),
+    ):
+        _ = triton.software
+    assert servicer.num_requests > 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "num_requests"),
+    [(grpc.StatusCode.INTERNAL, ServerError, 1), (NOT_FOUND, MismatchError, 2)],
+)
+def test_what_a_sound_server_refuses_is_not_asked_for_again(
+    status: grpc.StatusCode, error: type[Exception], num_requests: int
+) -> None:
+    servicer = Flaky(status, 1000)
+    with serving(servicer) as url, TritonServer(url, timeout_s=600) as triton, pytest.raises(error, match="not now"):
+        _ = triton.software
+    assert servicer.num_requests == num_requests
+
+
+@contextmanager
+def hosted(repository: Path, address: Address) -> Iterator[ServerProcess]:
+    log = repository.with_suffix(".log")
+    with ServerProcess(repository, address, log=log, timeout_s=600) as process:
+        yield process
+
+
+def _repository(root: Path, weights: str) -> Path:
+    model = contract("rgb", weights=weights)
+    write_config(make_repository(root, model) / "cocon_rgb", model, "onnxruntime")
+    return root
+
+
+def _end(server: ServerProcess) -> None:
+    """Have it end, and return while it does."""
+    os.kill(server.identity.pid, signal.SIGTERM)
+    with InferenceServerClient(server.url) as client, suppress(InferenceServerException):
+        while client.is_server_live():
+            pass
+
+
+@pytest.mark.usefixtures("server")  # and so its folders: none of the user's is touched
+def test_a_server_started_anew_goes_on_with_the_same_model_and_with_no_other(tmp_path: Path) -> None:
+    repository, other = _repository(tmp_path / "same", "1"), _repository(tmp_path / "other", "2")
+    address = Address.on_free_ports()
+    clips = np.random.default_rng(0).integers(0, 256, (3, 2, 2, 16, 16, 3), dtype=np.uint8)
+    with TritonServer(address.url, timeout_s=600) as patient, TritonServer(address.url, timeout_s=1) as impatient:
+        with hosted(repository, address) as server:
+            encoder, hasty = patient.open(ENCODER, "rgb"), impatient.open(ENCODER, "rgb")
+            before = encoder.embed(clips).embedding
+            _end(server)
+            for ask in (lambda: hasty.embed(clips), lambda: impatient.open(ENCODER, "rgb"), lambda: impatient.views):
+                with pytest.raises(ServerError, match="within 1 s; see that it runs"):
+                    ask()
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(encoder.embed, clips)
+            with hosted(repository, address):
+                np.testing.assert_array_equal(waiting.result().embedding, before)
+        with (
+            hosted(other, address),
+            pytest.raises(MismatchError, match=r"'cocon_rgb' version 1 .* has changed meanwhile"),
+        ):
+            encoder.embed(clips)
