@@ -13,28 +13,9 @@ import typer
 from typer.core import TyperGroup
 
 from cocon.core.errors import CoconError, UsageError
+from cocon.core.extras import extra_of
 
 __all__ = ["main", "run"]
-
-# Which extra brings a library that a verb may find missing.
-_EXTRAS = {
-    "faiss": "client",
-    "grpc": "client",
-    "jinja2": "training",
-    "lightning_fabric": "training",
-    "matplotlib": "training",
-    "mediapipe": "people",
-    "onnx": "training",
-    "onnxscript": "training",
-    "pyarrow": "client",
-    "pydantic": "training",
-    "safetensors": "training",
-    "sklearn": "training",
-    "tensorboard": "training",
-    "tomlkit": "training",
-    "torch": "training",
-    "tritonclient": "client",
-}
 
 
 class _Verbs(TyperGroup):
@@ -76,7 +57,7 @@ def run(application: typer.Typer) -> NoReturn:
     except CoconError as error:
         _fail(error, error.exit_code)
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        extra = extra_of(error.name or "")
         if extra is None:
             raise
         _fail(UsageError(f"'{error.name}' is not installed; run: pip install 'cocon[{extra}]'"), UsageError.exit_code)

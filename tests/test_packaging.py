@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("core", "video", "embedding", "training", "export", "serving", "client")
+# What has a part in a vector.
+DECIDING = {
+    *("av", "decord2", "faiss-cpu", "mediapipe", "numpy", "onnxruntime", "onnxruntime-gpu"),
+    *("opencv-contrib-python-headless", "pillow", "torch", "tritonclient"),
+}
 
 # The build backend without pip: nothing is downloaded and nothing is left in the tree.
 _BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
@@ -40,6 +46,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     result = subprocess.run(build, cwd=tree, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     return zipfile.ZipFile(out / result.stdout.splitlines()[-1])
+
+
+def test_no_install_takes_a_major_release_of_a_vectors_library_that_nobody_has_compared(
+    configuration: dict[str, Any],
+) -> None:
+    project = configuration["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    needed = [requirement for requirement in map(Requirement, lines) if requirement.name in DECIDING]
+    assert {requirement.name for requirement in needed} == DECIDING
+    for requirement in needed:
+        assert any(bound.operator in ("<", "==") for bound in requirement.specifier), str(requirement)
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    assert [str(need) for need in needed if need.name in pins and pins[need.name] not in need.specifier] == []
 
 
 def test_the_list_of_packages_is_the_folders_there_are(configuration: dict[str, Any]) -> None:
