@@ -7,6 +7,7 @@ import numpy as np
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedding import Row, VideoEmbedding
 from cocon.core.errors import MismatchError
+from cocon.core.printable import escaped, printable
 
 __all__ = ["Prediction", "check_labels", "top_actions"]
 
@@ -29,7 +30,7 @@ class Prediction:
 
     def row(self) -> Row:
         """The fields by name."""
-        return asdict(self)
+        return asdict(self) | {"video": escaped(self.video)}
 
 
 def check_labels(model: FusedModel) -> tuple[str, ...]:
@@ -62,7 +63,9 @@ def top_actions(video: VideoEmbedding, labels: tuple[str, ...], *, top: int = 5)
         MismatchError: The video carries no probabilities of these classes.
     """
     if video.probabilities is None or video.probabilities.shape[1] != len(labels):
-        raise MismatchError(f"'{video.video}' was embedded without probabilities of the {len(labels)} classes")
+        raise MismatchError(
+            f"'{printable(video.video)}' was embedded without probabilities of the {len(labels)} classes"
+        )
     mean = video.probabilities.mean(axis=0)  # [L]
     best = np.argsort(-mean, kind="stable")[:top]
     return [Prediction(video.video, rank, labels[i], round(float(mean[i]), 6)) for rank, i in enumerate(best, 1)]

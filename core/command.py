@@ -3,6 +3,7 @@
 The dispatcher lives below every room that offers a verb, so no room imports another for the sake of a command line.
 """
 
+import io
 import logging
 import os
 import sys
@@ -14,6 +15,7 @@ from typer.core import TyperGroup
 
 from cocon.core.errors import CoconError, UsageError
 from cocon.core.extras import extra_of
+from cocon.core.printable import ESCAPING, in_one_line, printable
 
 __all__ = ["main", "run"]
 
@@ -33,6 +35,13 @@ class _Verbs(TyperGroup):
         return command
 
 
+class _PrintableFormatter(logging.Formatter):
+    """Writes each message as one line of what can be printed; tracebacks keep theirs."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging calls it so
+        return printable(super().formatMessage(record))
+
+
 app = typer.Typer(cls=_Verbs, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 
 
@@ -49,9 +58,10 @@ def cocon(
 def run(application: typer.Typer) -> NoReturn:
     """Run a command line; deliberate errors become one line on stderr and their documented exit code.
 
-    `COCON_DEBUG=1` shows the traceback instead.
+    Whatever the encoding of a terminal or pipe, characters that it lacks are escaped. `COCON_DEBUG=1` shows the
+    traceback instead.
     """
-    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr, level=logging.WARNING)
+    _prepare_streams()
     try:
         application()
     except CoconError as error:
@@ -64,7 +74,9 @@ def run(application: typer.Typer) -> NoReturn:
     except OSError as error:
         if error.filename is None:
             raise
-        _fail(UsageError(f"'{error.filename}' cannot be read or written: {error.strerror}"), UsageError.exit_code)
+        _fail(
+            UsageError(f"'{_named(error.filename)}' cannot be read or written: {error.strerror}"), UsageError.exit_code
+        )
     except KeyboardInterrupt:
         print("stopped; what was saved is kept", file=sys.stderr)
         sys.exit(130)
@@ -79,8 +91,22 @@ def main() -> NoReturn:
 def _fail(error: Exception, exit_code: int) -> NoReturn:
     if os.environ.get("COCON_DEBUG"):
         raise error
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
+    print("error:", in_one_line(error), file=sys.stderr)
     sys.exit(exit_code)
+
+
+def _named(file: object) -> str:
+    return printable(os.fsdecode(file) if isinstance(file, bytes) else file)
+
+
+def _prepare_streams() -> None:
+    """No name of a file, nor any text, can end a command because it cannot be printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ESCAPING)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PrintableFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
 def _verbs() -> dict[str, EntryPoint]:

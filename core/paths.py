@@ -3,10 +3,11 @@
 import os
 import re
 import stat
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 
 from cocon.core.errors import UsageError
+from cocon.core.printable import printable
 
 __all__ = ["check_file", "check_folder", "is_url", "special_kind", "why_no_file"]
 
@@ -70,7 +71,7 @@ def _looked_at(path: str | PathLike[str], wanted: str) -> tuple[int, str]:
     try:
         mode = Path(path).stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        return 0, _why_nothing(fspath(path), wanted) or f"does not exist or is no {wanted}"
+        return 0, _why_nothing(os.fspath(path), wanted) or f"does not exist or is no {wanted}"
     except OSError as error:
         return 0, f"cannot be reached: {error.strerror}"
     kind = special_kind(mode)
@@ -83,9 +84,9 @@ def _why_nothing(path: str, wanted: str) -> str:
             return "is a URL; name the path alone, without 'file://'"
         return f"is a URL; only what is on this machine is read: download it, and name the {wanted}"
     if Path(path).is_symlink():
-        return f"is a link that leads nowhere (to '{os.readlink(path)}')"  # noqa: PTH115  # as it is written
+        return f"is a link that leads nowhere (to '{printable(os.readlink(path))}')"  # noqa: PTH115  # as it is written
     return ""
 
 
 def _refusal(path: str | PathLike[str], what: str, reason: str, remedy: str) -> UsageError:
-    return UsageError(f"{what} '{fspath(path)}' {reason}" + (f"; {remedy}" if remedy else ""))
+    return UsageError(f"{what} '{printable(path)}' {reason}" + (f"; {remedy}" if remedy else ""))

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cocon.core.tables import plain_console
 
 __all__ = ["OnProgress", "ProgressBar", "new_progress", "progress_bar"]
 
@@ -17,9 +18,9 @@ ProgressBar = Callable[[str], AbstractContextManager[OnProgress]]
 
 def new_progress(*, is_quiet: bool) -> Progress:
     """Bars with the time left; what goes to standard output goes there, also where that is a pipe or a file."""
-    console = Console(stderr=True, highlight=False)
+    console = plain_console()
     return Progress(
-        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
+        *(TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
         console=console,
         disable=is_quiet or not console.is_terminal,
         transient=True,

@@ -71,8 +71,7 @@ def export(
 
 
 def _export(path: Path, views: list[str] | None, repository: Path, options: "ExportOptions") -> "list[Exported]":
-    from rich.console import Console
-
+    from cocon.core.tables import plain_console
     from cocon.export.artefacts.parity_clips import clips_of_run
     from cocon.export.cards.record import training_of_run
     from cocon.export.models.boundaries import sound_boundary_head
@@ -84,7 +83,7 @@ def _export(path: Path, views: list[str] | None, repository: Path, options: "Exp
     run = RunFolder.open(path)
     run.warn_if_incomplete()
     names = [view_named(name).name for name in views] if views else run.views
-    console = Console(stderr=True)
+    console = plain_console()
     with console.status("reading the run") as status:
         loaded = [run.encoder(view) for view in dict.fromkeys(names)]
         training = training_of_run(run)

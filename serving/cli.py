@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -108,14 +109,15 @@ def _show(verb: str, url: str, repository: Path, log: Path, models: "Sequence[Mo
         states = [asdict(model) for model in models]
         print(json.dumps({"url": url, "repository": str(repository), "log": str(log), "models": states}), flush=True)
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from cocon.core.tables import plain_console
 
     table = Table("model", "version", "state", "backend")
     for model in models:
         table.add_row(model.model, model.version, model.state, model.backend)
     print(f"{verb} {repository} on {url}")
-    Console().print(table)
+    plain_console(file=sys.stdout).print(table)
 
 
 def _exit_cleanly(signal_number: int, frame: FrameType | None) -> None:

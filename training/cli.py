@@ -35,22 +35,22 @@ def train(
 
     Example: cocon train --preset figures --data data/figures --output runs/default --set training.epochs=30
     """
-    import json
     import os
     from functools import partial
 
+    from cocon.core.printable import printable
     from cocon.core.progress import progress_bar
-    from cocon.training.config.files import load_config
+    from cocon.training.config.files import load_config, path_setting
     from cocon.training.loop.run import train_run
     from cocon.training.run_folder.files import RunFolder
 
     folders = {"data.folder": data, "training.init_from": init_from}
-    quoted = {key: json.dumps(str(path)) for key, path in folders.items() if path is not None}  # it may be called 2024
-    given = quoted | {"method": method, "training.seed": seed}
-    overrides = [f"{key}={value}" for key, value in given.items() if value is not None] + (settings or [])
+    overrides = [path_setting(key, path) for key, path in folders.items() if path is not None]
+    given = {"method": method, "training.seed": seed}
+    overrides += [f"{key}={value}" for key, value in given.items() if value is not None] + (settings or [])
     config = load_config(preset, overrides)
     say = partial(typer.echo, err=True)
     is_new = train_run(config, output, overwrite=overwrite, progress_bar=progress_bar, resume=resume, say=say)
     if os.environ.get("RANK", "0") == "0":
         state = "trained" if is_new else "is complete already:"
-        print(f"{output} {state} {config.method} encoders of {', '.join(RunFolder(output, config).views)}")
+        print(f"{printable(output)} {state} {config.method} encoders of {', '.join(RunFolder(output, config).views)}")

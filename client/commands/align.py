@@ -1,6 +1,5 @@
 """The command `client align`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,14 +51,16 @@ def align(
 
 def _print(alignment: "Alignment", model: "FusedModel", *, as_json: bool) -> None:
     from cocon.client.output.sinks import print_rows
+    from cocon.core.printable import escaped
+    from cocon.core.texts.json_text import print_json
 
     rows = [span.row() for span in alignment.spans]
     if not as_json:
         print_rows(_COLUMNS, rows, title=f"mean cosine along the path: {alignment.score:.3f}")
         return
     found = {
-        "video_a": alignment.first.video,
-        "video_b": alignment.second.video,
+        "video_a": escaped(alignment.first.video),
+        "video_b": escaped(alignment.second.video),
         "views": list(model.models),
         "model": model.name,
         "version": model.version,
@@ -67,4 +68,4 @@ def _print(alignment: "Alignment", model: "FusedModel", *, as_json: bool) -> Non
         "score": round(alignment.score, 6),
         "spans": rows,
     }
-    typer.echo(json.dumps(found, ensure_ascii=False))
+    print_json(found)

@@ -34,6 +34,7 @@ def add(
     """
     from cocon.client.commands.inputs import named_folders
     from cocon.client.index.folder import VideoIndex
+    from cocon.core.printable import escaped, printable
 
     opened = VideoIndex(index)
     views = opened.facts.views if opened.exists else ("rgb",)
@@ -43,11 +44,11 @@ def add(
         counts = {name: getattr(done, name) for name in ("added", "updated", "unchanged", "duplicate")}
         counts["failed"] = len(done.failures)
         if as_json:
-            typer.echo(json.dumps({"index": str(index), **counts}))
+            typer.echo(json.dumps({"index": escaped(index), **counts}))
         else:
             always = ("added", "unchanged", "failed")
             told = (f"{count} {name}" for name, count in counts.items() if count or name in always)
-            typer.echo(f"{index}: {', '.join(told)}")
+            typer.echo(f"{printable(index)}: {', '.join(told)}")
 
 
 @index_app.command("list")
@@ -56,12 +57,10 @@ def list_videos(index: options.IndexFolder = Path(DEFAULT_INDEX), as_json: optio
 
     Example: client index list --json
     """
-    from dataclasses import asdict
-
     from cocon.client.index.folder import VideoIndex
     from cocon.client.output.sinks import open_sink
 
-    rows = [asdict(video) for video in VideoIndex(index).videos()]
+    rows = [video.row() for video in VideoIndex(index).videos()]
     with open_sink("json" if as_json else "table", None, columns=_VIDEO_COLUMNS) as sink:
         sink.write(rows)
 
@@ -72,11 +71,15 @@ def remove(
     index: options.IndexFolder = Path(DEFAULT_INDEX),
     as_json: options.AsJson = False,
 ) -> None:
-    """Forget videos; the files themselves stay.
+    """Forget videos; the files themselves stay. A video is named by its path, or as 'client index list' prints it.
 
     Example: client index remove videos/old.mp4
     """
     from cocon.client.index.folder import VideoIndex
+    from cocon.core.printable import escaped, printable
 
     removed = VideoIndex(index).remove(videos)
-    typer.echo(json.dumps({"index": str(index), "removed": removed}) if as_json else f"{index}: {len(removed)} removed")
+    if as_json:
+        typer.echo(json.dumps({"index": escaped(index), "removed": [escaped(video) for video in removed]}))
+    else:
+        typer.echo(f"{printable(index)}: {len(removed)} removed")

@@ -1,6 +1,5 @@
 """What `client info` tells: the server, its models, the index, and whether they belong together."""
 
-import json
 import sys
 from contextlib import closing
 from dataclasses import asdict
@@ -11,6 +10,8 @@ from cocon.client.models.connect import connect
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.output.sinks import print_rows
 from cocon.client.pipeline.video_embedding import Row
+from cocon.core.printable import escaped, printable
+from cocon.core.texts.json_text import print_json
 from cocon.embedding.embedder import ENCODER, ModelEmbedder
 from cocon.embedding.repository import FormatName
 from cocon.video.estimation.identity import difference, identity_of
@@ -38,17 +39,17 @@ def gather_facts(url: str, index: Path, *, timeout_s: float, model_format: Forma
     with closing(connect(url, timeout_s=timeout_s, model_format=model_format)) as host:
         models = {view: host.open(ENCODER, view) for view in host.views}
         rows = [_model_row(view, model) for view, model in models.items()]
-        return {"url": host.url, "software": host.software, "models": rows, "index": _index_row(index, models)}
+        return {"url": escaped(host.url), "software": host.software, "models": rows, "index": _index_row(index, models)}
 
 
 def print_facts(facts: Row, *, as_json: bool) -> None:
     """Print what `gather_facts` found: one JSON object, or a page for people."""
     if as_json:
-        sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
+        print_json(facts)
         return
     models, index = facts["models"], facts["index"]
     assert isinstance(models, list)
-    sys.stdout.write(f"{facts['url']}: {facts['software']}\n")
+    sys.stdout.write(f"{printable(facts['url'])}: {facts['software']}\n")
     print_rows(_MODEL_COLUMNS, [_shown(row) for row in models])
     for row in models:
         if told := difference(f"view '{row['view']}'", row["made_here_by"], row["learned_from"]):
@@ -58,7 +59,7 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
         return
     fits = "made by these models" if index["fits_models"] else "NOT made by these models: index anew"
     sys.stdout.write(
-        f"index {index['folder']}: {index['num_videos']} videos, {index['num_clips']} clips, "
+        f"index {printable(index['folder'])}: {index['num_videos']} videos, {index['num_clips']} clips, "
         f"view {'+'.join(index['views'])}, {index['embedding_dim']} dimensions; {fits}\n"
     )
 
@@ -89,7 +90,7 @@ def _index_row(folder: Path, models: dict[str, ModelEmbedder]) -> Row | None:
     used = {view: models[view] for view in facts.views if view in models}
     fits = len(used) == len(facts.views) and FusedModel(used).fingerprint == facts.fingerprint
     return {
-        "folder": str(folder),
+        "folder": escaped(folder),
         **asdict(facts),
         "views": list(facts.views),
         "num_videos": len(videos),

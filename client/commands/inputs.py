@@ -2,23 +2,29 @@
 
 import glob
 import itertools
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from cocon.core.errors import UsageError
 from cocon.core.paths import check_file, is_url, why_no_file
-from cocon.video.store.found_videos import find_videos, warn_of_left_out
+from cocon.core.printable import printable
+from cocon.core.texts.text_files import decode_names, named_path, read_names, text_lines
+from cocon.video.store.found_videos import VIDEO_SUFFIXES, find_videos, warn_of_left_out
 
 __all__ = ["expand_inputs", "named_folders"]
 
+_logger = logging.getLogger(__name__)
 
-def expand_inputs(arguments: Sequence[str], stdin: TextIO) -> list[Path]:
+
+def expand_inputs(arguments: Sequence[str], stdin: BinaryIO) -> list[Path]:
     """Turn command line arguments into video files; the order of the arguments is kept, a folder is sorted.
 
     Args:
         arguments: A file, a folder (searched recursively for known video endings), a glob (`**` allowed), `@FILE` (one
-            path per line, relative to the working directory) or `-` (the same on standard input).
+            path per line, relative to the working directory, as `named_path` reads it; `#` begins a comment) or `-`
+            (the same on standard input).
         stdin: Read for `-`.
 
     Returns:
@@ -26,7 +32,7 @@ def expand_inputs(arguments: Sequence[str], stdin: TextIO) -> list[Path]:
         inputs, not a wrong command.
 
     Raises:
-        UsageError: An argument names nothing; all such arguments are told at once.
+        UsageError: An argument names nothing, or a list is no text; all such arguments are told at once.
     """
     videos: dict[Path, None] = {}
     problems = []
@@ -36,7 +42,7 @@ def expand_inputs(arguments: Sequence[str], stdin: TextIO) -> list[Path]:
         except UsageError as error:
             problems.append(str(error))
         except OSError as error:
-            problems.append(f"'{argument}' cannot be reached: {error.strerror}")
+            problems.append(f"'{printable(argument)}' cannot be reached: {error.strerror}")
     if not videos and not problems:
         problems.append("no videos given")
     if problems:
@@ -56,26 +62,28 @@ def named_folders(arguments: Sequence[str]) -> list[Path]:
     return folders
 
 
-def _expand(argument: str, stdin: TextIO) -> Iterator[Path]:
+def _expand(argument: str, stdin: BinaryIO) -> Iterator[Path]:
     path = Path(argument)
     if argument == "-":
-        yield from _listed(stdin)
+        yield from _listed(text_lines(decode_names(stdin.read(), "the list on standard input")), "on standard input")
     elif path.is_file():
         yield path
     elif path.is_dir():
         yield from _in_folder(path)
+    elif (meant := named_path(argument)) != path and meant.exists():
+        yield from _expand(str(meant), stdin)
     elif argument.startswith("@"):
         yield from _in_list(Path(argument[1:]))
     elif glob.has_magic(argument) and not is_url(argument):
         yield from _matching(argument)
     else:
-        raise UsageError(f"'{argument}' {why_no_file(argument)}")
+        raise UsageError(f"'{printable(argument)}' {why_no_file(argument)}")
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
     found = find_videos(folder)
     if not found.videos:
-        raise UsageError("; ".join([f"folder '{folder}' holds no video", *map(str, found.left_out)]))
+        raise UsageError("; ".join([f"folder '{printable(folder)}' holds no video", *map(str, found.left_out)]))
     warn_of_left_out(folder, found.left_out)
     yield from found.videos
 
@@ -84,15 +92,37 @@ def _matching(pattern: str) -> Iterator[Path]:
     """Also links that lead nowhere and the like: what is wrong with one is told of it alone, as of a line in a list."""
     found = [Path(name) for name in sorted(glob.glob(pattern, recursive=True)) if not Path(name).is_dir()]  # noqa: PTH207  # pathlib globs no absolute pattern
     if not found:
-        raise UsageError(f"'{pattern}' matches no file")
+        raise UsageError(f"'{printable(pattern)}' matches no file")
     yield from found
 
 
 def _in_list(path: Path) -> Iterator[Path]:
     check_file(path, "list")
-    with path.open(encoding="utf-8") as lines:
-        yield from _listed(lines)
+    listed = list(_listed(read_names(path, "list"), f"'{printable(path)}'"))
+    if not listed:
+        raise UsageError(f"list '{printable(path)}' names no video")
+    yield from listed
 
 
-def _listed(lines: TextIO) -> Iterator[Path]:
-    return (Path(line.strip()) for line in lines if line.strip())
+def _listed(lines: Sequence[str], source: str) -> Iterator[Path]:
+    undecodable = []
+    for number, line in enumerate(lines, start=1):
+        path = named_path(line)
+        exists = path.exists()
+        if not line.strip() or (_is_comment(line.strip()) and not exists):
+            continue
+        if not exists and not line.isascii() and any("\udc80" <= letter <= "\udcff" for letter in line):
+            undecodable.append(number)
+        yield path
+    if undecodable:
+        _logger.warning(
+            "list %s line %d is not UTF-8 and names no file as it stands (%d such); if it is Latin-1, save it as UTF-8",
+            source,
+            undecodable[0],
+            len(undecodable),
+        )
+
+
+def _is_comment(line: str) -> bool:
+    """Whether a line that names no file is none: `#1.mp4` is a video that is gone."""
+    return line.startswith("#") and (line[1:2] in ("", " ") or Path(line).suffix.lower() not in VIDEO_SUFFIXES)

@@ -1,6 +1,5 @@
 """The command `client locate`."""
 
-import json
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -76,10 +75,12 @@ def _namer(model: "FusedModel", index: Path | None, *, is_by_classifier: bool) -
 
 def _print(found: "list[LocatedAction]", video: Path, model: "FusedModel", *, as_json: bool) -> None:
     from cocon.client.output.sinks import print_rows
+    from cocon.core.printable import escaped
+    from cocon.core.texts.json_text import print_json
 
     rows = [action.row() for action in found]
     if not as_json:
         print_rows(_COLUMNS, rows)
         return
-    head = {"video": str(video), "view": model.view, "model": model.name, "version": model.version}
-    typer.echo(json.dumps({**head, "fingerprint": model.fingerprint, "actions": rows}, ensure_ascii=False))
+    head = {"video": escaped(video), "view": model.view, "model": model.name, "version": model.version}
+    print_json({**head, "fingerprint": model.fingerprint, "actions": rows})

@@ -107,7 +107,7 @@ class EmbedderOptions:
         from cocon.client.commands.inputs import expand_inputs
         from cocon.client.output.batch_report import batch_report
 
-        paths = expand_inputs(videos, sys.stdin)
+        paths = expand_inputs(videos, sys.stdin.buffer)
         progress = batch_report(len(paths), quiet=quiet, failures=failures)
         with self.open(default_views) as embedder, progress as report:
             yield embedder, paths, report

@@ -1,6 +1,5 @@
 """The command `client track`."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,6 +48,7 @@ def track(
     from cocon.client.tracking.boxes import parse_box, track_box, tracking_model
     from cocon.client.tracking.output import write_film
     from cocon.core.paths import check_file
+    from cocon.core.printable import escaped
     from cocon.core.progress import progress_bar
     from cocon.video.decoding.limits import MediaLimits
     from cocon.video.pictures.output_file import check_output
@@ -72,7 +72,7 @@ def track(
         facts = {"model": model.name, "version": model.version, "fingerprint": model.contract.fingerprint}
     for note in notes:
         typer.echo(f"note: {note}", err=True)
-    _print({"video": str(video), "output": str(output), **facts}, rows, as_json=as_json)
+    _print({"video": escaped(video), "output": escaped(output), **facts}, rows, as_json=as_json)
 
 
 def _noted(
@@ -111,9 +111,11 @@ def _row(number: int, frame: "TrackedFrame") -> dict[str, object]:
 
 def _print(facts: dict[str, str], rows: list[dict[str, object]], *, as_json: bool) -> None:
     from cocon.client.output.sinks import print_rows
+    from cocon.core.printable import printable
+    from cocon.core.texts.json_text import print_json
 
     if as_json:
-        typer.echo(json.dumps({**facts, "frames": rows}, ensure_ascii=False))
+        print_json({**facts, "frames": rows})
     else:
         num_lost = sum(bool(row["is_lost"]) for row in rows)
-        print_rows(_COLUMNS, rows, title=f"{facts['output']}: {len(rows)} frames, lost in {num_lost}")
+        print_rows(_COLUMNS, rows, title=f"{printable(facts['output'])}: {len(rows)} frames, lost in {num_lost}")

@@ -1,5 +1,7 @@
 """The truth of an index: a SQLite catalogue of videos, clips and vectors.
 
+Paths are stored in their written form (`printable.escaped`), which is theirs but for names that are no text.
+
 Every video is one transaction, so a process killed at any moment leaves whole videos only. Readers see the state at
 their first look and are not disturbed by a writer (WAL).
 """
@@ -10,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from cocon.client.index.records import CacheFacts, IndexedVideo, IndexFacts, Mom
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.atomic import replacing
 from cocon.core.errors import MismatchError
+from cocon.core.printable import escaped, in_one_line, printable, unescaped
 
 __all__ = ["Catalog"]
 
@@ -102,13 +105,13 @@ class Catalog:
     def videos(self) -> list[IndexedVideo]:
         """All videos, by path."""
         with self._translated():
-            return [IndexedVideo(*row) for row in self._connection.execute(_VIDEOS.format(""))]
+            return [_indexed(*row) for row in self._connection.execute(_VIDEOS.format(""))]
 
     def holder_of(self, content_sha256: str) -> IndexedVideo | None:
         """The video with this content."""
         with self._translated():
             row = self._connection.execute(_VIDEOS.format("WHERE content_sha256 = ?"), [content_sha256]).fetchone()
-        return None if row is None else IndexedVideo(*row)
+        return None if row is None else _indexed(*row)
 
     def label_of(self, path: str) -> str | None:
         """The label of what a path holds; None if it holds nothing or that has none."""
@@ -125,13 +128,14 @@ class Catalog:
         Raises:
             MismatchError: The vectors are unsound, or of another model; nothing is stored.
         """
-        check_vectors(video.embedding, self.facts.embedding_dim, source=f"'{video.video}'")
+        check_vectors(video.embedding, self.facts.embedding_dim, source=f"'{printable(video.video)}'")
         if video.fingerprint != self.facts.fingerprint:
-            raise MismatchError(f"'{video.video}' was embedded by another model than the index")
+            raise MismatchError(f"'{printable(video.video)}' was embedded by another model than the index")
         with self._transaction("BEGIN IMMEDIATE"):
-            old = [path, video.content_sha256]
+            written = escaped(path)
+            old = [written, video.content_sha256]
             replaced = self._connection.execute("DELETE FROM videos WHERE path = ? OR content_sha256 = ?", old).rowcount
-            columns = [path, video.content_sha256, label, video.view, video.num_frames, video.truncated, overlap]
+            columns = [written, video.content_sha256, label, video.view, video.num_frames, video.truncated, overlap]
             video_id = self._connection.execute(
                 """INSERT INTO videos (path, content_sha256, label, view, num_frames, truncated, overlap,
                                        model, version, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
@@ -148,17 +152,16 @@ class Catalog:
     def move(self, old_path: str, new_path: str, *, label: str | None) -> None:
         """Give a video another path, which may be its own, and label; what that path held before is forgotten."""
         with self._transaction("BEGIN IMMEDIATE"):
-            self._connection.execute("DELETE FROM videos WHERE path = ? AND path <> ?", [new_path, old_path])
-            self._connection.execute(
-                "UPDATE videos SET path = ?, label = ? WHERE path = ?", [new_path, label, old_path]
-            )
+            old, new = escaped(old_path), escaped(new_path)
+            self._connection.execute("DELETE FROM videos WHERE path = ? AND path <> ?", [new, old])
+            self._connection.execute("UPDATE videos SET path = ?, label = ? WHERE path = ?", [new, label, old])
             self._next_generation()
 
     def remove(self, paths: Iterable[str]) -> None:
         """Forget videos."""
         with self._transaction("BEGIN IMMEDIATE"):
             query = "DELETE FROM videos WHERE path = ?"
-            if self._connection.executemany(query, [(path,) for path in paths]).rowcount > 0:
+            if self._connection.executemany(query, [(escaped(path),) for path in paths]).rowcount > 0:
                 self._next_generation()
 
     def vectors(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -171,7 +174,9 @@ class Catalog:
             cursor = self._connection.execute("SELECT clip_id, vector FROM clips ORDER BY clip_id")
             while rows := cursor.fetchmany(_CHUNK):
                 if {len(vector) for _, vector in rows} != {4 * self.facts.embedding_dim}:
-                    raise MismatchError(f"catalogue '{self._path}' holds vectors of another dimension; index anew")
+                    raise MismatchError(
+                        f"catalogue '{printable(self._path)}' holds vectors of another dimension; index anew"
+                    )
                 vectors = np.frombuffer(b"".join(vector for _, vector in rows), "<f4")
                 yield np.array([clip_id for clip_id, _ in rows]), vectors.reshape(len(rows), -1).astype(np.float32)
 
@@ -181,12 +186,14 @@ class Catalog:
                    WHERE clip_id IN (SELECT value FROM json_each(?))"""
         with self._translated():
             rows = self._connection.execute(query, [json.dumps(list(clip_ids))])
-            return {clip_id: Moment(*moment) for clip_id, *moment in rows}
+            return {clip_id: Moment(unescaped(path), *moment) for clip_id, path, *moment in rows}
 
     def _read_facts(self) -> IndexFacts:
         row = self._connection.execute("SELECT value FROM facts WHERE key = 'index'").fetchone()
         if row is None:
-            raise MismatchError(f"catalogue '{self._path}' does not say what it was made for; index the videos anew")
+            raise MismatchError(
+                f"catalogue '{printable(self._path)}' does not say what it was made for; index the videos anew"
+            )
         content = json.loads(row[0])
         return IndexFacts(**content | {"views": tuple(content["views"])})
 
@@ -210,7 +217,13 @@ class Catalog:
         try:
             yield
         except sqlite3.Error as error:
-            raise MismatchError(f"catalogue '{self._path}' cannot be used: {error}; index the videos anew") from error
+            raise MismatchError(
+                f"catalogue '{printable(self._path)}' cannot be used: {in_one_line(error)}; index the videos anew"
+            ) from error
+
+
+def _indexed(path: str, *others: Any) -> IndexedVideo:  # noqa: ANN401  # columns of SQLite
+    return IndexedVideo(unescaped(path), *others)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

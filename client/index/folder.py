@@ -25,6 +25,7 @@ from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.folder_lock import folder_lock
+from cocon.core.printable import printable, unescaped
 
 __all__ = ["AddReport", "VideoIndex"]
 
@@ -39,6 +40,9 @@ class VideoIndex:
     def __init__(self, folder: str | PathLike[str] = DEFAULT_INDEX) -> None:
         self.folder = Path(folder)
         self._cache = FaissCache(self.folder)
+
+    def __str__(self) -> str:
+        return printable(self.folder)
 
     @property
     def exists(self) -> bool:
@@ -105,7 +109,7 @@ class VideoIndex:
         """Forget videos; the files themselves are not touched and need not exist any more.
 
         Args:
-            paths: Videos, or folders of videos.
+            paths: Videos, or folders of videos; a written form (`printable.escaped`) is taken as well.
 
         Returns:
             Absolute paths of the videos removed.
@@ -116,10 +120,11 @@ class VideoIndex:
         with self._open() as catalog, folder_lock(self.folder, "index"):
             known = [video.video for video in catalog.videos()]
             chosen: dict[str, None] = {}
-            for path in map(absolute, paths):
-                found = [video for video in known if video == path or video.startswith(path.rstrip(os.sep) + os.sep)]
+            for path in paths:
+                found = _below(known, absolute(path)) or _below(known, absolute(unescaped(os.fspath(path))))
                 if not found:
-                    raise UsageError(f"index '{self.folder}' has no video '{path}'; see 'client index list'")
+                    named = printable(absolute(path))
+                    raise UsageError(f"index '{self}' has no video '{named}'; see 'client index list'")
                 chosen.update(dict.fromkeys(found))
             catalog.remove(chosen)
             self._cache.renew(catalog)
@@ -146,7 +151,7 @@ class VideoIndex:
         query.check_complete()
         with self._open() as catalog, catalog.snapshot():
             self._check_fingerprint(catalog.facts, query.view, query.fingerprint)
-            check_vectors(query.embedding, catalog.facts.embedding_dim, source=f"'{query.video}'")
+            check_vectors(query.embedding, catalog.facts.embedding_dim, source=f"'{printable(query.video)}'")
             return nearest(self._cache.current(catalog), query.embedding, catalog.moments, top=top, grouping=grouping)
 
     @property
@@ -155,20 +160,25 @@ class VideoIndex:
 
     def _open(self) -> Catalog:
         if not self.exists:
-            raise UsageError(f"index '{self.folder}' does not exist; make one with 'client index add'")
+            raise UsageError(f"index '{self}' does not exist; make one with 'client index add'")
         return Catalog(self._catalog_path)
 
     def _make_folder(self) -> None:
         present = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
         # A run that was killed at once leaves its lock and a hidden catalogue.
         if not self.exists and any(name[0] != "." and name != "writer.lock" for name in present):
-            raise UsageError(f"folder '{self.folder}' holds something else than an index; choose another with --index")
+            raise UsageError(f"folder '{self}' holds something else than an index; choose another with --index")
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def _check_fingerprint(self, facts: IndexFacts, view: str, fingerprint: str) -> None:
         if facts.fingerprint != fingerprint:
             raise MismatchError(
-                f"index '{self.folder}' was made by another model (view {'+'.join(facts.views)}, {facts.model}, "
+                f"index '{self}' was made by another model (view {'+'.join(facts.views)}, {facts.model}, "
                 f"fingerprint {facts.fingerprint[:12]}) than this one (view {view}, {fingerprint[:12]}); "
                 "re-embed: client index add --index NEW ..."
             )
+
+
+def _below(videos: Sequence[str], path: str) -> list[str]:
+    """Which of the videos are a path, or lie in it."""
+    return [video for video in videos if video == path or video.startswith(path.rstrip(os.sep) + os.sep)]

@@ -1,11 +1,12 @@
 """What an index records, as values, and what vectors may enter it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MismatchError
+from cocon.core.printable import escaped
 
 __all__ = ["CacheFacts", "IndexFacts", "IndexedVideo", "Moment", "check_vectors"]
 
@@ -48,6 +49,10 @@ class IndexedVideo:
     duration_seconds: float
     overlap: float
     content_sha256: str
+
+    def row(self) -> dict[str, object]:
+        """The fields by name; `video` is the path's written form (`printable.escaped`)."""
+        return asdict(self) | {"video": escaped(self.video)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cocon.client.index.records import Moment
 from cocon.client.pipeline.video_embedding import Row
+from cocon.core.printable import escaped
 
 __all__ = ["Grouping", "Hit", "nearest"]
 
@@ -42,7 +43,7 @@ class Hit:
 
     def row(self) -> Row:
         """The fields by name."""
-        return asdict(self)
+        return asdict(self) | {"video": escaped(self.video)}
 
 
 def nearest(

@@ -1,6 +1,5 @@
 """How a run over many videos is going: a progress line, one line per failed video, and `failures.jsonl`."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +9,9 @@ from rich.progress import Progress, TaskID
 
 from cocon.client.pipeline.video_embedding import FailedVideo
 from cocon.core.errors import VideoError
+from cocon.core.printable import printable
 from cocon.core.progress import new_progress
+from cocon.core.texts.json_text import json_text
 
 __all__ = ["BatchReport", "batch_report"]
 
@@ -38,8 +39,8 @@ class BatchReport:
         if failure is None:
             return
         self.failures.append(failure)
-        reason = failure.message.removeprefix(f"video '{failure.video}'").lstrip(": ")
-        self._progress.console.print(f"failed: {failure.video}: {reason}", markup=False, soft_wrap=True)
+        reason = failure.message.removeprefix(f"video '{printable(failure.video)}'").lstrip(": ")
+        self._progress.console.print(f"failed: {printable(failure.video)}: {reason}", soft_wrap=True)
 
 
 @contextmanager
@@ -60,15 +61,16 @@ def batch_report(num_videos: int, *, quiet: bool, failures: Path) -> Iterator[Ba
             yield report
         finally:
             if report.failures:
-                progress.console.print(_listed(report.failures, failures), markup=False, soft_wrap=True)
+                progress.console.print(_listed(report.failures, failures), soft_wrap=True)
 
 
 def _listed(failed: list[FailedVideo], path: Path) -> str:
     """Write the list, and say where it is."""
-    lines = [json.dumps(failure.row(), ensure_ascii=False) + "\n" for failure in failed]
     count = f"{len(failed)} video{'s' if len(failed) > 1 else ''} failed"
     try:
-        path.write_text("".join(lines), encoding="utf-8")
+        with path.open("w", encoding="utf-8") as stream:
+            stream.writelines(json_text(failure.row(), stream) + "\n" for failure in failed)
     except OSError as error:
-        return f"{count}; the list '{path}' cannot be written: {error.strerror}; name another file with --failures"
-    return f"{count}; listed in {path}"
+        problem = f"the list '{printable(path)}' cannot be written: {error.strerror}"
+        return f"{count}; {problem}; name another file with --failures"
+    return f"{count}; listed in {printable(path)}"

@@ -4,7 +4,6 @@ A file appears under its name when it is complete; what a stopped command had fi
 `NAME.partial`.
 """
 
-import json
 import logging
 import os
 import sys
@@ -18,8 +17,9 @@ import numpy as np
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedding import Row
 from cocon.core.errors import UsageError
-from cocon.core.printable import short_path
-from cocon.core.tables import new_table, print_table
+from cocon.core.printable import printable, short_path
+from cocon.core.tables import cell, new_table, print_table
+from cocon.core.texts.json_text import json_text
 
 __all__ = ["ARCHIVES", "Format", "Sink", "chosen_format", "open_sink", "print_rows"]
 
@@ -66,7 +66,7 @@ def chosen_format(
         raise UsageError(f"--json and --format {wanted} exclude each other")
     chosen = wanted or ("json" if as_json else None)
     if chosen is None and output is not None and output.suffix not in _BY_SUFFIX:
-        raise UsageError(f"--output '{output}' has no known ending ({', '.join(_BY_SUFFIX)}); give --format")
+        raise UsageError(f"--output '{printable(output)}' has no known ending ({', '.join(_BY_SUFFIX)}); give --format")
     if chosen is None:
         chosen = _BY_SUFFIX[output.suffix] if output is not None else "table"
     if chosen == "table" and output is not None:
@@ -131,7 +131,7 @@ class _JsonLines:
         self._stream = stream
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._stream.writelines(f"{_json(row)}\n" for row in rows)
+        self._stream.writelines(f"{json_text(row, self._stream, default=_plain)}\n" for row in rows)
         self._stream.flush()
 
     def finish(self) -> None:
@@ -146,7 +146,7 @@ class _JsonArray:
         self._rows: list[str] = []
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._rows += map(_json, rows)
+        self._rows += (json_text(row, self._stream, default=_plain) for row in rows)
 
     def finish(self) -> None:
         self._stream.write("[" + ",\n ".join(self._rows) + "]\n")
@@ -180,10 +180,6 @@ def _file_sink(chosen: Format, stream: TextIO, path: Path, model: FusedModel | N
     return (ParquetSink if chosen == "parquet" else NpzSink)(path, model.embedding_dim, model.fingerprint)
 
 
-def _json(row: object) -> str:
-    return json.dumps(row, default=_plain, ensure_ascii=False)
-
-
 def _plain(value: object) -> object:
     if isinstance(value, np.ndarray):
         return value.tolist()
@@ -199,7 +195,6 @@ def _text(value: object) -> str:
         case np.ndarray():
             return f"[{', '.join(f'{number:.3f}' for number in value[:_NUM_SHOWN])}, …] ({len(value)})"
         case str():
-            # Square brackets in file names are no markup.
-            return short_path(value).replace("[", r"\[")
+            return cell(short_path(value))
         case _:
             return str(value)

@@ -25,6 +25,7 @@ from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.closing import Closing
 from cocon.core.errors import ServerError, UnreadableVideoError, UsageError, VideoError
 from cocon.core.paths import check_file, why_no_file
+from cocon.core.printable import printable
 from cocon.embedding.repository import FormatName
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.reading.reader import MultiViewClip, VideoSource, clips_in_worker
@@ -166,7 +167,7 @@ class VideoEmbedder(Closing):
         """The clips of a video; called in a thread, which waits for a worker process."""
         clips = source.clips
         if reason := why_no_file(clips.path):
-            raise UnreadableVideoError(f"video '{source.video}' {reason}")
+            raise UnreadableVideoError(f"video '{printable(source.video)}' {reason}")
         clips.limits.check(clips.path, "max_bytes", clips.path.stat().st_size, "bytes")
         clips.content_sha256 = content_sha256(clips.path)
         yield from clips_in_worker(self._workers, clips)

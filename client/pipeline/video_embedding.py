@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
+from cocon.core.printable import escaped, in_one_line, printable
 
 __all__ = ["FailedVideo", "Row", "VideoEmbedding", "completed"]
 
@@ -58,15 +59,14 @@ class VideoEmbedding:
     def check_complete(self) -> None:
         """Raise `MissingViewError` if a view was left out: such vectors fit no others."""
         if self.missing:
-            raise MissingViewError(
-                f"video '{self.video}' lacks view {', '.join(self.missing)}: {'; '.join(self.missing.values())}"
-            )
+            views, reasons = ", ".join(self.missing), "; ".join(self.missing.values())
+            raise MissingViewError(f"video '{printable(self.video)}' lacks view {views}: {reasons}")
 
     def rows(self) -> Iterator[Row]:
-        """One row per clip, the embedding as `float32 [D]`."""
+        """One row per clip, the embedding as `float32 [D]`; the video in its written form (`printable.escaped`)."""
         for clip, vector in enumerate(self.embedding):
             yield {
-                "video": self.video,
+                "video": escaped(self.video),
                 "content_sha256": self.content_sha256,
                 "view": self.view,
                 "clip": clip,
@@ -95,12 +95,12 @@ class FailedVideo:
 
     def row(self) -> Row:
         """`video, error: {class, message}`."""
-        return {"video": self.video, "error": {"class": type(self.error).__name__, "message": self.message}}
+        return {"video": escaped(self.video), "error": {"class": type(self.error).__name__, "message": self.message}}
 
     @property
     def message(self) -> str:
         """The reason on one line."""
-        return " ".join(str(self.error).split())
+        return in_one_line(self.error)
 
 
 def completed(result: VideoEmbedding | FailedVideo) -> VideoEmbedding | FailedVideo:

@@ -27,12 +27,11 @@ def pack(
 
     Example: cocon pack --run runs/default --output pretrained/mine --license apache-2.0
     """
-    from rich.console import Console
-
     from cocon.core.printable import printable
+    from cocon.core.tables import plain_console
     from cocon.export.packing.pack import pack_run
 
-    console = Console(stderr=True)
+    console = plain_console()
     with console.status("reading the run") as status:
         on_progress = status.update if console.is_terminal else console.print
         packed = pack_run(run, output, license=license, overwrite=overwrite, on_progress=on_progress)

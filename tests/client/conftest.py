@@ -168,7 +168,7 @@ def client(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, capsys: py
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("COCON_URL", url)
         monkeypatch.setattr(sys, "argv", ["client", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
+from cocon.core.texts.text_files import read_text
 from cocon.embedding.locating.proposals import Segment
 from cocon.training.data.split_files import ListedVideo, match_videos
 from cocon.video.store.dataset import DatasetFolder
@@ -169,7 +170,7 @@ def _find_annotations(folder: Path) -> Path:
 
 def _read(path: Path) -> _File:
     try:
-        return _File.model_validate_json(path.read_bytes())
+        return _File.model_validate_json(read_text(path, "annotations"))
     except OSError as error:
         raise UsageError(f"annotations '{printable(path)}' cannot be read: {error.strerror}") from error
     except ValidationError as error:

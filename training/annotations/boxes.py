@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
+from cocon.core.texts.text_files import decode_text, text_lines
 
 __all__ = ["mask_boxes", "read_otb_boxes"]
 
@@ -36,7 +37,7 @@ def read_otb_boxes(path: Path) -> Boxes:
         UsageError: there is no such file, it has no line, or a line is no box; names file, line and rule.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig", errors="backslashreplace").rstrip().splitlines()
+        lines = text_lines(decode_text(path.read_bytes(), f"boxes '{printable(path)}'").rstrip())
     except OSError as error:
         raise UsageError(f"boxes '{printable(path)}' cannot be read ({error.strerror})") from error
     if not lines:

@@ -6,6 +6,7 @@ A table `[for.METHOD]` of a file holds what differs for that method: `[for.vclr.
 
 import copy
 import difflib
+import json
 import tomllib
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
@@ -15,11 +16,13 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from cocon.core.errors import UsageError
+from cocon.core.printable import escaped, in_one_line, printable
+from cocon.core.texts.text_files import read_text
 from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
 from cocon.video.views import VIEWS
 
-__all__ = ["load_config", "preset_names"]
+__all__ = ["load_config", "path_setting", "preset_names"]
 
 
 def preset_names() -> tuple[str, ...]:
@@ -42,20 +45,26 @@ def load_config(preset_or_path: str, overrides: Iterable[str] = ()) -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        raise UsageError(f"configuration '{preset_or_path}': {'; '.join(_problems(error))}") from error
+        raise UsageError(f"configuration '{printable(preset_or_path)}': {'; '.join(_problems(error))}") from error
 
 
 def _read(preset_or_path: str) -> dict[str, Any]:
     try:
         if preset_or_path.endswith(".toml"):
-            text = Path(preset_or_path).read_text()
+            text = read_text(Path(preset_or_path), "configuration")
         elif preset_or_path in preset_names():
-            text = (files("cocon.training.configs") / f"{preset_or_path}.toml").read_text()
+            text = (files("cocon.training.configs") / f"{preset_or_path}.toml").read_text(encoding="utf-8")
         else:
             raise UsageError(f"preset '{preset_or_path}' is unknown; available: {', '.join(preset_names())}")
         return tomllib.loads(text)
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"configuration '{preset_or_path}' cannot be read: {error}") from error
+        raise UsageError(f"configuration '{printable(preset_or_path)}' cannot be read: {in_one_line(error)}") from error
+
+
+def path_setting(key: str, path: Path) -> str:
+    """The override that sets a path, whatever it is called: `2024`, or no text at all."""
+    quoted = json.dumps(escaped(path.as_posix()), ensure_ascii=False)  # the basic strings of TOML are those of JSON
+    return f"{key}={quoted}".replace("\x7f", r"\u007f")
 
 
 def _for_method(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -3,9 +3,19 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PositiveFloat,
+    model_validator,
+)
 
 from cocon.core.errors import UsageError
+from cocon.core.printable import escaped, unescaped
 from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy
 from cocon.video.estimation.flow import MIN_FLOW_SIZE_PX, FlowAlgorithm, FlowSpec
 from cocon.video.geometry import Geometry
@@ -16,6 +26,7 @@ __all__ = [
     "ClipSection",
     "DataSection",
     "FlowSection",
+    "NamedPath",
     "Section",
     "ViewName",
     "ViewSection",
@@ -47,6 +58,14 @@ _Range = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)]
 _CropRange = Annotated[tuple[PositiveFloat, _Share], AfterValidator(_rising)]
 
 
+def _path_of(value: object) -> object:
+    return Path(unescaped(value)) if isinstance(value, str) else value
+
+
+NamedPath = Annotated[Path, BeforeValidator(_path_of), PlainSerializer(escaped, when_used="json")]
+"""A path, in files in its written form (`printable.escaped`)."""
+
+
 class Section(BaseModel):
     """Unknown keys are errors, and nothing changes after reading."""
 
@@ -60,9 +79,9 @@ class DataSection(Section):
     files of a standard dataset, looked for in `split_files` or else in the folder; `official_split` is its number.
     """
 
-    folder: Path = Path("data/figures")
+    folder: NamedPath = Path("data/figures")
     dataset: Literal["folder", "ucf101", "hmdb51", "kinetics"] = "folder"
-    split_files: Path | None = None
+    split_files: NamedPath | None = None
     official_split: int = Field(1, ge=1, le=3)
     cache_gib: float = Field(4.0, ge=0)
     workers: int = Field(0, ge=0)

@@ -1,12 +1,11 @@
 """Sections of the configuration that decide how the networks learn: model, loss, optimizer, loop, classifier."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from cocon.embedding.contract import EncoderSpec
-from cocon.training.config.input_sections import Section
+from cocon.training.config.input_sections import NamedPath, Section
 from cocon.training.models.architectures import ARCHITECTURES, BOTTLENECK_DEPTHS, BOTTLENECK_OF, BackboneName
 
 __all__ = [
@@ -106,7 +105,7 @@ class TrainingSection(Section):
     accumulate: int = Field(1, ge=1)
     seed: int = Field(0, ge=0)
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    init_from: Path | None = None
+    init_from: NamedPath | None = None
     probe_every_epochs: int = Field(0, ge=0)
     checkpoint_activations: bool = False
     collapse_alarm: float = Field(0.3, ge=0)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
-from cocon.core.printable import printable, short_path
+from cocon.core.printable import escaped, printable, short_path
 from cocon.video.making.checking import CheckedVideo
 
 __all__ = ["CheckFormat", "chosen_format", "print_problems", "summary", "write_rows"]
@@ -32,7 +32,7 @@ def chosen_format(wanted: CheckFormat | None, output: Path | None, *, as_json: b
     elif output.suffix in (".json", ".jsonl"):
         chosen = "jsonl" if output.suffix == ".jsonl" else "json"
     else:
-        raise UsageError(f"--output '{output}' has no known ending (.json, .jsonl); give --format")
+        raise UsageError(f"--output '{printable(output)}' has no known ending (.json, .jsonl); give --format")
     if chosen == "table" and output is not None:
         raise UsageError("a table is for the terminal; give --format json or jsonl for a file")
     return chosen
@@ -51,17 +51,14 @@ def write_rows(videos: Sequence[CheckedVideo], chosen: CheckFormat, output: Path
 
 def print_problems(videos: Sequence[CheckedVideo]) -> None:
     """Print one line per problem; nothing when there is none."""
-    from rich.text import Text
-
-    from cocon.core.tables import new_table, print_table
+    from cocon.core.tables import cell, new_table, print_table
 
     table = new_table("video", "problem", "message")
     for video in videos:
         for problem in video.problems:
-            message = problem.message.replace(str(video.entry.path), video.entry.path.name)
-            # As plain text: square brackets in file names are no markup.
-            texts = (short_path(str(video.entry.path)), problem.kind, message)
-            table.add_row(*(Text(printable(text)) for text in texts))
+            path = video.entry.path
+            message = problem.message.replace(printable(path), printable(path.name))
+            table.add_row(cell(short_path(escaped(path))), problem.kind, cell(message))
     if table.row_count:
         print_table(table)
 

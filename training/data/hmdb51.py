@@ -5,11 +5,12 @@ A line is a file name and a flag: 1 for training, 2 for testing, 0 for neither; 
 source, of whichever classes, is a group.
 """
 
-import os
 import re
 from pathlib import Path
 
 from cocon.core.errors import UsageError
+from cocon.core.printable import printable
+from cocon.core.texts.text_files import read_names
 from cocon.training.config.input_sections import DataSection
 from cocon.training.data.split_files import ListedVideo, bare_stem, find_split_files
 
@@ -33,12 +34,13 @@ def list_hmdb51(data: DataSection) -> list[ListedVideo]:
 
 def _listed(path: Path, label: str) -> list[ListedVideo]:
     videos = []
-    for number, line in enumerate(os.fsdecode(path.read_bytes()).splitlines(), start=1):
+    for number, line in enumerate(read_names(path, "list"), start=1):
         if not line.strip():
             continue
         name, *flag = line.rsplit(maxsplit=1)
         if len(flag) != 1 or flag[0] not in _SPLITS:
-            raise UsageError(f"'{path}' line {number}: '{line.strip()}' is not '<video>.avi' and a flag 0, 1 or 2")
+            place = f"'{printable(path)}' line {number}"
+            raise UsageError(f"{place}: '{line.strip()}' is not '<video>.avi' and a flag 0, 1 or 2")
         stem = bare_stem(name.strip())
         videos.append(ListedVideo(label, (stem,), label, _SPLITS[flag[0]], _source(stem, label)))
     return videos

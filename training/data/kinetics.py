@@ -4,11 +4,12 @@ Every file in their place that has these columns is read, so one may keep one fi
 called `<youtube_id>_<start>_<end>` with six digits each, or `<youtube_id>` alone; those of one id are a group.
 """
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
 from cocon.core.errors import UsageError
+from cocon.core.printable import printable
+from cocon.core.texts.csv_rows import CsvRow, csv_columns, csv_rows
 from cocon.training.config.input_sections import DataSection
 from cocon.training.data.split_files import ListedVideo, find_split_files
 
@@ -35,32 +36,25 @@ def list_kinetics(data: DataSection) -> list[ListedVideo]:
 
 def _is_list(path: Path) -> bool:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            return set(next(csv.reader(stream), ())) >= _COLUMNS
-    except (OSError, UnicodeDecodeError, csv.Error):
+        return set(csv_columns(path)) >= _COLUMNS
+    except (OSError, UsageError):
         return False
 
 
 def _listed(path: Path) -> list[ListedVideo]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = csv.DictReader(stream)
-            return [_video(path, rows.line_num, row) for row in rows]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"'{path}' cannot be read as UTF-8 text with commas: {error}") from error
+    return [_video(f"'{printable(path)}' line {line}", row) for line, row in csv_rows(path)]
 
 
-def _video(path: Path, line: int, row: dict[str, str | None]) -> ListedVideo:
+def _video(line: str, row: CsvRow) -> ListedVideo:
     label, video, start, end, split = (
-        (row.get(column) or "").strip() for column in ("label", "youtube_id", "time_start", "time_end", "split")
+        row.get(column, "").strip() for column in ("label", "youtube_id", "time_start", "time_end", "split")
     )
     if not video or split not in _SPLITS:
         raise UsageError(
-            f"'{path}' line {line}: youtube_id '{video}' must not be empty and split '{split}' must be one of "
-            f"{', '.join(_SPLITS)}"
+            f"{line}: youtube_id '{video}' must not be empty and split '{split}' must be one of {', '.join(_SPLITS)}"
         )
     try:
         stems = (f"{video}_{int(float(start)):06d}_{int(float(end)):06d}", video) if start and end else (video,)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"'{path}' line {line}: '{start}' and '{end}' must be times in seconds") from error
+        raise UsageError(f"{line}: '{start}' and '{end}' must be times in seconds") from error
     return ListedVideo(label, stems, label, _SPLITS[split], video)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cocon.core.errors import UsageError
-from cocon.core.printable import printable
+from cocon.core.printable import escaped, printable
 from cocon.training.config.input_sections import DataSection
 from cocon.video.store.dataset import DatasetFolder, VideoEntry
 from cocon.video.store.found_videos import VIDEO_SUFFIXES, warn_of_left_out
@@ -85,7 +85,7 @@ def match_videos(dataset: DatasetFolder, listed: Sequence[ListedVideo], name: st
     warn_of_left_out(dataset.root, (kind for kind in dataset.left_out if kind.what != "file"))  # such as the lists
     found, missing = _matched(dataset.videos, listed)
     videos = tuple(
-        replace(video, label=item.label, group=item.group, split=item.split)
+        replace(video, label=escaped(item.label), group=item.group, split=item.split)
         for video in dataset.videos
         if (item := found.get(video.video_id)) and item.split
     )

@@ -4,12 +4,13 @@ Class ids begin with 1. The lists write a class now and then otherwise than its 
 order of `classInd.txt` is not the alphabetical one; classes are therefore told by name, never by position.
 """
 
-import os
 import re
 from pathlib import Path
 
 from cocon.core.errors import UsageError
 from cocon.core.paths import check_file
+from cocon.core.printable import printable
+from cocon.core.texts.text_files import read_names
 from cocon.training.config.input_sections import DataSection
 from cocon.training.data.split_files import ListedVideo, bare_stem, find_split_files
 
@@ -38,7 +39,7 @@ def _class_names(path: Path) -> dict[str, str]:
     for number, line in enumerate(_lines(path), start=1):
         words = line.split()
         if words and (len(words) != 2 or not words[0].isdecimal()):
-            raise UsageError(f"'{path}' line {number}: '{line}' is not '<id> <ClassName>'")
+            raise UsageError(f"'{printable(path)}' line {number}: '{line}' is not '<id> <ClassName>'")
         if words:
             names[words[0]] = words[1]
     return names
@@ -55,8 +56,8 @@ def _listed(path: Path, split: str, names: dict[str, str]) -> list[ListedVideo]:
         label = spelling.get(folder.casefold())
         if label is None or len(class_id) > 1 or (class_id and names.get(class_id[0]) != label):
             raise UsageError(
-                f"'{path}' line {number}: '{line.strip()}' is not '<Class>/<video>.avi' with a class of classInd.txt, "
-                "followed by the id that it has there or by nothing"
+                f"'{printable(path)}' line {number}: '{line.strip()}' is not '<Class>/<video>.avi' with a class of "
+                "classInd.txt, followed by the id that it has there or by nothing"
             )
         group = _GROUP.search(stem)
         videos.append(ListedVideo(folder, (stem,), label, split, f"{label}_{group[1]}" if group else ""))
@@ -65,4 +66,4 @@ def _listed(path: Path, split: str, names: dict[str, str]) -> list[ListedVideo]:
 
 def _lines(path: Path) -> list[str]:
     check_file(path, "list", remedy=_REMEDY)
-    return os.fsdecode(path.read_bytes()).splitlines()
+    return read_names(path, "list")

@@ -1,15 +1,16 @@
 """From loaded checkpoints to a run folder that `cocon evaluate`, `cocon export` and `training.init_from` read."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cocon.core.errors import MismatchError, UsageError
+from cocon.core.printable import printable
 from cocon.core.progress import ProgressBar
+from cocon.core.texts.text_files import read_lines
 from cocon.embedding.contract import ModelContract
-from cocon.training.config.files import load_config
+from cocon.training.config.files import load_config, path_setting
 from cocon.training.config.run import Config
 from cocon.training.importing.batch_norm import estimate_statistics
 from cocon.training.importing.projects import FLOW_SOURCE_PX, PROJECTS, read_encoders
@@ -100,9 +101,9 @@ def read_labels(path: Path) -> tuple[str, ...]:
         UsageError: the file cannot be read, has no names or one twice, or ids are missing.
     """
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"labels '{path}' cannot be read: {error}") from error
+        lines = [line.strip() for line in read_lines(path, "labels")]
+    except OSError as error:
+        raise UsageError(f"labels '{printable(path)}' cannot be read: {error.strerror}") from error
     names = [line for line in lines if line]
     numbered = [_NUMBERED.fullmatch(name) for name in names]
     if names and all(numbered):
@@ -157,7 +158,7 @@ def _config(sources: Sequence[SourceEncoder], options: ImportOptions) -> Config:
         *(["vicc.cycles=0"] if len(sources) == 1 else []),  # a view alone has none to take turns with
         *use.settings(has_step=any(setting.strip().startswith("clip.step_seconds") for setting in options.settings)),
         *(setting for source in sources for setting in use.geometry(source.view, options.size_px)),
-        *([f"data.folder={json.dumps(str(options.calibrate.resolve()))}"] if options.calibrate else []),
+        *([path_setting("data.folder", options.calibrate.resolve())] if options.calibrate else []),
         *options.settings,
     ]
     return load_config("paper", overrides)

@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock
+from cocon.core.printable import escaped, in_one_line
 from cocon.core.progress import ProgressBar
 from cocon.core.progress import progress_bar as terminal_bar
 from cocon.training.config.run import Config
@@ -155,7 +156,8 @@ def _train(
             )
     if fabric.is_global_zero:
         _save(run, encoders, labels, frames.made_by)
-    return {name: reason for found in objects_of_all(frames.failures) for name, reason in sorted(found.items())}
+    failures = ((name, reason) for found in objects_of_all(frames.failures) for name, reason in sorted(found.items()))
+    return {escaped(video_id): in_one_line(reason) for video_id, reason in failures}
 
 
 def _videos(config: Config, dataset: DatasetFolder) -> tuple[VideoFrames, VideoFrames | None]:

@@ -11,7 +11,7 @@ import torch
 
 from cocon.core.atomic import replacing
 from cocon.core.progress import OnProgress, progress_bar
-from cocon.training.config.files import load_config
+from cocon.training.config.files import load_config, path_setting
 from cocon.training.config.run import Config
 from cocon.training.evaluation.recognition.evaluate import EvaluationVideos, evaluate_random, evaluate_run
 from cocon.training.loop.interruption import Interruption, interruptible
@@ -138,14 +138,14 @@ def _config(cell: Cell, plan: Plan) -> Config:
 
 
 def _overrides(cell: Cell, plan: Plan) -> Iterator[str]:
-    yield f"data.folder={json.dumps(str(plan.data))}"
+    yield path_setting("data.folder", plan.data)
     yield f"views={json.dumps(list(cell.views))}"
     yield f"training.seed={cell.seed}"
     yield f"method={cell.method if cell.losses == 'random' else cell.losses}"
     if cell.kind != "finetuned":
         yield "classifier.head=none"
     if cell.starts_from:
-        yield f"training.init_from={json.dumps(str(plan.runs / cell.starts_from))}"
+        yield path_setting("training.init_from", plan.runs / cell.starts_from)
     yield from (f"{key}={value}" for key, value in cell.overrides.items())
 
 

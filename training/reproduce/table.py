@@ -9,7 +9,7 @@ from typing import ClassVar
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
 from cocon.core.progress import OnProgress
-from cocon.training.config.files import load_config
+from cocon.training.config.files import load_config, path_setting
 from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.reproduce.cells import Cell
@@ -77,7 +77,7 @@ def reproduce_table(table: Table, plan: Plan, output: Path, *, on_progress: OnPr
         UsageError: the recipe has one view only, or the data cannot be judged on.
         KeyboardInterrupt: the same call goes on.
     """
-    config = load_config(plan.preset, [*plan.settings, f"data.folder={json.dumps(str(plan.data))}"])
+    config = load_config(plan.preset, [*plan.settings, path_setting("data.folder", plan.data)])
     if len(config.views) < 2:
         raise UsageError(f"recipe '{plan.preset}' has the view '{config.views[0]}' only; {table.why_two_views}")
     dataset = open_dataset(config.data)

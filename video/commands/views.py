@@ -11,7 +11,7 @@ import typer
 
 from cocon.core.errors import UsageError, VideoError
 from cocon.core.options import takes_options
-from cocon.core.printable import printable
+from cocon.core.printable import escaped, printable
 from cocon.video.commands.preview import preview
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 from cocon.video.estimation.flow import FlowAlgorithm, FlowSpec
@@ -126,7 +126,7 @@ def make(
 
 
 def _end(folder: Path, made: "MadeViews", *, as_json: bool) -> NoReturn:
-    print(json.dumps({"folder": str(folder), **asdict(made)}) if as_json else printable(_summary(folder, made)))
+    print(json.dumps({"folder": escaped(folder), **asdict(made)}) if as_json else printable(_summary(folder, made)))
     if made.num_failed_before:
         print(f"{made.num_failed_before} failed before; --retry-failed tries again", file=sys.stderr)
     raise typer.Exit(VideoError.exit_code if made.num_failed + made.num_failed_before else 0)

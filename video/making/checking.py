@@ -19,6 +19,7 @@ from typing import Any
 
 from cocon.core.errors import CoconError, TruncatedVideoError, UnreadableVideoError
 from cocon.core.paths import why_no_file
+from cocon.core.printable import escaped, in_one_line, printable
 from cocon.core.progress import OnProgress
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.frames import read_frames
@@ -85,8 +86,8 @@ class CheckedVideo:
     def row(self) -> dict[str, Any]:
         """As a JSON object."""
         return {
-            "video": str(self.entry.path),
-            "video_id": self.entry.video_id,
+            "video": escaped(self.entry.path),
+            "video_id": escaped(self.entry.video_id),
             "content_sha256": self.content_sha256,
             "num_frames": self.num_frames,
             "duration_seconds": self.duration_seconds,
@@ -142,15 +143,15 @@ def unused_views(dataset: DatasetFolder) -> list[Path]:
 def _checked(pool: WorkerPool, entry: VideoEntry, limits: MediaLimits) -> CheckedVideo:
     path = entry.path
     if reason := why_no_file(path):
-        return CheckedVideo(entry, problems=(Problem("MissingFile", f"'{path}' {reason}"),))
+        return CheckedVideo(entry, problems=(Problem("MissingFile", f"'{printable(path)}' {reason}"),))
     digest: str | None = None
     try:
         digest = content_sha256(path)
         (message,) = named(pool.run(_decode_job, path, limits), path)
     except OSError as error:
-        problem = Problem(UnreadableVideoError.__name__, f"video '{path}' cannot be read: {error.strerror}")
+        problem = Problem(UnreadableVideoError.__name__, f"video '{printable(path)}' cannot be read: {error.strerror}")
     except CoconError as error:
-        problem = Problem(type(error).__name__, str(error))
+        problem = Problem(type(error).__name__, in_one_line(error))
     else:
         return _decoded(entry, digest, message.fields)
     return CheckedVideo(entry, digest, problems=(problem,))
@@ -166,7 +167,8 @@ def _decode_job(beat: Beat, path: Path, limits: MediaLimits) -> Iterator[Message
 
 def _decoded(entry: VideoEntry, digest: str, fields: Mapping[str, Any]) -> CheckedVideo:
     lost = fields["lost"]
-    problems = [Problem(TruncatedVideoError.__name__, f"video '{entry.path}' is damaged: {lost}")] if lost else []
+    damage = f"video '{printable(entry.path)}' is damaged: {lost}"
+    problems = [Problem(TruncatedVideoError.__name__, damage)] if lost else []
     figures = {name: value for name, value in fields.items() if name != "lost"}
     return CheckedVideo(entry, digest, problems=tuple(problems), **figures)
 
@@ -184,11 +186,12 @@ def _view_problems(root: Path, video: CheckedVideo) -> list[Problem]:
         path = view_path(root, view, video.entry.video_id)
         if not path.is_file():
             continue
+        stored = f"stored view '{printable(path)}'"
         attributes = stored_attributes(root, view, video.entry.video_id)
         if attributes is None:
-            problems.append(Problem("DamagedView", f"stored view '{path}' does not open; make it again"))
+            problems.append(Problem("DamagedView", f"{stored} does not open; make it again"))
         elif video.content_sha256 and attributes.get("content_sha256", video.content_sha256) != video.content_sha256:
-            problems.append(Problem("StaleView", f"stored view '{path}' was made from another content; make it again"))
+            problems.append(Problem("StaleView", f"{stored} was made from another content; make it again"))
     return problems
 
 
@@ -206,7 +209,7 @@ def _duplicate(entry: VideoEntry, first: VideoEntry) -> Problem:
     pairs = {name: (getattr(first, name), getattr(entry, name)) for name in ("label", "split")}
     differences = [f"{name} '{theirs}', here '{ours}'" for name, (theirs, ours) in pairs.items() if theirs != ours]
     detail = f" ({'; '.join(differences)})" if differences else ""
-    return Problem("DuplicateContent", f"it has the same content as '{first.path}'{detail}")
+    return Problem("DuplicateContent", f"it has the same content as '{printable(first.path)}'{detail}")
 
 
 def _noting(video: CheckedVideo, problems: Sequence[Problem]) -> CheckedVideo:

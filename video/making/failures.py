@@ -15,6 +15,7 @@ from typing import Any
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import TimedOutError, WorkerDiedError
+from cocon.core.printable import escaped, unescaped
 
 __all__ = ["Failure", "FailureMemory"]
 
@@ -52,8 +53,9 @@ class Failure:
         return not self.may_pass and (self.content_sha256, self.recipe) == (content_sha256, recipe)
 
     def line(self) -> str:
-        """As one line of JSON; characters that no encoding has are escaped."""
-        known = {name: getattr(self, name) for name in ("video", "video_id", "content_sha256", "recipe")}
+        """As one line of JSON; names in their written form (`printable.escaped`)."""
+        names = {"video": escaped(self.video), "video_id": escaped(self.video_id)}
+        known = {**names, "content_sha256": self.content_sha256, "recipe": self.recipe}
         return json.dumps({**known, "error": {"class": self.kind, "message": self.message}}) + "\n"
 
 
@@ -100,6 +102,7 @@ def _read(path: Path) -> dict[str, Failure]:
         try:
             row = json.loads(line)
             error = row.pop("error")
+            row |= {name: unescaped(row[name]) for name in ("video", "video_id")}
             failure = Failure(**row, kind=error["class"], message=error["message"])
         except (ValueError, TypeError, KeyError, AttributeError):
             continue  # cut by a kill, or not ours: what it was about is tried again

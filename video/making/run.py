@@ -18,6 +18,7 @@ from typing import Any, Literal
 from cocon.core.errors import CoconError, MissingViewError, UnreadableVideoError, UsageError
 from cocon.core.folder_lock import folder_lock
 from cocon.core.paths import check_file
+from cocon.core.printable import in_one_line, printable
 from cocon.core.progress import OnProgress
 from cocon.video.estimation.people import check_people_available
 from cocon.video.making.failures import Failure, FailureMemory
@@ -199,7 +200,8 @@ class _Run:
         root, path = self.dataset.root, entry.path
         video = str(path.relative_to(root) if path.is_relative_to(root) else path)
         # The folder may be moved, and its memory with it.
-        message = " ".join(str(error).replace(str(path), video).split())
+        reason = str(error).replace(str(path), video).replace(printable(path), printable(video))
+        message = in_one_line(reason)
         failure = Failure(video, entry.video_id, digest, tried, type(error).__name__, message)
         is_known = failure == self.memory.of(entry.video_id) and not (failure.may_pass or self.retry_failed)
         return VideoOutcome("failed before" if is_known else "failed", failure)
@@ -218,7 +220,7 @@ def _digest(path: Path) -> str:
     try:
         return content_sha256(path)
     except OSError as error:
-        raise UnreadableVideoError(f"video '{path}' cannot be read ({error.strerror})") from error
+        raise UnreadableVideoError(f"video '{printable(path)}' cannot be read ({error.strerror})") from error
 
 
 def _without_content(attributes: Attributes) -> dict[str, float | str]:

@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.core.errors import MissingViewError
+from cocon.core.errors import MissingViewError, UsageError
+from cocon.core.printable import in_one_line
+from cocon.core.texts.text_files import decode_text
 from cocon.video.own_views.pictures import last_number, natural_order, other_shape
 from cocon.video.own_views.source import OwnSource, OwnVideo, OwnView
 
@@ -81,11 +83,13 @@ def _content(path: Path) -> object:
         num_bytes = path.stat().st_size
         if num_bytes > _MAX_BYTES:
             raise _WrongError(f"{num_bytes:,} bytes are more than the {_MAX_BYTES:,} that are read")
-        return json.loads(path.read_bytes())
+        return json.loads(decode_text(path.read_bytes(), "the text"))
     except OSError as error:
         raise _WrongError(f"it cannot be read ({error.strerror})") from error
+    except UsageError as error:
+        raise _WrongError(str(error)) from error
     except (ValueError, RecursionError) as error:
-        raise _WrongError(f"it is no JSON ({error})") from error
+        raise _WrongError(f"it is no JSON ({in_one_line(error)})") from error
 
 
 def _images(images: object, num_frames: int) -> dict[int | str, int]:

@@ -108,8 +108,7 @@ def _lettering(text: str, cap_px: int) -> NDArray[np.float32]:
 @lru_cache(maxsize=1024)
 def _parts(text: str, cap_px: int) -> list[tuple["FreeTypeFont", str, float]]:
     """The text in parts, each with its font and width: the font that has most of the text, or else one that has it."""
-    text = "".join(letter if unicodedata.category(letter) != "Cc" else "?" for letter in printable(text))
-    text = unicodedata.normalize("NFC", text)  # macOS writes an accent behind its letter
+    text = unicodedata.normalize("NFC", printable(text))  # macOS writes an accent behind its letter
     fonts = [_bundled()] if text.isascii() else [_bundled(), *_of_the_system()]
     best = max(fonts, key=lambda font: sum(_has(font, letter) for letter in text))
     owners = [next((font for font in (best, *fonts) if _has(font, letter)), best) for letter in text]

@@ -7,7 +7,6 @@ Without a manifest every video file counts. Its id is its path in the folder, pa
 label, and its split where they are called like one (`layout.py`): `jump/a.mp4` is `jump__a.mp4`, a `jump`.
 """
 
-import csv
 import hashlib
 import os
 from collections.abc import Iterable
@@ -16,6 +15,9 @@ from pathlib import Path
 
 from cocon.core.errors import UsageError
 from cocon.core.paths import check_folder
+from cocon.core.printable import escaped, printable, unescaped
+from cocon.core.texts.csv_rows import CsvRow, csv_rows
+from cocon.core.texts.text_files import named_path
 from cocon.video.store.found_videos import LeftOut, find_videos
 from cocon.video.store.layout import MAX_ID_BYTES, FolderLayout, id_of, label_and_split, layout_of
 
@@ -65,12 +67,14 @@ class DatasetFolder:
             UsageError: no such folder, no videos, two of one id, or a wrong manifest (the line is named).
         """
         if root.is_file():
-            raise UsageError(f"dataset folder '{root}' is a file; name the folder that it lies in")
+            raise UsageError(f"dataset folder '{printable(root)}' is a file; name the folder that it lies in")
         check_folder(root, "dataset folder", remedy="name a folder of videos, or make one: cocon data make")
         manifest = root / "manifest.csv"
         dataset = cls(root, tuple(read_manifest(root, manifest))) if manifest.is_file() else _from_files(root)
         if not dataset.videos:
-            raise UsageError("; ".join([f"dataset folder '{root}' has no videos", *map(str, dataset.left_out)]))
+            raise UsageError(
+                "; ".join([f"dataset folder '{printable(root)}' has no videos", *map(str, dataset.left_out)])
+            )
         _check_unique(root, dataset.videos)
         return dataset
 
@@ -108,14 +112,7 @@ def read_manifest(root: Path, manifest: Path) -> list[VideoEntry]:
     Raises:
         UsageError: it is wrong; the line is named.
     """
-    try:
-        with manifest.open(newline="", encoding="utf-8-sig") as stream:
-            rows = csv.DictReader(stream)
-            if "path" not in (rows.fieldnames or ()):
-                raise UsageError(f"'{manifest}' has no column 'path'; its columns: {', '.join(rows.fieldnames or ())}")
-            return [_entry(root, manifest, rows.line_num, row) for row in rows]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"'{manifest}' cannot be read as UTF-8 text with commas: {error}") from error
+    return [_entry(root, f"'{printable(manifest)}' line {line}", row) for line, row in csv_rows(manifest, "path")]
 
 
 def _check_unique(root: Path, videos: Iterable[VideoEntry]) -> None:
@@ -124,23 +121,24 @@ def _check_unique(root: Path, videos: Iterable[VideoEntry]) -> None:
         first = seen.setdefault(video.video_id, video)
         if first is not video:
             raise UsageError(
-                f"dataset '{root}' has video_id '{video.video_id}' twice, for '{first.path}' and '{video.path}'; ids "
+                f"dataset '{printable(root)}' has video_id '{printable(video.video_id)}' twice, for "
+                f"'{printable(first.path)}' and '{printable(video.path)}'; ids "
                 "must be unique: rename a file, or give ids in manifest.csv"
             )
 
 
-def _entry(root: Path, manifest: Path, line: int, row: dict[str, str | None]) -> VideoEntry:
-    path = (row["path"] or "").strip()
-    if not path:
-        raise UsageError(f"'{manifest}' line {line}: path is empty")
-    video_id = (row.get("video_id") or "").strip() or Path(path).stem
+def _entry(root: Path, line: str, row: CsvRow) -> VideoEntry:
+    if not row["path"].strip():
+        raise UsageError(f"{line}: path is empty")
+    path = named_path(row["path"], root)
+    given = row.get("video_id", "").strip()
+    video_id = unescaped(given) if given else path.stem
+    shown = printable(escaped(video_id))
     if Path(video_id).name != video_id:
-        raise UsageError(f"'{manifest}' line {line}: video_id '{video_id}' must not contain a path separator")
+        raise UsageError(f"{line}: video_id '{shown}' must not contain a path separator")
     if len(os.fsencode(video_id)) > MAX_ID_BYTES:
-        raise UsageError(
-            f"'{manifest}' line {line}: video_id '{video_id}' is longer than {MAX_ID_BYTES} bytes; give a shorter one"
-        )
-    label, group, split = ((row.get(column) or "").strip() for column in ("label", "group", "split"))
+        raise UsageError(f"{line}: video_id '{shown}' is longer than {MAX_ID_BYTES} bytes; give a shorter one")
+    label, group, split = (row.get(column, "").strip() for column in ("label", "group", "split"))
     return VideoEntry(video_id, root / path, label, group, split)
 
 

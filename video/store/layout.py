@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from cocon.core.printable import printable
+from cocon.core.printable import escaped, printable
 
 __all__ = ["MAX_ID_BYTES", "FolderLayout", "id_of", "label_and_split", "layout_of"]
 
@@ -61,8 +61,8 @@ def label_and_split(relative: Path) -> tuple[str, str]:
     folders = relative.parts[:-1]
     split = _SPLITS.get(folders[0].lower(), "") if folders else ""
     if split:
-        return folders[1] if len(folders) > 1 else "", split
-    return folders[-1] if folders else "", ""
+        return escaped(folders[1]) if len(folders) > 1 else "", split
+    return escaped(folders[-1]) if folders else "", ""
 
 
 def layout_of(root: Path, videos: Sequence[Path]) -> FolderLayout:
@@ -81,8 +81,8 @@ def layout_of(root: Path, videos: Sequence[Path]) -> FolderLayout:
         return FolderLayout(splits=f"'{printable(root)}' is split by its folders: {named}")
     such = printable(next(video for video in videos if not label_and_split(video)[1]))
     return FolderLayout(
-        problem=f"dataset folder '{root}' has folders of splits ({named}) and {num_others} videos beside them, such as "
-        f"'{such}': of which split are these? {_remedy(root)}, or move them"
+        problem=f"dataset folder '{printable(root)}' has folders of splits ({named}) and {num_others} videos beside "
+        f"them, such as '{such}': of which split are these? {_remedy(root)}, or move them"
     )
 
 
@@ -92,11 +92,12 @@ def _hidden_splits(root: Path, videos: Sequence[Path]) -> str:
         for folder in video.parts[1:-1]:
             if folder.lower() in _SPLITS:
                 return (
-                    f"dataset folder '{root}' has a folder called '{folder}' further down ('{printable(video)}'): is "
-                    f"that a split or a class? {_remedy(root)}, or name the folder that splits lie in"
+                    f"dataset folder '{printable(root)}' has a folder called '{folder}' further down "
+                    f"('{printable(video)}'): is that a split or a class? {_remedy(root)}, or name the "
+                    "folder that splits lie in"
                 )
     return ""
 
 
 def _remedy(root: Path) -> str:
-    return f"say it in {root / 'manifest.csv'} (path,label,split)"
+    return f"say it in {printable(root / 'manifest.csv')} (path,label,split)"

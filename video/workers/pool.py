@@ -26,6 +26,7 @@ from typing import Any, Concatenate, ParamSpec
 import cocon.core.errors
 from cocon.core.closing import Closing
 from cocon.core.errors import CoconError, TimedOutError, UnreadableVideoError, VideoError, WorkerDiedError
+from cocon.core.printable import printable
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.workers.messages import Message, receive_message
 
@@ -179,13 +180,13 @@ class WorkerPool(Closing):
 
 
 def named(messages: Iterator[Message], video: Path) -> Iterator[Message]:
-    """The same messages; an error that does not say which video it is about is made to."""
+    """The same messages; an error that does not say which video it is about is made to, in a form to be printed."""
     try:
         yield from messages
     except VideoError as error:
-        if str(video) in str(error):
-            raise
-        raise type(error)(f"video '{video}': {error}") from error
+        shown = printable(video)
+        reason = str(error).replace(str(video), shown)
+        raise type(error)(reason if shown in reason else f"video '{shown}': {reason}") from error
 
 
 def num_cores() -> int:

@@ -14,6 +14,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 
 from cocon.core.errors import CoconError, UnreadableVideoError
+from cocon.core.printable import in_one_line
 from cocon.video.workers.messages import Message, send_message
 
 __all__ = ["main"]
@@ -76,7 +77,7 @@ def _outcome(line: _Line, job: Job) -> Message:
         raise
     except Exception as error:  # whatever a decoder may raise on a hostile file
         logging.getLogger(__name__).exception("the job failed")
-        reason = f"reading failed with {type(error).__name__}: {error}"
+        reason = f"reading failed with {type(error).__name__}: {in_one_line(error)}"
         return Message({"kind": "error", "class": UnreadableVideoError.__name__, "message": reason})
     return Message({"kind": "end"})
 

@@ -7,7 +7,7 @@ import pytest
 from cocon.client.commands.inputs import expand_inputs, named_folders
 from cocon.core.errors import UsageError
 
-NOTHING = io.StringIO("")
+NOTHING = io.BytesIO()
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_glob_list_and_stdin(folder: Path) -> None:
     listed.write_text(f"{folder / 'a.MKV'}\n\n  {folder / 'gone.mp4'}\n")
     assert names(expand_inputs([f"{folder}/**/*.webm"], NOTHING), folder) == ["sub/c.webm"]
     assert names(expand_inputs([f"@{listed}"], NOTHING), folder) == ["a.MKV", "gone.mp4"]
-    assert names(expand_inputs(["-"], io.StringIO(f"{folder / 'b.mp4'}\n")), folder) == ["b.mp4"]
+    assert names(expand_inputs(["-"], io.BytesIO(f"{folder / 'b.mp4'}\n".encode())), folder) == ["b.mp4"]
 
 
 def test_file_with_glob_characters_in_its_name_is_a_file(folder: Path) -> None:

@@ -129,7 +129,7 @@ TWO_SIZES["images"][2]["height"] = 50
 SAME_IDS = {"images": [{"id": 5}] * 4, "annotations": []}
 WRONG = {
     "no json": ("{", "it is no JSON"),
-    "not text": ("\ud800".encode("utf-16", "surrogatepass").decode("latin-1"), "it is no JSON"),
+    "not text": ("\ud800".encode("utf-16", "surrogatepass").decode("latin-1"), "the text line 1 has a zero byte"),
     "deep": ("[" * 100_000, "it is no JSON"),
     "a number": (5, "a list of results, or an object with 'images' and 'annotations', is needed"),
     "an empty object": ({}, "'images' must be a list"),

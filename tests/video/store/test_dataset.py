@@ -34,7 +34,7 @@ def test_a_manifest_may_come_from_a_spreadsheet(tmp_path: Path) -> None:
 
 
 def test_columns_that_nobody_asked_for_are_ignored(tmp_path: Path) -> None:
-    dataset = _open(tmp_path, "camera,path,label\nleft,one.mp4,jump,more,and more\nright,two.mp4\n")
+    dataset = _open(tmp_path, "camera,path,label\nleft,one.mp4,jump\nright,two.mp4\n")
     assert [(video.video_id, video.label) for video in dataset.videos] == [("one", "jump"), ("two", "")]
 
 
@@ -45,6 +45,13 @@ def test_columns_that_nobody_asked_for_are_ignored(tmp_path: Path) -> None:
         ("", "has no column 'path'"),
         ("path\n", "has no videos"),
         ("path,label\na.mp4,x\n,y\n", "line 3: path is empty"),
+        (
+            "path,label\na.mp4,x\nb.mp4,y, z\n",
+            "line 3 has 3 fields, the header 2 columns; put a field that has a comma",
+        ),
+        ("path,label\na.mp4,x,\n", "line 2 has 3 fields"),
+        ("path,label, path\na.mp4,x,b.mp4\n", "has the column 'path' twice"),
+        ('path,label\n"a\nb.mp4",x\n"c.mp4,y\nd.mp4,z\n', "line 4 cannot be read as text with commas: unexpected end"),
         ("video_id,path\nv,a.mp4\nv,b.mp4\n", "has video_id 'v' twice"),
         ("path\na/one.mp4\nb/one.mp4\n", "has video_id 'one' twice"),
         ("video_id,path\na/b,c.mp4\n", "line 2: video_id 'a/b' must not contain a path separator"),
@@ -59,7 +66,7 @@ def test_a_wrong_manifest_is_refused_and_the_place_named(manifest: str, message:
 
 
 def test_a_manifest_in_another_encoding_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"manifest\.csv' cannot be read as UTF-8"):
+    with pytest.raises(UsageError, match=r"manifest\.csv' line 2 is not UTF-8 \(byte 0xfc\); save it as UTF-8"):
         _open(tmp_path, "path,label\na.mp4,hüpfen\n", encoding="latin-1")
 
 

@@ -1,0 +1,1 @@
+"""Texts that people bring, and those that other programs take: lists, tables, JSON."""
