@@ -17,6 +17,10 @@ __all__ = [
 ]
 
 
+# Adam's first step has ten times as much, which single precision must hold.
+_MAX_LEARNING_RATE = 3e37
+
+
 class ModelSection(Section):
     """Architecture. `depth` names the residual blocks per stage: resnet10, resnet18, resnet34.
 
@@ -77,7 +81,7 @@ class OptimizerSection(Section):
     """
 
     algorithm: Literal["adam", "sgd", "lars"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, le=_MAX_LEARNING_RATE)
     weight_decay: float = Field(1e-5, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     trust: float = Field(1e-3, gt=0)
@@ -121,7 +125,7 @@ class ClassifierSection(Section):
     head: Literal["none", "mean", "gru", "gru_raw"] = "mean"
     mode: Literal["frozen", "finetune"] = "frozen"
     epochs: int = Field(20, gt=0)
-    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate: float = Field(3e-3, gt=0, le=_MAX_LEARNING_RATE)
     weight_decay: float = Field(1e-4, ge=0)
     dropout: float = Field(0.0, ge=0, lt=1)
     backbone_learning_rate_share: float = Field(1.0, gt=0, le=1)
