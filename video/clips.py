@@ -78,6 +78,23 @@ class ClipSpec:
         """N·T, frames of one clip."""
         return self.num_blocks * self.frames_per_block
 
+    def largest_step_scale(self, num_frames: int, last_seconds: float) -> float:
+        """Factor on the step by which one clip fills a whole video.
+
+        Args:
+            num_frames: of the video.
+            last_seconds: time of its last frame after the first.
+        """
+        num_steps = max(1, self.num_frames - 1)
+        if self.step_seconds is not None:
+            return last_seconds / (num_steps * self.step_seconds)
+        assert self.step_frames is not None
+        return (num_frames - 1) // num_steps / self.step_frames
+
+    def fits(self, num_frames: int, last_seconds: float) -> bool:
+        """Whether a whole clip fits into a video; see `largest_step_scale`."""
+        return self.num_frames == 1 or self.largest_step_scale(num_frames, last_seconds) > 1.0 - _TIME_TOLERANCE_S
+
 
 def grid_indices(
     timestamps: NDArray[np.float64], spec: ClipSpec, *, origin_seconds: float = 0.0, step_scale: float = 1.0

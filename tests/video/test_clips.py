@@ -271,3 +271,19 @@ def test_one_moment_finds_the_frame_that_many_at_once_find(seed: int) -> None:
     moments = np.concatenate([ties, ties + 1e-4, ties - 2e-4, times, [-1.0, times[-1] + 1]])
     assert [nearest_frame(times, float(moment)) for moment in moments] == nearest_frames(times, moments).tolist()
     assert nearest_frame(times[:1], 3.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "num_frames", "last_seconds", "fits"),
+    [
+        (ClipSpec(2, 2, 0.1), 4, 0.3, True),
+        (ClipSpec(2, 2, 0.1), 400, 0.29, False),
+        (ClipSpec(2, 2, None, 3), 10, 9.0, True),
+        (ClipSpec(2, 2, None, 3), 9, 900.0, False),
+        (ClipSpec(1, 1, 0.1), 1, 0.0, True),
+    ],
+)
+def test_a_clip_fits_if_its_last_frame_is_one_of_the_video(
+    spec: ClipSpec, num_frames: int, last_seconds: float, fits: bool
+) -> None:
+    assert spec.fits(num_frames, last_seconds) is fits

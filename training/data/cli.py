@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cocon.core.printable import printable
 from cocon.training.figures.settings import DEFAULT_CLUTTER, FigureSettings, UntrimmedSettings
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
+
+if TYPE_CHECKING:
+    from cocon.video.clips import ClipSpec
 
 __all__ = ["app"]
 
@@ -74,6 +77,13 @@ def make(
 @app.command()
 def check(
     folder: Annotated[Path, typer.Argument(help="The dataset folder.", show_default=False)],
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", "--config", help="Whose clips: a preset's, or a TOML file's.", show_default="figures"),
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Pre-training that the preset is for.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Whose clips: those of a run or a model repository.")] = None,
     clip_seconds: Annotated[
         float | None, typer.Option(help="Name videos shorter than this; default: one clip.", min=0.0)
     ] = None,
@@ -87,6 +97,7 @@ def check(
 ) -> None:
     """Decode every video to its end; name broken, truncated, missing, short and doubled ones, and stale views.
 
+    Short is what has no room for a clip, which --preset, --method and --set name as for training, or --model does.
     Exit code 3 if some are broken, truncated or missing; the others are warnings.
 
     Example: cocon data check videos/ --format jsonl
@@ -99,13 +110,19 @@ def check(
     from cocon.video.store.found_videos import warn_of_left_out
 
     chosen = chosen_format(row_format, output, as_json=as_json)
+    clip = _clip(preset, method, settings, model)
     limits, dataset = MediaLimits.parse(limit or ()), DatasetFolder.open(folder)
     warn_of_left_out(folder, dataset.left_out)
     if said := dataset.layout.splits or dataset.layout.problem:
         print(printable(said), file=sys.stderr)
     with progress_bar("checking videos") as on_progress:
         videos = check_dataset(
-            dataset, clip_seconds=clip_seconds, limits=limits, num_workers=workers, on_progress=on_progress
+            dataset,
+            clip=clip,
+            clip_seconds=clip_seconds,
+            limits=limits,
+            num_workers=workers,
+            on_progress=on_progress,
         )
     if chosen == "table":
         print_problems(videos)
@@ -116,3 +133,15 @@ def check(
         such = printable(unused[0])
         print(f"{len(unused)} stored views belong to none of the videos, such as '{such}'", file=sys.stderr)
     raise typer.Exit(0 if all(video.is_usable for video in videos) else VideoError.exit_code)
+
+
+def _clip(preset: str | None, method: str | None, settings: list[str] | None, model: Path | None) -> "ClipSpec":
+    """The clip that the options name."""
+    from cocon.core.errors import UsageError
+    from cocon.training.data.asked_clip import clip_of_model, configured_clip
+
+    if model is None:
+        return configured_clip(preset or "figures", method, settings or [])
+    if preset or method or settings:
+        raise UsageError("--model has clips of its own; leave --preset, --method and --set out")
+    return clip_of_model(model)

@@ -17,7 +17,6 @@ __all__ = ["ClipSampler", "FrameSampler", "read_videos"]
 _logger = logging.getLogger(__name__)
 
 _MIN_VIDEOS = 2
-_ROUNDING = 1e-4  # presentation times are rational numbers, kept as floats
 
 
 class FrameSampler(Protocol):
@@ -48,21 +47,14 @@ class ClipSampler:
         if self._clip.sampler == "random":
             return self._random_blocks(len(timestamps), rng)
         if self._clip.sampler == "disjoint":  # what fits at the step itself is not to be repeated by a longer one
-            step_scale = min(step_scale, max(1.0, self._largest_scale(timestamps)))
+            largest = self._spec.largest_step_scale(len(timestamps), float(timestamps[-1] - timestamps[0]))
+            step_scale = min(step_scale, max(1.0, largest))
         window = random_window(timestamps, self._spec, rng, step_scale=step_scale)
         return window.reshape(self._spec.num_blocks, self._spec.frames_per_block)
 
     def fits(self, timestamps: NDArray[np.float64]) -> bool:
         """Whether a whole clip fits into a video, at the step without jitter."""
-        return self._largest_scale(timestamps) > 1.0 - _ROUNDING
-
-    def _largest_scale(self, timestamps: NDArray[np.float64]) -> float:
-        """Factor on the step by which a clip fills the whole video."""
-        num_steps = max(1, self._spec.num_frames - 1)
-        if self._spec.step_seconds is not None:
-            return float(timestamps[-1] - timestamps[0]) / (num_steps * self._spec.step_seconds)
-        assert self._spec.step_frames is not None
-        return (len(timestamps) - 1) // num_steps / self._spec.step_frames
+        return self._spec.fits(len(timestamps), float(timestamps[-1] - timestamps[0]))
 
     def _random_blocks(self, num_frames: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Per block a stride in 1..(F-1)//T source frames and a start from which the block fits."""

@@ -65,6 +65,7 @@ class CheckedVideo:
         content_sha256: of the file; None if it cannot be read. The figures below are None if it does not decode.
         num_frames: frames that decode.
         duration_seconds: end of the last frame.
+        last_seconds: its beginning.
         height: of the first frame, display rotation applied.
         width: likewise.
         problems: all that is wrong; empty for a sound video.
@@ -74,6 +75,7 @@ class CheckedVideo:
     content_sha256: str | None = None
     num_frames: int | None = None
     duration_seconds: float | None = None
+    last_seconds: float | None = None
     height: int | None = None
     width: int | None = None
     problems: tuple[Problem, ...] = ()
@@ -100,6 +102,7 @@ class CheckedVideo:
 def check_dataset(
     dataset: DatasetFolder,
     *,
+    clip: ClipSpec | None = None,
     clip_seconds: float | None = None,
     limits: MediaLimits | None = None,
     num_workers: int | None = None,
@@ -109,7 +112,8 @@ def check_dataset(
 
     Args:
         dataset: the folder.
-        clip_seconds: videos shorter than this get a `ShortVideo` warning; a clip of `ClipSpec()` unless given.
+        clip: videos into which it does not fit get a `ShortVideo` warning; `ClipSpec()` unless given.
+        clip_seconds: so do videos shorter than this, if given in place of a clip.
         limits: for each video; the defaults of `MediaLimits` unless given.
         num_workers: processes; one per core unless given.
         on_progress: called with (number of videos done, total).
@@ -117,14 +121,12 @@ def check_dataset(
     Returns:
         What was found, in the order of the dataset.
     """
-    limits = limits or MediaLimits()
-    if clip_seconds is None:
-        clip_seconds = ClipSpec().num_frames * (ClipSpec().step_seconds or 0.0)
+    limits, clip = limits or MediaLimits(), clip or ClipSpec()
     checked: dict[str, CheckedVideo] = {}
 
     def check(pool: WorkerPool, entry: VideoEntry) -> CheckedVideo:
         video = _checked(pool, entry, limits)
-        return _noting(video, [*_too_short(video, clip_seconds), *_view_problems(dataset.root, video)])
+        return _noting(video, [*_too_short(video, clip, clip_seconds), *_view_problems(dataset.root, video)])
 
     def keep(entry: VideoEntry, video: CheckedVideo) -> None:
         checked[entry.video_id] = video
@@ -159,10 +161,11 @@ def _checked(pool: WorkerPool, entry: VideoEntry, limits: MediaLimits) -> Checke
 
 def _decode_job(beat: Beat, path: Path, limits: MediaLimits) -> Iterator[Message]:
     frames = read_frames(path, limits, on_frame=beat)
-    for _ in frames:
-        pass
+    last_seconds = 0.0
+    for seconds, _ in frames:
+        last_seconds = seconds
     told = ("num_frames", "duration_seconds", "height", "width", "lost")
-    yield Message({name: getattr(frames, name) for name in told})
+    yield Message({name: getattr(frames, name) for name in told} | {"last_seconds": last_seconds})
 
 
 def _decoded(entry: VideoEntry, digest: str, fields: Mapping[str, Any]) -> CheckedVideo:
@@ -173,11 +176,22 @@ def _decoded(entry: VideoEntry, digest: str, fields: Mapping[str, Any]) -> Check
     return CheckedVideo(entry, digest, problems=tuple(problems), **figures)
 
 
-def _too_short(video: CheckedVideo, clip_seconds: float) -> list[Problem]:
-    seconds = video.duration_seconds
-    if seconds is None or seconds + _ROUNDING_S >= clip_seconds:
+def _too_short(video: CheckedVideo, clip: ClipSpec, clip_seconds: float | None) -> list[Problem]:
+    seconds, num_frames = video.duration_seconds, video.num_frames
+    if seconds is None or num_frames is None or video.last_seconds is None:
         return []
-    return [Problem("ShortVideo", f"it lasts {seconds:.3f} s, a clip {clip_seconds:g} s")]
+    if clip_seconds is not None:
+        fits = seconds + _ROUNDING_S >= clip_seconds
+    else:
+        fits = clip.fits(num_frames, video.last_seconds)
+    if fits:
+        return []
+    if clip_seconds is None and clip.step_seconds is None:
+        assert clip.step_frames is not None
+        spanned = (clip.num_frames - 1) * clip.step_frames + 1
+        return [Problem("ShortVideo", f"it has {num_frames} frames, a clip spans {spanned}")]
+    needed = clip_seconds if clip_seconds is not None else clip.num_frames * (clip.step_seconds or 0.0)
+    return [Problem("ShortVideo", f"it lasts {seconds:.3f} s, a clip {needed:g} s")]
 
 
 def _view_problems(root: Path, video: CheckedVideo) -> list[Problem]:

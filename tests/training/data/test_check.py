@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.walking import assert_refused
 
 _COCON = "from cocon.core.command import main; main()"
+Outcome = tuple[int, str, str]
 _FIELDS = {"video", "video_id", "content_sha256", "num_frames", "duration_seconds", "height", "width", "problems"}
 
 
@@ -87,3 +89,18 @@ except SystemExit:
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert result.stderr.splitlines()[-1] == "[]"
     assert len(json.loads(result.stdout)) == 12
+
+
+def test_short_is_what_has_no_room_for_the_clip_of_a_preset_or_a_model(
+    cocon: Callable[..., Outcome], figures: Path, trained: Path, tmp_path: Path
+) -> None:
+    short = "lasts 1.000 s, a clip"
+    assert f"{short} 1.6 s" in cocon("data", "check", figures)[1]  # `figures`, as for training
+    assert f"{short} 4 s" in cocon("data", "check", figures, "--config", "paper")[1]
+    assert f"{short} 0.4 s" not in cocon("data", "check", figures, "--model", trained)[1]
+    in_frames = cocon("data", "check", figures, "--set", "clip.step_frames=2", "--set", "clip.num_blocks=4")[1]
+    assert "it has 30 frames, a clip spans 31" in in_frames
+    assert "no problems" in cocon("data", "check", figures, "--set", "clip.step_frames=1")[1]
+    code, _, said = cocon("data", "check", figures, "--model", tmp_path)
+    assert (code, f"'{tmp_path}' is neither a run nor a model repository" in said) == (2, True)
+    assert cocon("data", "check", figures, "--model", trained, "--set", "clip.num_blocks=4")[0] == 2

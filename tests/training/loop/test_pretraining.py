@@ -371,7 +371,7 @@ _INFINITE = [
     *(
         "optimizer.learning_rate=3e37",
         "optimizer.weight_decay=11",
-    ),  # the loss of the first step is that of sound weights
+    ),  # too much for the first step alone
     *("optimizer.warmup_epochs=0", "optimizer.final_share=1"),
 ]
 
