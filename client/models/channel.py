@@ -9,7 +9,7 @@ import tritonclient.grpc as grpc_client
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from cocon.client.models.failures import translated
+from cocon.client.models.failures import is_interruption, is_unreachable, translated
 from cocon.client.models.retries import NoAnswerError, Retries
 from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, ServerError, UsageError
@@ -29,6 +29,8 @@ _CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 _ON_THE_WAY = frozenset({"LOADING", "UNLOADING"})
+
+_ONE_MODEL = "run the command again, with one model for all"
 
 _Answer = TypeVar("_Answer")
 
@@ -86,9 +88,8 @@ class TritonChannel:
         return f"{metadata.name} {metadata.version}"
 
     def model_names(self) -> list[str]:
-        """Models that are ready, in alphabetical order."""
-        models = self._ask(self._index)
-        return sorted({model.name for model in models if model.state == "READY"})
+        """Models that are ready, in alphabetical order; those that are being loaded are waited for."""
+        return self._ask(self._ready_names)
 
     def newest(self, name: str, contract_key: str, *, remedy: str = "") -> DescribedVersion:
         """The newest version of a model.
@@ -128,10 +129,11 @@ class TritonChannel:
             given.append(grpc_client.InferInput(tensor_name, list(values.shape), np_to_triton_dtype(values.dtype)))
             given[-1].set_data_from_numpy(values)
         wanted = [grpc_client.InferRequestedOutput(tensor_name) for tensor_name in outputs.values()]
-        result = self._ask(
+        result = self._ask_of(
+            model,
             lambda left_s: self._client.infer(
                 model.name, given, model_version=model.version, outputs=wanted, client_timeout=left_s
-            )
+            ),
         )
         self._check_unchanged(model)
         tensors = {output: result.as_numpy(tensor_name) for output, tensor_name in outputs.items()}
@@ -151,6 +153,15 @@ class TritonChannel:
         models: Sequence[Any] = self._client.get_model_repository_index(client_timeout=left_s).models
         return models
 
+    def _ready_names(self, left_s: float) -> list[str]:
+        index = self._index(left_s)
+        ready = {model.name for model in index if model.state == "READY"}
+        if coming := {
+            model.name: model.state for model in index if model.state in _ON_THE_WAY and model.name not in ready
+        }:
+            raise _interruption(*next(iter(coming.items())))
+        return sorted(ready)
+
     def _described(self, name: str, contract_key: str, remedy: str, left_s: float) -> DescribedVersion:
         index = self._index(left_s)
         states = {model.state: model.reason for model in index if model.name == name}
@@ -168,8 +179,8 @@ class TritonChannel:
 
     def _refuse(self, name: str, states: Mapping[str, str], known: Sequence[str], remedy: str) -> NoReturn:
         """Say why a model is not ready."""
-        if _ON_THE_WAY & set(states):
-            raise InferenceServerException(f"model '{name}' is {' and '.join(states)}", status="UNAVAILABLE")
+        if coming := _ON_THE_WAY & set(states):
+            raise _interruption(name, next(iter(coming)))
         if reason := next(filter(None, states.values()), ""):
             raise ServerError(f"model '{name}' on {self.target.name} is not ready: {reason}; see the server's log")
         listed = "; ".join(filter(None, (", ".join(known) or "none", remedy)))
@@ -180,9 +191,33 @@ class TritonChannel:
 
     def _check_unchanged(self, model: DescribedVersion) -> None:
         """The same name and number are another model's where the server was started anew with other files."""
-        now = self._ask(lambda left_s: self._config(model.name, model.version, left_s))
+        now = self._ask_of(model, lambda left_s: self._config(model.name, model.version, left_s))
         if replace(model, config=now).contract != model.contract:
-            raise MismatchError(f"{model.source} has changed meanwhile; run the command again, with one model for all")
+            raise MismatchError(f"{model.source} has changed meanwhile; {_ONE_MODEL}")
+
+    def _check_offered(self, model: DescribedVersion, left_s: float) -> None:
+        """A version that is not ready may be again, unless the server lives on without it."""
+        try:
+            states = {other.version: other.state for other in self._index(left_s) if other.name == model.name}
+        except InferenceServerException:
+            return  # it is the server that is not ready
+        gone = f"model '{model.name}' version {model.version} on {self.target.name} is gone"
+        if ready := [version for version, state in states.items() if state == "READY"]:
+            if model.version not in ready:
+                raise MismatchError(f"{gone}, version {ready[-1]} is in its place; {_ONE_MODEL}")
+        elif not states:
+            raise MismatchError(f"{gone}, and there is no other; {_ONE_MODEL}")
+
+    def _ask_of(self, model: DescribedVersion, request: Callable[[float], _Answer]) -> _Answer:
+        def once(left_s: float) -> _Answer:
+            try:
+                return request(left_s)
+            except InferenceServerException as error:
+                if is_interruption(error) and not is_unreachable(error):
+                    self._check_offered(model, left_s)
+                raise
+
+        return self._ask(once)
 
     def _ask(self, request: Callable[[float], _Answer]) -> _Answer:
         """The one place where tritonclient's errors become ours."""
@@ -191,3 +226,8 @@ class TritonChannel:
         except NoAnswerError as error:
             given = error.failure, self.target, self._proxy
             raise translated(*given, timeout_s=self._timeout_s, has_answered=error.has_answered) from error
+
+
+def _interruption(name: str, state: str) -> InferenceServerException:
+    """What a server would say if it were asked for a model too early."""
+    return InferenceServerException(f"model '{name}' is {state}", status="UNAVAILABLE")

@@ -12,7 +12,7 @@ from cocon.core.proxies import Proxy
 __all__ = ["is_interruption", "is_unreachable", "said", "status", "translated"]
 
 # What gRPC itself says where no server does.
-_UNREACHABLE = re.compile(r"connect|resolv|name resolution|Socket closed|recvmsg|sendmsg|Broken pipe|GOAWAY|keepalive")
+_UNREACHABLE = re.compile(r"connect|[Rr]esol|Socket closed|recvmsg|sendmsg|Broken pipe|GOAWAY|keepalive")
 _START = "start it with 'cocon serve', or work without one: --url local:model_repository"
 
 

@@ -75,9 +75,9 @@ def _remedy(scheme: str, rest: str) -> str:
         return f"the client speaks gRPC without TLS, to another port than HTTP: --url {_beside_http(server)}"
     if rest and Path(rest).is_dir():
         return f"for that folder: --url local:{rest}"
-    if scheme != "grpc" or not server:
+    if scheme != "grpc" or not server or server.startswith("."):
         return f"such as --url {DEFAULT_URL}"
-    if "@" in rest or path:
+    if ("@" in rest or path) and re.search(":[0-9]+$", server):
         return f"there is neither a user nor a path in it: --url {server}"
     if (address := _ipv6_with_port(server)) is not None:
         return f"an IPv6 address stands in brackets, before the port: --url {address}"

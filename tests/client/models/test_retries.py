@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -66,6 +67,17 @@ def test_what_a_sound_server_refuses_is_not_asked_for_again(
     with serving(servicer) as url, TritonServer(url, timeout_s=600) as triton, pytest.raises(error, match="not now"):
         _ = triton.software
     assert servicer.num_requests == num_requests
+
+
+def test_who_closes_the_connection_ends_the_waiting() -> None:
+    servicer = Flaky(UNAVAILABLE, 10**6)
+    with serving(servicer) as url, ThreadPoolExecutor(1) as thread:
+        triton = TritonServer(url, timeout_s=600)
+        waiting = thread.submit(lambda: triton.software)
+        while servicer.num_requests < 2:
+            time.sleep(0.01)
+        triton.close()
+        assert isinstance(waiting.exception(timeout=60), ServerError | ValueError)  # gRPC's, on its way out
 
 
 @contextmanager
