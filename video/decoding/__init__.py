@@ -1,1 +1,1 @@
-"""Frames out of a file: one sequential pass, by decord or PyAV, within limits."""
+"""Frames out of a file as a viewer sees them: one sequential pass, within limits."""

@@ -1,14 +1,12 @@
 """Frames of a video file, in one sequential pass.
 
-decord reads first; PyAV takes over where decord refuses the file or fails while reading it. Nothing ever seeks: one
-pass is several times cheaper than one seek per clip.
+Nothing ever seeks: one pass is several times cheaper than one seek per clip.
 
     frames = read_frames(Path("video.mp4"))
     for seconds, pixels in frames: ...          # uint8 [H, W, 3]
     frames.num_frames, frames.duration_seconds, frames.lost
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,19 +16,15 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import UnreadableVideoError
 from cocon.core.paths import check_file
-from cocon.video.decoding.by_decord import DecordError, decord_frames
-from cocon.video.decoding.by_pyav import pyav_frames, read_header
+from cocon.video.decoding.container import read_header
+from cocon.video.decoding.decoder import decoded_pictures
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize
 
 __all__ = ["Frame", "FrameStream", "of_one_size", "read_frames"]
 
-_logger = logging.getLogger(__name__)
-
 Frame = tuple[float, NDArray[np.uint8]]
 
-# decord rounds times to float32, 0.5 ms off after four hours at most; PyAV's are exact.
-_SAME_FRAME_S = 1e-3
 # Headers round durations, and some count the first frame's delay: so much may be missing from a whole file.
 _LOST_SECONDS, _LOST_SHARE = 0.5, 0.02
 
@@ -45,7 +39,8 @@ class FrameStream:
         height: of the first frame.
         width: likewise.
         duration_seconds: end of the last frame given (its time plus the interval before it), 0 being the first one's.
-        lost: after the last frame: why some of the file's pictures are missing; empty if none is known to be.
+        lost: after the last frame: why pictures are missing or damaged; empty if none is known to be.
+        notes: what else a user should know of the pictures, such as that their colours were converted.
     """
 
     path: Path
@@ -53,6 +48,7 @@ class FrameStream:
     _limits: MediaLimits = field(repr=False)
     _declared_seconds: float | None = field(repr=False)
     _damaged: list[str] = field(repr=False)
+    notes: list[str] = field(repr=False)
     _on_frame: Callable[[], None] | None = field(repr=False)
     num_frames: int = 0
     height: int = 0
@@ -109,8 +105,8 @@ def read_frames(
 
     Returns:
         (presentation time in seconds after the first frame, RGB `uint8 [H, W, 3]`) of every frame in presentation
-        order, display rotation applied. Taking frames raises UnreadableVideoError if none decodes, and TooLargeError
-        beyond a limit.
+        order, as a viewer sees them: square pixels, the right way up, colours of BT.709. Taking frames raises
+        UnreadableVideoError if none decodes, and TooLargeError beyond a limit.
 
     Raises:
         UsageError: there is no such file.
@@ -121,19 +117,14 @@ def read_frames(
     check_file(path, "video")
     limits = limits or MediaLimits()
     limits.check(path, "max_bytes", path.stat().st_size, "bytes")
-    # decord writes lines of its own to stderr about files that are no video: PyAV looks first.
     header = read_header(path)
-    _check_shape(path, limits, header.height, header.width)
+    for shape in (header.stored_shape, header.display_shape):
+        _check_shape(path, limits, *shape)
     limits.check(path, "max_seconds", header.duration_seconds or 0.0, "seconds")
     damaged: list[str] = []
-    return FrameStream(
-        path,
-        _frames(path, 3 * header.height * header.width, damaged),
-        limits,
-        header.duration_seconds,
-        damaged,
-        on_frame,
-    )
+    notes: list[str] = []
+    pictures = decoded_pictures(path, header, damaged, notes)
+    return FrameStream(path, pictures, limits, header.duration_seconds, damaged, notes, on_frame)
 
 
 def of_one_size(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -154,18 +145,3 @@ def of_one_size(frames: Iterator[Frame]) -> Iterator[Frame]:
 def _check_shape(path: Path, limits: MediaLimits, height: int, width: int) -> None:
     limits.check(path, "max_pixels", height * width, "pixels per picture")
     limits.check(path, "max_aspect", max(height, width) / max(1, min(height, width)), "times its short side in length")
-
-
-def _frames(path: Path, picture_bytes: int, damaged: list[str]) -> Iterator[Frame]:
-    last_seconds = -np.inf
-    try:
-        for seconds, pixels in decord_frames(path, picture_bytes):
-            last_seconds = seconds
-            yield seconds, pixels
-        if last_seconds >= 0:
-            return
-    except DecordError as error:
-        _logger.debug("decord gave up on %s after %.3f s: %s", path, last_seconds, error)
-    for seconds, pixels in pyav_frames(path, damaged):
-        if seconds > last_seconds + _SAME_FRAME_S:
-            yield seconds, pixels

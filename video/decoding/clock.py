@@ -1,0 +1,66 @@
+"""Times of decoded frames, increasing whatever the container says."""
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import av
+
+__all__ = ["Clock"]
+
+# A pause beyond what the header declares is believed up to here; one damaged time must not become hours of stills.
+_MAX_PAUSE_S = 300.0
+# Of reordered frames; FFmpeg's names.
+_WITHOUT_PRESENTATION_TIMES = frozenset(("asf", "avi", "mxf"))
+
+
+@dataclass(slots=True)
+class Clock:
+    """Times of frames in presentation order.
+
+    Some containers have no presentation times; what the demuxer makes up for reordered frames then goes back and forth,
+    while the decoding times of the packets that brought the frames out increase, one interval apart. There decoding
+    times are taken from the beginning, and elsewhere as soon as presentation times have gone back more often. A frame
+    without a later time by either comes one frame interval after the one before. So does one that would come after a
+    long pause and behind the end that the header declares.
+
+    Attributes:
+        format: FFmpeg's name of the container.
+        rate: frames per second.
+        declared_seconds: of the video, by its header; 0 where that does not say.
+        damaged: takes a line for every time that is not believed.
+    """
+
+    format: str
+    rate: float
+    declared_seconds: float
+    damaged: list[str]
+    _first: float | None = None
+    _previous: float = -math.inf
+    _last_of: dict[str, float] = field(default_factory=lambda: {"pts": -math.inf, "dts": -math.inf})
+    _num_faults: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._num_faults = {"pts": int(self.format in _WITHOUT_PRESENTATION_TIMES), "dts": 0}
+
+    def seconds_of(self, frame: "av.VideoFrame") -> float:
+        """Seconds after the first frame."""
+        times: dict[str, float] = {}
+        for kind, ticks in (("pts", frame.pts), ("dts", frame.dts)):
+            known = ticks is not None and bool(frame.time_base)
+            times[kind] = float(ticks * frame.time_base) if ticks is not None and frame.time_base else -math.inf
+            # Frames that come out behind the last packet have no decoding time, which says nothing against the others.
+            self._num_faults[kind] += times[kind] <= self._last_of[kind] and (known or self._last_of[kind] == -math.inf)
+            self._last_of[kind] = times[kind] if known else self._last_of[kind]
+        seconds = times["pts" if self._num_faults["pts"] <= self._num_faults["dts"] else "dts"]
+        if not seconds > self._previous:
+            seconds = 0.0 if self._first is None else self._previous + 1 / self.rate
+        elif self._first is not None and seconds > max(
+            self._previous + _MAX_PAUSE_S, self._first + self.declared_seconds + 1 / self.rate
+        ):
+            self.damaged.append(f"a frame claims to come {seconds - self._previous:.6g} s after the one before")
+            seconds = self._previous + 1 / self.rate
+        self._first = seconds if self._first is None else self._first
+        self._previous = seconds
+        return seconds - self._first

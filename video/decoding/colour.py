@@ -1,0 +1,79 @@
+"""Decoded frames as RGB of a standard screen.
+
+Matrix and range are those that the frame is tagged with, BT.601 and the limited range where it is not. High dynamic
+range (PQ, HLG) and the wide colours of BT.2020 are brought to BT.709 by one rule: what is as bright as reference white
+(203 cd/m², ITU-R BT.2408) becomes white, what is darker and less saturated keeps its look, all beyond is clipped.
+"""
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import av
+
+__all__ = ["RgbConversion"]
+
+# Numbers of ISO 23091-2.
+_TRANSFERS = {16: "PQ", 18: "HLG"}
+_BT2020_PRIMARIES = 9
+_TO_BT709 = "out_transfer=bt709:out_primaries=bt709:intent=relative_colorimetric:flags=bilinear"
+
+
+class RgbConversion:
+    """Makes RGB of the frames of one stream; what it set up for one frame serves the next."""
+
+    def __init__(self) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._reformatter = VideoReformatter()
+        self._graph: av.filter.Graph | None = None
+        self._graph_is_for: tuple[Any, ...] = ()
+        self.converted_from = ""
+        """What the last frame was brought to BT.709 from; empty for a standard one."""
+
+    def pixels(self, frame: "av.VideoFrame", height: int, width: int) -> NDArray[np.uint8]:
+        """A frame as RGB `uint8 [height, width, 3]`.
+
+        Raises:
+            av.FFmpegError: it cannot be converted.
+            ValueError: likewise.
+        """
+        self.converted_from = _wide_colours(frame)
+        if self.converted_from:
+            frame = self._to_bt709(frame, height, width)
+        # One thread: a worker process has a core to itself.
+        rgb = self._reformatter.reformat(
+            frame, width=width, height=height, format="rgb24", interpolation="BILINEAR", threads=1
+        )
+        return rgb.to_ndarray().astype(np.uint8, copy=False)
+
+    def _to_bt709(self, frame: "av.VideoFrame", height: int, width: int) -> "av.VideoFrame":
+        """The frame as RGB of BT.709, by the colour management of FFmpeg's scaler."""
+        kind = (frame.format.name, frame.height, frame.width, frame.color_trc, frame.color_primaries, height, width)
+        if self._graph is None or kind != self._graph_is_for:
+            self._graph, self._graph_is_for = _graph_to_bt709(frame, height, width), kind
+        self._graph.vpush(frame)
+        return self._graph.vpull()
+
+
+def _wide_colours(frame: "av.VideoFrame") -> str:
+    if frame.color_trc in _TRANSFERS:
+        return f"high dynamic range ({_TRANSFERS[frame.color_trc]})"
+    return "BT.2020 colours" if frame.color_primaries == _BT2020_PRIMARIES else ""
+
+
+def _graph_to_bt709(frame: "av.VideoFrame", height: int, width: int) -> "av.filter.Graph":
+    import av
+
+    graph = av.filter.Graph()
+    graph.threads = 1
+    graph.link_nodes(
+        graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)),
+        graph.add("scale", f"{width}:{height}:{_TO_BT709}"),
+        graph.add("format", "pix_fmts=rgb24"),
+        graph.add("buffersink"),
+    ).configure()
+    return graph

@@ -1,0 +1,155 @@
+"""A user's file, opened: that file alone, and the one stream in it that is the video.
+
+    with open_video(Path("video.mp4")) as (container, stream): ...
+
+FFmpeg takes names for addresses and follows references. Here a name is always a file, no other protocol is allowed, and
+only formats are read that hold everything themselves: a playlist or a script that is called `.mp4` is refused.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from cocon.core.errors import NoVideoStreamError, UnreadableVideoError
+from cocon.video.decoding.display import display_shape
+
+if TYPE_CHECKING:
+    import av
+
+    OpenedVideo: TypeAlias = tuple[av.container.InputContainer, av.VideoStream]
+
+__all__ = ["Header", "open_video", "read_header", "reason"]
+
+# FFmpeg's names of the formats that hold everything themselves. Left out is whatever names other files or addresses
+# (hls, dash, concat, image2, sdp, vobsub, mlv, imf, rtsp), makes pictures of text (tty), or captures from devices.
+_VIDEO_FORMATS = (
+    "3dostr 4xm amv apng av1 avi bethsoftvid bink cavsvideo dhav dirac dnxhd dv evc film_cpk flic flv gif gxf h261 h263"
+    " h264 hevc idcin ifv ipu ivf kux live_flv lvf lxf m4v matroska,webm mgsts mjpeg mov,mp4,m4a,3gp,3g2,mj2 mpeg"
+    " mpegts mpegvideo mpjpeg mtv mv mxf nsv nut nuv obu ogg pmp pva r3d rl2 rm roq rpl smk swf thp tmv ty usm vc1"
+    " vc1test vivo vvc wtv xmv yop yuv4mpegpipe asf"
+)
+_PICTURE_FORMATS = "bmp_pipe jpeg_pipe jpegxl_pipe png_pipe tiff_pipe webp_pipe"
+_SOUND_FORMATS = "aac ac3 aiff amr ape au caf dts dsf eac3 flac mp3 tta w64 wav wv"
+_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": ",".join((*_VIDEO_FORMATS.split(), *_PICTURE_FORMATS.split(), *_SOUND_FORMATS.split())),
+}
+_NOT_ALLOWED = "Format not on whitelist"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of its video stream before anything is decoded.
+
+    Attributes:
+        stored_shape: height and width of the pictures as stored.
+        display_shape: the same with square pixels, before the pictures are turned.
+        duration_seconds: of the video stream; None where the file does not say.
+    """
+
+    stored_shape: tuple[int, int]
+    display_shape: tuple[int, int]
+    duration_seconds: float | None
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator["OpenedVideo"]:
+    """Open a file and find its video stream (0.4 ms).
+
+    The stream is the one that FFmpeg holds to be the best, by its disposition, frames and bit rate; pictures attached
+    to the file, such as covers and thumbnails, never are.
+
+    Raises:
+        UnreadableVideoError: it is no media file, its format refers to other files, or its codec is not known.
+        NoVideoStreamError: it holds no pictures but attached ones.
+    """
+    import av
+
+    _hear_decoders()
+    try:
+        # An absolute path behind `file:` is a file whatever else is in it: colons, percent signs, `concat:`.
+        container = av.open(f"file:{os.path.abspath(path)}", container_options=_OPTIONS)  # noqa: PTH100  # as named
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise UnreadableVideoError(f"video '{path}' cannot be decoded: {_why_closed(error)}") from error
+    with container:
+        yield container, _video_stream(path, container)
+
+
+def read_header(path: Path) -> Header:
+    """What `open_video` knows of a file before anything is decoded.
+
+    Raises:
+        UnreadableVideoError: as `open_video`.
+        NoVideoStreamError: likewise.
+    """
+    with open_video(path) as (container, stream):
+        stored = (stream.height or 0, stream.width or 0)
+        shape = display_shape(*stored, stream.sample_aspect_ratio)
+        return Header(stored, shape, _declared_seconds(container, stream))
+
+
+def reason(error: Exception) -> str:
+    """What FFmpeg said, without its error number and the path that the message has already."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+@cache
+def _hear_decoders() -> None:
+    """Let FFmpeg's errors reach whoever captures them, and nobody else."""
+    import av
+
+    logger = logging.getLogger("libav")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    av.logging.set_level(av.logging.ERROR)
+
+
+def _why_closed(error: Exception) -> str:
+    said = getattr(error, "log", None) or (0, "", "")  # level, who said it, what
+    if _NOT_ALLOWED in said[2]:
+        return f"its format '{said[1]}' is none that holds a whole video; name the video itself"
+    return reason(error)
+
+
+def _video_stream(path: Path, container: "av.container.InputContainer") -> "av.VideoStream":
+    import av
+
+    best = container.streams.best("video")
+    if not isinstance(best, av.VideoStream) or _is_attached(best):
+        others = [stream for stream in container.streams.video if not _is_attached(stream)]
+        if not others:
+            with_cover = ", only an attached picture" if best else ""
+            raise NoVideoStreamError(f"'{path}' has no video stream{with_cover}")
+        best = max(others, key=lambda stream: (stream.width or 0) * (stream.height or 0))
+    if best.codec_context is None:
+        raise UnreadableVideoError(f"video '{path}' cannot be decoded: its codec is not known")
+    return best
+
+
+def _is_attached(stream: "av.VideoStream") -> bool:
+    kinds = type(stream.disposition)
+    return bool(stream.disposition & (kinds.attached_pic | kinds.timed_thumbnails))
+
+
+def _declared_seconds(container: "av.container.InputContainer", stream: "av.VideoStream") -> float | None:
+    """The stream's own duration; the container's only where no other stream can be the longer one."""
+    if container.format.name == "avi" and stream.frames and stream.average_rate:
+        return stream.frames / float(stream.average_rate)  # FFmpeg shortens the duration of a file that was cut
+    if stream.duration is not None and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    # What Matroska calls a duration is an end: it counts from zero, also where the pictures begin later.
+    start_seconds = max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
+    if tag := stream.metadata.get("DURATION"):  # 00:00:04.000000000
+        try:
+            hours, minutes, seconds = tag.split(":")
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - start_seconds
+        except ValueError:
+            return None
+    if container.duration and len(container.streams) == 1:
+        return container.duration / 1e6 - ("matroska" in container.format.name) * start_seconds
+    return None
