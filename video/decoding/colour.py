@@ -34,8 +34,8 @@ class RgbConversion:
         self.converted_from = ""
         """What the last frame was brought to BT.709 from; empty for a standard one."""
 
-    def pixels(self, frame: "av.VideoFrame", height: int, width: int) -> NDArray[np.uint8]:
-        """A frame as RGB `uint8 [height, width, 3]`.
+    def pixels(self, frame: "av.VideoFrame") -> NDArray[np.uint8]:
+        """A frame as RGB `uint8 [H, W, 3]`.
 
         Raises:
             av.FFmpegError: it cannot be converted.
@@ -43,18 +43,16 @@ class RgbConversion:
         """
         self.converted_from = _wide_colours(frame)
         if self.converted_from:
-            frame = self._to_bt709(frame, height, width)
+            frame = self._to_bt709(frame)
         # One thread: a worker process has a core to itself.
-        rgb = self._reformatter.reformat(
-            frame, width=width, height=height, format="rgb24", interpolation="BILINEAR", threads=1
-        )
+        rgb = self._reformatter.reformat(frame, format="rgb24", interpolation="BILINEAR", threads=1)
         return rgb.to_ndarray().astype(np.uint8, copy=False)
 
-    def _to_bt709(self, frame: "av.VideoFrame", height: int, width: int) -> "av.VideoFrame":
+    def _to_bt709(self, frame: "av.VideoFrame") -> "av.VideoFrame":
         """The frame as RGB of BT.709, by the colour management of FFmpeg's scaler."""
-        kind = (frame.format.name, frame.height, frame.width, frame.color_trc, frame.color_primaries, height, width)
+        kind = (frame.format.name, frame.height, frame.width, frame.color_trc, frame.color_primaries)
         if self._graph is None or kind != self._graph_is_for:
-            self._graph, self._graph_is_for = _graph_to_bt709(frame, height, width), kind
+            self._graph, self._graph_is_for = _graph_to_bt709(frame), kind
         self._graph.vpush(frame)
         return self._graph.vpull()
 
@@ -65,14 +63,14 @@ def _wide_colours(frame: "av.VideoFrame") -> str:
     return "BT.2020 colours" if frame.color_primaries == _BT2020_PRIMARIES else ""
 
 
-def _graph_to_bt709(frame: "av.VideoFrame", height: int, width: int) -> "av.filter.Graph":
+def _graph_to_bt709(frame: "av.VideoFrame") -> "av.filter.Graph":
     import av
 
     graph = av.filter.Graph()
     graph.threads = 1
     graph.link_nodes(
         graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)),
-        graph.add("scale", f"{width}:{height}:{_TO_BT709}"),
+        graph.add("scale", _TO_BT709),
         graph.add("format", "pix_fmts=rgb24"),
         graph.add("buffersink"),
     ).configure()

@@ -11,6 +11,7 @@ from cocon.video.decoding.clock import Clock
 from cocon.video.decoding.colour import RgbConversion
 from cocon.video.decoding.container import Header, open_video, reason
 from cocon.video.decoding.display import display_shape, upright
+from cocon.video.geometry import resize
 
 if TYPE_CHECKING:
     import av
@@ -46,13 +47,14 @@ def decoded_pictures(
         for frame in _frames(container, stream, damaged):
             seconds = clock.seconds_of(frame)
             try:
-                pixels = rgb.pixels(frame, *display_shape(frame.height, frame.width, aspect))
+                pixels = rgb.pixels(frame)
             except (av.FFmpegError, ValueError) as error:
                 damaged.append(reason(error))
                 continue
             if rgb.converted_from and not notes:
                 notes.append(f"{rgb.converted_from} were brought to BT.709; brighter than reference white is clipped")
-            yield seconds, upright(pixels, _display_matrix(frame))
+            square = resize(pixels, *display_shape(frame.height, frame.width, aspect))
+            yield seconds, upright(square, _display_matrix(frame))
 
 
 def _display_matrix(frame: "av.VideoFrame") -> bytes | None:

@@ -35,11 +35,15 @@ def upright(pixels: NDArray[np.uint8], matrix: bytes | None) -> NDArray[np.uint8
     """
     if matrix is None:
         return pixels
+    import cv2
+
     a, b, _, c, d, *_ = struct.unpack("=9i", matrix)
     if abs(a) + abs(d) >= abs(b) + abs(c):
-        rightwards, downwards = a, d
+        turned, rightwards, downwards = pixels, a, d
     else:
-        pixels = pixels.swapaxes(0, 1)
-        rightwards, downwards = c, b
-    turned = pixels[:: -1 if downwards < 0 else 1, :: -1 if rightwards < 0 else 1]
-    return np.ascontiguousarray(turned)
+        turned, rightwards, downwards = cv2.transpose(pixels), c, b  # [W, H, C]
+    if rightwards < 0:
+        turned = cv2.flip(turned, 1)
+    if downwards < 0:
+        turned = cv2.flip(turned, 0)
+    return np.asarray(turned, np.uint8)
