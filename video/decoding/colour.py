@@ -60,7 +60,7 @@ class RgbConversion:
 def _wide_colours(frame: "av.VideoFrame") -> str:
     if frame.color_trc in _TRANSFERS:
         return f"high dynamic range ({_TRANSFERS[frame.color_trc]})"
-    return "BT.2020 colours" if frame.color_primaries == _BT2020_PRIMARIES else ""
+    return "the wide gamut of BT.2020" if frame.color_primaries == _BT2020_PRIMARIES else ""
 
 
 def _graph_to_bt709(frame: "av.VideoFrame") -> "av.filter.Graph":

@@ -40,6 +40,11 @@ _OPTIONS = {
     "format_whitelist": ",".join((*_VIDEO_FORMATS.split(), *_PICTURE_FORMATS.split(), *_SOUND_FORMATS.split())),
 }
 _NOT_ALLOWED = "Format not on whitelist"
+# Not every writer of Matroska says that a cover is one.
+_CODECS_OF_STILLS = frozenset(("bmp", "jpegxl", "mjpeg", "png", "tiff", "webp"))
+_DEFAULT_COUNTS = 5
+# What these call a duration is an end: it counts from zero, also where the pictures begin later.
+_SAYING_ENDS = frozenset(("asf", "matroska,webm", "nut"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,9 @@ class Header:
 def open_video(path: Path) -> Iterator["OpenedVideo"]:
     """Open a file and find its video stream (0.4 ms).
 
-    The stream is the one that FFmpeg holds to be the best, by its disposition, frames and bit rate; pictures attached
-    to the file, such as covers and thumbnails, never are.
+    The stream is, as with the `ffmpeg` command, the one of the largest pictures, where those of a stream marked as the
+    default count more: a preview is not the video, and nor is another angle. Pictures attached to the file, such as
+    covers and thumbnails, are never taken, and those of a codec for stills only where there is no other.
 
     Raises:
         UnreadableVideoError: it is no media file, its format refers to other files, or its codec is not known.
@@ -117,15 +123,11 @@ def _why_closed(error: Exception) -> str:
 
 
 def _video_stream(path: Path, container: "av.container.InputContainer") -> "av.VideoStream":
-    import av
-
-    best = container.streams.best("video")
-    if not isinstance(best, av.VideoStream) or _is_attached(best):
-        others = [stream for stream in container.streams.video if not _is_attached(stream)]
-        if not others:
-            with_cover = ", only an attached picture" if best else ""
-            raise NoVideoStreamError(f"'{path}' has no video stream{with_cover}")
-        best = max(others, key=lambda stream: (stream.width or 0) * (stream.height or 0))
+    films = [stream for stream in container.streams.video if not _is_attached(stream)]
+    if not films:
+        with_cover = ", only an attached picture" if container.streams.video else ""
+        raise NoVideoStreamError(f"'{path}' has no video stream{with_cover}")
+    best = max(films, key=_rank)
     if best.codec_context is None:
         raise UnreadableVideoError(f"video '{path}' cannot be decoded: its codec is not known")
     return best
@@ -136,20 +138,35 @@ def _is_attached(stream: "av.VideoStream") -> bool:
     return bool(stream.disposition & (kinds.attached_pic | kinds.timed_thumbnails))
 
 
+def _rank(stream: "av.VideoStream") -> tuple[int, int]:
+    """The larger the better; a codec that is not known is worse than any."""
+    codec = stream.codec_context
+    if codec is None:
+        return -1, 0
+    is_default = bool(stream.disposition & type(stream.disposition).default)
+    return int(codec.name not in _CODECS_OF_STILLS), codec.width * codec.height * (_DEFAULT_COUNTS if is_default else 1)
+
+
 def _declared_seconds(container: "av.container.InputContainer", stream: "av.VideoStream") -> float | None:
     """The stream's own duration; the container's only where no other stream can be the longer one."""
     if container.format.name == "avi" and stream.frames and stream.average_rate:
         return stream.frames / float(stream.average_rate)  # FFmpeg shortens the duration of a file that was cut
+    seconds = _said_seconds(container, stream)
+    if seconds is None or container.format.name not in _SAYING_ENDS:
+        return seconds
+    # A video that begins late is shorter than it ends, and not every file says when it begins.
+    if stream.start_time is None or stream.time_base is None:
+        return None
+    return seconds - max(0.0, float(stream.start_time * stream.time_base))
+
+
+def _said_seconds(container: "av.container.InputContainer", stream: "av.VideoStream") -> float | None:
     if stream.duration is not None and stream.time_base:
         return float(stream.duration * stream.time_base)
-    # What Matroska calls a duration is an end: it counts from zero, also where the pictures begin later.
-    start_seconds = max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
     if tag := stream.metadata.get("DURATION"):  # 00:00:04.000000000
         try:
             hours, minutes, seconds = tag.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - start_seconds
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
         except ValueError:
             return None
-    if container.duration and len(container.streams) == 1:
-        return container.duration / 1e6 - ("matroska" in container.format.name) * start_seconds
-    return None
+    return container.duration / 1e6 if container.duration and len(container.streams) == 1 else None

@@ -52,7 +52,7 @@ def decoded_pictures(
                 damaged.append(reason(error))
                 continue
             if rgb.converted_from and not notes:
-                notes.append(f"{rgb.converted_from} were brought to BT.709; brighter than reference white is clipped")
+                notes.append(f"{rgb.converted_from} was brought to BT.709; brighter than reference white is clipped")
             square = resize(pixels, *display_shape(frame.height, frame.width, aspect))
             yield seconds, upright(square, _display_matrix(frame))
 

@@ -34,7 +34,7 @@ from cocon.video.workers.side_by_side import side_by_side
 __all__ = ["CheckedVideo", "Problem", "check_dataset", "unused_views"]
 
 _WARNINGS = frozenset(("ShortVideo", "DuplicateContent", "StaleView", "DamagedView"))
-# Times of frames are rounded, by decord to float32.
+# Times of frames are rational numbers of a container's clock, rounded to floats.
 _ROUNDING_S = 1e-3
 
 

@@ -123,7 +123,7 @@ class VideoSource:
         rows = self._rows(frames, live, stored, count)
         yield from self._windows(rows, [*live, *stored], frames)
         self.num_frames, self.duration_seconds, self.lost = frames.num_frames, frames.duration_seconds, frames.lost
-        self.notes = [*_people_notes(count), *_length_notes(stored, self.duration_seconds)]
+        self.notes = [*frames.notes, *_people_notes(count), *_length_notes(stored, self.duration_seconds)]
 
     def _look_into_store(self, on_progress: Callable[[], None] | None) -> dict[str, StoredView]:
         """Views found in the store, and in `missing` those that cannot be had."""

@@ -17,8 +17,10 @@ from cocon.core.errors import (
     UnreadableVideoError,
     UsageError,
 )
-from cocon.video.decoding.frames import read_frames
+from cocon.video.decoding.frames import FrameStream, read_frames
 from cocon.video.decoding.limits import MediaLimits
+
+from ..seed_videos import SEEDS, write_seed
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]
@@ -75,7 +77,7 @@ def test_a_sound_file_has_no_video_stream(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["absent.mp4", "."])
 def test_a_path_that_is_no_file_is_a_usage_error_at_once(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="does not exist or is no file"):
+    with pytest.raises(UsageError, match=r"does not exist or is no file|is a folder and no file"):
         read_frames(tmp_path / name)
 
 
@@ -191,3 +193,47 @@ def test_a_video_whose_codec_is_not_named_is_unreadable(
     path.write_bytes(path.read_bytes().replace(b"stsd", b"free"))
     with pytest.raises(UnreadableVideoError, match=r"video\.mp4' cannot be decoded"):
         list(read_frames(path))
+
+
+# VP8 and VP9 decode anything, AV1 much; of the last two, zeros may by chance be a picture.
+TELLING = (
+    *("h264", "faststart", "fragmented", "rotated", "sound", "10bit", "444", "mjpeg", "prores", "variable", "ffv1"),
+    *("mpeg4", "transport", "flv", "mpeg2"),
+)
+OFTEN_TELLING = ("h265", "gif")
+
+
+@pytest.fixture(scope="module")
+def textured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Sound videos of many containers and codecs, with pictures that fill their packets."""
+    folder = tmp_path_factory.mktemp("textured")
+    return {
+        name: write_seed(folder / f"{name}.{SEEDS[name].ending}", SEEDS[name], height=144, width=192)
+        for name in (*TELLING, *OFTEN_TELLING)
+    }
+
+
+@pytest.mark.parametrize("name", (*TELLING, *OFTEN_TELLING))
+def test_errors_that_the_decoder_conceals_are_said(name: str, textured: dict[str, Path], tmp_path: Path) -> None:
+    sound = textured[name]
+    assert [read.lost for read in _read([sound])] == [""]
+    with av.open(str(sound)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size and packet.pos]
+    damaged = []
+    for quarter in (1, 2, 3):
+        position, size = packets[quarter * len(packets) // 4]
+        assert position
+        content = bytearray(sound.read_bytes())
+        content[position + size // 2 : position + size // 2 + 64] = bytes(64)
+        damaged.append(tmp_path / f"{quarter}{sound.suffix}")
+        damaged[-1].write_bytes(content)
+    found = [read.lost for read in _read(damaged)]
+    assert (any if name in OFTEN_TELLING else all)("packets are damaged" in lost for lost in found), found
+
+
+def _read(paths: list[Path]) -> list[FrameStream]:
+    streams = [read_frames(path) for path in paths]
+    for stream in streams:
+        for _ in stream:
+            pass
+    return streams

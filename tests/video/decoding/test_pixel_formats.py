@@ -1,12 +1,9 @@
-"""Pictures have the right colours whatever form they are stored in, and whichever library reads them."""
+"""Pictures have the right colours whatever form they are stored in."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import av
-import decord
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -71,18 +68,6 @@ ALPHA = {
 }
 
 
-@pytest.fixture(params=["decord first", "PyAV alone"])
-def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways to read."""
-    if request.param == "PyAV alone":
-
-        def refuse(path: str, **_: object) -> None:
-            raise decord.DECORDError(f"cannot open {path}")
-
-        stand_in = SimpleNamespace(logging=decord.logging, DECORDError=decord.DECORDError, VideoReader=refuse)
-        monkeypatch.setitem(sys.modules, "decord", stand_in)
-
-
 def _picture(height: int, width: int) -> Pixels:
     rows, columns = (np.arange(size) * 2 // size for size in (height, width))
     return QUARTERS[rows[:, None], columns[None, :]]  # [H, W, 3]
@@ -117,7 +102,6 @@ def _quarters(pixels: Pixels) -> NDArray[np.float64]:
     return np.array([[pixels[row, column].mean(axis=(0, 1)) for column in columns] for row in rows])
 
 
-@pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize("name", FORMS)
 def test_pictures_have_their_size_and_colours(name: str, tmp_path: Path) -> None:
     form = FORMS[name]
@@ -129,7 +113,6 @@ def test_pictures_have_their_size_and_colours(name: str, tmp_path: Path) -> None
         assert np.abs(_quarters(pixels) - QUARTERS).max() < form.tolerance
 
 
-@pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize("name", ALPHA)
 def test_opaque_pictures_with_alpha_lose_it_and_keep_their_colours(name: str, tmp_path: Path) -> None:
     form = ALPHA[name]
@@ -141,7 +124,6 @@ def test_opaque_pictures_with_alpha_lose_it_and_keep_their_colours(name: str, tm
         assert np.abs(_quarters(pixels) - QUARTERS).max() < form.tolerance
 
 
-@pytest.mark.usefixtures("reader")
 def test_a_gif_that_draws_only_what_changes_is_read_whole(tmp_path: Path) -> None:
     # FFmpeg's encoder leaves out, or makes transparent, what is as it was.
     form = FORMS["odd sizes, GIF"]
@@ -154,7 +136,6 @@ def test_a_gif_that_draws_only_what_changes_is_read_whole(tmp_path: Path) -> Non
         assert np.abs(pixels.astype(int) - picture).mean() < 24
 
 
-@pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize(
     "name", ["odd sizes, MJPEG", "odd sizes, PNG", "odd sizes, GIF", "10 bits, H.264", "12 bits, FFV1"]
 )
@@ -169,7 +150,6 @@ def test_one_picture_is_a_video(name: str, tmp_path: Path) -> None:
     assert np.abs(_quarters(pixels) - QUARTERS).max() < form.tolerance
 
 
-@pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize("name", ["odd sizes, FFV1", "odd sizes, MJPEG", "10 bits, H.264", "odd sizes, VP9 4:4:4"])
 def test_a_video_that_starts_late_counts_from_its_first_picture(name: str, tmp_path: Path) -> None:
     form = FORMS[name]
