@@ -75,7 +75,7 @@ class TimedOutError(VideoError):
 
 
 class TruncatedVideoError(VideoError):
-    """Some pictures of the file are lost; a check of a dataset names it, nothing is refused for it."""
+    """Some pictures of the file are lost or damaged; a check of a dataset names it, `--strict` refuses the file."""
 
 
 class MissingViewError(VideoError):

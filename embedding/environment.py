@@ -1,6 +1,5 @@
 """What of this machine decides about vectors: libraries with their versions, and the estimators of views."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import distribution, packages_distributions, version
@@ -18,7 +17,6 @@ __all__ = ["Library", "estimators", "libraries"]
 
 # Module → its part in a vector, in the order in which data passes.
 _PARTS = {
-    "decord": "decodes",
     "av": "decodes",
     "cv2": "resizes, estimates flow",
     "mediapipe": "estimates pose and mask",
@@ -28,7 +26,6 @@ _PARTS = {
     "tritonclient": "asks a server",
     "faiss": "searches",
 }
-_FFMPEG_FILE = re.compile(r"lib(avcodec|avformat|swscale)\b.*\.so\.(\d+\.\d+\.\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +65,21 @@ def _library(name: str, part: str, packages: Sequence[str]) -> Library:
         return Library(name, part, None, f"not installed; run: pip install '{f'cocon[{extra}]' if extra else 'cocon'}'")
     installed = [f"{package} {distribution(package).version}" for package in packages]
     try:
-        detail = _detail(name, packages)
+        detail = _detail(name)
     except Exception as error:  # a library that is there may fail to load in any way
         detail = f"does not load: {in_one_line(error)}"
     return Library(name, part, ", ".join(installed) or "version unknown", detail)
 
 
-def _detail(name: str, packages: Sequence[str]) -> str:
+def _detail(name: str) -> str:
     """What the version of a library leaves open."""
     match name:
         case "av":
             import av
 
-            parts = {part.removeprefix("lib"): number for part, number in av.library_versions.items()}
-            return _ffmpeg({part: ".".join(map(str, number)) for part, number in parts.items()})
-        case "decord":
-            files = [file.name for package in packages for file in distribution(package).files or ()]
-            return _ffmpeg({found[1]: found[2] for file in files if (found := _FFMPEG_FILE.search(file))})
+            parts = ("avcodec", "avformat", "swscale")
+            versions = {part: ".".join(map(str, av.library_versions[f"lib{part}"])) for part in parts}
+            return "FFmpeg: " + ", ".join(f"{part} {number}" for part, number in versions.items())
         case "cv2":
             import cv2
 
@@ -92,8 +87,3 @@ def _detail(name: str, packages: Sequence[str]) -> str:
         case "onnxruntime":
             return ", ".join(execution_providers())
     return ""
-
-
-def _ffmpeg(versions: dict[str, str]) -> str:
-    told = [f"{part} {versions[part]}" for part in ("avcodec", "avformat", "swscale") if part in versions]
-    return f"FFmpeg: {', '.join(told)}" if told else ""

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("core", "video", "embedding", "training", "export", "serving", "client")
 # What has a part in a vector.
 DECIDING = {
-    *("av", "decord2", "faiss-cpu", "mediapipe", "numpy", "onnxruntime", "onnxruntime-gpu"),
+    *("av", "faiss-cpu", "mediapipe", "numpy", "onnxruntime", "onnxruntime-gpu"),
     *("opencv-contrib-python-headless", "pillow", "torch", "tritonclient"),
 }
 

@@ -36,8 +36,8 @@ T = TypeVar("T")
 ShortVideoPolicy = Literal["repeat_last", "loop", "shrink"]
 TailPolicy = Literal["anchor", "pad", "drop"]
 
-# Presentation times are rational numbers of a container's clock, rounded to floats: by decord to float32, which is
-# exact to 0.06 ms in the first half hour. Two frames are equally near to a grid time within this tolerance.
+# Presentation times are rational numbers of a container's clock, rounded to floats. Two frames are
+# equally near to a grid time within this tolerance.
 _TIME_TOLERANCE_S = 1e-4
 
 

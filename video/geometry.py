@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Geometry", "centre_crop", "resize", "resize_short_side", "resized_shape"]
+__all__ = ["Geometry", "centre_crop", "have_same_shape", "resize", "resize_short_side", "resized_shape"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,15 @@ class Geometry:
     def __post_init__(self) -> None:
         if not 0 < self.crop_px <= self.resize_px:
             raise ValueError(f"geometry needs 0 < crop_px ({self.crop_px}) <= resize_px ({self.resize_px})")
+
+
+# Rounding of sizes, when pictures are reduced, stays below this.
+_SAME_ASPECT = 0.05
+
+
+def have_same_shape(height: int, width: int, other_height: int, other_width: int) -> bool:
+    """Whether two pictures have the same ratio of width to height, as far as whole pixels allow."""
+    return abs(height * other_width / (width * other_height) - 1) <= _SAME_ASPECT
 
 
 def resized_shape(height: int, width: int, short_side_px: int) -> tuple[int, int]:

@@ -62,7 +62,10 @@ TextFormat = Annotated[Literal["table", "json", "jsonl"] | None, typer.Option("-
 Failures = Annotated[Path, typer.Option("--failures", help="Where failed videos are listed, if there are any.")]
 Limits = Annotated[list[str] | None, typer.Option("--limit", help=LIMIT_HELP)]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Refuse views made by other estimators than the model learned from.")
+    bool,
+    typer.Option(
+        "--strict", help="Refuse damaged videos, and views made by other estimators than the model learned from."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
 

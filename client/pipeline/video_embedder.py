@@ -61,7 +61,8 @@ class VideoEmbedder(Closing):
         timeout_s: Deadline of every request to a server.
         model_format: Which export of a view to use: `onnx` or `torchscript`.
         limits: How much of a video is read before it is refused, and how long a decoder may hang.
-        is_strict: Refuse views that others make than those that the models learned from, in place of a warning.
+        is_strict: Refuse damaged videos, and views that others make than those that the models learned from, in
+            place of a warning.
 
     Raises:
         UsageError: An argument is out of range, or a view or its model does not exist.

@@ -35,6 +35,7 @@ class FrameStream:
 
     Attributes:
         path: the file.
+        display_shape: height and width of the pictures by the header, before they are turned.
         num_frames: frames given so far.
         height: of the first frame.
         width: likewise.
@@ -44,6 +45,7 @@ class FrameStream:
     """
 
     path: Path
+    display_shape: tuple[int, int]
     _frames: Iterator[Frame] = field(repr=False)
     _limits: MediaLimits = field(repr=False)
     _declared_seconds: float | None = field(repr=False)
@@ -124,7 +126,7 @@ def read_frames(
     damaged: list[str] = []
     notes: list[str] = []
     pictures = decoded_pictures(path, header, damaged, notes)
-    return FrameStream(path, pictures, limits, header.duration_seconds, damaged, notes, on_frame)
+    return FrameStream(path, header.display_shape, pictures, limits, header.duration_seconds, damaged, notes, on_frame)
 
 
 def of_one_size(frames: Iterator[Frame]) -> Iterator[Frame]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cocon.core.errors import MissingViewError
 from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
+from cocon.video.geometry import have_same_shape
 
 __all__ = [
     "gray_frames",
@@ -25,8 +26,6 @@ __all__ = [
 Pixel = TypeVar("Pixel", bound=np.generic)
 
 _DIGITS = re.compile(r"([0-9]+)")
-# Rounding of sizes, when pictures are reduced, stays below this.
-_SAME_ASPECT = 0.05
 # More digits than any frame number has; Python refuses to read thousands of them.
 _MAX_DIGITS = 18
 
@@ -124,6 +123,6 @@ def other_shape(height: int, width: int, video_height: int, video_width: int) ->
         video_height: of the video's frames.
         video_width: likewise.
     """
-    if abs(height * video_width / (width * video_height) - 1) <= _SAME_ASPECT:
+    if have_same_shape(height, width, video_height, video_width):
         return None
     return f"{width} × {height}, the video is {video_width} × {video_height}: another shape"

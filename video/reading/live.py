@@ -98,6 +98,7 @@ def stored_or_missing(
     flows: Mapping[str, FlowSpec | None],
     *,
     content_sha256: str | None,
+    shape: tuple[int, int] | None = None,
     on_progress: Callable[[], None] | None,
 ) -> tuple[dict[str, StoredView], dict[str, str]]:
     """What the store has of a video, and why those views cannot be had that are neither stored nor can be made.
@@ -107,13 +108,16 @@ def stored_or_missing(
         video_id: whose views.
         flows: view → what a flow must measure, None for any and for the other views.
         content_sha256: as for `store.find_view`.
+        shape: likewise.
         on_progress: likewise.
     """
     stored: dict[str, StoredView] = {}
     missing: dict[str, str] = {}
     for view, flow in flows.items():
         try:
-            kept = find_view(root, view, video_id, flow, content_sha256=content_sha256, on_progress=on_progress)
+            kept = find_view(
+                root, view, video_id, flow, content_sha256=content_sha256, shape=shape, on_progress=on_progress
+            )
             if kept:
                 stored[view] = kept
             else:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.core.errors import MismatchError, MissingViewError
+from cocon.core.errors import MismatchError, MissingViewError, TruncatedVideoError
 from cocon.video.clips import ClipSpec, dense_windows, resample
 from cocon.video.decoding.frames import FrameStream, of_one_size, read_frames
 from cocon.video.decoding.limits import MediaLimits
@@ -70,7 +70,7 @@ class VideoSource:
         content_sha256: of the file; views stored for another content are then refused.
         limits: how much is read before the file is refused.
         kept_as: dataset folder and video_id of its stored views; looked up by `find_store` unless given.
-        is_strict: refuse views that others make than those that the model learned from.
+        is_strict: refuse damaged videos, and views that others make than those that the model learned from.
         missing: view → why it cannot be had; known once `clips` has begun.
         differences: what there is to say of such views; known once `clips` has begun.
         num_frames: after the last clip: frames decoded.
@@ -107,12 +107,13 @@ class VideoSource:
             on_frame: called for every frame, as a sign of life.
 
         Raises:
-            VideoError: the video cannot be decoded, or none of the views can be had.
+            VideoError: the video cannot be decoded, or none of the views can be had; after the last clip, where damaged
+                videos are to be refused and this is one.
             UsageError: the file does not exist.
             MismatchError: others make its views than those that the model learned from, and that is to be refused.
         """
         frames = read_frames(self.path, self.limits, on_frame=on_frame)
-        stored = self._look_into_store(on_frame)
+        stored = self._look_into_store(frames.display_shape, on_frame)
         live = [view for view in self.requests if view not in stored and view not in self.missing]
         if not live and not stored:
             raise MissingViewError("; ".join(self.missing.values()))
@@ -123,15 +124,19 @@ class VideoSource:
         rows = self._rows(frames, live, stored, count)
         yield from self._windows(rows, [*live, *stored], frames)
         self.num_frames, self.duration_seconds, self.lost = frames.num_frames, frames.duration_seconds, frames.lost
+        if self.is_strict and self.lost:
+            raise TruncatedVideoError(
+                f"video '{self.path}' is damaged: {self.lost}; leave out --strict to take the rest"
+            )
         self.notes = [*frames.notes, *_people_notes(count), *_length_notes(stored, self.duration_seconds)]
 
-    def _look_into_store(self, on_progress: Callable[[], None] | None) -> dict[str, StoredView]:
+    def _look_into_store(self, shape: tuple[int, int], on_progress: Callable[[], None] | None) -> dict[str, StoredView]:
         """Views found in the store, and in `missing` those that cannot be had."""
         self.find_store()
         assert self.kept_as is not None
         flows = {view: request.flow for view, request in self.requests.items()}
         stored, self.missing = stored_or_missing(
-            *self.kept_as, flows, content_sha256=self.content_sha256, on_progress=on_progress
+            *self.kept_as, flows, content_sha256=self.content_sha256, shape=shape, on_progress=on_progress
         )
         return stored
 

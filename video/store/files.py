@@ -25,6 +25,7 @@ from cocon.core.atomic import replacing
 from cocon.core.errors import MissingViewError
 from cocon.core.printable import in_one_line
 from cocon.video.estimation.flow import FLOW_ALGORITHMS, FlowSpec
+from cocon.video.geometry import have_same_shape
 from cocon.video.store.archive import read_array
 from cocon.video.store.stored_view import Attributes, StoredView
 from cocon.video.views import VIEWS
@@ -158,6 +159,7 @@ def find_view(
     flow: FlowSpec | None,
     *,
     content_sha256: str | None = None,
+    shape: tuple[int, int] | None = None,
     on_progress: Callable[[], None] | None = None,
 ) -> StoredView | None:
     """The stored view that a model can use: None for what is never stored, as it is decoded, or is not there.
@@ -168,10 +170,12 @@ def find_view(
         video_id: whose view.
         flow: what the model's flow view measures; None takes any.
         content_sha256: of the video, if known; a view that records another was made from another video.
+        shape: height and width of the video's pictures as they are shown, or turned by a quarter; if known.
         on_progress: as for `read_view`.
 
     Raises:
-        MissingViewError: it is there, but damaged, or made from another video, or it measures another flow.
+        MissingViewError: it is there, but damaged, made from another video or of another shape, or it measures another
+            flow.
     """
     path = view_path(root, view, video_id)
     if not VIEWS[view].is_stored or not path.is_file():
@@ -182,6 +186,9 @@ def find_view(
         contents = f"content {str(made_from)[:12]!r}, not {content_sha256[:12]!r}"
         problem = f"stored view '{path}' was made from another video ({contents})"
         raise MissingViewError(f"{problem}; {again}")
+    if shape and not any(have_same_shape(stored.height, stored.width, *sides) for sides in (shape, shape[::-1])):
+        sizes = f"{stored.width} × {stored.height}, the video is shown as {shape[1]} × {shape[0]}"
+        raise MissingViewError(f"stored view '{path}' has another shape ({sizes}); {again} --overwrite")
     if view == "flow" and flow is not None and (differences := _differences(stored, flow)):
         raise MissingViewError(
             f"stored view '{path}' measures another flow ({', '.join(differences)}); {again} "

@@ -52,6 +52,6 @@ def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path: Path) -> None
     minute = write_seed(tmp_path / "minute.mp4", Seed("mp4"), num_frames=60 * 25, height=120, width=160)
     eight_minutes = repeat_video(minute, tmp_path / "eight_minutes.mp4", 8)
     (worker_short, ours_short), (worker_long, ours_long) = _peak_bytes(minute), _peak_bytes(eight_minutes)
-    # 12,000 pictures of 58 kB are 690 MB; decord would come to hold a good part of them.
+    # 12,000 pictures of 58 kB are 690 MB; a reader that decodes ahead would come to hold a good part of them.
     assert worker_long - worker_short < 30 * MEBIBYTE
     assert ours_long - ours_short < 30 * MEBIBYTE

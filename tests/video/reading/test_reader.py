@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.core.errors import TooLargeError, UnreadableVideoError, UsageError
+from cocon.core.errors import TooLargeError, TruncatedVideoError, UnreadableVideoError, UsageError
 from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy, dense_windows, grid_indices
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import FlowSpec
@@ -153,6 +153,16 @@ def test_a_file_that_is_no_video_is_an_unreadable_video(tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("milk, eggs")
     with pytest.raises(UnreadableVideoError):
         next(VideoSource(tmp_path / "notes.mp4", ClipSpec(), RGB).clips())
+
+
+def test_a_damaged_video_gives_what_is_left_or_is_refused(tmp_path: Path, cut_video: Callable[[Path], Path]) -> None:
+    path = cut_video(tmp_path / "cut.mkv")
+    source = VideoSource(path, ClipSpec(2, 3), RGB)
+    assert list(source.clips())
+    assert "ends after" in source.lost
+    strict = VideoSource(path, ClipSpec(2, 3), RGB, is_strict=True)
+    with pytest.raises(TruncatedVideoError, match=r"cut\.mkv' is damaged: it ends after"):
+        list(strict.clips())
 
 
 def test_clips_come_while_the_video_is_still_being_decoded(videos: dict[str, Path]) -> None:

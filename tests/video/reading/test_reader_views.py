@@ -41,7 +41,7 @@ def test_several_views_of_a_clip_show_the_same_moments(
     tmp_path: Path, write_video: WriteVideo, numbered: Numbered, number_of: NumberOf
 ) -> None:
     times = VARIABLE_TIMES
-    pictures = numbered(len(times))
+    pictures = numbered(len(times), 64, 64)
     path = write_video(tmp_path / "walk.mp4", pictures, times)
     masks = np.stack(pictures)[..., :1]
     write_frames(tmp_path, "mask", "walk.mp4", masks, times, attributes={})
@@ -104,7 +104,7 @@ def test_stored_views_are_found_from_anywhere_inside_the_dataset_folder(
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     path = write_video(tmp_path / folder / "walk.mp4", numbered(30), np.arange(30) / 30)
     video_id = "__".join([*Path(folder).parts, "walk.mp4"])
-    write_frames(tmp_path, "mask", video_id, np.full((30, 8, 8, 1), 77, np.uint8), np.arange(30) / 30, attributes={})
+    write_frames(tmp_path, "mask", video_id, np.full((30, 6, 8, 1), 77, np.uint8), np.arange(30) / 30, attributes={})
     (clip,) = VideoSource(path, ClipSpec(2, 3, tail="drop"), {"mask": ViewRequest(Geometry(8, 8))}).clips()
     assert set(clip.pixels["mask"].ravel()) == {77}
 

@@ -94,6 +94,20 @@ def test_a_view_of_another_video_is_refused(tmp_path: Path) -> None:
         assert stored is not None and stored.attributes == MADE
 
 
+@pytest.mark.parametrize("shape", [(48, 64), (64, 48), (480, 642), None])
+def test_a_view_of_the_shape_that_the_video_is_shown_in_is_found(shape: tuple[int, int] | None, tmp_path: Path) -> None:
+    write_keypoints(tmp_path, "walk", POINTS, TIMES, height=48, width=64)
+    assert find_view(tmp_path, "pose", "walk", None, shape=shape) is not None
+
+
+def test_a_view_of_another_shape_is_refused(tmp_path: Path) -> None:
+    write_keypoints(tmp_path, "walk", POINTS, TIMES, height=48, width=64)  # before its pixels were made square
+    with pytest.raises(
+        MissingViewError, match=r"64 × 48, the video is shown as 85 × 48\); make it again: .*--overwrite"
+    ):
+        find_view(tmp_path, "pose", "walk", None, shape=(48, 85))
+
+
 def test_a_view_that_does_not_say_what_it_was_made_from_is_accepted(tmp_path: Path) -> None:
     write_keypoints(tmp_path, "walk", POINTS, TIMES, height=48, width=64)
     assert find_view(tmp_path, "pose", "walk", None, content_sha256="b" * 64) is not None
