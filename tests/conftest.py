@@ -2,6 +2,8 @@
 
 import os
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,17 @@ def real_videos() -> Path:
     if not named or not (Path(named) / "expected.csv").is_file():
         pytest.fail(f"COCON_TEST_VIDEOS ({named!r}) must name a folder with expected.csv and the videos that it lists")
     return Path(named)
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder of a user for whom a closed folder is closed, which it is not for root."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        user = os.geteuid() or 65_534
+        os.chown(folder, user, -1)
+        before = os.geteuid()
+        os.seteuid(user)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(before)

@@ -30,7 +30,8 @@ def train(
 ) -> None:
     """Train encoders on unlabelled multi-view video, and a classifier where there are labels.
 
-    Goes on where an interrupted run stopped; does nothing if the run is complete. On several devices:
+    Goes on where an interrupted run stopped; does nothing if the run is complete. Videos that fail are left out and
+    named, exit code 3; more than data.max_failed_share of them stop it. On several devices:
     torchrun --nproc-per-node 2 --no-python cocon train ...
 
     Example: cocon train --preset figures --data data/figures --output runs/default --set training.epochs=30
@@ -38,11 +39,13 @@ def train(
     import os
     from functools import partial
 
+    from cocon.core.errors import VideoError
     from cocon.core.printable import printable
     from cocon.core.progress import progress_bar
     from cocon.training.config.files import load_config, path_setting
+    from cocon.training.loop.failures import failures_said
     from cocon.training.loop.run import train_run
-    from cocon.training.run_folder.files import RunFolder
+    from cocon.training.run_folder.files import SUMMARY_FILE, RunFolder
 
     folders = {"data.folder": data, "training.init_from": init_from}
     overrides = [path_setting(key, path) for key, path in folders.items() if path is not None]
@@ -53,4 +56,9 @@ def train(
     is_new = train_run(config, output, overwrite=overwrite, progress_bar=progress_bar, resume=resume, say=say)
     if os.environ.get("RANK", "0") == "0":
         state = "trained" if is_new else "is complete already:"
-        print(f"{printable(output)} {state} {config.method} encoders of {', '.join(RunFolder(output, config).views)}")
+        run = RunFolder(output, config)
+        print(f"{printable(output)} {state} {config.method} encoders of {', '.join(run.views)}")
+        if failures := run.failures:
+            what = "1 video" if len(failures) == 1 else f"{len(failures)} videos"
+            say(f"{what} failed and left out: {failures_said(failures)}; all are in {printable(output / SUMMARY_FILE)}")
+            raise typer.Exit(VideoError.exit_code)

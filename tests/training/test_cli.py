@@ -111,6 +111,20 @@ def test_a_video_that_the_manifest_names_but_is_not_there_is_one_line(
     _assert_refused(outcome, "figure_00001.mp4' does not exist")
 
 
+def test_videos_that_fail_are_named_and_end_with_three_now_and_later(
+    cocon: Callable[..., Outcome], tiny_file: Path, figures_copy: Path, tmp_path: Path
+) -> None:
+    (figures_copy / "videos" / "figure_00001.mp4").write_bytes(b"no video")
+    command = ("train", "--config", tiny_file, "--data", figures_copy, "--output", tmp_path / "run")
+    code, _, said = cocon(*command)
+    assert (code, "1 of 6 training videos failed (16.7%)" in said, "Traceback" in said) == (3, True, False)
+    assert not (tmp_path / "run" / "complete.json").exists()
+    for state in ("trained", "is complete already:"):
+        code, out, said = cocon(*command, "--set", "data.max_failed_share=0.2")
+        assert (code, f"{tmp_path / 'run'} {state}" in out) == (3, True)
+        assert "1 video failed and left out: 'figure_00001' (video '" in said
+
+
 def test_an_output_that_is_no_run_is_refused(
     cocon: Callable[..., Outcome], tiny_file: Path, figures_copy: Path
 ) -> None:

@@ -75,6 +75,8 @@ class Section(BaseModel):
 class DataSection(Section):
     """Where videos come from. `cache_gib`: memory for decoded frames; what does not fit is read anew each time.
 
+    `max_failed_share`: of the training videos so many may fail, such as broken ones, and are left out; more stop it.
+
     `dataset` names who says what is training and what is test: the folder itself (its manifest), or the official split
     files of a standard dataset, looked for in `split_files` or else in the folder; `official_split` is its number.
     """
@@ -85,6 +87,7 @@ class DataSection(Section):
     official_split: int = Field(1, ge=1, le=3)
     cache_gib: float = Field(4.0, ge=0)
     workers: int = Field(0, ge=0)
+    max_failed_share: float = Field(0.05, ge=0, le=1)
 
     @model_validator(mode="after")
     def _lists_belong_to_a_dataset(self) -> "DataSection":

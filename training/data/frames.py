@@ -13,18 +13,19 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch.utils.data import get_worker_info
 
-from cocon.core.errors import MissingViewError, VideoError
-from cocon.video.decoding.frames import of_one_size, read_frames
+from cocon.core.errors import MissingViewError, UnreadableVideoError, UsageError, VideoError
+from cocon.core.paths import why_no_file
 from cocon.video.geometry import have_same_shape, resized_shape
 from cocon.video.making.recipe import makers_of
-from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames
+from cocon.video.reading.live import ViewRequest
+from cocon.video.reading.whole_video import whole_video
 from cocon.video.store.dataset import VideoEntry, content_sha256
 from cocon.video.store.files import find_view, remedy
 from cocon.video.store.stored_view import StoredView
 from cocon.video.views import VIEWS
-from cocon.video.workers.messages import Message
-from cocon.video.workers.pool import Beat, WorkerPool
+from cocon.video.workers.pool import WorkerPool
 
 __all__ = ["DecodedVideo", "DecodedView", "VideoFrames", "load_video"]
 
@@ -87,13 +88,20 @@ class VideoFrames:
         root: dataset folder with the store.
         requests: view → geometry and flow.
         cache_gib: memory budget.
+
+    Attributes:
+        entries: the videos.
+        num_videos: of them, and of those that `only` left behind.
+        failures: id → why it could not be loaded, of all that failed so far.
     """
 
     def __init__(
         self, entries: Sequence[VideoEntry], root: Path, requests: Mapping[str, ViewRequest], *, cache_gib: float
     ) -> None:
         self.entries = tuple(entries)
+        self.num_videos = len(self.entries)
         self.failures: dict[str, str] = {}
+        self._absent = frozenset(entry.video_id for entry in entries if why_no_file(entry.path))
         self._root = root
         self._requests = dict(requests)
         self._budget_bytes = int(cache_gib * _BYTES_PER_GIB)
@@ -116,7 +124,7 @@ class VideoFrames:
                 return self._load(position)
             except VideoError as failure:
                 error = error or failure
-                self._remember(self.entries[position], failure)
+                self.remember({self.entries[position].video_id: str(failure)})
         raise error or VideoError("the dataset is empty")
 
     def only(self, positions: Sequence[int]) -> "VideoFrames":
@@ -124,7 +132,7 @@ class VideoFrames:
         chosen = VideoFrames(
             [self.entries[position] for position in positions], self._root, self._requests, cache_gib=0
         )
-        chosen.failures = self.failures
+        chosen.num_videos, chosen.failures = self.num_videos, self.failures
         chosen._kept = {new: self._kept[old] for new, old in enumerate(positions) if old in self._kept}
         kept_bytes, moved_bytes = (
             sum(video.num_bytes for video in kept.values()) for kept in (self._kept, chosen._kept)
@@ -139,11 +147,24 @@ class VideoFrames:
         return {view: makers_of(self._root, view, names, request.flow) for view, request in self._requests.items()}
 
     def preload(self) -> Iterator[int]:
-        """Load everything that fits in memory; yields how many videos have been looked at."""
+        """Load everything that fits in memory; yields how many videos have been looked at; raises as `[]` does."""
         for index in range(len(self.entries)):
             if self._budget_bytes > 0:
                 self[index]
             yield index + 1
+
+    def remember(self, failures: Mapping[str, str]) -> None:
+        """Keep id → reason of videos that could not be loaded; each is said once, by the process that trains."""
+        for video_id, reason in failures.items():
+            if video_id in self.failures:
+                continue
+            self.failures[video_id] = reason
+            if get_worker_info() is not None:  # a process that loads: what it remembers travels with its batches
+                continue
+            if len(self.failures) <= _NAMED_FAILURES:
+                _logger.warning("video '%s' is left out: %s", video_id, reason)
+            elif len(self.failures) == _NAMED_FAILURES + 1:
+                _logger.warning("more videos are left out; a run lists them in complete.json")
 
     def _load(self, index: int) -> DecodedVideo:
         if index in self._kept:
@@ -151,7 +172,14 @@ class VideoFrames:
         entry = self.entries[index]
         if entry.video_id in self.failures:
             raise VideoError(self.failures[entry.video_id])
-        video = load_video(entry, self._root, self._requests, self._worker_pool())
+        try:
+            video = load_video(entry, self._root, self._requests, self._worker_pool())
+        except UsageError as error:  # there is no file, and if there never was one, the list is wrong
+            if entry.video_id in self._absent:
+                raise
+            raise UnreadableVideoError(str(error)) from error
+        except OSError as error:
+            raise UnreadableVideoError(f"video '{entry.path}' cannot be read: {error.strerror}") from error
         if video.num_bytes <= self._budget_bytes:
             self._budget_bytes -= video.num_bytes
             self._kept[index] = video
@@ -165,14 +193,6 @@ class VideoFrames:
             weakref.finalize(self, pool.close)
         return self._workers[1]
 
-    def _remember(self, entry: VideoEntry, failure: VideoError) -> None:
-        if entry.video_id not in self.failures:
-            self.failures[entry.video_id] = str(failure)
-            if len(self.failures) <= _NAMED_FAILURES:
-                _logger.warning("video '%s' is left out: %s", entry.video_id, failure)
-            elif len(self.failures) == _NAMED_FAILURES + 1:
-                _logger.warning("more videos are left out; a run lists them in complete.json")
-
 
 def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest], workers: WorkerPool) -> DecodedVideo:
     """Read every requested view of one video from the store, or make it from the pictures in a worker process.
@@ -181,7 +201,7 @@ def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest
         VideoError: the video cannot be decoded, a stored view is unfit, or one is missing that is not made here.
         UsageError: the file does not exist.
     """
-    digest = content_sha256(entry.path) if entry.path.is_file() else None
+    digest = None if why_no_file(entry.path) else content_sha256(entry.path)
     stored: dict[str, StoredView] = {}
     problems: dict[str, MissingViewError] = {}
     for view, request in requests.items():
@@ -223,19 +243,5 @@ def _from_store(stored: StoredView, request: ViewRequest) -> DecodedView:
 
 
 def _made(path: Path, requests: Mapping[str, ViewRequest], workers: WorkerPool) -> dict[str, DecodedView]:
-    (message,) = workers.run(_decode_job, path, requests)
-    seconds = message.arrays["timestamps"]
-    pixels = {view: message.arrays[view] for view in requests}
+    seconds, pixels = whole_video(path, requests, workers)
     return {view: DecodedView(seconds, made, None, *made.shape[1:3]) for view, made in pixels.items()}
-
-
-def _decode_job(beat: Beat, path: Path, requests: Mapping[str, ViewRequest]) -> Iterator[Message]:
-    """All frames of a video in the requested views, as one message."""
-    timestamps: list[float] = []
-    pixels: dict[str, list[NDArray[np.uint8]]] = {view: [] for view in requests}
-    for seconds, frame in live_frames(of_one_size(read_frames(path, on_frame=beat)), requests, PeopleCount()):
-        timestamps.append(seconds)
-        for view, made in pixels.items():
-            made.append(frame.pixels(view))
-    arrays = {view: np.stack(made) for view, made in pixels.items()}  # each [F, H, W, C]
-    yield Message({}, {"timestamps": np.array(timestamps), **arrays})

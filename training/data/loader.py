@@ -9,8 +9,9 @@ from typing import TypedDict
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
+from cocon.core.errors import VideoError
 from cocon.training.config.run import Config
 from cocon.training.data.augment import random_clips
 from cocon.training.data.frames import VideoFrames
@@ -24,7 +25,7 @@ Key = tuple[int, int, int]  # epoch, video, how often the epoch drew it before
 
 
 class Batch(TypedDict):
-    """B clips.
+    """B clips; what a process that loads says of videos that failed is taken out on the way.
 
     `clips`: view → `uint8 [B, N, T, H, W, C]`, the same moments of the same videos in every view; `targets`: index of
     each video's label, `int64 [B]`, -1 without one.
@@ -79,30 +80,71 @@ def clip_batches(
     order = _BatchOrder(len(frames), size, first_step, num_steps, seed, own)
     workers = config.data.workers
     # Its own generator: one draw from torch's global numbers per start would put a resumed run's dropout out of step.
-    return DataLoader(
+    return _ClipLoader(
         dataset,
         batch_sampler=order,
         num_workers=workers,
         persistent_workers=workers > 0,
+        collate_fn=_collated,
         generator=torch.Generator().manual_seed(seed),
     )
+
+
+class _Loaded(TypedDict, total=False):
+    """What may come from a process that loads: `Batch` or one sample of it, failures so far, or why there is none."""
+
+    clips: dict[str, Tensor]
+    targets: Tensor
+    failures: dict[str, str]
+    error: str
+
+
+class _ClipLoader(DataLoader[Batch]):
+    """Keeps in `VideoFrames` here what failed in the processes that load."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # of torch's own class
+        assert isinstance(self.dataset, _RandomClips)
+        for loaded in super().__iter__():
+            self.dataset.frames.remember(loaded["failures"])
+            if "error" in loaded:
+                raise VideoError(loaded["error"])
+            yield {"clips": loaded["clips"], "targets": loaded["targets"]}
+
+
+def _collated(samples: list[_Loaded]) -> _Loaded:
+    failures = {name: why for sample in samples for name, why in sample.pop("failures").items()}
+    for sample in samples:
+        if "error" in sample:
+            return {"failures": failures, "error": sample["error"]}
+    batch: _Loaded = default_collate(samples)
+    batch["failures"] = failures
+    return batch
 
 
 class _RandomClips(Dataset[Batch]):
     def __init__(
         self, frames: VideoFrames, config: Config, labels: Sequence[str], seed: int, sampler: FrameSampler
     ) -> None:
-        self._frames = frames
+        self.frames = frames
         self._config = config
         self._sampler = sampler
         self._targets = {label: index for index, label in enumerate(labels)}
         self._seed = seed
 
-    def __getitem__(self, key: Key) -> Batch:
+    def __getitem__(self, key: Key) -> _Loaded:  # type: ignore[override]  # as `_collated` takes it
+        try:
+            clip = self._clip(key)
+            return {"clips": clip["clips"], "targets": clip["targets"], "failures": dict(self.frames.failures)}
+        except VideoError as error:
+            if get_worker_info() is None:
+                raise
+            return {"error": str(error), "failures": dict(self.frames.failures)}  # torch would send a traceback
+
+    def _clip(self, key: Key) -> Batch:
         epoch, index, repeat = key
         # A video that is drawn again must show another clip: a copy would be its own negative.
         rng = np.random.default_rng([self._seed, epoch, index, *([repeat] if repeat else [])])
-        video = self._frames[index]
+        video = self.frames[index]
         seconds = video.timestamps[self._sampler.draw(video.timestamps, rng)]  # [N, T]
         indices = {view: nearest_frames(decoded.timestamps, seconds) for view, decoded in video.views.items()}
         sizes_px = {view: self._config.geometry(view).crop_px for view in indices}

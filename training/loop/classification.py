@@ -13,6 +13,7 @@ from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import Batch, clip_batches, steps_per_epoch, to_device
 from cocon.training.distributed import any_process, mean_over_processes, seed_of_process
 from cocon.training.loop.divergence import refuse_divergence
+from cocon.training.loop.failures import fail_too_often, refuse_failures
 from cocon.training.loop.interruption import interruptible
 from cocon.training.loop.journal import Journal
 from cocon.training.models.encoder import Encoder
@@ -111,6 +112,7 @@ def train_classifiers(
     Raises:
         KeyboardInterrupt: a stop was asked for, of any process; the phase starts again next time.
         CoconError: loss or weights are not finite.
+        VideoError: too many videos failed.
     """
     config = run.config
     seed = config.training.seed + _SEED_OFFSET
@@ -140,7 +142,8 @@ def train_classifiers(
             if step % per_epoch == 0:
                 means = journal.write("classify", step=first_step + step, epoch=step // per_epoch)
                 _refuse_divergence(means["loss"], classification, fabric, epoch=step // per_epoch)
-            if any_process(asked.is_requested, fabric):
+            if any_process(asked.is_requested or fail_too_often(frames, config.data), fabric):
+                refuse_failures(frames, config.data)
                 raise KeyboardInterrupt
     classification.requires_grad_(True).to("cpu").eval()
 

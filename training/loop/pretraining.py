@@ -12,6 +12,7 @@ from cocon.training.data.loader import clip_batches, steps_per_epoch
 from cocon.training.data.samples import pretraining_sampler
 from cocon.training.distributed import any_process
 from cocon.training.loop.epochs import EpochEnd
+from cocon.training.loop.failures import fail_too_often, refuse_failures
 from cocon.training.loop.interruption import interruptible
 from cocon.training.loop.journal import Journal
 from cocon.training.loop.learner import Learner
@@ -52,6 +53,7 @@ def pretrain(
 
     Raises:
         KeyboardInterrupt: a stop was asked for, of any process; the state is saved.
+        VideoError: too many videos failed; likewise.
     """
     config = run.config
     plan = step_plan(config, len(frames))
@@ -78,12 +80,13 @@ def pretrain(
             on_progress(step, plan.num_steps)
             if is_end := step % plan.per_epoch == 0:
                 end_epoch(step // plan.per_epoch, step=step, rate=rate)
-            stops = any_process(asked.is_requested, fabric)
+            stops = any_process(asked.is_requested or fail_too_often(frames, config.data), fabric)
             if stops and not is_end:
                 end_epoch.refuse_divergence(journal.sums.values(), 1 + step // plan.per_epoch)
             if is_end or stops:
                 state = learner.state(step) | {"journal": journal.state(), "seconds": elapsed.seconds}
                 _save(run, learner.method, state, fabric, frames)
+                refuse_failures(frames, config.data)
             if stops:
                 raise KeyboardInterrupt
     return learner.method

@@ -18,9 +18,9 @@ from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import steps_per_epoch, view_requests
 from cocon.training.data.sampling import read_videos
-from cocon.training.distributed import objects_of_all
 from cocon.training.loop.classification import train_classifiers
 from cocon.training.loop.devices import launched_fabric, resources
+from cocon.training.loop.failures import failures_of_all, none_left_counted, refuse_failures
 from cocon.training.loop.online import OnlineProbe
 from cocon.training.loop.pretraining import pretrain, step_plan
 from cocon.training.loop.timing import Elapsed, Forecast
@@ -67,6 +67,7 @@ def train_run(
         UsageError: the run or the data cannot be used, another process trains the run, or the run has begun already
             and `resume` is `never`.
         MismatchError: the run to start from has another architecture.
+        VideoError: more training videos failed than `data.max_failed_share` allows; what is trained is kept.
         KeyboardInterrupt: a stop was asked for; the same call goes on.
     """
     dataset = open_dataset(config.data)
@@ -130,12 +131,13 @@ def _train(
     """Both phases; returns which videos failed in any process, and why."""
     config = run.config
     frames, val = _videos(config, dataset)
-    with progress_bar("reading videos") as bar:
+    with progress_bar("reading videos") as bar, none_left_counted(frames, config.data):
         frames = read_videos(frames, config.clip, bar)
+    refuse_failures(frames, config.data)
     probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
     plan = step_plan(config, len(frames))
     say(resources(config, fabric, len(frames), plan.num_steps))
-    with progress_bar("pre-training") as bar:
+    with progress_bar("pre-training") as bar, none_left_counted(frames, config.data):
         on_progress = Forecast("pre-training", plan.per_epoch, bar, say)
         method = pretrain(run, frames, fabric, elapsed=elapsed, on_progress=on_progress, val=val, probe=probe)
     encoders = method.encoders
@@ -143,7 +145,7 @@ def _train(
     if labels:
         labelled = frames.only([position for position, entry in enumerate(frames.entries) if entry.label])
         per_epoch = steps_per_epoch(len(labelled), config.training.batch_size)
-        with progress_bar("training classifiers") as bar:
+        with progress_bar("training classifiers") as bar, none_left_counted(labelled, config.data):
             train_classifiers(
                 run,
                 encoders,
@@ -156,8 +158,8 @@ def _train(
             )
     if fabric.is_global_zero:
         _save(run, encoders, labels, frames.made_by)
-    failures = ((name, reason) for found in objects_of_all(frames.failures) for name, reason in sorted(found.items()))
-    return {escaped(video_id): in_one_line(reason) for video_id, reason in failures}
+    failures = failures_of_all(frames) | (failures_of_all(val) if val is not None else {})
+    return {escaped(video_id): in_one_line(reason) for video_id, reason in failures.items()}
 
 
 def _videos(config: Config, dataset: DatasetFolder) -> tuple[VideoFrames, VideoFrames | None]:

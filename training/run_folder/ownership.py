@@ -53,8 +53,8 @@ def refuse_to_go_on(run: RunFolder) -> None:
 
 
 def _decisive(config: Config) -> dict[str, Any]:
-    """What decides a run's results; how its data is read does not."""
-    return config.model_dump(mode="json", exclude={"data": {"workers", "cache_gib"}})
+    """What decides a run's results; how its data is read, and what of it may fail, does not."""
+    return config.model_dump(mode="json", exclude={"data": {"workers", "cache_gib", "max_failed_share"}})
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:

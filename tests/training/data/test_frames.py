@@ -178,6 +178,17 @@ def test_a_missing_file_is_a_mistake_rather_than_a_bad_video(figures_copy: Path)
         _frames(figures_copy)[1]
 
 
+def test_a_file_that_is_gone_or_out_of_reach_later_is_a_bad_video(figures_copy: Path) -> None:
+    frames = _frames(figures_copy, {"rgb": REQUESTS["rgb"]})
+    gone, unreachable = (figures_copy / "videos" / f"figure_0000{number}.mp4" for number in range(2))
+    gone.unlink()
+    unreachable.unlink()
+    unreachable.symlink_to(unreachable.name)
+    assert frames[0].entry.video_id == "figure_00002"
+    assert frames.failures["figure_00000"].endswith("does not exist or is no file")
+    assert frames.failures["figure_00001"].endswith("cannot be reached: Too many levels of symbolic links")
+
+
 def test_a_video_whose_pictures_change_their_size_has_all_frames_at_the_size_of_the_first(tmp_path: Path) -> None:
     path = tmp_path / "joined.h264"
     with path.open("wb") as joined:

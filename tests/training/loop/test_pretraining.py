@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cocon.core.errors import CoconError, UnreadableVideoError, UsageError
+from cocon.core.errors import CoconError, UnreadableVideoError, UsageError, VideoError
 from cocon.training.config.run import Config
 from cocon.training.data.loader import Batch
 from cocon.training.loop.learner import Learner
@@ -294,7 +294,7 @@ def test_healthy_embeddings_raise_no_alarm(
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize(("cache_gib", "workers"), [(1.0, 0), (0.0, 0), (1.0, 2)])
+@pytest.mark.parametrize(("cache_gib", "workers"), [(1.0, 0), (0.0, 0), (1.0, 2), (0.0, 2)])
 def test_a_video_that_does_not_decode_is_left_out_said_once_and_recorded(
     cache_gib: float,
     workers: int,
@@ -305,9 +305,9 @@ def test_a_video_that_does_not_decode_is_left_out_said_once_and_recorded(
     tmp_path: Path,
 ) -> None:
     (figures_copy / "videos" / "figure_00002.mp4").write_bytes(b"no video")
-    config = tiny_config(f"data.folder={figures_copy}", f"data.cache_gib={cache_gib}", f"data.workers={workers}")
+    settings = (f"data.cache_gib={cache_gib}", f"data.workers={workers}", "data.max_failed_share=0.2")
     with caplog.at_level(logging.WARNING):
-        train_tiny(config, tmp_path / "run")
+        train_tiny(tiny_config(f"data.folder={figures_copy}", *settings), tmp_path / "run")
     said = [message for message in caplog.messages if "figure_00002" in message]
     assert len(said) == 1
     assert "is left out" in said[0]
@@ -317,13 +317,60 @@ def test_a_video_that_does_not_decode_is_left_out_said_once_and_recorded(
     assert summary["videos"] == 6
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("how", ["removed", "damaged", "all removed"])
+def test_videos_that_fail_once_training_has_begun_stop_it_when_they_are_too_many(
+    how: str, workers: int, figures_copy: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    videos = sorted((figures_copy / "videos").glob("*.mp4"))[: 6 if how == "all removed" else 2]
+    kept = {video: video.read_bytes() for video in videos}
+
+    @contextmanager
+    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+        def spoil(done: int, total: int | None) -> None:
+            if (description, done) == ("pre-training", STEPS_PER_EPOCH):  # every video was read once
+                for video in videos:
+                    video.write_bytes(b"no video") if how == "damaged" else video.unlink()
+
+        yield spoil
+
+    settings = ("data.cache_gib=0", f"data.workers={workers}", "training.epochs=3", "classifier.head=none")
+    config = tiny_config(f"data.folder={figures_copy}", *settings, "data.max_failed_share=0.2")
+    refused = r"^\d of 6 training videos failed .* allows 20\.0%: 'figure_0000\d' \(video .*"
+    with pytest.raises(VideoError, match=refused + r"; mend them or take them out, or allow more: --set data"):
+        train_run(config, tmp_path / "run", overwrite=False, progress_bar=bar)
+    run = RunFolder.open(tmp_path / "run")
+    assert run.state() is not None and not run.is_complete
+    for video, content in kept.items():
+        video.write_bytes(content)
+    assert train_tiny(config, tmp_path / "run")
+    assert run.failures == {}
+
+
+def test_more_failures_than_allowed_stop_training_before_it_begins(
+    figures_copy: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    for path in figures_copy.glob("videos/*_0000[024].mp4"):
+        path.write_bytes(b"no video")
+    refused = (
+        r"^3 of 6 training videos failed \(50\.0%\), data\.max_failed_share allows 49\.0%: 'figure_00000' \(video "
+    )
+    with pytest.raises(VideoError, match=refused):
+        train_tiny(tiny_config(f"data.folder={figures_copy}", "data.max_failed_share=0.49"), tmp_path / "run")
+    assert not (tmp_path / "run" / "state.pt").exists()
+    assert train_tiny(tiny_config(f"data.folder={figures_copy}", "data.max_failed_share=0.5"), tmp_path / "run")
+    assert list(RunFolder.open(tmp_path / "run").failures) == ["figure_00000", "figure_00002", "figure_00004"]
+
+
 def test_a_set_of_which_no_video_decodes_is_an_error(
     figures_copy: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:
     for path in figures_copy.glob("videos/*"):
         path.write_bytes(b"no video")
-    with pytest.raises(UnreadableVideoError, match="cannot be decoded"):
-        train_tiny(tiny_config(f"data.folder={figures_copy}"), tmp_path / "run")
+    for cache_gib in (1, 0):
+        config = tiny_config(f"data.folder={figures_copy}", "data.max_failed_share=1", f"data.cache_gib={cache_gib}")
+        with pytest.raises(UnreadableVideoError, match=r"^6 of 6 training videos failed .* cannot be decoded"):
+            train_tiny(config, tmp_path / f"run{cache_gib}")
 
 
 def test_one_training_video_is_too_few(

@@ -3,8 +3,6 @@
 import logging
 import os
 import socket
-import tempfile
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -94,20 +92,6 @@ def test_no_link_has_anything_read_twice_or_brings_in_what_lies_above(tmp_path: 
     for root in ("data", "opened"):
         assert _found(tmp_path / root) == ["jump/a.mp4", "z1/b.mp4"]
         assert _said(tmp_path / root) == ["5 linked folders left out (read already, or above), such as 'again'"]
-
-
-@pytest.fixture
-def unprivileged() -> Iterator[Path]:
-    """A folder of a user for whom a closed folder is closed, which it is not for root."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        user = os.geteuid() or 65_534
-        os.chown(folder, user, -1)
-        before = os.geteuid()
-        os.seteuid(user)
-        try:
-            yield Path(folder)
-        finally:
-            os.seteuid(before)
 
 
 def test_a_closed_folder_is_said_and_the_others_are_read(unprivileged: Path) -> None:
