@@ -1,8 +1,9 @@
 """A channel to a Triton server, over the KServe v2 protocol (gRPC): what can be asked."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NoReturn, TypeVar
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 import tritonclient.grpc as grpc_client
@@ -10,13 +11,14 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from cocon.client.models.failures import is_interruption, is_unreachable, translated
+from cocon.client.models.offered import ONE_MODEL, DescribedVersion, check_ready, check_still_offered, ready_names
 from cocon.client.models.retries import NoAnswerError, Retries
 from cocon.client.models.target import Target
-from cocon.core.errors import MismatchError, ServerError, UsageError
+from cocon.core.errors import MismatchError, UsageError
 from cocon.core.proxies import DIRECT, proxy_for
 from cocon.embedding.repository import version_key
 
-__all__ = ["DescribedVersion", "TritonChannel"]
+__all__ = ["TritonChannel"]
 
 _CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     # gRPC's own default of 4 MiB is less than three clips.
@@ -28,40 +30,7 @@ _CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
-_ON_THE_WAY = frozenset({"LOADING", "UNLOADING"})
-
-_ONE_MODEL = "run the command again, with one model for all"
-
 _Answer = TypeVar("_Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class DescribedVersion:
-    """The newest version of a model, as its server tells of it.
-
-    Attributes:
-        name: Of the model.
-        version: Its number.
-        config: Its configuration, a message of Triton's protocol.
-        contract_key: Of the parameter that carries its contract.
-        source: Where that is from, in words.
-    """
-
-    name: str
-    version: str
-    config: Any
-    contract_key: str
-    source: str
-
-    @property
-    def contract(self) -> str:
-        """Text of its contract; empty where it carries none."""
-        return str(self.config.parameters[self.contract_key].string_value) if self.has_contract else ""
-
-    @property
-    def has_contract(self) -> bool:
-        """Whether it carries one."""
-        return self.contract_key in self.config.parameters
 
 
 class TritonChannel:
@@ -75,7 +44,7 @@ class TritonChannel:
     def __init__(self, target: Target, *, timeout_s: float) -> None:
         self.target = target
         self._timeout_s = timeout_s
-        self._retries = Retries(lambda left_s: self._client.is_server_live(client_timeout=left_s), timeout_s=timeout_s)
+        self._retries = Retries(self._check_live, timeout_s=timeout_s)
         self._proxy = proxy_for(target.host, target.port) if target.host else None
         way = () if self._proxy and self._proxy.is_usable else DIRECT
         # One client and one channel per object: tritonclient shares neither between threads.
@@ -89,7 +58,7 @@ class TritonChannel:
 
     def model_names(self) -> list[str]:
         """Models that are ready, in alphabetical order; those that are being loaded are waited for."""
-        return self._ask(self._ready_names)
+        return self._ask(lambda left_s: ready_names(self._index(left_s)))
 
     def newest(self, name: str, contract_key: str, *, remedy: str = "") -> DescribedVersion:
         """The newest version of a model.
@@ -153,20 +122,12 @@ class TritonChannel:
         models: Sequence[Any] = self._client.get_model_repository_index(client_timeout=left_s).models
         return models
 
-    def _ready_names(self, left_s: float) -> list[str]:
-        index = self._index(left_s)
-        ready = {model.name for model in index if model.state == "READY"}
-        if coming := {
-            model.name: model.state for model in index if model.state in _ON_THE_WAY and model.name not in ready
-        }:
-            raise _interruption(*next(iter(coming.items())))
-        return sorted(ready)
-
     def _described(self, name: str, contract_key: str, remedy: str, left_s: float) -> DescribedVersion:
-        index = self._index(left_s)
-        states = {model.state: model.reason for model in index if model.name == name}
-        if "READY" not in states:
-            self._refuse(name, states, sorted({model.name for model in index if model.state == "READY"}), remedy)
+        try:
+            check_ready(name, self._index(left_s), self.target.name, remedy=remedy)
+        except UsageError:
+            self._check_live(left_s)
+            raise
         versions = self._client.get_model_metadata(name, client_timeout=left_s).versions
         version = str(max(map(int, versions)))
         config = self._config(name, version, left_s)
@@ -177,44 +138,36 @@ class TritonChannel:
             raise MismatchError(f"model '{name}' on {self.target.name} {problem}; export it with 'cocon export'")
         return described
 
-    def _refuse(self, name: str, states: Mapping[str, str], known: Sequence[str], remedy: str) -> NoReturn:
-        """Say why a model is not ready."""
-        if coming := _ON_THE_WAY & set(states):
-            raise _interruption(name, next(iter(coming)))
-        if reason := next(filter(None, states.values()), ""):
-            raise ServerError(f"model '{name}' on {self.target.name} is not ready: {reason}; see the server's log")
-        listed = "; ".join(filter(None, (", ".join(known) or "none", remedy)))
-        raise UsageError(f"server {self.target.name} has no model '{name}'; it has: {listed}")
-
     def _config(self, name: str, version: str, left_s: float) -> Any:  # noqa: ANN401  # generated, untyped
         return self._client.get_model_config(name, version, client_timeout=left_s).config
+
+    def _check_live(self, left_s: float) -> None:
+        """Raise what a server says that is about to end."""
+        try:
+            if self._client.is_server_live(client_timeout=left_s):
+                return
+        except InferenceServerException as error:
+            if not is_interruption(error):
+                return
+            raise
+        raise InferenceServerException("it is not live", status="UNAVAILABLE")
 
     def _check_unchanged(self, model: DescribedVersion) -> None:
         """The same name and number are another model's where the server was started anew with other files."""
         now = self._ask_of(model, lambda left_s: self._config(model.name, model.version, left_s))
         if replace(model, config=now).contract != model.contract:
-            raise MismatchError(f"{model.source} has changed meanwhile; {_ONE_MODEL}")
-
-    def _check_offered(self, model: DescribedVersion, left_s: float) -> None:
-        """A version that is not ready may be again, unless the server lives on without it."""
-        try:
-            states = {other.version: other.state for other in self._index(left_s) if other.name == model.name}
-        except InferenceServerException:
-            return  # it is the server that is not ready
-        gone = f"model '{model.name}' version {model.version} on {self.target.name} is gone"
-        if ready := [version for version, state in states.items() if state == "READY"]:
-            if model.version not in ready:
-                raise MismatchError(f"{gone}, version {ready[-1]} is in its place; {_ONE_MODEL}")
-        elif not states:
-            raise MismatchError(f"{gone}, and there is no other; {_ONE_MODEL}")
+            raise MismatchError(f"{model.source} has changed meanwhile; {ONE_MODEL}")
 
     def _ask_of(self, model: DescribedVersion, request: Callable[[float], _Answer]) -> _Answer:
+        """Ask for something of one version, which may be gone for good."""
+
         def once(left_s: float) -> _Answer:
             try:
                 return request(left_s)
             except InferenceServerException as error:
                 if is_interruption(error) and not is_unreachable(error):
-                    self._check_offered(model, left_s)
+                    with suppress(InferenceServerException):  # it is the server that is not ready
+                        check_still_offered(model, self._index(left_s), self.target.name)
                 raise
 
         return self._ask(once)
@@ -226,8 +179,3 @@ class TritonChannel:
         except NoAnswerError as error:
             given = error.failure, self.target, self._proxy
             raise translated(*given, timeout_s=self._timeout_s, has_answered=error.has_answered) from error
-
-
-def _interruption(name: str, state: str) -> InferenceServerException:
-    """What a server would say if it were asked for a model too early."""
-    return InferenceServerException(f"model '{name}' is {state}", status="UNAVAILABLE")

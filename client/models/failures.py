@@ -29,9 +29,9 @@ def said(error: InferenceServerException) -> str:
 def is_interruption(error: InferenceServerException) -> bool:
     """Whether the request was not worked on and may be later: the server stops, starts, loads, or has no room.
 
-    A server that ends cancels the requests it has.
+    A server that ends knows its models no longer, and cancels the requests it has.
     """
-    return status(error) in ("UNAVAILABLE", "CANCELLED")
+    return status(error) in ("UNAVAILABLE", "CANCELLED", "NOT_FOUND")
 
 
 def is_unreachable(error: InferenceServerException) -> bool:
@@ -54,7 +54,7 @@ def translated(
     message = said(error)
     url = f"{target.name} ({_way(proxy, target, message)})" if proxy else target.name
     match status(error):
-        case "UNAVAILABLE" | "CANCELLED" if has_answered:
+        case "UNAVAILABLE" | "CANCELLED" | "NOT_FOUND" if has_answered:
             reason = (
                 "went away, and was not back" if is_unreachable(error) else f"is not ready ({message}), and was not"
             )
@@ -65,8 +65,6 @@ def translated(
             return ServerError(other or f"no Triton server answers at {url}; {_START}")
         case "DEADLINE_EXCEEDED":
             return ServerError(f"server {url} did not answer within {timeout_s:g} s; raise --timeout-s")
-        case "NOT_FOUND":
-            return MismatchError(f"server {url} no longer has what it had: {message}; run the command again")
         case "INVALID_ARGUMENT":
             return MismatchError(f"server {url} refuses the request: {message}")
         case "UNIMPLEMENTED":

@@ -36,7 +36,7 @@ class Retries:
     """Asks one server; knows whether it has ever answered. Not safe for several threads.
 
     Args:
-        check_live: Raises what a server says that is about to end; takes the seconds it may last.
+        check_live: Raises what a server says that is about to end, and nothing else; takes the seconds it may last.
         timeout_s: Deadline of every request, its repetitions included.
     """
 
@@ -74,20 +74,19 @@ class Retries:
         self._closed.set()
 
     def _judged(self, failure: InferenceServerException, deadline: float) -> InferenceServerException:
-        """The failure, or that the server is about to end: it has let go of its models by then, and knows none."""
+        """The failure, or that the server is about to end: what it refuses by then, it may be able to do again."""
         if is_interruption(failure) or status(failure) == "DEADLINE_EXCEEDED":
             return failure
         self._has_answered = True
         try:
             self._check_live(max(_SHORTEST_S, deadline - time.monotonic()))
         except InferenceServerException as error:
-            return error if is_interruption(error) else failure
+            return error
         return failure
 
     def _is_worth_another(self, failures: list[InferenceServerException]) -> bool:
         last = failures[-1]
-        if is_interruption(last):
-            self._has_answered |= not is_unreachable(last)
-            return self._has_answered or len(failures) < _MOST_FIRST_REQUESTS
-        # The first may be of a server that has ended since, and been started anew.
-        return status(last) == "NOT_FOUND" and [status(error) for error in failures].count("NOT_FOUND") < 2
+        if not is_interruption(last):
+            return False
+        self._has_answered |= not is_unreachable(last)
+        return self._has_answered or len(failures) < _MOST_FIRST_REQUESTS

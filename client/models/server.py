@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.models.channel import DescribedVersion, TritonChannel
+from cocon.client.models.channel import TritonChannel
+from cocon.client.models.offered import DescribedVersion
 from cocon.client.models.target import Target
 from cocon.core.closing import Closing
 from cocon.core.errors import MismatchError

@@ -115,6 +115,8 @@ def test_all_three_ports_listen_on_the_named_host_and_no_proxy_is_asked(
 ) -> None:
     for variable in ("grpc_proxy", "https_proxy", "http_proxy", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
     try:
         started = cli(repository, "--detach", "--host", host, *ports)
         assert started.returncode == 0, started.stderr

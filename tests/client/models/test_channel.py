@@ -5,20 +5,12 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
-import grpc
-import numpy as np
 import pytest
-from tritonclient.grpc import service_pb2
 
-from cocon.client.models.channel import DescribedVersion, TritonChannel
 from cocon.client.models.server import TritonServer
-from cocon.client.models.target import Target
-from cocon.core.errors import MismatchError, ServerError, UsageError
-from cocon.embedding.embedder import ENCODER
-from cocon.serving.launcher import ServerProcess
+from cocon.core.errors import ServerError
 from tests.client.models.conftest import Flaky, serving
 
 VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
@@ -121,80 +113,3 @@ def test_a_socket_in_the_file_system_is_a_way_too(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with serving(Flaky(), f"unix:{tmp_path}/triton") as url, TritonServer(url) as triton:
         assert triton.software == "triton 2.0"
-
-
-class _Offering(Flaky):
-    """Lists `(version, state, reason)` of `cocon_rgb`, one list after the other, and has none of them ready."""
-
-    def __init__(self, *lists: list[tuple[str, str, str]]) -> None:
-        super().__init__()
-        self._lists = list(lists)
-
-    def RepositoryIndex(self, request: object, context: grpc.ServicerContext) -> object:  # noqa: N802  # the protocol's name
-        answer = service_pb2.RepositoryIndexResponse()
-        for version, state, reason in self._lists.pop(0) if len(self._lists) > 1 else self._lists[0]:
-            answer.models.add(name="cocon_rgb", version=version, state=state, reason=reason)
-        return answer
-
-    def ModelInfer(self, request: object, context: grpc.ServicerContext) -> None:  # noqa: N802  # likewise
-        context.abort(
-            grpc.StatusCode.UNAVAILABLE, "Request for unknown model: 'cocon_rgb' version 1 is not at ready state"
-        )
-
-
-def test_models_that_are_being_loaded_are_waited_for() -> None:
-    lists = [("1", "LOADING", "")], [("1", "UNLOADING", "")], [("1", "READY", ""), ("2", "LOADING", "")]
-    with serving(_Offering(*lists)) as url, TritonServer(url, timeout_s=600) as triton:
-        assert triton.views == ("rgb",)
-
-
-@pytest.mark.parametrize(
-    ("listed", "error", "told"),
-    [
-        ([], UsageError, r"has no model 'cocon_rgb'; it has: none"),
-        ([("1", "UNAVAILABLE", "no such file")], ServerError, "'cocon_rgb' on .* is not ready: no such file"),
-    ],
-)
-def test_a_model_that_will_not_come_is_not_waited_for(
-    listed: list[tuple[str, str, str]], error: type[Exception], told: str
-) -> None:
-    with (
-        serving(_Offering(listed)) as url,
-        TritonServer(url, timeout_s=600) as triton,
-        pytest.raises(error, match=told),
-    ):
-        triton.open(ENCODER, "rgb")
-
-
-@pytest.mark.parametrize(
-    ("listed", "timeout_s", "error", "told"),
-    [
-        (
-            [("1", "UNAVAILABLE", "unloaded"), ("2", "READY", "")],
-            600,
-            MismatchError,
-            "is gone, version 2 is in its place",
-        ),
-        ([], 600, MismatchError, "is gone, and there is no other"),
-        ([("1", "UNAVAILABLE", "unloaded")], 0.5, ServerError, "not at ready state.* within 0.5 s"),
-    ],
-)
-def test_a_version_that_was_replaced_is_not_waited_for(
-    listed: list[tuple[str, str, str]], timeout_s: float, error: type[Exception], told: str
-) -> None:
-    model = DescribedVersion("cocon_rgb", "1", None, "contract.1", "")
-    with serving(_Offering(listed)) as url:
-        channel = TritonChannel(Target.parse(url), timeout_s=timeout_s)
-        with pytest.raises(error, match=told):
-            channel.infer(model, {"clip": np.zeros((1, 2), np.uint8)}, {"embedding": "embedding"})
-        channel.close()
-
-
-def test_a_version_that_is_gone_is_no_missing_server(server: ServerProcess) -> None:
-    channel = TritonChannel(Target.parse(server.url), timeout_s=600)
-    model = channel.newest("cocon_rgb", ENCODER.contract_key)
-    with pytest.raises(MismatchError, match=r"no longer has what it had: .*'cocon_rgb' version 7 is not found"):
-        channel.infer(
-            replace(model, version="7"), {"clip": np.zeros((1, 2, 2, 16, 16, 3), np.uint8)}, {"embedding": "embedding"}
-        )
-    channel.close()

@@ -1,0 +1,102 @@
+"""What a server's list of models says of one: ready, to be waited for, not there, or replaced by another version."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tritonclient.utils import InferenceServerException
+
+from cocon.core.errors import MismatchError, ServerError, UsageError
+
+__all__ = ["ONE_MODEL", "DescribedVersion", "check_ready", "check_still_offered", "ready_names"]
+
+ONE_MODEL = "run the command again, with one model for all"
+
+_ON_THE_WAY = ("LOADING", "UNLOADING")
+# The reason of a model that somebody took away, who may be about to bring it back.
+_UNLOADED = "unloaded"
+
+# Messages of Triton's protocol, each with name, version, state and reason.
+_Listed = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedVersion:
+    """The newest version of a model, as its server tells of it.
+
+    Attributes:
+        name: Of the model.
+        version: Its number.
+        config: Its configuration, a message of Triton's protocol.
+        contract_key: Of the parameter that carries its contract.
+        source: Where that is from, in words.
+    """
+
+    name: str
+    version: str
+    config: Any
+    contract_key: str
+    source: str
+
+    @property
+    def has_contract(self) -> bool:
+        """Whether it carries one."""
+        return self.contract_key in self.config.parameters
+
+    @property
+    def contract(self) -> str:
+        """Text of its contract; empty where it carries none."""
+        return str(self.config.parameters[self.contract_key].string_value) if self.has_contract else ""
+
+
+def ready_names(listed: _Listed) -> list[str]:
+    """Models that are ready, in alphabetical order.
+
+    Raises:
+        InferenceServerException: One is being loaded; to be asked again.
+    """
+    ready = {model.name for model in listed if model.state == "READY"}
+    for model in listed:
+        if model.name not in ready and model.state in _ON_THE_WAY:
+            raise _too_early(model.name, model.state)
+    return sorted(ready)
+
+
+def check_ready(name: str, listed: _Listed, url: str, *, remedy: str) -> None:
+    """Refuse a model that is not ready.
+
+    Raises:
+        InferenceServerException: It may be; to be asked again.
+        ServerError: The server could not load it.
+        UsageError: There is none; the message names those there are, and ends with the remedy.
+    """
+    states = {model.state: model.reason for model in listed if model.name == name}
+    if "READY" in states:
+        return
+    for state, reason in states.items():
+        if state in _ON_THE_WAY or reason == _UNLOADED:
+            raise _too_early(name, state)
+    if reason := next(filter(None, states.values()), ""):
+        raise ServerError(f"model '{name}' on {url} is not ready: {reason}; see the server's log")
+    known = ", ".join(sorted({model.name for model in listed if model.state == "READY"}))
+    raise UsageError(
+        f"server {url} has no model '{name}'; it has: {known or 'none'}" + (f"; {remedy}" if remedy else "")
+    )
+
+
+def check_still_offered(model: DescribedVersion, listed: _Listed, url: str) -> None:
+    """Refuse to wait for a version that is not ready where the server lives on without it.
+
+    Raises:
+        MismatchError: It was replaced, or taken out of the repository.
+    """
+    states = {other.version: other.state for other in listed if other.name == model.name}
+    ready = [version for version, state in states.items() if state == "READY"]
+    if (ready and model.version not in ready) or not states:
+        other = f"version {ready[-1]} is in its place" if ready else "and there is no other"
+        raise MismatchError(f"model '{model.name}' version {model.version} on {url} is gone, {other}; {ONE_MODEL}")
+
+
+def _too_early(name: str, state: str) -> InferenceServerException:
+    """What a server would say if it were asked for a model too early."""
+    return InferenceServerException(f"model '{name}' is {state}", status="UNAVAILABLE")
