@@ -13,7 +13,7 @@ import re
 from os import PathLike
 from pathlib import Path
 
-__all__ = ["ESCAPING", "OBEYED", "clock", "escaped", "in_one_line", "printable", "short_path", "unescaped"]
+__all__ = ["ESCAPING", "OBEYED", "clock", "escaped", "in_one_line", "is_utf8", "printable", "short_path", "unescaped"]
 
 _MINUTES_FROM_S = 120.0
 _ESCAPE = re.compile(rb"\\x(?!00)([0-9a-f]{2})")  # no name holds a zero byte
@@ -57,6 +57,15 @@ def escaped(name: str | PathLike[str]) -> str:
 def unescaped(text: str) -> str:
     """The path, for the system, that `escaped` wrote, or that was printed; a name that has no escapes is itself."""
     return os.fsdecode(_ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode()), _encoded(text)))
+
+
+def is_utf8(path: str | PathLike[str]) -> bool:
+    """Whether the bytes of a path are UTF-8, which some libraries need."""
+    try:
+        os.fsencode(path).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def printable(text: object) -> str:

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from cocon.core.errors import UsageError
 from cocon.core.paths import check_folder
+from cocon.core.printable import is_utf8, printable
 
 __all__ = [
     "CARD_FILE",
@@ -34,6 +36,7 @@ __all__ = [
     "TORCHSCRIPT",
     "FormatName",
     "ModelFormat",
+    "check_name",
     "check_repository",
     "is_version",
     "latest_version",
@@ -96,7 +99,17 @@ def version_key(key: str, version: int | str) -> str:
 
 def check_repository(root: Path) -> None:
     """Refuse a path where no model repository can be; raises `UsageError`."""
+    check_name(root)
     check_folder(root, "model repository", remedy="make one with 'cocon export'")
+
+
+def check_name(root: Path) -> None:
+    """Raise `UsageError` if hosts cannot open files in a repository of this name."""
+    if not is_utf8(root):
+        raise UsageError(
+            f"model repository '{printable(root)}' has a name that is not UTF-8, which Triton and ONNX Runtime do not "
+            "open; choose another, or a link of another name"
+        )
 
 
 def is_version(name: str) -> bool:

@@ -116,7 +116,7 @@ class Catalog:
     def label_of(self, path: str) -> str | None:
         """The label of what a path holds; None if it holds nothing or that has none."""
         with self._translated():
-            row = self._connection.execute("SELECT label FROM videos WHERE path = ?", [path]).fetchone()
+            row = self._connection.execute("SELECT label FROM videos WHERE path = ?", [escaped(path)]).fetchone()
         return None if row is None else row[0]
 
     def put(self, path: str, video: VideoEmbedding, *, label: str | None, overlap: float) -> bool:

@@ -25,7 +25,7 @@ from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.folder_lock import folder_lock
-from cocon.core.printable import printable, unescaped
+from cocon.core.printable import escaped, printable, unescaped
 
 __all__ = ["AddReport", "VideoIndex"]
 
@@ -121,7 +121,14 @@ class VideoIndex:
             known = [video.video for video in catalog.videos()]
             chosen: dict[str, None] = {}
             for path in paths:
-                found = _below(known, absolute(path)) or _below(known, absolute(unescaped(os.fspath(path))))
+                written = absolute(unescaped(os.fspath(path)))
+                found, meant = _below(known, absolute(path)), _below(known, written)
+                if found and meant and found != meant:
+                    raise UsageError(
+                        f"'{printable(path)}' names two videos of index '{self}': one by its path, the other as it is "
+                        f"printed; name the first as '{printable(escaped(path))}', the other by its path"
+                    )
+                found = found or meant
                 if not found:
                     named = printable(absolute(path))
                     raise UsageError(f"index '{self}' has no video '{named}'; see 'client index list'")

@@ -23,6 +23,7 @@ from cocon.embedding.repository import (
     LABELS_FILE,
     ONNX,
     ModelFormat,
+    check_name,
     version_folders,
 )
 from cocon.export.repository.model_config import read_config
@@ -50,8 +51,9 @@ def staging(root: Path) -> Iterator[Path]:
         root: the repository; made if need be.
 
     Raises:
-        UsageError: another process prepares something in this repository now.
+        UsageError: another process prepares something in this repository now, or nobody could open it.
     """
+    check_name(root)
     root.mkdir(parents=True, exist_ok=True)
     lock = FileLock(root / _LOCK, blocking=False, thread_local=False, fallback_to_soft=False)
     try:

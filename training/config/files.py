@@ -57,7 +57,9 @@ def _read(preset_or_path: str) -> dict[str, Any]:
         else:
             raise UsageError(f"preset '{preset_or_path}' is unknown; available: {', '.join(preset_names())}")
         return tomllib.loads(text)
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"configuration '{printable(preset_or_path)}' cannot be read: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"configuration '{printable(preset_or_path)}' cannot be read: {in_one_line(error)}") from error
 
 

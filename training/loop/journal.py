@@ -1,6 +1,7 @@
 """What a run measures on the way: one JSON object per line, and the same in TensorBoard."""
 
 import json
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +11,14 @@ from torch import Tensor
 
 from cocon.core.atomic import replacing
 from cocon.core.closing import Closing
+from cocon.core.printable import is_utf8
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 __all__ = ["Journal"]
+
+_logger = logging.getLogger(__name__)
 
 
 class Journal(Closing):
@@ -75,12 +79,13 @@ class Journal(Closing):
         """Write figures as they are, such as those of phase `probe`, and what there is to say about them."""
         if self._files is None:
             return
-        stream, board = self._files
+        stream, *boards = self._files
         rounded = {name: round(value, 6) for name, value in figures.items()}
         stream.write(json.dumps({"phase": phase, "step": step, "epoch": epoch, **texts, **rounded}) + "\n")
         stream.flush()
-        for name, value in figures.items():
-            board.add_scalar(f"{phase}/{name}", value, step)
+        for board in boards:
+            for name, value in figures.items():
+                board.add_scalar(f"{phase}/{name}", value, step)
 
     def close(self) -> None:
         """Close both files."""
@@ -88,12 +93,16 @@ class Journal(Closing):
             file.close()
 
 
-def _opened(run: Path, next_step: int) -> "tuple[TextIO, SummaryWriter]":
+def _opened(run: Path, next_step: int) -> "tuple[TextIO] | tuple[TextIO, SummaryWriter]":
     from torch.utils.tensorboard import SummaryWriter
 
     path = run / "metrics.jsonl"
     _keep_lines_before(path, next_step)
-    return path.open("a", encoding="utf-8"), SummaryWriter(str(run / "tensorboard"), purge_step=next_step + 1)
+    stream = path.open("a", encoding="utf-8")
+    if not is_utf8(run):
+        _logger.warning("'%s' has a name that is not UTF-8, which TensorBoard cannot write to; see metrics.jsonl", run)
+        return (stream,)
+    return stream, SummaryWriter(str(run / "tensorboard"), purge_step=next_step + 1)
 
 
 def _keep_lines_before(path: Path, next_step: int) -> None:

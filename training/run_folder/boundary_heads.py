@@ -12,14 +12,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from safetensors.torch import load_file
-
 from cocon.core.atomic import replacing
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.locating.boundary_model import BoundaryContract
 from cocon.training.boundary_head.learning import BoundarySettings
 from cocon.training.boundary_head.network import BoundaryHead
-from cocon.training.run_folder.view_files import ViewFiles, save_tensors, tensors_sha256
+from cocon.training.run_folder.view_files import ViewFiles, load_tensors, save_tensors, tensors_sha256
 
 __all__ = ["BoundaryRecord", "check_writable", "read_head", "write_head"]
 
@@ -81,7 +79,7 @@ def read_head(view: ViewFiles) -> tuple[BoundaryHead, BoundaryRecord] | None:
     record.contract.check_encoder(view.contract(), source=source)
     head = BoundaryHead(record.contract.embedding_dim)
     try:
-        head.load_state_dict(load_file(view.folder / _WEIGHTS_FILE))
+        head.load_state_dict(load_tensors(view.folder / _WEIGHTS_FILE))
     except Exception as error:  # safetensors raises its own error class, load_state_dict a RuntimeError
         raise MismatchError(f"{source} cannot be read: {error}; train it again") from error
     if tensors_sha256(head.state_dict()) != record.contract.weights_sha256:

@@ -8,6 +8,7 @@ from typing import Any
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import LOCK_FILE
+from cocon.core.printable import printable
 from cocon.training.config.run import Config
 from cocon.training.run_folder.files import EVALUATION_FILE, STATE_FILE, SUMMARY_FILE, RunFolder
 
@@ -64,7 +65,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "
         if isinstance(before, dict) and isinstance(after, dict):
             different += _differences(before, after, f"{prefix}{key}.")
         elif before != after:
-            different.append(f"{prefix}{key} is {before}, asked for {after}")
+            different.append(printable(f"{prefix}{key} is {before}, asked for {after}"))
     return different
 
 

@@ -10,17 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import MismatchError
+from cocon.core.printable import in_one_line, printable
 from cocon.embedding.contract import ModelContract, Normalisation
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.video.views import view_named
 
-__all__ = ["ViewFiles", "contract_of", "save_tensors", "tensors_sha256", "weights_sha256"]
+__all__ = ["ViewFiles", "contract_of", "load_tensors", "save_tensors", "tensors_sha256", "weights_sha256"]
 
 _WEIGHTS_FILE = "weights.safetensors"
 _AGGREGATOR_FILE = "aggregator.safetensors"
@@ -56,14 +57,14 @@ class ViewFiles:
         contract = self.contract()
         encoder = build_encoder(contract.encoder, contract.view_spec, num_classes=len(contract.labels))
         try:
-            encoder.load_state_dict(load_file(self.folder / _WEIGHTS_FILE))
+            encoder.load_state_dict(load_tensors(self.folder / _WEIGHTS_FILE))
         except Exception as error:  # safetensors raises its own error class, load_state_dict a RuntimeError
             raise MismatchError(
-                f"weights in '{self.folder}' do not fit their contract: {error}; train again"
+                f"weights in '{printable(self.folder)}' do not fit their contract: {in_one_line(error)}; train again"
             ) from error
         if weights_sha256(encoder) != contract.weights_sha256:
             raise MismatchError(
-                f"weights in '{self.folder}' are not the ones its contract was written for; train again"
+                f"weights in '{printable(self.folder)}' are not the ones its contract was written for; train again"
             )
         return encoder.eval(), contract
 
@@ -79,7 +80,7 @@ class ViewFiles:
         if not path.is_file():
             return None
         try:
-            return load_file(path)
+            return load_tensors(path)
         except Exception as error:  # safetensors raises its own error class
             raise MismatchError(f"'{path}' cannot be read: {error}; train its run again, or remove the file") from error
 
@@ -90,6 +91,11 @@ class ViewFiles:
     @property
     def _contract_file(self) -> Path:
         return self.folder / "contract.json"
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read what `save_tensors` wrote, whatever the file is called: safetensors opens no names that are not UTF-8."""
+    return load(path.read_bytes())
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
