@@ -18,7 +18,7 @@ HTTP_PORT    ?= 8000
 METRICS_PORT ?= 8002
 PORTS        := --grpc-port $(GRPC_PORT) --http-port $(HTTP_PORT) --metrics-port $(METRICS_PORT)
 
-.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser format lint types bench results results-methods results-tasks results-utd robustness pretrained clean
+.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser tracer format lint types bench results results-methods results-tasks results-utd robustness pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ demo: $(VENV)/.installed-demo ## The packed encoders on a real Triton: classify,
 test: browser setup ## Run the tests, two at a time (15 minutes on two cores, installation included)
 	$(PYTEST) -m "not slow and not real_videos"
 
-test-all: browser setup ## The same, the slowest proofs (repeated kills, hundreds of damaged files), and coverage
+test-all: browser tracer setup ## The same, the slowest proofs (repeated kills, hundreds of damaged files), and coverage
 	$(PYTEST) -m "not real_videos" --cov --cov-report=term:skip-covered --cov-fail-under=80
 
 test-fast: setup ## Only what is quick (a minute and a half): no training, no videos, no server, no browser
@@ -70,6 +70,9 @@ test-fast: setup ## Only what is quick (a minute and a half): no training, no vi
 
 browser: # Chromium for the tests that open pages; installed where that is allowed
 	@.ci/browser
+
+tracer: # strace for the test of what decoders open
+	@command -v strace >/dev/null || .ci/apt strace
 
 test-videos: setup ## Run the tests on real videos, in the folder that COCON_TEST_VIDEOS names
 	@test -f "$$COCON_TEST_VIDEOS/expected.csv" || { \
