@@ -3,19 +3,24 @@
 The dispatcher lives below every room that offers a verb, so no room imports another for the sake of a command line.
 """
 
+import errno
 import io
 import logging
 import os
+import stat
 import sys
+import tempfile
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points, version
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperGroup
 
-from cocon.core.errors import CoconError, UsageError
+from cocon.core.errors import CoconError, StorageError, UsageError
 from cocon.core.extras import extra_of
 from cocon.core.printable import ESCAPING, in_one_line, printable
+from cocon.core.storage import cause_of_storage, refused
 
 __all__ = ["main", "run"]
 
@@ -63,7 +68,10 @@ def run(application: typer.Typer) -> NoReturn:
     """
     _prepare_streams()
     try:
-        application()
+        try:
+            application()
+        finally:
+            sys.stdout.flush()  # a full disk shows here, and not when nobody can be told any more
     except CoconError as error:
         _fail(error, error.exit_code)
     except ModuleNotFoundError as error:
@@ -72,11 +80,7 @@ def run(application: typer.Typer) -> NoReturn:
             raise
         _fail(UsageError(f"'{error.name}' is not installed; run: pip install 'cocon[{extra}]'"), UsageError.exit_code)
     except OSError as error:
-        if error.filename is None:
-            raise
-        _fail(
-            UsageError(f"'{_named(error.filename)}' cannot be read or written: {error.strerror}"), UsageError.exit_code
-        )
+        _fail_by_system(error)
     except KeyboardInterrupt:
         print("stopped; what was saved is kept", file=sys.stderr)
         sys.exit(130)
@@ -107,6 +111,32 @@ def _prepare_streams() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_PrintableFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
+
+
+def _fail_by_system(error: OSError) -> NoReturn:
+    """End with what the system refused; a reader that has gone is no news to anybody."""
+    with suppress(OSError):
+        sys.stdout.flush()
+    is_storage = cause_of_storage(error) is not None
+    if error.filename is None and (is_storage or error.errno == errno.EPIPE):
+        is_printing = _is_file_or_device(sys.stdout)
+        sys.stdout = io.StringIO()  # or else Python tries again when it ends
+        if error.errno == errno.EPIPE:
+            sys.exit(StorageError.exit_code)
+        named = "standard output" if is_printing else f"a temporary file in '{tempfile.gettempdir()}'"
+        _fail(refused(error, named), StorageError.exit_code)
+    if error.filename is None:
+        raise error
+    kind = StorageError if is_storage else UsageError
+    _fail(kind(f"'{_named(error.filename)}' cannot be read or written: {error.strerror}"), kind.exit_code)
+
+
+def _is_file_or_device(stream: TextIO) -> bool:
+    """Whether it can be full, as no pipe and no terminal can."""
+    try:
+        return not (stream.isatty() or stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode))
+    except OSError:
+        return False
 
 
 def _verbs() -> dict[str, EntryPoint]:

@@ -1,6 +1,7 @@
 """Every error this project raises on purpose, with the exit code its command ends with.
 
     CoconError                      1
+    ├── StorageError                1   a disk is full, or fails
     ├── UsageError                  2   wrong argument or configuration, refused overwrite, missing path
     ├── VideoError                  3   one input failed; batch work goes on with the next
     │   ├── UnreadableVideoError        the file is no video, or decoding fails before the first frame
@@ -26,6 +27,7 @@ __all__ = [
     "MissingViewError",
     "NoVideoStreamError",
     "ServerError",
+    "StorageError",
     "TimedOutError",
     "TooLargeError",
     "TruncatedVideoError",
@@ -40,6 +42,10 @@ class CoconError(Exception):
     """Root of all deliberate errors."""
 
     exit_code: ClassVar[int] = 1
+
+
+class StorageError(CoconError):
+    """A disk is full, a quota used up, or a device fails; what was complete before is kept."""
 
 
 class UsageError(CoconError):

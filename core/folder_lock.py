@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from cocon.core.errors import UsageError
+from cocon.core.storage import refused
 
 __all__ = ["LOCK_FILE", "folder_lock"]
 
@@ -28,7 +29,8 @@ def folder_lock(folder: Path, what: str) -> Iterator[None]:
         what: the folder holds, for the message: `index`, `views folder`.
 
     Raises:
-        UsageError: another process is writing.
+        UsageError: another process is writing, or the folder cannot be written.
+        StorageError: the disk takes no more.
     """
     path, descriptors = folder / LOCK_FILE, list[int]()
     lock = FileLock(path, blocking=False, thread_local=False, fallback_to_soft=False, on_acquired=descriptors.append)
@@ -38,9 +40,12 @@ def folder_lock(folder: Path, what: str) -> Iterator[None]:
         raise UsageError(
             f"{what} '{folder}' is being written by process {_writer(path)}; try again when it is done"
         ) from error
+    except OSError as error:
+        raise refused(error, f"{what} '{folder}'") from error
     with held:
-        os.truncate(descriptors[0], 0)
-        os.write(descriptors[0], b" " * _UNREAD + str(os.getpid()).encode())
+        with suppress(OSError):  # a full disk need not know who holds the lock
+            os.truncate(descriptors[0], 0)
+            os.write(descriptors[0], b" " * _UNREAD + str(os.getpid()).encode())
         try:
             yield
         finally:

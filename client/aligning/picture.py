@@ -20,10 +20,10 @@ from cocon.client.aligning.axes import STILL_PX, TimeAxis
 from cocon.client.aligning.spans import Alignment, BlockTrack
 from cocon.core.printable import clock
 from cocon.video.decoding.limits import MediaLimits
+from cocon.video.output_file import output_file
 from cocon.video.pictures.drawing import SHEET_BRIGHT, SHEET_DIM, SHEET_PAPER, Colour
 from cocon.video.pictures.encode import write_png
 from cocon.video.pictures.lettering import draw_text, text_width, wrap_text
-from cocon.video.pictures.output_file import output_file
 from cocon.video.pictures.stills import stills_at
 from cocon.video.workers.pool import WorkerPool
 

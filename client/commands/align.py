@@ -35,9 +35,9 @@ def align(
     from cocon.client.aligning.spans import align_videos
     from cocon.core.printable import printable
     from cocon.core.progress import progress_bar
-    from cocon.video.pictures.output_file import check_output
+    from cocon.video.output_file import check_output
 
-    check_output(output, first, second, suffixes=(".png",))
+    check_output(output, [first, second], suffixes=(".png",))
     with progress_bar("aligning", is_quiet=quiet) as on_progress:
         with embedder_options.open() as embedder:
             model = embedder.model

@@ -13,7 +13,7 @@ from cocon.core.printable import printable
 from cocon.core.texts.text_files import decode_names, named_path, read_names, text_lines
 from cocon.video.store.found_videos import VIDEO_SUFFIXES, find_videos, warn_of_left_out
 
-__all__ = ["expand_inputs", "named_folders"]
+__all__ = ["expand_inputs", "lists_named", "named_folders"]
 
 _logger = logging.getLogger(__name__)
 
@@ -60,6 +60,11 @@ def named_folders(arguments: Sequence[str]) -> list[Path]:
         elif glob.has_magic(argument) and not path.exists():
             folders.append(Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)))
     return folders
+
+
+def lists_named(arguments: Sequence[str]) -> list[Path]:
+    """The lists among command line arguments."""
+    return [Path(argument[1:]) for argument in arguments if argument.startswith("@")]
 
 
 def _expand(argument: str, stdin: BinaryIO) -> Iterator[Path]:

@@ -69,7 +69,7 @@ def embed(
 
     chosen = chosen_format(row_format, output, as_json=as_json, allowed=("json", "jsonl", *ARCHIVES))
     with (
-        embedder_options.run(videos, failures, quiet=quiet) as (embedder, paths, report),
+        embedder_options.run(videos, failures, quiet=quiet, output=output) as (embedder, paths, report),
         open_sink(chosen, output, columns=_CLIP_COLUMNS, model=embedder.model) as sink,
     ):
         results = embedder.embed_many(paths)
@@ -97,7 +97,7 @@ def classify(
     from cocon.client.output.sinks import chosen_format, open_sink
 
     chosen = chosen_format(row_format, output, as_json=as_json)
-    with embedder_options.run(videos, failures, quiet=quiet) as (embedder, paths, report):
+    with embedder_options.run(videos, failures, quiet=quiet, output=output) as (embedder, paths, report):
         labels = check_labels(embedder.model)
         with open_sink(chosen, output, columns=_PREDICTION_COLUMNS) as sink:
             for video in _sound(embedder.embed_many(paths), report, sink):
@@ -127,12 +127,15 @@ def search(
     from cocon.client.output.hits import write_hits
     from cocon.client.output.sinks import chosen_format, open_sink
     from cocon.core.paths import check_file
-    from cocon.video.pictures.output_file import check_output
+    from cocon.video.output_file import check_different, check_output
 
     chosen = chosen_format(row_format, output, as_json=as_json)
     check_file(query, "video")
+    check_different(output=output, picture=picture)
+    if output is not None:
+        check_output(output, [query, *index.glob("*")])
     if picture is not None:
-        check_output(picture, query, suffixes=(".png",), option="--picture")
+        check_output(picture, [query], suffixes=(".png",), option="--picture")
     opened = VideoIndex(index)
     with embedder_options.open(opened.facts.views) as embedder:
         opened.check_model(embedder.model)

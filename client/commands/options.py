@@ -104,13 +104,25 @@ class EmbedderOptions:
 
     @contextmanager
     def run(
-        self, videos: Sequence[str], failures: Path, *, quiet: bool, default_views: tuple[str, ...] = ("rgb",)
+        self,
+        videos: Sequence[str],
+        failures: Path,
+        *,
+        quiet: bool,
+        output: Path | None = None,
+        default_views: tuple[str, ...] = ("rgb",),
     ) -> "Iterator[tuple[VideoEmbedder, list[Path], BatchReport]]":
         """Work on the files that `videos` name: the embedder, the files, and the report, by which the command ends."""
-        from cocon.client.commands.inputs import expand_inputs
+        from cocon.client.commands.inputs import expand_inputs, lists_named
         from cocon.client.output.batch_report import batch_report
+        from cocon.video.output_file import check_different, check_no_input, check_output
 
         paths = expand_inputs(videos, sys.stdin.buffer)
+        inputs = [*paths, *lists_named(videos)]
+        check_different(output=output, failures=failures)
+        check_no_input(failures, inputs, option="--failures")
+        if output is not None:
+            check_output(output, inputs)
         progress = batch_report(len(paths), quiet=quiet, failures=failures)
         with self.open(default_views) as embedder, progress as report:
             yield embedder, paths, report

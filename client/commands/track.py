@@ -51,13 +51,13 @@ def track(
     from cocon.core.printable import escaped
     from cocon.core.progress import progress_bar
     from cocon.video.decoding.limits import MediaLimits
-    from cocon.video.pictures.output_file import check_output
+    from cocon.video.output_file import check_output
     from cocon.video.pictures.pictures import pictures_of_video
     from cocon.video.workers.pool import WorkerPool
 
     target, limits = parse_box(box), MediaLimits.parse(limit or ())
     check_file(video, "video")
-    check_output(output, video, suffixes=(".mp4",))
+    check_output(output, [video], suffixes=(".mp4",))
     rows: list[dict[str, object]] = []
     notes: list[str] = []
     with (

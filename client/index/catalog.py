@@ -9,7 +9,7 @@ their first look and are not disturbed by a writer (WAL).
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -17,10 +17,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.opening import CatalogFile, connect
 from cocon.client.index.records import CacheFacts, IndexedVideo, IndexFacts, Moment, check_vectors
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.atomic import replacing
-from cocon.core.errors import MismatchError
+from cocon.core.errors import CoconError, MismatchError, StorageError, UsageError
 from cocon.core.printable import escaped, in_one_line, printable, unescaped
 
 __all__ = ["Catalog"]
@@ -66,6 +67,8 @@ class Catalog:
 
     Raises:
         MismatchError: It is no catalogue, or damaged.
+        StorageError: The disk takes no more of it.
+        UsageError: It cannot be opened, or was written to by somebody else where no lock can be held.
     """
 
     def __init__(self, path: Path, facts: IndexFacts | None = None) -> None:
@@ -74,18 +77,20 @@ class Catalog:
             if facts is not None and not path.exists():
                 with replacing(path, is_durable=True) as partial:
                     _create(partial, facts)
-            self._connection = _connect(path)
+            self._file = CatalogFile(path)
+            self._connection = self._file.connection
             try:
                 self.facts = self._read_facts()
             except BaseException:
-                self._connection.close()
+                self._file.close()
                 raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._connection.close()
+        with closing(self._file):
+            self._file.check_unchanged()
 
     @property
     def cache_facts(self) -> CacheFacts:
@@ -206,10 +211,11 @@ class Catalog:
             self._connection.execute(begin)
             try:
                 yield
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite itself has rolled back where a disk is full
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -217,26 +223,33 @@ class Catalog:
         try:
             yield
         except sqlite3.Error as error:
-            raise MismatchError(
-                f"catalogue '{printable(self._path)}' cannot be used: {in_one_line(error)}; index the videos anew"
-            ) from error
+            opened = getattr(self, "_file", None)
+            why = error if opened is None or error.sqlite_errorcode != sqlite3.SQLITE_READONLY else opened.why_read_only
+            raise _translation(f"catalogue '{printable(self._path)}'", why or error) from error
 
 
 def _indexed(path: str, *others: Any) -> IndexedVideo:  # noqa: ANN401  # columns of SQLite
     return IndexedVideo(unescaped(path), *others)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
-    connection.execute("PRAGMA foreign_keys = ON")
-    # A power cut may undo the last videos but never damages the file; the next run adds them again.
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
+def _translation(named: str, error: sqlite3.Error) -> CoconError:
+    """What SQLite says in our words; the low byte of its code is the kind."""
+    match error.sqlite_errorcode & 0xFF:
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return StorageError(f"{named} cannot be written: {error}; make room and run the same again")
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return UsageError(f"{named} cannot be opened or written: {error}; see the permissions of its folder")
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return UsageError(f"{named} is used by another process ({error}); try again when it is done")
+        case _:
+            return MismatchError(f"{named} cannot be used: {in_one_line(error)}; index the videos anew")
 
 
 def _create(path: Path, facts: IndexFacts) -> None:
     path.touch()
-    with closing(_connect(path)) as connection:
+    with ExitStack() as beside, closing(connect(path)) as connection:
+        for ending in ("-wal", "-shm", "-journal"):  # stay where the disk is full
+            beside.callback(path.with_name(path.name + ending).unlink, missing_ok=True)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(_SCHEMA)
         rows = [("index", json.dumps(asdict(facts))), ("generation", "0")]

@@ -15,7 +15,7 @@ import numpy as np
 from cocon.client.index.catalog import Catalog
 from cocon.client.index.records import CacheFacts, check_vectors
 from cocon.core.atomic import replacing
-from cocon.core.errors import UsageError
+from cocon.core.errors import CoconError
 from cocon.core.folder_lock import folder_lock
 
 __all__ = ["FaissCache"]
@@ -54,7 +54,7 @@ class FaissCache:
             try:
                 with folder_lock(self._folder, "index"):
                     _save(self._folder, index, facts)
-            except (UsageError, OSError) as error:
+            except (CoconError, OSError) as error:
                 _logger.debug("index '%s' was built in memory only: %s", self._folder, error)
         self._loaded = (facts, index)
         return index

@@ -6,13 +6,13 @@ numpy.load("rows.npz")["embedding"]                                             
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.pipeline.video_embedding import Row
+from cocon.video.store.archive import write_arrays
 
 __all__ = ["NpzSink", "ParquetSink"]
 
@@ -36,12 +36,12 @@ class ParquetSink:
     """One Parquet file, `embedding` a fixed-size list of float32.
 
     Args:
-        path: File to write.
+        stream: File to write, which can tell where it is.
         embedding_dim: D.
         fingerprint: Written into the schema's metadata.
     """
 
-    def __init__(self, path: Path, embedding_dim: int, fingerprint: str) -> None:
+    def __init__(self, stream: BinaryIO, embedding_dim: int, fingerprint: str) -> None:
         import pyarrow
         from pyarrow import parquet
 
@@ -54,7 +54,7 @@ class ParquetSink:
         columns = [pyarrow.field(name, kinds[kind], nullable=False) for name, kind in _COLUMNS.items()]
         columns.append(pyarrow.field("embedding", pyarrow.list_(pyarrow.float32(), embedding_dim), nullable=False))
         self._schema = pyarrow.schema(columns, metadata={"normalised": "l2", "fingerprint": fingerprint})
-        self._writer = parquet.ParquetWriter(path, self._schema)
+        self._writer = parquet.ParquetWriter(stream, self._schema)
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write the rows of one video; failed inputs have no place here."""
@@ -77,13 +77,13 @@ class NpzSink:
     """One `.npz` file: an array per column, no pickles; `embedding` is `float32 [R, D]`.
 
     Args:
-        path: File to write.
+        stream: File to write.
         embedding_dim: D.
         fingerprint: Written beside the columns' own, so that a file without rows says what it is.
     """
 
-    def __init__(self, path: Path, embedding_dim: int, fingerprint: str) -> None:
-        self._path = path
+    def __init__(self, stream: BinaryIO, embedding_dim: int, fingerprint: str) -> None:
+        self._stream = stream
         self._embedding_dim = embedding_dim
         self._fingerprint = fingerprint
         self._rows: list[Row] = []
@@ -99,8 +99,7 @@ class NpzSink:
         }
         vectors = _vectors(self._rows).reshape(-1, self._embedding_dim)
         facts = {"normalised": np.array("l2"), "model_fingerprint": np.array(self._fingerprint)}
-        with self._path.open("wb") as stream:
-            np.savez(stream, **columns, **facts, embedding=vectors)
+        write_arrays(self._stream, {**columns, **facts, "embedding": vectors})
 
 
 def _vectors(rows: Sequence[Row]) -> NDArray[np.float32]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from cocon.client.pipeline.video_embedding import FailedVideo
-from cocon.core.errors import VideoError
+from cocon.core.atomic import replacing
+from cocon.core.errors import StorageError, VideoError
 from cocon.core.printable import printable
 from cocon.core.progress import new_progress
 from cocon.core.texts.json_text import json_text
@@ -68,8 +69,10 @@ def _listed(failed: list[FailedVideo], path: Path) -> str:
     """Write the list, and say where it is."""
     count = f"{len(failed)} video{'s' if len(failed) > 1 else ''} failed"
     try:
-        with path.open("w", encoding="utf-8") as stream:
+        with replacing(path) as partial, partial.open("w", encoding="utf-8") as stream:
             stream.writelines(json_text(failure.row(), stream) + "\n" for failure in failed)
+    except StorageError as error:
+        return f"{count}; the list {error}"
     except OSError as error:
         problem = f"the list '{printable(path)}' cannot be written: {error.strerror}"
         return f"{count}; {problem}; name another file with --failures"

@@ -21,10 +21,10 @@ from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.errors import UsageError, VideoError
 from cocon.core.printable import clock
 from cocon.video.decoding.limits import MediaLimits
+from cocon.video.output_file import output_file
 from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR, SHEET_BAR, SHEET_BRIGHT, SHEET_DIM, SHEET_PAPER
 from cocon.video.pictures.encode import write_png
 from cocon.video.pictures.lettering import draw_text, text_width
-from cocon.video.pictures.output_file import output_file
 from cocon.video.pictures.stills import spread_moments, stills_at
 from cocon.video.workers.pool import WorkerPool
 from cocon.video.workers.side_by_side import side_by_side

@@ -4,17 +4,16 @@ A file appears under its name when it is complete; what a stopped command had fi
 `NAME.partial`.
 """
 
-import logging
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, Protocol, TextIO
 
 import numpy as np
 
 from cocon.client.models.fused_model import FusedModel
+from cocon.client.output.row_file import row_file
 from cocon.client.pipeline.video_embedding import Row
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable, short_path
@@ -22,8 +21,6 @@ from cocon.core.tables import cell, new_table, print_table
 from cocon.core.texts.json_text import json_text
 
 __all__ = ["ARCHIVES", "Format", "Sink", "chosen_format", "open_sink", "print_rows"]
-
-_logger = logging.getLogger(__name__)
 
 Format = Literal["table", "json", "jsonl", "parquet", "npz"]
 
@@ -103,25 +100,24 @@ def open_sink(
 
     Yields:
         The sink.
+
+    Raises:
+        StorageError: The disk takes no more.
     """
     if output is None:
         sink: Sink = _Table(columns) if chosen == "table" else _text_sink(chosen, sys.stdout)
         yield sink
         sink.finish()
         return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f"{output.name}.partial")
-    with partial.open("w", encoding="utf-8") as stream:
-        sink = _file_sink(chosen, stream, partial, model)
+    with row_file(output, is_archive=chosen in ARCHIVES, is_lines=chosen == "jsonl") as stream:
+        sink = _file_sink(chosen, stream, model)
         try:
             yield sink
         except BaseException:
-            sink.finish()
-            _logger.warning("the rows finished so far are in '%s'", partial)
+            with suppress(OSError):  # a full disk takes no end either
+                sink.finish()
             raise
         sink.finish()
-        os.fsync(stream.fileno())
-    partial.replace(output)
 
 
 class _JsonLines:
@@ -171,13 +167,13 @@ def _text_sink(chosen: Format, stream: TextIO) -> Sink:
     return _JsonLines(stream) if chosen == "jsonl" else _JsonArray(stream)
 
 
-def _file_sink(chosen: Format, stream: TextIO, path: Path, model: FusedModel | None) -> Sink:
+def _file_sink(chosen: Format, stream: TextIO, model: FusedModel | None) -> Sink:
     if chosen not in ARCHIVES:
         return _text_sink(chosen, stream)
     from cocon.client.output.archives import NpzSink, ParquetSink
 
     assert model is not None
-    return (ParquetSink if chosen == "parquet" else NpzSink)(path, model.embedding_dim, model.fingerprint)
+    return (ParquetSink if chosen == "parquet" else NpzSink)(stream.buffer, model.embedding_dim, model.fingerprint)
 
 
 def _plain(value: object) -> object:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from cocon.client.tracking.boxes import Box, TrackedFrame
 from cocon.video.decoding.frames import Frame
+from cocon.video.output_file import output_file
 from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR, SHEET_PAPER, Colour
 from cocon.video.pictures.encode import write_mp4
 from cocon.video.pictures.lettering import draw_text, text_width
-from cocon.video.pictures.output_file import output_file
 
 __all__ = ["draw_box", "write_film"]
 

@@ -33,7 +33,7 @@ def export_torchscript(deployable: Deployable, contract: ModelContract, path: Pa
         warnings.filterwarnings("ignore", category=TracerWarning)
         # The parity gate compares far more than the tracer's own check.
         traced = torch.jit.trace(deployable, clips, check_trace=False)  # type: ignore[no-untyped-call]
-        traced.save(str(path))
+        path.write_bytes(traced.save_to_buffer())  # its own writer ends the process when a disk is full
 
 
 def load_torchscript(path: Path, contract: ModelContract) -> TorchEmbedder:

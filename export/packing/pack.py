@@ -19,7 +19,9 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
+from cocon.core.atomic import place_of
 from cocon.core.errors import GateError, MismatchError, UsageError
+from cocon.core.storage import storing
 from cocon.embedding.embedder import ENCODER, assert_congruent
 from cocon.embedding.repository import CARD_FILE
 from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
@@ -78,14 +80,16 @@ def pack_run(
         UsageError: the run is not complete, or there is something at `output`.
         MismatchError: a file of the run does not belong to the others.
         GateError: an encoder gives other vectors in half precision.
+        StorageError: the disk takes no more.
     """
     run = RunFolder.open(path)
     views = run.views
     if not run.is_complete:
         raise UsageError(f"run '{run}' is not complete; let 'cocon train --output {run}' go on")
+    output = place_of(output)
     _check_place(output, overwrite=overwrite)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as aside:
+    with storing(output), tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as aside:
         folder = Path(aside) / output.name
         _write_descriptions(run, folder, license)
         for view in views:

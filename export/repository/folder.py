@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from cocon.core.errors import UsageError
+from cocon.core.storage import storing
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract
 from cocon.embedding.repository import (
@@ -52,6 +53,7 @@ def staging(root: Path) -> Iterator[Path]:
 
     Raises:
         UsageError: another process prepares something in this repository now, or nobody could open it.
+        StorageError: the disk takes no more.
     """
     check_name(root)
     root.mkdir(parents=True, exist_ok=True)
@@ -60,7 +62,7 @@ def staging(root: Path) -> Iterator[Path]:
         held = lock.acquire()
     except Timeout as error:
         raise UsageError(f"another export writes to '{root}' now; wait for it, or use --repository") from error
-    with held:
+    with held, storing(root, "model repository"):
         _recover(root)
         folder = Path(tempfile.mkdtemp(prefix=_STAGED, dir=root))
         try:
@@ -92,7 +94,7 @@ def publish(staged: Path, target: Path, *, keep_versions: bool = True) -> None:
         replaced = target.with_name(_REPLACED + target.name)
         target.rename(replaced)
         staged.rename(target)
-        shutil.rmtree(replaced)
+        _remove(replaced)
 
 
 def publish_card(staged: Path, target: Path) -> None:
@@ -119,11 +121,19 @@ def _recover(root: Path) -> None:
     for replaced in root.glob(f"{_REPLACED}*"):
         target = root / replaced.name.removeprefix(_REPLACED)
         if target.exists():
-            shutil.rmtree(replaced)
+            _remove(replaced)
         else:
             replaced.rename(target)
     for staged in root.glob(f"{_STAGED}*"):
         shutil.rmtree(staged)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder; of one that is linked, the link alone."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)
 
 
 def _differ_in_versions_only(staged: Path, target: Path) -> bool:

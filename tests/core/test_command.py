@@ -160,3 +160,20 @@ def test_the_help_names_every_verb_groups_too() -> None:
     shown = subprocess.run([*COCON, "--help"], capture_output=True, text=True, timeout=300, check=True).stdout
     for verb in ("data", "evaluate", "export", "serve", "train", "views"):
         assert f" {verb} " in shown
+
+
+@pytest.mark.parametrize("length", ["1", "1000000"])
+def test_a_full_disk_under_standard_output_is_one_line(length: str) -> None:
+    code = "import typer; from cocon.core.command import run; a = typer.Typer(); a.command()(print_it); run(a)"
+    code = f"def print_it(length: int): print('a' * length)\n{code}"
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-c", code, length],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    reason = "standard output cannot be written: No space left on device; make room and run the same again"
+    assert (result.returncode, result.stderr) == (1, f"error: {reason}\n")

@@ -10,6 +10,7 @@ import pytest
 
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock
+from tests.disks import full_disk, unwritable
 
 _HOLD = """
 import sys, time
@@ -77,3 +78,17 @@ def test_a_killed_writer_lets_go(tmp_path: Path) -> None:
         holder.send_signal(signal.SIGKILL)
     with folder_lock(tmp_path, "store"):
         assert (tmp_path / "writer.lock").read_text() == f" {os.getpid()}"
+
+
+def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+    with (
+        unwritable(tmp_path),
+        pytest.raises(UsageError, match=f"^index '{tmp_path}' cannot be written: Permission denied$"),
+        folder_lock(tmp_path, "index"),
+    ):
+        pass
+
+
+def test_a_full_disk_keeps_nobody_from_making_room(tmp_path: Path) -> None:
+    with full_disk(), folder_lock(tmp_path, "index"):
+        pass

@@ -106,12 +106,15 @@ def check(
     from cocon.core.progress import progress_bar
     from cocon.training.data.check_report import chosen_format, print_problems, summary, write_rows
     from cocon.video.making.checking import check_dataset, unused_views
+    from cocon.video.output_file import check_output
     from cocon.video.store.dataset import DatasetFolder
     from cocon.video.store.found_videos import warn_of_left_out
 
     chosen = chosen_format(row_format, output, as_json=as_json)
     clip = _clip(preset, method, settings, model)
     limits, dataset = MediaLimits.parse(limit or ()), DatasetFolder.open(folder)
+    if output is not None:
+        check_output(output, dataset.files)
     warn_of_left_out(folder, dataset.left_out)
     if said := dataset.layout.splits or dataset.layout.problem:
         print(printable(said), file=sys.stderr)

@@ -89,7 +89,7 @@ def evaluate(
 
     opened = [RunFolder.open(path) for path in [*(baselines or []), run]]
     videos = _videos(opened[-1], data, ClipProtocol(crops, hop_blocks, clips))
-    _check_outputs(report, confusion)
+    _check_outputs(report, confusion, [*videos.inputs, *(path for one in opened for path in one.files)])
     ensembles = (*DEFAULT_OPTIONS.ensembles, *(("paper",) if paper_weights else ()))
     metric_options = MetricOptions(is_centred=centred, has_few_shot=few_shot, ensembles=ensembles)
     found = compare_runs(opened, videos, metric_options, has_random=random)
@@ -146,15 +146,14 @@ def _videos(run: "RunFolder", data: Path | None, protocol: "ClipProtocol") -> "E
     return EvaluationVideos(config, progress_bar=progress_bar, protocol=protocol)
 
 
-def _check_outputs(report: Path | None, confusion: Path | None) -> None:
+def _check_outputs(report: Path | None, confusion: Path | None, inputs: list[Path]) -> None:
     """Fail now rather than after all that work: a place that cannot be written, a library that is missing."""
-    from cocon.training.evaluation.report.tables import check_confusion_file
+    from cocon.training.evaluation.report.page import check_report_folder
+    from cocon.video.output_file import check_output
 
     if confusion is not None:
-        check_confusion_file(confusion)
+        check_output(confusion, inputs, option="--confusion")
     if report is not None:
-        from cocon.training.evaluation.report.page import check_report_folder
-
         check_report_folder(report)
 
 

@@ -78,7 +78,8 @@ def make_figures(
     missing = [plan for plan in plans if not all(path.exists() for path in _files(root, plan.video_id))]
     if missing or not all((root / name).exists() for name in [*lists, _RECORD]):
         root.mkdir(parents=True, exist_ok=True)
-        (root / _UNFINISHED_RECORD).write_text(json.dumps(wanted, indent=2) + "\n")
+        with replacing(root / _UNFINISHED_RECORD) as partial:
+            partial.write_text(json.dumps(wanted, indent=2) + "\n")
         there, workers = len(plans) - len(missing), workers or os.cpu_count() or 1
         _film_all(root, missing, settings, workers, lambda done: on_progress(there + done, len(plans)))
         _write_manifest(root, plans)

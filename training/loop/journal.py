@@ -1,24 +1,20 @@
 """What a run measures on the way: one JSON object per line, and the same in TensorBoard."""
 
 import json
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
 
 from torch import Tensor
 
-from cocon.core.atomic import replacing
+from cocon.core.atomic import append, replacing
 from cocon.core.closing import Closing
-from cocon.core.printable import is_utf8
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+from cocon.core.storage import storing
+from cocon.training.loop.board import Board
 
 __all__ = ["Journal"]
-
-_logger = logging.getLogger(__name__)
 
 
 class Journal(Closing):
@@ -79,30 +75,27 @@ class Journal(Closing):
         """Write figures as they are, such as those of phase `probe`, and what there is to say about them."""
         if self._files is None:
             return
-        stream, *boards = self._files
+        lines, board = self._files
         rounded = {name: round(value, 6) for name, value in figures.items()}
-        stream.write(json.dumps({"phase": phase, "step": step, "epoch": epoch, **texts, **rounded}) + "\n")
-        stream.flush()
-        for board in boards:
+        with storing(lines.name):
+            line = json.dumps({"phase": phase, "step": step, "epoch": epoch, **texts, **rounded})
+            append(lines, f"{line}\n".encode())
+        with storing(board.path):
             for name, value in figures.items():
-                board.add_scalar(f"{phase}/{name}", value, step)
+                board.add(f"{phase}/{name}", value, step)
+            board.flush()
 
     def close(self) -> None:
         """Close both files."""
         for file in self._files or ():
-            file.close()
+            with suppress(OSError):  # a disk that was full when it was told takes no last bytes either
+                file.close()
 
 
-def _opened(run: Path, next_step: int) -> "tuple[TextIO] | tuple[TextIO, SummaryWriter]":
-    from torch.utils.tensorboard import SummaryWriter
-
+def _opened(run: Path, next_step: int) -> tuple[FileIO, Board]:
     path = run / "metrics.jsonl"
     _keep_lines_before(path, next_step)
-    stream = path.open("a", encoding="utf-8")
-    if not is_utf8(run):
-        _logger.warning("'%s' has a name that is not UTF-8, which TensorBoard cannot write to; see metrics.jsonl", run)
-        return (stream,)
-    return stream, SummaryWriter(str(run / "tensorboard"), purge_step=next_step + 1)
+    return path.open("ab", buffering=0), Board(run / "tensorboard", first_step=next_step + 1)
 
 
 def _keep_lines_before(path: Path, next_step: int) -> None:

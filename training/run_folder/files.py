@@ -81,6 +81,12 @@ class RunFolder:
             raise UsageError(f"run '{self}' has saved no encoder yet; let 'cocon train --output {self}' go on")
         return views
 
+    @property
+    def files(self) -> list[Path]:
+        """What the run consists of, and not what others have put into its folder."""
+        names = ("config.toml", "metrics.jsonl", STATE_FILE, SUMMARY_FILE, EVALUATION_FILE, SUMS_FILE)
+        return [*(self.path / name for name in names), *(self.path / "views").rglob("*")]
+
     def files_of(self, view: str) -> ViewFiles:
         """What there is, or will be, of a view."""
         return ViewFiles(self.path / "views" / view)
@@ -139,8 +145,9 @@ class RunFolder:
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Write it; only tensors and plain containers."""
-        with replacing(self.path / STATE_FILE) as partial:
-            torch.save(dict(state), partial)
+        # Given a path, PyTorch does not say that a disk is full.
+        with replacing(self.path / STATE_FILE) as partial, partial.open("wb") as stream:
+            torch.save(dict(state), stream)
 
     @property
     def has_begun(self) -> bool:

@@ -28,12 +28,12 @@ def preview(
     from cocon.core.printable import printable
     from cocon.core.progress import progress_bar
     from cocon.video.decoding.limits import MediaLimits
-    from cocon.video.pictures.output_file import check_output
+    from cocon.video.output_file import check_output
     from cocon.video.preview.sheet import PREVIEW_SUFFIXES, survey_video, write_preview
     from cocon.video.workers.pool import WorkerPool
 
     limits = MediaLimits.parse(limit or ())
-    check_output(output, video, suffixes=PREVIEW_SUFFIXES)
+    check_output(output, [video], suffixes=PREVIEW_SUFFIXES)
     with WorkerPool(limits) as pool:
         with progress_bar("reading", is_quiet=quiet) as on_progress:
             survey = survey_video(pool, video, limits, on_progress=on_progress)

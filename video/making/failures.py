@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cocon.core.atomic import replacing
+from cocon.core.atomic import append, replacing
 from cocon.core.errors import TimedOutError, WorkerDiedError
 from cocon.core.printable import escaped, unescaped
 
@@ -78,8 +78,8 @@ class FailureMemory:
     def note(self, failure: Failure) -> None:
         """Remember a failure, at once."""
         self._failures[failure.video_id] = failure
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(failure.line())
+        with self._path.open("ab", buffering=0) as stream:
+            append(stream, failure.line().encode())
 
     def forget(self, video_id: str) -> None:
         """It is none any more, as soon as the memory is settled."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cocon.core.errors import CoconError, MissingViewError, UnreadableVideoError, UsageError
+from cocon.core.errors import CoconError, MissingViewError, StorageError, UnreadableVideoError, UsageError
 from cocon.core.folder_lock import folder_lock
 from cocon.core.paths import check_file
 from cocon.core.printable import in_one_line, printable
@@ -99,6 +99,7 @@ def make_views(
     Raises:
         UsageError: people are to be estimated and cannot be here, another process makes views in this folder, or it
             cannot be written.
+        StorageError: the disk takes no more; what is made is kept.
     """
     _check_estimator(recipe)
     views = dataset.root / "views"
@@ -155,7 +156,7 @@ class _Run:
                 order = Order(entry.path, tuple(wanted), recipe.flow, sources, recipe.limits)
                 make_and_store(pool, root, entry.video_id, order, wanted)
             return _stored_outcome("made" if wanted else "there", root, entry.video_id, recipe.views)
-        except UnwritableFolderError:
+        except (UnwritableFolderError, StorageError):
             raise
         except CoconError as error:
             return self._failed(entry, digest, tried, error)

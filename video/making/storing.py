@@ -5,7 +5,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from cocon.core.errors import UsageError
+from cocon.core.errors import StorageError, UsageError
+from cocon.core.storage import refused
 from cocon.video.making.job import Order, make_views_job
 from cocon.video.store.files import write_frames, write_keypoints
 from cocon.video.store.spool import Spool
@@ -17,7 +18,7 @@ __all__ = ["UnwritableFolderError", "make_and_store", "writing"]
 
 
 class UnwritableFolderError(UsageError):
-    """The views folder takes no more: the fault of no video, and the end of the run."""
+    """The views folder cannot be written: the fault of no video, and the end of the run."""
 
 
 @contextmanager
@@ -25,12 +26,14 @@ def writing(views: Path) -> Iterator[None]:
     """Call what the system refuses meanwhile, such as a full disk, the fault of the views folder.
 
     Raises:
-        UnwritableFolderError: the system refused to write.
+        UnwritableFolderError: the folder cannot be written.
+        StorageError: the disk takes no more.
     """
     try:
         yield
     except OSError as error:
-        raise UnwritableFolderError(f"views folder '{views}' cannot be written: {error.strerror or error}") from error
+        reason = refused(error, f"views folder '{views}'")
+        raise reason if isinstance(reason, StorageError) else UnwritableFolderError(str(reason)) from error
 
 
 def make_and_store(pool: WorkerPool, root: Path, video_id: str, order: Order, wanted: Mapping[str, Attributes]) -> None:
@@ -46,6 +49,7 @@ def make_and_store(pool: WorkerPool, root: Path, video_id: str, order: Order, wa
     Raises:
         VideoError: the video, or a user's own view of it, is unfit; the message names the video.
         UnwritableFolderError: the views cannot be stored.
+        StorageError: the disk takes no more.
     """
     views = root / "views"
     spools: dict[str, Spool] = {}

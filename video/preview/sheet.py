@@ -19,8 +19,8 @@ from cocon.core.progress import OnProgress
 from cocon.video.clips import nearest_frames
 from cocon.video.decoding.frames import Frame
 from cocon.video.decoding.limits import MediaLimits
+from cocon.video.output_file import check_output, output_file
 from cocon.video.pictures.encode import write_mp4, write_png
-from cocon.video.pictures.output_file import check_output, output_file
 from cocon.video.preview.panels import Legend, Word, draw_legend, draw_sheet, time_label
 from cocon.video.preview.strips import StripPlan, strip_job, times_job
 from cocon.video.store.belonging import entry_of
@@ -106,7 +106,7 @@ def write_preview(
         UsageError: see `check_output`; or the file cannot be written.
         VideoError: the video cannot be decoded.
     """
-    check_output(output, survey.video, suffixes=PREVIEW_SUFFIXES)
+    check_output(output, [survey.video], suffixes=PREVIEW_SUFFIXES)
     is_film = output.suffix.lower() == ".mp4"
     plan = _plan(survey, None if is_film else num_rows)
     messages = named(pool.run(strip_job, plan), survey.video)

@@ -91,6 +91,11 @@ class DatasetFolder:
         return tuple(video for video in self.videos if video.split == name)
 
     @property
+    def files(self) -> list[Path]:
+        """What it is read from: the manifest, which need not be there, and the videos."""
+        return [self.root / "manifest.csv", *(video.path for video in self.videos)]
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Class names of the training split, sorted."""
         return tuple(sorted({video.label for video in self.split("train") if video.label}))

@@ -26,7 +26,7 @@ from cocon.core.errors import MissingViewError
 from cocon.core.printable import in_one_line
 from cocon.video.estimation.flow import FLOW_ALGORITHMS, FlowSpec
 from cocon.video.geometry import have_same_shape
-from cocon.video.store.archive import read_array
+from cocon.video.store.archive import read_array, write_arrays
 from cocon.video.store.stored_view import Attributes, StoredView
 from cocon.video.views import VIEWS
 
@@ -44,7 +44,7 @@ __all__ = [
 
 _NO_ATTRIBUTES: Attributes = {}
 _SAME_INTERVAL_S = 1e-6
-_NOT_THE_FILES_FAULT = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+_NOT_THE_FILES_FAULT = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
 
 
 def view_path(root: Path, view: str, video_id: str) -> Path:
@@ -226,4 +226,4 @@ def _write(root: Path, video_id: str, stored: StoredView) -> None:
     arrays = {"frames": stored.pixels, "keypoints": stored.keypoints, "timestamps": stored.timestamps}
     kept = {name: array for name, array in arrays.items() if array is not None}
     with replacing(view_path(root, stored.view, video_id)) as partial, partial.open("wb") as stream:
-        np.savez_compressed(stream, meta=np.array(json.dumps(meta, sort_keys=True)), **kept)
+        write_arrays(stream, {"meta": np.array(json.dumps(meta, sort_keys=True)), **kept}, is_compressed=True)

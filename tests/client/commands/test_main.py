@@ -262,3 +262,39 @@ def test_a_list_of_failures_that_cannot_be_written_is_said_and_the_rows_and_the_
     assert result.returncode == 3
     assert len(result.stdout.splitlines()) == 6
     assert "cannot be written: Is a directory; name another file with --failures" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["embed", "a.mp4", "--output", "a.mp4", "--format", "jsonl"], "--output 'a.mp4' is the video itself"),
+        (["embed", "a.mp4", "--output", "twin.parquet"], "--output 'twin.parquet' is the video itself"),
+        (["embed", "@list.jsonl", "--output", "list.jsonl"], "--output 'list.jsonl' is the input itself"),
+        (["embed", "b.mp4", "--output", "a.mp4", "--format", "npz"], "--output 'a.mp4' is a video that was not drawn"),
+        (["embed", "b.mp4", "--failures", "a.mp4"], "--failures 'a.mp4' is a video that was not drawn"),
+        (["embed", "a.mp4", "--output", "x.jsonl", "--failures", "./x.jsonl"], "--output and --failures are the same"),
+        (["classify", "a.mp4", "--output", "twin.parquet", "--format", "json"], "--output 'twin.parquet' is the video"),
+        (["index", "add", "b.mp4", "a.mp4", "--failures", "a.mp4"], "--failures 'a.mp4' is the video itself"),
+        (["search", "a.mp4", "--output", "twin.parquet", "--format", "json"], "--output 'twin.parquet' is the video"),
+        (["search", "a.mp4", "--output", "index/x", "--format", "json"], "--output 'index/x' is the input itself"),
+        (["search", "a.mp4", "--output", "x.png", "--picture", "x.png", "--format", "json"], "--output and --picture"),
+        (["align", "a.mp4", "b.mp4", "--output", "b.png"], "--output 'b.png' is the video itself"),
+        (["track", "a.mp4", "--box", "0,0,9,9", "--output", "b.mp4"], "--output 'b.mp4' is a video that was not drawn"),
+    ],
+)
+def test_nothing_is_written_over_an_input_or_a_video(
+    client: Client, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"no video")
+    (tmp_path / "twin.parquet").hardlink_to(tmp_path / "a.mp4")
+    (tmp_path / "b.png").symlink_to("b.mp4")
+    (tmp_path / "list.jsonl").write_text("a.mp4\n")
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "x").touch()
+    before = {path: path.is_symlink() or path.is_dir() or path.read_bytes() for path in tmp_path.rglob("*")}
+    result = client(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: {message}")
+    assert result.stderr.count("\n") == 1
+    assert {path: path.is_symlink() or path.is_dir() or path.read_bytes() for path in tmp_path.rglob("*")} == before

@@ -1,7 +1,9 @@
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import pytest
 
 from cocon.client import AddReport, VideoEmbedder, VideoIndex
 from cocon.client.index.catalog import Catalog
-from cocon.core.errors import MismatchError, MissingViewError, UsageError
+from cocon.core.errors import MismatchError, MissingViewError, StorageError, UsageError
 from cocon.core.folder_lock import folder_lock
 from tests.client.conftest import contract, copy_with_unfit_view, make_repository, write_video
+from tests.disks import full_disk, unwritable
 
 
 @pytest.fixture
@@ -273,3 +276,73 @@ def test_folder_that_holds_something_else_is_refused(
         VideoIndex(tmp_path).add(videos, embedder)
     with pytest.raises(UsageError, match="does not exist; make one with 'client index add'"):
         VideoIndex(tmp_path / "nothing").videos()
+
+
+def test_a_full_disk_keeps_what_was_stored_and_the_same_call_goes_on(
+    tmp_path: Path, embedder: VideoEmbedder, videos: list[Path]
+) -> None:
+    index = VideoIndex(tmp_path / "index")
+    catalog = index.folder / "catalog.sqlite"
+    with full_disk(), pytest.raises(StorageError, match=f"^catalogue '{catalog}' cannot be written: disk I/O error; "):
+        index.add(videos, embedder)
+    assert [path.name for path in index.folder.iterdir()] == ["writer.lock"]
+    index.add(videos[:1], embedder)
+    with full_disk(1 << 16), pytest.raises(StorageError, match=f"^catalogue '{catalog}' cannot be written: "):
+        index.add(videos, embedder)
+    stored = [video.video for video in index.videos()]
+    assert 1 < len(stored) < len(videos)
+    with full_disk():  # not even what SQLite keeps beside a catalogue
+        assert [video.video for video in VideoIndex(index.folder).videos()] == stored
+        assert index.search(embedder.embed(videos[0]))[0].video == str(videos[0])
+    assert index.add(videos, embedder) == AddReport(6 - len(stored), 0, len(stored), 0, ())
+
+
+@pytest.mark.parametrize("has_cache", [True, False])
+def test_an_index_that_nobody_may_write_is_read(
+    index: VideoIndex, embedder: VideoEmbedder, videos: list[Path], has_cache: bool
+) -> None:
+    if not has_cache:
+        (index.folder / "index.faiss").unlink()
+    before = {path: path.read_bytes() for path in index.folder.iterdir()}
+    query = embedder.embed(videos[3])
+    with unwritable(index.folder):
+        opened = VideoIndex(index.folder)
+        assert len(opened.videos()) == 6
+        assert opened.facts.embedding_dim == 8
+        assert opened.search(query)[0].video == str(videos[3])
+        for write in (lambda: opened.add(videos, embedder), lambda: opened.remove([videos[0]])):
+            with pytest.raises(UsageError, match=f"^index '{index.folder}' cannot be written: Permission denied$"):
+                write()
+    assert {path: path.read_bytes() for path in index.folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("has_memory", [True, False])
+def test_what_a_killed_writer_has_stored_is_read_where_nobody_may_write(index: VideoIndex, has_memory: bool) -> None:
+    """Its log stays beside the catalogue, and the memory that it shared with readers does unless the machine ended."""
+    with closing(sqlite3.connect(index.folder / "catalog.sqlite", isolation_level=None)) as writer:
+        writer.execute("DELETE FROM videos WHERE video_id > 2")
+        killed = Path(shutil.copytree(index.folder, index.folder.with_name("killed")))
+    if not has_memory:
+        (killed / "catalog.sqlite-shm").unlink()
+    assert len(index.videos()) == 2
+    with unwritable(killed):
+        assert len(VideoIndex(killed).videos()) == 2
+
+
+def test_a_catalogue_that_is_written_to_while_it_is_read_without_locks_is_no_answer(index: VideoIndex) -> None:
+    path = index.folder / "catalog.sqlite"
+    with (
+        unwritable(index.folder),
+        pytest.raises(UsageError, match=r"was written to while it was read; try again"),
+        Catalog(path) as catalog,
+    ):
+        assert len(catalog.videos()) == 6
+        os.utime(path)
+
+
+def test_a_catalogue_that_may_not_be_read_is_told(index: VideoIndex) -> None:
+    path = index.folder / "catalog.sqlite"
+    with unwritable(index.folder):
+        path.chmod(0)
+        with pytest.raises(UsageError, match="cannot be opened or written: unable to open database file"):
+            index.videos()

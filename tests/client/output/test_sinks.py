@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +9,9 @@ import pyarrow.parquet
 import pytest
 
 from cocon.client import VideoEmbedder
-from cocon.client.output.sinks import chosen_format, open_sink
-from cocon.core.errors import UsageError
+from cocon.client.output.sinks import Format, chosen_format, open_sink
+from cocon.core.errors import StorageError, UsageError
+from tests.disks import full_disk
 
 
 @pytest.mark.parametrize(
@@ -88,3 +92,63 @@ def test_stopped_output_keeps_what_is_finished_under_another_name(
     partial = tmp_path / f"{name}.partial"
     num_rows = pyarrow.parquet.read_table(partial).num_rows if "parquet" in name else partial.read_text().count("\n")
     assert num_rows == 5
+
+
+_FORMATS: tuple[Format, ...] = ("jsonl", "json", "parquet", "npz")
+
+
+@pytest.mark.parametrize("chosen", _FORMATS)
+def test_a_full_disk_is_told_by_the_name_of_the_output_and_keeps_whole_lines(
+    tmp_path: Path, embedder: VideoEmbedder, videos: list[Path], chosen: Format, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / f"rows.{chosen}"
+    output.write_text("old")
+    rows = list(embedder.embed(videos[0]).rows())
+    message = f"^'{output}' cannot be written: File too large; "
+    with (
+        full_disk(3000),
+        pytest.raises(StorageError, match=message),
+        open_sink(chosen, output, columns=(), model=embedder.model) as sink,
+    ):
+        for _ in range(4):
+            sink.write(rows)
+    assert output.read_text() == "old"
+    partial = tmp_path / f"rows.{chosen}.partial"
+    assert partial.exists() == (chosen == "jsonl")
+    if partial.exists():
+        assert [json.loads(line)["clip"] for line in partial.read_text().splitlines()] == [0, 1, 2, 3, 4]
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("chosen", _FORMATS)
+def test_a_fifo_gets_the_rows_and_stays(
+    tmp_path: Path, embedder: VideoEmbedder, videos: list[Path], chosen: Format
+) -> None:
+    os.mkfifo(fifo := tmp_path / "fifo")
+    with subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE) as reader:
+        with open_sink(chosen, fifo, columns=(), model=embedder.model) as sink:
+            sink.write(list(embedder.embed(videos[0]).rows()))
+        content = reader.communicate()[0]
+    match chosen:
+        case "jsonl":
+            assert len(content.splitlines()) == 5
+        case "json":
+            assert len(json.loads(content)) == 5
+        case "parquet":
+            assert pyarrow.parquet.read_table(BytesIO(content)).num_rows == 5
+        case _:
+            assert np.load(BytesIO(content))["embedding"].shape == (5, 8)
+    assert fifo.is_fifo()
+    assert list(tmp_path.iterdir()) == [fifo]
+
+
+def test_a_link_stays_and_what_lies_in_the_place_of_the_unfinished_rows_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "rows.jsonl").symlink_to("far/rows.jsonl")
+    (tmp_path / "far" / "rows.jsonl.partial").symlink_to(tmp_path / "precious")
+    (tmp_path / "precious").write_text("kept")
+    with open_sink("jsonl", tmp_path / "rows.jsonl", columns=()) as sink:
+        sink.write([{"row": 1}])
+    assert (tmp_path / "rows.jsonl").is_symlink()
+    assert (tmp_path / "far" / "rows.jsonl").read_text() == '{"row": 1}\n'
+    assert (tmp_path / "precious").read_text() == "kept"

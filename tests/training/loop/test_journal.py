@@ -7,7 +7,9 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from cocon.core.errors import StorageError
 from cocon.training.loop.journal import Journal
+from tests.disks import full_disk
 
 
 def _lines(run: Path) -> list[dict[str, object]]:
@@ -81,3 +83,14 @@ def test_a_line_that_a_crash_tore_is_dropped(torn: str, tmp_path: Path) -> None:
         stream.write(torn)
     _write(tmp_path, range(2, 2))
     assert _lines(tmp_path) == whole
+
+
+def test_a_full_disk_is_one_error_and_leaves_whole_lines(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    _write(tmp_path, range(2))
+    whole = _lines(tmp_path)
+    with full_disk(200), pytest.raises(StorageError, match="cannot be written: File too large"):
+        _write(tmp_path, range(2, 12))
+    assert _lines(tmp_path)[:1] == whole
+    assert capfd.readouterr() == ("", "")
+    _write(tmp_path, range(2, 4))
+    assert [line["step"] for line in _lines(tmp_path)] == [2, 4]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from cocon.core.errors import MismatchError, UsageError
+from cocon.core.errors import MismatchError, StorageError, UsageError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import Encoder, build_encoder
@@ -18,6 +18,7 @@ from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
 from cocon.training.run_folder.view_files import contract_of, weights_sha256
 from cocon.video.views import VIEWS
+from tests.disks import full_disk
 
 MakeConfig = Callable[..., Config]
 
@@ -173,3 +174,22 @@ def test_a_state_reads_back_as_written(tiny_config: MakeConfig, tmp_path: Path) 
     assert torch.equal(read["tensors"][0], torch.arange(3))
     assert (read["step"], read["journal"]) == (3, state["journal"])
     assert _files(tmp_path) == {"state.pt"}
+
+
+def test_a_full_disk_leaves_the_state_and_the_weights_of_before(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    claim_run(RunFolder(tmp_path, tiny_config()), overwrite=False)
+    run, encoder = RunFolder.open(tmp_path), _encoder()
+    contract = contract_of(tiny_config(), "rgb", encoder, method="cocon", labels=())
+    run.save_state({"step": 1})
+    run.save_encoder(encoder, contract)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    writes = {
+        "state.pt": lambda: run.save_state({"step": 2, "large": torch.zeros(10_000)}),
+        "views/rgb/weights.safetensors": lambda: run.save_encoder(encoder, contract),
+        "complete.json": lambda: run.mark_complete({"a": "long " * 1000}),
+    }
+    for name, write in writes.items():
+        message = f"^'{tmp_path / name}' cannot be written: File too large; "
+        with full_disk(1000), pytest.raises(StorageError, match=message):
+            write()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

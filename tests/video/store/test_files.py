@@ -2,16 +2,18 @@
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cocon.core.errors import MissingViewError
+from cocon.core.errors import MissingViewError, StorageError
 from cocon.video.estimation.flow import flow_from_bytes, flow_to_bytes
 from cocon.video.estimation.pose import draw_heatmaps
 from cocon.video.store.files import read_view, view_path, write_frames, write_keypoints
+from tests.disks import full_disk
 
 RNG = np.random.default_rng(0)
 FRAMES = RNG.integers(0, 256, (6, 12, 20, 1), dtype=np.uint8)
@@ -134,21 +136,16 @@ def test_the_file_holds_plain_arrays_only(tmp_path: Path) -> None:
             np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
 
 
-def test_an_interrupted_write_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_old_file_whole_and_is_named(tmp_path: Path) -> None:
     path = _write_mask(tmp_path)
     good = path.read_bytes()
-
-    def run_out_of_disk(stream: io.BufferedWriter, **_: object) -> None:
-        stream.write(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez_compressed", run_out_of_disk)
-    with pytest.raises(OSError, match="No space left"):
-        write_frames(tmp_path, "mask", "walk", FRAMES[:1], TIMES[:1], attributes={})
-    with pytest.raises(OSError, match="No space left"):
-        write_frames(tmp_path, "mask", "run", FRAMES, TIMES, attributes={})
+    with full_disk():
+        for video_id in ("walk", "run"):
+            message = re.escape(f"'{view_path(tmp_path, 'mask', video_id)}' cannot be written: File too large")
+            with pytest.raises(StorageError, match=message):
+                write_frames(tmp_path, "mask", video_id, FRAMES, TIMES, attributes={})
     assert path.read_bytes() == good
-    assert not view_path(tmp_path, "mask", "run").exists()
+    assert [entry.name for entry in path.parent.iterdir()] == ["walk.npz"]
 
 
 def test_a_finished_write_leaves_nothing_else_behind(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ class EvaluationVideos:
         self.config = config
         self.progress_bar = progress_bar
         self.protocol = protocol
+        self.inputs = [*dataset.files, *(config.data.split_files.iterdir() if config.data.split_files else ())]
         self.frames: dict[str, VideoFrames] = {}
         for split in ("train", "test"):
             entries = dataset.split(split)

@@ -3,21 +3,18 @@
 import csv
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.table import Table
 
 from cocon.core.atomic import replacing
-from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 from cocon.core.tables import new_table, print_table
 from cocon.training.evaluation.recognition.metrics import FUSED, NEIGHBOURS, NOT_IN_TABLES, ViewMetrics, column_title
 from cocon.training.evaluation.recognition.result import EvaluationResult
 
 __all__ = [
-    "check_confusion_file",
     "class_table",
     "figure_table",
     "figures_json",
@@ -98,19 +95,6 @@ def figures_json(rows: Sequence[Mapping[str, str | float]]) -> str:
     """Flat rows as a JSON list; a figure that is not a number is null."""
     finite = [{k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()} for row in rows]
     return json.dumps(finite, indent=2)
-
-
-def check_confusion_file(path: Path) -> None:
-    """Refuse, before any work is done, a file that `write_confusion` could not write.
-
-    Raises:
-        UsageError: it is a folder, or its folder cannot be written.
-    """
-    if path.is_dir():
-        raise UsageError(f"--confusion '{path}' is a folder; name a file")
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise UsageError(f"--confusion '{path}' cannot be written into '{folder}'; name another folder")
 
 
 def write_confusion(results: Sequence[EvaluationResult], path: Path) -> None:
