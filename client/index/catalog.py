@@ -17,12 +17,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.opening import CatalogFile, connect
+from cocon.client.index.opening import CatalogFile, connect, translation
 from cocon.client.index.records import CacheFacts, IndexedVideo, IndexFacts, Moment, check_vectors
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.atomic import replacing
-from cocon.core.errors import CoconError, MismatchError, StorageError, UsageError
-from cocon.core.printable import escaped, in_one_line, printable, unescaped
+from cocon.core.errors import MismatchError
+from cocon.core.printable import escaped, printable, unescaped
 
 __all__ = ["Catalog"]
 
@@ -73,6 +73,7 @@ class Catalog:
 
     def __init__(self, path: Path, facts: IndexFacts | None = None) -> None:
         self._path = path
+        self._file: CatalogFile | None = None
         with self._translated():
             if facts is not None and not path.exists():
                 with replacing(path, is_durable=True) as partial:
@@ -89,6 +90,7 @@ class Catalog:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        assert self._file
         with closing(self._file):
             self._file.check_unchanged()
 
@@ -223,26 +225,11 @@ class Catalog:
         try:
             yield
         except sqlite3.Error as error:
-            opened = getattr(self, "_file", None)
-            why = error if opened is None or error.sqlite_errorcode != sqlite3.SQLITE_READONLY else opened.why_read_only
-            raise _translation(f"catalogue '{printable(self._path)}'", why or error) from error
+            raise translation(f"catalogue '{printable(self._path)}'", error, self._file) from error
 
 
 def _indexed(path: str, *others: Any) -> IndexedVideo:  # noqa: ANN401  # columns of SQLite
     return IndexedVideo(unescaped(path), *others)
-
-
-def _translation(named: str, error: sqlite3.Error) -> CoconError:
-    """What SQLite says in our words; the low byte of its code is the kind."""
-    match error.sqlite_errorcode & 0xFF:
-        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
-            return StorageError(f"{named} cannot be written: {error}; make room and run the same again")
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            return UsageError(f"{named} cannot be opened or written: {error}; see the permissions of its folder")
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return UsageError(f"{named} is used by another process ({error}); try again when it is done")
-        case _:
-            return MismatchError(f"{named} cannot be used: {in_one_line(error)}; index the videos anew")
 
 
 def _create(path: Path, facts: IndexFacts) -> None:

@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cocon.core.errors import UsageError
+from cocon.core.errors import CoconError, MismatchError, StorageError, UsageError
+from cocon.core.printable import in_one_line
 
-__all__ = ["CatalogFile", "connect"]
+__all__ = ["CatalogFile", "connect", "translation"]
 
 # What SQLite says where the files beside a catalogue, of which a reader needs some too, cannot be made.
 _NO_SIDE_FILES = (
@@ -69,6 +70,27 @@ class CatalogFile:
         for source in (self._path, log):
             shutil.copyfile(source, aside / source.name)
         return connect(aside / self._path.name)
+
+
+def translation(named: str, error: sqlite3.Error, file: CatalogFile | None) -> CoconError:
+    """What SQLite says in our words.
+
+    Args:
+        named: what it says it of, such as `catalogue 'index/catalog.sqlite'`.
+        error: its own.
+        file: where it was opened; that it can only be read has a reason, which is what is told.
+    """
+    if file and file.why_read_only and error.sqlite_errorcode == sqlite3.SQLITE_READONLY:
+        error = file.why_read_only
+    match error.sqlite_errorcode & 0xFF:  # the kind
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return StorageError(f"{named} cannot be written: {error}; make room and run the same again")
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return UsageError(f"{named} cannot be opened or written: {error}; see the permissions of its folder")
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return UsageError(f"{named} is used by another process ({error}); try again when it is done")
+        case _:
+            return MismatchError(f"{named} cannot be used: {in_one_line(error)}; index the videos anew")
 
 
 def connect(path: Path, how: str = "mode=rw") -> sqlite3.Connection:
