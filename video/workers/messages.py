@@ -5,7 +5,7 @@ Never a pickle: a worker reads media from strangers, and what it sends must not 
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 __all__ = ["Message", "receive_message", "send_message"]
 
 _DTYPES = ("uint8", "int64", "float16", "float32", "float64")
+_LARGEST_ITEM_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,19 @@ def send_message(connection: Connection, message: Message) -> None:
         connection.send_bytes(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
-def receive_message(connection: Connection) -> Message:
+def receive_message(connection: Connection, *, on_size: Callable[[int], None] = lambda num_bytes: None) -> Message:
     """Wait for a message.
+
+    Args:
+        connection: to the other side.
+        on_size: called as soon as that is known with the number of bytes that its arrays will take.
 
     Raises:
         EOFError: the other side is gone.
         ValueError: what came is no message.
     """
     head = json.loads(connection.recv_bytes())
+    on_size(sum(math.prod(shape) for _, _, shape in head["arrays"]) * _LARGEST_ITEM_BYTES)
     arrays = {name: _received(connection, dtype, shape) for name, dtype, shape in head["arrays"]}
     return Message(head["fields"], arrays)
 

@@ -38,6 +38,7 @@ Beat = Callable[[], None]
 _START_TIMEOUT_S = 120.0
 # Decoders leak a little with every file.
 _MAX_JOBS = 200
+_LEAST_BYTES_PER_S = 10 << 20
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1")
 
 
@@ -98,16 +99,46 @@ class _Worker:
             raise self._died() from error
 
     def _receive(self, timeout_s: float) -> Message:
+        watch = _Watch(self._process.kill, timeout_s)
         try:
             if not self._connection.poll(timeout_s):
-                raise TimedOutError(f"the decoder gave no new frame for {timeout_s:g} s and was stopped")
-            return receive_message(self._connection)
+                raise _late(timeout_s)
+            watch.allow(0)
+            return receive_message(self._connection, on_size=watch.allow)
         except (EOFError, OSError, ValueError, KeyError, TypeError) as error:
-            raise self._died() from error
+            raise (_late(timeout_s) if watch.has_struck else self._died()) from error
+        finally:
+            watch.end()
 
     def _died(self) -> WorkerDiedError:
         self._process.kill()
         return WorkerDiedError(f"the decoder {_death(self._process.wait())}")
+
+
+class _Watch:
+    """Ends a process that stops in the midst of a message, where nobody can wait for it with a deadline."""
+
+    def __init__(self, kill: Callable[[], None], timeout_s: float) -> None:
+        self._kill, self._timeout_s = kill, timeout_s
+        self._timer: threading.Timer | None = None
+        self.has_struck = False
+
+    def allow(self, num_bytes: int) -> None:
+        """From now on, the deadline and the time that a slow machine takes for that many bytes."""
+        self.end()
+        seconds = min(self._timeout_s + num_bytes / _LEAST_BYTES_PER_S, threading.TIMEOUT_MAX)
+        self._timer = threading.Timer(seconds, self._strike)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        """The message is there."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _strike(self) -> None:
+        self.has_struck = True
+        self._kill()
 
 
 class WorkerPool(Closing):
@@ -200,6 +231,10 @@ def _error(message: Message) -> CoconError:
     kind = getattr(cocon.core.errors, str(message.fields.get("class")), None)
     text = str(message.fields.get("message"))
     return kind(text) if isinstance(kind, type) and issubclass(kind, CoconError) else UnreadableVideoError(text)
+
+
+def _late(timeout_s: float) -> TimedOutError:
+    return TimedOutError(f"the decoder gave no new frame for {timeout_s:g} s and was stopped")
 
 
 def _death(exit_code: int) -> str:

@@ -23,6 +23,11 @@ def give_large(beat: Beat, size: int) -> Iterator[Message]:
     yield Message({"text": "ä"}, {"ramp": np.arange(size, dtype=np.int64), "none": np.zeros((0, 3), np.uint8)})
 
 
+def give_large_twice(beat: Beat, size: int) -> Iterator[Message]:
+    yield from give_large(beat, size)
+    yield from give_large(beat, size)
+
+
 def work_long_with_signs_of_life(beat: Beat, seconds: float) -> Iterator[Message]:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
