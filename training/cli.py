@@ -58,7 +58,8 @@ def train(
         state = "trained" if is_new else "is complete already:"
         run = RunFolder(output, config)
         print(f"{printable(output)} {state} {config.method} encoders of {', '.join(run.views)}")
-        if failures := run.failures:
-            what = "1 video" if len(failures) == 1 else f"{len(failures)} videos"
-            say(f"{what} failed and left out: {failures_said(failures)}; all are in {printable(output / SUMMARY_FILE)}")
+        failures, num_videos = run.failures()
+        if failures:
+            said = f"{len(failures)} of {num_videos} videos failed: {failures_said(failures)}"
+            say(f"{said}; all are in {printable(output / SUMMARY_FILE)}")
             raise typer.Exit(VideoError.exit_code)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from cocon.client.index.catalog import Catalog
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, completed
+from cocon.core.paths import why_no_file
 from cocon.video.store.belonging import label_of
 from cocon.video.store.dataset import content_sha256
 
@@ -77,7 +78,8 @@ class Addition:
         for given in paths:
             path = os.fspath(given)
             try:
-                kind = self._known(path, content_sha256(Path(path)))
+                # A FIFO would wait for a writer, a device may never end.
+                kind = None if why_no_file(path) else self._known(path, content_sha256(Path(path)))
             except OSError:
                 kind = None  # decoding it will say what is wrong
             if kind is None:

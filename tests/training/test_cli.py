@@ -122,7 +122,7 @@ def test_videos_that_fail_are_named_and_end_with_three_now_and_later(
     for state in ("trained", "is complete already:"):
         code, out, said = cocon(*command, "--set", "data.max_failed_share=0.2")
         assert (code, f"{tmp_path / 'run'} {state}" in out) == (3, True)
-        assert "1 video failed and left out: 'figure_00001' (video '" in said
+        assert "1 of 6 videos failed: 'figure_00001' (video '" in said
 
 
 def test_an_output_that_is_no_run_is_refused(

@@ -31,5 +31,7 @@ def open_dataset(data: DataSection) -> DatasetFolder:
         warn_of_left_out(folder.root, folder.left_out)
         if folder.layout.splits:
             _logger.warning("%s", folder.layout.splits)
+        if num_unused := sum(not video.split for video in folder.videos) % len(folder.videos):
+            _logger.warning("%d of %d videos have no split and are not used", num_unused, len(folder.videos))
         return folder
     return match_videos(folder, _LISTS[data.dataset](data), data.dataset)

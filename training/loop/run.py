@@ -1,5 +1,6 @@
 """A whole training run: pre-training, then the classifier, into one run folder."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -93,7 +94,9 @@ def train_run(
 def _check_number(num_videos: int, config: Config, dataset: DatasetFolder) -> None:
     """Raise `UsageError` if there are too few training videos to contrast, or for the queues of the method."""
     if num_videos < 2:
-        raise UsageError(f"dataset '{dataset.root}' has {num_videos} training videos; at least 2 are needed")
+        splits = Counter(video.split for video in dataset.videos if video.split)
+        others = f"; it has {', '.join(f'{count} {split}' for split, count in splits.items())}" if splits else ""
+        raise UsageError(f"dataset '{dataset.root}' has {num_videos} training videos; at least 2 are needed{others}")
     for key, size in config.queues.items():
         if size > num_videos:
             raise UsageError(

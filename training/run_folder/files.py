@@ -164,11 +164,10 @@ class RunFolder:
         with replacing(self.path / SUMMARY_FILE) as partial:
             partial.write_text(json.dumps(dict(summary), indent=2) + "\n", encoding="utf-8")
 
-    @property
-    def failures(self) -> dict[str, str]:
-        """Id → reason of the videos that failed while it was trained, once it is complete."""
-        failed: dict[str, str] = json.loads((self.path / SUMMARY_FILE).read_text(encoding="utf-8")).get("failed", {})
-        return failed
+    def failures(self) -> tuple[dict[str, str], int]:
+        """Id → reason of the videos that failed while a complete run was trained, and how many videos there were."""
+        summary = json.loads((self.path / SUMMARY_FILE).read_text(encoding="utf-8"))
+        return dict(summary.get("failed", {})), int(summary.get("videos", 0))
 
     def warn_if_incomplete(self) -> None:
         """Say that what the run has saved is not its end."""

@@ -264,6 +264,17 @@ def test_sub_folders_of_a_named_folder_are_labels_that_stay(
     assert index.add(places, embedder) == AddReport(0, 0, 3, 0, ())
 
 
+def test_what_is_no_file_fails_and_nobody_waits_for_it(
+    tmp_path: Path, embedder: VideoEmbedder, own: list[Path]
+) -> None:
+    os.mkfifo(own[0].parent / "pipe.mp4")
+    added = VideoIndex(tmp_path / "index").add([own[0].parent / "pipe.mp4", "/dev/zero", own[0]], embedder)
+    assert (added.added, [failure.message.split("'")[2][:9] for failure in added.failures]) == (
+        1,
+        [" is a FIF", " is a dev"],
+    )
+
+
 def test_folder_that_holds_something_else_is_refused(
     tmp_path: Path, embedder: VideoEmbedder, videos: list[Path]
 ) -> None:

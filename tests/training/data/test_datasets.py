@@ -308,3 +308,15 @@ def test_folders_of_splits_are_said_and_never_all_for_training(
     (folder / "train" / "run" / "b.mp4").rename(folder / "bow" / "b.mp4")
     with pytest.raises(UsageError, match=r"\(1 train, 1 test\) and 1 videos beside them.*manifest\.csv"):
         open_dataset(DataSection(folder=folder)).split("train")
+
+
+def test_videos_without_a_split_beside_those_with_one_are_counted(
+    figures: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = _spread(figures, tmp_path / "split", ["a.mp4", "b.mp4", "c.mp4"])
+    (folder / "manifest.csv").write_text("path,split\na.mp4,train\nb.mp4,\nc.mp4,test\n")
+    open_dataset(DataSection(folder=folder))
+    assert caplog.messages == ["1 of 3 videos have no split and are not used"]
+    (folder / "manifest.csv").write_text("path\na.mp4\nb.mp4\nc.mp4\n")
+    assert len(open_dataset(DataSection(folder=folder)).split("train")) == 3
+    assert len(caplog.messages) == 1

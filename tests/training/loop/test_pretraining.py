@@ -344,7 +344,7 @@ def test_videos_that_fail_once_training_has_begun_stop_it_when_they_are_too_many
     for video, content in kept.items():
         video.write_bytes(content)
     assert train_tiny(config, tmp_path / "run")
-    assert run.failures == {}
+    assert run.failures() == ({}, 6)
 
 
 def test_more_failures_than_allowed_stop_training_before_it_begins(
@@ -359,7 +359,7 @@ def test_more_failures_than_allowed_stop_training_before_it_begins(
         train_tiny(tiny_config(f"data.folder={figures_copy}", "data.max_failed_share=0.49"), tmp_path / "run")
     assert not (tmp_path / "run" / "state.pt").exists()
     assert train_tiny(tiny_config(f"data.folder={figures_copy}", "data.max_failed_share=0.5"), tmp_path / "run")
-    assert list(RunFolder.open(tmp_path / "run").failures) == ["figure_00000", "figure_00002", "figure_00004"]
+    assert list(RunFolder.open(tmp_path / "run").failures()[0]) == ["figure_00000", "figure_00002", "figure_00004"]
 
 
 def test_a_set_of_which_no_video_decodes_is_an_error(
@@ -381,7 +381,7 @@ def test_one_training_video_is_too_few(
         rows = list(csv.reader(stream))
     with (figures_copy / "manifest.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows(rows[:2])
-    with pytest.raises(UsageError, match="has 1 training videos; at least 2 are needed"):
+    with pytest.raises(UsageError, match="has 1 training videos; at least 2 are needed; it has 1 train$"):
         train_tiny(tiny_config(f"data.folder={figures_copy}"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
