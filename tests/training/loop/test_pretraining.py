@@ -381,7 +381,7 @@ def test_one_training_video_is_too_few(
         rows = list(csv.reader(stream))
     with (figures_copy / "manifest.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows(rows[:2])
-    with pytest.raises(UsageError, match="has 1 training videos; at least 2 are needed; it has 1 train$"):
+    with pytest.raises(UsageError, match=r"has 1 training videos; at least 2 are needed; it has 1 train$"):
         train_tiny(tiny_config(f"data.folder={figures_copy}"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
