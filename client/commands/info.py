@@ -96,6 +96,7 @@ def _index_row(folder: Path, models: dict[str, ModelEmbedder]) -> Row | None:
         "num_videos": len(videos),
         "num_clips": sum(video.num_clips for video in videos),
         "fits_models": fits,
+        "made_by": index.made_by,
     }
 
 

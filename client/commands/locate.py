@@ -43,6 +43,7 @@ def locate(
 
     Example: client locate long.mp4 --classifier --top 5
     """
+    from cocon.client.index.folder import VideoIndex
     from cocon.client.locate import check_boundaries, dense_overlap, locate_actions
     from cocon.client.models.connect import connect
     from cocon.core.errors import UsageError
@@ -59,6 +60,8 @@ def locate(
             boundaries = host.open(BOUNDARY_MODEL, chosen)
             check_boundaries(model, boundaries)
             name = _namer(model, index, is_by_classifier=classifier)
+            if index is not None:
+                embedder.refer_to(VideoIndex(index).made_by)
             embedder.overlap = dense_overlap(model.clip, boundaries.contract.hop_frames)
             found = locate_actions(embedder, boundaries, video, name, top=top, min_score=min_score)
     _print(found, video, model, as_json=as_json)

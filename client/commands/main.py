@@ -139,6 +139,7 @@ def search(
     opened = VideoIndex(index)
     with embedder_options.open(opened.facts.views) as embedder:
         opened.check_model(embedder.model)
+        embedder.refer_to(opened.made_by)
         embedded = embedder.embed(query)
         hits = opened.search(embedded, top=top, grouping="moment" if all_moments else "video")
     with open_sink(chosen, output, columns=_HIT_COLUMNS) as sink:

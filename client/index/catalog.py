@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.makers import note_makers, read_makers
 from cocon.client.index.opening import CatalogFile, connect, translation
 from cocon.client.index.records import CacheFacts, IndexedVideo, IndexFacts, Moment, check_vectors
 from cocon.client.pipeline.video_embedding import VideoEmbedding
@@ -103,6 +104,11 @@ class Catalog:
         facts = self.facts
         return CacheFacts(int(generation), count, facts.embedding_dim, facts.views, facts.fingerprint)
 
+    def made_by(self) -> dict[str, tuple[str, ...]]:
+        """See `read_makers`."""
+        with self._translated():
+            return read_makers(self._connection)
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Everything read inside is of one state."""
@@ -153,6 +159,7 @@ class Catalog:
                 "INSERT INTO clips (video_id, clip, start_seconds, end_seconds, vector) VALUES (?, ?, ?, ?, ?)",
                 [(video_id, clip, *span, vector.astype("<f4").tobytes()) for clip, (*span, vector) in enumerate(times)],
             )
+            note_makers(self._connection, video.made_by)
             self._next_generation()
         return replaced > 0
 

@@ -60,6 +60,12 @@ class VideoIndex:
         with self._open() as catalog:
             return catalog.facts
 
+    @property
+    def made_by(self) -> dict[str, tuple[str, ...]]:
+        """View → who made those of its videos, see `identity.identity_of`; raises like `facts`."""
+        with self._open() as catalog:
+            return catalog.made_by()
+
     def videos(self) -> list[IndexedVideo]:
         """All videos, by path; raises like `facts`."""
         with self._open() as catalog:
@@ -99,6 +105,7 @@ class VideoIndex:
         self._make_folder()
         with folder_lock(self.folder, "index"), Catalog(self._catalog_path, facts) as catalog:
             self._check_fingerprint(catalog.facts, model.view, model.fingerprint)
+            embedder.refer_to(catalog.made_by())
             addition = Addition(catalog, embedder.overlap, folders, on_outcome)
             for result in embedder.embed_many(addition.outdated(paths)):
                 addition.store(result)

@@ -8,9 +8,9 @@ with VideoEmbedder("127.0.0.1:8001", views=("rgb", "flow")) as embedder:
 import logging
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -87,6 +87,7 @@ class VideoEmbedder(Closing):
         self._limits = limits or MediaLimits()
         self._is_strict = is_strict
         self._told: set[str] = set()
+        self._indexed_by: Mapping[str, tuple[str, ...]] = {}
         with ExitStack() as connections:
             host = connect(url, timeout_s=timeout_s, model_format=model_format)
             hosts = [host] + [
@@ -154,6 +155,10 @@ class VideoEmbedder(Closing):
             batches.finish()
             yield from map(self._result, videos)
 
+    def refer_to(self, made_by: Mapping[str, tuple[str, ...]]) -> None:
+        """Compare with an index where a model does not say what it learned from: view → who made the index's."""
+        self._indexed_by = made_by
+
     def close(self) -> None:
         """Close the connections and stop the decoders."""
         self._connections.close()
@@ -161,7 +166,13 @@ class VideoEmbedder(Closing):
     def _source(self, path: str | PathLike[str]) -> _Source:
         spec = self.model.clip
         hop = max(1, round(spec.num_frames * (1 - self.overlap)))
-        clips = VideoSource(Path(path), spec, self.model.requests, hop, limits=self._limits, is_strict=self._is_strict)
+        requests = {
+            view: replace(request, made_by=self._indexed_by[view], reference="those of the index are by")
+            if view in self._indexed_by and not request.made_by
+            else request
+            for view, request in self.model.requests.items()
+        }
+        clips = VideoSource(Path(path), spec, requests, hop, limits=self._limits, is_strict=self._is_strict)
         return _Source(os.fspath(path), clips)
 
     def _clips(self, source: _Source) -> Iterator[MultiViewClip]:
@@ -209,4 +220,5 @@ class VideoEmbedder(Closing):
             version=model.version,
             fingerprint=model.fingerprint,
             missing=missing,
+            made_by=source.clips.made_by,
         )

@@ -33,6 +33,7 @@ class VideoEmbedding:
         version: Their versions, joined likewise.
         fingerprint: Identity of what the vectors mean.
         missing: View asked for → why the video lacks it.
+        made_by: View → who made it, as far as that is known.
     """
 
     video: str
@@ -49,6 +50,7 @@ class VideoEmbedding:
     version: str
     fingerprint: str
     missing: Mapping[str, str] = field(default_factory=dict)
+    made_by: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.embedding)

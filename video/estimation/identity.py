@@ -42,17 +42,18 @@ def identity_of(view: str, flow: FlowSpec | None = None) -> str | None:
             return None
 
 
-def difference(what: str, made_by: object, learned_from: Sequence[str]) -> str:
-    """What there is to say of a view that others made than those a model learned from.
+def difference(what: str, made_by: object, others: Sequence[str], reference: str = "the model learned from") -> str:
+    """What there is to say of a view that others made than those of what it is to be compared with.
 
     Args:
         what: the view, for the sentence.
         made_by: who made it; None where that is not known.
-        learned_from: who made the views of the model's training; empty where that is not known.
+        others: who made the views of that; empty where it is not known.
+        reference: what that is, in a sentence that goes on with who made its views.
 
     Returns:
         Empty if they are the same, or one of them is not known.
     """
-    if made_by is None or not learned_from or made_by in learned_from:
+    if made_by is None or not others or made_by in others:
         return ""
-    return f"{what} is made by {made_by}, but the model learned from {' and '.join(learned_from)}"
+    return f"{what} is made by {made_by}, but {reference} {' and '.join(others)}"

@@ -18,7 +18,7 @@ from cocon.video.store.files import find_view, remedy
 from cocon.video.store.stored_view import StoredView
 from cocon.video.views import VIEWS
 
-__all__ = ["LiveFrame", "PeopleCount", "ViewRequest", "differences", "live_frames", "stored_or_missing"]
+__all__ = ["LiveFrame", "PeopleCount", "ViewRequest", "differences", "live_frames", "makers", "stored_or_missing"]
 
 Pixels = NDArray[np.uint8]
 
@@ -30,12 +30,14 @@ class ViewRequest:
     Attributes:
         geometry: spatial rule.
         flow: what the flow view measures; None for the others.
-        made_by: who made the views that the model learned from; empty where that is not known.
+        made_by: who made the views of what this one is to be compared with; empty where that is not known.
+        reference: what that is, see `identity.difference`.
     """
 
     geometry: Geometry
     flow: FlowSpec | None = None
     made_by: tuple[str, ...] = ()
+    reference: str = "the model learned from"
 
 
 @dataclass(slots=True)
@@ -137,11 +139,26 @@ def differences(
         stored: view → what the store has.
         live: the views that are made here.
     """
-    said = [
-        *(difference(f"view '{v}'", identity_of(v, requests[v].flow), requests[v].made_by) for v in live),
-        *(difference(f"stored view '{v}'", stored[v].attributes.get(MADE_BY), requests[v].made_by) for v in stored),
-    ]
+    made_by = makers(requests, stored, live)
+    said = (
+        difference(
+            f"{'stored ' * (view in stored)}view '{view}'",
+            made_by.get(view),
+            requests[view].made_by,
+            requests[view].reference,
+        )
+        for view in [*live, *stored]
+    )
     return [sentence for sentence in said if sentence]
+
+
+def makers(
+    requests: Mapping[str, ViewRequest], stored: Mapping[str, StoredView], live: Collection[str]
+) -> dict[str, str]:
+    """View → who makes it, or made it; those left out of which nobody knows. Arguments as of `differences`."""
+    found: dict[str, object] = {view: identity_of(view, requests[view].flow) for view in live}
+    found |= {view: kept.attributes.get(MADE_BY) for view, kept in stored.items()}
+    return {view: maker for view, maker in found.items() if isinstance(maker, str)}
 
 
 def _check_can_be_made(root: Path, video_id: str, view: str) -> None:

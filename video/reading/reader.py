@@ -22,7 +22,7 @@ from cocon.video.clips import ClipSpec, dense_windows, resample
 from cocon.video.decoding.frames import FrameStream, of_one_size, read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import centre_crop, resized_shape
-from cocon.video.reading.live import PeopleCount, ViewRequest, differences, live_frames, stored_or_missing
+from cocon.video.reading.live import PeopleCount, ViewRequest, differences, live_frames, makers, stored_or_missing
 from cocon.video.store.belonging import entry_of
 from cocon.video.store.stored_view import StoredView
 from cocon.video.workers.messages import Message
@@ -72,6 +72,7 @@ class VideoSource:
         kept_as: dataset folder and video_id of its stored views; looked up by `find_store` unless given.
         is_strict: refuse damaged videos, and views that others make than those that the model learned from.
         missing: view → why it cannot be had; known once `clips` has begun.
+        made_by: view → who makes it, or made it, as far as that is known; known once `clips` has begun.
         differences: what there is to say of such views; known once `clips` has begun.
         num_frames: after the last clip: frames decoded.
         duration_seconds: after the last clip: end of the last frame.
@@ -88,6 +89,7 @@ class VideoSource:
     kept_as: tuple[Path, str] | None = None
     is_strict: bool = False
     missing: dict[str, str] = field(default_factory=dict)
+    made_by: dict[str, str] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
     num_frames: int = 0
     duration_seconds: float = 0.0
@@ -117,6 +119,7 @@ class VideoSource:
         live = [view for view in self.requests if view not in stored and view not in self.missing]
         if not live and not stored:
             raise MissingViewError("; ".join(self.missing.values()))
+        self.made_by = makers(self.requests, stored, live)
         self.differences = differences(self.requests, stored, live)
         if self.differences and self.is_strict:
             raise MismatchError(f"{'; '.join(self.differences)}; make it by the same, or leave out --strict")
@@ -202,7 +205,7 @@ def clips_in_worker(pool: WorkerPool, source: VideoSource) -> Iterator[MultiView
                 setattr(source, name, value)
 
 
-_KNOWN_AFTERWARDS = ("missing", "differences", "num_frames", "duration_seconds", "lost", "notes")
+_KNOWN_AFTERWARDS = ("missing", "made_by", "differences", "num_frames", "duration_seconds", "lost", "notes")
 
 
 def _clip_job(beat: Beat, source: VideoSource) -> Iterator[Message]:

@@ -6,12 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
 import cocon.client
+from cocon.client import VideoIndex
 from cocon.video.estimation.identity import identity_of
 from tests.client.conftest import Client, contract, copy_with_unfit_view, make_repository, write_video
 
@@ -190,6 +192,30 @@ def test_estimators_other_than_the_models_are_said_once_and_refused_on_demand(
     (_, facts) = json.loads(client("info", "--url", url, "--json").stdout)["models"]
     assert (facts["made_here_by"], facts["learned_from"]) == (identity_of("flow"), list(other.made_by))
     assert client("info", "--url", url).stdout.count(sentence) == 1
+
+
+def test_an_index_of_other_estimators_is_said_where_the_model_names_none(
+    client: Client, tmp_path: Path, videos: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    index = tmp_path / "index"
+    assert client("index", "add", videos[0], "--view", "flow", "--index", index).returncode == 0
+    assert VideoIndex(index).made_by == {"flow": (identity_of("flow"),)}
+    assert client("search", videos[1], "--index", index, "--strict").returncode == 0
+    with closing(sqlite3.connect(index / "catalog.sqlite")) as connection, connection:
+        known = json.dumps({"flow": ["dis r0 (opencv 4.0)"]})
+        connection.execute("UPDATE facts SET value = ? WHERE key = 'made_by'", [known])
+    sentence = f"view 'flow' is made by {identity_of('flow')}, but those of the index are by dis r0 (opencv 4.0)"
+    for command in (("search", videos[1]), ("index", "add", videos[1])):
+        refused = client(*command, "--index", index, "--strict")
+        assert refused.returncode == 5
+        assert refused.stderr.startswith(f"error: {sentence}")
+        caplog.clear()
+        assert client(*command, "--index", index).returncode == 0
+        assert caplog.text.count(sentence) == len(caplog.records) == 1
+    assert len(VideoIndex(index).made_by["flow"]) == 2
+    with closing(sqlite3.connect(index / "catalog.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM facts WHERE key = 'made_by'")  # as in an index of before
+    assert client("search", videos[1], "--index", index, "--strict").returncode == 0
 
 
 def test_killed_addition_goes_on_where_it_was(client: Client, tmp_path: Path, url: str) -> None:
