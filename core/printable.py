@@ -19,6 +19,7 @@ _MINUTES_FROM_S = 120.0
 _ESCAPE = re.compile(rb"\\x(?!00)([0-9a-f]{2})")  # no name holds a zero byte
 # No bytes of a name are behind them.
 _LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+_QUOTED = re.compile("'[^']*'")  # as messages name files, whose line breaks are their own
 _LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
 
 # Joiners are none of them: scripts and emoji need them.
@@ -42,7 +43,8 @@ def clock(seconds: float) -> str:
 
 def in_one_line(error: object) -> str:
     """What an error says, without its line breaks and as it can be printed; its class where it says nothing."""
-    return printable(_LINE_BREAK.sub(" ", str(error)).strip()) or type(error).__name__
+    text = _QUOTED.sub(lambda name: printable(name[0]), str(error))
+    return printable(_LINE_BREAK.sub(" ", text).strip()) or type(error).__name__
 
 
 def escaped(name: str | PathLike[str]) -> str:

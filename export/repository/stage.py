@@ -7,6 +7,7 @@ from pathlib import Path
 from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import GateError, MismatchError
+from cocon.core.printable import printable
 from cocon.embedding.repository import CARD_FILE, CONFIG_FILE, LABELS_FILE, latest_version, version_key
 from cocon.export.artefacts.parity import Parity
 from cocon.export.repository.model_config import add_version, parameter, read_config, write_config
@@ -144,7 +145,8 @@ class Stage:
         model = self.folder / draft.config.name
         write_config(config, model / CONFIG_FILE)
         if draft.labels:
-            (model / LABELS_FILE).write_text("".join(f"{label}\n" for label in draft.labels), encoding="utf-8")
+            labels = "".join(f"{printable(label)}\n" for label in draft.labels)  # a line each
+            (model / LABELS_FILE).write_text(labels, encoding="utf-8")
 
 
 def _exported(draft: Draft, path: Path, parity: Parity | None, *, is_new: bool) -> Exported:

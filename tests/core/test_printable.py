@@ -40,6 +40,7 @@ def test_a_stream_that_lacks_characters_gets_bytes_that_give_the_name_back() -> 
 
 def test_an_error_is_told_in_a_line_that_can_be_printed() -> None:
     assert in_one_line(ValueError("'two  blanks\x1b[2J' is\n   wrong \r\n")) == r"'two  blanks\x1b[2J' is wrong"
+    assert in_one_line(ValueError("'a\nb.mp4' and\n'c\td'")) == r"'a\x0ab.mp4' and 'c\x09d'"
     assert in_one_line(ValueError()) == "ValueError"
     assert printable("half a pair: \ud83d") == r"half a pair: \ud83d"
 
