@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cocon.core.printable import escaped, printable
 from cocon.embedding.server_ports import GRPC_PORT, HTTP_PORT, METRICS_PORT
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _stop(grpc_port: int, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"stopped": record.address.url if record else None}))
     elif record:
-        print(f"stopped the server of {record.repository} on {record.address.url}")
+        print(f"stopped the server of {printable(record.repository)} on {record.address.url}")
     else:
         print(f"no server in the background on port {grpc_port}")
 
@@ -107,7 +108,10 @@ def _stop(grpc_port: int, *, as_json: bool) -> None:
 def _show(verb: str, url: str, repository: Path, log: Path, models: "Sequence[ModelState]", *, as_json: bool) -> None:
     if as_json:
         states = [asdict(model) for model in models]
-        print(json.dumps({"url": url, "repository": str(repository), "log": str(log), "models": states}), flush=True)
+        print(
+            json.dumps({"url": url, "repository": escaped(repository), "log": escaped(log), "models": states}),
+            flush=True,
+        )
         return
     from rich.table import Table
 
@@ -116,7 +120,7 @@ def _show(verb: str, url: str, repository: Path, log: Path, models: "Sequence[Mo
     table = Table("model", "version", "state", "backend")
     for model in models:
         table.add_row(model.model, model.version, model.state, model.backend)
-    print(f"{verb} {repository} on {url}")
+    print(f"{verb} {printable(repository)} on {url}")
     plain_console(file=sys.stdout).print(table)
 
 

@@ -5,12 +5,14 @@ with ServerProcess(Path("model_repository"), Address.on_free_ports()) as server:
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Self
 
 from cocon.core.errors import UsageError
+from cocon.core.printable import printable
 from cocon.embedding.repository import check_repository
 from cocon.serving.address import Address
 from cocon.serving.installation import Installation, find_installation
@@ -19,6 +21,8 @@ from cocon.serving.readiness import ModelState, wait_until_ready
 
 __all__ = ["ServerProcess", "end_server", "model_names"]
 
+# What a shell takes as it stands.
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 # In-flight requests get this long at shutdown; then Triton leaves.
 _EXIT_TIMEOUT_S = 5
 
@@ -89,11 +93,12 @@ class ServerProcess:
         installation = find_installation(self.repository)
         _check_host(self.address, installation)
         self.address.check_free()
-        command = _command(installation, self.repository, self.address)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        served = _plainly_named(self.repository, self.log) if installation.is_bundled else self.repository
+        command = _command(installation, served, self.address)
         if not self._detached:
             tether = Path(__file__).with_name("tether.py")
             command = [sys.executable, "-I", "-S", str(tether), str(os.getpid()), *command]
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             # The workers have the working directory on their module path, so it must not be the caller's.
             self._process = subprocess.Popen(
@@ -142,7 +147,7 @@ def model_names(repository: Path) -> list[str]:
     check_repository(repository)
     names = sorted(folder.name for folder in repository.iterdir() if folder.is_dir() and folder.name[0] != ".")
     if not names:
-        raise UsageError(f"model repository '{repository}' has no model; make one with 'cocon export'")
+        raise UsageError(f"model repository '{printable(repository)}' has no model; make one with 'cocon export'")
     return names
 
 
@@ -151,6 +156,27 @@ def end_server(server: ProcessIdentity, address: Address) -> None:
     end_group(server, timeout_s=_EXIT_TIMEOUT_S + 5)
     for region in Path("/dev/shm").glob(f"{_shared_memory_prefix(address)}*"):
         region.unlink(missing_ok=True)
+
+
+def _plainly_named(repository: Path, log: Path) -> Path:
+    """The repository, or a link to it beside the log where a shell would read its name as something else.
+
+    The wheel's server starts its workers by a shell, without quotes, and they know ASCII alone.
+    """
+    if _PLAIN.fullmatch(str(repository)):
+        return repository
+    link = log.with_suffix(".models")
+    if not _PLAIN.fullmatch(str(link)):
+        places = (
+            f"model repository '{printable(repository)}' nor '{printable(log.parent)}', where a link to it could be"
+        )
+        raise UsageError(
+            f"neither {places}, has a name that the workers of nvidia-pytriton can be given (plain ASCII); set "
+            "XDG_STATE_HOME"
+        )
+    link.unlink(missing_ok=True)
+    link.symlink_to(repository)
+    return link
 
 
 def _command(installation: Installation, repository: Path, address: Address) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Self
 from filelock import FileLock
 
 from cocon.core.atomic import replacing
+from cocon.core.printable import escaped, unescaped
 from cocon.embedding.server_ports import record_path
 from cocon.serving.address import Address
 from cocon.serving.processes import ProcessIdentity
@@ -47,15 +48,15 @@ class ServerRecord:
         return cls(
             process=ProcessIdentity(**fields["process"]),
             address=Address(**fields["address"]),
-            repository=Path(fields["repository"]),
+            repository=Path(unescaped(fields["repository"])),
             digest=fields["digest"],
-            log=Path(fields["log"]),
+            log=Path(unescaped(fields["log"])),
         )
 
     def save(self) -> None:
         """Write the record, whole or not at all."""
         path = _path(self.address.grpc_port)
-        fields = asdict(self) | {"repository": str(self.repository), "log": str(self.log)}
+        fields = asdict(self) | {"repository": escaped(self.repository), "log": escaped(self.log)}
         with replacing(path) as aside:
             aside.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
 

@@ -37,8 +37,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory, weight: NDArray[np.floa
 
 @pytest.fixture(scope="session")
 def full_repository(tmp_path_factory: pytest.TempPathFactory, weight: NDArray[np.float32]) -> Path:
-    """Two encoders, one of them as TorchScript too with both output namings, and an ensemble that fuses them."""
-    folder = tmp_path_factory.mktemp("full") / "model_repository"
+    """Two encoders, one of them as TorchScript too with both output namings, and an ensemble that fuses them.
+
+    Its name is one that a shell would not take as it stands.
+    """
+    folder = tmp_path_factory.mktemp("full") / "José's $(exit) models\n"
     write_encoder(folder, "cocon_rgb", weight)
     write_encoder(folder, "cocon_flow", -weight)
     write_torchscript(folder, "cocon_rgb_torchscript", weight, ["embedding", "blocks", "logits"])
