@@ -1,8 +1,9 @@
 """Decoded frames as RGB of a standard screen.
 
-Matrix and range are those that the frame is tagged with, BT.601 and the limited range where it is not. High dynamic
-range (PQ, HLG) and the wide colours of BT.2020 are brought to BT.709 by one rule: what is as bright as reference white
-(203 cd/m², ITU-R BT.2408) becomes white, what is darker and less saturated keeps its look, all beyond is clipped.
+Matrix and range are those that the frame is tagged with, BT.601 and the limited range where it is not, or by a number
+that says nothing. High dynamic range (PQ, HLG) and the wide colours of BT.2020 are brought to BT.709 by one rule: what
+is as bright as reference white (203 cd/m², ITU-R BT.2408) becomes white, what is darker and less saturated keeps its
+look, all beyond is clipped.
 """
 
 from fractions import Fraction
@@ -18,7 +19,8 @@ __all__ = ["RgbConversion"]
 
 # Numbers of ISO 23091-2.
 _TRANSFERS = {16: "PQ", 18: "HLG"}
-_BT2020_PRIMARIES = 9
+_BT2020, _UNSPECIFIED = 9, 2  # primaries and matrix
+_MAX_GRAPHS = 8
 _TO_BT709 = "out_transfer=bt709:out_primaries=bt709:intent=relative_colorimetric:flags=bilinear"
 
 
@@ -29,8 +31,7 @@ class RgbConversion:
         from av.video.reformatter import VideoReformatter
 
         self._reformatter = VideoReformatter()
-        self._graph: av.filter.Graph | None = None
-        self._graph_is_for: tuple[Any, ...] = ()
+        self._graphs: dict[tuple[Any, ...], av.filter.Graph] = {}  # seconds to make, where sizes alternate each once
         self.converted_from = ""
         """What the last frame was brought to BT.709 from; empty for a standard one."""
 
@@ -41,6 +42,15 @@ class RgbConversion:
             av.FFmpegError: it cannot be converted.
             ValueError: likewise.
         """
+        import av
+
+        try:
+            return self._rgb(frame)
+        except av.FFmpegError:  # numbers that are reserved, or that the scaler does not know, such as ICtCp
+            _leave_odd_tags(frame)
+            return self._rgb(frame)
+
+    def _rgb(self, frame: "av.VideoFrame") -> NDArray[np.uint8]:
         self.converted_from = _wide_colours(frame)
         if self.converted_from:
             frame = self._to_bt709(frame)
@@ -50,17 +60,29 @@ class RgbConversion:
 
     def _to_bt709(self, frame: "av.VideoFrame") -> "av.VideoFrame":
         """The frame as RGB of BT.709, by the colour management of FFmpeg's scaler."""
-        kind = (frame.format.name, frame.height, frame.width, frame.color_trc, frame.color_primaries)
-        if self._graph is None or kind != self._graph_is_for:
-            self._graph, self._graph_is_for = _graph_to_bt709(frame), kind
-        self._graph.vpush(frame)
-        return self._graph.vpull()
+        tags = (frame.color_trc, frame.color_primaries, frame.colorspace, frame.color_range)
+        kind = (frame.format.name, frame.height, frame.width, *tags)
+        graph = self._graphs.pop(kind, None) or _graph_to_bt709(frame)
+        graph.vpush(frame)
+        converted = graph.vpull()
+        if len(self._graphs) >= _MAX_GRAPHS:
+            self._graphs.clear()
+        self._graphs[kind] = graph  # one that has failed is not kept
+        return converted
 
 
 def _wide_colours(frame: "av.VideoFrame") -> str:
     if frame.color_trc in _TRANSFERS:
         return f"high dynamic range ({_TRANSFERS[frame.color_trc]})"
-    return "the wide gamut of BT.2020" if frame.color_primaries == _BT2020_PRIMARIES else ""
+    return "the wide gamut of BT.2020" if frame.color_primaries == _BT2020 else ""
+
+
+def _leave_odd_tags(frame: "av.VideoFrame") -> None:
+    """Tag a frame as its range and transfer are seen most often; its lightness is right, whatever the colours are."""
+    is_wide = bool(_wide_colours(frame))
+    frame.colorspace = frame.color_primaries = _BT2020 if is_wide else _UNSPECIFIED
+    if frame.color_trc not in _TRANSFERS:
+        frame.color_trc = _UNSPECIFIED
 
 
 def _graph_to_bt709(frame: "av.VideoFrame") -> "av.filter.Graph":

@@ -9,6 +9,7 @@ import pytest
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from cocon.video.decoding.colour import RgbConversion
 from cocon.video.decoding.frames import read_frames
 
 BT709, BT2020, PQ, HLG = 1, 9, 16, 18
@@ -87,6 +88,33 @@ def test_standard_colours_are_not_converted(tmp_path: Path) -> None:
     stream = read_frames(write_grays(tmp_path / "video.mp4", codes, BT709, BT709))
     assert np.abs(patches(next(stream)[1]) - np.rint(255 * codes)).max() <= 2
     assert stream.notes == []
+
+
+_ODD_MATRICES = (3, 8, 10, 11, 14, 15, 16, 17, 255)  # reserved, or not known to the scaler
+
+
+def _tagged(transfer: int, primaries: int, matrix: int) -> "av.VideoFrame":
+    codes = np.linspace(0, 65535, 8 * _SIDE).astype(np.uint16)
+    frame = av.VideoFrame.from_ndarray(np.tile(codes[None, :, None], (_SIDE, 1, 3)), format="rgb48le")
+    coded = frame.reformat(format="yuv420p10le")
+    coded.color_trc, coded.color_primaries, coded.colorspace, coded.color_range = transfer, primaries, matrix, 1
+    return coded
+
+
+@pytest.mark.parametrize(("transfer", "primaries"), [(BT709, BT709), (255, 255), (3, 0)])
+def test_tags_that_say_nothing_take_no_picture_away(transfer: int, primaries: int) -> None:
+    conversion = RgbConversion()
+    plain = conversion.pixels(_tagged(2, 2, 2))
+    for matrix in _ODD_MATRICES:
+        assert np.array_equal(conversion.pixels(_tagged(transfer, primaries, matrix)), plain)
+
+
+def test_high_dynamic_range_with_odd_tags_is_converted_as_with_the_usual_ones() -> None:
+    conversion = RgbConversion()
+    usual = conversion.pixels(_tagged(PQ, BT2020, BT2020))
+    for matrix in _ODD_MATRICES:
+        assert np.array_equal(conversion.pixels(_tagged(PQ, BT2020, matrix)), usual)
+        assert conversion.converted_from == "high dynamic range (PQ)"
 
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
