@@ -11,6 +11,8 @@ __all__ = ["Clock"]
 
 # A pause beyond what the header declares is believed up to here; one damaged time must not become hours of stills.
 _MAX_PAUSE_S = 300.0
+# Times that go back farther than reordering does begin anew: streams were joined, or a damaged time was believed.
+_MAX_REORDERING_S = 1.0
 # Of reordered frames; FFmpeg's names.
 _WITHOUT_PRESENTATION_TIMES = frozenset(("asf", "avi", "mxf"))
 
@@ -23,7 +25,7 @@ class Clock:
     while the decoding times of the packets that brought the frames out increase, one interval apart. There decoding
     times are taken from the beginning, and elsewhere as soon as presentation times have gone back more often. A frame
     without a later time by either comes one frame interval after the one before. So does one that would come after a
-    long pause and behind the end that the header declares.
+    long pause and behind the end that the header declares; what follows it, or a step far back, keeps its distances.
 
     Attributes:
         format: FFmpeg's name of the container.
@@ -38,6 +40,7 @@ class Clock:
     damaged: list[str]
     _first: float | None = None
     _previous: float = -math.inf
+    _shift: float = 0.0
     _last_of: dict[str, float] = field(default_factory=lambda: {"pts": -math.inf, "dts": -math.inf})
     _num_faults: dict[str, int] = field(init=False)
 
@@ -53,14 +56,21 @@ class Clock:
             # Frames that come out behind the last packet have no decoding time, which says nothing against the others.
             self._num_faults[kind] += times[kind] <= self._last_of[kind] and (known or self._last_of[kind] == -math.inf)
             self._last_of[kind] = times[kind] if known else self._last_of[kind]
-        seconds = times["pts" if self._num_faults["pts"] <= self._num_faults["dts"] else "dts"]
-        if not seconds > self._previous:
-            seconds = 0.0 if self._first is None else self._previous + 1 / self.rate
-        elif self._first is not None and seconds > max(
-            self._previous + _MAX_PAUSE_S, self._first + self.declared_seconds + 1 / self.rate
-        ):
+        seconds = times["pts" if self._num_faults["pts"] <= self._num_faults["dts"] else "dts"] - self._shift
+        if self._first is None:
+            self._first = self._previous = seconds if math.isfinite(seconds) else 0.0
+        else:
+            self._previous = self._believable(seconds, self._first)
+        return self._previous - self._first
+
+    def _believable(self, seconds: float, first: float) -> float:
+        """The time itself, or one frame interval after the frame before."""
+        following = self._previous + 1 / self.rate
+        end = max(self._previous + _MAX_PAUSE_S, first + self.declared_seconds + 1 / self.rate)
+        if self._previous < seconds <= end:
+            return seconds
+        if seconds > end:
             self.damaged.append(f"a frame claims to come {seconds - self._previous:.6g} s after the one before")
-            seconds = self._previous + 1 / self.rate
-        self._first = seconds if self._first is None else self._first
-        self._previous = seconds
-        return seconds - self._first
+        if seconds > end or -math.inf < seconds < self._previous - _MAX_REORDERING_S:
+            self._shift += seconds - following
+        return following

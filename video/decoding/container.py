@@ -45,6 +45,8 @@ _CODECS_OF_STILLS = frozenset(("bmp", "jpegxl", "mjpeg", "png", "tiff", "webp"))
 _DEFAULT_COUNTS = 5
 # What these call a duration is an end: it counts from zero, also where the pictures begin later.
 _SAYING_ENDS = frozenset(("asf", "matroska,webm", "nut"))
+# Here FFmpeg takes the last time less the first, which of joined streams says nothing.
+_SAYING_NOTHING = frozenset(("mpeg", "mpegts"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +140,20 @@ def _is_attached(stream: "av.VideoStream") -> bool:
     return bool(stream.disposition & (kinds.attached_pic | kinds.timed_thumbnails))
 
 
-def _rank(stream: "av.VideoStream") -> tuple[int, int]:
-    """The larger the better; a codec that is not known is worse than any."""
+def _rank(stream: "av.VideoStream") -> tuple[int, int, int]:
+    """The larger the better; a codec that is not known is worse than any, and of equals a still is (AVIF has both)."""
     codec = stream.codec_context
     if codec is None:
-        return -1, 0
+        return -1, 0, 0
     is_default = bool(stream.disposition & type(stream.disposition).default)
-    return int(codec.name not in _CODECS_OF_STILLS), codec.width * codec.height * (_DEFAULT_COUNTS if is_default else 1)
+    size = codec.width * codec.height * (_DEFAULT_COUNTS if is_default else 1)
+    return int(codec.name not in _CODECS_OF_STILLS), size, stream.frames
 
 
 def _declared_seconds(container: "av.container.InputContainer", stream: "av.VideoStream") -> float | None:
     """The stream's own duration; the container's only where no other stream can be the longer one."""
+    if container.format.name in _SAYING_NOTHING:
+        return None
     if container.format.name == "avi" and stream.frames and stream.average_rate:
         return stream.frames / float(stream.average_rate)  # FFmpeg shortens the duration of a file that was cut
     seconds = _said_seconds(container, stream)

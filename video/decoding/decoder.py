@@ -1,6 +1,7 @@
 """Pictures of an opened video in one sequential pass, which goes on behind damage and says what was damaged."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,18 +22,20 @@ if TYPE_CHECKING:
 __all__ = ["decoded_pictures"]
 
 _ASSUMED_RATE = 25.0
+_NO_TIMES = 0x80  # AVFMT_NOTIMESTAMPS, of formats that are a codec's bytes and nothing more
 # These mark the pictures whose errors they concealed, and say much about sound files; the others only say something.
 _MARKING_CODECS = frozenset(("h264", "mpeg1video", "mpeg2video", "mpeg4", "prores", "flv", "h263", "msmpeg4v3"))
 
 
 def decoded_pictures(
-    path: Path, header: Header, damaged: list[str], notes: list[str]
+    path: Path, header: Header, check_shape: Callable[[int, int], None], damaged: list[str], notes: list[str]
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """Decode a video as a viewer sees it: (seconds after the first frame, RGB `uint8 [H, W, 3]`), in order.
 
     Args:
         path: the file.
         header: of it.
+        check_shape: refuses heights and widths; asked before a picture is made, since headers lie and sizes change.
         damaged: takes one line for every packet that does not decode, or not without concealed errors.
         notes: takes what else a user should know, once.
     """
@@ -40,12 +43,15 @@ def decoded_pictures(
 
     with open_video(path) as (container, stream):
         stream.codec_context.thread_count = 1  # with frame threads, a damaged packet takes sound neighbours with it
-        rate = float(stream.average_rate or stream.guessed_rate or _ASSUMED_RATE)
+        rate = _frames_per_second(container, stream)
         clock = Clock(container.format.name, rate, header.duration_seconds or 0.0, damaged)
         aspect = stream.sample_aspect_ratio
         rgb = RgbConversion()
         for frame in _frames(container, stream, damaged):
             seconds = clock.seconds_of(frame)
+            shape = display_shape(frame.height, frame.width, aspect)
+            check_shape(frame.height, frame.width)
+            check_shape(*shape)
             try:
                 pixels = rgb.pixels(frame)
             except (av.FFmpegError, ValueError) as error:
@@ -53,15 +59,36 @@ def decoded_pictures(
                 continue
             if rgb.converted_from and not notes:
                 notes.append(f"{rgb.converted_from} was brought to BT.709; brighter than reference white is clipped")
-            square = resize(pixels, *display_shape(frame.height, frame.width, aspect))
-            yield seconds, upright(square, _display_matrix(frame))
+            yield seconds, upright(resize(pixels, *shape), _display_matrix(frame))
+
+
+def _frames_per_second(container: "av.container.InputContainer", stream: "av.VideoStream") -> float:
+    rates = [stream.average_rate, stream.guessed_rate]
+    if container.format.flags & _NO_TIMES:
+        rates.reverse()  # the average is FFmpeg's assumption there, while the other knows what the codec says
+    return float(rates[0] or rates[1] or _ASSUMED_RATE)
 
 
 def _display_matrix(frame: "av.VideoFrame") -> bytes | None:
     from av.sidedata.sidedata import SideData
 
+    _take_unnamed_side_data()
     matrix = frame.side_data.get("DISPLAYMATRIX")
     return bytes(matrix) if isinstance(matrix, SideData) else None
+
+
+@cache
+def _take_unnamed_side_data() -> None:
+    """Let frames have side data that PyAV has no name for, such as EXIF; it refuses all of a frame's otherwise."""
+    from av.sidedata.sidedata import Type
+
+    def unnamed(kinds: type[Type], number: int) -> Type:
+        kind = object.__new__(kinds)
+        kind._name_ = f"UNNAMED_{number}"
+        kind._value_ = number  # type: ignore[assignment]
+        return kind
+
+    Type._missing_ = classmethod(unnamed)  # type: ignore[assignment,method-assign]
 
 
 def _frames(

@@ -9,6 +9,7 @@ Nothing ever seeks: one pass is several times cheaper than one seek per clip.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,6 @@ class FrameStream:
         self.duration_seconds = seconds + interval
         self._limits.check(self.path, "max_frames", self.num_frames, "frames or more")
         self._limits.check(self.path, "max_seconds", seconds, "seconds or more")
-        _check_shape(self.path, self._limits, *pixels.shape[:2])
         return seconds, pixels
 
     def _conclude(self) -> None:
@@ -120,12 +120,13 @@ def read_frames(
     limits = limits or MediaLimits()
     limits.check(path, "max_bytes", path.stat().st_size, "bytes")
     header = read_header(path)
-    for shape in (header.stored_shape, header.display_shape):
-        _check_shape(path, limits, *shape)
+    check_shape = partial(_check_shape, path, limits)
+    check_shape(*header.stored_shape)
+    check_shape(*header.display_shape)
     limits.check(path, "max_seconds", header.duration_seconds or 0.0, "seconds")
     damaged: list[str] = []
     notes: list[str] = []
-    pictures = decoded_pictures(path, header, damaged, notes)
+    pictures = decoded_pictures(path, header, check_shape, damaged, notes)
     return FrameStream(path, header.display_shape, pictures, limits, header.duration_seconds, damaged, notes, on_frame)
 
 

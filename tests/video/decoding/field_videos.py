@@ -102,7 +102,14 @@ def number_in(pixels: NDArray[np.uint8]) -> int:
 
 
 def write_fields(
-    path: Path, codec: str, *, start_frames: int = 0, num_b_frames: int = 0, group_size: int = 12, **options: str
+    path: Path,
+    codec: str,
+    *,
+    start_frames: int = 0,
+    num_b_frames: int = 0,
+    group_size: int = 12,
+    rate: Fraction = Fraction(RATE),  # immutable
+    **options: str,
 ) -> Path:
     """Write `NUM_FRAMES` numbered pictures into the container that the file's ending names.
 
@@ -112,6 +119,7 @@ def write_fields(
         start_frames: presentation time of the first picture, in frames.
         num_b_frames: in a row, where the codec can reorder pictures.
         group_size: pictures from one key frame to the next.
+        rate: pictures per second.
         options: more of the encoder's.
 
     Raises:
@@ -125,13 +133,13 @@ def write_fields(
         settings["bf"] = str(num_b_frames)
     height, width = coding.shape
     with av.open(str(path), "w", format=CONTAINERS[path.suffix[1:]], options={"fflags": "+bitexact"}) as output:
-        stream = output.add_stream(codec, rate=RATE, options=settings)
+        stream = output.add_stream(codec, rate=rate, options=settings)
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width, stream.pix_fmt = height, width, coding.pixel_format
         stream.codec_context.thread_count = 1
         for number in range(NUM_FRAMES):
             frame = av.VideoFrame.from_ndarray(numbered_picture(number, height, width), format="rgb24")
-            frame.pts, frame.time_base = start_frames + number, Fraction(1, RATE)
+            frame.pts, frame.time_base = start_frames + number, 1 / rate
             output.mux(stream.encode(frame.reformat(format=coding.pixel_format)))
         output.mux(stream.encode(None))
     return path

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cocon.core.errors import NoVideoStreamError, UnreadableVideoError
 from cocon.video.decoding.frames import read_frames
 
-from .field_videos import NUM_FRAMES, number_in, write_fields
+from .field_videos import NUM_FRAMES, number_in, numbered_picture, write_fields
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]
@@ -217,3 +217,18 @@ def test_header_and_frames_are_those_of_the_same_stream(
     stream = read_frames(path)
     assert [number_in(pixels) for _, pixels in stream] == list(range(NUM_FRAMES))
     assert stream.lost == ""
+
+
+def test_of_a_still_and_a_film_of_one_size_the_film_is_the_video(tmp_path: Path) -> None:
+    numbers = range(5)
+    with av.open(str(tmp_path / "video.avif"), "w", format="avif") as output:
+        stream = output.add_stream("libsvtav1", rate=25, options={"preset": "12", "svtav1-params": "lp=1"})
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+        for number in numbers:
+            frame = av.VideoFrame.from_ndarray(numbered_picture(number, 64, 96), format="rgb24")
+            output.mux(stream.encode(frame.reformat(format="yuv420p")))
+        output.mux(stream.encode(None))
+    with av.open(str(tmp_path / "video.avif")) as container:
+        assert len(container.streams.video) == 2
+    assert [number_in(pixels) for _, pixels in read_frames(tmp_path / "video.avif")] == list(numbers)

@@ -1,5 +1,7 @@
 """Pictures come as a viewer sees them: the right way up, and their pixels square."""
 
+import io
+import resource
 import struct
 from collections.abc import Callable
 from fractions import Fraction
@@ -9,7 +11,9 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
+from cocon.core.errors import TooLargeError
 from cocon.video.decoding.display import display_shape, upright
 from cocon.video.decoding.frames import read_frames
 
@@ -152,3 +156,46 @@ def test_pixels_are_made_square_before_the_picture_is_turned(tmp_path: Path) -> 
     _write_matrix(path, _matrix(0, 1, -1, 0))
     ((_, pixels),) = read_frames(path)
     assert pixels.shape == (96, 48, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_of_a_camera_that_notes_how_it_was_held_are_upright(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x112], exif[0x10F] = orientation, "a camera"  # orientation, make
+    jpeg = io.BytesIO()
+    Image.fromarray(_four_colours(48, 64)).save(jpeg, "JPEG", exif=exif, quality=95, subsampling=0)
+    path = tmp_path / "video.avi"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mjpeg", rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuvj444p"
+        for number in range(3):
+            packet = av.Packet(jpeg.getvalue())
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream = Fraction(1, 25), stream
+            output.mux(packet)
+    shown = np.asarray(ImageOps.exif_transpose(Image.open(jpeg)))
+    frames = list(read_frames(path))
+    assert len(frames) == 3
+    for _, pixels in frames:
+        assert pixels.shape == shown.shape
+        assert np.abs(pixels.astype(int) - shown).mean() < 3
+
+
+def test_a_picture_that_grows_beyond_the_limit_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    parts = []
+    for number, side in enumerate((64, 2048)):
+        parts.append(tmp_path / f"{number}.h264")
+        with av.open(str(parts[-1]), "w") as output:
+            stream = output.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+            assert isinstance(stream, av.VideoStream)
+            stream.height, stream.width, stream.pix_fmt = side, side, "yuv420p"
+            stream.codec_context.sample_aspect_ratio = Fraction(60, 1)
+            output.mux(stream.encode(av.VideoFrame(side, side, "yuv420p")))
+            output.mux(stream.encode(None))
+    path = tmp_path / "video.h264"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(TooLargeError, match="has 251,658,240 pixels per picture"):
+        list(read_frames(path))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10  # KiB; it would have 720 MiB

@@ -1,5 +1,6 @@
 """Frame n of a video comes n-th and at n / rate, whatever container and codec it lies in."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -104,6 +105,33 @@ def test_a_video_cut_without_encoding_begins_with_its_first_whole_picture(
     first = -(-first_packet // 12) * 12  # the next key frame
     assert [number for _, number in frames] == list(range(first, NUM_FRAMES))
     assert [seconds for seconds, _ in frames] == pytest.approx(np.arange(NUM_FRAMES - first) / RATE, abs=2e-3)
+
+
+@pytest.mark.parametrize("rate", [Fraction(15), Fraction(30_000, 1001), Fraction(60)])
+@pytest.mark.parametrize(("ending", "codec"), [("h264", "libx264"), ("hevc", "libx265"), ("m4v", "mpeg4")])
+def test_a_stream_without_a_container_runs_at_the_rate_that_its_codec_says(
+    ending: str, codec: str, rate: Fraction, tmp_path: Path
+) -> None:
+    path = write_fields(tmp_path / f"video.{ending}", codec, num_b_frames=2, rate=rate)
+    frames = [(seconds, number_in(pixels)) for seconds, pixels in read_frames(path)]
+    assert [number for _, number in frames] == list(range(NUM_FRAMES))
+    assert [seconds for seconds, _ in frames] == pytest.approx(np.arange(NUM_FRAMES) / float(rate), abs=2e-3)
+
+
+@pytest.mark.parametrize("starts", [(0, 0), (0, 25_000), (25_000, 0), (0, 25_000, 0)])
+@pytest.mark.parametrize("ending", ["ts", "mpg"])
+def test_joined_streams_go_on_whatever_time_the_next_begins_at(
+    ending: str, starts: tuple[int, ...], tmp_path: Path
+) -> None:
+    joined = b""
+    for start in starts:
+        part = write_fields(tmp_path / f"part.{ending}", "mpeg2video", start_frames=start, num_b_frames=2)
+        joined += part.read_bytes()
+    path = tmp_path / f"joined.{ending}"
+    path.write_bytes(joined)
+    frames = [(seconds, number_in(pixels)) for seconds, pixels in read_frames(path)]
+    assert [number for _, number in frames] == [*range(NUM_FRAMES)] * len(starts)
+    assert [seconds for seconds, _ in frames] == pytest.approx(np.arange(len(frames)) / RATE, abs=2e-3)
 
 
 @pytest.mark.parametrize(("ending", "codec"), [("mp4", "libx264"), ("mkv", "libx265"), ("webm", "libvpx-vp9")])
