@@ -115,9 +115,17 @@ def test_a_damaged_entry_is_named_with_the_rule(entry: dict[str, object], messag
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_annotations_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    path = _annotate(_videos(tmp_path, "abc.mp4"), {"abc": ENTRY})
+    path.write_text(path.read_text(), encoding=encoding)
+    assert [video.video_id for video in read_activitynet(tmp_path)] == ["abc.mp4"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (b'{"database": {},\n "x": "\xe9"}', "UTF-8"),
         (b"", "Invalid JSON"),
         (b'{"database": {', "Invalid JSON"),
         ("{".encode("utf-16"), "Invalid JSON"),
@@ -131,7 +139,7 @@ def test_a_damaged_entry_is_named_with_the_rule(entry: dict[str, object], messag
 def test_what_are_no_annotations_is_said_in_a_line(content: bytes, message: str, tmp_path: Path) -> None:
     folder = _videos(tmp_path, "abc.mp4")
     (folder / "annotations.json").write_bytes(content)
-    with pytest.raises(UsageError, match=rf"annotations\.json': .*{message}") as caught:
+    with pytest.raises(UsageError, match=rf"annotations\.json'(:| line 2) .*{message}") as caught:
         read_activitynet(folder)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400

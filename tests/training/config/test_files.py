@@ -1,5 +1,6 @@
 """Configurations: presets, overrides, and what is said about wrong ones."""
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from cocon.core.errors import UsageError
-from cocon.training.config.files import load_config, preset_names
+from cocon.training.config.files import load_config, path_setting, preset_names
 from cocon.training.config.run import Config
 from cocon.training.figures.settings import FigureSettings
 from cocon.video.clips import ClipSpec
@@ -198,6 +199,26 @@ def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
     assert "none.toml' cannot be read" in _problem(preset=str(tmp_path / "none.toml"))
     (tmp_path / "broken.toml").write_text("views = [")
     assert "broken.toml' cannot be read" in _problem(preset=str(tmp_path / "broken.toml"))
+
+
+def test_a_file_may_begin_with_a_byte_order_mark_and_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    for encoding, end in (("utf-8-sig", "\r\n"), ("utf-16", "\r"), ("utf-8", "\n")):
+        path.write_bytes(f"[data]{end}folder = 'dätä'{end}".encode(encoding))
+        assert load_config(str(path)).data.folder == Path("dätä")
+    path.write_bytes("[data]\nfolder = 'dätä'\n".encode("latin-1"))
+    assert "run.toml' line 2 is not UTF-8 (byte 0xe4); save it as UTF-8" in _problem(preset=str(path))
+
+
+@pytest.mark.parametrize(
+    "name", [b"emo\xf0\x9f\x98\x80", b"caf\xe9", rb"caf\xe9", b"2024", b"\x7f\n\"'\\ \x1b", b"true"]
+)
+def test_a_folder_is_set_and_kept_whatever_it_is_called(name: bytes, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(name))
+    config = load_config("figures", [path_setting("data.folder", folder), path_setting("training.init_from", folder)])
+    assert config.data.folder == config.training.init_from == folder
+    (tmp_path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+    assert load_config(str(tmp_path / "config.toml")) == config
 
 
 def test_a_configuration_cannot_be_changed_afterwards() -> None:

@@ -320,3 +320,31 @@ def test_videos_without_a_split_beside_those_with_one_are_counted(
     (folder / "manifest.csv").write_text("path\na.mp4\nb.mp4\nc.mp4\n")
     assert len(open_dataset(DataSection(folder=folder)).split("train")) == 3
     assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_official_lists_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    kinetics = f"label,youtube_id,time_start,time_end,split\njump,a,0,10,train\nrun,{'b' * 11},0,10,validate\n"
+    _ucf_lists(tmp_path / "ucf101" / "ucfTrainTestlist")
+    _hmdb_lists(tmp_path / "hmdb51" / "testTrainMulti_7030_splits")
+    _write(tmp_path / "kinetics", {"train.csv": kinetics})
+    for path in (*tmp_path.rglob("*.txt"), *tmp_path.rglob("*.csv")):
+        path.write_bytes(path.read_bytes().decode().encode(encoding))
+    names = {
+        "ucf101": [_ucf_name("Hammering", group) for group in (1, 2, 3)],
+        "hmdb51": [f"cartwheel/{_hmdb_name('cartwheel', number)}" for number in (0, 1, 2)],
+        "kinetics": ["a.mp4", f"{'b' * 11}.mp4"],
+    }
+    for dataset, videos in names.items():
+        folder = _empty_files(tmp_path / dataset, *videos)
+        opened = open_dataset(DataSection.model_validate({"folder": folder, "dataset": dataset}))
+        assert (len(opened.split("test")), len(opened.videos)) == (1, len(videos)), dataset
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16-le"])
+def test_a_list_in_another_encoding_is_named(tmp_path: Path, encoding: str) -> None:
+    text = "label,youtube_id,time_start,time_end,split\nhüpfen,a,0,10,train\n"
+    _empty_files(tmp_path, "a.mp4")
+    (tmp_path / "train.csv").write_bytes(text.encode(encoding))
+    with pytest.raises(UsageError, match=r"train\.csv' (line 2 is not UTF-8 \(byte 0xfc\)|is UTF-16 without)"):
+        open_dataset(DataSection(folder=tmp_path, dataset="kinetics"))
