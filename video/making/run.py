@@ -20,6 +20,7 @@ from cocon.core.folder_lock import folder_lock
 from cocon.core.paths import check_file
 from cocon.core.printable import in_one_line, printable
 from cocon.core.progress import OnProgress
+from cocon.video.estimation.identity import MADE_BY
 from cocon.video.estimation.people import check_people_available
 from cocon.video.making.failures import Failure, FailureMemory
 from cocon.video.making.job import Order
@@ -147,7 +148,7 @@ class _Run:
             digest = _digest(entry.path)
             sources = self._sources(entry)
             attributes = {view: recipe.attributes(view, digest, sources.get(view)) for view in recipe.views}
-            tried["views"] = {view: _without_content(known) for view, known in attributes.items()}
+            tried["views"] = {view: _remembered(known) for view, known in attributes.items()}
             wanted = {view: known for view, known in attributes.items() if not self._is_there(view, entry, known)}
             before = self.memory.of(entry.video_id)
             if wanted and before and before.is_of(digest, tried) and not self.retry_failed:
@@ -224,8 +225,9 @@ def _digest(path: Path) -> str:
         raise UnreadableVideoError(f"video '{printable(path)}' cannot be read ({error.strerror})") from error
 
 
-def _without_content(attributes: Attributes) -> dict[str, float | str]:
-    return {name: value for name, value in attributes.items() if name != "content_sha256"}
+def _remembered(attributes: Attributes) -> dict[str, float | str]:
+    """What a failure counts for: the content is remembered beside it, and another release is no reason to try again."""
+    return {name: value for name, value in attributes.items() if name not in ("content_sha256", MADE_BY)}
 
 
 def _sweep(views: Path) -> None:
