@@ -3,6 +3,7 @@
 import glob
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -51,15 +52,16 @@ def expand_inputs(arguments: Sequence[str], stdin: BinaryIO) -> list[Path]:
 
 
 def named_folders(arguments: Sequence[str]) -> list[Path]:
-    """The folders that arguments name, or that a glob begins with."""
+    """The folders that arguments name, or that a glob begins with; and those that several named ones lie in."""
     folders = []
     for argument in arguments:
         path = Path(argument)
-        if path.is_dir():
-            folders.append(path)
+        if (meant := named_path(argument)).is_dir():
+            folders.append(meant)
         elif glob.has_magic(argument) and not path.exists():
             folders.append(Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)))
-    return folders
+    siblings = Counter(folder.absolute().parent for folder in dict.fromkeys(folders))
+    return folders + [parent for parent, count in siblings.items() if count > 1]  # `videos/*`, as a shell expands it
 
 
 def lists_named(arguments: Sequence[str]) -> list[Path]:

@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 # Films, what cameras and recorders write, and bare streams: what FFmpeg reads without another file.
 _ENDINGS = (
     "264 265 3g2 3gp asf avc avi divx dv f4v flv gif h264 h265 hevc ivf m1v m2p m2t m2ts m2v m4v mjpeg mjpg mk3d mkv "
-    "mod mov mp4 mpe mpeg mpg mpv mts mxf obu ogm ogv qt rm rmvb tod trp ts vob vro webm wmv y4m"
+    "mod mov mp4 mpe mpeg mpg mpv mts mxf nut obu ogm ogv qt rm rmvb tod trp ts vob vro webm wmv wtv y4m"
 )
 
 VIDEO_SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())

@@ -80,6 +80,12 @@ def test_what_a_folder_holds_besides_videos_is_said(folder: Path, caplog: pytest
     assert caplog.messages == [f"{folder}: 1 file left out (not the ending of a video), such as 'notes.txt'"]
 
 
+def test_folders_named_side_by_side_are_those_of_one(folder: Path) -> None:
+    (folder / "more").mkdir()
+    assert named_folders([str(folder / "sub"), str(folder / "more")]) == [folder / "sub", folder / "more", folder]
+    assert named_folders([str(folder / "sub"), str(folder / "sub")])[-1] == folder / "sub"
+
+
 def test_named_folders_are_those_that_globs_begin_with_too(folder: Path) -> None:
     arguments = [str(folder / "sub"), f"{folder}/*/c.webm", "*.mp4", str(folder / "b.mp4"), "-", "@list.txt"]
     assert named_folders(arguments) == [folder / "sub", folder, Path()]
