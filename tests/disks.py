@@ -23,7 +23,7 @@ def full_disk(max_bytes: int = 0) -> Iterator[None]:
 @contextmanager
 def unwritable(*folders: Path) -> Iterator[None]:
     """Folders and what is in them can be read and not written by this thread, even if it is root's."""
-    paths = [path for folder in folders for path in (folder, *folder.rglob("*"))]
+    paths = [path for folder in folders for path in (folder, *folder.rglob("*")) if not path.is_symlink()]
     modes = {path: path.stat().st_mode for path in paths}
     for path, mode in modes.items():
         path.chmod(mode & ~0o222)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from cocon.core.atomic import place_of
 from cocon.core.errors import GateError, MismatchError, UsageError
-from cocon.core.storage import storing
+from cocon.core.storage import refused, storing
 from cocon.embedding.embedder import ENCODER, assert_congruent
 from cocon.embedding.repository import CARD_FILE
 from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
@@ -89,7 +89,7 @@ def pack_run(
     output = place_of(output)
     _check_place(output, overwrite=overwrite)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with storing(output), tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as aside:
+    with storing(output), _aside(output) as aside:
         folder = Path(aside) / output.name
         _write_descriptions(run, folder, license)
         for view in views:
@@ -106,6 +106,13 @@ def pack_run(
             output.rename(Path(aside) / "replaced")
         folder.rename(output)
     return Packed(views, num_bytes, min(cosines.values()))
+
+
+def _aside(output: Path) -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent)
+    except OSError as error:
+        raise refused(error, f"packed run '{output}'") from error
 
 
 def _check_place(output: Path, *, overwrite: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from cocon.core.errors import UsageError
-from cocon.core.storage import storing
+from cocon.core.storage import refused, storing
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract
 from cocon.embedding.repository import (
@@ -52,7 +52,7 @@ def staging(root: Path) -> Iterator[Path]:
         root: the repository; made if need be.
 
     Raises:
-        UsageError: another process prepares something in this repository now, or nobody could open it.
+        UsageError: another process prepares something in this repository now, nobody could open it, or write to it.
         StorageError: the disk takes no more.
     """
     check_name(root)
@@ -62,6 +62,8 @@ def staging(root: Path) -> Iterator[Path]:
         held = lock.acquire()
     except Timeout as error:
         raise UsageError(f"another export writes to '{root}' now; wait for it, or use --repository") from error
+    except OSError as error:
+        raise refused(error, f"model repository '{root}'") from error
     with held, storing(root, "model repository"):
         _recover(root)
         folder = Path(tempfile.mkdtemp(prefix=_STAGED, dir=root))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from cocon.core.atomic import replacing
@@ -102,7 +102,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors of any device; the file appears whole or not at all."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as partial:
-        save_file(on_cpu, partial)
+        partial.write_bytes(save(on_cpu))  # its own writer lets nobody else read the file
 
 
 def contract_of(

@@ -9,7 +9,8 @@ import onnx
 import pytest
 import torch
 
-from cocon.core.errors import GateError
+from cocon.core.errors import GateError, StorageError
+from cocon.core.storage import storing
 from cocon.embedding.embedder import ModelEmbedder, assert_congruent
 from cocon.embedding.local import LocalSession
 from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
@@ -19,6 +20,7 @@ from cocon.export.artefacts.parity_clips import mixed_with_noise, moving_squares
 from cocon.export.artefacts.to_onnx import check_signature, export_onnx
 from cocon.export.artefacts.to_torchscript import export_torchscript, load_torchscript
 from cocon.export.sources import ViewSource
+from tests.disks import full_disk
 
 MakeSource = Callable[..., ViewSource]
 
@@ -65,6 +67,14 @@ def test_a_signature_that_is_not_the_contract_is_refused(
     onnx.save(model, frozen)
     with pytest.raises(GateError, match=r"batch dimension of 'clip' .* is fixed to 2"):
         check_signature(frozen, source.contract)
+
+
+@pytest.mark.parametrize("export", [export_onnx, export_torchscript])
+def test_a_full_disk_ends_an_export_with_the_systems_word(
+    source: ViewSource, tmp_path: Path, export: Callable[..., None]
+) -> None:
+    with full_disk(1000), pytest.raises(StorageError, match="File too large"), storing(tmp_path):
+        export(Deployable(source.encoder), source.contract, tmp_path / "model")
 
 
 @pytest.mark.parametrize("folded", [True, False])

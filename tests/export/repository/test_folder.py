@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tritonclient.grpc import model_config_pb2 as triton
 
-from cocon.core.errors import GateError, UsageError
+from cocon.core.errors import GateError, StorageError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER, assert_congruent
 from cocon.embedding.local import LocalRepository
@@ -23,6 +23,7 @@ from cocon.export.publishing import export_encoders
 from cocon.export.repository.folder import publish, staging
 from cocon.export.repository.model_config import read_config, write_config
 from cocon.export.sources import ExportOptions, ViewSource
+from tests.disks import full_disk, unwritable
 
 MakeSource = Callable[..., ViewSource]
 ONNX_ONLY = ExportOptions(formats=(ONNX,))
@@ -290,3 +291,26 @@ def test_a_fusing_model_with_other_weights_is_refused(
 def test_fusion_takes_views_in_alphabetical_order_only(make_source: MakeSource) -> None:
     with pytest.raises(ValueError, match="two views or more, in alphabetical order"):
         Fusion((make_source("rgb").contract, make_source("flow").contract))
+
+
+def test_a_full_disk_leaves_the_models_as_they_are(repository: Path, make_source: MakeSource) -> None:
+    before = content(repository)
+    message = f"^model repository '{repository}' cannot be written: File too large; "
+    with full_disk(1000), pytest.raises(StorageError, match=message):
+        export_encoders([make_source("rgb", seed=4)], repository, ONNX_ONLY)
+    assert content(repository) == before
+    with unwritable(repository), pytest.raises(UsageError, match=f"^model repository '{repository}' cannot be written"):
+        export_encoders([make_source("rgb", seed=4)], repository, ONNX_ONLY)
+
+
+def test_a_linked_model_is_replaced_and_what_it_led_to_is_kept(tmp_path: Path) -> None:
+    repository = tmp_path / "model_repository"
+    for folder in (tmp_path / "far", tmp_path / "new"):
+        folder.mkdir()
+        (folder / "who").write_text(folder.name)
+    with staging(repository):
+        (repository / "cocon_rgb").symlink_to(tmp_path / "far")
+        publish(tmp_path / "new", repository / "cocon_rgb", keep_versions=False)
+    assert (repository / "cocon_rgb" / "who").read_text() == "new"
+    assert (tmp_path / "far" / "who").read_text() == "far"
+    assert [path.name for path in repository.iterdir() if path.is_dir()] == ["cocon_rgb"]

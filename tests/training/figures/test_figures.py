@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cocon.core.errors import UsageError
+from cocon.core.errors import StorageError, UsageError
 from cocon.training.data.cli import app
 from cocon.training.figures.actions import JOINTS, LABELS, joint_angles, mirror_angles
 from cocon.training.figures.figures import make_figures
@@ -27,6 +27,7 @@ from cocon.training.figures.skeleton import Proportions, pose_skeleton
 from cocon.video.estimation.flow import flow_to_bytes
 from cocon.video.store.dataset import content_sha256
 from cocon.video.store.files import read_view, view_path
+from tests.disks import full_disk
 
 pytestmark = pytest.mark.training
 
@@ -327,3 +328,13 @@ def test_swing_and_circle_pass_through_the_same_poses() -> None:
     circle, swing = (joint_angles(label, phase) for label in ("arm circle", "arm swing"))
     distance = np.abs(swing[:, None] - circle[None]).max(axis=-1).min(axis=1)
     assert distance.max() < 2.0
+
+
+@pytest.mark.parametrize(("max_bytes", "name"), [(0, "generator.unfinished.json"), (2000, "videos/figure_00000.mp4")])
+def test_a_full_disk_is_told_by_the_file_and_the_same_command_goes_on(
+    tmp_path: Path, max_bytes: int, name: str
+) -> None:
+    with full_disk(max_bytes), pytest.raises(StorageError, match=f"^'{tmp_path / name}' cannot be written: File too"):
+        make_figures(tmp_path, SMALL, workers=1)
+    assert not [path.name for path in tmp_path.rglob("*.partial")]
+    assert make_figures(tmp_path, replace(SMALL, num_videos=4), workers=1).num_made == 4

@@ -11,7 +11,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from cocon.core.errors import GateError, MismatchError, UsageError
+from cocon.core.errors import GateError, MismatchError, StorageError, UsageError
 from cocon.export.artefacts.parity_clips import clips_of_run, figure_clips
 from cocon.export.packing.pack import Packed, pack_run
 from cocon.training.config.files import load_config
@@ -21,6 +21,7 @@ from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
 from cocon.training.run_folder.view_files import contract_of
 from cocon.video.views import view_named
+from tests.disks import full_disk, unwritable
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -238,3 +239,16 @@ def test_encoders_of_the_demo_pack_into_five_megabytes(tmp_path: Path) -> None:
     packed = pack_run(run, tmp_path / "packed")
     assert packed == Packed(config.views, sum(map(len, content(tmp_path / "packed").values())), packed.min_cosine)
     assert packed.num_bytes <= MAX_BYTES
+
+
+def test_a_full_disk_leaves_nothing_and_a_link_stays(trained: Path, tmp_path: Path) -> None:
+    link, real = tmp_path / "link", tmp_path / "real"
+    link.symlink_to("real")
+    with full_disk(1000), pytest.raises(StorageError, match=f"^'{real}' cannot be written: File too large; "):
+        pack_run(trained, link)
+    with unwritable(tmp_path), pytest.raises(UsageError, match=f"^packed run '{real}' cannot be written: Permission"):
+        pack_run(trained, link)
+    assert list(tmp_path.iterdir()) == [link]
+    pack_run(trained, link)
+    assert link.is_symlink()
+    assert (real / "SHA256SUMS").is_file()
