@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cocon.core.errors import ServerError
+from cocon.core.storage import storing
 
 __all__ = ["Installation", "find_installation"]
 
@@ -144,16 +145,25 @@ def _assemble_backends(root: Path, stub: Path) -> Path:
     directory = _cache_folder() / _digest(files)
     if not directory.is_dir():
         aside = directory.with_name(f"{directory.name}.{os.getpid()}")
-        for name, source in files.items():
-            target = aside / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # Copied, not linked: Triton refuses a library that is a symlink leading out of the backend directory.
-            shutil.copy2(source, target)
+        try:
+            with storing(directory):
+                _copy(files, aside)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
         try:
             aside.rename(directory)
         except OSError:  # another process was first
             shutil.rmtree(aside)
     return directory
+
+
+def _copy(files: Mapping[str, Path], folder: Path) -> None:
+    for name, source in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Copied, not linked: Triton refuses a library that is a symlink leading out of the backend directory.
+        shutil.copy2(source, target)
 
 
 def _digest(files: Mapping[str, Path]) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cocon.core.errors import ServerError
+from cocon.core.errors import ServerError, StorageError
 from cocon.serving.installation import find_installation
+from tests.disks import full_disk
 
 
 @pytest.fixture
@@ -51,3 +52,16 @@ def test_the_backend_directory_holds_real_files(
     assert {"onnxruntime/model.py", "pytorch/model.py", "python/libtriton_python.so"} <= names
     assert not any(path.is_symlink() for path in installation.backend_directory.rglob("*"))
     assert find_installation(repository) == installation
+
+
+def test_a_full_disk_leaves_no_half_of_the_backend_directory(
+    can_serve: None, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    if not shutil.which("tritonserver"):
+        with (
+            full_disk(1000),
+            pytest.raises(StorageError, match=f"^'{tmp_path / 'cache'}.* cannot be written: File too"),
+        ):
+            find_installation(repository)
+        assert list((tmp_path / "cache" / "cocon" / "triton-backends").iterdir()) == []
