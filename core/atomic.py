@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and what is written through because it is no file."""
 
+import errno
 import os
 import shutil
 import stat
@@ -11,9 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from cocon.core.storage import storing
+from cocon.core.errors import StorageError
+from cocon.core.storage import refused, storing
 
-__all__ = ["append", "is_stream", "open_stream", "place_of", "replacing"]
+__all__ = ["append", "is_stream", "place_of", "replacing", "written_through"]
 
 _MAX_LINKS = 40  # as Linux follows
 
@@ -39,7 +41,7 @@ def replacing(path: Path, *, is_durable: bool = False) -> Iterator[Path]:
         if is_stream(path):
             with TemporaryDirectory(prefix="cocon-") as aside:
                 yield (whole := Path(aside) / "whole")
-                with whole.open("rb") as source, open_stream(path) as stream:
+                with whole.open("rb") as source, written_through(path) as stream:
                     shutil.copyfileobj(source, stream)
             return
         place = place_of(path)
@@ -69,8 +71,26 @@ def is_stream(path: Path) -> bool:
         return False
 
 
-def open_stream(path: Path) -> BinaryIO:
-    """Open such a path for writing; a FIFO waits for its reader."""
+@contextmanager
+def written_through(path: Path) -> Iterator[BinaryIO]:
+    """Open such a path for writing; a FIFO waits for its reader.
+
+    Raises:
+        StorageError: The reader has gone.
+        UsageError: It is open for reading alone.
+    """
+    try:
+        with _opened(path) as stream:
+            yield stream
+    except BrokenPipeError as error:
+        raise StorageError(f"'{path}' cannot be written: who reads it has gone") from error
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            raise refused(error, f"'{path}'") from error
+        raise
+
+
+def _opened(path: Path) -> BinaryIO:
     descriptor = _descriptor(path)
     if descriptor is None:
         return path.open("wb")

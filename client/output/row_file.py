@@ -8,7 +8,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from cocon.core.atomic import is_stream, open_stream, place_of, replacing
+from cocon.core.atomic import is_stream, place_of, replacing, written_through
 from cocon.core.storage import cause_of_storage, storing
 
 __all__ = ["row_file"]
@@ -39,7 +39,7 @@ def row_file(output: Path, *, is_archive: bool, is_lines: bool) -> Iterator[Text
             with replacing(output) as whole, whole.open("w", encoding="utf-8") as stream:
                 yield stream
         else:
-            with TextIOWrapper(open_stream(output), encoding="utf-8") as stream:
+            with written_through(output) as through, TextIOWrapper(through, encoding="utf-8") as stream:
                 yield stream
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cocon.core.atomic import append, is_stream, open_stream, replacing
-from cocon.core.errors import StorageError
+from cocon.core.atomic import append, is_stream, replacing, written_through
+from cocon.core.errors import StorageError, UsageError
 from tests.disks import full_disk, unwritable
 
 
@@ -99,10 +99,30 @@ def test_an_open_descriptor_goes_on_where_it_is(tmp_path: Path) -> None:
         rows.write(b"one\n")
         for name in (f"/dev/fd/{rows.fileno()}", f"/proc/self/fd/{rows.fileno()}"):
             assert is_stream(Path(name))
-            with open_stream(Path(name)) as stream:
+            with written_through(Path(name)) as stream:
                 stream.write(b"two\n")
         rows.write(b"three\n")
     assert (tmp_path / "rows").read_text() == "one\ntwo\ntwo\nthree\n"
+
+
+def test_a_reader_that_goes_and_what_is_open_for_reading_alone_are_told(tmp_path: Path) -> None:
+    os.mkfifo(fifo := tmp_path / "fifo")
+    with (
+        subprocess.Popen(["head", "-c1", fifo], stdout=subprocess.DEVNULL) as reader,
+        pytest.raises(StorageError, match=f"^'{fifo}' cannot be written: who reads it has gone$"),
+        written_through(fifo) as stream,
+    ):
+        stream.write(b"a")
+        stream.flush()
+        reader.wait()
+        stream.write(b"b")
+    with (
+        (tmp_path / "rows").open("ab+") as rows,
+        Path(rows.name).open("rb") as source,
+        pytest.raises(UsageError, match=r"cannot be written: Bad file descriptor$"),
+        written_through(Path(f"/dev/fd/{source.fileno()}")) as stream,
+    ):
+        stream.write(b"lost")
 
 
 def test_a_line_is_added_whole_or_not_at_all(tmp_path: Path) -> None:
