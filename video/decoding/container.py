@@ -125,7 +125,7 @@ def _why_closed(error: Exception) -> str:
 
 
 def _video_stream(path: Path, container: "av.container.InputContainer") -> "av.VideoStream":
-    films = [stream for stream in container.streams.video if not _is_attached(stream)]
+    films = [stream for stream in container.streams.video if not _is_attached(container, stream)]
     if not films:
         with_cover = ", only an attached picture" if container.streams.video else ""
         raise NoVideoStreamError(f"'{path}' has no video stream{with_cover}")
@@ -135,9 +135,15 @@ def _video_stream(path: Path, container: "av.container.InputContainer") -> "av.V
     return best
 
 
-def _is_attached(stream: "av.VideoStream") -> bool:
+def _is_attached(container: "av.container.InputContainer", stream: "av.VideoStream") -> bool:
     kinds = type(stream.disposition)
-    return bool(stream.disposition & (kinds.attached_pic | kinds.timed_thumbnails))
+    if stream.disposition & (kinds.attached_pic | kinds.timed_thumbnails):
+        return True
+    # A single still beside sound is a cover, whoever wrote it without saying so.
+    codec, seconds = stream.codec_context, _said_seconds(container, stream)
+    if codec is None or codec.name not in _CODECS_OF_STILLS or not container.streams.audio:
+        return False
+    return stream.frames == 1 or (seconds is not None and seconds * float(stream.average_rate or 1) < 1.5)
 
 
 def _rank(stream: "av.VideoStream") -> tuple[int, int, int]:

@@ -47,6 +47,7 @@ def decoded_pictures(
         clock = Clock(container.format.name, rate, header.duration_seconds or 0.0, damaged)
         aspect = stream.sample_aspect_ratio
         rgb = RgbConversion()
+        matrix: bytes | None = None
         for frame in _frames(container, stream, damaged):
             seconds = clock.seconds_of(frame)
             shape = display_shape(frame.height, frame.width, aspect)
@@ -59,7 +60,8 @@ def decoded_pictures(
                 continue
             if rgb.converted_from and not notes:
                 notes.append(f"{rgb.converted_from} was brought to BT.709; brighter than reference white is clipped")
-            yield seconds, upright(resize(pixels, *shape), _display_matrix(frame))
+            matrix = _display_matrix(frame) or matrix  # H.264 and HEVC may say it with key frames only
+            yield seconds, upright(resize(pixels, *shape), matrix)
 
 
 def _frames_per_second(container: "av.container.InputContainer", stream: "av.VideoStream") -> float:
@@ -106,6 +108,11 @@ def _frames(
         except (av.FFmpegError, OSError, ValueError) as error:
             damaged.append(reason(error))
             break
+        if not packet.size and (packet.buffer_ptr or packet.pts is not None):
+            continue  # the picture before it goes on, which is no damage; the end has no times
+        if packet.has_sidedata("encryption_info"):
+            damaged.append("its pictures are encrypted")  # some decoders make noise of them
+            continue
         if said or packet.is_corrupt:
             damaged.append(_first(said) or "bytes are missing")
         yield from _frames_of(stream, packet, damaged)

@@ -146,7 +146,7 @@ def _with_streams(
     path: Path, *videos: Path, cover: bool = False, cover_first: bool = False, sound: bool = False
 ) -> Path:
     """Put the pictures of several videos into one file, one stream each, with a cover before or behind them."""
-    with av.open(str(path), "w", format="mp4" if path.suffix == ".m4a" else None) as output:
+    with av.open(str(path), "w", format={".m4a": "mp4", ".mka": "matroska"}.get(path.suffix)) as output:
         sources = [av.open(str(video)) for video in videos]
         if cover and cover_first:
             image = _cover_stream(output)
@@ -187,7 +187,7 @@ def test_a_cover_is_never_the_video(ending: str, cover_first: bool, sound: Path,
     assert [number_in(pixels) for _, pixels in read_frames(path)] == list(range(NUM_FRAMES))
 
 
-@pytest.mark.parametrize("ending", ["m4a", "mp4"])
+@pytest.mark.parametrize("ending", ["m4a", "mp4", "mka"])
 def test_a_song_with_a_cover_has_no_video_stream(ending: str, tmp_path: Path) -> None:
     path = _with_streams(tmp_path / f"song.{ending}", cover=True, sound=True)
     with pytest.raises(NoVideoStreamError, match="only an attached picture"):

@@ -21,6 +21,7 @@ from cocon.video.decoding.frames import FrameStream, read_frames
 from cocon.video.decoding.limits import MediaLimits
 
 from ..seed_videos import SEEDS, write_seed
+from .field_videos import CONTAINERS, NUM_FRAMES, number_in, write_fields
 
 Pixels = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]
@@ -192,6 +193,41 @@ def test_a_video_whose_codec_is_not_named_is_unreadable(
     path = write_video(tmp_path / "video.mp4", numbered(5), np.arange(5) / 25)
     path.write_bytes(path.read_bytes().replace(b"stsd", b"free"))
     with pytest.raises(UnreadableVideoError, match=r"video\.mp4' cannot be decoded"):
+        list(read_frames(path))
+
+
+@pytest.mark.parametrize("ending", ["ogv", "mkv", "avi", "nut"])
+def test_a_packet_without_bytes_shows_the_picture_before_it_on(ending: str, tmp_path: Path) -> None:
+    plain, path = write_fields(tmp_path / "plain.mkv", "libvpx"), tmp_path / f"video.{ending}"
+    with av.open(str(plain)) as source, av.open(str(path), "w", format=CONTAINERS[ending]) as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(source.streams.video[0])):
+            if packet.dts is not None:
+                kept = packet if number != 30 else _without_bytes(packet)
+                kept.stream = stream
+                output.mux(kept)
+    video = read_frames(path)
+    assert [number_in(pixels) for _, pixels in video] == [number for number in range(NUM_FRAMES) if number != 30]
+    assert video.lost == ""
+
+
+def _without_bytes(packet: "av.Packet[av.VideoStream]") -> "av.Packet[av.VideoStream]":
+    empty = av.Packet(b"")
+    empty.pts, empty.dts, empty.time_base, empty.duration = packet.pts, packet.dts, packet.time_base, packet.duration
+    return empty
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9"])
+def test_what_is_encrypted_is_no_picture(codec: str, tmp_path: Path) -> None:
+    scheme = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "0" * 32, "encryption_kid": "1" * 32}
+    plain, path = write_fields(tmp_path / "plain.mp4", codec), tmp_path / "video.mp4"
+    with av.open(str(plain)) as source, av.open(str(path), "w", options=scheme) as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    with pytest.raises(UnreadableVideoError, match="its pictures are encrypted"):
         list(read_frames(path))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -180,6 +181,25 @@ def test_pictures_of_a_camera_that_notes_how_it_was_held_are_upright(orientation
     for _, pixels in frames:
         assert pixels.shape == shown.shape
         assert np.abs(pixels.astype(int) - shown).mean() < 3
+
+
+def test_an_orientation_said_with_key_frames_holds_for_those_behind_them(
+    tmp_path: Path, write_video: WriteVideo
+) -> None:
+    plain = write_video(tmp_path / "plain.mp4", [_four_colours(48, 64)] * 6, np.arange(6) / 25)
+    path = tmp_path / "video.h264"
+    with av.open(str(plain)) as source, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        turned = BitStreamFilterContext(
+            "h264_mp4toannexb,h264_metadata=display_orientation=insert:rotate=90", source.streams.video[0]
+        )
+        for packet in source.demux(source.streams.video[0]):
+            for filtered in turned.filter(packet if packet.dts is not None else None):
+                filtered.stream = stream
+                output.mux(filtered)
+    frames = [pixels for _, pixels in read_frames(path)]
+    assert [pixels.shape for pixels in frames] == [(64, 48, 3)] * 6
+    assert np.abs(frames[5].astype(int) - frames[0]).mean() < 3
 
 
 def test_a_picture_that_grows_beyond_the_limit_is_refused_before_it_is_made(tmp_path: Path) -> None:
