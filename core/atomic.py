@@ -15,8 +15,9 @@ from typing import BinaryIO
 from cocon.core.errors import StorageError
 from cocon.core.storage import refused, storing
 
-__all__ = ["append", "is_stream", "place_of", "replacing", "written_through"]
+__all__ = ["append", "beside", "is_stream", "place_of", "replacing", "written_through"]
 
+_MAX_NAME_BYTES = 255  # of file systems
 _MAX_LINKS = 40  # as Linux follows
 
 
@@ -46,7 +47,7 @@ def replacing(path: Path, *, is_durable: bool = False) -> Iterator[Path]:
             return
         place = place_of(path)
         place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+        partial = beside(place, f".{os.getpid()}.partial", prefix=".")
         partial.unlink(missing_ok=True)  # or else it might be a link
         try:
             yield partial
@@ -61,6 +62,12 @@ def replacing(path: Path, *, is_durable: bool = False) -> Iterator[Path]:
             raise
         finally:
             partial.unlink(missing_ok=True)
+
+
+def beside(place: Path, ending: str, *, prefix: str = "") -> Path:
+    """A path in the folder of another, called like it with an ending, and shorter where the name would be too long."""
+    room = _MAX_NAME_BYTES - len(os.fsencode(prefix + ending))
+    return place.with_name(prefix + os.fsdecode(os.fsencode(place.name)[:room]) + ending)
 
 
 def is_stream(path: Path) -> bool:

@@ -8,7 +8,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from cocon.core.atomic import is_stream, place_of, replacing, written_through
+from cocon.core.atomic import beside, is_stream, place_of, replacing, written_through
 from cocon.core.storage import cause_of_storage, storing
 
 __all__ = ["row_file"]
@@ -46,7 +46,7 @@ def row_file(output: Path, *, is_archive: bool, is_lines: bool) -> Iterator[Text
 @contextmanager
 def _beside(place: Path, *, is_lines: bool) -> Iterator[TextIO]:
     place.parent.mkdir(parents=True, exist_ok=True)
-    partial = place.with_name(f"{place.name}.partial")
+    partial = beside(place, ".partial")
     partial.unlink(missing_ok=True)  # or else it might be a link
     try:
         with partial.open("x", encoding="utf-8") as stream:

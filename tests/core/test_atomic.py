@@ -132,3 +132,10 @@ def test_a_line_is_added_whole_or_not_at_all(tmp_path: Path) -> None:
             append(lines, b"does not fit\n")
         append(lines, b"two\n")
     assert (tmp_path / "lines").read_text() == "one\ntwo\n"
+
+
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path) -> None:
+    path = tmp_path / ("é" * 127 + "x")
+    with replacing(path) as partial:
+        partial.write_text("whole")
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [(path.name, "whole")]

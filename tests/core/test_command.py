@@ -60,6 +60,37 @@ def test_a_deliberate_error_is_one_line_on_stderr_and_its_exit_code(
     assert errors == "error: clip.frames (0) must be positive\n"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict", "latin-1:strict"])
+def test_no_name_of_a_file_ends_a_command_by_being_printed_nor_rules_the_terminal(encoding: str) -> None:
+    code = """
+import logging
+import sys
+import typer
+from cocon.core.command import run
+from cocon.core.errors import UsageError
+def show(name: str) -> None:
+    print(repr(name)[1:-1], name.replace(chr(27), '').replace(chr(10), ''))
+    logging.getLogger('demo').warning("about %s", name)
+    raise UsageError(f"'{name}' is no video")
+app = typer.Typer()
+app.command()(show)
+sys.argv = ['demo', *sys.argv[1:]]
+run(app)
+"""
+    name = "caf\udce9 日\x1b[31m\n"
+    result = subprocess.run(
+        [sys.executable, "-c", code, name],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        timeout=300,
+    )
+    chinese = "日" if encoding.startswith("utf") else r"\xe6\x97\xa5"
+    errors = result.stderr.decode()
+    assert (result.returncode, rf"caf\xe9 {chinese}[31m" in result.stdout.decode()) == (2, True), errors
+    shown = rf"caf\xe9 {chinese}\x1b[31m\x0a"
+    assert errors == f"WARNING: about {shown}\nerror: '{shown}' is no video\n"
+
+
 def test_success_ends_with_zero(outcome: Callable[..., tuple[int, str, str]]) -> None:
     assert outcome(lambda: typer.echo("done")) == (0, "done\n", "")
 

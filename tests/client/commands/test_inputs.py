@@ -40,6 +40,49 @@ def test_glob_list_and_stdin(folder: Path) -> None:
     assert names(expand_inputs(["-"], io.BytesIO(f"{folder / 'b.mp4'}\n".encode())), folder) == ["b.mp4"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lines_of_a_list_are_names_as_people_write_them(folder: Path, encoding: str) -> None:
+    (folder / "#1 é.mp4").touch()
+    lines = [
+        "# comment",
+        f'"{folder / "#1 é.mp4"}"',
+        "",
+        f"  {folder / 'b.mp4'} ",
+        "#x",
+        "#gone.mp4",
+        "y" * 300 + ".mp4",
+    ]
+    (folder / "list.txt").write_bytes("\r\n".join(lines).encode(encoding))
+    named = [folder / "#1 é.mp4", folder / "b.mp4", Path("#gone.mp4"), Path(lines[-1])]
+    assert expand_inputs([f"@{folder / 'list.txt'}"], NOTHING) == named
+    assert expand_inputs(["-"], io.BytesIO((folder / "list.txt").read_bytes())) == named
+
+
+def test_bytes_that_are_no_text_name_a_file_or_are_warned_of(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    odd = folder / "caf\udce9.mp4"
+    odd.touch()
+    listed = folder / "list.txt"
+    listed.write_bytes(os.fsencode(f"{odd}\n{folder}/h\udcfc.mp4\n"))
+    assert expand_inputs([f"@{listed}"], NOTHING) == [odd, folder / "h\udcfc.mp4"]
+    assert expand_inputs([rf"{folder}/caf\xe9.mp4"], NOTHING) == [odd]
+    assert f"list '{listed}' line 2 is not UTF-8 and names no file" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "list '.*list.txt' names no video"),
+        (b"\xef\xbb\xbf\n \n# none\n", "list '.*list.txt' names no video"),
+        ("a.mp4\n".encode("utf-16-le"), "list '.*list.txt' is UTF-16 without a byte-order mark; save it as UTF-8"),
+        (b"a.mp4\n\0", "list '.*list.txt' line 2 has a zero byte"),
+    ],
+)
+def test_a_list_that_is_none_is_refused_in_a_line(folder: Path, content: bytes, message: str) -> None:
+    (folder / "list.txt").write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        expand_inputs([f"@{folder / 'list.txt'}"], NOTHING)
+
+
 def test_file_with_glob_characters_in_its_name_is_a_file(folder: Path) -> None:
     odd = folder / "a[1]*.mp4"
     odd.touch()
