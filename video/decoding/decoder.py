@@ -105,6 +105,9 @@ def _frames(
                 packet = next(packets)
         except StopIteration:
             return
+        except IndexError:  # a packet of a stream that the file did not have when it was opened
+            packets = container.demux(stream)
+            continue
         except (av.FFmpegError, OSError, ValueError) as error:
             damaged.append(reason(error))
             break

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 import av
 import numpy as np
@@ -109,6 +110,7 @@ def write_fields(
     num_b_frames: int = 0,
     group_size: int = 12,
     rate: Fraction = Fraction(RATE),  # immutable
+    options_of_file: Mapping[str, str] = MappingProxyType({}),
     **options: str,
 ) -> Path:
     """Write `NUM_FRAMES` numbered pictures into the container that the file's ending names.
@@ -120,6 +122,7 @@ def write_fields(
         num_b_frames: in a row, where the codec can reorder pictures.
         group_size: pictures from one key frame to the next.
         rate: pictures per second.
+        options_of_file: of the container's writer.
         options: more of the encoder's.
 
     Raises:
@@ -132,7 +135,9 @@ def write_fields(
     elif coding.reorders:
         settings["bf"] = str(num_b_frames)
     height, width = coding.shape
-    with av.open(str(path), "w", format=CONTAINERS[path.suffix[1:]], options={"fflags": "+bitexact"}) as output:
+    with av.open(
+        str(path), "w", format=CONTAINERS[path.suffix[1:]], options={"fflags": "+bitexact", **options_of_file}
+    ) as output:
         stream = output.add_stream(codec, rate=rate, options=settings)
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width, stream.pix_fmt = height, width, coding.pixel_format

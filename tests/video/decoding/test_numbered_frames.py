@@ -134,6 +134,19 @@ def test_joined_streams_go_on_whatever_time_the_next_begins_at(
     assert [seconds for seconds, _ in frames] == pytest.approx(np.arange(len(frames)) / RATE, abs=2e-3)
 
 
+def test_a_stream_that_begins_later_takes_no_frames_of_the_video_away(tmp_path: Path) -> None:
+    parts = [
+        write_fields(tmp_path / f"{number}.ts", "libx264", start_frames=number * NUM_FRAMES, options_of_file=options)
+        for number, options in enumerate(
+            ({}, {"mpegts_start_pid": "0x200", "mpegts_service_id": "2", "mpegts_pmt_start_pid": "0x300"})
+        )
+    ]
+    path = tmp_path / "video.ts"
+    nothing = (b"\x47\x1f\xff\x10" + bytes(184)) * 32_000  # 6 MB, more than FFmpeg looks at when it opens a file
+    path.write_bytes(parts[0].read_bytes() + nothing + parts[1].read_bytes() + parts[0].read_bytes())
+    assert [number_in(pixels) for _, pixels in read_frames(path)] == [*range(NUM_FRAMES)] * 2
+
+
 @pytest.mark.parametrize(("ending", "codec"), [("mp4", "libx264"), ("mkv", "libx265"), ("webm", "libvpx-vp9")])
 def test_pictures_are_those_of_another_reader_byte_by_byte(ending: str, codec: str, tmp_path: Path) -> None:
     path = write_fields(tmp_path / f"video.{ending}", codec, num_b_frames=2)
