@@ -26,17 +26,18 @@ if TYPE_CHECKING:
 __all__ = ["Header", "open_video", "read_header", "reason"]
 
 # FFmpeg's names of the formats that hold everything themselves. Left out is whatever names other files or addresses
-# (hls, dash, concat, image2, sdp, vobsub, mlv, imf, rtsp), makes pictures of text (tty), or captures from devices.
+# (hls, dash, concat, sdp, vobsub, mlv, imf, rtsp), makes pictures of text (tty), or captures from devices.
 _VIDEO_FORMATS = (
     "3dostr 4xm amv apng av1 avi bethsoftvid bink cavsvideo dhav dirac dnxhd dv evc film_cpk flic flv gif gxf h261 h263"
     " h264 hevc idcin ifv ipu ivf kux live_flv lvf lxf m4v matroska,webm mgsts mjpeg mov,mp4,m4a,3gp,3g2,mj2 mpeg"
     " mpegts mpegvideo mpjpeg mtv mv mxf nsv nut nuv obu ogg pmp pva r3d rl2 rm roq rpl smk swf thp tmv ty usm vc1"
     " vc1test vivo vvc wtv xmv yop yuv4mpegpipe asf"
 )
-_PICTURE_FORMATS = "bmp_pipe jpeg_pipe jpegxl_pipe png_pipe tiff_pipe webp_pipe"
+_PICTURE_FORMATS = "image2 bmp_pipe jpeg_pipe jpegxl_pipe png_pipe tiff_pipe webp_pipe"
 _SOUND_FORMATS = "aac ac3 aiff amr ape au caf dts dsf eac3 flac mp3 tta w64 wav wv"
 _OPTIONS = {
     "protocol_whitelist": "file",
+    "pattern_type": "none",  # image2: a picture, and not those with numbers in place of the `%d` of its name
     "format_whitelist": ",".join((*_VIDEO_FORMATS.split(), *_PICTURE_FORMATS.split(), *_SOUND_FORMATS.split())),
 }
 _NOT_ALLOWED = "Format not on whitelist"

@@ -72,6 +72,19 @@ def test_a_folder_called_like_an_address_asks_nobody(
     assert not _was_asked(listener)
 
 
+@pytest.mark.parametrize("name", ["a%03d.jpg", "a%d.png", "a*.jpg", "a[0-9].jpg", "a001.bmp", "a.webp"])
+def test_a_picture_is_read_and_none_that_its_name_could_stand_for(name: str, tmp_path: Path) -> None:
+    for number, gray in enumerate((60, 120, 180)):
+        for other in (f"a{number:03d}", f"a{number}"):
+            picture = np.full((32, 32, 3), gray, np.uint8)
+            assert cv2.imwrite(str(tmp_path / f"{other}{Path(name).suffix}"), picture)
+    own = cv2.imencode(Path(name).suffix, np.full((32, 32, 3), 240, np.uint8))[1].tobytes()
+    (tmp_path / name).write_bytes(own)
+    ((seconds, pixels),) = read_frames(tmp_path / name)
+    assert seconds == 0
+    assert abs(int(pixels.mean()) - 240) <= 4
+
+
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     """Somebody on this machine who would notice a connection."""
