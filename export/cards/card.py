@@ -132,5 +132,5 @@ def cell(markdown: object) -> str:
 
 
 def _in_one_line(text: object) -> str:
-    line = " ".join(printable(text).split())
+    line = printable(" ".join(str(text).split()))
     return _CONTROLS.sub(lambda control: control[0].encode("unicode_escape").decode(), line)
