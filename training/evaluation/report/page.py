@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
+from cocon.core.printable import ESCAPING
 from cocon.core.progress import ProgressBar
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipProtocol
@@ -91,7 +92,7 @@ def write_report(
     page = folder / "index.html"
     with replacing(page) as partial:
         # A path or a class may hold bytes that are no text.
-        partial.write_text(html, encoding="utf-8", errors="backslashreplace")
+        partial.write_text(html, encoding="utf-8", errors=ESCAPING)
     return page
 
 

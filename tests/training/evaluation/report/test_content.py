@@ -186,4 +186,4 @@ def test_a_class_whose_name_is_no_text_is_drawn_with_its_bytes() -> None:
     plot = confusion_plot(np.eye(2, dtype=np.int64), ["jump", "\udcff"])
     svg = base64.b64decode(plot.light.partition(",")[2]).decode()
     assert ">jump<" in svg
-    assert r">\udcff<" in svg
+    assert r">\xff<" in svg
