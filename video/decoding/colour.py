@@ -6,6 +6,7 @@ is as bright as reference white (203 cd/m², ITU-R BT.2408) becomes white, what 
 look, all beyond is clipped.
 """
 
+import threading
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ __all__ = ["RgbConversion"]
 _TRANSFERS = {16: "PQ", 18: "HLG"}
 _BT2020, _UNSPECIFIED = 9, 2  # primaries and matrix
 _MAX_GRAPHS = 8
+_OF_THREAD = threading.local()
 _TO_BT709 = "out_transfer=bt709:out_primaries=bt709:intent=relative_colorimetric:flags=bilinear"
 
 
@@ -31,7 +33,6 @@ class RgbConversion:
         from av.video.reformatter import VideoReformatter
 
         self._reformatter = VideoReformatter()
-        self._graphs: dict[tuple[Any, ...], av.filter.Graph] = {}  # seconds to make, where sizes alternate each once
         self.converted_from = ""
         """What the last frame was brought to BT.709 from; empty for a standard one."""
 
@@ -62,13 +63,20 @@ class RgbConversion:
         """The frame as RGB of BT.709, by the colour management of FFmpeg's scaler."""
         tags = (frame.color_trc, frame.color_primaries, frame.colorspace, frame.color_range)
         kind = (frame.format.name, frame.height, frame.width, *tags)
-        graph = self._graphs.pop(kind, None) or _graph_to_bt709(frame)
+        graphs = _graphs_of_this_thread()
+        graph = graphs.pop(kind, None) or _graph_to_bt709(frame)
         graph.vpush(frame)
         converted = graph.vpull()
-        if len(self._graphs) >= _MAX_GRAPHS:
-            self._graphs.clear()
-        self._graphs[kind] = graph  # one that has failed is not kept
+        if len(graphs) >= _MAX_GRAPHS:
+            graphs.clear()
+        graphs[kind] = graph  # one that has failed is not kept
         return converted
+
+
+def _graphs_of_this_thread() -> dict[tuple[Any, ...], "av.filter.Graph"]:
+    """They take seconds to make: a worker process makes one for all videos of a size, not one for each."""
+    graphs: dict[tuple[Any, ...], av.filter.Graph] = vars(_OF_THREAD).setdefault("graphs", {})
+    return graphs
 
 
 def _wide_colours(frame: "av.VideoFrame") -> str:
