@@ -122,7 +122,11 @@ def test_rows_keep_the_order_of_the_dataset_and_progress_reaches_the_end(folder:
     assert seen == [(0, 2), (1, 2), (2, 2)]
 
 
-def test_a_deadline_that_was_missed_names_the_video(folder: Path) -> None:
+def test_a_deadline_that_was_missed_names_the_video(
+    folder: Path, write_video: WriteVideo, numbered: Callable[..., list[np.ndarray]]
+) -> None:
+    # Long enough that a busy machine cannot hold up the one who waits until it is decoded.
+    write_video(folder / "sound.mp4", [*numbered(60, 480, 640)] * 8, np.arange(480) / 30)
     (problem,) = _checked(folder, limits=MediaLimits(frame_timeout_s=1e-6))["sound.mp4"].problems
     assert problem.kind == "TimedOutError"
     assert problem.message.startswith(f"video '{folder / 'sound.mp4'}': the decoder gave no new frame")
