@@ -87,6 +87,7 @@ def _write_video(
     container: str | None = None,
     pixel_format: str = "yuv420p",
     clock: Fraction = Fraction(1, 1000),
+    aspect: Fraction | None = None,
 ) -> Path:
     options = {"crf": "10"} if codec == "libx264" else {}
     with av.open(str(path), "w", format=container) as output:
@@ -94,6 +95,8 @@ def _write_video(
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width, stream.pix_fmt = *pictures[0].shape[:2], pixel_format
         stream.codec_context.time_base = clock
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
         for pixels, seconds in zip(pictures, times, strict=True):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = round(seconds / clock), clock

@@ -122,20 +122,14 @@ ANAMORPHIC = {
 # MPEG-2 says only which of 4:3 and 16:9 the whole picture has.
 @pytest.mark.parametrize("aspect", [Fraction(32, 27), Fraction(8, 9)])
 @pytest.mark.parametrize("ending", ANAMORPHIC)
-def test_every_container_gives_square_pixels(ending: str, aspect: Fraction, tmp_path: Path) -> None:
+def test_every_container_gives_square_pixels(
+    ending: str, aspect: Fraction, tmp_path: Path, write_video: WriteVideo
+) -> None:
     codec, container = ANAMORPHIC[ending]
     stored, path = _four_colours(96, 144), tmp_path / f"video.{ending}"
-    with av.open(str(path), "w", format=container) as output:
-        stream = output.add_stream(codec, rate=25)
-        assert isinstance(stream, av.VideoStream)
-        stream.height, stream.width = stored.shape[:2]
-        stream.pix_fmt = "yuv422p10le" if codec == "prores" else "yuv420p"
-        stream.codec_context.sample_aspect_ratio = aspect
-        for number in range(12):
-            frame = av.VideoFrame.from_ndarray(stored, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            output.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
-        output.mux(stream.encode(None))
+    pixel_format = "yuv422p10le" if codec == "prores" else "yuv420p"
+    form = {"codec": codec, "container": container, "pixel_format": pixel_format, "clock": Fraction(1, 25)}
+    write_video(path, [stored] * 12, np.arange(12) / 25, aspect=aspect, **form)
     frames = list(read_frames(path))
     assert len(frames) == 12
     shown = _four_colours(96, round(144 * aspect))
@@ -144,16 +138,8 @@ def test_every_container_gives_square_pixels(ending: str, aspect: Fraction, tmp_
         assert np.abs(pixels.astype(int) - shown).mean() < 12
 
 
-def test_pixels_are_made_square_before_the_picture_is_turned(tmp_path: Path) -> None:
-    path = tmp_path / "video.mp4"
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx264", rate=25)
-        assert isinstance(stream, av.VideoStream)
-        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
-        stream.codec_context.sample_aspect_ratio = Fraction(3, 2)
-        frame = av.VideoFrame.from_ndarray(_four_colours(48, 64), format="rgb24")
-        output.mux(stream.encode(frame.reformat(format="yuv420p")))
-        output.mux(stream.encode(None))
+def test_pixels_are_made_square_before_the_picture_is_turned(tmp_path: Path, write_video: WriteVideo) -> None:
+    path = write_video(tmp_path / "video.mp4", [_four_colours(48, 64)], [0.0], aspect=Fraction(3, 2))
     _write_matrix(path, _matrix(0, 1, -1, 0))
     ((_, pixels),) = read_frames(path)
     assert pixels.shape == (96, 48, 3)
