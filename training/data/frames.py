@@ -6,9 +6,10 @@ Frames are resized once, to the short side of the view's geometry; poses stay ke
 import logging
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,12 @@ from torch.utils.data import get_worker_info
 
 from cocon.core.errors import MissingViewError, UnreadableVideoError, UsageError, VideoError
 from cocon.core.paths import why_no_file
-from cocon.video.geometry import have_same_shape, resized_shape
+from cocon.video.geometry import resized_shape
 from cocon.video.making.recipe import makers_of
 from cocon.video.reading.live import ViewRequest
 from cocon.video.reading.whole_video import whole_video
 from cocon.video.store.dataset import VideoEntry, content_sha256
-from cocon.video.store.files import find_view, remedy
+from cocon.video.store.files import check_shape, find_view, remedy
 from cocon.video.store.stored_view import StoredView
 from cocon.video.views import VIEWS
 from cocon.video.workers.pool import WorkerPool
@@ -219,18 +220,10 @@ def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest
     made = _made(entry.path, live, workers) if live else {}  # a video that does not decode has no other problem
     for problem in problems.values():
         raise problem
-    for view, kept in stored.items():
-        _check_shape(root, view, entry.video_id, kept, made.values())
+    for kept, other in product(stored.values(), made.values()):
+        check_shape(root, entry.video_id, kept, (other.height, other.width))
     views = {view: made[view] if view in made else _from_store(stored[view], requests[view]) for view in requests}
     return DecodedVideo(entry, views)
-
-
-def _check_shape(root: Path, view: str, video_id: str, stored: StoredView, made: Iterable[DecodedView]) -> None:
-    for other in made:
-        if not have_same_shape(stored.height, stored.width, other.height, other.width):
-            sizes = f"{stored.width} × {stored.height}, the video {other.width} × {other.height}"
-            problem = f"stored view '{view}' of video '{video_id}' has another shape ({sizes})"
-            raise MissingViewError(f"{problem}; make it again: {remedy(root, view)} --view {view} --overwrite")
 
 
 def _from_store(stored: StoredView, request: ViewRequest) -> DecodedView:

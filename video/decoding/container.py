@@ -80,6 +80,7 @@ def open_video(path: Path) -> Iterator["OpenedVideo"]:
     import av
 
     _hear_decoders()
+    _take_unnamed_side_data()
     try:
         # An absolute path behind `file:` is a file whatever else is in it: colons, percent signs, `concat:`.
         container = av.open(f"file:{os.path.abspath(path)}", container_options=_OPTIONS)  # noqa: PTH100  # as named
@@ -105,6 +106,20 @@ def read_header(path: Path) -> Header:
 def reason(error: Exception) -> str:
     """What FFmpeg said, without its error number and the path that the message has already."""
     return getattr(error, "strerror", None) or str(error)
+
+
+@cache
+def _take_unnamed_side_data() -> None:
+    """Let frames have side data that PyAV has no name for, such as EXIF; it refuses all of a frame's otherwise."""
+    from av.sidedata.sidedata import Type
+
+    def unnamed(kinds: type[Type], number: int) -> Type:
+        kind = object.__new__(kinds)
+        kind._name_ = f"UNNAMED_{number}"
+        kind._value_ = number  # type: ignore[assignment]
+        return kind
+
+    Type._missing_ = classmethod(unnamed)  # type: ignore[assignment,method-assign]
 
 
 @cache

@@ -1,7 +1,6 @@
 """Pictures of an opened video in one sequential pass, which goes on behind damage and says what was damaged."""
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,23 +73,8 @@ def _frames_per_second(container: "av.container.InputContainer", stream: "av.Vid
 def _display_matrix(frame: "av.VideoFrame") -> bytes | None:
     from av.sidedata.sidedata import SideData
 
-    _take_unnamed_side_data()
     matrix = frame.side_data.get("DISPLAYMATRIX")
     return bytes(matrix) if isinstance(matrix, SideData) else None
-
-
-@cache
-def _take_unnamed_side_data() -> None:
-    """Let frames have side data that PyAV has no name for, such as EXIF; it refuses all of a frame's otherwise."""
-    from av.sidedata.sidedata import Type
-
-    def unnamed(kinds: type[Type], number: int) -> Type:
-        kind = object.__new__(kinds)
-        kind._name_ = f"UNNAMED_{number}"
-        kind._value_ = number  # type: ignore[assignment]
-        return kind
-
-    Type._missing_ = classmethod(unnamed)  # type: ignore[assignment,method-assign]
 
 
 def _frames(

@@ -32,6 +32,7 @@ from cocon.video.views import VIEWS
 
 __all__ = [
     "StoredView",
+    "check_shape",
     "find_view",
     "is_sound",
     "read_view",
@@ -186,9 +187,8 @@ def find_view(
         contents = f"content {str(made_from)[:12]!r}, not {content_sha256[:12]!r}"
         problem = f"stored view '{path}' was made from another video ({contents})"
         raise MissingViewError(f"{problem}; {again}")
-    if shape and not any(have_same_shape(stored.height, stored.width, *sides) for sides in (shape, shape[::-1])):
-        sizes = f"{stored.width} × {stored.height}, the video is shown as {shape[1]} × {shape[0]}"
-        raise MissingViewError(f"stored view '{path}' has another shape ({sizes}); {again} --overwrite")
+    if shape:
+        check_shape(root, video_id, stored, shape, shape[::-1])
     if view == "flow" and flow is not None and (differences := _differences(stored, flow)):
         raise MissingViewError(
             f"stored view '{path}' measures another flow ({', '.join(differences)}); {again} "
@@ -196,6 +196,20 @@ def find_view(
             f"--flow-algorithm {flow.algorithm} --overwrite"
         )
     return stored
+
+
+def check_shape(root: Path, video_id: str, stored: StoredView, *shapes: tuple[int, int]) -> None:
+    """Refuse a stored view that has none of the shapes (height, width) in which its video may be shown.
+
+    Raises:
+        MissingViewError: it was made of other pictures, such as those whose pixels were not made square.
+    """
+    if any(have_same_shape(stored.height, stored.width, *shape) for shape in shapes):
+        return
+    height, width = shapes[0]
+    sizes = f"{stored.width} × {stored.height}, the video is shown as {width} × {height}"
+    problem = f"stored view '{view_path(root, stored.view, video_id)}' has another shape ({sizes})"
+    raise MissingViewError(f"{problem}; make it again: {remedy(root, stored.view)} --overwrite")
 
 
 def _differences(stored: StoredView, flow: FlowSpec) -> list[str]:
