@@ -1,0 +1,46 @@
+"""Checksums of many rows at once, at the speed of memory.
+
+A row's checksum is the sum of its words, each times an odd number of its own, modulo 2^64. An odd number has an inverse
+modulo 2^64, so no change of a single word goes unseen, nor words exchanged. Hashes of single rows,
+of which a million are read when an index is opened, would take a hundred times as long.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["content_checksum", "row_checksums"]
+
+_PAGE_BYTES = 4096
+_SEED = 20_260_714
+
+
+def row_checksums(rows: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Checksum of each row: `uint64 [R]`.
+
+    Args:
+        rows: `[R, ...]`, C-contiguous, a row of a whole number of 2-byte words.
+    """
+    num_rows = len(rows)
+    num_values = int(np.prod(rows.shape[1:]))
+    row_bytes = rows.itemsize * num_values
+    word = next(np.dtype(f"<u{size}") for size in (8, 4, 2) if row_bytes % size == 0)
+    words = rows.reshape(num_rows, num_values).view(word)
+    if word.itemsize < 8:
+        words = words.astype(np.uint64)
+    return np.einsum("ij,j->i", words, _odd_numbers(words.shape[1]))
+
+
+def content_checksum(content: bytes | memoryview) -> int:
+    """Checksum of the bytes of a file: over its pages, and over their checksums and the length."""
+    data = np.frombuffer(content, np.uint8)
+    num_whole = len(data) // _PAGE_BYTES
+    whole = data[: num_whole * _PAGE_BYTES].reshape(num_whole, _PAGE_BYTES)
+    last = np.zeros((1, _PAGE_BYTES), np.uint8)
+    last[0, : len(data) - whole.size] = data[whole.size :]
+    pages = np.concatenate([row_checksums(whole), row_checksums(last), np.array([len(data)], np.uint64)])
+    return int(row_checksums(pages[None].view(np.uint8))[0])
+
+
+def _odd_numbers(count: int) -> NDArray[np.uint64]:
+    numbers = np.random.default_rng(_SEED).integers(0, 1 << 63, size=count, dtype=np.uint64)
+    return numbers * np.uint64(2) + np.uint64(1)
