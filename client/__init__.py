@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cocon.client.aligning.spans import Alignment, align_videos
     from cocon.client.classify import Prediction, top_actions
     from cocon.client.index.folder import AddReport, VideoIndex
-    from cocon.client.index.search import Hit
+    from cocon.client.index.search.hits import Hit
     from cocon.client.locate import LocatedAction, locate_actions
     from cocon.client.models.connect import connect
     from cocon.client.pipeline.video_embedder import FailedVideo, VideoEmbedder, VideoEmbedding
@@ -53,7 +53,7 @@ _NAMES = {
     "aligning.spans": ("Alignment", "align_videos"),
     "classify": ("Prediction", "top_actions"),
     "index.folder": ("AddReport", "VideoIndex"),
-    "index.search": ("Hit",),
+    "index.search.hits": ("Hit",),
     "locate": ("LocatedAction", "locate_actions"),
     "models.connect": ("connect",),
     "pipeline.video_embedder": ("FailedVideo", "VideoEmbedder", "VideoEmbedding"),

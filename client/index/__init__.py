@@ -1,1 +1,1 @@
-"""The index: catalogue, FAISS, search."""
+"""The index: its `files`, and the `search` of them."""

@@ -18,7 +18,8 @@ from cocon.client.index.addition import Addition, AddReport, Outcome, absolute
 from cocon.client.index.catalog import Catalog
 from cocon.client.index.faiss_cache import FaissCache
 from cocon.client.index.records import IndexedVideo, IndexFacts, check_vectors
-from cocon.client.index.search import Grouping, Hit, nearest
+from cocon.client.index.search.hits import Grouping, Hit
+from cocon.client.index.search.nearest import nearest
 from cocon.client.models.defaults import DEFAULT_INDEX
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedder import VideoEmbedder

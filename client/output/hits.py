@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.search import Hit
+from cocon.client.index.search.hits import Hit
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.errors import UsageError, VideoError
 from cocon.core.printable import clock

@@ -1,49 +1,20 @@
 """Moments like those of a query: exact cosine search over clips, and its grouping by video."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.records import Moment
-from cocon.client.pipeline.video_embedding import Row
-from cocon.core.printable import escaped
+from cocon.client.index.search.hits import Grouping, Hit, check_grouping
 
-__all__ = ["Grouping", "Hit", "nearest"]
-
-Grouping = Literal["video", "moment"]
+__all__ = ["nearest"]
 
 # Clips fetched per query clip at first; more only when several of the best are of one video.
 _MIN_FETCHED = 64
 # Scores that agree to float32's precision count as equal, so that their order is the same on every machine.
 _DECIMALS = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One answer to a query.
-
-    Attributes:
-        rank: From 1, the best first.
-        video: Absolute path.
-        start_seconds: Of the moment, relative to the first frame.
-        end_seconds: Likewise.
-        score: Cosine of the moment and the most similar clip of the query; higher is better.
-        label: Of the video, where it is known.
-    """
-
-    rank: int
-    video: str
-    start_seconds: float
-    end_seconds: float
-    score: float
-    label: str | None
-
-    def row(self) -> Row:
-        """The fields by name."""
-        return asdict(self) | {"video": escaped(self.video)}
 
 
 def nearest(
@@ -65,7 +36,11 @@ def nearest(
 
     Returns:
         At most `top` hits, exactly the best ones; equal scores in the order of path and time.
+
+    Raises:
+        UsageError: There is no such grouping.
     """
+    check_grouping(grouping)
     num_fetched = min(index.ntotal, max(_MIN_FETCHED, 4 * top))
     while num_fetched > 0:
         scores, ids = index.search(query, num_fetched)  # [Q, n]

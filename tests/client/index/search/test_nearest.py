@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.client.index.records import Moment
-from cocon.client.index.search import Hit, nearest
+from cocon.client.index.search.hits import Hit
+from cocon.client.index.search.nearest import nearest
 
 NUM_CLIPS, DIM = 3000, 8
 

@@ -1,0 +1,51 @@
+"""What a search answers."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+from cocon.client.pipeline.video_embedding import Row
+from cocon.core.errors import UsageError
+from cocon.core.printable import escaped, printable
+
+__all__ = ["Grouping", "Hit", "check_grouping"]
+
+Grouping = Literal["video", "moment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer to a query.
+
+    Attributes:
+        rank: From 1, the best first.
+        video: Absolute path.
+        start_seconds: Of the moment, relative to the first frame.
+        end_seconds: Likewise.
+        score: Cosine of the moment and the most similar clip of the query; higher is better.
+        label: Of the video, where it is known.
+        video_id: Of its content in the index.
+        clip: Number of the moment in its video, from 0.
+        query_clip: Which clip of the query is most similar to the moment, from 0.
+        also: Other paths that hold the same content.
+    """
+
+    rank: int
+    video: str
+    start_seconds: float
+    end_seconds: float
+    score: float
+    label: str | None
+    video_id: int = 0
+    clip: int = 0
+    query_clip: int = 0
+    also: tuple[str, ...] = ()
+
+    def row(self) -> Row:
+        """The fields by name; paths in their written form (`printable.escaped`)."""
+        return asdict(self) | {"video": escaped(self.video), "also": [escaped(path) for path in self.also]}
+
+
+def check_grouping(grouping: str) -> None:
+    """Raise `UsageError` unless it is a `Grouping`."""
+    if grouping not in get_args(Grouping):
+        raise UsageError(f"grouping ('{printable(grouping)}') must be one of {', '.join(get_args(Grouping))}")
