@@ -19,7 +19,7 @@ _UNREAD = 1
 
 
 @contextmanager
-def folder_lock(folder: Path, what: str) -> Iterator[None]:
+def folder_lock(folder: Path, what: str, *, wait_s: float = 0.0) -> Iterator[None]:
     """Be the only writer of a folder; the system lets go when the process ends, however it ends.
 
     Children that are forked meanwhile hold nothing.
@@ -27,13 +27,14 @@ def folder_lock(folder: Path, what: str) -> Iterator[None]:
     Args:
         folder: it must exist; its file `writer.lock` is locked and names the writer while there is one.
         what: the folder holds, for the message: `index`, `views folder`.
+        wait_s: how long to wait for another writer.
 
     Raises:
         UsageError: another process is writing, or the folder cannot be written.
         StorageError: the disk takes no more.
     """
     path, descriptors = folder / LOCK_FILE, list[int]()
-    lock = FileLock(path, blocking=False, thread_local=False, fallback_to_soft=False, on_acquired=descriptors.append)
+    lock = FileLock(path, timeout=wait_s, thread_local=False, fallback_to_soft=False, on_acquired=descriptors.append)
     try:
         held = lock.acquire()
     except Timeout as error:

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from cocon.client.index.catalog import Catalog
+from cocon.client.index.files.contents import Contents, Place
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, completed
 from cocon.core.paths import why_no_file
 from cocon.video.store.belonging import label_of
@@ -42,7 +42,7 @@ class AddReport:
         added: New videos.
         updated: Videos whose content, place, label or overlap had changed.
         unchanged: Videos that were there already.
-        duplicate: Videos with the content of another one, which was kept.
+        duplicate: New places of a content that is at another one too.
         failures: Videos that could not be embedded.
     """
 
@@ -57,16 +57,16 @@ class Addition:
     """One run over videos to add.
 
     Args:
-        catalog: Open for writing, the writer lock held.
+        contents: Of the index, open for writing.
         overlap: Of the clips that will be stored.
         folders: Of videos whose sub-folders are labels.
         on_outcome: Called when it is known what became of a video.
     """
 
     def __init__(
-        self, catalog: Catalog, overlap: float, folders: Iterable[Path], on_outcome: Callable[[Outcome], None]
+        self, contents: Contents, overlap: float, folders: Iterable[Path], on_outcome: Callable[[Outcome], None]
     ) -> None:
-        self._catalog = catalog
+        self._contents = contents
         self._overlap = overlap
         self._folders = tuple(folders)
         self._on_outcome = on_outcome
@@ -98,9 +98,9 @@ class Addition:
         kind = self._known(result.video, result.content_sha256)
         if kind is None:
             place = absolute(result.video)
-            label = self._label(result.video, self._catalog.label_of(place))
-            was_there = self._catalog.put(place, result, label=label, overlap=self._overlap)
-            kind = "updated" if was_there else "added"
+            held = self._contents.at(place)
+            is_new = self._contents.put(place, result, label=self._label(result.video, held), overlap=self._overlap)
+            kind = "added" if is_new else "updated"
         self._note(Outcome(result.video, kind))
 
     def report(self) -> AddReport:
@@ -111,26 +111,25 @@ class Addition:
         )
 
     def _known(self, path: str, digest: str) -> OutcomeKind | None:
-        """What becomes of a video whose content is in the catalogue already; None when it must be embedded."""
-        holder = self._catalog.holder_of(digest)
-        if holder is None:
+        """What becomes of a video whose content is in the index already; None when it must be embedded."""
+        found = self._contents.with_content(digest)
+        if found is None or found.overlap != self._overlap:
             return None
         place = absolute(path)
-        label = self._label(path, holder.label if holder.video == place else None)
-        if holder.video != place and Path(holder.video).exists():
-            self._catalog.remove([place])  # what it held before is gone
-            return "duplicate"
-        if holder.overlap != self._overlap:
-            return None
-        if (holder.video, holder.label) == (place, label):
+        held = self._contents.at(place)
+        label = self._label(path, held)
+        is_new = held is None or held.video_id != found.video_id
+        others = [other for other in found.places if other != place]
+        vacated = [other for other in others if not (_holds(other, digest) if is_new else Path(other).exists())]
+        if not is_new and not vacated and held is not None and held.label == label:
             return "unchanged"
-        self._catalog.move(holder.video, place, label=label)
-        return "updated"
+        self._contents.move(found.video_id, place, label=label, vacated=vacated)
+        return "duplicate" if is_new and len(vacated) < len(others) else "updated"
 
-    def _label(self, path: str, before: str | None) -> str | None:
-        """What a video is labelled now; what it was before where nothing tells."""
+    def _label(self, path: str, held: Place | None) -> str | None:
+        """What a video is labelled now; what its place was labelled before where nothing tells."""
         label = label_of(Path(path), self._folders)
-        return before if label is None else label or None
+        return (held.label if held else None) if label is None else label or None
 
     def _note(self, outcome: Outcome) -> None:
         self._counts[outcome.kind] += 1
@@ -140,3 +139,11 @@ class Addition:
 def absolute(path: str | PathLike[str]) -> str:
     """A video's name in an index. Links are kept: the name the user has for it is its name there."""
     return os.path.abspath(path)  # noqa: PTH100  # Path.resolve follows links
+
+
+def _holds(place: str, digest: str) -> bool:
+    """Whether a file is there with this content."""
+    try:
+        return not why_no_file(place) and content_sha256(Path(place)) == digest
+    except OSError:
+        return False

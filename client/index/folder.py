@@ -1,22 +1,29 @@
-"""A folder of searchable videos: the catalogue, and FAISS over it.
+"""A folder of searchable videos.
 
 index = VideoIndex("index")
 index.add(["a.mp4", "b.mp4"], embedder)
 hits = index.search(embedder.embed("query.mp4"), top=10)
 
-index/catalog.sqlite        the truth
-index/index.faiss           a cache, built anew whenever it is missing, damaged or out of step
-index/index.json            what the cache was built from, and its sha256
+index/catalog.sqlite        the truth about videos, places and clips
+index/vectors-*.f32         a row per clip
+index/blocks-*.f16          its blocks
+index/index.json            the seal: which catalogue is the right one
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 
 from cocon.client.index.addition import Addition, AddReport, Outcome, absolute
-from cocon.client.index.catalog import Catalog
-from cocon.client.index.faiss_cache import FaissCache
+from cocon.client.index.files.contents import Contents
+from cocon.client.index.files.leftovers import is_ours
+from cocon.client.index.files.proven import CATALOG_FILE
+from cocon.client.index.files.reading import open_snapshot, state_of
+from cocon.client.index.files.snapshot import Snapshot
+from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import IndexedVideo, IndexFacts, check_vectors
 from cocon.client.index.search.hits import Grouping, Hit
 from cocon.client.index.search.nearest import nearest
@@ -25,10 +32,12 @@ from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.errors import MismatchError, UsageError
-from cocon.core.folder_lock import folder_lock
+from cocon.core.folder_lock import LOCK_FILE
 from cocon.core.printable import escaped, printable, unescaped
 
 __all__ = ["AddReport", "VideoIndex"]
+
+_logger = logging.getLogger(__name__)
 
 
 class VideoIndex:
@@ -40,7 +49,8 @@ class VideoIndex:
 
     def __init__(self, folder: str | PathLike[str] = DEFAULT_INDEX) -> None:
         self.folder = Path(folder)
-        self._cache = FaissCache(self.folder)
+        self._lock = Lock()
+        self._loaded: tuple[tuple[object, ...], Snapshot] | None = None
 
     def __str__(self) -> str:
         return printable(self.folder)
@@ -48,7 +58,7 @@ class VideoIndex:
     @property
     def exists(self) -> bool:
         """Whether it has been made."""
-        return self._catalog_path.is_file()
+        return (self.folder / CATALOG_FILE).is_file()
 
     @property
     def facts(self) -> IndexFacts:
@@ -58,19 +68,30 @@ class VideoIndex:
             UsageError: It does not exist.
             MismatchError: Its catalogue is damaged.
         """
-        with self._open() as catalog:
-            return catalog.facts
+        return self.snapshot().facts
 
     @property
     def made_by(self) -> dict[str, tuple[str, ...]]:
         """View → who made those of its videos, see `identity.identity_of`; raises like `facts`."""
-        with self._open() as catalog:
-            return catalog.made_by()
+        return {view: tuple(names) for view, names in (self.snapshot().fact("made_by") or {}).items()}
 
     def videos(self) -> list[IndexedVideo]:
         """All videos, by path; raises like `facts`."""
-        with self._open() as catalog:
-            return catalog.videos()
+        return self.snapshot().videos()
+
+    def snapshot(self) -> Snapshot:
+        """The index as it is now; the same as before while nothing has changed. Raises like `facts`."""
+        if not self.exists:
+            raise UsageError(f"index '{self}' does not exist; make one with 'client index add'")
+        with self._lock:
+            state, before = state_of(self.folder), self._loaded
+            if before is None or before[0] != state:
+                found = open_snapshot(self.folder, before[1] if before else None)
+                for sentence in found.bad:
+                    _logger.warning("index '%s': %s; see 'client index verify'", self, sentence)
+                self._loaded = (state, found)
+            assert self._loaded is not None
+            return self._loaded[1]
 
     def check_model(self, model: FusedModel) -> None:
         """Raise `MismatchError` unless a model gives vectors that this index understands."""
@@ -104,13 +125,14 @@ class VideoIndex:
         model = embedder.model
         facts = IndexFacts(tuple(model.models), model.fingerprint, model.embedding_dim, model.name)
         self._make_folder()
-        with folder_lock(self.folder, "index"), Catalog(self._catalog_path, facts) as catalog:
-            self._check_fingerprint(catalog.facts, model.view, model.fingerprint)
-            embedder.refer_to(catalog.made_by())
-            addition = Addition(catalog, embedder.overlap, folders, on_outcome)
+        with IndexWriter(self.folder, new=(facts, model.clip.num_blocks)) as writer:
+            self._check_fingerprint(writer.facts, model.view, model.fingerprint)
+            embedder.refer_to(writer.fact("made_by") or {})
+            contents = Contents(writer)
+            addition = Addition(contents, embedder.overlap, folders, on_outcome)
             for result in embedder.embed_many(addition.outdated(paths)):
                 addition.store(result)
-            self._cache.renew(catalog)
+            contents.drop_orphans()
         return addition.report()
 
     def remove(self, paths: Sequence[str | PathLike[str]]) -> list[str]:
@@ -125,8 +147,9 @@ class VideoIndex:
         Raises:
             UsageError: The index does not exist, has none of a path, or another process is writing; nothing is removed.
         """
-        with self._open() as catalog, folder_lock(self.folder, "index"):
-            known = [video.video for video in catalog.videos()]
+        self.snapshot()  # it exists
+        with IndexWriter(self.folder) as writer:
+            known = [unescaped(path) for (path,) in writer.select("SELECT path FROM places ORDER BY path")]
             chosen: dict[str, None] = {}
             for path in paths:
                 written = absolute(unescaped(os.fspath(path)))
@@ -141,8 +164,7 @@ class VideoIndex:
                     named = printable(absolute(path))
                     raise UsageError(f"index '{self}' has no video '{named}'; see 'client index list'")
                 chosen.update(dict.fromkeys(found))
-            catalog.remove(chosen)
-            self._cache.renew(catalog)
+            Contents(writer).forget(chosen)
         return list(chosen)
 
     def search(self, query: VideoEmbedding, *, top: int = 10, grouping: Grouping = "video") -> list[Hit]:
@@ -164,24 +186,15 @@ class VideoIndex:
         if top < 1:
             raise UsageError(f"top ({top}) must be positive")
         query.check_complete()
-        with self._open() as catalog, catalog.snapshot():
-            self._check_fingerprint(catalog.facts, query.view, query.fingerprint)
-            check_vectors(query.embedding, catalog.facts.embedding_dim, source=f"'{printable(query.video)}'")
-            return nearest(self._cache.current(catalog), query.embedding, catalog.moments, top=top, grouping=grouping)
-
-    @property
-    def _catalog_path(self) -> Path:
-        return self.folder / "catalog.sqlite"
-
-    def _open(self) -> Catalog:
-        if not self.exists:
-            raise UsageError(f"index '{self}' does not exist; make one with 'client index add'")
-        return Catalog(self._catalog_path)
+        snapshot = self.snapshot()
+        self._check_fingerprint(snapshot.facts, query.view, query.fingerprint)
+        check_vectors(query.embedding, snapshot.facts.embedding_dim, source=f"'{printable(query.video)}'")
+        return _interim(snapshot, query, top, grouping)
 
     def _make_folder(self) -> None:
         present = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
-        # A run that was killed at once leaves its lock and a hidden catalogue.
-        if not self.exists and any(name[0] != "." and name != "writer.lock" for name in present):
+        # A run that was killed at once leaves its lock, empty files of rows and a hidden catalogue.
+        if not self.exists and any(name[0] != "." and name != LOCK_FILE and not is_ours(name) for name in present):
             raise UsageError(f"folder '{self}' holds something else than an index; choose another with --index")
         self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -197,3 +210,19 @@ class VideoIndex:
 def _below(videos: Sequence[str], path: str) -> list[str]:
     """Which of the videos are a path, or lie in it."""
     return [video for video in videos if video == path or video.startswith(path.rstrip(os.sep) + os.sep)]
+
+
+def _interim(snapshot: Snapshot, query: VideoEmbedding, top: int, grouping: Grouping) -> list[Hit]:
+    import faiss
+    import numpy as np
+
+    live = np.flatnonzero(snapshot.rows.live)
+    index = faiss.IndexIDMap2(faiss.IndexFlatIP(snapshot.facts.embedding_dim))
+    index.add_with_ids(snapshot.vectors[live], live)
+    return nearest(
+        index,
+        query.embedding,
+        lambda rows: dict(zip(rows, snapshot.moments(np.array(rows)), strict=True)),
+        top=top,
+        grouping=grouping,
+    )

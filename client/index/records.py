@@ -1,6 +1,7 @@
 """What an index records, as values, and what vectors may enter it."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from cocon.core.errors import MismatchError
 from cocon.core.printable import escaped
 
-__all__ = ["CacheFacts", "IndexFacts", "IndexedVideo", "Moment", "check_vectors"]
+__all__ = ["IndexFacts", "IndexedVideo", "Moment", "RowFacts", "check_vectors"]
 
 _UNIT_TOLERANCE = 1e-3
 
@@ -31,16 +32,35 @@ class IndexFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class RowFacts:
+    """Where the rows of an index are.
+
+    Attributes:
+        vectors: Name of the file of clips' vectors, `float32 [R, D]`.
+        blocks: Name of the file of their blocks' vectors, `float16 [R, N, D]`; None where they are not known.
+        num_blocks: N; 0 where they are not known.
+        total_rows: R, dead ones included.
+    """
+
+    vectors: str
+    blocks: str | None
+    num_blocks: int
+    total_rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexedVideo:
-    """One video of an index.
+    """One video of an index, at one place.
 
     Attributes:
         video: Absolute path.
-        label: From the dataset's manifest, or None.
+        label: From the dataset's manifest or folders, or as it was set; None without one.
         num_clips: Clips.
         duration_seconds: End of the last clip.
         overlap: Share of a clip that the next one repeats.
         content_sha256: Of the file when it was embedded.
+        video_id: Of the content: videos with the same bytes share it.
+        metadata: What else is known of it.
     """
 
     video: str
@@ -49,10 +69,12 @@ class IndexedVideo:
     duration_seconds: float
     overlap: float
     content_sha256: str
+    video_id: int = 0
+    metadata: Mapping[str, object] = field(default_factory=dict)
 
     def row(self) -> dict[str, object]:
         """The fields by name; `video` is the path's written form (`printable.escaped`)."""
-        return asdict(self) | {"video": escaped(self.video)}
+        return asdict(self) | {"video": escaped(self.video), "metadata": dict(self.metadata)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,35 +82,22 @@ class Moment:
     """One clip of an index.
 
     Attributes:
-        video: Absolute path.
+        video: Absolute path; of several places of the same content, the first in alphabetical order.
         start_seconds: Relative to the first frame.
         end_seconds: Likewise.
-        label: Of the video.
+        label: Of the video at that place.
+        video_id: Of the content.
+        clip: Number of the clip in the video.
+        also: The other places of the content.
     """
 
     video: str
     start_seconds: float
     end_seconds: float
     label: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class CacheFacts:
-    """What a saved FAISS index must agree with.
-
-    Attributes:
-        generation: Of the catalogue it was built from.
-        count: Vectors in it.
-        embedding_dim: D.
-        views: Views that were fused.
-        fingerprint: Identity of what the vectors mean.
-    """
-
-    generation: int
-    count: int
-    embedding_dim: int
-    views: tuple[str, ...]
-    fingerprint: str
+    video_id: int = 0
+    clip: int = 0
+    also: tuple[str, ...] = ()
 
 
 def check_vectors(vectors: NDArray[np.float32], embedding_dim: int, *, source: str) -> None:

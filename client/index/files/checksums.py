@@ -30,7 +30,7 @@ def row_checksums(rows: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.u
     return np.einsum("ij,j->i", words, _odd_numbers(words.shape[1]))
 
 
-def content_checksum(content: bytes | memoryview) -> int:
+def content_checksum(content: bytes | bytearray | memoryview) -> int:
     """Checksum of the bytes of a file: over its pages, and over their checksums and the length."""
     data = np.frombuffer(content, np.uint8)
     num_whole = len(data) // _PAGE_BYTES

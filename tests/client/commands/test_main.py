@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet
@@ -14,6 +13,7 @@ import pytest
 
 import cocon.client
 from cocon.client import VideoIndex
+from cocon.client.index.files.writer import IndexWriter
 from cocon.video.estimation.identity import identity_of
 from tests.client.conftest import Client, contract, copy_with_unfit_view, make_repository, write_video
 
@@ -201,9 +201,8 @@ def test_an_index_of_other_estimators_is_said_where_the_model_names_none(
     assert client("index", "add", videos[0], "--view", "flow", "--index", index).returncode == 0
     assert VideoIndex(index).made_by == {"flow": (identity_of("flow"),)}
     assert client("search", videos[1], "--index", index, "--strict").returncode == 0
-    with closing(sqlite3.connect(index / "catalog.sqlite")) as connection, connection:
-        known = json.dumps({"flow": ["dis r0 (opencv 4.0)"]})
-        connection.execute("UPDATE facts SET value = ? WHERE key = 'made_by'", [known])
+    with IndexWriter(index) as writer, writer.transaction():
+        writer.put_fact("made_by", {"flow": ["dis r0 (opencv 4.0)"]})
     sentence = f"view 'flow' is made by {identity_of('flow')}, but those of the index are by dis r0 (opencv 4.0)"
     for command in (("search", videos[1]), ("index", "add", videos[1])):
         refused = client(*command, "--index", index, "--strict")
@@ -213,7 +212,7 @@ def test_an_index_of_other_estimators_is_said_where_the_model_names_none(
         assert client(*command, "--index", index).returncode == 0
         assert caplog.text.count(sentence) == len(caplog.records) == 1
     assert len(VideoIndex(index).made_by["flow"]) == 2
-    with closing(sqlite3.connect(index / "catalog.sqlite")) as connection, connection:
+    with IndexWriter(index) as writer, writer.transaction() as connection:
         connection.execute("DELETE FROM facts WHERE key = 'made_by'")  # as in an index of before
     assert client("search", videos[1], "--index", index, "--strict").returncode == 0
 

@@ -1,0 +1,204 @@
+"""Reading a catalogue without locks, and without writing anything: bytes that their seal proves.
+
+A reader takes the bytes of the whole file. If the seal fits them, they are the state of one commit, and become a
+database in memory. If not, somebody is writing and a moment later it fits; or a writer was killed in the midst of a
+commit, or a byte has changed on the disk. Then a copy is recovered by SQLite in a temporary folder, and every record
+proven by its own checksum: a bad one is left out, a lost one refuses the index.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cocon.client.index.files.catalogue_error import translated
+from cocon.client.index.files.schema import FACT_COLUMNS, PLACE_COLUMNS, VIDEO_COLUMNS, check_schema, record_checksum
+from cocon.client.index.files.seal import SEAL_FILE, Seal
+from cocon.core.errors import MismatchError, UsageError
+from cocon.core.printable import in_one_line, printable
+
+__all__ = ["CATALOG_FILE", "Proven", "checked", "in_memory", "log_of", "proven", "recovered", "written_schema"]
+
+CATALOG_FILE = "catalog.sqlite"
+
+# How long a reader waits for a seal that does not fit: while it changes, somebody is writing; if not, he is dead.
+_IDLE_S, _BUSY_S = 0.2, 10.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.02
+_HEADER_BYTES = 100
+# Which column names a record.
+_NAMING = {"facts": 0, "videos": 1, "places": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A catalogue in memory.
+
+    Attributes:
+        connection: For reading, from any thread.
+        epoch: Of its commit.
+        bad: What was left out because it is damaged, a sentence each.
+        is_last: Whether the seal says that nothing was committed later.
+    """
+
+    connection: sqlite3.Connection
+    epoch: str
+    bad: tuple[str, ...] = ()
+    is_last: bool = True
+
+
+def proven(folder: Path) -> Proven | None:
+    """The catalogue of a folder as it is now; None if its seal fits at no time: then it must be `recovered`.
+
+    Raises:
+        FileNotFoundError: There is no catalogue.
+        UsageError: It may not be read.
+        MismatchError: A newer version has written it.
+    """
+    path = folder / CATALOG_FILE
+    begin = last_change = time.monotonic()
+    pause_s, known = _FIRST_PAUSE_S, None
+    while True:
+        seal = Seal.read(folder)
+        if seal is None:
+            return None
+        content = _bytes_of(path)
+        if seal.fits(content):
+            with translated(path):
+                return Proven(in_memory(content), seal.epoch)
+        now = time.monotonic()
+        if seal != known:
+            known, last_change = seal, now
+        if now - last_change > _IDLE_S or now - begin > _BUSY_S:
+            return None
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+@contextmanager
+def recovered(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The catalogue of a folder as SQLite finds it, with what its log holds; nothing in the folder changes.
+
+    Yields:
+        A connection to a copy, or to the file itself if there is no log.
+    """
+    path = folder / CATALOG_FILE
+    log = log_of(path)
+    with TemporaryDirectory(prefix="cocon-index-") as name:
+        aside, how = path, "mode=ro&immutable=1"
+        if log.exists() and log.stat().st_size:
+            aside, how = Path(name) / path.name, "mode=rw"
+            for source, copy in ((path, aside), (log, log_of(aside))):
+                copy.write_bytes(_bytes_of(source))
+        with translated(path), closing(_connected(aside, how)) as connection:
+            yield connection
+
+
+def written_schema(connection: sqlite3.Connection, folder: Path) -> int:
+    """Which schema a catalogue has: 1 where it does not say.
+
+    Raises:
+        MismatchError: A newer version has written it.
+    """
+    row = connection.execute("SELECT value FROM facts WHERE key = 'schema'").fetchone()
+    schema = 1 if row is None else int(json.loads(row[0]))
+    check_schema(schema, folder)
+    return schema
+
+
+def checked(connection: sqlite3.Connection, folder: Path, *, must_be_last: bool = True) -> Proven:
+    """Prove a recovered catalogue record by record.
+
+    Args:
+        connection: To it.
+        folder: Of the index.
+        must_be_last: Refuse one that lacks what was committed last.
+
+    Raises:
+        MismatchError: Records are missing, or what was committed last is.
+    """
+    named = f"catalogue '{printable(folder / CATALOG_FILE)}'"
+    with translated(folder / CATALOG_FILE):
+        copy = in_memory(bytearray(connection.serialize()), is_read_only=False)
+        (tally,) = copy.execute("SELECT checksum FROM tally").fetchone()
+        if bad_facts := _drop_bad(copy, "facts", FACT_COLUMNS)[0]:
+            raise MismatchError(f"{named} is damaged: {bad_facts[0]}; restore a backup, or index anew")
+        facts = dict(copy.execute("SELECT key, value FROM facts"))
+        epoch, before = json.loads(facts["epoch"]), json.loads(facts["previous_epoch"])
+        seal = Seal.read(folder)
+        is_last = seal is None or seal.epoch in (epoch, before)
+        if must_be_last and not is_last:
+            raise MismatchError(
+                f"{named} lacks what was committed last, it does not belong to {SEAL_FILE}; adding the videos again "
+                "brings them back, 'client index rebuild' takes it as it is"
+            )
+        bad_videos, videos = _drop_bad(copy, "videos", VIDEO_COLUMNS)
+        bad_places, places = _drop_bad(copy, "places", PLACE_COLUMNS)
+        if tally != videos ^ places and not bad_videos and not bad_places:
+            raise MismatchError(
+                f"{named} is damaged: records are missing; 'client index rebuild' keeps the others, adding the videos "
+                "again brings them back"
+            )
+        copy.execute("REINDEX")
+        copy.execute("DELETE FROM places WHERE video_id NOT IN (SELECT video_id FROM videos)")
+        copy.execute("PRAGMA query_only = ON")
+    return Proven(copy, epoch, (*bad_videos, *bad_places), is_last)
+
+
+def in_memory(content: bytearray, *, is_read_only: bool = True) -> sqlite3.Connection:
+    """A database in memory of the bytes of a file, which are changed."""
+    if len(content) > _HEADER_BYTES:
+        content[18:20] = b"\1\1"  # not in WAL mode, which has no place in memory
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        connection.deserialize(content)
+        connection.execute("PRAGMA schema_version")
+        if is_read_only:
+            connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def log_of(path: Path) -> Path:
+    """Where SQLite keeps what is committed and not yet in the file."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def _drop_bad(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> tuple[list[str], int]:
+    """Delete the records of a table that their checksums do not fit: a sentence about each, and the tally of all."""
+    connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")  # a changed byte need be no text
+    bad, tally, rowids = [], 0, []
+    for rowid, *values, checksum in connection.execute(
+        f"SELECT rowid, {', '.join(columns)}, checksum FROM {table} NOT INDEXED"
+    ):
+        tally ^= checksum
+        if record_checksum(*values) != checksum:
+            rowids.append([rowid])
+            bad.append(f"a record of {table} ('{in_one_line(str(values[_NAMING[table]]))}') is damaged")
+    connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", rowids)
+    connection.text_factory = str
+    return bad, tally
+
+
+def _bytes_of(path: Path) -> bytearray:
+    try:
+        return bytearray(path.read_bytes())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UsageError(f"catalogue '{printable(path)}' cannot be read: {error.strerror}") from error
+
+
+def _connected(path: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
+    try:
+        connection.execute("PRAGMA schema_version")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,253 @@
+"""One state of an index, for reading: its catalogue in memory, its vectors mapped. Nothing of it changes."""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.client.index.files.catalogue_error import translated
+from cocon.client.index.files.checksums import row_checksums
+from cocon.client.index.files.proven import CATALOG_FILE, Proven
+from cocon.client.index.files.row_file import RowFile
+from cocon.client.index.files.row_table import RowTable
+from cocon.client.index.records import IndexedVideo, IndexFacts, Moment, RowFacts
+from cocon.core.printable import printable, unescaped
+
+__all__ = ["Snapshot", "block_file", "vector_file"]
+
+_PLACES = """
+SELECT path, label, num_rows, spans, overlap, content_sha256, video_id, metadata
+FROM places JOIN videos USING (video_id) {} ORDER BY path LIMIT ? OFFSET ?
+"""
+
+
+class Snapshot:
+    """What a reader sees. Safe for several threads.
+
+    Args:
+        folder: Of the index.
+        catalogue: Proven.
+        held: Vectors and blocks where they are in no file of their own, as in an index of an earlier schema.
+        before: An older snapshot of the folder, whose work need not be done again.
+
+    Attributes:
+        facts: What the index is made for.
+        row_facts: Where its rows are.
+        epoch: Of its commit.
+        rows: Which rows are of which video; damaged ones are left out.
+        vectors: `float32 [R, D]`, read-only.
+        blocks: `float16 [R, N, D]`, or None.
+        bad: What is left out because it is damaged, a sentence each.
+
+    Raises:
+        FileNotFoundError: A file of rows is gone, as after a compaction.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        catalogue: Proven,
+        *,
+        held: tuple[NDArray[np.float32], NDArray[np.float16] | None] | None = None,
+        before: "Snapshot | None" = None,
+    ) -> None:
+        self.folder = folder
+        self._connection = catalogue.connection
+        self.epoch = catalogue.epoch
+        content = self.fact("index")
+        self.facts = IndexFacts(**content | {"views": tuple(content["views"])})
+        self.row_facts = RowFacts(**self.fact("rows"))
+        if held is None:
+            held = _mapped_rows(folder, self.facts, self.row_facts)
+        self.vectors, self.blocks = held
+        self.rows, missing = self._table(before)
+        if self.row_facts.blocks is not None and (self.blocks is None or len(self.blocks) < len(self.vectors)):
+            self.blocks = None
+            missing.append(f"'{self.row_facts.blocks}' is missing or cut short")
+        self.bad = (*catalogue.bad, *missing)
+        is_later = before is not None and before.row_facts.vectors == self.row_facts.vectors
+        self._before = (before.rows.video_ids, before.unsound) if before and is_later and before.has_verified else None
+
+    def fact(self, key: str) -> Any:  # noqa: ANN401  # JSON
+        """A named JSON value of the index; None where it has none."""
+        found = self.select("SELECT value FROM facts WHERE key = ?", [key])
+        return json.loads(found[0][0]) if found else None
+
+    def select(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Ask the catalogue.
+
+        Raises:
+            MismatchError: It is damaged.
+        """
+        with translated(self.folder / CATALOG_FILE):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def videos(
+        self, where: str = "", parameters: Sequence[object] = (), *, top: int = -1, offset: int = 0
+    ) -> list[IndexedVideo]:
+        """Videos by path.
+
+        Args:
+            where: A clause of SQL over `places` and `videos`, beginning with WHERE.
+            parameters: Of it.
+            top: Most to return; -1 for all.
+            offset: Of how many the first is left out.
+        """
+        return [_indexed(*row) for row in self.select(_PLACES.format(where), [*parameters, top, offset])]
+
+    def moments(self, rows: NDArray[np.int64]) -> list[Moment]:
+        """What rows stand for, in their order; they must be live."""
+        positions = self.rows.videos_of(rows)
+        ids = self.rows.video_ids[positions]
+        wanted = json.dumps(np.unique(ids).tolist())
+        spans = {
+            video_id: np.frombuffer(content, "<f8").reshape(-1, 2)
+            for video_id, content in self.select(
+                "SELECT video_id, spans FROM videos WHERE video_id IN (SELECT value FROM json_each(?))", [wanted]
+            )
+        }
+        places: dict[int, list[tuple[str, str | None]]] = {}
+        for video_id, path, label in self.select(
+            """SELECT video_id, path, label FROM places WHERE video_id IN (SELECT value FROM json_each(?))
+               ORDER BY path""",
+            [wanted],
+        ):
+            places.setdefault(video_id, []).append((unescaped(path), label))
+        clips = rows - self.rows.first_rows[positions]
+        return [
+            _moment(places[video_id], spans[video_id][clip], video_id, clip)
+            for video_id, clip in zip(ids.tolist(), clips.tolist(), strict=True)
+        ]
+
+    @cached_property
+    def spans(self) -> NDArray[np.float64]:
+        """Start and end of all live rows in seconds, video by video: `float64 [L, 2]`."""
+        return np.frombuffer(self._joined("spans"), "<f8").reshape(-1, 2)
+
+    def are_sound(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether vectors are what was stored: `bool [n]`."""
+        return self._agree(rows, self.vectors, "checksums")
+
+    def have_sound_blocks(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the blocks of rows are known and what was stored: `bool [n]`."""
+        if self.blocks is None:
+            return np.zeros(len(rows), np.bool_)
+        return self._agree(rows, self.blocks, "block_checksums")
+
+    @property
+    def has_verified(self) -> bool:
+        """Whether `unsound` has been found out."""
+        return "unsound" in self.__dict__
+
+    @cached_property
+    def unsound(self) -> NDArray[np.int64]:
+        """Live rows whose vectors are not what was stored: all are read, once a process: `int64 [n]`."""
+        known = np.array([], np.int64)
+        positions = np.arange(len(self.rows.video_ids))
+        if self._before is not None:
+            verified, unsound = self._before
+            positions = np.flatnonzero(~np.isin(self.rows.video_ids, verified))
+            known = unsound[self.rows.videos_of(unsound) >= 0]
+        rows = self.rows.rows_of(positions)
+        if not len(rows):
+            return known
+        ids = self.rows.video_ids[positions]
+        expected = np.frombuffer(self._joined("checksums", int(ids[0])), "<u8")
+        if len(expected) != len(rows):
+            expected = self._expected(ids, "checksums")
+        found = row_checksums(self.vectors[rows[0] : rows[-1] + 1])[rows - rows[0]]
+        return np.concatenate([known, rows[found != expected]])
+
+    def _agree(self, rows: NDArray[np.int64], stored: NDArray[Any], column: str) -> NDArray[np.bool_]:
+        positions = self.rows.videos_of(rows)
+        wanted = np.unique(positions)
+        expected = self._expected(self.rows.video_ids[wanted], column)
+        counts = self.rows.num_rows[wanted]
+        begins = np.cumsum(counts) - counts
+        if len(expected) != counts.sum():
+            return np.zeros(len(rows), np.bool_)
+        place = begins[np.searchsorted(wanted, positions)] + rows - self.rows.first_rows[positions]
+        return row_checksums(np.ascontiguousarray(stored[rows])) == expected[place]
+
+    def _expected(self, video_ids: NDArray[np.int64], column: str) -> NDArray[np.uint64]:
+        """Checksums of all rows of videos, video by video."""
+        found = self.select(
+            f"""SELECT {column} FROM videos WHERE video_id IN (SELECT value FROM json_each(?)) ORDER BY video_id""",
+            [json.dumps(video_ids.tolist())],
+        )
+        return np.frombuffer(b"".join(content for (content,) in found), "<u8")
+
+    def _joined(self, column: str, first_id: int = 0) -> bytes:
+        parts = self.select(f"SELECT video_id, {column} FROM videos WHERE video_id >= ? ORDER BY video_id", [first_id])
+        kept = set(self.rows.video_ids.tolist())
+        return b"".join(content for video_id, content in parts if video_id in kept)
+
+    def _table(self, before: "Snapshot | None") -> tuple[RowTable, list[str]]:
+        """The rows of the videos, and what is said of those that are not all in the file."""
+        known = np.empty((0, 3), np.int64)
+        (count,) = self.select("SELECT count(*) FROM videos")[0]
+        if before is not None and before.row_facts.vectors == self.row_facts.vectors and len(before.rows.video_ids):
+            table = before.rows
+            known = np.stack([table.video_ids, table.first_rows, table.num_rows], axis=1)
+        found = self._rows_after(int(known[-1, 0]) if len(known) else 0)
+        if len(known) + len(found) != count:  # some are gone
+            known, found = known[:0], self._rows_after(0)
+        ids, first_rows, num_rows = np.concatenate([known, found]).T
+        is_whole = first_rows + num_rows <= len(self.vectors)
+        lost = ids[~is_whole]
+        missing = [
+            f"the vectors of '{printable(unescaped(path))}' are missing in '{self.row_facts.vectors}'"
+            for (path,) in self.select(
+                "SELECT path FROM places WHERE video_id IN (SELECT value FROM json_each(?))",
+                [json.dumps(lost.tolist())],
+            )
+        ]
+        ids, first_rows, num_rows = (np.ascontiguousarray(column[is_whole]) for column in (ids, first_rows, num_rows))
+        return RowTable(ids, first_rows, num_rows, len(self.vectors)), missing
+
+    def _rows_after(self, video_id: int) -> NDArray[np.int64]:
+        sql = "SELECT video_id, first_row, num_rows FROM videos WHERE video_id > ? ORDER BY video_id"
+        return np.array(self.select(sql, [video_id]), np.int64).reshape(-1, 3)
+
+
+def vector_file(folder: Path, facts: IndexFacts, rows: RowFacts) -> RowFile:
+    """The file of clips' vectors."""
+    return RowFile(folder / rows.vectors, "<f4", (facts.embedding_dim,))
+
+
+def block_file(folder: Path, facts: IndexFacts, rows: RowFacts) -> RowFile | None:
+    """The file of blocks' vectors; None where they are not known."""
+    if rows.blocks is None:
+        return None
+    return RowFile(folder / rows.blocks, "<f2", (rows.num_blocks, facts.embedding_dim))
+
+
+def _mapped_rows(
+    folder: Path, facts: IndexFacts, rows: RowFacts
+) -> tuple[NDArray[np.float32], NDArray[np.float16] | None]:
+    """Vectors and blocks of an index as its files hold them.
+
+    Raises:
+        FileNotFoundError: The file of vectors is gone.
+    """
+    blocks, found = block_file(folder, facts, rows), None
+    if blocks is not None and blocks.path.exists():
+        found = blocks.mapped(rows.total_rows)
+    return vector_file(folder, facts, rows).mapped(rows.total_rows), found
+
+
+def _indexed(
+    path: str, label: str | None, num_rows: int, spans: bytes, overlap: float, sha256: str, video_id: int, metadata: str
+) -> IndexedVideo:
+    ends = np.frombuffer(spans, "<f8")[1::2]
+    duration = float(ends.max(initial=0.0))
+    return IndexedVideo(unescaped(path), label, num_rows, duration, overlap, sha256, video_id, json.loads(metadata))
+
+
+def _moment(places: Iterable[tuple[str, str | None]], span: NDArray[np.float64], video_id: int, clip: int) -> Moment:
+    (path, label), *others = places
+    return Moment(path, float(span[0]), float(span[1]), label, video_id, clip, tuple(other for other, _ in others))
