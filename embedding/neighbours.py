@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["label_vote", "nearest_neighbours", "query_chunks", "unit_vectors"]
+__all__ = ["label_vote", "nearest_by_best_moment", "nearest_neighbours", "query_chunks", "unit_vectors"]
 
 # Cosines that are held at a time: 16 MiB of float32, and a few times as much while the best are chosen.
 _MAX_COSINES = 1 << 22
+# Cosines that agree to the precision of float32 are equal: which is larger is chance.
+_DECIMALS = 6
 
 
 def unit_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -40,6 +42,40 @@ def nearest_neighbours(
         chosen = _largest(cosines, k)
         best[chunk], nearest[chunk] = np.take_along_axis(cosines, chosen, axis=1), chosen
     return best, nearest
+
+
+def nearest_by_best_moment(
+    queries: NDArray[np.float32],
+    num_query_clips: NDArray[np.int64],
+    gallery: NDArray[np.float32],
+    num_gallery_clips: NDArray[np.int64],
+    k: int,
+) -> NDArray[np.int64]:
+    """The k most similar videos of a gallery, best first, where two videos are as alike as their most similar clips.
+
+    Cosines are rounded to six decimals; of equal ones the earlier video is first.
+
+    Args:
+        queries: unit vectors of the clips of Q videos, video by video, `float32 [M, D]`.
+        num_query_clips: of each video, at least 1, `int64 [Q]`.
+        gallery: likewise of G videos, `float32 [L, D]`.
+        num_gallery_clips: `int64 [G]`.
+        k: how many, at least 1; all of them where the gallery has fewer.
+
+    Returns:
+        Positions in the gallery, `int64 [Q, min(k, G)]`.
+    """
+    k = min(k, len(num_gallery_clips))
+    nearest = np.empty((len(num_query_clips), k), np.int64)
+    bounds, gallery_begins = np.append(0, np.cumsum(num_query_clips)), np.cumsum(num_gallery_clips) - num_gallery_clips
+    for chunk in query_chunks(len(nearest), len(gallery) * int(num_query_clips.max(initial=1))):
+        begins = bounds[:-1][chunk]
+        end = bounds[begins.size + chunk.start]
+        cosines = queries[begins[0] : end] @ gallery.T  # [m, L]
+        of_clips = np.maximum.reduceat(cosines, gallery_begins, axis=1)
+        of_videos = np.maximum.reduceat(of_clips, begins - begins[0], axis=0)  # [q, G]
+        nearest[chunk] = _largest(np.round(of_videos, _DECIMALS), k)
+    return nearest
 
 
 def query_chunks(num_queries: int, num_gallery: int) -> Iterator[slice]:

@@ -1,1 +1,1 @@
-"""The index: its `files`, and the `search` of them."""
+"""The index: its `files`, the `search` of them, and what is asked of it, `query`."""

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.embedding.neighbours import label_vote, nearest_neighbours, query_chunks, unit_vectors
+from cocon.embedding.neighbours import (
+    label_vote,
+    nearest_by_best_moment,
+    nearest_neighbours,
+    query_chunks,
+    unit_vectors,
+)
 
 
 def _unit(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
@@ -74,3 +80,20 @@ def test_vectors_become_unit_vectors_but_for_those_without_length() -> None:
     found = unit_vectors(vectors)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [[[0.6, 0.8], [0, 0]], [[0, -1], [1, 0]]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("max_cosines", [1, 500, 1 << 22])
+def test_videos_are_as_alike_as_their_most_similar_clips(max_cosines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cocon.embedding.neighbours._MAX_COSINES", max_cosines)
+    rng = np.random.default_rng(max_cosines)
+    num_queries, num_gallery = rng.integers(1, 5, 9), rng.integers(1, 6, 21)
+    queries, gallery = _unit(rng, num_queries.sum()), _unit(rng, num_gallery.sum())
+    gallery[-num_gallery[-1] :] = gallery[0]  # the last video's clips are the first video's first clip
+    of_queries = np.split(queries, np.cumsum(num_queries)[:-1])
+    of_gallery = np.split(gallery, np.cumsum(num_gallery)[:-1])
+    for k in (1, 4, 50):
+        nearest = nearest_by_best_moment(queries, num_queries, gallery, num_gallery, k)
+        assert nearest.shape == (9, min(k, 21))
+        for query, found in zip(of_queries, nearest.tolist(), strict=True):
+            scores = [round(float((query @ video.T).max()), 6) for video in of_gallery]
+            assert found == sorted(range(21), key=lambda video: -scores[video])[:k]

@@ -75,7 +75,9 @@ class OnlineProbe:
         }
 
         def of(frames: VideoFrames) -> VideoFeatures:
-            return video_features(contracted, frames, on_progress=lambda done, total: None, has_ordered=False)
+            return video_features(
+                contracted, frames, on_progress=lambda done, total: None, has_ordered=False, has_clips=False
+            )
 
         train = of(self._train)
         if self._val is not None:

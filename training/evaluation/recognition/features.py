@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from cocon.core.errors import MismatchError, VideoError
 from cocon.core.progress import OnProgress
 from cocon.embedding.contract import ModelContract
+from cocon.embedding.neighbours import unit_vectors
 from cocon.training.data.frames import DecodedVideo, VideoFrames
 from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipProtocol, EncodedBlocks, encode_blocks
 from cocon.training.models.encoder import Encoder
@@ -44,6 +45,9 @@ class VideoFeatures:
         classes: K class names, the columns of `probabilities`.
         ordered: view → unit vectors that keep the order of a video's thirds, `float32 [V, 3·D]`; see
             `ordered_feature`.
+        clips: view → unit vectors of all clips, video by video, each the mean of its crops, `float32 [M, D]`; the same
+            clips in all views.
+        num_clips: of each video, `int64 [V]`; empty where `clips` is.
     """
 
     embeddings: Mapping[str, NDArray[np.float32]]
@@ -53,6 +57,8 @@ class VideoFeatures:
     probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     ordered: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    clips: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    num_clips: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def video_features(
@@ -62,6 +68,7 @@ def video_features(
     on_progress: OnProgress,
     protocol: ClipProtocol = DEFAULT_PROTOCOL,
     has_ordered: bool = True,
+    has_clips: bool = True,
 ) -> VideoFeatures:
     """Embed and classify every video that has a label; one that fails to load is left out and remembered in `frames`.
 
@@ -71,6 +78,7 @@ def video_features(
         on_progress: called with (videos done, videos in all).
         protocol: which clips of a video.
         has_ordered: also compute ordered features.
+        has_clips: also keep the clips one by one.
 
     Raises:
         MismatchError: the classifiers of two views know different classes.
@@ -83,12 +91,12 @@ def video_features(
         if entry.label and (video := frames[index]).entry is entry:
             for view, (encoder, contract) in encoders.items():
                 blocks = encode_blocks(encoder, contract, video, protocol=protocol, has_dense=has_ordered)
-                seen[view].append(_seen(encoder, blocks, video, has_ordered=has_ordered))
+                seen[view].append(_seen(encoder, blocks, video, num_crops=protocol.num_crops, has_ordered=has_ordered))
             entries.append(entry)
         on_progress(index + 1, len(frames))
     if not entries:
         raise VideoError("none of the videos that have a label can be read; see the warnings, or label others")
-    of_order = seen if has_ordered else {}
+    of_order, of_clips = seen if has_ordered else {}, seen if has_clips else {}
     of_classifier = {view: videos for view, videos in seen.items() if encoders[view][1].labels}
     return VideoFeatures(
         embeddings={view: np.stack([video.embedding for video in videos]) for view, videos in seen.items()},
@@ -98,6 +106,8 @@ def video_features(
         probabilities={v: np.stack([video.probabilities for video in videos]) for v, videos in of_classifier.items()},
         classes=classes,
         ordered={view: np.stack([video.ordered for video in videos]) for view, videos in of_order.items()},
+        clips={view: np.concatenate([video.clips for video in videos]) for view, videos in of_clips.items()},
+        num_clips=np.array([len(video.clips) for video in next(iter(of_clips.values()), [])], np.int64),
     )
 
 
@@ -172,19 +182,22 @@ class _Seen(NamedTuple):
     embedding: NDArray[np.float32]  # [D]
     probabilities: NDArray[np.float64]  # [K]; empty without a classifier
     ordered: NDArray[np.float32]  # [3·D]; empty where not asked for
+    clips: NDArray[np.float32]  # [K, D]
 
 
 @torch.no_grad()
-def _seen(encoder: Encoder, blocks: EncodedBlocks, video: DecodedVideo, *, has_ordered: bool) -> _Seen:
-    """Unit mean of the clips' embeddings, mean of the class probabilities, and the ordered feature."""
+def _seen(encoder: Encoder, blocks: EncodedBlocks, video: DecodedVideo, *, num_crops: int, has_ordered: bool) -> _Seen:
+    """Unit mean of the clips' embeddings, mean of the class probabilities, the ordered feature, and the clips."""
     parts = torch.split(blocks.clips, _CLIPS_AT_A_TIME)
     outputs = [encoder.outputs(maps.to(encoder.mean.device)) for maps in parts]
-    mean = torch.cat([output.embedding.float().cpu() for output in outputs]).mean(dim=0)  # [D]
+    embeddings = torch.cat([output.embedding.float().cpu() for output in outputs])  # [crops·K, D]
+    mean = embeddings.mean(dim=0)  # [D]
     chances = [output.logits.double().softmax(dim=1).cpu() for output in outputs if output.logits is not None]
     return _Seen(
         np.asarray((mean / mean.norm()).numpy(), dtype=np.float32),
         np.asarray(torch.cat(chances).mean(dim=0).numpy(), dtype=np.float64) if chances else np.empty(0),
         _ordered(blocks, video) if has_ordered else np.empty(0, np.float32),
+        unit_vectors(embeddings.reshape(num_crops, -1, mean.shape[0]).mean(dim=0).numpy()),
     )
 
 

@@ -83,7 +83,7 @@ def _row(
     found: dict[str, VideoFeatures] = {}
     for split, images in frames.items():
         with request.progress_bar(f"embedding {split} images with {method}") as on_progress:
-            found[split] = video_features(encoders, images, on_progress=on_progress, has_ordered=False)
+            found[split] = video_features(encoders, images, on_progress=on_progress, has_ordered=False, has_clips=False)
     figures = evaluate_features(found, method).metrics[0].figures
     return {"method": method, "view": _VIEW} | {name: figures[name] for name in _FIGURES}
 

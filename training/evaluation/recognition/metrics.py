@@ -27,7 +27,7 @@ KS = (1, 5, 10, 20, 50)
 # Training videos that vote.
 NEIGHBOURS = 20
 # Figures for programs; tables are wide enough without.
-NOT_IN_TABLES = frozenset({"ordered_R@5"})
+NOT_IN_TABLES = frozenset({"best_moment_R@5", "ordered_R@5"})
 
 
 def column_title(figure: str) -> str:
@@ -53,6 +53,8 @@ class ViewMetrics:
             `ordered_probe_rgb`, … for ordered features.
         ordered_probe_top1: linear probe on ordered features (`ordered_feature`), top-1; None where there are none.
         ordered_recall: k → R@k of ordered features, for k of 1 and 5.
+        best_moment_recall: k → R@k where two videos are as alike as their most similar clips, for k of 1 and 5; empty
+            where clips were not kept.
     """
 
     method: str
@@ -67,6 +69,7 @@ class ViewMetrics:
     weights: Mapping[str, float] = field(default_factory=dict)
     ordered_probe_top1: float | None = None
     ordered_recall: Mapping[int, float] = field(default_factory=dict)
+    best_moment_recall: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def figures(self) -> dict[str, float]:
@@ -78,6 +81,7 @@ class ViewMetrics:
             **{name: value for name, value in of_classifier.items() if value is not None},
             "knn_top1": self.knn_top1,
             **{f"R@{k}": value for k, value in self.recall.items()},
+            **{f"best_moment_R@{k}": value for k, value in self.best_moment_recall.items()},
             **{name: value for name, value in of_order.items() if value is not None},
             **{f"ordered_R@{k}": value for k, value in self.ordered_recall.items()},
             **{f"probe_{k}_per_class": value for k, value in self.few_shot.items()},

@@ -27,6 +27,8 @@ class VideoPredictions:
         few_shot: labels per class → class probabilities in R draws, `float64 [R, U, K]`.
         gallery: training embeddings to search, `float32 [V, D]`.
         queries: test embeddings, `float32 [U, D]`.
+        gallery_clips: clips of the training videos, video by video, `float32 [M, D]`; None where they were not kept.
+        query_clips: likewise of the test videos.
         out_of_fold: the probe's class probabilities of training videos of groups it has not seen, `float64 [V, K]`;
             None where all are of one group, and for ensembles.
         weights: `probe_<view>`, `retrieval_<view>` → weight of the view, where they are not equal.
@@ -37,6 +39,8 @@ class VideoPredictions:
     few_shot: Mapping[int, NDArray[np.float64]]
     gallery: NDArray[np.float32]
     queries: NDArray[np.float32]
+    gallery_clips: NDArray[np.float32] | None = None
+    query_clips: NDArray[np.float32] | None = None
     out_of_fold: NDArray[np.float64] | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
 
@@ -73,6 +77,8 @@ def view_predictions(
         },
         gallery=centred(gallery) if is_centred else gallery,
         queries=centred(queries) if is_centred else queries,
+        gallery_clips=_clips(train, view, is_centred=is_centred),
+        query_clips=_clips(test, view, is_centred=is_centred),
         out_of_fold=None if probe.out_of_fold is None else _columns(probe.out_of_fold, classes, labels),
     )
 
@@ -116,6 +122,8 @@ def ensemble_predictions(
         few_shot={k: together({view: row.few_shot[k] for view, row in views.items()}, of_probe) for k in few_shot},
         gallery=fuse_embeddings(galleries, of_retrieval),
         queries=fuse_embeddings({view: row.queries for view, row in views.items()}, of_retrieval),
+        gallery_clips=_fused_clips({view: row.gallery_clips for view, row in views.items()}, of_retrieval),
+        query_clips=_fused_clips({view: row.query_clips for view, row in views.items()}, of_retrieval),
         weights={} if how == "equal" else named,
     )
 
@@ -128,6 +136,18 @@ def centred(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     moved = embeddings - embeddings.mean(axis=0)
     lengths = np.linalg.norm(moved, axis=1, keepdims=True)
     return np.divide(moved, lengths, out=embeddings.copy(), where=lengths > 0)
+
+
+def _clips(videos: VideoFeatures, view: str, *, is_centred: bool) -> NDArray[np.float32] | None:
+    clips = videos.clips.get(view)
+    return centred(clips) if is_centred and clips is not None else clips
+
+
+def _fused_clips(
+    clips: Mapping[str, NDArray[np.float32] | None], weights: Mapping[str, float]
+) -> NDArray[np.float32] | None:
+    known = {view: vectors for view, vectors in clips.items() if vectors is not None}
+    return fuse_embeddings(known, weights) if known else None
 
 
 def _columns(table: NDArray[np.float64], classes: Sequence[str], labels: Sequence[str]) -> NDArray[np.float64]:

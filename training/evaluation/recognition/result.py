@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from cocon.core.errors import UsageError
-from cocon.embedding.neighbours import label_vote, nearest_neighbours
+from cocon.embedding.neighbours import label_vote, nearest_by_best_moment, nearest_neighbours
 from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.metrics import (
     FUSED,
@@ -33,7 +33,7 @@ __all__ = ["DEFAULT_OPTIONS", "EvaluationResult", "MetricOptions", "evaluate_fea
 _logger = logging.getLogger(__name__)
 _ROW_NAMES: Mapping[Ensemble, str] = {"equal": FUSED, "learned": f"{FUSED}_learned", "paper": f"{FUSED}_paper"}
 _FEW = (1, 5, 10)
-_ORDERED_KS = (1, 5)
+_FEW_KS = (1, 5)  # of ordered features and best moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _rows(
 
 def _ordered(videos: VideoFeatures) -> VideoFeatures:
     """The same videos, their ordered features in place of embeddings."""
-    return replace(videos, embeddings=videos.ordered, probabilities={}, classes=())
+    return replace(videos, embeddings=videos.ordered, probabilities={}, classes=(), clips={})
 
 
 def _metrics(
@@ -178,14 +178,22 @@ def _metrics(
         classifier_top1=None if row.classifier is None else top_k(row.classifier, targets, 1),
         classifier_top5=None if row.classifier is None else top_k(row.classifier, targets, 5),
         weights=row.weights,
+        best_moment_recall=_best_moment_recall(row, train, test),
     )
     if ordered is None:
         return metrics
-    _, nearest = nearest_neighbours(ordered.queries, ordered.gallery, max(_ORDERED_KS))
-    ordered_recall = recall_at_k(nearest, test.labels, train.labels, ks=_ORDERED_KS)
+    _, nearest = nearest_neighbours(ordered.queries, ordered.gallery, max(_FEW_KS))
+    ordered_recall = recall_at_k(nearest, test.labels, train.labels, ks=_FEW_KS)
     return replace(
         metrics,
         ordered_probe_top1=top_k(ordered.probe, targets, 1),
         ordered_recall={k: 100.0 * share for k, share in ordered_recall.items()},
         weights={**row.weights, **{f"ordered_{name}": weight for name, weight in ordered.weights.items()}},
     )
+
+
+def _best_moment_recall(row: VideoPredictions, train: VideoFeatures, test: VideoFeatures) -> dict[int, float]:
+    if row.query_clips is None or row.gallery_clips is None:
+        return {}
+    nearest = nearest_by_best_moment(row.query_clips, test.num_clips, row.gallery_clips, train.num_clips, max(_FEW_KS))
+    return {k: 100.0 * share for k, share in recall_at_k(nearest, test.labels, train.labels, ks=_FEW_KS).items()}

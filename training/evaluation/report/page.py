@@ -43,6 +43,7 @@ _KEY_FIGURES = {
     "classifier_top1": "Trained classifier, top-1",
     "probe_top1": "Linear probe, top-1",
     "R@1": "Retrieval, R@1",
+    "best_moment_R@1": "Retrieval by best moment, R@1",
     "R@5": "Retrieval, R@5",
     "R@10": "Retrieval, R@10",
 }

@@ -39,7 +39,8 @@ MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
 Outcome = tuple[int, str, str]
 ORDERED = {"ordered_probe_top1", "ordered_R@1", "ordered_R@5"}
-FIGURES = {"probe_top1", "knn_top1", "R@1", "R@5", "R@10", "R@20", "R@50"} | ORDERED
+OF_MOMENTS = {"best_moment_R@1", "best_moment_R@5"}
+FIGURES = {"probe_top1", "knn_top1", "R@1", "R@5", "R@10", "R@20", "R@50"} | ORDERED | OF_MOMENTS
 OF_CLASSIFIER = {"classifier_top1", "classifier_top5"}
 # All training videos are of one body, so there are no groups to learn weights from.
 ROWS = ("rgb", "pose", "ensemble")
@@ -82,6 +83,45 @@ def test_figures_of_a_view_are_shares_of_its_test_videos(trained: Path, videos: 
             hits["R@5"].append(label in nearest[:5])
         found = (row.probe_top1, row.classifier_top1, row.knn_top1, row.recall[1], row.recall[5])
         assert found == pytest.approx([100 * np.mean(each) for each in hits.values()])
+
+
+def test_best_moments_are_counted_from_the_clips_that_the_mean_is_of(trained: Path, videos: EvaluationVideos) -> None:
+    features = run_features(RunFolder.open(trained), videos)
+    for view in ("rgb", "pose"):
+        clips = {split: np.split(of.clips[view], np.cumsum(of.num_clips)[:-1]) for split, of in features.items()}
+        for split, of in features.items():
+            assert min(map(len, clips[split])) >= 2
+            means = np.stack([own.mean(axis=0) for own in clips[split]])
+            unit = means / np.linalg.norm(means, axis=1, keepdims=True)
+            assert unit == pytest.approx(of.embeddings[view], abs=1e-5)
+        hits = []
+        for query, label in zip(clips["test"], features["test"].labels, strict=True):
+            alike = [float((own @ query.T).max()) for own in clips["train"]]
+            hits.append(features["train"].labels[int(np.argmax(alike))] == label)
+        row = next(row for row in evaluate_features(features, "cocon").metrics if row.view == view)
+        assert row.to_dict()["best_moment_R@1"] == pytest.approx(100 * np.mean(hits))
+
+
+def test_the_best_moment_of_several_views_is_the_clip_that_is_most_alike_in_all_of_them() -> None:
+    """One clip of each video shows its class, half of it in either view; the others show something of their own."""
+    labels = list("abcd" * 3)
+    kinds = np.array(["abcd".index(label) for label in labels])
+
+    def videos(seed: int) -> VideoFeatures:
+        rng = np.random.default_rng(seed)
+        clips, means = {}, {}
+        for view, half in {"rgb": kinds // 2, "pose": kinds % 2}.items():
+            own = rng.normal(size=(12, 4, 32))
+            own[:, 2] = 20 * np.eye(32)[half] + rng.normal(size=(12, 32))
+            own = (own / np.linalg.norm(own, axis=2, keepdims=True)).astype(np.float32)
+            mean = own.mean(axis=1)
+            clips[view], means[view] = own.reshape(48, 32), mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        return replace(_features(means, labels), clips=clips, num_clips=np.full(12, 4))
+
+    rgb, pose, *together = evaluate_features({"train": videos(0), "test": videos(1)}, "cocon").metrics
+    assert max(rgb.best_moment_recall[1], pose.best_moment_recall[1]) < 80
+    for row in together:
+        assert row.best_moment_recall == {1: 100, 5: 100}
 
 
 def test_the_untrained_networks_are_judged_alike_and_always_the_same(videos: EvaluationVideos, trained: Path) -> None:

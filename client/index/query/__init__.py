@@ -1,0 +1,1 @@
+"""What is asked of an index: videos, parts of them, vectors from files; and which stored ones may answer."""
