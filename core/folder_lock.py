@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from cocon.core.errors import UsageError
 from cocon.core.storage import refused
 
-__all__ = ["LOCK_FILE", "folder_lock"]
+__all__ = ["LOCK_FILE", "folder_lock", "writer_of"]
 
 LOCK_FILE = "writer.lock"
 
@@ -52,6 +52,19 @@ def folder_lock(folder: Path, what: str, *, wait_s: float = 0.0) -> Iterator[Non
         finally:
             if lock.is_locked:  # or else this is a forked child, and the descriptor perhaps another file's
                 os.truncate(descriptors[0], 0)
+
+
+def writer_of(folder: Path) -> str:
+    """The process that writes a folder, as its lock file names it; empty if none does, or it was killed."""
+    try:
+        named = _writer(folder / LOCK_FILE)
+        if os.name == "posix" and named.isdigit():
+            os.kill(int(named), 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    except OSError:  # it is somebody else's
+        return "?"
+    return named
 
 
 def _writer(path: Path) -> str:

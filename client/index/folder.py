@@ -22,6 +22,7 @@ from cocon.client.index.files.contents import Contents
 from cocon.client.index.files.leftovers import is_ours
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.reading import open_snapshot, state_of
+from cocon.client.index.files.seal import SEAL_FILE
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import IndexedVideo, IndexFacts, check_vectors
@@ -82,6 +83,8 @@ class VideoIndex:
     def snapshot(self) -> Snapshot:
         """The index as it is now; the same as before while nothing has changed. Raises like `facts`."""
         if not self.exists:
+            if (self.folder / SEAL_FILE).exists():
+                raise MismatchError(f"index '{self}' has lost its '{CATALOG_FILE}'; restore a backup, or index anew")
             raise UsageError(f"index '{self}' does not exist; make one with 'client index add'")
         with self._lock:
             state, before = state_of(self.folder), self._loaded

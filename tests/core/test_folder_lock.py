@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.core.folder_lock import folder_lock
+from cocon.core.folder_lock import LOCK_FILE, folder_lock, writer_of
 from tests.disks import full_disk, unwritable
 
 _HOLD = """
@@ -41,7 +41,7 @@ def test_a_folder_is_free_after_its_writer_and_after_an_error(tmp_path: Path) ->
 _FORK = """
 import multiprocessing, os, sys, time
 from pathlib import Path
-from cocon.core.folder_lock import folder_lock
+from cocon.core.folder_lock import LOCK_FILE, folder_lock, writer_of
 
 def live_on():
     print(os.getpid(), flush=True)  # only now has the fork let go
@@ -92,3 +92,14 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
 def test_a_full_disk_keeps_nobody_from_making_room(tmp_path: Path) -> None:
     with full_disk(), folder_lock(tmp_path, "index"):
         pass
+
+
+def test_a_writer_that_ended_is_none(tmp_path: Path) -> None:
+    assert writer_of(tmp_path) == ""
+    with folder_lock(tmp_path, "index"):
+        assert writer_of(tmp_path) == str(os.getpid())
+    assert writer_of(tmp_path) == ""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / LOCK_FILE).write_text(f" {ended.pid}")
+    assert writer_of(tmp_path) == ""

@@ -19,13 +19,14 @@ from cocon.client.index.files.catalogue_error import translated
 from cocon.client.index.files.schema import FACT_COLUMNS, PLACE_COLUMNS, VIDEO_COLUMNS, check_schema, record_checksum
 from cocon.client.index.files.seal import SEAL_FILE, Seal
 from cocon.core.errors import MismatchError, UsageError
+from cocon.core.folder_lock import writer_of
 from cocon.core.printable import in_one_line, printable
 
 __all__ = ["CATALOG_FILE", "Proven", "checked", "in_memory", "log_of", "proven", "recovered", "written_schema"]
 
 CATALOG_FILE = "catalog.sqlite"
 
-# How long a reader waits for a seal that does not fit: while it changes, somebody is writing; if not, he is dead.
+# How long a reader waits for a seal that does not fit while there is a writer: the seal must change, or he is stuck.
 _IDLE_S, _BUSY_S = 0.2, 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.02
 _HEADER_BYTES = 100
@@ -72,7 +73,8 @@ def proven(folder: Path) -> Proven | None:
         now = time.monotonic()
         if seal != known:
             known, last_change = seal, now
-        if now - last_change > _IDLE_S or now - begin > _BUSY_S:
+        is_written = writer_of(folder) and now - last_change < _IDLE_S and now - begin < _BUSY_S
+        if not is_written and Seal.read(folder) == seal:
             return None
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
