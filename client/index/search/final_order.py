@@ -57,41 +57,50 @@ def answers_of(
         by_video: Whether only the best row of a video is an answer.
         min_score: Lower ones are no answers.
     """
-    scores, clips = batch.exact_scores(candidates.numbers, candidates.rows, vectors)
-    bounds = np.searchsorted(candidates.numbers, np.arange(len(batch) + 1)).tolist()
+    numbers, rows, videos = candidates.numbers, candidates.rows, candidates.videos
+    scores, clips = batch.exact_scores(numbers, rows, vectors)
+    order = np.lexsort((rows, -scores, numbers))
+    if min_score is not None:
+        order = order[scores[order] >= min_score]
+    if by_video:
+        order = order[_first_of_each(numbers[order], videos[order])]
+    bounds = np.searchsorted(numbers[order], np.arange(len(batch) + 1)).tolist()
+    in_question = (scores[order[1:]] == scores[order[:-1]]) & (videos[order[1:]] != videos[order[:-1]])
     answers = []
     for begin, end in pairwise(bounds):
-        part = slice(begin, end)
-        rows, videos = candidates.rows[part], candidates.videos[part]
-        order = np.lexsort((rows, -scores[part]))
-        if min_score is not None:
-            order = order[scores[part][order] >= min_score]
-        if by_video:
-            order = order[np.sort(np.unique(videos[order], return_index=True)[1])]
-        order = _with_ties_in_order(order, rows, videos, scores[part], sort_keys, offset + top)[offset : offset + top]
-        answers.append(Answer(rows[order], videos[order], scores[part][order], clips[part][order]))
+        chosen = order[begin:end]
+        if in_question[begin : max(begin, end - 1)].any():
+            chosen = _with_ties_in_order(chosen, rows, scores, sort_keys, offset + top)
+        chosen = chosen[offset : offset + top]
+        answers.append(Answer(rows[chosen], videos[chosen], scores[chosen], clips[chosen]))
     return answers
+
+
+def _first_of_each(numbers: NDArray[np.int64], videos: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each video appears first among the answers of a query."""
+    order = np.lexsort((videos, numbers))  # stable
+    is_first = np.ones(len(order), np.bool_)
+    is_first[1:] = (numbers[order[1:]] != numbers[order[:-1]]) | (videos[order[1:]] != videos[order[:-1]])
+    return np.sort(order[is_first])
 
 
 def _with_ties_in_order(
     order: NDArray[np.int64],
     rows: NDArray[np.int64],
-    videos: NDArray[np.int64],
     scores: NDArray[np.float64],
     sort_keys: SortKeys,
     wanted: int,
 ) -> NDArray[np.int64]:
-    """The best `wanted`, those of equal score by key; the order within a video stays."""
-    sorted_scores = scores[order]
+    """The best `wanted`, those of equal score by key, and of equal key by row."""
     if len(order) > wanted:  # those that tie with the last wanted one are in question too
-        order = order[: np.searchsorted(-sorted_scores, -sorted_scores[wanted - 1], side="right")]
-        sorted_scores = sorted_scores[: len(order)]
-    equal = sorted_scores[1:] == sorted_scores[:-1]
-    if not equal.any() or not (equal & (videos[order][1:] != videos[order][:-1])).any():
-        return order
+        order = order[: np.searchsorted(-scores[order], -scores[order[wanted - 1]], side="right")]
+    equal = scores[order[1:]] == scores[order[:-1]]
     is_tied = np.append(equal, False) | np.append(False, equal)
     tied = order[is_tied]
+    if not len(tied):
+        return order
     keys = sort_keys(rows[tied])
     ranked = sorted(range(len(tied)), key=lambda n: (-scores[tied[n]], keys[n], rows[tied[n]]))
+    order = order.copy()
     order[is_tied] = tied[ranked]
     return order

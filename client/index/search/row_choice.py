@@ -1,5 +1,7 @@
 """Which rows a search may answer with, and whether they are gathered or scanned where they lie."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,10 +54,10 @@ class RowChoice:
         """Whether the rows are so few that they are gathered."""
         return self.is_filtered and self.num_rows <= _GATHERED_SHARE * self._table.total_rows
 
-    def plan(self) -> RowPlan:
-        """The rows in the order of a scan."""
+    def plan(self, whole: RowPlan) -> RowPlan:
+        """The rows in the order of a scan; `whole` is the plan of all rows."""
         if not self.is_gathered:
-            return RowPlan.whole(self._table, self.usable())
+            return replace(whole, usable=self.usable()) if self.is_filtered or len(self._unsound) else whole
         if self._allowed is None:
             assert self._allowed_rows is not None
             rows = np.flatnonzero(self._allowed_rows)

@@ -1,7 +1,7 @@
 """Which rows are scanned in which order: all of them where they lie, or some of them gathered."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -34,7 +34,7 @@ class RowChunk:
     is_whole: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class RowPlan:
     """Rows in the order of a scan. Row number and slot are the same where nothing is gathered.
 
@@ -51,6 +51,7 @@ class RowPlan:
     videos: NDArray[np.int64]
     rows: NDArray[np.int64] | None
     usable: NDArray[np.bool_] | None
+    _chunks: dict[int, list[RowChunk]] = field(default_factory=dict, init=False)
 
     @classmethod
     def whole(cls, table: RowTable, usable: NDArray[np.bool_] | None) -> Self:
@@ -72,8 +73,13 @@ class RowPlan:
         """Whether there is nothing to scan."""
         return not len(self.first_slots)
 
-    def chunks(self, max_rows: int) -> Iterator[RowChunk]:
+    def chunks(self, max_rows: int) -> list[RowChunk]:
         """All rows, as many whole videos at once as fit; a longer video in parts."""
+        if max_rows not in self._chunks:
+            self._chunks[max_rows] = list(self._cut(max_rows))
+        return self._chunks[max_rows]
+
+    def _cut(self, max_rows: int) -> Iterator[RowChunk]:
         ends = self.first_slots + self.num_rows
         breaks = np.flatnonzero(self.first_slots[1:] - ends[:-1] >= _GAP_ROWS) + 1
         breaks = np.append(breaks, len(ends))

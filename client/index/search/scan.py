@@ -19,24 +19,27 @@ _CHUNK_PRODUCTS = 1 << 18
 _MIN_CHUNK_ROWS, _MAX_CHUNK_ROWS = 4096, 1 << 16
 # Rows that are gathered and compared at once stay in the cache as well.
 _MAX_GATHERED_VALUES = 1 << 19
+_MIN_GATHERED_ROWS = 256
+# Rows kept for each wanted answer before those that matter no more are dropped.
+_KEPT_PER_ANSWER = 32
+# Of so many rows the best one stands for all when the floor of a chunk is sought.
+_STRIDE = 16
 _LEAST = np.finfo(np.float32).min
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Pairs of a query and a row, by query.
+    """Pairs of a query and a row, by query and row.
 
     Attributes:
         numbers: Of the queries, rising: `int64 [n]`.
         rows: `int64 [n]`.
         videos: Position of each row's video in the row table: `int64 [n]`.
-        strange: Rows whose products are no numbers, so their vectors are unsound: `int64 [u]`; they are left out.
     """
 
     numbers: NDArray[np.int64]
     rows: NDArray[np.int64]
     videos: NDArray[np.int64]
-    strange: NDArray[np.int64]
 
 
 def scan(
@@ -58,19 +61,18 @@ def scan(
         by_video: Whether they are videos, each by its best row, or rows.
         min_score: Lower ones are no answers.
     """
-    scanning = _Scan(vectors, plan, batch, wanted, by_video, min_score)
-    values = vectors.shape[1]
     max_rows = min(_MAX_CHUNK_ROWS, max(_MIN_CHUNK_ROWS, _CHUNK_PRODUCTS // len(batch.vectors)))
     if plan.rows is not None:
-        max_rows = min(max_rows, max(256, _MAX_GATHERED_VALUES // values))
-    with np.errstate(invalid="ignore", over="ignore"):  # unsound vectors
+        max_rows = min(max_rows, max(_MIN_GATHERED_ROWS, _MAX_GATHERED_VALUES // vectors.shape[1]))
+    scanning = _Scan(vectors, plan, batch, wanted, by_video, min_score)
+    with np.errstate(invalid="ignore", over="ignore"):  # damaged vectors; what is no number is no candidate
         for chunk in plan.chunks(max_rows):
             scanning.take(chunk)
         return scanning.candidates()
 
 
 class _Scan:
-    """What is known so far: for each query the best scores, the floor below which nobody matters, and who passed it."""
+    """For each query the floor below which nobody matters any more, and who passed it when it was lower."""
 
     def __init__(
         self,
@@ -81,77 +83,58 @@ class _Scan:
         by_video: bool,
         min_score: float | None,
     ) -> None:
-        self._vectors, self._plan, self._batch, self._by_video = vectors, plan, batch, by_video
-        least = np.full(len(batch), _LEAST, np.float32)
-        self._least = least if min_score is None else np.maximum(least, np.float32(min_score) - batch.margins)  # [Q]
-        most = len(plan.first_slots) if by_video else int(plan.num_rows.sum())
-        self._wanted = min(wanted, max(1, most))
-        self._best = np.full((len(batch), self._wanted), -np.inf, np.float32)
-        self._floors = self._least.copy()
+        self._vectors, self._plan, self._batch, self._wanted, self._by_video = vectors, plan, batch, wanted, by_video
+        self._floors = np.full(len(batch), _LEAST, np.float32)  # [Q]
+        if min_score is not None:
+            self._floors = np.maximum(self._floors, np.float32(min_score) - batch.margins)
         self._excluded = _excluded_slots(plan, batch)
-        # Numbers, slots, scores and videos of the plan, chunk by chunk.
-        self._passed: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]] = []
-        self._strange: list[NDArray[np.int64]] = []
+        self._limit = _KEPT_PER_ANSWER * wanted * len(batch)
+        self._room = self._limit
+        self._products = np.zeros(0, np.float32)
+        # Numbers, slots and scores, in parts that are in the order of numbers and slots.
+        self._passed: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
 
     def take(self, chunk: RowChunk) -> None:
         """Compare the rows of a chunk, and keep those that matter."""
         scores = self._scores(chunk)  # [Q, n]
-        peaks = scores.max(axis=1)
-        if not np.all(peaks < np.inf):
-            self._leave_out_strange(chunk, scores)
-            peaks = scores.max(axis=1)
-        active = np.flatnonzero(peaks >= self._floors)
-        if not len(active):
+        passes = scores >= self._floors[:, None]
+        if np.count_nonzero(passes) > self._limit:
+            self._raise_floors(self._some_bests(chunk, scores))
+            passes = scores >= self._floors[:, None]
+            if self._by_video and np.count_nonzero(passes) > self._limit:
+                passes = self._near_their_best(chunk, scores)
+        flat = np.flatnonzero(passes)
+        if not len(flat):
             return
-        if len(active) < len(scores):
-            scores, peaks = scores[active], peaks[active]
-        if not self._by_video:
-            self._raise_floors(active, scores)
-            which, slots = np.nonzero(scores >= self._floors[active, None])
-            videos = np.searchsorted(self._plan.first_slots, chunk.begin + slots, side="right") - 1
-            self._passed.append((active[which], chunk.begin + slots, scores[which, slots], videos))
-            return
-        starts = self._plan.first_slots[chunk.first : chunk.last] - chunk.begin
-        best = np.maximum.reduceat(scores, starts, axis=1) if chunk.is_whole else peaks[:, None]  # [A, v]
-        if chunk.is_whole:  # a part of a video counted by itself would count the video twice
-            self._raise_floors(active, best)
-        which, found = np.nonzero(best >= self._floors[active, None])
-        self._pass_rows(chunk, scores, best, active, which, found)
+        numbers, columns = np.divmod(flat, scores.shape[1])
+        self._passed.append((numbers, chunk.begin + columns, scores.ravel()[flat]))
+        self._room -= len(flat)
+        if self._room < 0:
+            self._settle()
 
     def candidates(self) -> Candidates:
         """Those who still matter now that all are known."""
         empty = np.zeros(0, np.int64)
-        strange = np.unique(np.concatenate(self._strange)) if self._strange else empty
         if not self._passed:
-            return Candidates(empty, empty, empty, strange)
-        numbers, slots, scores, videos = (np.concatenate(parts) for parts in zip(*self._passed, strict=True))
-        order = np.lexsort((slots, numbers))
-        numbers, slots, scores, videos = numbers[order], slots[order], scores[order], videos[order]
-        bests = scores
-        if self._by_video:
-            is_first = np.ones(len(numbers), np.bool_)
-            is_first[1:] = (numbers[1:] != numbers[:-1]) | (videos[1:] != videos[:-1])
-            starts = np.flatnonzero(is_first)
-            bests = np.maximum.reduceat(scores, starts)
-            floors = self._final_floors(numbers[starts], bests)
-            bests = np.repeat(bests, np.diff(starts, append=len(numbers)))
-        else:
-            floors = self._final_floors(numbers, bests)
-        margins = self._batch.margins[numbers]
-        kept = (bests >= floors[numbers]) & (scores >= bests - margins)
-        slots = slots[kept]
-        return Candidates(numbers[kept], self._plan.rows_at(slots), self._plan.videos[videos[kept]], strange)
+            return Candidates(empty, empty, empty)
+        videos = self._settle()
+        ((numbers, slots, _),) = self._passed
+        return Candidates(numbers, self._plan.rows_at(slots), self._plan.videos[videos])
 
     def _scores(self, chunk: RowChunk) -> NDArray[np.float32]:
         """Of the chunk's rows, −∞ for those that are no answers: `float32 [Q, n]`."""
         rows = self._plan.vectors_at(self._vectors, chunk)
-        scores = self._batch.combined(self._batch.vectors @ rows.T)
+        size = len(self._batch.vectors) * len(rows)
+        if len(self._products) < size:
+            self._products = np.empty(size, np.float32)
+        products = self._products[:size].reshape(-1, len(rows))
+        scores = self._batch.combined(np.matmul(self._batch.vectors, rows.T, out=products))
         if self._plan.usable is not None:
             usable = self._plan.usable[chunk.begin : chunk.end]
             if not usable.all():
                 np.copyto(scores, -np.inf, where=~usable)
-        numbers, begins, ends = self._excluded
-        if len(numbers):
+        if self._excluded is not None:
+            numbers, begins, ends = self._excluded
             since, until = np.searchsorted(ends, chunk.begin, side="right"), np.searchsorted(begins, chunk.end)
             for number, begin, end in zip(
                 numbers[since:until].tolist(), begins[since:until].tolist(), ends[since:until].tolist(), strict=True
@@ -159,63 +142,72 @@ class _Scan:
                 scores[number, max(0, begin - chunk.begin) : end - chunk.begin] = -np.inf
         return scores
 
-    def _leave_out_strange(self, chunk: RowChunk, scores: NDArray[np.float32]) -> None:
-        is_strange = ~(scores < np.inf)
-        slots = chunk.begin + np.flatnonzero(is_strange.any(axis=0))
-        self._strange.append(self._plan.rows_at(slots))
-        scores[is_strange] = -np.inf
+    def _some_bests(self, chunk: RowChunk, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of different answers, not necessarily the best of each: `float32 [Q, s]`."""
+        if self._by_video:
+            starts = self._plan.first_slots[chunk.first : chunk.last] - chunk.begin
+            return scores.take(starts, axis=1) if chunk.is_whole else scores[:, :0]
+        size = scores.shape[1] // _STRIDE
+        if size < self._wanted:
+            return scores
+        return scores[:, : size * _STRIDE].reshape(len(scores), _STRIDE, size).max(axis=1)
 
-    def _raise_floors(self, active: NDArray[np.int64], bests: NDArray[np.float32]) -> None:
-        """Take the bests `float32 [A, v]` of the active queries into account."""
-        known = np.concatenate([self._best[active], bests], axis=1)
-        known = np.partition(known, known.shape[1] - self._wanted, axis=1)[:, -self._wanted :]
-        self._best[active] = known
-        floors = known.min(axis=1) - self._batch.margins[active]
-        self._floors[active] = np.maximum(floors, self._least[active])
+    def _near_their_best(self, chunk: RowChunk, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which rows pass, and lie no further behind the best of their video than the margin: `bool [Q, n]`."""
+        np.nan_to_num(scores, copy=False, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+        starts = np.maximum(self._plan.first_slots[chunk.first : chunk.last] - chunk.begin, 0)
+        bests = np.maximum.reduceat(scores, starts, axis=1)
+        if chunk.is_whole:  # a part of a video counted by itself would count the video twice
+            self._raise_floors(bests)
+        least = np.maximum(bests - self._batch.margins[:, None], self._floors[:, None])
+        least[bests < self._floors[:, None]] = np.inf
+        return scores >= np.repeat(least, np.diff(starts, append=scores.shape[1]), axis=1)
 
-    def _pass_rows(
-        self,
-        chunk: RowChunk,
-        scores: NDArray[np.float32],
-        bests: NDArray[np.float32],
-        active: NDArray[np.int64],
-        which: NDArray[np.int64],
-        found: NDArray[np.int64],
-    ) -> None:
-        """Keep the rows of the videos found that could be the best of their video."""
-        if not len(which):
+    def _raise_floors(self, bests: NDArray[np.float32]) -> None:
+        """Take scores of different answers into account, `float32 [Q, s]`."""
+        place = bests.shape[1] - self._wanted
+        if place < 0:
             return
-        begins = np.maximum(self._plan.first_slots[chunk.first + found], chunk.begin)
-        ends = np.minimum(
-            self._plan.first_slots[chunk.first + found] + self._plan.num_rows[chunk.first + found], chunk.end
-        )
-        counts = ends - begins
-        slots = np.arange(counts.sum()) + np.repeat(begins - (np.cumsum(counts) - counts), counts)
-        which_row, found_row = np.repeat(which, counts), np.repeat(found, counts)
-        scored = scores[which_row, slots - chunk.begin]
-        near = scored >= bests[which_row, found_row] - self._batch.margins[active[which_row]]
-        numbers = active[which_row[near]]
-        self._passed.append((numbers, slots[near], scored[near], chunk.first + found_row[near]))
+        bests = np.where(np.isnan(bests), -np.inf, bests)
+        bests.partition(place, axis=1)
+        np.maximum(self._floors, bests[:, place] - self._batch.margins, out=self._floors)
 
-    def _final_floors(self, numbers: NDArray[np.int64], bests: NDArray[np.float32]) -> NDArray[np.float32]:
-        """By query, from the bests of all that passed, which are in the order of the queries: `float32 [Q]`."""
-        floors = self._least.copy()
-        bounds = np.searchsorted(numbers, np.arange(len(self._batch) + 1))
-        for number, (begin, end) in enumerate(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)):
-            if end - begin > self._wanted:
-                least = np.partition(bests[begin:end], end - begin - self._wanted)[end - begin - self._wanted]
-                floors[number] = max(floors[number], least - self._batch.margins[number])
-        return floors
+    def _settle(self) -> NDArray[np.int64]:
+        """Drop those who matter no more; returns the videos of the others, by their number in the plan."""
+        numbers, slots, scores = (np.concatenate(parts) for parts in zip(*self._passed, strict=True))
+        if len(self._passed) > 1:
+            order = np.lexsort((slots, numbers))
+            numbers, slots, scores = numbers[order], slots[order], scores[order]
+        videos = np.searchsorted(self._plan.first_slots, slots, side="right") - 1
+        owners, bests = numbers, scores
+        if self._by_video:
+            is_first = np.ones(len(numbers), np.bool_)
+            is_first[1:] = (numbers[1:] != numbers[:-1]) | (videos[1:] != videos[:-1])
+            starts = np.flatnonzero(is_first)
+            owners, bests = numbers[starts], np.maximum.reduceat(scores, starts)
+        # Of each query the wanted-th best answer.
+        order = np.lexsort((-bests, owners))
+        bounds = np.searchsorted(owners, np.arange(len(self._batch) + 1))
+        full = np.flatnonzero(bounds[1:] - bounds[:-1] >= self._wanted)
+        floors = bests[order[bounds[full] + self._wanted - 1]] - self._batch.margins[full]
+        self._floors[full] = np.maximum(self._floors[full], floors)
+        kept = scores >= self._floors[numbers]
+        if self._by_video:
+            kept &= scores >= bests[np.cumsum(is_first) - 1] - self._batch.margins[numbers]
+        self._passed = [(numbers[kept], slots[kept], scores[kept])]
+        self._room = max(self._limit, np.count_nonzero(kept))
+        return videos[kept]
 
 
-def _excluded_slots(plan: RowPlan, batch: QueryBatch) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _excluded_slots(
+    plan: RowPlan, batch: QueryBatch
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None:
     """Number of the query, first slot and one past the last slot of each video that a query leaves out, by slot."""
     found = [
-        (number, *plan.slots_of(query.excluded)) for number, query in enumerate(batch.queries) if query.excluded.size
+        (number, *plan.slots_of(query.excluded)) for number, query in enumerate(batch.queries) if len(query.excluded)
     ]
     if not found:
-        empty = np.zeros(0, np.int64)
-        return empty, empty, empty
+        return None
     numbers = np.concatenate([np.full(len(begins), number) for number, begins, _ in found])
     begins = np.concatenate([begins for _, begins, _ in found])
     ends = np.concatenate([ends for _, _, ends in found])

@@ -72,12 +72,10 @@ class QueryBatch:
         self.vectors = (
             groups[0].vectors if len(groups) == 1 else np.concatenate([group.vectors for group in groups])
         )  # [M, D]
-        self._ends = np.cumsum([len(group.vectors) for group in groups])
         self.is_plain = len(groups) == len(queries) == len(self.vectors) and all(group.weight == 1 for group in groups)
-        weights = np.array([sum(abs(group.weight) for group in query.groups) for query in queries])
-        longest = np.sqrt(np.einsum("ij,ij->i", self.vectors, self.vectors).max())
-        error = (self.vectors.shape[1] + 8) * _UNIT_ROUNDOFF * 1.01 * longest * weights  # of vectors near unit length
-        self.margins = (2 * error + 1e-6).astype(np.float32)
+        weights = [sum(abs(group.weight) for group in query.groups) for query in queries]
+        error = (self.vectors.shape[1] + 8) * _UNIT_ROUNDOFF * 1.01  # of vectors near unit length
+        self.margins = np.array([2 * error * weight + 1e-6 for weight in weights], np.float32)
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -87,11 +85,11 @@ class QueryBatch:
         if self.is_plain:
             return products
         scores = np.zeros((len(self.queries), products.shape[1]), np.float32)
-        begins = iter([0, *self._ends.tolist()])
-        ends = iter(self._ends.tolist())
+        begin = 0
         for query, total in zip(self.queries, scores, strict=True):
             for group in query.groups:
-                part = products[next(begins) : next(ends)]
+                part = products[begin : begin + len(group.vectors)]
+                begin += len(group.vectors)
                 best = part[0] if len(part) == 1 else part.max(axis=0)
                 total += best if group.weight == 1 else np.float32(group.weight) * best
         return scores

@@ -19,6 +19,7 @@ from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.search.final_order import Answer, SortKeys, answers_of
 from cocon.client.index.search.hits import Grouping, check_grouping
 from cocon.client.index.search.row_choice import RowChoice
+from cocon.client.index.search.row_plan import RowPlan
 from cocon.client.index.search.scan import Candidates, scan
 from cocon.client.index.search.vector_query import QueryBatch, VectorQuery
 from cocon.core.errors import UsageError
@@ -68,6 +69,7 @@ class VectorSearch:
     ) -> None:
         self._vectors, self._table, self._is_sound, self._sort_keys = vectors, table, is_sound, sort_keys
         self._unsound = np.zeros(0, np.int64)
+        self._whole = RowPlan.whole(table, None)
         self._lock = Lock()
 
     @property
@@ -132,20 +134,21 @@ class VectorSearch:
         """
         known = self._unsound
         for is_second in (False, True, False):
-            candidates = scan(
-                self._vectors, choice.plan(), batch, wanted=wanted, by_video=by_video, min_score=min_score
-            )
-            unsound = np.union1d(candidates.strange, self._unsound_of(np.unique(candidates.rows)))
+            plan = choice.plan(self._whole)
+            candidates = scan(self._vectors, plan, batch, wanted=wanted, by_video=by_video, min_score=min_score)
+            unsound = self._unsound_of(candidates.rows)
             if not len(unsound):
                 break
             if is_second:
-                unsound = np.union1d(unsound, self._unsound_of(np.arange(len(self._vectors))))
+                unsound = self._unsound_of(np.arange(len(self._vectors)))
             choice = choice.without(self._note(unsound))
-        return candidates, np.setdiff1d(self._unsound, known)
+        return candidates, np.zeros(0, np.int64) if self._unsound is known else np.setdiff1d(self._unsound, known)
 
     def _unsound_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        parts = [rows[begin : begin + _CHECKED_ROWS] for begin in range(0, len(rows), _CHECKED_ROWS)]
-        return np.concatenate([rows[:0], *(part[~self._is_sound(part)] for part in parts)])
+        if len(rows) <= _CHECKED_ROWS:
+            return rows[~self._is_sound(rows)]
+        parts = (rows[begin : begin + _CHECKED_ROWS] for begin in range(0, len(rows), _CHECKED_ROWS))
+        return np.concatenate([part[~self._is_sound(part)] for part in parts])
 
     def _note(self, unsound: NDArray[np.int64]) -> NDArray[np.int64]:
         """Remember damaged rows; returns all."""
