@@ -59,48 +59,45 @@ def answers_of(
     """
     numbers, rows, videos = candidates.numbers, candidates.rows, candidates.videos
     scores, clips = batch.exact_scores(numbers, rows, vectors)
-    order = np.lexsort((rows, -scores, numbers))
+    order = np.lexsort((rows, -scores, numbers)) if len(batch) > 1 else np.lexsort((rows, -scores))
     if min_score is not None:
         order = order[scores[order] >= min_score]
     if by_video:
-        order = order[_first_of_each(numbers[order], videos[order])]
-    bounds = np.searchsorted(numbers[order], np.arange(len(batch) + 1)).tolist()
-    in_question = (scores[order[1:]] == scores[order[:-1]]) & (videos[order[1:]] != videos[order[:-1]])
+        order = order[_first_of_each(numbers[order] * (1 << 40) + videos[order])]
+    numbers, rows, videos, scores, clips = (part[order] for part in (numbers, rows, videos, scores, clips))
+    in_question = (scores[1:] == scores[:-1]) & (videos[1:] != videos[:-1])
+    is_in_question = bool(in_question.any())
     answers = []
-    for begin, end in pairwise(bounds):
-        chosen = order[begin:end]
-        if in_question[begin : max(begin, end - 1)].any():
-            chosen = _with_ties_in_order(chosen, rows, scores, sort_keys, offset + top)
-        chosen = chosen[offset : offset + top]
+    for begin, end in pairwise(np.searchsorted(numbers, np.arange(len(batch) + 1)).tolist()):
+        chosen = slice(begin + offset, min(begin + offset + top, end))
+        if is_in_question and in_question[begin : max(begin, end - 1)].any():
+            moved = begin + _with_ties_in_order(rows[begin:end], scores[begin:end], sort_keys, offset + top)
+            chosen = moved[offset : offset + top]
         answers.append(Answer(rows[chosen], videos[chosen], scores[chosen], clips[chosen]))
     return answers
 
 
-def _first_of_each(numbers: NDArray[np.int64], videos: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each video appears first among the answers of a query."""
-    order = np.lexsort((videos, numbers))  # stable
+def _first_of_each(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each key appears first, rising: `int64 [u]`."""
+    order = np.argsort(keys, kind="stable")
     is_first = np.ones(len(order), np.bool_)
-    is_first[1:] = (numbers[order[1:]] != numbers[order[:-1]]) | (videos[order[1:]] != videos[order[:-1]])
-    return np.sort(order[is_first])
+    np.not_equal(keys[order[1:]], keys[order[:-1]], out=is_first[1:])
+    first = order[is_first]
+    first.sort()
+    return first
 
 
 def _with_ties_in_order(
-    order: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    scores: NDArray[np.float64],
-    sort_keys: SortKeys,
-    wanted: int,
+    rows: NDArray[np.int64], scores: NDArray[np.float64], sort_keys: SortKeys, wanted: int
 ) -> NDArray[np.int64]:
-    """The best `wanted`, those of equal score by key, and of equal key by row."""
-    if len(order) > wanted:  # those that tie with the last wanted one are in question too
-        order = order[: np.searchsorted(-scores[order], -scores[order[wanted - 1]], side="right")]
-    equal = scores[order[1:]] == scores[order[:-1]]
-    is_tied = np.append(equal, False) | np.append(False, equal)
-    tied = order[is_tied]
-    if not len(tied):
-        return order
-    keys = sort_keys(rows[tied])
-    ranked = sorted(range(len(tied)), key=lambda n: (-scores[tied[n]], keys[n], rows[tied[n]]))
-    order = order.copy()
-    order[is_tied] = tied[ranked]
+    """Order of the best `wanted` of rows in the order of their scores: equal ones by key, and of equal key by row."""
+    if len(rows) > wanted:  # those that tie with the last wanted one are in question too
+        rows = rows[: np.searchsorted(-scores, -scores[wanted - 1], side="right")]
+    scores = scores[: len(rows)]
+    equal = scores[1:] == scores[:-1]
+    tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
+    order = np.arange(len(rows))
+    if len(tied):
+        keys = sort_keys(rows[tied])
+        order[tied] = tied[sorted(range(len(tied)), key=lambda n: (-scores[tied[n]], keys[n], rows[tied[n]]))]
     return order

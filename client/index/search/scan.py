@@ -24,7 +24,6 @@ _MIN_GATHERED_ROWS = 256
 _KEPT_PER_ANSWER = 32
 # Of so many rows the best one stands for all when the floor of a chunk is sought.
 _STRIDE = 16
-_LEAST = np.finfo(np.float32).min
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,12 +83,13 @@ class _Scan:
         min_score: float | None,
     ) -> None:
         self._vectors, self._plan, self._batch, self._wanted, self._by_video = vectors, plan, batch, wanted, by_video
-        self._floors = np.full(len(batch), _LEAST, np.float32)  # [Q]
+        self._floors = -batch.limits  # [Q]
         if min_score is not None:
             self._floors = np.maximum(self._floors, np.float32(min_score) - batch.margins)
         self._excluded = _excluded_slots(plan, batch)
         self._limit = _KEPT_PER_ANSWER * wanted * len(batch)
         self._room = self._limit
+        self._num_slots = len(vectors) if plan.rows is None else len(plan.rows)
         self._products = np.zeros(0, np.float32)
         # Numbers, slots and scores, in parts that are in the order of numbers and slots.
         self._passed: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
@@ -176,7 +176,7 @@ class _Scan:
         """Drop those who matter no more; returns the videos of the others, by their number in the plan."""
         numbers, slots, scores = (np.concatenate(parts) for parts in zip(*self._passed, strict=True))
         if len(self._passed) > 1:
-            order = np.lexsort((slots, numbers))
+            order = np.argsort(numbers * self._num_slots + slots, kind="stable")  # quick: the parts are in order
             numbers, slots, scores = numbers[order], slots[order], scores[order]
         videos = np.searchsorted(self._plan.first_slots, slots, side="right") - 1
         owners, bests = numbers, scores
@@ -186,7 +186,7 @@ class _Scan:
             starts = np.flatnonzero(is_first)
             owners, bests = numbers[starts], np.maximum.reduceat(scores, starts)
         # Of each query the wanted-th best answer.
-        order = np.lexsort((-bests, owners))
+        order = np.argsort(owners * (2.0 * np.abs(bests).max() + 1.0) - bests)
         bounds = np.searchsorted(owners, np.arange(len(self._batch) + 1))
         full = np.flatnonzero(bounds[1:] - bounds[:-1] >= self._wanted)
         floors = bests[order[bounds[full] + self._wanted - 1]] - self._batch.margins[full]

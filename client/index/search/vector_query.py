@@ -62,6 +62,7 @@ class QueryBatch:
 
     Attributes:
         vectors: Of all queries, one after another: `float32 [M, D]`.
+        limits: No score is further from 0: `float32 [Q]`.
         margins: By how much the float32 score of a row may lag behind one that it equals to six decimals:
             `float32 [Q]`. It is a bound, not an estimate: whoever is not further behind is scored again in float64.
     """
@@ -73,9 +74,10 @@ class QueryBatch:
             groups[0].vectors if len(groups) == 1 else np.concatenate([group.vectors for group in groups])
         )  # [M, D]
         self.is_plain = len(groups) == len(queries) == len(self.vectors) and all(group.weight == 1 for group in groups)
-        weights = [sum(abs(group.weight) for group in query.groups) for query in queries]
-        error = (self.vectors.shape[1] + 8) * _UNIT_ROUNDOFF * 1.01  # of vectors near unit length
-        self.margins = np.array([2 * error * weight + 1e-6 for weight in weights], np.float32)
+        # Vectors are near unit length.
+        limits = np.array([1.01 * sum(abs(group.weight) for group in query.groups) for query in queries])
+        self.limits = (limits + 1e-6).astype(np.float32)
+        self.margins = (2 * (self.vectors.shape[1] + 8) * _UNIT_ROUNDOFF * limits + 1e-6).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.queries)
