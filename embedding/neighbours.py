@@ -1,11 +1,19 @@
 """Unit vectors, the nearest neighbours among them, and what their labels say of a query."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["label_vote", "nearest_by_best_moment", "nearest_neighbours", "query_chunks", "unit_vectors"]
+__all__ = [
+    "label_vote",
+    "largest_columns",
+    "nearest_by_best_moment",
+    "nearest_neighbours",
+    "query_chunks",
+    "unit_vectors",
+]
 
 # Cosines that are held at a time: 16 MiB of float32, and a few times as much while the best are chosen.
 _MAX_COSINES = 1 << 22
@@ -39,7 +47,7 @@ def nearest_neighbours(
     nearest = np.empty((len(queries), k), np.int64)
     for chunk in query_chunks(len(queries), len(gallery)):
         cosines = queries[chunk] @ gallery.T  # [q, G]
-        chosen = _largest(cosines, k)
+        chosen = largest_columns(cosines, k)
         best[chunk], nearest[chunk] = np.take_along_axis(cosines, chosen, axis=1), chosen
     return best, nearest
 
@@ -74,7 +82,7 @@ def nearest_by_best_moment(
         cosines = queries[begins[0] : end] @ gallery.T  # [m, L]
         of_clips = np.maximum.reduceat(cosines, gallery_begins, axis=1)
         of_videos = np.maximum.reduceat(of_clips, begins - begins[0], axis=0)  # [q, G]
-        nearest[chunk] = _largest(np.round(of_videos, _DECIMALS), k)
+        nearest[chunk] = largest_columns(np.round(of_videos, _DECIMALS), k)
     return nearest
 
 
@@ -85,14 +93,14 @@ def query_chunks(num_queries: int, num_gallery: int) -> Iterator[slice]:
 
 
 def label_vote(
-    cosines: NDArray[np.float32], labels: NDArray[np.str_], classes: Sequence[str], *, temperature: float = 0.07
+    cosines: NDArray[np.float32], labels: NDArray[Any], classes: Sequence[Any], *, temperature: float = 0.07
 ) -> NDArray[np.float64]:
     """Class shares among neighbours, each weighted by exp(cosine / temperature) (Wu et al., CVPR 2018, section 3.4).
 
     Args:
         cosines: similarity of each query's neighbours, `float [Q, k]`, k ≥ 1.
-        labels: their classes, `str [Q, k]`.
-        classes: K class names; a neighbour of another class has no vote.
+        labels: their classes, by name or number, `[Q, k]`.
+        classes: K classes; a neighbour of another one has no vote.
         temperature: how much more a nearer neighbour counts; Wu et al. take 0.07.
 
     Returns:
@@ -105,7 +113,7 @@ def label_vote(
     return np.stack(votes, axis=1)  # [Q, K]
 
 
-def _largest(cosines: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+def largest_columns(cosines: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Columns of the k largest of each row of `float32 [q, G]`, in the order of a full stable sort: `int64 [q, k]`."""
     least = -np.partition(-cosines, k - 1, axis=1)[:, k - 1 : k]  # [q, 1]
     is_above, is_least = cosines > least, cosines == least
