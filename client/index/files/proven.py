@@ -21,6 +21,7 @@ from cocon.client.index.files.seal import SEAL_FILE, Seal
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.folder_lock import writer_of
 from cocon.core.printable import in_one_line, printable
+from cocon.core.storage import storing
 
 __all__ = ["CATALOG_FILE", "Proven", "checked", "in_memory", "log_of", "proven", "recovered", "written_schema"]
 
@@ -84,6 +85,9 @@ def proven(folder: Path) -> Proven | None:
 def recovered(folder: Path) -> Iterator[sqlite3.Connection]:
     """The catalogue of a folder as SQLite finds it, with what its log holds; nothing in the folder changes.
 
+    Raises:
+        StorageError: The disk for temporary files takes no more.
+
     Yields:
         A connection to a copy, or to the file itself if there is no log.
     """
@@ -94,7 +98,8 @@ def recovered(folder: Path) -> Iterator[sqlite3.Connection]:
         if log.exists() and log.stat().st_size:
             aside, how = Path(name) / path.name, "mode=rw"
             for source, copy in ((path, aside), (log, log_of(aside))):
-                copy.write_bytes(_bytes_of(source))
+                with storing(copy):
+                    copy.write_bytes(_bytes_of(source))
         with translated(path), closing(_connected(aside, how)) as connection:
             yield connection
 

@@ -23,6 +23,14 @@ _PLACES = """
 SELECT path, label, num_rows, spans, overlap, content_sha256, video_id, metadata
 FROM places JOIN videos USING (video_id) {} ORDER BY path LIMIT ? OFFSET ?
 """
+# A content without a place is on its way to another one, or about to be forgotten: it is not found.
+_ROWS = """
+SELECT video_id, first_row, num_rows FROM videos
+WHERE video_id > ? AND video_id IN (SELECT video_id FROM places) ORDER BY video_id
+"""
+_SUMS = """
+SELECT count(*), total(video_id), total(video_id * video_id % 1000003) FROM (SELECT DISTINCT video_id FROM places)
+"""
 
 
 class Snapshot:
@@ -189,12 +197,11 @@ class Snapshot:
     def _table(self, before: "Snapshot | None") -> tuple[RowTable, list[str]]:
         """The rows of the videos, and what is said of those that are not all in the file."""
         known = np.empty((0, 3), np.int64)
-        (count,) = self.select("SELECT count(*) FROM videos")[0]
         if before is not None and before.row_facts.vectors == self.row_facts.vectors and len(before.rows.video_ids):
             table = before.rows
             known = np.stack([table.video_ids, table.first_rows, table.num_rows], axis=1)
         found = self._rows_after(int(known[-1, 0]) if len(known) else 0)
-        if len(known) + len(found) != count:  # some are gone
+        if _sums(np.concatenate([known, found])[:, 0]) != self.select(_SUMS)[0]:  # some are gone
             known, found = known[:0], self._rows_after(0)
         ids, first_rows, num_rows = np.concatenate([known, found]).T
         is_whole = first_rows + num_rows <= len(self.vectors)
@@ -210,8 +217,7 @@ class Snapshot:
         return RowTable(ids, first_rows, num_rows, len(self.vectors)), missing
 
     def _rows_after(self, video_id: int) -> NDArray[np.int64]:
-        sql = "SELECT video_id, first_row, num_rows FROM videos WHERE video_id > ? ORDER BY video_id"
-        return np.array(self.select(sql, [video_id]), np.int64).reshape(-1, 3)
+        return np.array(self.select(_ROWS, [video_id]), np.int64).reshape(-1, 3)
 
 
 def vector_file(folder: Path, facts: IndexFacts, rows: RowFacts) -> RowFile:
@@ -238,6 +244,11 @@ def _mapped_rows(
     if blocks is not None and blocks.path.exists():
         found = blocks.mapped(rows.total_rows)
     return vector_file(folder, facts, rows).mapped(rows.total_rows), found
+
+
+def _sums(video_ids: NDArray[np.int64]) -> tuple[int, float, float]:
+    """What tells whether two sets of videos are the same."""
+    return len(video_ids), float(video_ids.sum()), float((video_ids * video_ids % 1_000_003).sum())
 
 
 def _indexed(

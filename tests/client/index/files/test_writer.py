@@ -144,3 +144,13 @@ def test_an_index_of_a_newer_version_is_refused_in_one_line(stored: Path) -> Non
     for open_it in (open_snapshot, IndexWriter):
         with pytest.raises(MismatchError, match=r"newer version of cocon \(schema 3, this one knows 2\); update cocon"):
             open_it(stored)
+
+
+def test_a_content_that_has_lost_its_last_place_is_not_found(stored: Path) -> None:
+    before = open_snapshot(stored)
+    with IndexWriter(stored) as writer:
+        Contents(writer).move(4, "/videos/b", label=None)
+        between = open_snapshot(stored, before)
+        assert between.rows.video_ids.tolist() == [1, 3, 4, 5]
+        Contents(writer).move(2, "/videos/d", label=None)
+    assert open_snapshot(stored, between).rows.video_ids.tolist() == [1, 2, 3, 4, 5]
