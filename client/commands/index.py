@@ -1,4 +1,4 @@
-"""The commands `client index add`, `list` and `remove`."""
+"""The commands `client index add`, `list` and `remove`, and those of `upkeep`."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from cocon.client.commands import options
+from cocon.client.commands.upkeep import upkeep_app
 from cocon.client.models.defaults import DEFAULT_INDEX
 
 __all__ = ["index_app"]
 
-index_app = typer.Typer(no_args_is_help=True, help="Add videos to an index, list and remove them.")
+index_app = typer.Typer(no_args_is_help=True, help="Add videos to an index, list and remove them; keep it well.")
+index_app.add_typer(upkeep_app)
 
 _VIDEO_COLUMNS = ("video", "label", "num_clips", "duration_seconds")
 

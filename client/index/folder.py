@@ -28,6 +28,9 @@ from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import IndexedVideo, IndexFacts, check_vectors
 from cocon.client.index.search.hits import Grouping, Hit
 from cocon.client.index.search.nearest import nearest
+from cocon.client.index.upkeep.figures import IndexStatistics, statistics_of
+from cocon.client.index.upkeep.findings import Verification
+from cocon.client.index.upkeep.verification import verify
 from cocon.client.models.defaults import DEFAULT_INDEX
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedder import VideoEmbedder
@@ -35,6 +38,7 @@ from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.folder_lock import LOCK_FILE
 from cocon.core.printable import escaped, printable, unescaped
+from cocon.core.progress import OnProgress
 
 __all__ = ["AddReport", "VideoIndex"]
 
@@ -95,6 +99,23 @@ class VideoIndex:
                 self._loaded = (state, found)
             assert self._loaded is not None
             return self._loaded[1]
+
+    def verify(self, *, on_progress: OnProgress = lambda done, total: None) -> Verification:
+        """Read all of the index, and say what is damaged; nothing is written, others may write meanwhile.
+
+        Args:
+            on_progress: Called with rows done, of how many.
+
+        Raises:
+            UsageError: It does not exist, or may not be read.
+            MismatchError: A newer version has written it.
+        """
+        self._check_exists()
+        return verify(self.folder, on_progress)
+
+    def statistics(self) -> IndexStatistics:
+        """What it consists of and how large it is; raises like `facts`."""
+        return statistics_of(self.snapshot())
 
     def check_model(self, model: FusedModel) -> None:
         """Raise `MismatchError` unless a model gives vectors that this index understands."""
@@ -193,6 +214,10 @@ class VideoIndex:
         self._check_fingerprint(snapshot.facts, query.view, query.fingerprint)
         check_vectors(query.embedding, snapshot.facts.embedding_dim, source=f"'{printable(query.video)}'")
         return _interim(snapshot, query, top, grouping)
+
+    def _check_exists(self) -> None:
+        if not self.exists:
+            raise UsageError(f"index '{self}' does not exist; make one with 'client index add'")
 
     def _make_folder(self) -> None:
         present = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []

@@ -1,0 +1,96 @@
+"""The commands `client index verify`, `stats`, ...: what keeps an index well."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from cocon.client.commands import options
+from cocon.client.models.defaults import DEFAULT_INDEX
+
+if TYPE_CHECKING:
+    from cocon.client.index.upkeep.figures import IndexStatistics
+    from cocon.client.index.upkeep.findings import Finding, Verification
+
+__all__ = ["upkeep_app"]
+
+upkeep_app = typer.Typer()
+
+# More are in --json.
+_MAX_PRINTED = 50
+
+
+@upkeep_app.command()
+def verify(
+    index: options.IndexFolder = Path(DEFAULT_INDEX), as_json: options.AsJson = False, quiet: options.Quiet = False
+) -> None:
+    """Read all of an index and say what is damaged; nothing is written. Exit code 5 if something is.
+
+    Example: client index verify --json
+    """
+    from cocon.client.index.folder import VideoIndex
+    from cocon.core.errors import MismatchError
+    from cocon.core.progress import progress_bar
+    from cocon.core.texts.json_text import print_json
+
+    with progress_bar("rows", is_quiet=quiet) as on_progress:
+        found = VideoIndex(index).verify(on_progress=on_progress)
+    if as_json:
+        print_json(found.row())
+    else:
+        _print_verification(index, found)
+    if not found.is_sound:
+        raise typer.Exit(MismatchError.exit_code)
+
+
+@upkeep_app.command()
+def stats(index: options.IndexFolder = Path(DEFAULT_INDEX), as_json: options.AsJson = False) -> None:
+    """Say what an index consists of, and how large it is; no server is asked.
+
+    Example: client index stats
+    """
+    from cocon.client.index.folder import VideoIndex
+    from cocon.core.printable import escaped
+    from cocon.core.texts.json_text import print_json
+
+    found = VideoIndex(index).statistics()
+    if as_json:
+        print_json({"index": escaped(index), **found.row()})
+    else:
+        _print_statistics(found)
+
+
+def _print_findings(findings: "tuple[Finding, ...]") -> None:
+    for finding in findings[:_MAX_PRINTED]:
+        typer.echo(f"{'damaged' if finding.is_error else 'note'}: {finding.file}: {finding.message}")
+    if len(findings) > _MAX_PRINTED:
+        typer.echo(f"... and {len(findings) - _MAX_PRINTED} more; see --json")
+
+
+def _print_verification(index: Path, found: "Verification") -> None:
+    from cocon.core.printable import printable
+
+    _print_findings(found.findings)
+    figures = f"{found.num_videos} videos at {found.num_places} places, {found.num_clips} clips"
+    if found.is_sound:
+        typer.echo(f"{printable(index)}: sound: {figures}, {found.total_rows} rows")
+    else:
+        count = sum(finding.is_error for finding in found.findings)
+        typer.echo(
+            f"{printable(index)}: DAMAGED ({count} finding{'s' if count > 1 else ''}): {figures} can be read; "
+            "'client index rebuild' keeps what is sound"
+        )
+
+
+def _print_statistics(found: "IndexStatistics") -> None:
+    from cocon.core.tables import cell, new_table, print_table
+
+    table = new_table("index", "")
+    for name, value in found.row().items():
+        if name == "file_bytes":
+            continue
+        text = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+        table.add_row(name, "-" if value in (None, "") else cell(text))
+    for name, size in found.file_bytes.items():
+        table.add_row(f"bytes of {name}", str(size))
+    print_table(table)
