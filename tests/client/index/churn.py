@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -156,3 +157,18 @@ def check(folder: Path, before: State, done: Sequence[Change], begun: Change | N
             allowed.add(None if begun.kind == "remove" else begun_videos[name])
         assert found.get(name) in allowed, (name, found.get(name), allowed)
     return found
+
+
+def main() -> None:
+    """Make some changes and say of each when it begins and when it is done: `churn.py FOLDER SEED COUNT KIND...`."""
+    folder, seed, count, *kinds = sys.argv[1:]
+    planned = changes({}, random.Random(int(seed)), tuple(kinds))
+    for _ in range(int(count)):
+        change = next(planned)
+        os.write(1, b"b")
+        do(Path(folder), change)
+        os.write(1, b"d")
+
+
+if __name__ == "__main__":
+    main()
