@@ -19,7 +19,7 @@ from cocon.client.index.records import IndexFacts, RowFacts, check_vectors
 from cocon.core.errors import MismatchError
 from cocon.core.printable import printable, unescaped
 
-__all__ = ["bring_over", "earlier_snapshot"]
+__all__ = ["bring_over", "earlier_facts", "earlier_snapshot"]
 
 # Where rows go: number of the first, and the rows.
 WriteRows = Callable[[int, NDArray[np.float32]], None]
@@ -34,8 +34,7 @@ def earlier_snapshot(folder: Path, old: sqlite3.Connection) -> Snapshot:
     parts: list[NDArray[np.float32]] = []
     new = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     bad = bring_over(old, new, lambda _, rows: parts.append(rows), vectors_name="", epoch="")
-    dim = json.loads(_fact(old, "index"))["embedding_dim"]
-    vectors = np.concatenate(parts) if parts else np.empty((0, dim), np.float32)
+    vectors = np.concatenate(parts) if parts else np.empty((0, earlier_facts(old).embedding_dim), np.float32)
     new.execute("PRAGMA query_only = ON")
     return Snapshot(folder, Proven(new, "", bad), held=(vectors, None))
 
@@ -58,8 +57,7 @@ def bring_over(
     Raises:
         MismatchError: It does not say what it was made for.
     """
-    content = json.loads(_fact(old, "index"))
-    facts = IndexFacts(**content | {"views": tuple(content["views"])})
+    facts = earlier_facts(old)
     new_tables(new, facts, RowFacts(vectors_name, None, 0, 0), epoch)
     total, bad = 0, []
     new.execute("BEGIN")
@@ -89,16 +87,22 @@ def bring_over(
     return tuple(bad)
 
 
+def earlier_facts(old: sqlite3.Connection) -> IndexFacts:
+    """What an index of the first schema was made for.
+
+    Raises:
+        MismatchError: It does not say.
+    """
+    row = old.execute("SELECT value FROM facts WHERE key = 'index'").fetchone()
+    if row is None:
+        raise MismatchError("the catalogue does not say what it was made for; index the videos anew")
+    content = json.loads(row[0])
+    return IndexFacts(**content | {"views": tuple(content["views"])})
+
+
 def _vectors(stored: list[bytes], embedding_dim: int) -> NDArray[np.float32]:
     if {len(vector) for vector in stored} != {4 * embedding_dim}:
         raise MismatchError(f"its vectors are not of {embedding_dim} dimensions")
     vectors = np.frombuffer(b"".join(stored), "<f4").reshape(len(stored), -1).astype(np.float32)
     check_vectors(vectors, embedding_dim, source="the catalogue")
     return vectors
-
-
-def _fact(old: sqlite3.Connection, key: str) -> str:
-    row = old.execute("SELECT value FROM facts WHERE key = ?", [key]).fetchone()
-    if row is None:
-        raise MismatchError("the catalogue does not say what it was made for; index the videos anew")
-    return str(row[0])

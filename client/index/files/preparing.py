@@ -1,6 +1,5 @@
 """Before a writer opens a catalogue: make it, bring it over from an earlier schema, or clear up after a killed one."""
 
-import json
 import logging
 import secrets
 import sqlite3
@@ -8,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from cocon.client.index.files.earlier import bring_over
+from cocon.client.index.files.earlier import bring_over, earlier_facts
 from cocon.client.index.files.proven import CATALOG_FILE, checked, recovered, written_schema
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.seal import SEAL_FILE, Seal
@@ -101,8 +100,7 @@ def _migrate(folder: Path) -> None:
 
 def _bring_over(folder: Path, old: sqlite3.Connection) -> None:
     name, epoch = new_name("vectors"), secrets.token_hex(16)
-    content = json.loads(old.execute("SELECT value FROM facts WHERE key = 'index'").fetchone()[0])
-    file = RowFile(folder / name, "<f4", (content["embedding_dim"],))
+    file = RowFile(folder / name, "<f4", (earlier_facts(old).embedding_dim,))
     with storing(file.path):
         file.path.touch()
     with _new_catalog(folder) as connection:
