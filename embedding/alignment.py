@@ -9,6 +9,8 @@ dynamic time warping (Sakoe and Chiba, IEEE TASSP 26, 1978) in its symmetric for
     path_score(similarities, path)                               # mean cosine along it
 """
 
+from typing import Any, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,7 @@ from cocon.embedding.fusion import softmax
 from cocon.embedding.neighbours import unit_vectors
 
 __all__ = [
+    "alignment_scores",
     "best_monotone_path",
     "block_similarities",
     "double_centred",
@@ -23,6 +26,8 @@ __all__ = [
     "phase_bounds",
     "soft_alignment",
 ]
+
+Float = TypeVar("Float", bound=np.floating[Any])
 
 # Steps of a path, as bytes in the table of the ways back.
 _DIAGONAL, _DOWN, _RIGHT = 0, 1, 2
@@ -65,20 +70,22 @@ def soft_alignment(similarities: NDArray[np.float32], temperature: float = 0.1) 
     return softmax(similarities / np.float32(temperature))
 
 
-def double_centred(similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+def double_centred(similarities: NDArray[Float]) -> NDArray[Float]:
     """Similarities without what a moment has in common with the whole other video: all rows and columns have mean 0.
 
     Some moments are like everything; a path through plain cosines waits at them for most of the other video. This is
     the product of the blocks after the mean block of either video was taken from them.
 
     Args:
-        similarities: `float32 [Na, Nb]`.
+        similarities: `float [..., Na, Nb]`.
 
     Returns:
-        `float32 [Na, Nb]`.
+        Likewise.
     """
-    rows, columns = similarities.mean(axis=1, keepdims=True), similarities.mean(axis=0, keepdims=True)
-    return similarities - rows - columns + similarities.mean()
+    rows, columns = similarities.mean(axis=-1, keepdims=True), similarities.mean(axis=-2, keepdims=True)
+    return np.asarray(
+        similarities - rows - columns + similarities.mean(axis=(-2, -1), keepdims=True), similarities.dtype
+    )
 
 
 def best_monotone_path(similarities: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -100,11 +107,12 @@ def best_monotone_path(similarities: NDArray[np.float32]) -> NDArray[np.int64]:
     """
     if similarities.ndim != 2 or 0 in similarities.shape or not np.isfinite(similarities).all():
         raise ValueError(f"similarities {list(similarities.shape)} must be a finite matrix [Na, Nb], not empty")
-    steps = _best_steps(similarities)
+    steps = np.empty((*similarities.shape, 1), np.uint8)
+    _best_sums(similarities[..., None], similarities[..., None], steps)
     row, column = (side - 1 for side in similarities.shape)
     path = [(row, column)]
     while row or column:
-        step = steps[row, column]
+        step = steps[row, column, 0]
         row, column = row - (step != _RIGHT), column - (step != _DOWN)
         path.append((row, column))
     return np.array(path[::-1], np.int64)
@@ -119,6 +127,20 @@ def path_score(similarities: NDArray[np.float32], path: NDArray[np.int64]) -> fl
     """
     weights = np.append(2, np.diff(path, axis=0).sum(axis=1))
     return float(np.average(similarities[path[:, 0], path[:, 1]], weights=weights))
+
+
+def alignment_scores(similarities: NDArray[Float]) -> NDArray[np.float64]:
+    """How well a video aligns with each of many: `path_score` along the best path through double centred similarities.
+
+    Args:
+        similarities: `float [C, Na, Nb]`, finite; only C may be 0.
+
+    Returns:
+        `float64 [C]`.
+    """
+    _, num_rows, num_columns = similarities.shape
+    centred, plain = (np.moveaxis(each, 0, -1) for each in (double_centred(similarities), similarities))
+    return _best_sums(centred, plain) / (num_rows + num_columns)
 
 
 def phase_bounds(
@@ -155,24 +177,39 @@ def phase_bounds(
     return np.array([0, *bounds[::-1]], np.int64)
 
 
-def _best_steps(similarities: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The last step of the best path to each pair of blocks: `uint8 [Na, Nb]`."""
-    num_rows, num_columns = similarities.shape
-    steps = np.empty(similarities.shape, np.uint8)
-    # Best sums on the last two anti-diagonals, by row + 1: row -1 stands for what lies outside.
-    before = np.full(num_rows + 1, -np.inf)
+def _best_sums(
+    similarities: NDArray[Float], values: NDArray[Float], steps: NDArray[np.uint8] | None = None
+) -> NDArray[np.float64]:
+    """Weighted sums of values along the best paths, one anti-diagonal of all matrices at a time.
+
+    Args:
+        similarities: what the paths are best by, `float [Na, Nb, C]`.
+        values: what is summed up, likewise.
+        steps: takes the last step of the best path to each pair of blocks, `uint8 [Na, Nb, C]`.
+
+    Returns:
+        `float64 [C]`.
+    """
+    num_rows, num_columns, count = similarities.shape
+    both = np.stack([similarities, values], axis=2)  # [Na, Nb, 2, C]
+    # Both sums of the best paths on the last two anti-diagonals, by row + 1: row -1 stands for what lies outside.
+    before = np.full((num_rows + 1, 2, count), -np.inf)
     last = before.copy()
     before[0] = 0.0  # the first pair is reached by a diagonal step from nowhere
     for diagonal in range(num_rows + num_columns - 1):
-        rows = np.arange(max(0, diagonal - num_columns + 1), min(diagonal, num_rows - 1) + 1)
-        here = similarities[rows, diagonal - rows].astype(np.float64)
-        sums = np.stack(
-            [before[rows] + 2 * here, last[rows] + here, last[rows + 1] + here]
-        )  # as the steps are numbered
-        steps[rows, diagonal - rows] = sums.argmax(axis=0)
-        before, last = last, np.full(num_rows + 1, -np.inf)
-        last[rows + 1] = sums.max(axis=0)
-    return steps
+        first, end = max(0, diagonal - num_columns + 1), min(diagonal, num_rows - 1) + 1
+        rows = np.arange(first, end)
+        here = both[rows, diagonal - rows].astype(np.float64)  # [rows, 2, C]
+        ahead, down, right = before[first:end] + 2 * here, last[first:end] + here, last[first + 1 : end + 1] + here
+        is_down = down[:, :1] >= right[:, :1]
+        aside = np.where(is_down, down, right)
+        is_ahead = ahead[:, :1] >= aside[:, :1]
+        if steps is not None:
+            steps[rows, diagonal - rows] = np.where(is_ahead, _DIAGONAL, np.where(is_down, _DOWN, _RIGHT))[:, 0]
+        before, last = last, np.full((num_rows + 1, 2, count), -np.inf)
+        last[first + 1 : end + 1] = np.where(is_ahead, ahead, aside)
+    sums: NDArray[np.float64] = last[-1, 1]
+    return sums
 
 
 def _scatter(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:

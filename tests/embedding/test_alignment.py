@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.embedding.alignment import (
+    alignment_scores,
     best_monotone_path,
     block_similarities,
     double_centred,
@@ -74,6 +75,20 @@ def test_no_other_monotone_path_is_better(shape: Pair) -> None:
         path = best_monotone_path(similarities)
         best = max(_weighted_mean(similarities, candidate) for candidate in _all_paths(*shape))
         assert path_score(similarities, path) == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 6), (5, 1), (8, 8), (3, 7), (9, 4)])
+def test_many_pairs_at_once_score_as_one_by_one(shape: Pair) -> None:
+    rng = np.random.default_rng(shape[0])
+    similarities = rng.uniform(-1, 1, (60, *shape)).astype(np.float32)
+    similarities[20:40] = rng.integers(-1, 2, (20, *shape))  # many paths are equally good
+    similarities[40:] = similarities[40:].round(1)
+    for precise in (similarities, similarities.astype(np.float64)):
+        expected = [path_score(one, best_monotone_path(double_centred(one))) for one in precise]
+        found = alignment_scores(precise)
+        assert (found.shape, found.dtype) == ((60,), np.float64)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert alignment_scores(similarities[:0]).shape == (0,)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (30, 30), (17, 40), (40, 17)])
