@@ -82,17 +82,21 @@ def leave_out(
     return LeftOut(known, strange, len(sampled))
 
 
-def nearest_videos(similarities: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def nearest_videos(
+    similarities: NDArray[np.float32], k: int, *, has_copies: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The most similar videos but for copies of the query, which become -inf in `similarities` as well.
 
     Args:
         similarities: Of n queries and L videos, `float32 [n, L]`; -inf for a video that may not vote.
         k: Most of them.
+        has_copies: Whether copies are taken as well.
 
     Returns:
         Similarities, best first, -inf for none, and columns, `[n, min(k, L)]`.
     """
-    similarities[similarities >= NEAR_DUPLICATE] = -np.inf
+    if not has_copies:
+        similarities[similarities >= NEAR_DUPLICATE] = -np.inf
     columns = largest_columns(similarities, min(k, similarities.shape[1]))
     return np.take_along_axis(similarities, columns, axis=1), columns
 

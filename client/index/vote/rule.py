@@ -1,7 +1,6 @@
 """How the labelled videos of an index vote: what was chosen by leaving out one after the other."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +9,10 @@ from numpy.typing import NDArray
 
 from cocon.client.index.vote.shares import best_similarity, class_shares, unknown_shares
 
-__all__ = ["VoteRule"]
+__all__ = ["RULE_FACT", "VoteRule"]
+
+RULE_FACT = "vote"
+"""Name of the fact of an index that is its rule."""
 
 # A rule is chosen anew when more of the videos than this share of them came, went or changed their class.
 _MAX_CHANGED = 0.1
@@ -65,15 +67,25 @@ class VoteRule:
             raise ValueError("this is no rule of a vote: a number is out of range")
         return rule
 
-    def fits(self, labels: Iterable[str | None]) -> bool:
-        """Whether the videos of an index have hardly changed since; None for one without a label."""
-        counts = Counter(label for label in labels if label)
-        changes = sum(abs(counts[label] - self.label_counts.get(label, 0)) for label in {*counts, *self.label_counts})
-        is_new_class = counts.keys() != self.label_counts.keys()
-        return not is_new_class and changes <= _MAX_CHANGED * sum(self.label_counts.values())
+    @classmethod
+    def of_fact(cls, value: object) -> "VoteRule | None":
+        """The rule that an index keeps; None if it keeps none, or one of another version."""
+        try:
+            return cls.from_dict(value) if isinstance(value, Mapping) else None
+        except ValueError:
+            return None
+
+    def fits(self, label_counts: Mapping[str, int]) -> bool:
+        """Whether an index with so many videos of each label has hardly changed since."""
+        labels = {*label_counts, *self.label_counts}
+        changes = sum(abs(label_counts.get(label, 0) - self.label_counts.get(label, 0)) for label in labels)
+        return changes <= _MAX_CHANGED * sum(self.label_counts.values())
 
     def shares(self, cosines: NDArray[np.float32], codes: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
         """What neighbours say of n queries.
+
+        What is similar enough is of one of the classes, as a classifier would have it, whose shares sum to 1; what is
+        less similar is unknown before all, and of the classes with what remains.
 
         Args:
             cosines: Similarity of each query's most similar videos, best first, -inf for none, `float32 [n, k]`.
@@ -81,19 +93,22 @@ class VoteRule:
             num_classes: K, at least 1.
 
         Returns:
-            Shares of the classes and, last, of what is of none; rows sum to 1, `float64 [n, K + 1]`.
+            Shares of the classes and, last, of what is of none, `float64 [n, K + 1]`. All is unknown where nobody
+            votes.
         """
         known = self.class_shares(cosines, codes, num_classes)
-        unknown = np.zeros((len(known), 1))
+        unknown = np.where(np.isfinite(cosines).any(axis=1), 0.0, 1.0)
         if self.min_similarity is not None:
             best = known.max(axis=1)
-            unknown[:, 0] = unknown_shares(
-                best,
-                self.similarity(cosines, best),
+            similarity = self.similarity(cosines, best)
+            below = similarity < self.min_similarity
+            unknown[below] = unknown_shares(
+                best[below],
+                similarity[below],
                 min_similarity=self.min_similarity,
                 temperature=self.unknown_temperature,
             )
-        return np.concatenate([(1 - unknown) * known, unknown], axis=1)
+        return np.concatenate([(1 - unknown[:, None]) * known, unknown[:, None]], axis=1)
 
     def class_shares(
         self, cosines: NDArray[np.float32], codes: NDArray[np.int64], num_classes: int

@@ -40,14 +40,23 @@ def test_what_is_no_rule_is_told(change: dict[str, object]) -> None:
         VoteRule.from_dict(RULE.as_dict() | change)
 
 
-def test_a_rule_fits_until_a_tenth_of_the_videos_or_a_class_is_another() -> None:
-    labels = ["bow"] * 10 + ["jump"] * 20
-    assert RULE.fits([*labels, None, ""])
-    assert RULE.fits([*labels, "bow", "jump", "jump"])
-    assert not RULE.fits([*labels, *["jump"] * 4])
-    assert not RULE.fits(["bow"] * 8 + ["jump"] * 22)
-    assert not RULE.fits([*labels, "run"])
-    assert not RULE.fits(["jump"] * 30)
+def test_a_rule_fits_until_a_tenth_of_the_videos_are_others() -> None:
+    for counts in ({"bow": 10, "jump": 20}, {"bow": 11, "jump": 22}, {"bow": 10, "jump": 20, "run": 3}):
+        assert RULE.fits(counts)
+    for counts in ({"bow": 10, "jump": 24}, {"bow": 8, "jump": 22}, {"bow": 10}, {"bends": 10, "jump": 20}, {}):
+        assert not RULE.fits(counts)
+
+
+def test_an_index_that_keeps_no_rule_or_one_of_another_version_has_none() -> None:
+    assert VoteRule.of_fact(RULE.as_dict()) == RULE
+    for value in (None, 5, [], {}, RULE.as_dict() | {"later": 1}):
+        assert VoteRule.of_fact(value) is None
+
+
+def test_where_nobody_votes_all_is_unknown() -> None:
+    nobody = np.full((1, 3), -np.inf, np.float32)
+    for rule in (RULE, replace(RULE, min_similarity=None)):
+        assert rule.shares(nobody, CODES, 2).tolist() == [[0.0, 0.0, 1.0]]
 
 
 def test_shares_sum_to_one_and_are_ranked_by_the_border() -> None:

@@ -1,0 +1,102 @@
+"""The labelled videos of an index, asked what a query shows."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.client.index.files.snapshot import Snapshot
+from cocon.client.index.vote.choosing import MAX_NEIGHBOURS, choose_rule
+from cocon.client.index.vote.left_out import nearest_videos
+from cocon.client.index.vote.rule import RULE_FACT, VoteRule
+from cocon.client.index.vote.similarity import video_similarities
+from cocon.core.errors import UsageError
+from cocon.core.printable import printable
+
+__all__ = ["Voters"]
+
+
+class Voters:
+    """The labelled videos of one state of an index. Safe for several threads.
+
+    Args:
+        snapshot: That state.
+
+    Attributes:
+        classes: Their labels, in alphabetical order, K of them.
+
+    Raises:
+        UsageError: No video has a label.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._labels = _labels_of(snapshot)
+        self.classes = tuple(sorted({label for label in self._labels if label}))
+        if not self.classes:
+            raise UsageError(
+                f"index '{printable(snapshot.folder)}' has no labelled videos to name actions by; write a manifest.csv "
+                "(path,label) beside them and add them again"
+            )
+        code_of = {label: code for code, label in enumerate(self.classes)}
+        self._positions = np.array([place for place, label in enumerate(self._labels) if label])
+        self._codes = np.array([code_of[label] for label in self._labels if label])
+
+    @cached_property
+    def rule(self) -> VoteRule:
+        """How they vote: as it was chosen when the index was written, or chosen now where that fits no more."""
+        kept = VoteRule.of_fact(self._snapshot.fact(RULE_FACT))
+        if kept is not None and kept.fits(Counter(label for label in self._labels if label)):
+            return kept
+        return choose_rule(self._snapshot.vectors, self._snapshot.rows, self._labels)
+
+    def shares(
+        self,
+        queries: NDArray[np.float32],
+        num_clips: NDArray[np.int64],
+        contents: Sequence[str],
+        *,
+        has_copies: bool = False,
+    ) -> NDArray[np.float64]:
+        """What the videos say of n queries. A video with the content of the query has no vote, nor has a copy of it.
+
+        Args:
+            queries: Clips, unit length, query by query, `float32 [Q, D]`.
+            num_clips: Of each query, at least 1, `int64 [n]`.
+            contents: sha256 of each query's file.
+            has_copies: Whether copies have a vote, as where a query is a moment: one is no copy because it is alike.
+
+        Returns:
+            Shares of the classes and, last, of what is of none, `float64 [n, K + 1]`; all of it where nobody votes.
+        """
+        snapshot = self._snapshot
+        similarities = video_similarities(queries, num_clips, snapshot.vectors, snapshot.rows, self._positions)
+        for row, content in zip(similarities, contents, strict=True):
+            row[self._columns_of.get(content, [])] = -np.inf
+        cosines, nearest = nearest_videos(similarities, MAX_NEIGHBOURS, has_copies=has_copies)
+        return self.rule.shares(cosines, self._codes[nearest], len(self.classes))
+
+    @cached_property
+    def _columns_of(self) -> dict[str, list[int]]:
+        """Content → the labelled video that has it."""
+        ids = self._snapshot.rows.video_ids[self._positions]
+        column_of = {video_id: column for column, video_id in enumerate(ids.tolist())}
+        contents = self._snapshot.select("SELECT content_sha256, video_id FROM videos")
+        return {content: [column_of[video_id]] for content, video_id in contents if video_id in column_of}
+
+
+def _labels_of(snapshot: Snapshot) -> list[str | None]:
+    """The label of each video of the table: of several places that of most, or of the first by path.
+
+    Videos that are damaged have none.
+    """
+    labels: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for video_id, label in snapshot.select("SELECT video_id, label FROM places WHERE label <> '' ORDER BY path"):
+        labels[video_id][label] += 1
+    damaged = set(snapshot.rows.video_ids[snapshot.rows.videos_of(snapshot.unsound)].tolist())
+    return [
+        labels[video_id].most_common(1)[0][0] if video_id in labels and video_id not in damaged else None
+        for video_id in snapshot.rows.video_ids.tolist()
+    ]
