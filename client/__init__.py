@@ -21,7 +21,7 @@ if __name__ != "cocon.client":
 
 if TYPE_CHECKING:
     from cocon.client.aligning.spans import Alignment, align_videos
-    from cocon.client.classify import Prediction, top_actions
+    from cocon.client.classify import Prediction, classify_by_index, top_actions
     from cocon.client.index.folder import AddReport, VideoIndex
     from cocon.client.index.search.hits import Hit
     from cocon.client.locate import LocatedAction, locate_actions
@@ -41,6 +41,7 @@ __all__ = [
     "VideoEmbedding",
     "VideoIndex",
     "align_videos",
+    "classify_by_index",
     "connect",
     "locate_actions",
     "top_actions",
@@ -51,7 +52,7 @@ __all__ = [
 # Loaded when first asked for: `client --help` must not wait for OpenCV.
 _NAMES = {
     "aligning.spans": ("Alignment", "align_videos"),
-    "classify": ("Prediction", "top_actions"),
+    "classify": ("Prediction", "classify_by_index", "top_actions"),
     "index.folder": ("AddReport", "VideoIndex"),
     "index.search.hits": ("Hit",),
     "locate": ("LocatedAction", "locate_actions"),

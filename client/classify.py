@@ -1,15 +1,22 @@
-"""Actions of a video: the mean of its clips' class probabilities."""
+"""Actions of a video: the mean of its clips' class probabilities, or the vote of the labelled videos of an index."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cocon.client.index.folder import VideoIndex
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedding import Row, VideoEmbedding
 from cocon.core.errors import MismatchError
 from cocon.core.printable import escaped, printable
 
-__all__ = ["Prediction", "check_labels", "top_actions"]
+__all__ = ["UNKNOWN", "Prediction", "check_labels", "classify_by_index", "top_actions"]
+
+UNKNOWN = "unknown"
+"""Label of what is of no class of an index; a class of that name is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +26,8 @@ class Prediction:
     Attributes:
         video: Path, as it was given.
         rank: From 1, the most probable first.
-        label: Name of the class.
-        probability: From 0 to 1; those of all classes sum to 1.
+        label: Name of the class, or `UNKNOWN`.
+        probability: From 0 to 1; those of all classes, and of what is of none, sum to 1.
     """
 
     video: str
@@ -66,6 +73,39 @@ def top_actions(video: VideoEmbedding, labels: tuple[str, ...], *, top: int = 5)
         raise MismatchError(
             f"'{printable(video.video)}' was embedded without probabilities of the {len(labels)} classes"
         )
-    mean = video.probabilities.mean(axis=0)  # [L]
-    best = np.argsort(-mean, kind="stable")[:top]
-    return [Prediction(video.video, rank, labels[i], round(float(mean[i]), 6)) for rank, i in enumerate(best, 1)]
+    return _ranked(video.video, labels, video.probabilities.mean(axis=0), top)
+
+
+def classify_by_index(index: VideoIndex, video: VideoEmbedding, *, top: int = 5) -> list[Prediction]:
+    """The most probable classes of a video by the labelled videos of an index; no classifier is needed.
+
+    The most similar ones vote, as was chosen by leaving out one after the other (`VoteRule`). Neither the video itself
+    nor copies of it do. One that is less similar than strangers are is `UNKNOWN` before all; else that has no row.
+
+    Args:
+        index: Whose model the video was embedded by.
+        video: Embedded.
+        top: Most classes to return.
+
+    Returns:
+        The best first.
+
+    Raises:
+        UsageError: The index does not exist, or none of its videos has a label.
+        MissingViewError: The video lacks a view of the index.
+        MismatchError: It was embedded by another model than the index, or that is damaged.
+    """
+    index.check_query(video)
+    voters = index.voters()
+    (shares,) = voters.shares(video.embedding, np.array([len(video)]), [video.content_sha256])
+    labels = [*voters.classes, UNKNOWN]
+    if UNKNOWN in voters.classes:
+        shares[labels.index(UNKNOWN)] += shares[-1]
+    if UNKNOWN in voters.classes or shares[-1] == 0:
+        shares = shares[:-1]
+    return _ranked(video.video, labels, shares, top)
+
+
+def _ranked(video: str, labels: Sequence[str], probabilities: NDArray[np.floating[Any]], top: int) -> list[Prediction]:
+    best = np.argsort(-probabilities, kind="stable")[:top]
+    return [Prediction(video, rank, labels[i], round(float(probabilities[i]), 6)) for rank, i in enumerate(best, 1)]

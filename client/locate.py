@@ -20,12 +20,11 @@ from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.block_order import ordered_blocks
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.client.pipeline.video_embedding import Row, VideoEmbedding
-from cocon.core.errors import MismatchError, UsageError
+from cocon.core.errors import MismatchError
 from cocon.embedding.locating.boundary_model import BoundaryModel
 from cocon.embedding.locating.detection import find_segments, label_segments, members, segment_embeddings
 from cocon.embedding.locating.proposals import Segment
 from cocon.embedding.locating.suppression import distinct_segments
-from cocon.embedding.neighbours import label_vote
 from cocon.video.clips import ClipSpec
 
 __all__ = [
@@ -40,8 +39,6 @@ __all__ = [
 
 # As judged; most are much like better ones and a label may change their order, so more are looked at than asked for.
 _NUM_SEGMENTS = 100
-# Moments of an index that are looked at for labels, and how many of those with one have a vote.
-_NUM_FETCHED, _NUM_VOTES = 200, 20
 
 Vectors = NDArray[np.float32]
 Namer = Callable[[VideoEmbedding, Sequence[Segment], Vectors], list[Segment]]
@@ -166,49 +163,25 @@ def name_by_classifier(model: FusedModel) -> Namer:
 
 
 def name_by_index(index: VideoIndex, model: FusedModel) -> Namer:
-    """Name segments by the labels of the most similar moments of an index.
+    """Name segments by the vote of the labelled videos of an index: see `classify_by_index`.
 
-    Neither moments of videos without a label nor those of the very file that is asked about, wherever it lies, vote.
+    The very file that is asked about has no vote, wherever it lies. A segment that is less similar than strangers are
+    has the label of the best class all the same, and a lower score.
 
     Raises:
         UsageError: The index does not exist, or none of its videos has a label.
         MismatchError: It was made by another model, or is damaged.
     """
-    indexed = index.videos()
     index.check_model(model)
-    if not any(video.label for video in indexed):
-        raise UsageError(
-            f"index '{index.folder}' has no labelled videos to name actions by; write a manifest.csv (path,label) "
-            "beside them and add them again"
-        )
-
-    place_of = {video.content_sha256: video.video for video in indexed}
+    voters = index.voters()
 
     def name(embedding: VideoEmbedding, segments: Sequence[Segment], vectors: Vectors) -> list[Segment]:
-        own = place_of.get(embedding.content_sha256)
-        named = [_named_by_index(index, embedding, own, *pair) for pair in zip(segments, vectors, strict=True)]
-        return sorted(named, key=lambda segment: -segment.score)
+        num_clips = np.ones(len(vectors), np.int64)
+        shares = voters.shares(vectors, num_clips, [embedding.content_sha256] * len(vectors), has_copies=True)
+        named = label_segments(segments, shares[:, :-1], voters.classes)
+        return [segment if segment.score else replace(segment, label="") for segment in named]
 
     return name
-
-
-def _named_by_index(
-    index: VideoIndex, embedding: VideoEmbedding, own: str | None, segment: Segment, vector: Vectors
-) -> Segment:
-    """A segment with mean block embedding `float32 [D]`, named; without a label and a score where nobody votes.
-
-    The video at the place `own` does not.
-    """
-    query = replace(embedding, embedding=vector[None])
-    hits = index.search(query, top=_NUM_FETCHED, grouping="moment")
-    voters = [hit for hit in hits if hit.label and hit.video != own][:_NUM_VOTES]
-    if not voters:
-        return replace(segment, score=0.0)
-    cosines = np.array([[hit.score for hit in voters]], np.float32)
-    labels = np.array([[str(hit.label) for hit in voters]])
-    classes = sorted(set(labels[0].tolist()))
-    (named,) = label_segments([segment], label_vote(cosines, labels, classes), classes)
-    return named
 
 
 def _located(segment: Segment) -> LocatedAction:

@@ -4,7 +4,7 @@ Everything heavy is imported inside the commands: `client --help` must not wait 
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -19,8 +19,11 @@ from cocon.client.commands.track import track
 from cocon.client.models.defaults import DEFAULT_INDEX, DEFAULT_URL
 
 if TYPE_CHECKING:
+    from cocon.client.classify import Prediction
+    from cocon.client.index.folder import VideoIndex
     from cocon.client.output.batch_report import BatchReport
     from cocon.client.output.sinks import Sink
+    from cocon.client.pipeline.video_embedder import VideoEmbedder
     from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 
 __all__ = ["app", "main"]
@@ -65,15 +68,13 @@ def embed(
     Example: client embed videos/ --output rows.parquet
     """
     from cocon.client.output.sinks import ARCHIVES, chosen_format, open_sink
-    from cocon.client.pipeline.video_embedding import completed
 
     chosen = chosen_format(row_format, output, as_json=as_json, allowed=("json", "jsonl", *ARCHIVES))
     with (
         embedder_options.run(videos, failures, quiet=quiet, output=output) as (embedder, paths, report),
         open_sink(chosen, output, columns=_CLIP_COLUMNS, model=embedder.model) as sink,
     ):
-        results = embedder.embed_many(paths)
-        for video in _sound(map(completed, results) if chosen in ARCHIVES else results, report, sink):
+        for video in _sound(embedder.embed_many(paths), report, sink, needs_all_views=chosen in ARCHIVES):
             sink.write(list(video.rows()))
 
 
@@ -81,6 +82,10 @@ def embed(
 @options.takes_embedder_options
 def classify(
     videos: options.Videos,
+    index: Annotated[
+        Path | None,
+        typer.Option("--index", help="Ask the labelled videos of this index, and no classifier.", show_default=False),
+    ] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="Classes per video.")] = 5,
     embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
     as_json: options.AsJson = False,
@@ -89,19 +94,25 @@ def classify(
     failures: options.Failures = Path("failures.jsonl"),
     quiet: options.Quiet = False,
 ) -> None:
-    """Name the actions in videos: the most probable classes, averaged over the clips.
+    """Name the actions in videos: the most probable classes, by a classifier or by the labels of an index.
+
+    With --index the most similar videos that have a label vote, but for the video itself and copies of it. What is less
+    similar than strangers are is 'unknown'.
 
     Example: client classify video.mp4 --view all --top 3
     """
-    from cocon.client.classify import check_labels, top_actions
+    from cocon.client.index.folder import VideoIndex
     from cocon.client.output.sinks import chosen_format, open_sink
 
     chosen = chosen_format(row_format, output, as_json=as_json)
-    with embedder_options.run(videos, failures, quiet=quiet, output=output) as (embedder, paths, report):
-        labels = check_labels(embedder.model)
+    opened = None if index is None else VideoIndex(index)
+    views = ("rgb",) if opened is None else opened.voters().views
+    run = embedder_options.run(videos, failures, quiet=quiet, output=output, default_views=views, index=index)
+    with run as (embedder, paths, report):
+        name = _namer(embedder, opened, top)
         with open_sink(chosen, output, columns=_PREDICTION_COLUMNS) as sink:
-            for video in _sound(embedder.embed_many(paths), report, sink):
-                sink.write([prediction.row() for prediction in top_actions(video, labels, top=top)])
+            for video in _sound(embedder.embed_many(paths), report, sink, needs_all_views=opened is not None):
+                sink.write([prediction.row() for prediction in name(video)])
 
 
 @app.command()
@@ -175,13 +186,27 @@ def main() -> NoReturn:
     run(app)
 
 
-def _sound(
-    results: "Iterable[VideoEmbedding | FailedVideo]", report: "BatchReport", sink: "Sink"
-) -> "Iterator[VideoEmbedding]":
-    """The videos that could be embedded; the others are reported."""
-    from cocon.client.pipeline.video_embedding import FailedVideo
+def _namer(
+    embedder: "VideoEmbedder", index: "VideoIndex | None", top: int
+) -> "Callable[[VideoEmbedding], list[Prediction]]":
+    """What names the actions of a video: the model's classifier, or an index."""
+    from cocon.client.classify import check_labels, classify_by_index, top_actions
 
-    for result in results:
+    if index is None:
+        labels = check_labels(embedder.model)
+        return lambda video: top_actions(video, labels, top=top)
+    index.check_model(embedder.model)
+    embedder.refer_to(index.made_by)
+    return lambda video: classify_by_index(index, video, top=top)
+
+
+def _sound(
+    results: "Iterable[VideoEmbedding | FailedVideo]", report: "BatchReport", sink: "Sink", *, needs_all_views: bool
+) -> "Iterator[VideoEmbedding]":
+    """The videos that could be embedded, in all views if need be; the others are reported."""
+    from cocon.client.pipeline.video_embedding import FailedVideo, completed
+
+    for result in map(completed, results) if needs_all_views else results:
         if isinstance(result, FailedVideo):
             report.note(result)
             sink.write([result.row()])

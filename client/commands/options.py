@@ -111,14 +111,18 @@ class EmbedderOptions:
         quiet: bool,
         output: Path | None = None,
         default_views: tuple[str, ...] = ("rgb",),
+        index: Path | None = None,
     ) -> "Iterator[tuple[VideoEmbedder, list[Path], BatchReport]]":
-        """Work on the files that `videos` name: the embedder, the files, and the report, by which the command ends."""
+        """Work on the files that `videos` name: the embedder, the files, and the report, by which the command ends.
+
+        Nothing is written over them, nor over the files of an `index` that is asked.
+        """
         from cocon.client.commands.inputs import expand_inputs, lists_named
         from cocon.client.output.batch_report import batch_report
         from cocon.video.output_file import check_different, check_no_input, check_output
 
         paths = expand_inputs(videos, sys.stdin.buffer)
-        inputs = [*paths, *lists_named(videos)]
+        inputs = [*paths, *lists_named(videos), *(index.glob("*") if index is not None else ())]
         check_different(output=output, failures=failures)
         check_no_input(failures, inputs, option="--failures")
         if output is not None:

@@ -31,6 +31,7 @@ from cocon.client.index.search.nearest import nearest
 from cocon.client.index.upkeep.figures import IndexStatistics, statistics_of
 from cocon.client.index.upkeep.findings import Verification
 from cocon.client.index.upkeep.verification import verify
+from cocon.client.index.vote.voters import Voters
 from cocon.client.models.defaults import DEFAULT_INDEX
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedder import VideoEmbedder
@@ -56,6 +57,7 @@ class VideoIndex:
         self.folder = Path(folder)
         self._lock = Lock()
         self._loaded: tuple[tuple[object, ...], Snapshot] | None = None
+        self._voters: Voters | None = None
 
     def __str__(self) -> str:
         return printable(self.folder)
@@ -121,6 +123,20 @@ class VideoIndex:
         """Raise `MismatchError` unless a model gives vectors that this index understands."""
         if self.exists:
             self._check_fingerprint(self.facts, model.view, model.fingerprint)
+
+    def check_query(self, query: VideoEmbedding) -> None:
+        """Raise as `search` does unless an embedded video can be compared with those of the index."""
+        query.check_complete()
+        facts = self.facts
+        self._check_fingerprint(facts, query.view, query.fingerprint)
+        check_vectors(query.embedding, facts.embedding_dim, source=f"'{printable(query.video)}'")
+
+    def voters(self) -> Voters:
+        """Its labelled videos, to be asked what a query shows; raises like `facts`, and like `Voters` without any."""
+        snapshot, before = self.snapshot(), self._voters
+        if before is None or before.snapshot is not snapshot:
+            self._voters = before = Voters(snapshot)
+        return before
 
     def add(
         self,
@@ -209,11 +225,8 @@ class VideoIndex:
         """
         if top < 1:
             raise UsageError(f"top ({top}) must be positive")
-        query.check_complete()
-        snapshot = self.snapshot()
-        self._check_fingerprint(snapshot.facts, query.view, query.fingerprint)
-        check_vectors(query.embedding, snapshot.facts.embedding_dim, source=f"'{printable(query.video)}'")
-        return _interim(snapshot, query, top, grouping)
+        self.check_query(query)
+        return _interim(self.snapshot(), query, top, grouping)
 
     def _check_exists(self) -> None:
         if not self.exists:

@@ -25,6 +25,7 @@ class Voters:
         snapshot: That state.
 
     Attributes:
+        snapshot: It.
         classes: Their labels, in alphabetical order, K of them.
 
     Raises:
@@ -32,7 +33,7 @@ class Voters:
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+        self.snapshot = snapshot
         self._labels = _labels_of(snapshot)
         self.classes = tuple(sorted({label for label in self._labels if label}))
         if not self.classes:
@@ -44,13 +45,18 @@ class Voters:
         self._positions = np.array([place for place, label in enumerate(self._labels) if label])
         self._codes = np.array([code_of[label] for label in self._labels if label])
 
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Views that are fused in the index."""
+        return self.snapshot.facts.views
+
     @cached_property
     def rule(self) -> VoteRule:
         """How they vote: as it was chosen when the index was written, or chosen now where that fits no more."""
-        kept = VoteRule.of_fact(self._snapshot.fact(RULE_FACT))
+        kept = VoteRule.of_fact(self.snapshot.fact(RULE_FACT))
         if kept is not None and kept.fits(Counter(label for label in self._labels if label)):
             return kept
-        return choose_rule(self._snapshot.vectors, self._snapshot.rows, self._labels)
+        return choose_rule(self.snapshot.vectors, self.snapshot.rows, self._labels)
 
     def shares(
         self,
@@ -71,7 +77,7 @@ class Voters:
         Returns:
             Shares of the classes and, last, of what is of none, `float64 [n, K + 1]`; all of it where nobody votes.
         """
-        snapshot = self._snapshot
+        snapshot = self.snapshot
         similarities = video_similarities(queries, num_clips, snapshot.vectors, snapshot.rows, self._positions)
         for row, content in zip(similarities, contents, strict=True):
             row[self._columns_of.get(content, [])] = -np.inf
@@ -81,9 +87,9 @@ class Voters:
     @cached_property
     def _columns_of(self) -> dict[str, list[int]]:
         """Content → the labelled video that has it."""
-        ids = self._snapshot.rows.video_ids[self._positions]
+        ids = self.snapshot.rows.video_ids[self._positions]
         column_of = {video_id: column for column, video_id in enumerate(ids.tolist())}
-        contents = self._snapshot.select("SELECT content_sha256, video_id FROM videos")
+        contents = self.snapshot.select("SELECT content_sha256, video_id FROM videos")
         return {content: [column_of[video_id]] for content, video_id in contents if video_id in column_of}
 
 
