@@ -15,7 +15,7 @@ from typing import BinaryIO
 from cocon.core.errors import StorageError
 from cocon.core.storage import refused, storing
 
-__all__ = ["append", "beside", "is_stream", "place_of", "replacing", "written_through"]
+__all__ = ["append", "beside", "is_stream", "place_of", "replacing", "sync_folder", "written_through"]
 
 _MAX_NAME_BYTES = 255  # of file systems
 _MAX_LINKS = 40  # as Linux follows
@@ -54,8 +54,8 @@ def replacing(path: Path, *, is_durable: bool = False) -> Iterator[Path]:
             if is_durable:
                 _sync(partial, os.O_RDWR)
             partial.replace(place)
-            if is_durable and os.name != "nt":  # Windows opens no folders
-                _sync(place.parent, os.O_RDONLY)
+            if is_durable:
+                sync_folder(place.parent)
         except OSError as error:
             if error.filename == str(partial):
                 error.filename = str(path)
@@ -141,8 +141,14 @@ def _descriptor(path: Path) -> int | None:
     return None
 
 
+def sync_folder(folder: Path) -> None:
+    """Make files that were made, renamed or removed in a folder so for good, through a power cut."""
+    if os.name != "nt":  # Windows opens no folders
+        _sync(folder, os.O_RDONLY)
+
+
 def _sync(path: Path, mode: int) -> None:
-    """Make a file's bytes, or the renames in a folder, durable."""
+    """Have the disk take what was written."""
     descriptor = os.open(path, mode)
     try:
         os.fsync(descriptor)

@@ -36,6 +36,7 @@ __all__ = [
     "Url",
     "Videos",
     "Views",
+    "WaitS",
     "takes_embedder_options",
 ]
 
@@ -66,6 +67,9 @@ Strict = Annotated[
     typer.Option(
         "--strict", help="Refuse damaged videos, and views made by other estimators than the model learned from."
     ),
+]
+WaitS = Annotated[
+    float, typer.Option("--wait-s", min=0.0, help="How long to wait for another writer of the index, in seconds.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
 

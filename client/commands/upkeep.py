@@ -60,6 +60,64 @@ def stats(index: options.IndexFolder = Path(DEFAULT_INDEX), as_json: options.AsJ
         _print_statistics(found)
 
 
+@upkeep_app.command()
+def rebuild(
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    wait_s: options.WaitS = 0.0,
+) -> None:
+    """Keep what is sound of a damaged index, and list the videos that are to be added again: exit code 3.
+
+    Example: client index rebuild
+    """
+    from cocon.client.index.folder import VideoIndex
+    from cocon.core.errors import VideoError
+    from cocon.core.printable import escaped, printable
+    from cocon.core.progress import progress_bar
+    from cocon.core.texts.json_text import print_json
+
+    with progress_bar("rows", is_quiet=quiet) as on_progress:
+        done = VideoIndex(index).rebuild(wait_s=wait_s, on_progress=on_progress)
+    if as_json:
+        print_json({"index": escaped(index), **done.row()})
+    else:
+        _print_findings(done.findings)
+        for path in done.dropped:
+            typer.echo(f"dropped: {printable(escaped(path))}")
+        told = "; 'client index add' brings back what is dropped" if not done.is_complete else ""
+        typer.echo(f"{printable(index)}: {done.num_videos} videos kept, {len(done.dropped)} dropped{told}")
+    if not done.is_complete:
+        raise typer.Exit(VideoError.exit_code)
+
+
+@upkeep_app.command()
+def compact(
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    wait_s: options.WaitS = 0.0,
+) -> None:
+    """Give back the room of videos that were removed; searches go on meanwhile.
+
+    Example: client index compact
+    """
+    from dataclasses import asdict
+
+    from cocon.client.index.folder import VideoIndex
+    from cocon.core.printable import escaped, printable
+    from cocon.core.progress import progress_bar
+    from cocon.core.texts.json_text import print_json
+
+    with progress_bar("rows", is_quiet=quiet) as on_progress:
+        done = VideoIndex(index).compact(wait_s=wait_s, on_progress=on_progress)
+    if as_json:
+        print_json({"index": escaped(index), **asdict(done)})
+    else:
+        sizes = f"{done.bytes_before} bytes before, {done.bytes_after} now"
+        typer.echo(f"{printable(index)}: {done.num_dropped} rows dropped, {done.num_clips} kept; {sizes}")
+
+
 def _print_findings(findings: "tuple[Finding, ...]") -> None:
     for finding in findings[:_MAX_PRINTED]:
         typer.echo(f"{'damaged' if finding.is_error else 'note'}: {finding.file}: {finding.message}")

@@ -28,8 +28,10 @@ from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import IndexedVideo, IndexFacts, check_vectors
 from cocon.client.index.search.hits import Grouping, Hit
 from cocon.client.index.search.nearest import nearest
+from cocon.client.index.upkeep.compaction import CompactReport, compact
 from cocon.client.index.upkeep.figures import IndexStatistics, statistics_of
 from cocon.client.index.upkeep.findings import Verification
+from cocon.client.index.upkeep.rebuilding import RebuildReport, rebuild
 from cocon.client.index.upkeep.verification import verify
 from cocon.client.index.vote.voters import Voters
 from cocon.client.models.defaults import DEFAULT_INDEX
@@ -118,6 +120,36 @@ class VideoIndex:
     def statistics(self) -> IndexStatistics:
         """What it consists of and how large it is; raises like `facts`."""
         return statistics_of(self.snapshot())
+
+    def rebuild(self, *, wait_s: float = 0.0, on_progress: OnProgress = lambda done, total: None) -> RebuildReport:
+        """Keep what is sound of a damaged index, and name the videos that are to be added again.
+
+        Args:
+            wait_s: How long to wait for another writer.
+            on_progress: Called with rows done, of how many.
+
+        Raises:
+            UsageError: It does not exist, or another process is writing.
+            MismatchError: Nothing of it can be read; it stays as it is.
+            StorageError: The disk takes no more; it stays as it is.
+        """
+        self._check_exists()
+        return rebuild(self.folder, on_progress, wait_s=wait_s)
+
+    def compact(self, *, wait_s: float = 0.0, on_progress: OnProgress = lambda done, total: None) -> CompactReport:
+        """Give back the room of videos that were removed; ids stay, and who reads meanwhile is not disturbed.
+
+        Args:
+            wait_s: How long to wait for another writer.
+            on_progress: Called with rows done, of how many.
+
+        Raises:
+            UsageError: It does not exist, or another process is writing.
+            MismatchError: It is damaged.
+            StorageError: The disk takes no more; it stays as it is.
+        """
+        self._check_exists()
+        return compact(self.folder, on_progress, wait_s=wait_s)
 
     def check_model(self, model: FusedModel) -> None:
         """Raise `MismatchError` unless a model gives vectors that this index understands."""

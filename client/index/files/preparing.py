@@ -19,7 +19,7 @@ from cocon.core.errors import MismatchError
 from cocon.core.printable import printable
 from cocon.core.storage import storing
 
-__all__ = ["create_index", "new_name", "open_to_write", "settle"]
+__all__ = ["create_index", "forget_log", "new_catalog", "new_name", "open_to_write", "settle"]
 
 _logger = logging.getLogger(__name__)
 
@@ -41,13 +41,13 @@ def create_index(folder: Path, facts: IndexFacts, num_blocks: int) -> None:
         if file is not None:
             with storing(file.path):
                 file.path.touch()
-    with _new_catalog(folder) as connection:
+    with new_catalog(folder) as connection:
         new_tables(connection, facts, rows, epoch)
     Seal.of(epoch, (folder / CATALOG_FILE).read_bytes()).write(folder)
 
 
 @contextmanager
-def _new_catalog(folder: Path) -> Iterator[sqlite3.Connection]:
+def new_catalog(folder: Path) -> Iterator[sqlite3.Connection]:
     """A database that takes the catalogue's place when it is complete."""
     with replacing(folder / CATALOG_FILE, is_durable=True) as partial:
         partial.touch()
@@ -55,7 +55,7 @@ def _new_catalog(folder: Path) -> Iterator[sqlite3.Connection]:
             with closing(open_to_write(partial)) as connection:
                 yield connection
         finally:  # stay where the disk is full
-            _forget_log(partial)
+            forget_log(partial)
 
 
 def settle(folder: Path) -> bool:
@@ -67,7 +67,7 @@ def settle(folder: Path) -> bool:
     path = folder / CATALOG_FILE
     seal = Seal.read(folder)
     if seal is not None and seal.fits(path.read_bytes()):
-        _forget_log(path)
+        forget_log(path)
         return True
     with recovered(folder) as connection:
         schema = written_schema(connection, folder)
@@ -103,7 +103,7 @@ def _bring_over(folder: Path, old: sqlite3.Connection) -> None:
     file = RowFile(folder / name, "<f4", (earlier_facts(old).embedding_dim,))
     with storing(file.path):
         file.path.touch()
-    with _new_catalog(folder) as connection:
+    with new_catalog(folder) as connection:
         for sentence in bring_over(old, connection, file.write, vectors_name=name, epoch=epoch):
             _logger.warning("index '%s': %s", printable(folder), sentence)
     Seal.of(epoch, (folder / CATALOG_FILE).read_bytes()).write(folder)
@@ -126,6 +126,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _forget_log(path: Path) -> None:
+def forget_log(path: Path) -> None:
+    """Remove what SQLite keeps beside a catalogue that needs it no more."""
     for ending in ("-wal", "-shm", "-journal"):
         path.with_name(path.name + ending).unlink(missing_ok=True)

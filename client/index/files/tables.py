@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cocon.client.index.files.schema import SCHEMA, SQL, record_checksum
 from cocon.client.index.records import IndexFacts, RowFacts
 
-__all__ = ["VideoRecord", "new_tables", "put_fact", "put_place", "put_video"]
+__all__ = ["VideoRecord", "insert_record", "new_tables", "put_fact", "put_place", "put_video"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def put_video(connection: sqlite3.Connection, video: VideoRecord) -> int:
     record: list[Any] = [video_id, video.content_sha256, video.view, video.num_frames, int(video.truncated)]
     record += [float(video.overlap), video.model, video.version, video.fingerprint, video.first_row, len(video.spans)]
     record += [array.tobytes() for array in arrays]
-    _insert(connection, "videos", record)
+    insert_record(connection, "videos", record)
     return int(video_id)
 
 
@@ -96,10 +96,11 @@ def put_place(
     """
     known = json.dumps(dict(metadata), sort_keys=True, ensure_ascii=False)
     connection.execute("DELETE FROM places WHERE path = ?", [path])
-    _insert(connection, "places", [path, video_id, label, known, None if file is None else json.dumps(file)])
+    insert_record(connection, "places", [path, video_id, label, known, None if file is None else json.dumps(file)])
 
 
-def _insert(connection: sqlite3.Connection, table: str, record: Iterable[Any]) -> None:
+def insert_record(connection: sqlite3.Connection, table: str, record: Iterable[Any]) -> None:
+    """Insert the columns of a record, with its checksum."""
     values = [*record]
     values.append(record_checksum(*values))
     connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)

@@ -146,6 +146,18 @@ class IndexWriter:
         self._next_row = rows.total_rows
         self.row_facts = rows
 
+    def shrink(self) -> None:
+        """Give back the room of what was forgotten, and remove files that are the index's no more.
+
+        Raises:
+            StorageError: The disk takes no more; the index stays as it is.
+        """
+        with translated(self._path):
+            self._is_sealed = False
+            self._connection.execute("VACUUM")
+            self._finish()
+        remove_leftovers(self.folder, self._named_files())
+
     @property
     def _vectors(self) -> RowFile:
         return vector_file(self.folder, self.facts, self.row_facts)

@@ -1,17 +1,17 @@
-"""Every row of a file against its checksum, read in pieces."""
+"""Every row of a file against its checksum."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from cocon.client.index.files.checksums import row_checksums
 from cocon.client.index.files.row_file import RowFile
+from cocon.client.index.upkeep.row_pieces import OnRows, row_pieces
 
-__all__ = ["are_unit", "sound_rows"]
+__all__ = ["are_finite", "are_unit", "sound_rows"]
 
-_PIECE_BYTES = 32 << 20
 _UNIT_TOLERANCE = 1e-3
 
 
@@ -21,7 +21,7 @@ def sound_rows(
     expected: NDArray[np.uint64],
     *,
     is_right: Callable[[NDArray[Any]], NDArray[np.bool_]],
-    on_rows: Callable[[int], None] = lambda count: None,
+    on_rows: OnRows,
 ) -> NDArray[np.bool_]:
     """Which rows are what was stored.
 
@@ -39,20 +39,10 @@ def sound_rows(
         OSError: The file cannot be read.
     """
     sound = np.zeros(len(rows), np.bool_)
-    step = max(1, _PIECE_BYTES // file.row_bytes)
-    with file.path.open("rb", buffering=0) as stream:
-        begin = 0
-        while begin < len(rows):
-            first = int(rows[begin])
-            end = int(np.searchsorted(rows, first + step))
-            found = _read(stream, file, first, int(rows[end - 1]) + 1)
-            held = rows[begin:end] - first
-            held = held[held < len(found)]
-            piece = np.ascontiguousarray(found[held])
-            agree = row_checksums(piece) == expected[begin : begin + len(held)]
-            sound[begin : begin + len(held)] = agree & is_right(piece)
-            on_rows(end - begin)
-            begin = end
+    for begin, piece in row_pieces(file, rows):
+        end = begin + len(piece)
+        sound[begin:end] = (row_checksums(piece) == expected[begin:end]) & is_right(piece)
+        on_rows(len(piece))
     return sound
 
 
@@ -63,10 +53,6 @@ def are_unit(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
         return np.abs(lengths - 1.0) <= _UNIT_TOLERANCE
 
 
-def _read(stream: Any, file: RowFile, begin: int, end: int) -> NDArray[Any]:  # noqa: ANN401  # raw
-    stream.seek(begin * file.row_bytes)
-    dtype: DTypeLike = file.dtype
-    count = (end - begin) * file.row_bytes // np.dtype(dtype).itemsize
-    values = np.fromfile(stream, dtype, count)
-    whole = len(values) * np.dtype(dtype).itemsize // file.row_bytes
-    return values[: whole * (file.row_bytes // np.dtype(dtype).itemsize)].reshape(whole, *file.row_shape)
+def are_finite(blocks: NDArray[np.float16]) -> NDArray[np.bool_]:
+    """Which clips have finite blocks: `[n, N, D]` → `bool [n]`."""
+    return np.isfinite(blocks).all(axis=(1, 2))

@@ -12,7 +12,7 @@ from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.snapshot import block_file, vector_file
 from cocon.client.index.upkeep.catalogue_read import CatalogueRead
 from cocon.client.index.upkeep.findings import Finding
-from cocon.client.index.upkeep.row_checks import are_unit, sound_rows
+from cocon.client.index.upkeep.row_checks import are_finite, are_unit, sound_rows
 from cocon.core.printable import printable
 from cocon.core.progress import OnProgress
 
@@ -64,7 +64,7 @@ def row_damage(folder: Path, read: CatalogueRead, on_progress: OnProgress) -> Ro
     checks = [_Check(vectors, np.arange(len(table.video_ids)), rows, stored.checksums, are_unit)]
     has_blocks = blocks is not None and blocks.path.exists()
     if blocks is not None and has_blocks:
-        checks.append(_Check(blocks, with_blocks, block_rows, stored.block_checksums, _are_finite))
+        checks.append(_Check(blocks, with_blocks, block_rows, stored.block_checksums, are_finite))
     findings: list[Finding] = []
     if blocks is not None and not has_blocks:
         findings.append(Finding(blocks.path.name, "is missing: order counts no more when videos are ranked"))
@@ -120,7 +120,3 @@ class _Check:
         named = ", ".join(map(str, clips[:_MAX_NAMED].tolist())) + (", …" if len(clips) > _MAX_NAMED else "")
         message = f"{len(clips)} of {of} clips of '{printable(paths[0])}' are damaged (clip {named})"
         return Finding(self.file.path.name, message, True, paths)
-
-
-def _are_finite(blocks: NDArray[np.float16]) -> NDArray[np.bool_]:
-    return np.isfinite(blocks).all(axis=(1, 2))

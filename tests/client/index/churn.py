@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cocon.client import VideoIndex
 from cocon.client.index.files.contents import Contents
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.reading import open_snapshot
@@ -46,7 +47,7 @@ def changes(state: State, rng: random.Random, kinds: tuple[str, ...]) -> Iterato
     """Changes without an end, each possible after those before."""
     while True:
         kind = rng.choice(kinds)
-        if kind == "remove" and not state:
+        if kind in ("remove", "compact") and not state:
             continue
         if kind == "remove":
             named = {name: state[name] for name in rng.sample(sorted(state), 1)}
@@ -62,6 +63,9 @@ def changes(state: State, rng: random.Random, kinds: tuple[str, ...]) -> Iterato
 
 def do(folder: Path, change: Change) -> None:
     """Carry a change out; it is acknowledged when this returns."""
+    if change.kind == "compact":
+        VideoIndex(folder).compact(wait_s=60)
+        return
     with IndexWriter(folder, new=(FACTS, NUM_BLOCKS), wait_s=60) as writer:
         contents = Contents(writer)
         for name, version in change.videos.items():

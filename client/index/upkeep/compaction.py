@@ -1,0 +1,131 @@
+"""Making an index small again: the rows of videos that were removed go, and all others move up. Ids stay.
+
+New files are written beside the old ones, and one commit turns the index over to them. Who reads meanwhile goes on with
+the files that he has opened.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cocon.client.index.files.preparing import new_name
+from cocon.client.index.files.row_file import RowFile
+from cocon.client.index.files.row_table import RowTable
+from cocon.client.index.files.schema import VIDEO_COLUMNS, record_checksum
+from cocon.client.index.files.snapshot import block_file, vector_file
+from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.records import RowFacts
+from cocon.client.index.upkeep.row_pieces import copy_rows
+from cocon.core.errors import MismatchError
+from cocon.core.progress import OnProgress
+
+__all__ = ["CompactReport", "compact"]
+
+_FIRST_ROW = VIDEO_COLUMNS.index("first_row")
+
+
+@dataclass(frozen=True, slots=True)
+class CompactReport:
+    """What a compaction did.
+
+    Attributes:
+        num_clips: Rows that stay.
+        num_dropped: Rows that went.
+        bytes_before: Of the folder's files.
+        bytes_after: Likewise.
+    """
+
+    num_clips: int
+    num_dropped: int
+    bytes_before: int
+    bytes_after: int
+
+
+def compact(folder: Path, on_progress: OnProgress, *, wait_s: float = 0.0) -> CompactReport:
+    """Drop the rows of no video.
+
+    Args:
+        folder: Of the index, which exists.
+        on_progress: Called with rows done, of how many.
+        wait_s: How long to wait for another writer.
+
+    Raises:
+        UsageError: Somebody else is writing, or the folder cannot be written.
+        MismatchError: It is damaged.
+        StorageError: The disk takes no more; the index stays as it is.
+    """
+    before = _bytes_of(folder)
+    with IndexWriter(folder, wait_s=wait_s) as writer:
+        table = _table(writer)
+        num_dropped = table.total_rows - table.num_live
+        if num_dropped:
+            _Compaction(writer, table, on_progress).run()
+        writer.shrink()
+    return CompactReport(table.num_live, num_dropped, before, _bytes_of(folder))
+
+
+class _Compaction:
+    def __init__(self, writer: IndexWriter, table: RowTable, on_progress: OnProgress) -> None:
+        self._writer = writer
+        self._table = table
+        self._on_progress = on_progress
+        self._done = 0
+
+    def run(self) -> None:
+        old = self._writer.row_facts
+        new = RowFacts(
+            new_name("vectors"), new_name("blocks") if old.blocks else None, old.num_blocks, self._table.num_live
+        )
+        try:
+            for source, target in zip(self._files(old), self._files(new), strict=True):
+                copy_rows(source, self._table.rows_of(np.arange(len(self._table.video_ids))), target, self._note)
+            self._turn_over(new)
+        except BaseException:
+            if self._writer.row_facts != new:  # not committed
+                for file in self._files(new):
+                    with suppress(OSError):  # the next writer may
+                        file.path.unlink(missing_ok=True)
+            raise
+
+    def _files(self, rows: RowFacts) -> list[RowFile]:
+        folder, facts = self._writer.folder, self._writer.facts
+        return [file for file in (vector_file(folder, facts, rows), block_file(folder, facts, rows)) if file]
+
+    def _note(self, count: int) -> None:
+        self._done += count
+        self._on_progress(self._done, self._table.num_live * (2 if self._writer.row_facts.blocks else 1))
+
+    def _turn_over(self, new: RowFacts) -> None:
+        firsts = np.cumsum(self._table.num_rows) - self._table.num_rows
+        with self._writer.transaction() as connection:
+            # In the order of rows each moves where none is yet, or is no more.
+            for video_id, first_row in zip(self._table.video_ids.tolist(), firsts.tolist(), strict=True):
+                ((*record,),) = connection.execute(
+                    f"SELECT {', '.join(VIDEO_COLUMNS)} FROM videos WHERE video_id = ?", [video_id]
+                )
+                record[_FIRST_ROW] = first_row
+                connection.execute(
+                    "UPDATE videos SET first_row = ?, checksum = ? WHERE video_id = ?",
+                    [first_row, record_checksum(*record), video_id],
+                )
+            connection.execute("DELETE FROM facts WHERE key = 'lists'")  # they name rows
+            self._writer.use_rows(new)
+
+
+def _table(writer: IndexWriter) -> RowTable:
+    found = writer.select("SELECT video_id, first_row, num_rows FROM videos ORDER BY video_id")
+    ids, firsts, counts = np.array(found, np.int64).reshape(-1, 3).T.copy()
+    table = RowTable(ids, firsts, counts, writer.row_facts.total_rows)
+    if (np.diff(firsts) < counts[:-1]).any() or (len(ids) and table.end_rows[-1] > table.total_rows):
+        raise MismatchError("videos share rows of the index; run 'client index rebuild'")
+    return table
+
+
+def _bytes_of(folder: Path) -> int:
+    total = 0
+    for path in folder.iterdir():
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total

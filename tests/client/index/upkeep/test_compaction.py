@@ -1,0 +1,129 @@
+"""A compaction changes nothing but the size, at whatever moment it ends."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cocon.client import VideoIndex
+from cocon.client.index.files.contents import Contents
+from cocon.client.index.files.reading import open_snapshot
+from cocon.client.index.files.snapshot import Snapshot
+from cocon.client.index.files.writer import IndexWriter
+from cocon.core.errors import MismatchError, StorageError, UsageError
+from cocon.core.folder_lock import folder_lock
+from tests.client.conftest import Client
+from tests.client.index.conftest import put_videos
+from tests.client.index.power_cut import Disk, cuts, recorded
+from tests.disks import full_disk
+
+Held = dict[tuple[str, int], bytes]
+
+
+def held_by(snapshot: Snapshot) -> Held:
+    """Video and id → vectors and blocks."""
+    assert snapshot.blocks is not None
+    assert not len(snapshot.unsound)
+    found: Held = {}
+    for video in snapshot.videos():
+        rows = snapshot.rows.rows_of(snapshot.rows.positions_of(np.array([video.video_id])))
+        assert snapshot.have_sound_blocks(rows).all()
+        found[video.video, video.video_id] = snapshot.vectors[rows].tobytes() + snapshot.blocks[rows].tobytes()
+    return found
+
+
+@pytest.fixture
+def dead(stored: Path) -> Path:
+    """An index of which two videos were removed."""
+    with IndexWriter(stored) as writer:
+        Contents(writer).forget(["/videos/a", "/videos/d"])
+    return stored
+
+
+def test_rows_go_and_everything_else_stays(dead: Path) -> None:
+    index = VideoIndex(dead)
+    reader = index.snapshot()
+    before, vectors = held_by(reader), reader.vectors
+    report = index.compact()
+    assert (report.num_clips, report.num_dropped) == (9, 6)
+    assert report.bytes_after < report.bytes_before
+    after = index.snapshot()
+    assert len(after.vectors) == 9
+    assert held_by(after) == before
+    assert index.verify().findings == ()
+    assert held_by(reader) == before, "who has opened the old files goes on with them"
+    assert len(vectors) == 15
+    put_videos(dead, ["f"])
+    assert [video.video_id for video in index.videos()] == [2, 3, 5, 6]
+
+
+def test_it_can_be_done_again_and_of_an_empty_index(dead: Path) -> None:
+    index = VideoIndex(dead)
+    index.compact()
+    vectors = index.snapshot().row_facts
+    assert index.compact().num_dropped == 0
+    assert index.snapshot().row_facts == vectors
+    with IndexWriter(dead) as writer:
+        Contents(writer).forget([video.video for video in index.videos()])
+    assert index.compact().num_dropped == 9
+    assert index.statistics().num_dead == 0
+    assert index.verify().findings == ()
+
+
+def test_the_catalogue_shrinks(stored: Path) -> None:
+    index = VideoIndex(stored)
+    put_videos(stored, [f"v{number}" for number in range(60)])
+    with IndexWriter(stored) as writer:
+        Contents(writer).forget([video.video for video in index.videos()][1:])
+    size = (stored / "catalog.sqlite").stat().st_size
+    index.compact()
+    assert (stored / "catalog.sqlite").stat().st_size < size
+
+
+@pytest.mark.parametrize("max_bytes", [0, 200, 4096, 20_000])
+def test_a_full_disk_leaves_it_as_it_was(dead: Path, max_bytes: int) -> None:
+    before = held_by(open_snapshot(dead))
+    with full_disk(max_bytes), pytest.raises(StorageError):
+        VideoIndex(dead).compact()
+    assert held_by(open_snapshot(dead)) == before
+    assert VideoIndex(dead).verify().is_sound
+    VideoIndex(dead).compact()
+    assert held_by(open_snapshot(dead)) == before
+
+
+@pytest.mark.slow
+def test_a_power_cut_at_any_moment_loses_nothing(dead: Path, tmp_path: Path) -> None:
+    before = held_by(open_snapshot(dead))
+    disk = Disk(dead)
+    disk.load()
+    code = f"from cocon.client import VideoIndex; print(VideoIndex({str(dead)!r}).compact().num_dropped)"
+    calls = recorded(["-c", code], tmp_path / "calls.txt")
+    sizes = set()
+    for _ in cuts(disk, calls, tmp_path / "cut"):
+        snapshot = open_snapshot(tmp_path / "cut")
+        assert held_by(snapshot) == before
+        assert VideoIndex(tmp_path / "cut").verify().is_sound
+        sizes.add(len(snapshot.vectors))
+    assert sizes == {15, 9}
+
+
+def test_damage_is_not_compacted_away(dead: Path) -> None:
+    (path,) = dead.glob("vectors-*.f32")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(MismatchError, match="cut short; 'client index rebuild'"):
+        VideoIndex(dead).compact()
+    assert [found.name for found in dead.glob("vectors-*")] == [path.name]
+
+
+def test_another_writer_is_waited_for_or_named(dead: Path) -> None:
+    with folder_lock(dead, "index"), pytest.raises(UsageError, match="is being written by process"):
+        VideoIndex(dead).compact()
+
+
+def test_command(client: Client, dead: Path) -> None:
+    ended = client("index", "compact", "--index", dead)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"{dead}: 6 rows dropped, 9 kept; ")
+    assert json.loads(client("index", "compact", "--index", dead, "--json").stdout)["num_dropped"] == 0
+    assert client("index", "compact", "--index", dead / "none").returncode == 2
