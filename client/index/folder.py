@@ -33,6 +33,7 @@ from cocon.client.index.upkeep.figures import IndexStatistics, statistics_of
 from cocon.client.index.upkeep.findings import Verification
 from cocon.client.index.upkeep.rebuilding import RebuildReport, rebuild
 from cocon.client.index.upkeep.verification import verify
+from cocon.client.index.vote.keeping import keep_rule
 from cocon.client.index.vote.voters import Voters
 from cocon.client.models.defaults import DEFAULT_INDEX
 from cocon.client.models.fused_model import FusedModel
@@ -205,6 +206,7 @@ class VideoIndex:
             for result in embedder.embed_many(addition.outdated(paths)):
                 addition.store(result)
             contents.drop_orphans()
+            keep_rule(writer)
         return addition.report()
 
     def remove(self, paths: Sequence[str | PathLike[str]]) -> list[str]:

@@ -1,6 +1,6 @@
 """The labelled videos of an index, asked what a query shows."""
 
-from collections import Counter, defaultdict
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.vote.choosing import MAX_NEIGHBOURS, choose_rule
+from cocon.client.index.vote.labels import label_counts, labels_of
 from cocon.client.index.vote.left_out import nearest_videos
 from cocon.client.index.vote.rule import RULE_FACT, VoteRule
 from cocon.client.index.vote.similarity import video_similarities
@@ -16,6 +17,8 @@ from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 
 __all__ = ["Voters"]
+
+_logger = logging.getLogger(__name__)
 
 
 class Voters:
@@ -34,12 +37,18 @@ class Voters:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self._labels = _labels_of(snapshot)
+        self._labels = labels_of(snapshot)
         self.classes = tuple(sorted({label for label in self._labels if label}))
         if not self.classes:
             raise UsageError(
                 f"index '{printable(snapshot.folder)}' has no labelled videos to name actions by; write a manifest.csv "
                 "(path,label) beside them and add them again"
+            )
+        if num_unsound := len(snapshot.unsound):
+            _logger.warning(
+                "index '%s': %d clips are damaged, their videos have no vote; see 'client index verify'",
+                snapshot.folder,
+                num_unsound,
             )
         code_of = {label: code for code, label in enumerate(self.classes)}
         self._positions = np.array([place for place, label in enumerate(self._labels) if label])
@@ -54,7 +63,7 @@ class Voters:
     def rule(self) -> VoteRule:
         """How they vote: as it was chosen when the index was written, or chosen now where that fits no more."""
         kept = VoteRule.of_fact(self.snapshot.fact(RULE_FACT))
-        if kept is not None and kept.fits(Counter(label for label in self._labels if label)):
+        if kept is not None and kept.fits(label_counts(self.snapshot)):
             return kept
         return choose_rule(self.snapshot.vectors, self.snapshot.rows, self._labels)
 
@@ -91,18 +100,3 @@ class Voters:
         column_of = {video_id: column for column, video_id in enumerate(ids.tolist())}
         contents = self.snapshot.select("SELECT content_sha256, video_id FROM videos")
         return {content: [column_of[video_id]] for content, video_id in contents if video_id in column_of}
-
-
-def _labels_of(snapshot: Snapshot) -> list[str | None]:
-    """The label of each video of the table: of several places that of most, or of the first by path.
-
-    Videos that are damaged have none.
-    """
-    labels: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for video_id, label in snapshot.select("SELECT video_id, label FROM places WHERE label <> '' ORDER BY path"):
-        labels[video_id][label] += 1
-    damaged = set(snapshot.rows.video_ids[snapshot.rows.videos_of(snapshot.unsound)].tolist())
-    return [
-        labels[video_id].most_common(1)[0][0] if video_id in labels and video_id not in damaged else None
-        for video_id in snapshot.rows.video_ids.tolist()
-    ]
