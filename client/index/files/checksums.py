@@ -5,12 +5,17 @@ modulo 2^64, so no change of a single word goes unseen, nor words exchanged. Has
 of which a million are read when an index is opened, would take a hundred times as long.
 """
 
+from functools import lru_cache
+from typing import BinaryIO
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["content_checksum", "row_checksums"]
+__all__ = ["content_checksum", "row_checksums", "stream_checksum"]
 
 _PAGE_BYTES = 4096
+# Read at once from a file.
+_PIECE_PAGES = 1024
 _SEED = 20_260_714
 
 
@@ -32,15 +37,42 @@ def row_checksums(rows: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.u
 
 def content_checksum(content: bytes | bytearray | memoryview) -> int:
     """Checksum of the bytes of a file: over its pages, and over their checksums and the length."""
-    data = np.frombuffer(content, np.uint8)
+    return _over_pages([_pages_to_the_end(np.frombuffer(content, np.uint8))], len(content))
+
+
+def stream_checksum(stream: BinaryIO) -> int:
+    """The same of what a file still holds, read in pieces, so that it need not be in memory at once."""
+    pages, length, piece = [], 0, np.empty((_PIECE_PAGES, _PAGE_BYTES), np.uint8)
+    while (count := _filled(stream, piece)) == piece.size:
+        length += count
+        pages.append(row_checksums(piece))
+    pages.append(_pages_to_the_end(piece.ravel()[:count]))
+    return _over_pages(pages, length + count)
+
+
+def _pages_to_the_end(data: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Of all pages; zeros fill up the last one, which there is even if it is empty."""
     num_whole = len(data) // _PAGE_BYTES
     whole = data[: num_whole * _PAGE_BYTES].reshape(num_whole, _PAGE_BYTES)
     last = np.zeros((1, _PAGE_BYTES), np.uint8)
     last[0, : len(data) - whole.size] = data[whole.size :]
-    pages = np.concatenate([row_checksums(whole), row_checksums(last), np.array([len(data)], np.uint64)])
-    return int(row_checksums(pages[None].view(np.uint8))[0])
+    return np.concatenate([row_checksums(whole), row_checksums(last)])
 
 
+def _over_pages(pages: list[NDArray[np.uint64]], length: int) -> int:
+    words = np.concatenate([*pages, np.array([length], np.uint64)])
+    return int(row_checksums(words[None].view(np.uint8))[0])
+
+
+def _filled(stream: BinaryIO, piece: NDArray[np.uint8]) -> int:
+    """Read until the piece is full or the file at its end; how many bytes."""
+    room, count = memoryview(piece).cast("B"), 0
+    while count < len(room) and (read := stream.readinto(room[count:])):  # type: ignore[attr-defined]
+        count += read
+    return count
+
+
+@lru_cache(maxsize=8)
 def _odd_numbers(count: int) -> NDArray[np.uint64]:
     numbers = np.random.default_rng(_SEED).integers(0, 1 << 63, size=count, dtype=np.uint64)
     return numbers * np.uint64(2) + np.uint64(1)
