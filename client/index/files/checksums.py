@@ -66,7 +66,7 @@ def _over_pages(pages: list[NDArray[np.uint64]], length: int) -> int:
 
 def _filled(stream: BinaryIO, piece: NDArray[np.uint8]) -> int:
     """Read until the piece is full or the file at its end; how many bytes."""
-    room, count = memoryview(piece).cast("B"), 0
+    room, count = piece.data.cast("B"), 0
     while count < len(room) and (read := stream.readinto(room[count:])):  # type: ignore[attr-defined]
         count += read
     return count

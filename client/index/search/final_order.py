@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.search.scan import Candidates
+from cocon.client.index.search.still_wanted import Candidates, Wanted
 from cocon.client.index.search.vector_query import QueryBatch
 
 __all__ = ["Answer", "SortKeys", "answers_of"]
@@ -39,11 +39,9 @@ def answers_of(
     candidates: Candidates,
     vectors: NDArray[np.float32],
     sort_keys: SortKeys,
+    wanted: Wanted,
     *,
     offset: int,
-    top: int,
-    by_video: bool,
-    min_score: float | None,
 ) -> list[Answer]:
     """The answers to each query.
 
@@ -52,27 +50,25 @@ def answers_of(
         candidates: All that could be among the best.
         vectors: Of all rows, `float32 [R, D]`.
         sort_keys: Puts videos of equal score in order; their rows by themselves are in the order of time.
-        offset: Answers left out at the front.
-        top: Most answers after them.
-        by_video: Whether only the best row of a video is an answer.
-        min_score: Lower ones are no answers.
+        wanted: Of each query.
+        offset: How many of them are left out at the front.
     """
     numbers, rows, videos = candidates.numbers, candidates.rows, candidates.videos
     scores, clips = batch.exact_scores(numbers, rows, vectors)
     order = np.lexsort((rows, -scores, numbers)) if len(batch) > 1 else np.lexsort((rows, -scores))
-    if min_score is not None:
-        order = order[scores[order] >= min_score]
-    if by_video:
+    if wanted.min_score is not None:
+        order = order[scores[order] >= wanted.min_score]
+    if wanted.by_video:
         order = order[_first_of_each(numbers[order] * (1 << 40) + videos[order])]
     numbers, rows, videos, scores, clips = (part[order] for part in (numbers, rows, videos, scores, clips))
     in_question = (scores[1:] == scores[:-1]) & (videos[1:] != videos[:-1])
     is_in_question = bool(in_question.any())
     answers = []
     for begin, end in pairwise(np.searchsorted(numbers, np.arange(len(batch) + 1)).tolist()):
-        chosen = slice(begin + offset, min(begin + offset + top, end))
+        chosen = slice(begin + offset, min(begin + wanted.count, end))
         if is_in_question and in_question[begin : max(begin, end - 1)].any():
-            moved = begin + _with_ties_in_order(rows[begin:end], scores[begin:end], sort_keys, offset + top)
-            chosen = moved[offset : offset + top]
+            moved = begin + _with_ties_in_order(rows[begin:end], scores[begin:end], sort_keys, wanted.count)
+            chosen = moved[offset : wanted.count]
         answers.append(Answer(rows[chosen], videos[chosen], scores[chosen], clips[chosen]))
     return answers
 

@@ -41,7 +41,7 @@ class RowChoice:
         ):
             if mask is not None and (mask.shape != (length,) or mask.dtype != np.bool_):
                 raise UsageError(f"{name} ({mask.dtype} {list(mask.shape)}) must be bool [{length}]")
-        self._table, self._allowed, self._allowed_rows, self._unsound = table, allowed, allowed_rows, unsound
+        self._table, self._allowed, self._allowed_rows, self.unsound = table, allowed, allowed_rows, unsound
         self.is_filtered = allowed is not None or allowed_rows is not None
         self.num_rows = table.num_live  # at most
         if allowed is not None:
@@ -57,7 +57,7 @@ class RowChoice:
     def plan(self, whole: RowPlan) -> RowPlan:
         """The rows in the order of a scan; `whole` is the plan of all rows."""
         if not self.is_gathered:
-            return replace(whole, usable=self.usable()) if self.is_filtered or len(self._unsound) else whole
+            return replace(whole, usable=self.usable()) if self.is_filtered or len(self.unsound) else whole
         if self._allowed is None:
             assert self._allowed_rows is not None
             rows = np.flatnonzero(self._allowed_rows)
@@ -68,23 +68,31 @@ class RowChoice:
             rows = self._table.rows_of(positions)
             videos = np.repeat(positions, self._table.num_rows[positions])
             kept = np.ones(len(rows), np.bool_) if self._allowed_rows is None else self._allowed_rows[rows]
-        if len(self._unsound):
-            kept &= ~np.isin(rows, self._unsound)
+        if len(self.unsound):
+            kept &= ~np.isin(rows, self.unsound)
         return RowPlan.gathered(rows, videos) if kept.all() else RowPlan.gathered(rows[kept], videos[kept])
 
     def usable(self) -> NDArray[np.bool_] | None:
         """Whether each row may be an answer, `bool [R]`; None where all may."""
         table = self._table
-        if not self.is_filtered and not len(self._unsound):
+        if not self.is_filtered and not len(self.unsound):
             return None if table.num_live == table.total_rows else table.live
-        usable = table.live if self._allowed is None else table.row_mask(np.flatnonzero(self._allowed))
+        usable = table.live if self._allowed is None else self._of_videos(self._allowed)
         if self._allowed_rows is not None:
             usable = usable & self._allowed_rows
-        if len(self._unsound):
+        if len(self.unsound):
             usable = usable.copy()
-            usable[self._unsound] = False
+            usable[self.unsound] = False
         return usable
 
     def without(self, unsound: NDArray[np.int64]) -> "RowChoice":
         """The same without these rows."""
         return RowChoice(self._table, self._allowed, self._allowed_rows, unsound)
+
+    def _of_videos(self, allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        of_rows = np.repeat(allowed, self._table.num_rows)  # of live rows
+        if len(of_rows) == self._table.total_rows:
+            return of_rows
+        usable = np.zeros(self._table.total_rows, np.bool_)
+        usable[self._table.live] = of_rows
+        return usable

@@ -4,15 +4,14 @@ Scores are float32 here, and differ from machine to machine. Therefore whatever 
 margin is kept, and scored again by whoever decides.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.search.row_plan import RowChunk, RowPlan
+from cocon.client.index.search.still_wanted import Candidates, Wanted, still_wanted
 from cocon.client.index.search.vector_query import QueryBatch
 
-__all__ = ["Candidates", "scan"]
+__all__ = ["scan"]
 
 # Products held at once: they stay in the processor's cache.
 _CHUNK_PRODUCTS = 1 << 18
@@ -26,29 +25,11 @@ _KEPT_PER_ANSWER = 32
 _STRIDE = 16
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """Pairs of a query and a row, by query and row.
-
-    Attributes:
-        numbers: Of the queries, rising: `int64 [n]`.
-        rows: `int64 [n]`.
-        videos: Position of each row's video in the row table: `int64 [n]`.
-    """
-
-    numbers: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    videos: NDArray[np.int64]
-
-
 def scan(
     vectors: NDArray[np.float32],
     plan: RowPlan,
     batch: QueryBatch,
-    *,
-    wanted: int,
-    by_video: bool,
-    min_score: float | None = None,
+    wanted: Wanted,
 ) -> Candidates:
     """Every row that could be one of the best, in one pass.
 
@@ -56,14 +37,12 @@ def scan(
         vectors: Of all rows, `float32 [R, D]`.
         plan: What is scanned.
         batch: What is asked.
-        wanted: Answers to each query, at least 1.
-        by_video: Whether they are videos, each by its best row, or rows.
-        min_score: Lower ones are no answers.
+        wanted: Of each query.
     """
     max_rows = min(_MAX_CHUNK_ROWS, max(_MIN_CHUNK_ROWS, _CHUNK_PRODUCTS // len(batch.vectors)))
     if plan.rows is not None:
         max_rows = min(max_rows, max(_MIN_GATHERED_ROWS, _MAX_GATHERED_VALUES // vectors.shape[1]))
-    scanning = _Scan(vectors, plan, batch, wanted, by_video, min_score)
+    scanning = _Scan(vectors, plan, batch, wanted)
     with np.errstate(invalid="ignore", over="ignore"):  # damaged vectors; what is no number is no candidate
         for chunk in plan.chunks(max_rows):
             scanning.take(chunk)
@@ -78,16 +57,12 @@ class _Scan:
         vectors: NDArray[np.float32],
         plan: RowPlan,
         batch: QueryBatch,
-        wanted: int,
-        by_video: bool,
-        min_score: float | None,
+        wanted: Wanted,
     ) -> None:
-        self._vectors, self._plan, self._batch, self._wanted, self._by_video = vectors, plan, batch, wanted, by_video
-        self._floors = -batch.limits  # [Q]
-        if min_score is not None:
-            self._floors = np.maximum(self._floors, np.float32(min_score) - batch.margins)
+        self._vectors, self._plan, self._batch, self._wanted = vectors, plan, batch, wanted
+        self._floors = wanted.floors(batch)  # [Q]
         self._excluded = _excluded_slots(plan, batch)
-        self._limit = _KEPT_PER_ANSWER * wanted * len(batch)
+        self._limit = _KEPT_PER_ANSWER * wanted.count * len(batch)
         self._room = self._limit
         self._num_slots = len(vectors) if plan.rows is None else len(plan.rows)
         self._products = np.zeros(0, np.float32)
@@ -101,7 +76,7 @@ class _Scan:
         if np.count_nonzero(passes) > self._limit:
             self._raise_floors(self._some_bests(chunk, scores))
             passes = scores >= self._floors[:, None]
-            if self._by_video and np.count_nonzero(passes) > self._limit:
+            if self._wanted.by_video and np.count_nonzero(passes) > self._limit:
                 passes = self._near_their_best(chunk, scores)
         flat = np.flatnonzero(passes)
         if not len(flat):
@@ -144,11 +119,11 @@ class _Scan:
 
     def _some_bests(self, chunk: RowChunk, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores of different answers, not necessarily the best of each: `float32 [Q, s]`."""
-        if self._by_video:
+        if self._wanted.by_video:
             starts = self._plan.first_slots[chunk.first : chunk.last] - chunk.begin
             return scores.take(starts, axis=1) if chunk.is_whole else scores[:, :0]
         size = scores.shape[1] // _STRIDE
-        if size < self._wanted:
+        if size < self._wanted.count:
             return scores
         return scores[:, : size * _STRIDE].reshape(len(scores), _STRIDE, size).max(axis=1)
 
@@ -165,7 +140,7 @@ class _Scan:
 
     def _raise_floors(self, bests: NDArray[np.float32]) -> None:
         """Take scores of different answers into account, `float32 [Q, s]`."""
-        place = bests.shape[1] - self._wanted
+        place = bests.shape[1] - self._wanted.count
         if place < 0:
             return
         bests = np.where(np.isnan(bests), -np.inf, bests)
@@ -179,21 +154,7 @@ class _Scan:
             order = np.argsort(numbers * self._num_slots + slots, kind="stable")  # quick: the parts are in order
             numbers, slots, scores = numbers[order], slots[order], scores[order]
         videos = np.searchsorted(self._plan.first_slots, slots, side="right") - 1
-        owners, bests = numbers, scores
-        if self._by_video:
-            is_first = np.ones(len(numbers), np.bool_)
-            is_first[1:] = (numbers[1:] != numbers[:-1]) | (videos[1:] != videos[:-1])
-            starts = np.flatnonzero(is_first)
-            owners, bests = numbers[starts], np.maximum.reduceat(scores, starts)
-        # Of each query the wanted-th best answer.
-        order = np.argsort(owners * (2.0 * np.abs(bests).max() + 1.0) - bests)
-        bounds = np.searchsorted(owners, np.arange(len(self._batch) + 1))
-        full = np.flatnonzero(bounds[1:] - bounds[:-1] >= self._wanted)
-        floors = bests[order[bounds[full] + self._wanted - 1]] - self._batch.margins[full]
-        self._floors[full] = np.maximum(self._floors[full], floors)
-        kept = scores >= self._floors[numbers]
-        if self._by_video:
-            kept &= scores >= bests[np.cumsum(is_first) - 1] - self._batch.margins[numbers]
+        kept = still_wanted(numbers, videos, scores, self._floors, self._batch, self._wanted)
         self._passed = [(numbers[kept], slots[kept], scores[kept])]
         self._room = max(self._limit, np.count_nonzero(kept))
         return videos[kept]

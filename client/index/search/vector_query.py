@@ -6,6 +6,7 @@ similar clip of the query. Examples of what is not wanted are groups of negative
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -82,6 +83,10 @@ class QueryBatch:
     def __len__(self) -> int:
         return len(self.queries)
 
+    def of(self, numbers: NDArray[np.int64]) -> "QueryBatch":
+        """Some of the queries."""
+        return self if len(numbers) == len(self.queries) else QueryBatch([self.queries[n] for n in numbers.tolist()])
+
     def combined(self, products: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores `float32 [Q, n]` of the products `float32 [M, n]` of the batch's vectors with n rows."""
         if self.is_plain:
@@ -96,13 +101,26 @@ class QueryBatch:
                 total += best if group.weight == 1 else np.float32(group.weight) * best
         return scores
 
+    def pair_scores(
+        self, numbers: NDArray[np.int64], rows: NDArray[np.int64], vectors: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Scores of pairs of a query and a row: `float32 [n]`; arguments like those of `exact_scores`."""
+        if self.is_plain:
+            return np.einsum("ij,ij->i", vectors[rows], self.vectors[numbers])
+        scores = np.empty(len(rows), np.float32)
+        bounds = np.searchsorted(numbers, np.arange(len(self.queries) + 1)).tolist()
+        for query, (begin, end) in zip(self.queries, pairwise(bounds), strict=True):
+            one = QueryBatch([query])
+            scores[begin:end] = one.combined(one.vectors @ vectors[rows[begin:end]].T)[0]
+        return scores
+
     def exact_scores(
-        self, number: NDArray[np.int64], rows: NDArray[np.int64], vectors: NDArray[np.float32]
+        self, numbers: NDArray[np.int64], rows: NDArray[np.int64], vectors: NDArray[np.float32]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Scores in float64 to six decimals, the same on every machine, and which clip of the query matched.
 
         Args:
-            number: Of the query of each pair, rising: `int64 [n]`.
+            numbers: Of the query of each pair, rising: `int64 [n]`.
             rows: Of each pair, `int64 [n]`.
             vectors: Of all rows, `float32 [R, D]`.
 
@@ -115,10 +133,10 @@ class QueryBatch:
             step = max(1, _MAX_PRODUCTS // vectors.shape[1])
             for begin in range(0, len(rows), step):
                 part = slice(begin, begin + step)
-                scores[part] = (vectors[rows[part]].astype(np.float64) * self.vectors[number[part]]).sum(axis=1)
+                scores[part] = (vectors[rows[part]].astype(np.float64) * self.vectors[numbers[part]]).sum(axis=1)
         else:
-            bounds = np.searchsorted(number, np.arange(len(self.queries) + 1))
-            for query, begin, end in zip(self.queries, bounds, bounds[1:], strict=False):
+            bounds = np.searchsorted(numbers, np.arange(len(self.queries) + 1)).tolist()
+            for query, (begin, end) in zip(self.queries, pairwise(bounds), strict=True):
                 scores[begin:end], clips[begin:end] = _exact(query, rows[begin:end], vectors)
         return np.round(scores, 6) + 0.0, clips  # + 0: no negative zero
 
