@@ -1,7 +1,7 @@
 """The commands `client index verify`, `stats`, ...: what keeps an index well."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -116,6 +116,33 @@ def compact(
     else:
         sizes = f"{done.bytes_before} bytes before, {done.bytes_after} now"
         typer.echo(f"{printable(index)}: {done.num_dropped} rows dropped, {done.num_clips} kept; {sizes}")
+
+
+@upkeep_app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder, which will be an index by itself.", show_default=False)],
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Copy an index as it is now into a new folder; adding and searching go on meanwhile.
+
+    Example: client index backup /backups/monday
+    """
+    from dataclasses import asdict
+
+    from cocon.client.index.folder import VideoIndex
+    from cocon.core.printable import escaped, printable
+    from cocon.core.progress import progress_bar
+    from cocon.core.texts.json_text import print_json
+
+    with progress_bar("rows", is_quiet=quiet) as on_progress:
+        done = VideoIndex(index).backup(folder, on_progress=on_progress)
+    if as_json:
+        print_json({"index": escaped(index), "backup": escaped(folder), **asdict(done)})
+    else:
+        told = f"{done.num_videos} videos, {done.num_clips} clips, {done.total_bytes} bytes"
+        typer.echo(f"{printable(folder)}: {told}")
 
 
 def _print_findings(findings: "tuple[Finding, ...]") -> None:

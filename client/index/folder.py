@@ -28,11 +28,7 @@ from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import IndexedVideo, IndexFacts, check_vectors
 from cocon.client.index.search.hits import Grouping, Hit
 from cocon.client.index.search.nearest import nearest
-from cocon.client.index.upkeep.compaction import CompactReport, compact
-from cocon.client.index.upkeep.figures import IndexStatistics, statistics_of
-from cocon.client.index.upkeep.findings import Verification
-from cocon.client.index.upkeep.rebuilding import RebuildReport, rebuild
-from cocon.client.index.upkeep.verification import verify
+from cocon.client.index.upkeep.kept_folder import KeptFolder
 from cocon.client.index.vote.keeping import keep_rule
 from cocon.client.index.vote.voters import Voters
 from cocon.client.models.defaults import DEFAULT_INDEX
@@ -42,14 +38,13 @@ from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.folder_lock import LOCK_FILE
 from cocon.core.printable import escaped, printable, unescaped
-from cocon.core.progress import OnProgress
 
 __all__ = ["AddReport", "VideoIndex"]
 
 _logger = logging.getLogger(__name__)
 
 
-class VideoIndex:
+class VideoIndex(KeptFolder):
     """An index folder. Nothing is opened until it is used; searching is safe for several threads.
 
     Args:
@@ -57,18 +52,10 @@ class VideoIndex:
     """
 
     def __init__(self, folder: str | PathLike[str] = DEFAULT_INDEX) -> None:
-        self.folder = Path(folder)
+        super().__init__(folder)
         self._lock = Lock()
         self._loaded: tuple[tuple[object, ...], Snapshot] | None = None
         self._voters: Voters | None = None
-
-    def __str__(self) -> str:
-        return printable(self.folder)
-
-    @property
-    def exists(self) -> bool:
-        """Whether it has been made."""
-        return (self.folder / CATALOG_FILE).is_file()
 
     @property
     def facts(self) -> IndexFacts:
@@ -104,53 +91,6 @@ class VideoIndex:
                 self._loaded = (state, found)
             assert self._loaded is not None
             return self._loaded[1]
-
-    def verify(self, *, on_progress: OnProgress = lambda done, total: None) -> Verification:
-        """Read all of the index, and say what is damaged; nothing is written, others may write meanwhile.
-
-        Args:
-            on_progress: Called with rows done, of how many.
-
-        Raises:
-            UsageError: It does not exist, or may not be read.
-            MismatchError: A newer version has written it.
-        """
-        self._check_exists()
-        return verify(self.folder, on_progress)
-
-    def statistics(self) -> IndexStatistics:
-        """What it consists of and how large it is; raises like `facts`."""
-        return statistics_of(self.snapshot())
-
-    def rebuild(self, *, wait_s: float = 0.0, on_progress: OnProgress = lambda done, total: None) -> RebuildReport:
-        """Keep what is sound of a damaged index, and name the videos that are to be added again.
-
-        Args:
-            wait_s: How long to wait for another writer.
-            on_progress: Called with rows done, of how many.
-
-        Raises:
-            UsageError: It does not exist, or another process is writing.
-            MismatchError: Nothing of it can be read; it stays as it is.
-            StorageError: The disk takes no more; it stays as it is.
-        """
-        self._check_exists()
-        return rebuild(self.folder, on_progress, wait_s=wait_s)
-
-    def compact(self, *, wait_s: float = 0.0, on_progress: OnProgress = lambda done, total: None) -> CompactReport:
-        """Give back the room of videos that were removed; ids stay, and who reads meanwhile is not disturbed.
-
-        Args:
-            wait_s: How long to wait for another writer.
-            on_progress: Called with rows done, of how many.
-
-        Raises:
-            UsageError: It does not exist, or another process is writing.
-            MismatchError: It is damaged.
-            StorageError: The disk takes no more; it stays as it is.
-        """
-        self._check_exists()
-        return compact(self.folder, on_progress, wait_s=wait_s)
 
     def check_model(self, model: FusedModel) -> None:
         """Raise `MismatchError` unless a model gives vectors that this index understands."""
@@ -261,10 +201,6 @@ class VideoIndex:
             raise UsageError(f"top ({top}) must be positive")
         self.check_query(query)
         return _interim(self.snapshot(), query, top, grouping)
-
-    def _check_exists(self) -> None:
-        if not self.exists:
-            raise UsageError(f"index '{self}' does not exist; make one with 'client index add'")
 
     def _make_folder(self) -> None:
         present = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []

@@ -23,7 +23,17 @@ from cocon.core.folder_lock import writer_of
 from cocon.core.printable import in_one_line, printable
 from cocon.core.storage import storing
 
-__all__ = ["CATALOG_FILE", "Proven", "checked", "in_memory", "log_of", "proven", "recovered", "written_schema"]
+__all__ = [
+    "CATALOG_FILE",
+    "Proven",
+    "as_file",
+    "checked",
+    "in_memory",
+    "log_of",
+    "proven",
+    "recovered",
+    "written_schema",
+]
 
 CATALOG_FILE = "catalog.sqlite"
 
@@ -169,6 +179,13 @@ def in_memory(content: bytearray, *, is_read_only: bool = True) -> sqlite3.Conne
         connection.close()
         raise
     return connection
+
+
+def as_file(connection: sqlite3.Connection) -> bytearray:
+    """The bytes of a file that holds what a database in memory does."""
+    content = bytearray(connection.serialize())
+    content[18:20] = b"\2\2"  # in WAL mode, as writers have it
+    return content
 
 
 def log_of(path: Path) -> Path:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cocon.client.index.files.catalogue_error import translated
 from cocon.client.index.files.checksums import row_checksums
-from cocon.client.index.files.proven import CATALOG_FILE, Proven
+from cocon.client.index.files.proven import CATALOG_FILE, Proven, as_file
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.records import IndexedVideo, IndexFacts, Moment, RowFacts
@@ -94,6 +94,10 @@ class Snapshot:
         with translated(self.folder / CATALOG_FILE):
             return self._connection.execute(sql, parameters).fetchall()
 
+    def serialized(self) -> bytearray:
+        """The catalogue as the bytes of a file."""
+        return as_file(self._connection)
+
     def videos(
         self, where: str = "", parameters: Sequence[object] = (), *, top: int = -1, offset: int = 0
     ) -> list[IndexedVideo]:
@@ -114,9 +118,7 @@ class Snapshot:
         wanted = json.dumps(np.unique(ids).tolist())
         spans = {
             video_id: np.frombuffer(content, "<f8").reshape(-1, 2)
-            for video_id, content in self.select(
-                "SELECT video_id, spans FROM videos WHERE video_id IN (SELECT value FROM json_each(?))", [wanted]
-            )
+            for video_id, content in self._select_of(ids, "video_id, spans")
         }
         places: dict[int, list[tuple[str, str | None]]] = {}
         for video_id, path, label in self.select(
@@ -172,21 +174,27 @@ class Snapshot:
 
     def _agree(self, rows: NDArray[np.int64], stored: NDArray[Any], column: str) -> NDArray[np.bool_]:
         positions = self.rows.videos_of(rows)
-        wanted = np.unique(positions)
-        expected = self._expected(self.rows.video_ids[wanted], column)
-        counts = self.rows.num_rows[wanted]
-        begins = np.cumsum(counts) - counts
-        if len(expected) != counts.sum():
-            return np.zeros(len(rows), np.bool_)
-        place = begins[np.searchsorted(wanted, positions)] + rows - self.rows.first_rows[positions]
-        return row_checksums(np.ascontiguousarray(stored[rows])) == expected[place]
+        wanted, places = np.unique(positions, return_inverse=True)
+        ids, counts = self.rows.video_ids[wanted], self.rows.num_rows[wanted]
+        found = dict(self._select_of(ids, f"video_id, {column}"))
+        is_known = np.array(
+            [len(found[key]) == 8 * count for key, count in zip(ids.tolist(), counts, strict=True)], bool
+        )
+        expected = np.frombuffer(b"".join(found[key] for key in ids[is_known].tolist()), "<u8")
+        begins = np.cumsum(counts * is_known) - counts * is_known
+        known = np.flatnonzero(is_known[places])
+        sound = np.zeros(len(rows), np.bool_)
+        at = begins[places[known]] + rows[known] - self.rows.first_rows[positions[known]]
+        sound[known] = row_checksums(np.ascontiguousarray(stored[rows[known]])) == expected[at]
+        return sound
+
+    def _select_of(self, video_ids: NDArray[np.int64], columns: str) -> list[tuple[Any, ...]]:
+        sql = f"SELECT {columns} FROM videos WHERE video_id IN (SELECT value FROM json_each(?)) ORDER BY video_id"
+        return self.select(sql, [json.dumps(video_ids.tolist())])
 
     def _expected(self, video_ids: NDArray[np.int64], column: str) -> NDArray[np.uint64]:
         """Checksums of all rows of videos, video by video."""
-        found = self.select(
-            f"""SELECT {column} FROM videos WHERE video_id IN (SELECT value FROM json_each(?)) ORDER BY video_id""",
-            [json.dumps(video_ids.tolist())],
-        )
+        found = self._select_of(video_ids, column)
         return np.frombuffer(b"".join(content for (content,) in found), "<u8")
 
     def _joined(self, column: str, first_id: int = 0) -> bytes:

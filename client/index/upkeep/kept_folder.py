@@ -1,0 +1,107 @@
+"""The folder of an index, as one keeps it: verified, repaired, made small, copied, and taken elsewhere."""
+
+from os import PathLike
+from pathlib import Path
+
+from cocon.client.index.files.proven import CATALOG_FILE
+from cocon.client.index.files.reading import open_snapshot
+from cocon.client.index.upkeep.backing_up import BackupReport, back_up
+from cocon.client.index.upkeep.compaction import CompactReport, compact
+from cocon.client.index.upkeep.figures import IndexStatistics, statistics_of
+from cocon.client.index.upkeep.findings import Verification
+from cocon.client.index.upkeep.rebuilding import RebuildReport, rebuild
+from cocon.client.index.upkeep.verification import verify
+from cocon.core.errors import UsageError
+from cocon.core.printable import printable
+from cocon.core.progress import OnProgress
+
+__all__ = ["KeptFolder"]
+
+
+def _ignore(done: int, total: int | None) -> None:
+    """Progress that nobody watches."""
+
+
+class KeptFolder:
+    """An index folder.
+
+    All that takes long calls `on_progress` with the rows that are done, of how many. What is damaged beyond reading, or
+    written by a newer version, raises `MismatchError`; a disk that takes no more raises `StorageError`, and the index
+    stays as it was.
+
+    Args:
+        folder: Where it is.
+    """
+
+    def __init__(self, folder: str | PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    def __str__(self) -> str:
+        return printable(self.folder)
+
+    @property
+    def exists(self) -> bool:
+        """Whether it has been made."""
+        return (self.folder / CATALOG_FILE).is_file()
+
+    def check_exists(self) -> None:
+        """Raise `UsageError` if it has not."""
+        if not self.exists:
+            raise UsageError(f"index '{self}' does not exist; make one with 'client index add'")
+
+    def verify(self, *, on_progress: OnProgress = _ignore) -> Verification:
+        """Read all of the index, and say what is damaged; nothing is written, others may write meanwhile.
+
+        Raises:
+            UsageError: It does not exist, or may not be read.
+        """
+        self.check_exists()
+        return verify(self.folder, on_progress)
+
+    def statistics(self) -> IndexStatistics:
+        """What it consists of and how large it is.
+
+        Raises:
+            UsageError: It does not exist, or may not be read.
+        """
+        self.check_exists()
+        return statistics_of(open_snapshot(self.folder))
+
+    def rebuild(self, *, wait_s: float = 0.0, on_progress: OnProgress = _ignore) -> RebuildReport:
+        """Keep what is sound of a damaged index, and name the videos that are to be added again.
+
+        Args:
+            wait_s: How long to wait for another writer.
+            on_progress: See above.
+
+        Raises:
+            UsageError: It does not exist, or another process is writing.
+        """
+        self.check_exists()
+        return rebuild(self.folder, on_progress, wait_s=wait_s)
+
+    def compact(self, *, wait_s: float = 0.0, on_progress: OnProgress = _ignore) -> CompactReport:
+        """Give back the room of videos that were removed; ids stay, and who reads meanwhile is not disturbed.
+
+        Args:
+            wait_s: How long to wait for another writer.
+            on_progress: See above.
+
+        Raises:
+            UsageError: It does not exist, or another process is writing.
+        """
+        self.check_exists()
+        return compact(self.folder, on_progress, wait_s=wait_s)
+
+    def backup(self, target: str | PathLike[str], *, on_progress: OnProgress = _ignore) -> BackupReport:
+        """Copy the present state into a folder that is an index by itself; others may write meanwhile.
+
+        Args:
+            target: A folder that is empty, or not there.
+            on_progress: See above.
+
+        Raises:
+            UsageError: The index does not exist, or the target is something else or cannot be written.
+        """
+        self.check_exists()
+        return back_up(self.folder, Path(target), on_progress)
