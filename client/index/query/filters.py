@@ -1,0 +1,127 @@
+"""Which videos and moments of an index are meant: by label, path, time and metadata.
+
+filters = Filters(labels=("jump",), paths=("videos/**/*.mp4",), where=(Condition.parse("take>3"),))
+index.search(query, filters=filters)
+index.videos(filters)
+
+Conditions of one kind are alternatives of which one must hold, except `where` and `not_labels`, of which all must; those
+of different kinds must hold together. They are about places: of a content at several paths, one of which passes, that
+one is the answer.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.client.index.query.conditions import Condition, plain_text
+from cocon.client.index.query.path_globs import PathGlob
+from cocon.core.errors import UsageError
+
+__all__ = ["Filters", "Select"]
+
+Select = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+"""Asks a catalogue: SQL, parameters → rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What an answer must meet; everything unless given.
+
+    Attributes:
+        labels: One of these is the label; an empty one, or None, for videos without label.
+        not_labels: None of these is.
+        paths: Globs, absolute or from the working directory on, see `path_globs`; one must match.
+        from_seconds: A moment must end after it.
+        to_seconds: A moment must begin before it.
+        where: What the metadata must say; all of it.
+
+    Raises:
+        UsageError: A text stands where several are meant, a glob is empty, or the time ends before it begins.
+    """
+
+    labels: tuple[str | None, ...] = ()
+    not_labels: tuple[str | None, ...] = ()
+    paths: tuple[str, ...] = ()
+    from_seconds: float | None = None
+    to_seconds: float | None = None
+    where: tuple[Condition, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("labels", "not_labels", "paths", "where"):
+            if isinstance(given := getattr(self, name), str):
+                raise UsageError(f"{name} ('{given}') must be several, such as ('{given}',)")
+            object.__setattr__(self, name, tuple(given))
+        begin, end = self._span
+        if not begin <= end:  # nor is any of them no number
+            raise UsageError(f"from_seconds ({self.from_seconds}) must not be after to_seconds ({self.to_seconds})")
+        self._globs()
+
+    @property
+    def are_empty(self) -> bool:
+        """Whether everything meets them."""
+        return self == Filters()
+
+    @property
+    def have_times(self) -> bool:
+        """Whether they ask for moments of a certain time."""
+        return self.from_seconds is not None or self.to_seconds is not None
+
+    @property
+    def are_of_places(self) -> bool:
+        """Whether they ask for more than a time."""
+        return bool(self.labels or self.not_labels or self.paths or self.where)
+
+    def places(self, select: Select) -> list[tuple[str, int]]:
+        """Places that meet them, without regard to time: path in its written form, and id of the content, by path."""
+        globs = self._globs()
+        clauses = [
+            *filter(None, [_labelled(self.labels), _labelled(self.not_labels, negated=True), _any_of(globs)]),
+            *(condition.sql() for condition in self.where),
+        ]
+        where = " AND ".join(f"({sql})" for sql, _ in clauses) or "TRUE"
+        parameters = [value for _, values in clauses for value in values]
+        found = select(f"SELECT path, video_id FROM places WHERE {where} ORDER BY path", parameters)
+        return [place for place in found if any(glob.matches(place[0]) for glob in globs)] if globs else found
+
+    def timely_places(self, select: Select) -> list[tuple[str, int]]:
+        """Likewise, of videos with a moment of the time that is asked for."""
+        places = self.places(select)
+        if not self.have_times:
+            return places
+        timely = {
+            video_id
+            for video_id, spans in select("SELECT video_id, spans FROM videos", [])
+            if self.are_timely(np.frombuffer(spans, "<f8").reshape(-1, 2)).any()
+        }
+        return [place for place in places if place[1] in timely]
+
+    def are_timely(self, spans: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether moments, start and end in seconds `float64 [n, 2]`, are of the time that is asked for: `bool [n]`."""
+        begin, end = self._span
+        return (spans[:, 1] > begin) & (spans[:, 0] < end)
+
+    @property
+    def _span(self) -> tuple[float, float]:
+        begin = -math.inf if self.from_seconds is None else self.from_seconds
+        return begin, math.inf if self.to_seconds is None else self.to_seconds
+
+    def _globs(self) -> list[PathGlob]:
+        return [PathGlob.parse(text) for text in self.paths]
+
+
+def _labelled(labels: tuple[str | None, ...], *, negated: bool = False) -> tuple[str, list[object]] | None:
+    if not labels:
+        return None
+    known = [plain_text(label or "") for label in labels]
+    return f"coalesce(label, '') {'NOT ' if negated else ''}IN ({', '.join('?' * len(known))})", [*known]
+
+
+def _any_of(globs: list[PathGlob]) -> tuple[str, list[object]] | None:
+    if not globs:
+        return None
+    parts = [glob.sql() for glob in globs]
+    return " OR ".join(f"({sql})" for sql, _ in parts), [value for _, values in parts for value in values]
