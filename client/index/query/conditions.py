@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
@@ -64,8 +64,7 @@ class Condition:
             raise UsageError(
                 f"condition '{printable(expression)}' must be KEY=VALUE, or have !=, <, <=, > or >= in place of ="
             )
-        key, comparison, value = found.groups()
-        return cls(key.strip(), comparison, value.strip())
+        return cls(found[1].strip(), cast("Comparison", found[2]), found[3].strip())
 
     def sql(self) -> tuple[str, list[object]]:
         """The condition on `places.metadata`, and its parameters."""

@@ -21,12 +21,17 @@ class Hit:
         video: Absolute path.
         start_seconds: Of the moment, relative to the first frame.
         end_seconds: Likewise.
-        score: Cosine of the moment and the most similar clip of the query; higher is better.
+        score: Cosine of the moment and the most similar clip of the query; higher is better. Of several examples, the
+            sum over them of their weight times that.
         label: Of the video, where it is known.
         video_id: Of its content in the index.
         clip: Number of the moment in its video, from 0.
-        query_clip: Which clip of the query is most similar to the moment, from 0.
+        query_clip: Which clip of the query, or of its example, is most similar to the moment, from 0.
         also: Other paths that hold the same content.
+        query: What the query is called.
+        query_example: What the example is called that the clip is of: the query, unless it has several.
+        query_start_seconds: Of the clip of the query; None where it is not known.
+        query_end_seconds: Likewise.
     """
 
     rank: int
@@ -39,10 +44,15 @@ class Hit:
     clip: int = 0
     query_clip: int = 0
     also: tuple[str, ...] = ()
+    query: str = ""
+    query_example: str = ""
+    query_start_seconds: float | None = None
+    query_end_seconds: float | None = None
 
     def row(self) -> Row:
         """The fields by name; paths in their written form (`printable.escaped`)."""
-        return asdict(self) | {"video": escaped(self.video), "also": [escaped(path) for path in self.also]}
+        names = {name: escaped(getattr(self, name)) for name in ("video", "query", "query_example")}
+        return asdict(self) | names | {"also": [escaped(path) for path in self.also]}
 
 
 def check_grouping(grouping: str) -> None:

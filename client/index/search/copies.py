@@ -1,0 +1,94 @@
+"""Hits that say the same twice: copies of one video, and moments of a video that overlap.
+
+A video that was encoded anew, or at another size, has nearly the same vectors at the same times. So two videos count as
+copies if they have as many clips, which begin and end at the same times within `MAX_SHIFT_S`, and the cosine of every
+pair of clips is at least `MIN_COSINE`. Of copies, and of moments that overlap, the best one is kept.
+"""
+
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.client.index.files.row_table import RowTable
+
+__all__ = ["MAX_SHIFT_S", "MIN_COSINE", "Copies", "without_overlaps"]
+
+MIN_COSINE = 0.995
+MAX_SHIFT_S = 0.1
+
+# Videos that are compared with all kept ones at once.
+_BLOCK = 256
+# Float32 products of unit vectors are not further from the truth.
+_MARGIN = 1e-4
+
+
+class Copies:
+    """Knows which videos are copies of each other.
+
+    Args:
+        vectors: Of all rows, of unit length, `float32 [R, D]`.
+        table: Which rows are of which video.
+        spans_of: Position of a video in the table → start and end of its clips in seconds, `float64 [K, 2]`.
+    """
+
+    def __init__(
+        self, vectors: NDArray[np.float32], table: RowTable, spans_of: Callable[[int], NDArray[np.float64]]
+    ) -> None:
+        self._vectors, self._table, self._spans_of = vectors, table, spans_of
+
+    def are_first(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether no video before each one is kept that it is a copy of: `bool [n]`.
+
+        Args:
+            positions: Different videos of the table, the best first: `int64 [n]`.
+        """
+        are_kept = np.ones(len(positions), np.bool_)
+        first_clips = self._vectors[self._table.first_rows[positions]]  # [n, D]
+        counts = self._table.num_rows[positions]
+        for begin in range(0, len(positions), _BLOCK):
+            earlier = np.flatnonzero(are_kept[: begin + _BLOCK])
+            block = slice(begin, begin + _BLOCK)
+            alike = first_clips[block] @ first_clips[earlier].T >= MIN_COSINE - _MARGIN
+            alike &= counts[block, None] == counts[earlier]
+            alike &= earlier < np.arange(begin, begin + len(alike))[:, None]
+            for place in np.flatnonzero(alike.any(axis=1)).tolist():
+                others = earlier[alike[place]]
+                others = others[are_kept[others]]
+                are_kept[begin + place] = not any(
+                    self._are_copies(int(positions[other]), int(positions[begin + place])) for other in others
+                )
+        return are_kept
+
+    def _are_copies(self, one: int, other: int) -> bool:
+        if np.abs(self._spans_of(one) - self._spans_of(other)).max() > MAX_SHIFT_S:
+            return False
+        first_rows, num_rows = self._table.first_rows, int(self._table.num_rows[one])
+        clips, others = (
+            self._vectors[first_rows[position] : first_rows[position] + num_rows] for position in (one, other)
+        )
+        cosines = (clips.astype(np.float64) * others).sum(axis=1)  # in this order on every machine
+        return bool(np.round(cosines, 6).min() >= MIN_COSINE)
+
+
+def without_overlaps(videos: NDArray[np.int64], spans: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each moment overlaps none before it that is kept: `bool [n]`.
+
+    Args:
+        videos: Which video each is of, the best moment first: `int64 [n]`.
+        spans: Start and end of each, `float64 [n, 2]`.
+    """
+    kept: dict[int, list[tuple[float, float]]] = defaultdict(list)  # by time: they do not overlap
+    are_kept = np.ones(len(videos), np.bool_)
+    for number, (video, (start, end)) in enumerate(zip(videos.tolist(), spans.tolist(), strict=True)):
+        others = kept[video]
+        place = bisect(others, (start, end))
+        begins_within = place > 0 and others[place - 1][1] > start
+        ends_within = place < len(others) and others[place][0] < end
+        if begins_within or ends_within:
+            are_kept[number] = False
+        else:
+            others.insert(place, (start, end))
+    return are_kept

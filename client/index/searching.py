@@ -1,0 +1,170 @@
+"""Search over one state of an index: queries in, hits out."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.client.index.addition import absolute
+from cocon.client.index.files.row_table import RowTable
+from cocon.client.index.files.snapshot import Snapshot
+from cocon.client.index.query.chosen_rows import ChosenRows, FilteredRows
+from cocon.client.index.query.queries import Example, Query
+from cocon.client.index.query.search_options import SearchOptions
+from cocon.client.index.search.copies import Copies, without_overlaps
+from cocon.client.index.search.final_order import Answer
+from cocon.client.index.search.hits import Hit
+from cocon.client.index.search.means import mean_vector, video_means
+from cocon.client.index.search.vector_query import VectorGroup, VectorQuery
+from cocon.client.index.search.vector_search import VectorSearch
+from cocon.client.index.stored_videos import StoredVideos, hit_of
+from cocon.core.printable import escaped
+
+__all__ = ["SnapshotSearch"]
+
+# How many times more answers are looked at where too many of them said the same twice.
+_GROWTH = 16
+
+
+class SnapshotSearch:
+    """Searches a snapshot. Safe for several threads.
+
+    Args:
+        snapshot: Of the index.
+        on_unsound: Called when rows are found damaged, with how many.
+    """
+
+    def __init__(self, snapshot: Snapshot, on_unsound: Callable[[int], None]) -> None:
+        self.snapshot = snapshot
+        self._on_unsound = on_unsound
+        self._lock = Lock()
+        self._videos = StoredVideos(snapshot)
+        self._filtered = FilteredRows(snapshot)
+        self._copies = Copies(snapshot.vectors, snapshot.rows, lambda position: self._videos.at([position])[0].spans)
+        self._is_sound: NDArray[np.bool_] | None = None
+        self._clips = VectorSearch(
+            snapshot.vectors, snapshot.rows, is_sound=self._are_sound, sort_keys=self._videos.first_paths
+        )
+
+    def hits(self, queries: Sequence[Query], options: SearchOptions) -> list[list[Hit]]:
+        """The hits of each query, the best first."""
+        if not len(self.snapshot.rows.video_ids):
+            return [[] for _ in queries]
+        chosen = self._filtered.of(options.filters)
+        answers = self._answers([self._asked(query, options) for query in queries], chosen, options)
+        return [self._as_hits(query, answer, chosen, options) for query, answer in zip(queries, answers, strict=True)]
+
+    def _answers(self, asked: list[VectorQuery], chosen: ChosenRows, options: SearchOptions) -> list[Answer]:
+        """The page of answers that is asked for, without what says the same twice."""
+        if options.keep_duplicates:
+            return self._found(asked, chosen, options, options.top, options.offset)
+        wanted = count = options.offset + options.top
+        pages: dict[int, Answer] = {}
+        numbers = list(range(len(asked)))
+        while numbers:
+            found = self._found([asked[number] for number in numbers], chosen, options, count, 0)
+            for number, answer in zip(numbers, found, strict=True):
+                kept = np.flatnonzero(self._are_new(answer, options))[:wanted]
+                if len(kept) == wanted or len(answer.rows) < count:
+                    pages[number] = _part_of(answer, kept[options.offset :])
+            numbers = [number for number in numbers if number not in pages]
+            count *= _GROWTH
+        return [pages[number] for number in range(len(asked))]
+
+    def _found(
+        self, asked: list[VectorQuery], chosen: ChosenRows, options: SearchOptions, top: int, offset: int
+    ) -> list[Answer]:
+        of_means = options.match == "mean"
+        found = (self._means if of_means else self._clips).search(
+            asked,
+            top=top,
+            offset=offset,
+            grouping=options.grouping,
+            min_score=options.min_score,
+            allowed=chosen.videos,
+            allowed_rows=None if of_means else chosen.rows,
+            is_exact=options.is_exact,
+        )
+        return found.answers
+
+    def _are_new(self, answer: Answer, options: SearchOptions) -> NDArray[np.bool_]:
+        """Which answers say what none before them has said."""
+        if options.grouping == "video":
+            return self._copies.are_first(answer.videos)
+        positions, firsts, inverse = np.unique(answer.videos, return_index=True, return_inverse=True)
+        order = np.argsort(firsts)
+        are_first = np.empty(len(positions), np.bool_)
+        are_first[order] = self._copies.are_first(positions[order])
+        videos, clips = self._videos.at(answer.videos.tolist()), self._clip_numbers(answer)
+        spans = [video.spans[clip] for video, clip in zip(videos, clips, strict=True)]
+        return are_first[inverse] & without_overlaps(answer.videos, np.array(spans).reshape(-1, 2))
+
+    def _asked(self, query: Query, options: SearchOptions) -> VectorQuery:
+        vectors = [example.vectors for example in query.examples]
+        if options.match == "mean":
+            vectors = [mean_vector(clips) for clips in vectors]
+        groups = tuple(map(VectorGroup, vectors, query.weights))
+        return VectorQuery(groups, self._own_videos(query)) if options.exclude_self else VectorQuery(groups)
+
+    def _own_videos(self, query: Query) -> NDArray[np.int64]:
+        """Positions of the videos that ask."""
+        sql = "SELECT video_id FROM videos WHERE content_sha256 = ? UNION SELECT video_id FROM places WHERE path = ?"
+        own = {
+            video_id
+            for example in query.examples
+            for (video_id,) in self.snapshot.select(sql, [example.content_sha256, escaped(absolute(example.video))])
+        }
+        return self.snapshot.rows.positions_of(np.array(sorted(own), np.int64))
+
+    def _are_sound(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the vectors of rows are what was stored, `bool [n]`; all are read when it is asked first."""
+        with self._lock:
+            if self._is_sound is None:
+                unsound = self.snapshot.unsound
+                self._is_sound = np.ones(self.snapshot.rows.total_rows, np.bool_)
+                self._is_sound[unsound] = False
+                if len(unsound):
+                    self._on_unsound(len(unsound))
+        return self._is_sound[rows]
+
+    @cached_property
+    def _means(self) -> VectorSearch:
+        table, unsound = self.snapshot.rows, np.flatnonzero(~self._are_sound(np.arange(self.snapshot.rows.total_rows)))
+        means, are_whole = video_means(self.snapshot.vectors, table, unsound)
+        positions = np.arange(len(means))
+        return VectorSearch(
+            means,
+            RowTable(table.video_ids, positions, np.ones(len(means), np.int64), len(means)),
+            is_sound=lambda rows: are_whole[rows],
+            sort_keys=lambda rows: [video.places[0][0] for video in self._videos.at(rows.tolist())],
+        )
+
+    def _clip_numbers(self, answer: Answer) -> list[int]:
+        clips: list[int] = (answer.rows - self.snapshot.rows.first_rows[answer.videos]).tolist()
+        return clips
+
+    def _as_hits(self, query: Query, answer: Answer, chosen: ChosenRows, options: SearchOptions) -> list[Hit]:
+        videos, askers = self._videos.at(answer.videos.tolist()), answer.query_clips.tolist()
+        found: list[tuple[int, Sequence[float]]]
+        asking: list[tuple[Example, int | None]]
+        if options.match == "mean":
+            found = [(0, (float(video.spans.min()), float(video.spans.max()))) for video in videos]
+            asking = [(query.examples[number], None) for number in askers]
+        else:
+            clips = self._clip_numbers(answer)
+            found = [(clip, video.spans[clip].tolist()) for video, clip in zip(videos, clips, strict=True)]
+            asking = [*map(query.example_at, askers)]
+        limit = sum(map(abs, query.weights))  # rounding in the dot product may pass it
+        return [
+            hit_of(rank, video, moment, score, by, query=query.name, paths=chosen.paths)
+            for rank, (video, moment, score, by) in enumerate(
+                zip(videos, found, answer.scores.clip(-limit, limit).tolist(), asking, strict=True),
+                start=options.offset + 1,
+            )
+        ]
+
+
+def _part_of(answer: Answer, places: NDArray[np.int64]) -> Answer:
+    return Answer(answer.rows[places], answer.videos[places], answer.scores[places], answer.query_clips[places])

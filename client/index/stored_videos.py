@@ -1,0 +1,132 @@
+"""What is told of the videos of a snapshot, looked up once: their places and the times of their clips; and of hits."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.client.index.files.snapshot import Snapshot
+from cocon.client.index.query.queries import Example
+from cocon.client.index.search.hits import Hit
+from cocon.core.printable import unescaped
+
+__all__ = ["StoredVideo", "StoredVideos", "hit_of"]
+
+# Videos remembered at a time, some 500 bytes each.
+_MAX_KNOWN = 1 << 16
+# Of seconds.
+_DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredVideo:
+    """One content.
+
+    Attributes:
+        video_id: Of it.
+        places: Path in its written form, and label there; by path.
+        spans: Start and end of its clips in seconds, `float64 [K, 2]`.
+    """
+
+    video_id: int
+    places: tuple[tuple[str, str | None], ...]
+    spans: NDArray[np.float64]
+
+
+class StoredVideos:
+    """The videos of a snapshot by their position in its table of rows. Safe for several threads.
+
+    Args:
+        snapshot: Of the index.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._known: dict[int, StoredVideo] = {}
+
+    def at(self, positions: list[int]) -> list[StoredVideo]:
+        """The videos at positions, in their order."""
+        known = self._known  # another thread may begin anew
+        if unknown := {position for position in positions if position not in known}:
+            found = self._looked_up(sorted(unknown))
+            known = known | found if len(known) + len(found) <= _MAX_KNOWN else {**found, **self._of(known, positions)}
+            self._known = known
+        return [known[position] for position in positions]
+
+    def first_paths(self, rows: NDArray[np.int64]) -> list[str]:
+        """The first path of the video that each row is of, `int64 [n]`: by these, equal hits are put in order."""
+        return [video.places[0][0] for video in self.at(self._snapshot.rows.videos_of(rows).tolist())]
+
+    def _of(self, known: dict[int, StoredVideo], positions: list[int]) -> dict[int, StoredVideo]:
+        return {position: known[position] for position in positions if position in known}
+
+    def _looked_up(self, positions: list[int]) -> dict[int, StoredVideo]:
+        ids = self._snapshot.rows.video_ids[positions].tolist()
+        wanted = [json.dumps(ids)]
+        places: dict[int, list[tuple[str, str | None]]] = {video_id: [] for video_id in ids}
+        for video_id, path, label in self._snapshot.select(
+            "SELECT video_id, path, label FROM places WHERE video_id IN (SELECT value FROM json_each(?)) ORDER BY path",
+            wanted,
+        ):
+            places[video_id].append((path, label))
+        spans = dict(
+            self._snapshot.select(
+                "SELECT video_id, spans FROM videos WHERE video_id IN (SELECT value FROM json_each(?))", wanted
+            )
+        )
+        return {
+            position: StoredVideo(
+                video_id, tuple(places[video_id]), np.frombuffer(spans[video_id], "<f8").reshape(-1, 2)
+            )
+            for position, video_id in zip(positions, ids, strict=True)
+        }
+
+
+def hit_of(
+    rank: int,
+    video: StoredVideo,
+    moment: tuple[int, Sequence[float]],
+    score: float,
+    asking: tuple[Example, int | None],
+    *,
+    query: str,
+    paths: Collection[str] | None,
+) -> Hit:
+    """A hit.
+
+    Args:
+        rank: From 1.
+        video: What was found.
+        moment: Number of the clip, its start and end in seconds.
+        score: Of it.
+        asking: The example that is most similar, and which of its clips; None where it asked as a whole.
+        query: What the query is called.
+        paths: Places that may be named first, in their written form; None for all.
+    """
+    clip, (start, end) = moment
+    example, query_clip = asking
+    places = video.places
+    if paths is not None and len(places) > 1:
+        places = tuple(sorted(places, key=lambda place: place[0] not in paths))
+    (path, label), *others = places
+    times: Sequence[float | None] = (None, None)
+    if example.spans is not None:
+        times = example.spans[query_clip] if query_clip is not None else (example.spans.min(), example.spans.max())
+    return Hit(
+        rank=rank,
+        video=unescaped(path),
+        start_seconds=round(float(start), _DECIMALS),
+        end_seconds=round(float(end), _DECIMALS),
+        score=score,
+        label=label,
+        video_id=video.video_id,
+        clip=clip,
+        query_clip=query_clip or 0,
+        also=tuple(unescaped(other) for other, _ in others),
+        query=query,
+        query_example=example.name,
+        query_start_seconds=None if times[0] is None else round(float(times[0]), _DECIMALS),
+        query_end_seconds=None if times[1] is None else round(float(times[1]), _DECIMALS),
+    )
