@@ -5,7 +5,7 @@ import itertools
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +20,9 @@ __all__ = ["expand_inputs", "lists_named", "named_folders"]
 _logger = logging.getLogger(__name__)
 
 
-def expand_inputs(arguments: Sequence[str], stdin: BinaryIO) -> list[Path]:
+def expand_inputs(
+    arguments: Sequence[str], stdin: BinaryIO, *, is_name: Callable[[str], bool] = lambda argument: False
+) -> list[Path]:
     """Turn command line arguments into video files; the order of the arguments is kept, a folder is sorted.
 
     Args:
@@ -28,6 +30,7 @@ def expand_inputs(arguments: Sequence[str], stdin: BinaryIO) -> list[Path]:
             path per line, relative to the working directory, as `named_path` reads it; `#` begins a comment) or `-`
             (the same on standard input).
         stdin: Read for `-`.
+        is_name: Whether an argument that nothing is called by stands for itself, such as `id:12`.
 
     Returns:
         Every file once. What a list names is not checked for existence: a list is data, and its bad lines are failed
@@ -40,7 +43,7 @@ def expand_inputs(arguments: Sequence[str], stdin: BinaryIO) -> list[Path]:
     problems = []
     for argument in arguments:
         try:
-            videos.update(dict.fromkeys(_expand(argument, stdin)))
+            videos.update(dict.fromkeys(_expand(argument, stdin, is_name)))
         except UsageError as error:
             problems.append(str(error))
         except OSError as error:
@@ -70,7 +73,7 @@ def lists_named(arguments: Sequence[str]) -> list[Path]:
     return [Path(argument[1:]) for argument in arguments if argument.startswith("@")]
 
 
-def _expand(argument: str, stdin: BinaryIO) -> Iterator[Path]:
+def _expand(argument: str, stdin: BinaryIO, is_name: Callable[[str], bool]) -> Iterator[Path]:
     path = Path(argument)
     if argument == "-":
         yield from _listed(text_lines(decode_names(stdin.read(), "the list on standard input")), "on standard input")
@@ -79,7 +82,9 @@ def _expand(argument: str, stdin: BinaryIO) -> Iterator[Path]:
     elif path.is_dir():
         yield from _in_folder(path)
     elif (meant := named_path(argument)) != path and meant.exists():
-        yield from _expand(str(meant), stdin)
+        yield from _expand(str(meant), stdin, is_name)
+    elif is_name(argument):
+        yield path
     elif argument.startswith("@"):
         yield from _in_list(Path(argument[1:]))
     elif glob.has_magic(argument) and not is_url(argument):

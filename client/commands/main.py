@@ -15,6 +15,8 @@ from cocon.client.commands import options
 from cocon.client.commands.align import align
 from cocon.client.commands.index import index_app
 from cocon.client.commands.locate import locate
+from cocon.client.commands.many_values import ManyValuesCommand
+from cocon.client.commands.search import search
 from cocon.client.commands.track import track
 from cocon.client.models.defaults import DEFAULT_INDEX, DEFAULT_URL
 
@@ -32,11 +34,11 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(index_app, name="index")
 app.command()(align)
 app.command()(locate)
+app.command(cls=ManyValuesCommand)(search)
 app.command()(track)
 
 _CLIP_COLUMNS = ("video", "view", "clip", "start_seconds", "end_seconds", "embedding")
 _PREDICTION_COLUMNS = ("video", "rank", "label", "probability")
-_HIT_COLUMNS = ("rank", "video", "start_seconds", "end_seconds", "score", "label")
 
 
 @app.callback(invoke_without_command=True)
@@ -113,51 +115,6 @@ def classify(
         with open_sink(chosen, output, columns=_PREDICTION_COLUMNS) as sink:
             for video in _sound(embedder.embed_many(paths), report, sink, needs_all_views=opened is not None):
                 sink.write([prediction.row() for prediction in name(video)])
-
-
-@app.command()
-@options.takes_embedder_options
-def search(
-    query: Annotated[Path, typer.Argument(help="The video to find similar ones for.", show_default=False)],
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
-    top: Annotated[int, typer.Option("--top", min=1, help="Hits.")] = 10,
-    all_moments: Annotated[
-        bool, typer.Option("--all-moments", help="The best moments wherever they are, not one per video.")
-    ] = False,
-    embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
-    as_json: options.AsJson = False,
-    row_format: options.TextFormat = None,
-    output: options.Output = None,
-    picture: Annotated[Path | None, typer.Option("--picture", help="Draw query and hits: FILE.png.")] = None,
-) -> None:
-    """Find moments like those of a video: where they are, and how similar (cosine).
-
-    Example: client search query.mp4 --top 5 --picture hits.png
-    """
-    from cocon.client.index.folder import VideoIndex
-    from cocon.client.output.hits import write_hits
-    from cocon.client.output.sinks import chosen_format, open_sink
-    from cocon.core.paths import check_file
-    from cocon.video.output_file import check_different, check_output
-
-    chosen = chosen_format(row_format, output, as_json=as_json)
-    check_file(query, "video")
-    check_different(output=output, picture=picture)
-    if output is not None:
-        check_output(output, [query, *index.glob("*")])
-    if picture is not None:
-        check_output(picture, [query], suffixes=(".png",), option="--picture")
-    opened = VideoIndex(index)
-    with embedder_options.open(opened.facts.views) as embedder:
-        opened.check_model(embedder.model)
-        embedder.refer_to(opened.made_by)
-        embedded = embedder.embed(query)
-        hits = opened.search(embedded, top=top, grouping="moment" if all_moments else "video")
-    with open_sink(chosen, output, columns=_HIT_COLUMNS) as sink:
-        sink.write([hit.row() for hit in hits])
-    if picture is not None:
-        facts = f"cosine of the embeddings of {embedded.view}, index {index}"
-        write_hits(embedded, hits, picture, facts, embedder_options.limits)
 
 
 @app.command()

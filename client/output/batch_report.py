@@ -22,9 +22,11 @@ class BatchReport:
     """One run. Made by `batch_report`.
 
     Attributes:
+        num_videos: In all.
         failures: So far.
     """
 
+    num_videos: int
     _progress: Progress
     _task: TaskID
     failures: list[FailedVideo] = field(default_factory=list)
@@ -57,7 +59,7 @@ def batch_report(num_videos: int, *, quiet: bool, failures: Path) -> Iterator[Ba
         What to tell the run's events.
     """
     with new_progress(is_quiet=quiet or num_videos < 2) as progress:
-        report = BatchReport(progress, progress.add_task("videos", total=num_videos))
+        report = BatchReport(num_videos, progress, progress.add_task("videos", total=num_videos))
         try:
             yield report
         finally:

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.search.hits import Hit
-from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.errors import UsageError, VideoError
 from cocon.core.printable import clock
 from cocon.video.decoding.limits import MediaLimits
@@ -107,12 +106,18 @@ class HitSheet:
 
 
 def write_hits(
-    query: VideoEmbedding, hits: Sequence[Hit], output: Path, facts: str, limits: MediaLimits | None = None
+    query: Path,
+    span: tuple[float, float],
+    hits: Sequence[Hit],
+    output: Path,
+    facts: str,
+    limits: MediaLimits | None = None,
 ) -> None:
     """Draw a query and what was found into a PNG file.
 
     Args:
-        query: Whose file is still there.
+        query: Its file.
+        span: Of it that asks, from when to when, in seconds.
         hits: The best first; those after `MAX_DRAWN` are not drawn. Where a file is gone, its row says so.
         output: The file; an old one is replaced.
         facts: What was searched, for the line below the title.
@@ -123,7 +128,7 @@ def write_hits(
         UsageError: The query's file is gone, or the picture cannot be written.
     """
     limits = limits or MediaLimits()
-    begin, end = float(query.start_seconds[0]), float(query.end_seconds.max())
+    begin, end = span
     drawn, stills = hits[:MAX_DRAWN], {}
 
     def stills_of_hit(pool: WorkerPool, hit: Hit) -> NDArray[np.uint8] | None:
@@ -135,11 +140,11 @@ def write_hits(
 
     with WorkerPool(limits) as pool:
         moments = spread_moments(begin, end, NUM_STILLS)
-        of_query = stills_at(pool, Path(query.video), limits, moments, side_px=QUERY_STILL_PX)
+        of_query = stills_at(pool, query, limits, moments, side_px=QUERY_STILL_PX)
     side_by_side(drawn, stills_of_hit, lambda hit, found: stills.update({hit.rank: found}), limits=limits)
     if len(drawn) < len(hits):
         facts += f"; the first {len(drawn)} of {len(hits)}"
-    sheet = HitSheet(Path(query.video), end, of_query, facts)
+    sheet = HitSheet(query, end, of_query, facts)
     with output_file(output, option="--picture") as partial:
         write_png(partial, sheet.draw(drawn, [stills[hit.rank] for hit in drawn]))
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.files.snapshot import Snapshot
-from cocon.client.index.query.filters import Filters
+from cocon.client.index.query.filters import NO_FILTERS, Filters
 
 __all__ = ["ChosenRows", "FilteredRows"]
 
@@ -38,13 +38,13 @@ class FilteredRows:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._known: dict[Filters, ChosenRows] = {Filters(): ChosenRows()}
+        self._known: dict[Filters, ChosenRows] = {NO_FILTERS: ChosenRows()}
 
     def of(self, filters: Filters) -> ChosenRows:
         """The rows that filters leave."""
         if (found := self._known.get(filters)) is None:
             found = self._looked_up(filters)
-            kept = self._known if len(self._known) < _MAX_KNOWN else {Filters(): ChosenRows()}
+            kept = self._known if len(self._known) < _MAX_KNOWN else {NO_FILTERS: ChosenRows()}
             self._known = {**kept, filters: found}
         return found
 

@@ -102,7 +102,7 @@ def named_values(expressions: Iterable[str]) -> dict[str, str | float | None]:
 
 
 def value_of(text: str) -> str | float | None:
-    """What is kept of a text: a number where it is written as one is printed, so that nothing is lost; None if empty."""
+    """What is kept of a text: a number if it is written as one is printed, so that nothing is lost; None if empty."""
     text = plain_text(text)
     number = _number(text)
     return (text or None) if number is None or json.dumps(number) != text else number

@@ -4,9 +4,8 @@ filters = Filters(labels=("jump",), paths=("videos/**/*.mp4",), where=(Condition
 index.search(query, filters=filters)
 index.videos(filters)
 
-Conditions of one kind are alternatives of which one must hold, except `where` and `not_labels`, of which all must; those
-of different kinds must hold together. They are about places: of a content at several paths, one of which passes, that
-one is the answer.
+One of the labels and one of the paths must fit, none of the labels that are not wanted, and all that `where` says; a
+moment must be of the time. All this is asked of places: of a content at several paths, one that passes is the answer.
 """
 
 import math
@@ -21,7 +20,7 @@ from cocon.client.index.query.conditions import Condition, plain_text
 from cocon.client.index.query.path_globs import PathGlob
 from cocon.core.errors import UsageError
 
-__all__ = ["Filters", "Select"]
+__all__ = ["NO_FILTERS", "Filters", "Select"]
 
 Select = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 """Asks a catalogue: SQL, parameters → rows."""
@@ -59,11 +58,6 @@ class Filters:
         if not begin <= end:  # nor is any of them no number
             raise UsageError(f"from_seconds ({self.from_seconds}) must not be after to_seconds ({self.to_seconds})")
         self._globs()
-
-    @property
-    def are_empty(self) -> bool:
-        """Whether everything meets them."""
-        return self == Filters()
 
     @property
     def have_times(self) -> bool:
@@ -111,6 +105,10 @@ class Filters:
 
     def _globs(self) -> list[PathGlob]:
         return [PathGlob.parse(text) for text in self.paths]
+
+
+NO_FILTERS = Filters()
+"""What everything meets."""
 
 
 def _labelled(labels: tuple[str | None, ...], *, negated: bool = False) -> tuple[str, list[object]] | None:

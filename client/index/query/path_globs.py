@@ -1,7 +1,7 @@
 """Globs over the paths of an index: `*` and `?` stay within a folder's name, `**` goes through folders.
 
-A glob without any of `*?[` means a video or a folder of videos; so does one that is the name of such. Names that differ in how Unicode composes their letters
-(NFC, NFD) are the same name.
+A glob without any of `*?[` means a video or a folder of videos; so does one that is the name of such. Names that differ
+in how Unicode composes their letters (NFC, NFD) are the same name.
 """
 
 import glob
@@ -39,8 +39,10 @@ class PathGlob:
         if not text.strip():
             raise UsageError(f"path glob '{printable(text)}' is empty; '.' is the working directory, '**' all below it")
         path = os.path.abspath(text)  # noqa: PTH100  # Path.resolve follows links
-        parts = path.strip(os.sep).split(os.sep)
-        fixed = next((place for place, part in enumerate(parts) if glob.has_magic(part) or "\\" in part), len(parts) - 1)
+        parts = path.strip(os.sep).split(os.sep)  # noqa: PTH206  # Path("//a") has another root
+        fixed = next(
+            (place for place, part in enumerate(parts) if glob.has_magic(part) or "\\" in part), len(parts) - 1
+        )
         # What is there by the whole name is meant too, whatever the name holds, and however it is printed.
         readings = [re.escape(_composed(name.rstrip(os.sep))) + "(?:/.+)?" for name in {path, unescaped(path)}]
         if glob.has_magic(path):
@@ -59,7 +61,7 @@ class PathGlob:
 def _prefix(parts: list[str]) -> str:
     """Of the written form. Letters may be composed otherwise in the catalogue, so those beyond ASCII end it."""
     plain = next((place for place, part in enumerate(parts) if not part.isascii()), len(parts))
-    return escaped(os.sep.join(["", *parts[:plain], ""]))
+    return escaped("".join(f"{os.sep}{part}" for part in parts[:plain])) + os.sep
 
 
 def _expressions(parts: list[str]) -> Iterator[str]:

@@ -105,7 +105,9 @@ class Query:
             MissingViewError: As `Example.of`.
         """
         if not liked:
-            raise UsageError("a query needs an example of what is wanted (--like); what is not wanted alone finds nothing")
+            raise UsageError(
+                "a query needs an example of what is wanted (--like); what is not wanted alone finds nothing"
+            )
         wanted, unwanted = (
             [each if isinstance(each, Example) else Example.of(each) for each in videos] for videos in (liked, unliked)
         )

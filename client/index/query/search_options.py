@@ -4,12 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypedDict, get_args
 
-from cocon.client.index.query.filters import Filters
+from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.search.hits import Grouping, check_grouping
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 
-__all__ = ["Match", "SearchKeywords", "SearchOptions"]
+__all__ = ["DEFAULT_OPTIONS", "Match", "SearchKeywords", "SearchOptions"]
 
 Match = Literal["best", "mean"]
 
@@ -52,7 +52,7 @@ class SearchOptions:
     offset: int = 0
     grouping: Grouping = "video"
     match: Match = "best"
-    filters: Filters = Filters()
+    filters: Filters = NO_FILTERS
     min_score: float | None = None
     exclude_self: bool = False
     keep_duplicates: bool = False
@@ -70,3 +70,7 @@ class SearchOptions:
             raise UsageError(f"match ('{printable(self.match)}') must be one of {', '.join(get_args(Match))}")
         if self.match == "mean" and self.grouping == "moment":
             raise UsageError("the mean of a video has no moments; leave out --match mean, or --all-moments")
+
+
+DEFAULT_OPTIONS = SearchOptions()
+"""The ten most similar videos, each by its best moment."""

@@ -17,7 +17,7 @@ from cocon.core.paths import why_no_file
 from cocon.core.printable import escaped, printable, unescaped
 from cocon.video.store.dataset import content_sha256
 
-__all__ = ["example_of_id", "example_of_path", "part_of", "parse_id"]
+__all__ = ["example_of_id", "example_of_path", "parse_id", "part_of"]
 
 _ID = re.compile(r"id:(\d{1,18})(?:/(\d{1,18}))?", re.ASCII)
 _VIDEO = """
@@ -47,19 +47,19 @@ def example_of_id(snapshot: Snapshot, video_id: int, clip: int | None, name: str
         return example
     if clip >= len(example.vectors):
         raise UsageError(
-            f"the index has no clip '{printable(name)}': the clips of video {video_id} are 0 to {len(example.vectors) - 1}"
+            f"the index has no clip '{printable(name)}'; those of video {video_id} are 0 to {len(example.vectors) - 1}"
         )
     return _restricted(example, np.array([clip]))
 
 
-def example_of_path(snapshot: Snapshot, path: Path, name: str, *, overlap: float) -> Example | None:
+def example_of_path(snapshot: Snapshot, path: Path, name: str, *, overlap: float | None) -> Example | None:
     """A video that is there with the same content, cut into clips in the same way; None where it is not.
 
     Raises:
         OSError: The file cannot be read.
         MismatchError: The stored vectors are damaged.
     """
-    where = _VIDEO.format("path = ? AND overlap = ?")
+    where = _VIDEO.format("path = ? AND overlap = coalesce(?, overlap)")
     found = snapshot.select(where, [escaped(absolute(path)), overlap])
     if not found or why_no_file(path) or content_sha256(path) != found[0][1]:
         return None

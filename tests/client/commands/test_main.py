@@ -168,7 +168,7 @@ def test_index_add_search_list_remove_and_info(
 def test_index_of_another_model_is_exit_code_5(client: Client, tmp_path: Path, videos: list[Path]) -> None:
     client("index", "add", videos[0])
     root = make_repository(tmp_path / "models", contract("rgb", weights="other"))
-    for arguments in (("index", "add", videos[1]), ("search", videos[0])):
+    for arguments in (("index", "add", videos[1]), ("search", videos[1])):
         result = client(*arguments, "--url", f"local:{root}")
         assert result.returncode == 5
         assert "client index add --index NEW" in result.stderr

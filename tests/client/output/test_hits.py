@@ -75,9 +75,8 @@ def test_more_hits_than_one_can_look_at_are_listed_but_not_drawn(
     client: Client, videos: list[Path], tmp_path: Path
 ) -> None:
     assert client("index", "add", "--overlap", "0.9", *videos[1:]).returncode == 0
-    result = client(
-        "search", videos[0], "--all-moments", "--top", MAX_DRAWN + 6, "--picture", "a.png", "--format", "jsonl"
-    )
+    options = ("--all-moments", "--keep-duplicates", "--top", MAX_DRAWN + 6, "--format", "jsonl")
+    result = client("search", videos[0], *options, "--picture", "a.png")
     assert len(result.stdout.splitlines()) == MAX_DRAWN + 6
     assert cv2.imread(str(tmp_path / "a.png")).shape[0] < (MAX_DRAWN + 2) * (HIT_STILL_PX + 20)
 

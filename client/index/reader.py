@@ -1,0 +1,190 @@
+"""The read side of an index: what it holds, and search in it. It takes no lock and writes nothing."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
+from threading import Lock
+from typing import Unpack
+
+from cocon.client.index.files.proven import CATALOG_FILE
+from cocon.client.index.files.reading import open_snapshot, state_of
+from cocon.client.index.files.seal import SEAL_FILE
+from cocon.client.index.files.snapshot import Snapshot
+from cocon.client.index.listing import listed
+from cocon.client.index.query.filters import NO_FILTERS, Filters
+from cocon.client.index.query.naming import ExampleReader, ReadingKeywords
+from cocon.client.index.query.queries import Example, Query
+from cocon.client.index.query.search_options import DEFAULT_OPTIONS, SearchKeywords, SearchOptions
+from cocon.client.index.records import IndexedVideo, IndexFacts, check_vectors
+from cocon.client.index.search.hits import Hit
+from cocon.client.index.searching import SnapshotSearch
+from cocon.client.index.upkeep.kept_folder import KeptFolder
+from cocon.client.index.vote.voters import Voters
+from cocon.client.models.defaults import DEFAULT_INDEX
+from cocon.client.models.fused_model import FusedModel
+from cocon.client.pipeline.video_embedder import VideoEmbedder
+from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
+from cocon.core.errors import MismatchError, UsageError
+from cocon.core.printable import printable
+
+__all__ = ["IndexReader"]
+
+_logger = logging.getLogger(__name__)
+
+
+class IndexReader(KeptFolder):
+    """An index folder, for reading. Nothing is opened until it is used; safe for several threads.
+
+    Args:
+        folder: Where it is.
+    """
+
+    def __init__(self, folder: str | PathLike[str] = DEFAULT_INDEX) -> None:
+        super().__init__(folder)
+        self._lock = Lock()
+        self._loaded: tuple[tuple[object, ...], SnapshotSearch] | None = None
+        self._told: set[str] = set()
+        self._voters: Voters | None = None
+
+    @property
+    def facts(self) -> IndexFacts:
+        """What it is made for.
+
+        Raises:
+            UsageError: It does not exist.
+            MismatchError: Its catalogue is damaged.
+        """
+        return self.snapshot().facts
+
+    @property
+    def made_by(self) -> dict[str, tuple[str, ...]]:
+        """View → who made those of its videos, see `identity.identity_of`; raises like `facts`."""
+        return {view: tuple(names) for view, names in (self.snapshot().fact("made_by") or {}).items()}
+
+    def videos(self, filters: Filters = NO_FILTERS, *, top: int | None = None, offset: int = 0) -> list[IndexedVideo]:
+        """Videos by path.
+
+        Args:
+            filters: What they must meet; of a time, with one of their moments.
+            top: Most to return; None for all.
+            offset: Videos left out before them.
+
+        Raises:
+            UsageError: The index does not exist, or `top` or `offset` is negative.
+            MismatchError: Its catalogue is damaged.
+        """
+        if offset < 0 or (top is not None and top < 0):
+            raise UsageError(f"top ({top}) and offset ({offset}) must be at least 0")
+        return listed(self.snapshot(), filters, top=top, offset=offset)
+
+    def snapshot(self) -> Snapshot:
+        """The index as it is now; the same as before while nothing has changed. Raises like `facts`."""
+        return self._search().snapshot
+
+    def check_model(self, model: FusedModel) -> None:
+        """Raise `MismatchError` unless a model gives vectors that this index understands."""
+        if self.exists:
+            self._check_fingerprint(self.facts, model.view, model.fingerprint)
+
+    def check_query(self, query: VideoEmbedding | Query) -> None:
+        """Raise as `search` does unless a query can be compared with the videos of the index."""
+        self._check_examples(query if isinstance(query, Query) else Query.of(query), self.facts)
+
+    def voters(self) -> Voters:
+        """Its labelled videos, to be asked what a query shows; raises like `facts`, and like `Voters` without any."""
+        snapshot, before = self.snapshot(), self._voters
+        if before is None or before.snapshot is not snapshot:
+            self._voters = before = Voters(snapshot)
+        return before
+
+    def search(self, query: VideoEmbedding | Query, **options: Unpack[SearchKeywords]) -> list[Hit]:
+        """Moments like those of a query.
+
+        Args:
+            query: An embedded video, of which every clip asks; or a `Query`, which may have several examples.
+            options: See `SearchOptions`: `top=10, grouping="moment", filters=Filters(labels=("jump",))`.
+
+        Returns:
+            The best first.
+
+        Raises:
+            UsageError: The index does not exist, or an option is out of range.
+            MissingViewError: The query lacks a view of the index.
+            MismatchError: The query was embedded by another model, or its vectors are unsound.
+        """
+        return self.search_many([query], SearchOptions(**options))[0]
+
+    def search_many(
+        self, queries: Sequence[VideoEmbedding | Query], options: SearchOptions = DEFAULT_OPTIONS
+    ) -> list[list[Hit]]:
+        """The answers to many queries, which takes less time than one after the other; raises like `search`."""
+        asked = [query if isinstance(query, Query) else Query.of(query) for query in queries]
+        search = self._search()
+        for query in asked:
+            self._check_examples(query, search.snapshot.facts)
+        return search.hits(asked, options)
+
+    def examples(
+        self, names: Sequence[str], open_embedder: Callable[[], VideoEmbedder], **how: Unpack[ReadingKeywords]
+    ) -> Iterator[list[Example] | FailedVideo]:
+        """What names of files, parts of files, stored videos and vectors stand for, to make queries of.
+
+        Args:
+            names: See `ExampleReader.read`.
+            open_embedder: Called when there is a video that must be embedded.
+            how: See `ExampleReader`.
+
+        Yields:
+            For each name its examples, or why there are none.
+
+        Raises:
+            UsageError: The index does not exist.
+            MismatchError: The embedder has another model than the index.
+            ServerError: The server does not answer.
+        """
+
+        def opened() -> VideoEmbedder:
+            embedder = open_embedder()
+            self.check_model(embedder.model)
+            embedder.refer_to(self.made_by)
+            return embedder
+
+        return ExampleReader(self.snapshot(), opened, **how).read(names)
+
+    def _search(self) -> SnapshotSearch:
+        """Of the index as it is now; nobody waits for a writer, and of several threads one opens it."""
+        if not self.exists and (self.folder / SEAL_FILE).exists():
+            raise MismatchError(f"index '{self}' has lost its '{CATALOG_FILE}'; restore a backup, or index anew")
+        self.check_exists()
+        with self._lock:
+            state, before = state_of(self.folder), self._loaded
+            if before is None or before[0] != state:
+                found = open_snapshot(self.folder, before[1].snapshot if before else None)
+                for sentence in found.bad:
+                    self._warn(sentence)
+                self._loaded = (state, SnapshotSearch(found, self._note_unsound))
+            assert self._loaded is not None
+            return self._loaded[1]
+
+    def _note_unsound(self, count: int) -> None:
+        self._warn(f"{count} damaged vector{'s are' if count > 1 else ' is'} left out")
+
+    def _warn(self, sentence: str) -> None:
+        """Tell of damage, once."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            _logger.warning("index '%s': %s; see 'client index verify'", self, sentence)
+
+    def _check_examples(self, query: Query, facts: IndexFacts) -> None:
+        for example in query.examples:
+            if example.fingerprint is not None:
+                self._check_fingerprint(facts, example.view, example.fingerprint)
+            check_vectors(example.vectors, facts.embedding_dim, source=f"'{printable(example.name)}'")
+
+    def _check_fingerprint(self, facts: IndexFacts, view: str, fingerprint: str) -> None:
+        if facts.fingerprint != fingerprint:
+            raise MismatchError(
+                f"index '{self}' was made by another model (view {'+'.join(facts.views)}, {facts.model}, "
+                f"fingerprint {facts.fingerprint[:12]}) than this one (view {view}, {fingerprint[:12]}); "
+                "re-embed: client index add --index NEW ..."
+            )
