@@ -46,7 +46,7 @@ class Voters:
             )
         if num_unsound := len(snapshot.unsound):
             _logger.warning(
-                "index '%s': %d clips are damaged, their videos have no vote; see 'client index verify'",
+                "index '%s': damaged clips: %d; their videos have no vote, see 'client index verify'",
                 snapshot.folder,
                 num_unsound,
             )

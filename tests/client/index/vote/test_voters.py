@@ -105,7 +105,7 @@ def test_damaged_videos_have_no_vote(index: VideoIndex, caplog: pytest.LogCaptur
     content[first : first + 4] = np.float32(np.nan).tobytes()
     file.write_bytes(content)
     voters = VideoIndex(index.folder).voters()
-    assert "1 clips are damaged" in caplog.text
+    assert "damaged clips: 1;" in caplog.text
     assert np.isfinite(voters.shares(np.eye(DIM, dtype=np.float32)[:1], np.array([1]), [""])).all()
     assert voters.rule.label_counts["label b"] == 5  # one of fifteen: the rule still fits
 
