@@ -89,14 +89,12 @@ class Voters:
         snapshot = self.snapshot
         similarities = video_similarities(queries, num_clips, snapshot.vectors, snapshot.rows, self._positions)
         for row, content in zip(similarities, contents, strict=True):
-            row[self._columns_of.get(content, [])] = -np.inf
+            row[self._has_content(content)] = -np.inf
         cosines, nearest = nearest_videos(similarities, MAX_NEIGHBOURS, has_copies=has_copies)
         return self.rule.shares(cosines, self._codes[nearest], len(self.classes))
 
-    @cached_property
-    def _columns_of(self) -> dict[str, list[int]]:
-        """Content → the labelled video that has it."""
-        ids = self.snapshot.rows.video_ids[self._positions]
-        column_of = {video_id: column for column, video_id in enumerate(ids.tolist())}
-        contents = self.snapshot.select("SELECT content_sha256, video_id FROM videos")
-        return {content: [column_of[video_id]] for content, video_id in contents if video_id in column_of}
+    def _has_content(self, content: str) -> NDArray[np.bool_]:
+        """Which labelled videos have this content."""
+        found = self.snapshot.select("SELECT video_id FROM videos WHERE content_sha256 = ?", [content])
+        ids = np.array(found, np.int64).reshape(-1)
+        return np.isin(self._positions, self.snapshot.rows.positions_of(ids))
