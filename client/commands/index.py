@@ -1,6 +1,7 @@
-"""The commands `client index add`, `list` and `remove`, and those of `upkeep`."""
+"""The commands `client index add`, `list`, `remove` and `prune`, and those of `upkeep`."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,10 @@ __all__ = ["index_app"]
 index_app = typer.Typer(no_args_is_help=True, help="Add videos to an index, list and remove them; keep it well.")
 index_app.add_typer(upkeep_app)
 
-_VIDEO_COLUMNS = ("video", "label", "num_clips", "duration_seconds")
+_logger = logging.getLogger(__name__)
+
+_FAILURE_COLUMNS: tuple[str, ...] = ("video", "class", "message")
+_VIDEO_COLUMNS: tuple[str, ...] = ("video", "label", "num_clips", "duration_seconds")
 
 
 @index_app.command()
@@ -24,13 +28,16 @@ def add(
     videos: options.Videos,
     index: options.IndexFolder = Path(DEFAULT_INDEX),
     embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
+    wait_s: options.WaitS = 0.0,
     as_json: options.AsJson = False,
     failures: options.Failures = Path("failures.jsonl"),
     quiet: options.Quiet = False,
 ) -> None:
-    """Embed videos and make them searchable; what is there already is not embedded again.
+    """Embed videos and make them searchable; what is there already is not embedded again, wherever it was before.
 
-    Labels are those of a manifest, or the sub-folders of the folder that is named.
+    Labels are those of a manifest, or the sub-folders of the folder that is named. What failed before is tried again
+    when the file, the options or the version of cocon are others. Without anything to embed no server is asked.
 
     Example: client index add videos/
     """
@@ -40,9 +47,19 @@ def add(
 
     opened = VideoIndex(index)
     views = opened.facts.views if opened.exists else ("rgb",)
-    with embedder_options.run(videos, failures, quiet=quiet, default_views=views) as (embedder, paths, report):
-        folders = named_folders(videos)
-        done = opened.add(paths, embedder, folders=folders, on_outcome=lambda outcome: report.note(outcome.failure))
+    with embedder_options.run_when_needed(videos, failures, quiet=quiet, default_views=views) as (
+        embedder,
+        paths,
+        report,
+    ):
+        done = opened.add(
+            paths,
+            embedder,
+            folders=named_folders(videos),
+            retry_failed=retry_failed,
+            wait_s=wait_s,
+            on_outcome=lambda outcome: report.note(outcome.failure, failed_before=outcome.failed_before),
+        )
         counts = {name: getattr(done, name) for name in ("added", "updated", "unchanged", "duplicate")}
         counts["failed"] = len(done.failures)
         if as_json:
@@ -54,16 +71,25 @@ def add(
 
 
 @index_app.command("list")
-def list_videos(index: options.IndexFolder = Path(DEFAULT_INDEX), as_json: options.AsJson = False) -> None:
-    """List the videos of an index.
+def list_videos(
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    failed: Annotated[bool, typer.Option("--failed", help="The files that could not be embedded, and why.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the videos of an index, or what failed.
 
     Example: client index list --json
     """
     from cocon.client.index.folder import VideoIndex
     from cocon.client.output.sinks import open_sink
 
-    rows = [video.row() for video in VideoIndex(index).videos()]
-    with open_sink("json" if as_json else "table", None, columns=_VIDEO_COLUMNS) as sink:
+    opened = VideoIndex(index)
+    if failed:
+        columns = _FAILURE_COLUMNS
+        rows = [failure.row() if as_json else failure.table_row() for failure in opened.failures()]
+    else:
+        columns, rows = _VIDEO_COLUMNS, [video.row() for video in opened.videos()]
+    with open_sink("json" if as_json else "table", None, columns=columns) as sink:
         sink.write(rows)
 
 
@@ -71,6 +97,7 @@ def list_videos(index: options.IndexFolder = Path(DEFAULT_INDEX), as_json: optio
 def remove(
     videos: Annotated[list[str], typer.Argument(help="Videos or folders of the index.", show_default=False)],
     index: options.IndexFolder = Path(DEFAULT_INDEX),
+    wait_s: options.WaitS = 0.0,
     as_json: options.AsJson = False,
 ) -> None:
     """Forget videos; the files themselves stay. A video is named by its path, or as 'client index list' prints it.
@@ -80,8 +107,47 @@ def remove(
     from cocon.client.index.folder import VideoIndex
     from cocon.core.printable import escaped, printable
 
-    removed = VideoIndex(index).remove(videos)
+    removed = VideoIndex(index).remove(videos, wait_s=wait_s)
     if as_json:
         typer.echo(json.dumps({"index": escaped(index), "removed": [escaped(video) for video in removed]}))
     else:
         typer.echo(f"{printable(index)}: {len(removed)} removed")
+
+
+@index_app.command()
+def prune(
+    folders: Annotated[
+        list[str] | None, typer.Argument(help="Where to look; default: everywhere.", show_default=False)
+    ] = None,
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be forgotten, and change nothing.")
+    ] = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="Also where a folder is gone as a whole, or empty, as when no disk is mounted."),
+    ] = False,
+    wait_s: options.WaitS = 0.0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Forget videos whose files are gone.
+
+    Example: client index prune --dry-run
+    """
+    from cocon.client.index.folder import VideoIndex
+    from cocon.core.printable import escaped, printable
+
+    opened = VideoIndex(index)
+    if dry_run:
+        gone, doubts = opened.gone(folders or ())
+        for sentence in () if yes else doubts:
+            _logger.warning("%s; only --yes forgets them", sentence)
+    else:
+        gone = opened.prune(folders or (), even_unmounted=yes, wait_s=wait_s)
+    if as_json:
+        named = {"gone" if dry_run else "pruned": [escaped(video) for video in gone]}
+        typer.echo(json.dumps({"index": escaped(index), **named}))
+        return
+    for video in gone if dry_run else ():
+        typer.echo(printable(escaped(video)))
+    typer.echo(f"{printable(index)}: {len(gone)} {'gone' if dry_run else 'pruned'}")

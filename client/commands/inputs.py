@@ -74,6 +74,8 @@ def lists_named(arguments: Sequence[str]) -> list[Path]:
 
 
 def _expand(argument: str, stdin: BinaryIO, is_name: Callable[[str], bool]) -> Iterator[Path]:
+    if not argument.strip() and not os.path.lexists(argument):
+        raise UsageError(f"'{argument}' is empty; name a file or folder, such as '.'")
     path = Path(argument)
     if argument == "-":
         yield from _listed(text_lines(decode_names(stdin.read(), "the list on standard input")), "on standard input")

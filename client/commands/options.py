@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,6 +17,7 @@ from cocon.video.views import VIEWS
 
 if TYPE_CHECKING:
     from cocon.client.output.batch_report import BatchReport
+    from cocon.client.pipeline.embedder_settings import EmbedderSettings
     from cocon.client.pipeline.video_embedder import VideoEmbedder
 
 __all__ = [
@@ -40,6 +41,13 @@ __all__ = [
     "takes_embedder_options",
 ]
 
+
+def _named_folder(name: str | Path) -> Path:
+    if not str(name).strip():
+        raise typer.BadParameter("it is empty; name a folder")
+    return Path(name)
+
+
 Videos = Annotated[
     list[str], typer.Argument(help="Files, folders, globs, @list.txt, or - for a list on stdin.", show_default=False)
 ]
@@ -51,7 +59,10 @@ Views = Annotated[
     typer.Option("--view", help=f"{', '.join(VIEWS)}; several are fused; all.", show_default="rgb, or the index's"),
 ]
 ModelFormatOption = Annotated[FormatName, typer.Option("--model-format", help="Which export a server should run.")]
-IndexFolder = Annotated[Path, typer.Option("--index", envvar="COCON_INDEX", help="Folder of the index.")]
+IndexFolder = Annotated[
+    Path,
+    typer.Option("--index", envvar="COCON_INDEX", parser=_named_folder, metavar="PATH", help="Folder of the index."),
+]
 Overlap = Annotated[float, typer.Option("--overlap", min=0.0, max=0.9, help="Share of a clip that the next repeats.")]
 TimeoutS = Annotated[float, typer.Option("--timeout-s", min=0.001, help="Deadline of a request, in seconds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -91,12 +102,12 @@ class EmbedderOptions:
         """Those of a repeated `--limit`."""
         return MediaLimits.parse(self.limit or ())
 
-    def open(self, default_views: tuple[str, ...] = ("rgb",)) -> "VideoEmbedder":
-        """The embedder that the options describe, for the views of a repeated, comma-separated `--view`."""
-        from cocon.client.pipeline.video_embedder import VideoEmbedder
+    def settings(self, default_views: tuple[str, ...] = ("rgb",)) -> "EmbedderSettings":
+        """What the options describe, for the views of a repeated, comma-separated `--view`."""
+        from cocon.client.pipeline.embedder_settings import EmbedderSettings
 
         named = tuple(name.strip() for view in self.view or () for name in view.split(",") if name.strip())
-        return VideoEmbedder(
+        return EmbedderSettings(
             self.url,
             views=named or default_views,
             overlap=self.overlap,
@@ -105,6 +116,10 @@ class EmbedderOptions:
             limits=self.limits,
             is_strict=self.strict,
         )
+
+    def open(self, default_views: tuple[str, ...] = ("rgb",)) -> "VideoEmbedder":
+        """The embedder that the options describe."""
+        return self.settings(default_views).open()
 
     @contextmanager
     def run(
@@ -121,20 +136,43 @@ class EmbedderOptions:
 
         Nothing is written over them, nor over the files of an `index` that is asked.
         """
-        from cocon.client.commands.inputs import expand_inputs, lists_named
-        from cocon.client.output.batch_report import batch_report
-        from cocon.video.output_file import check_different, check_no_input, check_output
-
-        paths = expand_inputs(videos, sys.stdin.buffer)
-        inputs = [*paths, *lists_named(videos), *(index.glob("*") if index is not None else ())]
-        check_different(output=output, failures=failures)
-        check_no_input(failures, inputs, option="--failures")
-        if output is not None:
-            check_output(output, inputs)
-        progress = batch_report(len(paths), quiet=quiet, failures=failures)
-        with self.open(default_views) as embedder, progress as report:
+        paths = _checked_inputs(videos, failures, output, index)
+        with self.open(default_views) as embedder, _reporting(paths, failures, quiet=quiet) as report:
             yield embedder, paths, report
         raise typer.Exit(report.exit_code)
+
+    @contextmanager
+    def run_when_needed(
+        self, videos: Sequence[str], failures: Path, *, quiet: bool, default_views: tuple[str, ...]
+    ) -> "Iterator[tuple[EmbedderSettings, list[Path], BatchReport]]":
+        """The same with an embedder that is still to be opened, by whoever has something for it."""
+        paths = _checked_inputs(videos, failures)
+        settings = self.settings(default_views)
+        with _reporting(paths, failures, quiet=quiet) as report:
+            yield settings, paths, report
+        raise typer.Exit(report.exit_code)
+
+
+def _checked_inputs(
+    videos: Sequence[str], failures: Path, output: Path | None = None, index: Path | None = None
+) -> list[Path]:
+    """The files that `videos` name; nothing that is written is one of them, nor of an index that is asked."""
+    from cocon.client.commands.inputs import expand_inputs, lists_named
+    from cocon.video.output_file import check_different, check_no_input, check_output
+
+    paths = expand_inputs(videos, sys.stdin.buffer)
+    inputs = [*paths, *lists_named(videos), *(index.glob("*") if index is not None else ())]
+    check_different(output=output, failures=failures)
+    check_no_input(failures, inputs, option="--failures")
+    if output is not None:
+        check_output(output, inputs)
+    return paths
+
+
+def _reporting(paths: Sequence[Path], failures: Path, *, quiet: bool) -> "AbstractContextManager[BatchReport]":
+    from cocon.client.output.batch_report import batch_report
+
+    return batch_report(len(paths), quiet=quiet, failures=failures)
 
 
 takes_embedder_options = takes_options(EmbedderOptions)

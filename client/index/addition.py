@@ -1,56 +1,25 @@
-"""Adding videos to a catalogue: what need not be embedded again, and what becomes of each result."""
+"""Adding videos to an index: what need not be embedded again, and what becomes of each result."""
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Literal
 
-from cocon.client.index.files.contents import Contents, Place
-from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, completed
-from cocon.core.paths import why_no_file
+from cocon.client.index.files.contents import Contents
+from cocon.client.index.files.failed_files import FailedFiles
+from cocon.client.index.files.places import Content, Place
+from cocon.client.index.missing_files import is_surely_gone
+from cocon.client.index.observation import Observation, SeenFile, absolute
+from cocon.client.index.outcomes import Outcome, OutcomeKind, Outcomes
+from cocon.client.index.records import FailedFile
+from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, completed, unreadable
+from cocon.core import errors
+from cocon.core.texts.normal_forms import existing_form
 from cocon.video.store.belonging import label_of
-from cocon.video.store.dataset import content_sha256
 
-__all__ = ["AddReport", "Addition", "Outcome", "absolute"]
-
-OutcomeKind = Literal["added", "updated", "unchanged", "duplicate", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one video.
-
-    Attributes:
-        video: Path, as it was given.
-        kind: See `AddReport`.
-        failure: Why it failed; None unless it did.
-    """
-
-    video: str
-    kind: OutcomeKind
-    failure: FailedVideo | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AddReport:
-    """What `VideoIndex.add` did.
-
-    Attributes:
-        added: New videos.
-        updated: Videos whose content, place, label or overlap had changed.
-        unchanged: Videos that were there already.
-        duplicate: New places of a content that is at another one too.
-        failures: Videos that could not be embedded.
-    """
-
-    added: int
-    updated: int
-    unchanged: int
-    duplicate: int
-    failures: tuple[FailedVideo, ...]
+__all__ = ["Addition"]
 
 
 class Addition:
@@ -58,92 +27,159 @@ class Addition:
 
     Args:
         contents: Of the index, open for writing.
+        failed: What failed before.
+        outcomes: Are told what becomes of the videos.
         overlap: Of the clips that will be stored.
         folders: Of videos whose sub-folders are labels.
-        on_outcome: Called when it is known what became of a video.
+        retry_failed: Try again what failed before.
     """
 
     def __init__(
-        self, contents: Contents, overlap: float, folders: Iterable[Path], on_outcome: Callable[[Outcome], None]
+        self,
+        contents: Contents,
+        failed: FailedFiles,
+        outcomes: Outcomes,
+        *,
+        overlap: float,
+        folders: Iterable[Path] = (),
+        retry_failed: bool = False,
     ) -> None:
         self._contents = contents
+        self._failed = failed
+        self._outcomes = outcomes
         self._overlap = overlap
         self._folders = tuple(folders)
-        self._on_outcome = on_outcome
-        self._counts: Counter[OutcomeKind] = Counter()
-        self._failures: list[FailedVideo] = []
+        self._retry_failed = retry_failed
+        self._disk = Observation(contents)
+        self._asked: deque[SeenFile] = deque()
+        self._moved: set[str] = set()
+        self._checked: set[int] = set()
 
     def outdated(self, paths: Iterable[str | PathLike[str]]) -> Iterator[str]:
-        """Paths whose videos must be embedded; the others are accounted for at once."""
+        """Paths whose videos must be embedded, in the order in which `store` is to have the results.
+
+        The others are accounted for at once.
+        """
         for given in paths:
-            path = os.fspath(given)
-            try:
-                # A FIFO would wait for a writer, a device may never end.
-                kind = None if why_no_file(path) else self._known(path, content_sha256(Path(path)))
-            except OSError:
-                kind = None  # decoding it will say what is wrong
-            if kind is None:
-                yield path
-            else:
-                self._note(Outcome(path, kind))
+            seen = self._look(existing_form(os.fspath(given)))
+            if isinstance(seen, FailedVideo):
+                self._fail(seen, None)
+            elif (kind := self._known(seen)) is not None:
+                self._outcomes.note(Outcome(seen.path, kind))
+            elif not self._has_failed_before(seen):
+                self._outcomes.commit()
+                self._asked.append(seen)
+                yield seen.path
+        self._outcomes.commit()
 
     def store(self, result: VideoEmbedding | FailedVideo) -> None:
         """Commit one result of embedding."""
-        result = completed(result)
+        seen, result = self._asked.popleft(), completed(result)
         if isinstance(result, FailedVideo):
-            self._failures.append(result)
-            self._note(Outcome(result.video, "failed", result))
-            return
-        # Its twin may have been stored since it was looked up, and it may itself be the place another one moved from.
-        kind = self._known(result.video, result.content_sha256)
-        if kind is None:
-            place = absolute(result.video)
-            held = self._contents.at(place)
-            is_new = self._contents.put(place, result, label=self._label(result.video, held), overlap=self._overlap)
-            kind = "added" if is_new else "updated"
-        self._note(Outcome(result.video, kind))
+            self._fail(result, seen)
+        else:
+            if result.content_sha256 != seen.content.sha256:  # it has changed since it was looked at
+                seen = replace(seen, content=replace(seen.content, sha256=result.content_sha256, is_settled=False))
+            # Its twin may have been stored since, and it may itself be the place another one moved from.
+            self._outcomes.note(Outcome(seen.path, self._known(seen) or self._put(seen, result)))
+        self._outcomes.commit()
 
-    def report(self) -> AddReport:
-        """What has been done so far."""
-        counts = self._counts
-        return AddReport(
-            counts["added"], counts["updated"], counts["unchanged"], counts["duplicate"], tuple(self._failures)
-        )
+    def _look(self, path: str) -> SeenFile | FailedVideo:
+        # A FIFO would wait for a writer, a device may never end.
+        if (problem := unreadable(path)) is not None:
+            return FailedVideo(path, problem)
+        try:
+            return self._disk.of(path)
+        except OSError as error:
+            return FailedVideo(path, error)
 
-    def _known(self, path: str, digest: str) -> OutcomeKind | None:
+    def _known(self, seen: SeenFile) -> OutcomeKind | None:
         """What becomes of a video whose content is in the index already; None when it must be embedded."""
-        found = self._contents.with_content(digest)
+        found, held = self._contents.with_content(seen.content.sha256), self._contents.at(seen.place)
         if found is None or found.overlap != self._overlap:
             return None
-        place = absolute(path)
+        if held is None or held.video_id != found.video_id:
+            return self._move(seen)
+        return self._keep(seen, found, held)
+
+    def _keep(self, seen: SeenFile, found: Content, held: Place) -> OutcomeKind:
+        """What becomes of a video that is where it was."""
+        gone = []
+        if found.video_id not in self._checked:  # once for all of its copies
+            self._checked.add(found.video_id)
+            gone = [other for other in found.places if other != seen.place and is_surely_gone(other)]
+        label, lasting = self._label(seen.place), seen.content.lasting
+        is_changed = bool(gone) or held.known.labelled(label) != held.known
+        is_failed = self._failed.is_known(seen.place)
+        if is_changed or is_failed or (lasting is not None and held.stamp != lasting):
+            with self._outcomes.changing():
+                self._contents.move(held.video_id, seen.place, label=label, stamp=lasting)
+                self._contents.forget(gone)
+                self._failed.forget([seen.place])
+        was_moved = seen.place in self._moved
+        self._moved.discard(seen.place)
+        return "updated" if is_changed or was_moved else "unchanged"
+
+    def _move(self, seen: SeenFile) -> OutcomeKind:
+        """Note that a place has a known content; and likewise of the places where this content was, in turn.
+
+        Where files swap names, each place has what another one had.
+        """
+        kind: OutcomeKind | None = None
+        waiting = deque([(seen.place, seen.content)])
+        with self._outcomes.changing():
+            while waiting:
+                place, content = waiting.popleft()
+                found = self._contents.with_content(content.sha256)
+                if found is None:
+                    continue  # it is to be embedded when it is named
+                others = {
+                    other: self._disk.elsewhere(other, content.sha256) for other in found.places if other != place
+                }
+                vacated = {other: now for other, now in others.items() if now != "the same"}
+                label, stamp = self._label(place), content.lasting
+                self._contents.move(found.video_id, place, label=label, stamp=stamp, vacated=vacated)
+                self._failed.forget([place, *vacated])
+                waiting += [(other, now) for other, now in vacated.items() if now != "nothing"]
+                if kind is None:
+                    kind = "duplicate" if len(vacated) < len(others) else "updated"
+                else:
+                    self._moved.add(place)
+        assert kind is not None
+        return kind
+
+    def _put(self, seen: SeenFile, video: VideoEmbedding) -> OutcomeKind:
+        label, stamp = self._label(seen.place), seen.content.lasting
+        with self._outcomes.changing():
+            is_new = self._contents.put(seen.place, video, label=label, overlap=self._overlap, stamp=stamp)
+            self._move(seen)
+        return "added" if is_new else "updated"
+
+    def _has_failed_before(self, seen: SeenFile) -> bool:
+        """Whether the same would be tried again, and in vain; then it is accounted for."""
+        before = self._failed.of(seen.place)
+        sha256 = seen.content.sha256
+        if self._retry_failed or before is None or not before.is_lasting or before.content_sha256 != sha256:
+            return False
+        error = getattr(errors, before.kind, errors.VideoError)(before.message)
+        self._outcomes.note(Outcome(seen.path, "failed", FailedVideo(seen.path, error), failed_before=True))
+        return True
+
+    def _fail(self, failure: FailedVideo, seen: SeenFile | None) -> None:
+        """Remember a failure; a file that is another one than before has lost its old moments."""
+        place = absolute(failure.video)
+        sha256 = seen.content.sha256 if seen else None
         held = self._contents.at(place)
-        label = self._label(path, held)
-        is_new = held is None or held.video_id != found.video_id
-        others = [other for other in found.places if other != place]
-        vacated = [other for other in others if not (_holds(other, digest) if is_new else Path(other).exists())]
-        if not is_new and not vacated and held is not None and held.label == label:
-            return "unchanged"
-        self._contents.move(found.video_id, place, label=label, vacated=vacated)
-        return "duplicate" if is_new and len(vacated) < len(others) else "updated"
+        is_lost = held is not None and sha256 is not None and held.content_sha256 != sha256
+        failed = FailedFile(place, sha256, type(failure.error).__name__, failure.message)
+        is_news = os.path.lexists(place) and failed != self._failed.of(place)  # False for any text
+        if is_lost or is_news:
+            with self._outcomes.changing():
+                if is_lost:
+                    self._contents.vacate(place)
+                self._failed.note(failed)
+        self._outcomes.note(Outcome(failure.video, "failed", failure))
 
-    def _label(self, path: str, held: Place | None) -> str | None:
-        """What a video is labelled now; what its place was labelled before where nothing tells."""
-        label = label_of(Path(path), self._folders)
-        return (held.label if held else None) if label is None else label or None
-
-    def _note(self, outcome: Outcome) -> None:
-        self._counts[outcome.kind] += 1
-        self._on_outcome(outcome)
-
-
-def absolute(path: str | PathLike[str]) -> str:
-    """A video's name in an index. Links are kept: the name the user has for it is its name there."""
-    return os.path.abspath(path)  # noqa: PTH100  # Path.resolve follows links
-
-
-def _holds(place: str, digest: str) -> bool:
-    """Whether a file is there with this content."""
-    try:
-        return not why_no_file(place) and content_sha256(Path(place)) == digest
-    except OSError:
-        return False
+    def _label(self, place: str) -> str | None:
+        """What a video is labelled now: empty for not at all, None where nothing tells."""
+        return label_of(Path(place), self._folders)

@@ -15,7 +15,7 @@ from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.query.naming import ExampleReader, ReadingKeywords
 from cocon.client.index.query.queries import Example, Query
 from cocon.client.index.query.search_options import DEFAULT_OPTIONS, SearchKeywords, SearchOptions
-from cocon.client.index.records import IndexedVideo, IndexFacts, check_vectors
+from cocon.client.index.records import IndexedVideo, IndexFacts, check_fingerprint, check_vectors
 from cocon.client.index.search.hits import Hit
 from cocon.client.index.searching import SnapshotSearch
 from cocon.client.index.upkeep.kept_folder import KeptFolder
@@ -84,7 +84,7 @@ class IndexReader(KeptFolder):
     def check_model(self, model: FusedModel) -> None:
         """Raise `MismatchError` unless a model gives vectors that this index understands."""
         if self.exists:
-            self._check_fingerprint(self.facts, model.view, model.fingerprint)
+            check_fingerprint(self.facts, model.view, model.fingerprint, index=str(self))
 
     def check_query(self, query: VideoEmbedding | Query) -> None:
         """Raise as `search` does unless a query can be compared with the videos of the index."""
@@ -178,13 +178,5 @@ class IndexReader(KeptFolder):
     def _check_examples(self, query: Query, facts: IndexFacts) -> None:
         for example in query.examples:
             if example.fingerprint is not None:
-                self._check_fingerprint(facts, example.view, example.fingerprint)
+                check_fingerprint(facts, example.view, example.fingerprint, index=str(self))
             check_vectors(example.vectors, facts.embedding_dim, source=f"'{printable(example.name)}'")
-
-    def _check_fingerprint(self, facts: IndexFacts, view: str, fingerprint: str) -> None:
-        if facts.fingerprint != fingerprint:
-            raise MismatchError(
-                f"index '{self}' was made by another model (view {'+'.join(facts.views)}, {facts.model}, "
-                f"fingerprint {facts.fingerprint[:12]}) than this one (view {view}, {fingerprint[:12]}); "
-                "re-embed: client index add --index NEW ..."
-            )

@@ -6,12 +6,22 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.core.errors import MismatchError
+from cocon.core.errors import (
+    MismatchError,
+    NoVideoStreamError,
+    TooLargeError,
+    TruncatedVideoError,
+    UnreadableVideoError,
+)
 from cocon.core.printable import escaped
 
-__all__ = ["IndexFacts", "IndexedVideo", "Moment", "RowFacts", "check_vectors"]
+__all__ = ["FailedFile", "IndexFacts", "IndexedVideo", "Moment", "RowFacts", "check_fingerprint", "check_vectors"]
 
 _UNIT_TOLERANCE = 1e-3
+# Deadlines are missed on busy machines, the system ends processes when memory is short, and a view can be made anew.
+_LASTING = frozenset(
+    error.__name__ for error in (UnreadableVideoError, NoVideoStreamError, TooLargeError, TruncatedVideoError)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,47 @@ class Moment:
     video_id: int = 0
     clip: int = 0
     also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FailedFile:
+    """A file that could not be embedded.
+
+    Attributes:
+        path: Absolute.
+        content_sha256: Of the file; None if it could not be read.
+        kind: Class of the error.
+        message: One line.
+    """
+
+    path: str
+    content_sha256: str | None
+    kind: str
+    message: str
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the same content would fail again: neither the machine nor a stored view was at fault."""
+        return self.content_sha256 is not None and self.kind in _LASTING
+
+    def row(self) -> dict[str, object]:
+        """`video, content_sha256, error: {class, message}`; the path in its written form (`printable.escaped`)."""
+        error = {"class": self.kind, "message": self.message}
+        return {"video": escaped(self.path), "content_sha256": self.content_sha256, "error": error}
+
+    def table_row(self) -> dict[str, object]:
+        """`video, class, message`."""
+        return {"video": escaped(self.path), "class": self.kind, "message": self.message}
+
+
+def check_fingerprint(facts: IndexFacts, view: str, fingerprint: str, *, index: str) -> None:
+    """Raise `MismatchError` unless vectors of a view with a fingerprint are like those of an index of that name."""
+    if facts.fingerprint != fingerprint:
+        raise MismatchError(
+            f"index '{index}' was made by another model (view {'+'.join(facts.views)}, {facts.model}, "
+            f"fingerprint {facts.fingerprint[:12]}) than this one (view {view}, {fingerprint[:12]}); "
+            "re-embed: client index add --index NEW ..."
+        )
 
 
 def check_vectors(vectors: NDArray[np.float32], embedding_dim: int, *, source: str) -> None:

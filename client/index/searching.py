@@ -7,9 +7,9 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.addition import absolute
 from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.files.snapshot import Snapshot
+from cocon.client.index.observation import absolute
 from cocon.client.index.query.chosen_rows import ChosenRows, FilteredRows
 from cocon.client.index.query.queries import Example, Query
 from cocon.client.index.query.search_options import SearchOptions

@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from cocon.client.models.defaults import DEFAULT_URL
+from cocon.client.models.target import Target
 from cocon.core.errors import UsageError
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, OpenModel
 from cocon.embedding.repository import FORMATS, ONNX_RUNTIME, FormatName, check_repository
 
-__all__ = ["ModelHost", "connect"]
+__all__ = ["ModelHost", "check_url", "connect"]
 
 _LOCAL = "local:"
 
@@ -62,15 +63,27 @@ def connect(url: str = DEFAULT_URL, *, timeout_s: float = 30.0, model_format: Fo
     Raises:
         UsageError: The URL has another form, the folder does not exist, or TorchScript is asked for without a server.
     """
-    if url[: len(_LOCAL)].lower() == _LOCAL:
-        root = Path(url[len(_LOCAL) :])
-        check_repository(root)
-        if FORMATS[model_format].backend != ONNX_RUNTIME:
-            raise UsageError(f"--model-format {model_format} needs a server; '{url}' runs ONNX")
+    check_url(url, model_format)
+    if (root := _local_root(url)) is not None:
         return _LocalHost(root, FORMATS[model_format])
     from cocon.client.models.server import TritonServer
 
     return TritonServer(url, timeout_s=timeout_s, model_format=model_format)
+
+
+def check_url(url: str, model_format: FormatName) -> None:
+    """Refuse what `connect` cannot connect to, whether or not a server is there; raises like it."""
+    if (root := _local_root(url)) is None:
+        Target.parse(url)
+        return
+    check_repository(root)
+    if FORMATS[model_format].backend != ONNX_RUNTIME:
+        raise UsageError(f"--model-format {model_format} needs a server; '{url}' runs ONNX")
+
+
+def _local_root(url: str) -> Path | None:
+    """The folder that a URL names in this process; None if it is a server's."""
+    return Path(url[len(_LOCAL) :]) if url[: len(_LOCAL)].lower() == _LOCAL else None
 
 
 class _LocalHost(LocalRepository):

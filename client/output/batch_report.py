@@ -24,24 +24,29 @@ class BatchReport:
     Attributes:
         num_videos: In all.
         failures: So far.
+        failed_before: Those of them that were not tried again.
     """
 
     num_videos: int
     _progress: Progress
     _task: TaskID
     failures: list[FailedVideo] = field(default_factory=list)
+    failed_before: list[FailedVideo] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
         """0, or what a run with failed inputs ends with."""
         return VideoError.exit_code if self.failures else 0
 
-    def note(self, failure: FailedVideo | None = None) -> None:
-        """One more video is done, or has failed."""
+    def note(self, failure: FailedVideo | None = None, *, failed_before: bool = False) -> None:
+        """One more video is done, or has failed; what failed before is told in one line at the end."""
         self._progress.advance(self._task)
         if failure is None:
             return
         self.failures.append(failure)
+        if failed_before:
+            self.failed_before.append(failure)
+            return
         reason = failure.message.removeprefix(f"video '{printable(failure.video)}'").lstrip(": ")
         self._progress.console.print(f"failed: {printable(failure.video)}: {reason}", soft_wrap=True)
 
@@ -63,6 +68,9 @@ def batch_report(num_videos: int, *, quiet: bool, failures: Path) -> Iterator[Ba
         try:
             yield report
         finally:
+            if count := len(report.failed_before):
+                told = f"{count} failed before and did not change since; --retry-failed tries again"
+                progress.console.print(told, soft_wrap=True)
             if report.failures:
                 progress.console.print(_listed(report.failures, failures), soft_wrap=True)
 

@@ -21,18 +21,17 @@ from cocon.client.models.defaults import DEFAULT_URL
 from cocon.client.models.fused_model import FusedModel, open_fused
 from cocon.client.pipeline.ahead import produce_ahead
 from cocon.client.pipeline.batches import Batches, Gathering
-from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
+from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, unreadable
 from cocon.core.closing import Closing
-from cocon.core.errors import ServerError, UnreadableVideoError, UsageError, VideoError
-from cocon.core.paths import check_file, why_no_file
-from cocon.core.printable import printable
+from cocon.core.errors import ServerError, UsageError, VideoError
+from cocon.core.paths import check_file
 from cocon.embedding.repository import FormatName
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.reading.reader import MultiViewClip, VideoSource, clips_in_worker
 from cocon.video.store.dataset import content_sha256
 from cocon.video.workers.pool import WorkerPool, num_cores
 
-__all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding"]
+__all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding", "check_overlap"]
 
 _logger = logging.getLogger(__name__)
 
@@ -81,11 +80,10 @@ class VideoEmbedder(Closing):
         limits: MediaLimits | None = None,
         is_strict: bool = False,
     ) -> None:
-        if not 0 <= overlap <= _MAX_OVERLAP:
-            raise UsageError(f"overlap ({overlap}) must be from 0 to {_MAX_OVERLAP}")
+        check_overlap(overlap)
         self.overlap = overlap
-        self._limits = limits or MediaLimits()
-        self._is_strict = is_strict
+        self.limits = limits or MediaLimits()
+        self.is_strict = is_strict
         self._told: set[str] = set()
         self._indexed_by: Mapping[str, tuple[str, ...]] = {}
         with ExitStack() as connections:
@@ -98,7 +96,7 @@ class VideoEmbedder(Closing):
             self._lanes = [open_fused(host, views) for host in hosts]
             if len({(lane.version, lane.fingerprint) for lane in self._lanes}) > 1:
                 raise ServerError(f"the models on {url} changed while they were looked up; try again")
-            self._workers = connections.enter_context(WorkerPool(self._limits))
+            self._workers = connections.enter_context(WorkerPool(self.limits))
             self._connections = connections.pop_all()
 
     @property
@@ -172,14 +170,14 @@ class VideoEmbedder(Closing):
             else request
             for view, request in self.model.requests.items()
         }
-        clips = VideoSource(Path(path), spec, requests, hop, limits=self._limits, is_strict=self._is_strict)
+        clips = VideoSource(Path(path), spec, requests, hop, limits=self.limits, is_strict=self.is_strict)
         return _Source(os.fspath(path), clips)
 
     def _clips(self, source: _Source) -> Iterator[MultiViewClip]:
         """The clips of a video; called in a thread, which waits for a worker process."""
         clips = source.clips
-        if reason := why_no_file(clips.path):
-            raise UnreadableVideoError(f"video '{printable(source.video)}' {reason}")
+        if error := unreadable(source.video):
+            raise error
         clips.limits.check(clips.path, "max_bytes", clips.path.stat().st_size, "bytes")
         clips.content_sha256 = content_sha256(clips.path)
         yield from clips_in_worker(self._workers, clips)
@@ -222,3 +220,9 @@ class VideoEmbedder(Closing):
             missing=missing,
             made_by=source.clips.made_by,
         )
+
+
+def check_overlap(overlap: float) -> None:
+    """Raise `UsageError` unless a share of a clip may be repeated by the next."""
+    if not 0 <= overlap <= _MAX_OVERLAP:
+        raise UsageError(f"overlap ({overlap}) must be from 0 to {_MAX_OVERLAP}")

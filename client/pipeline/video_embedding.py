@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.core.errors import MissingViewError
+from cocon.core.errors import MissingViewError, UnreadableVideoError
+from cocon.core.paths import why_no_file
 from cocon.core.printable import escaped, in_one_line, printable
 
-__all__ = ["FailedVideo", "Row", "VideoEmbedding", "completed"]
+__all__ = ["FailedVideo", "Row", "VideoEmbedding", "completed", "unreadable"]
 
 Row = dict[str, object]
 
@@ -113,3 +114,9 @@ def completed(result: VideoEmbedding | FailedVideo) -> VideoEmbedding | FailedVi
         except MissingViewError as error:
             return FailedVideo(result.video, error)
     return result
+
+
+def unreadable(path: str) -> UnreadableVideoError | None:
+    """Why a video cannot be read where no file is; None if one is there."""
+    reason = why_no_file(path)
+    return UnreadableVideoError(f"video '{printable(path)}' {reason}") if reason else None

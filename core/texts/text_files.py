@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable, unescaped
+from cocon.core.texts.normal_forms import existing_form
 
 __all__ = ["decode_names", "decode_text", "named_path", "read_lines", "read_names", "read_text", "text_lines"]
 
@@ -92,7 +93,8 @@ def named_path(text: str, folder: Path | None = None) -> Path:
     """The path that a list or table means by a name.
 
     A name means what exists: as it stands, or else without blanks around it, without quotes around it, with `~` as the
-    home folder, or with its escapes (`printable.escaped`) as bytes. What does not exist is the name without blanks.
+    home folder, with its escapes (`printable.escaped`) as bytes, or in the other normal form of Unicode. What does not
+    exist is the name without blanks.
 
     Args:
         text: as it is written; bytes that are no text as lone surrogates.
@@ -104,9 +106,14 @@ def named_path(text: str, folder: Path | None = None) -> Path:
         readings.append(stripped[1:-1])
     if stripped.startswith("~"):
         readings.append(os.path.expanduser(stripped))  # noqa: PTH111  # Path.expanduser fails for users it does not know
-    for reading in (*map(_for_the_system, readings), unescaped(stripped)):
+    readings = [*map(_for_the_system, readings), unescaped(stripped)]
+    for reading in readings:
         if reading and os.path.exists(os.path.join(folder or "", reading)):  # noqa: PTH110, PTH118  # False for any text
             return Path(reading)
+    for reading in filter(None, readings):
+        named = os.path.join(folder or "", reading)  # noqa: PTH118
+        if os.path.exists(found := existing_form(named)):  # noqa: PTH110
+            return Path(found) if folder is None or os.path.isabs(reading) else Path(found).relative_to(folder)  # noqa: PTH117
     return Path(_for_the_system(stripped))
 
 

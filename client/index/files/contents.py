@@ -1,12 +1,16 @@
 """What an index holds, for its writer: contents and the places where they are found, and changes of both."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cocon.client.index.file_stamp import FileStamp
 from cocon.client.index.files.checksums import row_checksums
+from cocon.client.index.files.places import Content, Description, Place
 from cocon.client.index.files.tables import VideoRecord, put_place, put_video
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import check_vectors
@@ -14,39 +18,7 @@ from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.errors import MismatchError
 from cocon.core.printable import escaped, printable, unescaped
 
-__all__ = ["Content", "Contents", "Place"]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A path of an index.
-
-    Attributes:
-        path: Absolute.
-        video_id: Of the content that was there when it was looked at last.
-        label: Of the video there.
-        metadata: What else is known of it.
-    """
-
-    path: str
-    video_id: int
-    label: str | None
-    metadata: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A content of an index.
-
-    Attributes:
-        video_id: Of it.
-        overlap: Share of a clip that the next one repeats.
-        places: Where it was found, by path.
-    """
-
-    video_id: int
-    overlap: float
-    places: tuple[str, ...]
+__all__ = ["Contents"]
 
 
 class Contents:
@@ -59,10 +31,32 @@ class Contents:
     def __init__(self, writer: IndexWriter) -> None:
         self._writer = writer
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All changes inside are made, or none; they are committed at the end, or with the transaction around them."""
+        connection = self._writer.connection
+        if not connection.in_transaction:
+            with self._writer.transaction():
+                yield
+            return
+        connection.execute("SAVEPOINT change")
+        try:
+            yield
+        except BaseException:
+            if connection.in_transaction:  # SQLite itself has rolled back where a disk is full
+                connection.execute("ROLLBACK TO change")
+                connection.execute("RELEASE change")
+            raise
+        connection.execute("RELEASE change")
+
     def at(self, path: str) -> Place | None:
         """What is known of a path."""
-        found = self._writer.select("SELECT video_id, label, metadata FROM places WHERE path = ?", [escaped(path)])
-        return Place(path, found[0][0], found[0][1], json.loads(found[0][2])) if found else None
+        found = self._writer.select(
+            """SELECT video_id, content_sha256, label, metadata, file FROM places JOIN videos USING (video_id)
+               WHERE path = ?""",
+            [escaped(path)],
+        )
+        return Place.of(path, *found[0]) if found else None
 
     def with_content(self, content_sha256: str) -> Content | None:
         """The content with this digest."""
@@ -70,10 +64,20 @@ class Contents:
         if not found:
             return None
         ((video_id, overlap),) = found
-        return Content(video_id, overlap, self._places(video_id))
+        places = self._writer.select("SELECT path FROM places WHERE video_id = ? ORDER BY path", [video_id])
+        return Content(video_id, overlap, tuple(unescaped(path) for (path,) in places))
 
-    def put(self, path: str, video: VideoEmbedding, *, label: str | None, overlap: float) -> bool:
+    def put(
+        self, path: str, video: VideoEmbedding, *, label: str | None, overlap: float, stamp: FileStamp | None = None
+    ) -> bool:
         """Store a video and its clips; it is the path's from now on, and its other places keep it.
+
+        Args:
+            path: Absolute.
+            video: Embedded.
+            label: Of it; None for what is known of the path, empty for none.
+            overlap: Share of a clip that the next one repeats.
+            stamp: Of the file, if its content will be this as long as it has that.
 
         Returns:
             Whether neither the path nor the content was known.
@@ -89,64 +93,97 @@ class Contents:
         blocks = video.blocks.astype("<f2") if writer.row_facts.blocks is not None else None
         held, same = self.at(path), self.with_content(video.content_sha256)
         kept = [] if same is None else [self.at(place) for place in same.places]
-        first_row = writer.append(video.embedding, blocks)
-        record = VideoRecord(
-            content_sha256=video.content_sha256,
-            view=video.view,
-            num_frames=video.num_frames,
-            truncated=video.truncated,
-            overlap=overlap,
-            model=video.model,
-            version=video.version,
-            fingerprint=video.fingerprint,
-            first_row=first_row,
-            spans=np.stack([video.start_seconds, video.end_seconds], axis=1),
-            checksums=row_checksums(np.ascontiguousarray(video.embedding)),
-            block_checksums=np.array([], np.uint64) if blocks is None else row_checksums(blocks),
-        )
-        with writer.transaction() as connection:
+        known = (held.known if held else None) or (self._unplaced(same.video_id) if same else None) or Description()
+        record = _record(video, overlap, writer.append(video.embedding, blocks), blocks)
+        with self.transaction():
             if same is not None:
-                connection.execute("DELETE FROM videos WHERE video_id = ?", [same.video_id])
-            video_id = put_video(connection, record)
+                writer.connection.execute("DELETE FROM videos WHERE video_id = ?", [same.video_id])
+            video_id = put_video(writer.connection, record)
             for place in filter(None, kept):
-                put_place(connection, escaped(place.path), video_id, label=place.label, metadata=place.metadata)
-            self._set(path, video_id, label, held)
+                self._set(place.path, video_id, place.known, place.stamp)
+            self._set(path, video_id, known.labelled(label), stamp)
+            if held is not None:
+                self._note_unplaced(held)
             self._note_makers(video.made_by)
         return held is None and same is None
 
-    def move(self, video_id: int, path: str, *, label: str | None, vacated: Iterable[str] = ()) -> None:
-        """A path holds a content of the index now; others do not hold it any more."""
-        with self._writer.transaction():
-            vacated = list(vacated)
-            held = self.at(path) or (self.at(vacated[0]) if vacated else None)
-            self._forget(vacated)
-            self._set(path, video_id, label, held)
+    def move(
+        self, video_id: int, path: str, *, label: str | None, stamp: FileStamp | None, vacated: Iterable[str] = ()
+    ) -> None:
+        """A path holds a content of the index now; others do not hold it any more.
+
+        What is known of the video comes with it: from the first of the others, or from where it was before; or else it
+        is what was known of the path.
+
+        Args:
+            video_id: Of the content.
+            path: Absolute.
+            label: Of it; None for the one that comes with it, empty for none.
+            stamp: Of the file, if its content will be this as long as it has that.
+            vacated: The others.
+        """
+        with self.transaction():
+            held, left = self.at(path), list(filter(None, map(self.at, vacated)))
+            origin = left[0].known if left else self._unplaced(video_id)
+            known = origin or (held.known if held else Description())
+            self._forget([place.path for place in left])
+            self._set(path, video_id, known.labelled(label), stamp)
+            if held is not None:
+                self._note_unplaced(held)
+
+    def vacate(self, path: str) -> None:
+        """A path does not hold its content any more; that is kept until `drop_unplaced`."""
+        if held := self.at(path):
+            with self.transaction():
+                self._forget([path])
+                self._note_unplaced(held)
+
+    def stamp(self, path: str, stamp: FileStamp) -> None:
+        """The content of a path was looked at again, and is the same."""
+        if held := self.at(path):
+            with self.transaction():
+                self._set(path, held.video_id, held.known, stamp)
 
     def forget(self, paths: Iterable[str]) -> None:
         """Forget places, and contents that have no other."""
-        with self._writer.transaction():
-            self._forget(paths)
-            self._drop_orphans()
+        with self.transaction():
+            for held in filter(None, map(self.at, paths)):
+                self._forget([held.path])
+                self._writer.connection.execute(
+                    "DELETE FROM videos WHERE video_id = ? AND video_id NOT IN (SELECT video_id FROM places)",
+                    [held.video_id],
+                )
 
-    def drop_orphans(self) -> None:
-        """Forget contents without a place, if there are any."""
-        if self._writer.select(f"SELECT 1 FROM videos WHERE {_IS_ORPHAN} LIMIT 1"):
-            with self._writer.transaction():
-                self._drop_orphans()
+    def drop_unplaced(self) -> None:
+        """Forget contents that were found at no other place."""
+        if self._writer.select("SELECT 1 FROM unplaced LIMIT 1"):
+            with self.transaction():
+                self._writer.connection.execute(
+                    """DELETE FROM videos WHERE video_id IN (SELECT video_id FROM unplaced)
+                       AND video_id NOT IN (SELECT video_id FROM places)"""
+                )
+                self._writer.connection.execute("DELETE FROM unplaced")
 
-    def _places(self, video_id: int) -> tuple[str, ...]:
-        found = self._writer.select("SELECT path FROM places WHERE video_id = ? ORDER BY path", [video_id])
-        return tuple(unescaped(path) for (path,) in found)
-
-    def _set(self, path: str, video_id: int, label: str | None, held: Place | None) -> None:
-        metadata = held.metadata if held else {}
-        put_place(self._writer.connection, escaped(path), video_id, label=label, metadata=metadata)
+    def _set(self, path: str, video_id: int, known: Description, stamp: FileStamp | None) -> None:
+        connection = self._writer.connection
+        file = None if stamp is None else asdict(stamp)
+        put_place(connection, escaped(path), video_id, label=known.label, metadata=known.metadata, file=file)
+        connection.execute("DELETE FROM unplaced WHERE video_id = ?", [video_id])
 
     def _forget(self, paths: Iterable[str]) -> None:
         self._writer.connection.executemany("DELETE FROM places WHERE path = ?", [(escaped(path),) for path in paths])
 
-    def _drop_orphans(self) -> None:
-        self._writer.connection.execute(f"DELETE FROM videos WHERE {_IS_ORPHAN}")
+    def _unplaced(self, video_id: int) -> Description | None:
+        found = self._writer.select("SELECT label, metadata FROM unplaced WHERE video_id = ?", [video_id])
+        return Description(found[0][0], json.loads(found[0][1])) if found else None
+
+    def _note_unplaced(self, held: Place) -> None:
+        """Keep what was known of a content, if a place was its last."""
+        self._writer.connection.execute(
+            """INSERT OR REPLACE INTO unplaced SELECT video_id, ?, ? FROM videos
+               WHERE video_id = ? AND video_id NOT IN (SELECT video_id FROM places)""",
+            [held.known.label, json.dumps(dict(held.known.metadata)), held.video_id],
+        )
 
     def _note_makers(self, made_by: Mapping[str, str]) -> None:
         """Who made the views of one more video."""
@@ -156,4 +193,18 @@ class Contents:
             self._writer.put_fact("made_by", named)
 
 
-_IS_ORPHAN = "video_id NOT IN (SELECT video_id FROM places)"
+def _record(video: VideoEmbedding, overlap: float, first_row: int, blocks: NDArray[np.float16] | None) -> VideoRecord:
+    return VideoRecord(
+        content_sha256=video.content_sha256,
+        view=video.view,
+        num_frames=video.num_frames,
+        truncated=video.truncated,
+        overlap=overlap,
+        model=video.model,
+        version=video.version,
+        fingerprint=video.fingerprint,
+        first_row=first_row,
+        spans=np.stack([video.start_seconds, video.end_seconds], axis=1),
+        checksums=row_checksums(np.ascontiguousarray(video.embedding)),
+        block_checksums=np.array([], np.uint64) if blocks is None else row_checksums(blocks),
+    )

@@ -51,6 +51,11 @@ CREATE TABLE places (
 ) STRICT;
 CREATE INDEX places_of_video ON places (video_id);
 CREATE INDEX places_of_label ON places (label, video_id);
+CREATE TABLE unplaced (       -- contents that an addition found at no place any more, until it has seen all its files
+    video_id INTEGER PRIMARY KEY REFERENCES videos ON DELETE CASCADE,
+    label TEXT,               -- of the place that it had last
+    metadata TEXT NOT NULL
+) STRICT;
 CREATE TABLE failures (
     path TEXT PRIMARY KEY,
     content_sha256 TEXT,      -- NULL: could not be read

@@ -74,7 +74,7 @@ def do(folder: Path, change: Change) -> None:
                 contents.forget([video.video])
             else:
                 contents.put(video.video, video, label=str(version), overlap=0.0)
-                contents.drop_orphans()
+                contents.drop_unplaced()
 
 
 def run_and_kill(

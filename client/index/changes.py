@@ -1,0 +1,170 @@
+"""What changes which videos an index has: add, remove, prune. Each holds the writer lock while it runs."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from itertools import chain
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from cocon.client.index.addition import Addition
+from cocon.client.index.files.contents import Contents
+from cocon.client.index.files.failed_files import FailedFiles
+from cocon.client.index.files.leftovers import is_ours
+from cocon.client.index.files.proven import CATALOG_FILE
+from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.outcomes import AddReport, Outcome, Outcomes
+from cocon.client.index.records import IndexFacts, check_fingerprint
+from cocon.client.index.removal import gone_videos, named_videos
+from cocon.client.index.vote.keeping import keep_rule
+from cocon.client.models.fused_model import FusedModel
+from cocon.client.pipeline.embedder_settings import EmbedderSettings
+from cocon.client.pipeline.video_embedder import VideoEmbedder
+from cocon.core.errors import MismatchError, UsageError
+from cocon.core.folder_lock import LOCK_FILE
+from cocon.core.printable import printable
+
+__all__ = ["add_videos", "prune_videos", "remove_videos"]
+
+
+def add_videos(
+    folder: Path,
+    paths: Iterable[str | PathLike[str]],
+    embedder: VideoEmbedder | EmbedderSettings,
+    *,
+    folders: Iterable[Path],
+    retry_failed: bool,
+    wait_s: float,
+    on_outcome: Callable[[Outcome], None],
+) -> AddReport:
+    """See `VideoIndex.add`."""
+    opener = _Opener(embedder)
+    with opener, _writer_to_add(folder, opener, wait_s) as writer:
+        contents, failed = Contents(writer), FailedFiles(writer, _tried(embedder, writer.facts))
+        with Outcomes(contents.transaction, on_outcome) as outcomes:
+            addition = Addition(
+                contents,
+                failed,
+                outcomes,
+                overlap=embedder.overlap,
+                folders=folders,
+                retry_failed=retry_failed,
+            )
+            outdated = addition.outdated(paths)
+            for first in outdated:  # now somebody is needed who embeds
+                opened = opener.opened()
+                _check_model(writer, opened.model)
+                opened.refer_to(writer.fact("made_by") or {})
+                for result in opened.embed_many(chain([first], outdated)):
+                    addition.store(result)
+        contents.drop_unplaced()
+        keep_rule(writer)
+    return outcomes.report()
+
+
+def remove_videos(folder: Path, paths: Sequence[str | PathLike[str]], *, wait_s: float) -> list[str]:
+    """See `VideoIndex.remove`."""
+    with IndexWriter(folder, wait_s=wait_s) as writer:
+        chosen = named_videos(writer.select, paths, printable(folder))
+        _forget(writer, chosen)
+    return chosen
+
+
+def prune_videos(
+    folder: Path, folders: Sequence[str | PathLike[str]], *, even_unmounted: bool, wait_s: float
+) -> list[str]:
+    """See `VideoIndex.prune`."""
+    with IndexWriter(folder, wait_s=wait_s) as writer:
+        gone, doubts = gone_videos(writer.select, folders, printable(folder), is_sure=even_unmounted)
+        if doubts:
+            raise UsageError(f"{'; '.join(doubts)}; mount it, or forget them all the same with --yes")
+        _forget(writer, gone)
+    return gone
+
+
+class _Opener:
+    """An embedder, opened when it is needed; a context manager, which closes what it has opened."""
+
+    def __init__(self, embedder: VideoEmbedder | EmbedderSettings) -> None:
+        self._embedder = embedder
+        self._opened = embedder if isinstance(embedder, VideoEmbedder) else None
+        self._held = ExitStack()
+
+    def __enter__(self) -> "_Opener":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._held.close()
+
+    def opened(self) -> VideoEmbedder:
+        if self._opened is None:
+            assert isinstance(self._embedder, EmbedderSettings)
+            self._opened = self._held.enter_context(self._embedder.open())
+        return self._opened
+
+    def check_views(self, facts: IndexFacts, index: str) -> None:
+        """Raise `MismatchError` if an embedder cannot be the one of an index, whatever a server has."""
+        named = self._embedder
+        if isinstance(named, EmbedderSettings) and not named.has_all_views and named.named_views() != facts.views:
+            raise MismatchError(
+                f"index '{index}' was made for view {'+'.join(facts.views)}, not {'+'.join(named.named_views())}; "
+                "leave out --view, or re-embed: client index add --index NEW ..."
+            )
+
+    @property
+    def model(self) -> FusedModel | None:
+        """Of the embedder, if it has been opened."""
+        return self._opened.model if self._opened else None
+
+
+@contextmanager
+def _writer_to_add(folder: Path, opener: _Opener, wait_s: float) -> Iterator[IndexWriter]:
+    """The index open for writing; made where there is none."""
+    new = None
+    if not (folder / CATALOG_FILE).is_file():
+        model = opener.opened().model
+        new = (
+            IndexFacts(tuple(model.models), model.fingerprint, model.embedding_dim, model.name),
+            model.clip.num_blocks,
+        )
+        _make_folder(folder)
+    with IndexWriter(folder, new=new, wait_s=wait_s) as writer:
+        if opener.model is not None:
+            _check_model(writer, opener.model)
+        else:
+            opener.check_views(writer.facts, printable(folder))
+        yield writer
+
+
+def _make_folder(folder: Path) -> None:
+    present = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    # A run that was killed at once leaves its lock, empty files of rows and a hidden catalogue.
+    if any(name[0] != "." and name != LOCK_FILE and not is_ours(name) for name in present):
+        raise UsageError(
+            f"folder '{printable(folder)}' holds something else than an index; choose another with --index"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _check_model(writer: IndexWriter, model: FusedModel) -> None:
+    check_fingerprint(writer.facts, model.view, model.fingerprint, index=printable(writer.folder))
+
+
+def _tried(embedder: VideoEmbedder | EmbedderSettings, facts: IndexFacts) -> dict[str, Any]:
+    """What decides whether a file fails."""
+    return {
+        "limits": asdict(embedder.limits),
+        "strict": embedder.is_strict,
+        "views": list(facts.views),
+        "cocon": version("cocon"),
+    }
+
+
+def _forget(writer: IndexWriter, paths: list[str]) -> None:
+    if paths:
+        contents = Contents(writer)
+        with contents.transaction():
+            contents.forget(paths)
+            FailedFiles(writer).forget(paths)

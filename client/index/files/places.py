@@ -1,0 +1,71 @@
+"""What an index knows of a path and of a content, as values."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from cocon.client.index.file_stamp import FileStamp
+
+__all__ = ["Content", "Description", "Place", "stamp_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is known of a video besides its content.
+
+    Attributes:
+        label: Of it.
+        metadata: What else.
+    """
+
+    label: str | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+    def labelled(self, told: str | None) -> "Description":
+        """The same with another label; None leaves it, an empty one takes it away."""
+        return self if told is None else Description(told or None, self.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path of an index.
+
+    Attributes:
+        path: Absolute.
+        video_id: Of the content that was there when it was looked at last.
+        content_sha256: Likewise.
+        known: Of the video there.
+        stamp: Of the file; None if its content is to be read when it is asked for again.
+    """
+
+    path: str
+    video_id: int
+    content_sha256: str
+    known: Description
+    stamp: FileStamp | None
+
+    @classmethod
+    def of(cls, path: str, video_id: int, sha256: str, label: str | None, metadata: str, file: str | None) -> Self:
+        """What the catalogue says of a path."""
+        return cls(path, video_id, sha256, Description(label, json.loads(metadata)), stamp_of(file))
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A content of an index.
+
+    Attributes:
+        video_id: Of it.
+        overlap: Share of a clip that the next one repeats.
+        places: Where it was found, by path.
+    """
+
+    video_id: int
+    overlap: float
+    places: tuple[str, ...]
+
+
+def stamp_of(file: str | None) -> FileStamp | None:
+    """What the catalogue keeps of a file."""
+    return None if file is None else FileStamp(**json.loads(file))

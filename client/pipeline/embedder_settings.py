@@ -1,0 +1,57 @@
+"""What an embedder is to be like, before one is needed: nothing is connected yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cocon.client.models.connect import check_url
+from cocon.client.models.defaults import DEFAULT_URL
+from cocon.client.pipeline.video_embedder import VideoEmbedder, check_overlap
+from cocon.embedding.repository import FormatName
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.views import view_named
+
+__all__ = ["EmbedderSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderSettings:
+    """The arguments of a `VideoEmbedder`, which see.
+
+    Raises:
+        UsageError: One is out of range, or what it names cannot exist.
+    """
+
+    url: str = DEFAULT_URL
+    views: Sequence[str] = ("rgb",)
+    overlap: float = 0.0
+    timeout_s: float = 30.0
+    model_format: FormatName = "onnx"
+    limits: MediaLimits = field(default_factory=MediaLimits)
+    is_strict: bool = False
+
+    def __post_init__(self) -> None:
+        check_overlap(self.overlap)
+        check_url(self.url, self.model_format)
+        if not self.has_all_views:
+            self.named_views()
+
+    @property
+    def has_all_views(self) -> bool:
+        """Whether it is left to the server which views there are."""
+        return "all" in self.views
+
+    def named_views(self) -> tuple[str, ...]:
+        """Names of the views, in alphabetical order."""
+        return tuple(sorted({view_named(view).name for view in self.views}))
+
+    def open(self) -> VideoEmbedder:
+        """Connect; raises like `VideoEmbedder`."""
+        return VideoEmbedder(
+            self.url,
+            views=self.views,
+            overlap=self.overlap,
+            timeout_s=self.timeout_s,
+            model_format=self.model_format,
+            limits=self.limits,
+            is_strict=self.is_strict,
+        )
