@@ -25,11 +25,11 @@ def translated(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged text, or a message of SQLite that quotes one
         raise _translation(f"catalogue '{printable(path)}'", error) from error
 
 
-def _translation(named: str, error: sqlite3.Error) -> CoconError:
+def _translation(named: str, error: sqlite3.Error | UnicodeDecodeError) -> CoconError:
     match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF:  # the kind
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
             return StorageError(f"{named} cannot be written: {error}; make room and run the same again")
