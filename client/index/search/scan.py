@@ -154,7 +154,7 @@ class _Scan:
             order = np.argsort(numbers * self._num_slots + slots, kind="stable")  # quick: the parts are in order
             numbers, slots, scores = numbers[order], slots[order], scores[order]
         videos = np.searchsorted(self._plan.first_slots, slots, side="right") - 1
-        kept = still_wanted(numbers, videos, scores, self._floors, self._batch, self._wanted)
+        kept = still_wanted(numbers, videos, scores, self._floors, self._batch.margins, self._wanted)
         self._passed = [(numbers[kept], slots[kept], scores[kept])]
         self._room = max(self._limit, np.count_nonzero(kept))
         return videos[kept]

@@ -63,7 +63,7 @@ def still_wanted(
     videos: NDArray[np.int64],
     scores: NDArray[np.float32],
     floors: NDArray[np.float32],
-    batch: QueryBatch,
+    margins: NDArray[np.float32],
     wanted: Wanted,
 ) -> NDArray[np.bool_]:
     """Which pairs of a query and a row matter: `bool [n]`.
@@ -73,7 +73,7 @@ def still_wanted(
         videos: Of each row, rising within a query: `int64 [n]`.
         scores: `float32 [n]`.
         floors: Below which nobody matters, raised here by what is found: `float32 [Q]`.
-        batch: What is asked.
+        margins: By how much the scores of each query may be off one another, `float32 [Q]`.
         wanted: Of each query.
     """
     owners, bests = numbers, scores
@@ -84,11 +84,11 @@ def still_wanted(
         owners, bests = numbers[starts], np.maximum.reduceat(scores, starts)
     if len(bests):
         order = np.argsort(owners * (2.0 * np.abs(bests).max() + 1.0) - bests)  # by query, the best first
-        bounds = np.searchsorted(owners, np.arange(len(batch) + 1))
+        bounds = np.searchsorted(owners, np.arange(len(margins) + 1))
         full = np.flatnonzero(bounds[1:] - bounds[:-1] >= wanted.count)
-        least = bests[order[bounds[full] + wanted.count - 1]] - batch.margins[full]
+        least = bests[order[bounds[full] + wanted.count - 1]] - margins[full]
         floors[full] = np.maximum(floors[full], least)
     kept = scores >= floors[numbers]
     if wanted.by_video:
-        kept &= scores >= bests[np.cumsum(is_first) - 1] - batch.margins[numbers]
+        kept &= scores >= bests[np.cumsum(is_first) - 1] - margins[numbers]
     return kept

@@ -54,6 +54,19 @@ class VectorQuery:
         """The usual query of clips `float32 [J, D]`."""
         return cls((VectorGroup(vectors),), _no_videos() if excluded is None else excluded)
 
+    @property
+    def probes(self) -> NDArray[np.float32] | None:
+        """Vectors near which every good answer lies, `float32 [P, D]`; None where none are known.
+
+        Those of a query of one group are its own. If each group is of one vector, the score is a product with one
+        vector.
+        """
+        if len(self.groups) == 1 and self.groups[0].weight > 0:
+            return self.groups[0].vectors
+        if any(len(group.vectors) > 1 for group in self.groups):
+            return None
+        return np.sum([np.float32(group.weight) * group.vectors for group in self.groups], axis=0, dtype=np.float32)
+
 
 class QueryBatch:
     """Queries whose vectors are compared with rows at once.

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
+from cocon.client.index.search.list_search import ListSearch
 from cocon.client.index.search.lists_building import make_lists, trained_lists
 from cocon.client.index.search.lists_record import ListsRecord
 from cocon.client.index.search.row_lists import RowLists
@@ -88,8 +89,11 @@ def test_damaged_candidates_are_left_out_and_told(lists: RowLists) -> None:
 
 @pytest.mark.parametrize("share", [0.9, 0.3, 0.05, 0.0])
 @pytest.mark.parametrize("near", [True, False])
-def test_a_filter_leaves_out_also_whatever_is_near(lists: RowLists, share: float, near: bool) -> None:
+def test_a_filter_leaves_out_also_whatever_is_near(
+    lists: RowLists, share: float, near: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By chance, and just the videos that are not like the query."""
+    monkeypatch.setattr(ListSearch, "suit", lambda self, choice: choice.num_rows > 200)  # so few rows need no lists
     query = VectorQuery.of(VECTORS[[7]])
     likeness = (VECTORS @ VECTORS[7]).reshape(-1, 5).max(axis=1)
     order = np.argsort(likeness) if near else np.random.default_rng(1).permutation(NUM_VIDEOS)
@@ -136,3 +140,17 @@ def test_lists_help_clusters_and_not_noise(tmp_path: Path) -> None:
     nobody = make_lists(tmp_path / "lists-2.faiss", VECTORS, TABLE, np.arange(0))
     assert nobody == replace(nobody, file=None, covered_rows=2000, why_none="there are no clips")
     assert ListsRecord.from_json(some.to_json()) == some
+
+
+def test_lists_are_asked_under_a_filter_only_where_that_is_less_work(lists: RowLists) -> None:
+    """Reading 12 of 24 lists ten times over is more than a scan; reading one is not where most rows are left."""
+    query = VectorQuery.of(VECTORS[[7]])
+    for num_probed, share, way in ((12, 0.9, "exact"), (1, 0.9, "lists"), (1, 0.45, "exact")):
+        allowed = np.arange(NUM_VIDEOS) < share * NUM_VIDEOS
+        search = VectorSearch(VECTORS, TABLE, lists=RowLists(lists._index, 2000, num_probed))
+        found, expected = (
+            search.search([query], allowed=allowed),
+            search.search([query], allowed=allowed, is_exact=True),
+        )
+        assert found.way == way
+        assert found.answers[0].rows.tolist() == expected.answers[0].rows.tolist()
