@@ -11,7 +11,7 @@ several threads or processes search at once. Nothing global is changed here.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Literal
 
@@ -38,6 +38,8 @@ Way = Literal["exact", "gathered", "lists"]
 
 # Rows whose checksums are taken at once.
 _CHECKED_ROWS = 1 << 16
+# Rows that are left out one by one rather than by a mask over all, such as those of the query itself.
+_FEW_ROWS = 256
 _NO_ROWS = np.zeros(0, np.int64)
 
 
@@ -120,6 +122,10 @@ class VectorSearch:
         if top < 1 or offset < 0:
             raise UsageError(f"top ({top}) must be positive, offset ({offset}) at least 0")
         choice = RowChoice(self._table, allowed, allowed_rows, self._unsound)
+        if allowed is not None and self._table.num_live - choice.num_rows <= _FEW_ROWS and allowed_rows is None:
+            excluded = np.flatnonzero(~allowed)
+            queries = [replace(query, excluded=np.append(query.excluded, excluded)) for query in queries]
+            choice = RowChoice(self._table, None, None, self._unsound)
         lists = None if is_exact or self._lists is None or not self._lists.suit(choice) else self._lists
         way: Way = "lists" if lists else "gathered" if choice.is_gathered else "exact"
         if not len(queries):

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
-from cocon.client.index.search import row_choice, scan
+from cocon.client.index.search import row_choice, scan, vector_search
 from cocon.client.index.search.vector_query import VectorGroup, VectorQuery
 from cocon.client.index.search.vector_search import VectorSearch
 from cocon.core.errors import UsageError
@@ -21,6 +21,8 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that videos end in the midst of a chunk, and long ones fill several."""
     monkeypatch.setattr(scan, "_MIN_CHUNK_ROWS", 7)
     monkeypatch.setattr(scan, "_MAX_CHUNK_ROWS", 16)
+    monkeypatch.setattr(scan, "_MIN_GATHERED_ROWS", 9)
+    monkeypatch.setattr(scan, "_MAX_GATHERED_VALUES", 9)
 
 
 def corpus(rng: np.random.Generator, seed: int) -> tuple[RowTable, NDArray[np.float32]]:
@@ -53,6 +55,8 @@ def asked(rng: np.random.Generator, table: RowTable, vectors: NDArray[np.float32
 def test_answers_are_those_of_brute_force(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(seed)
     monkeypatch.setattr(row_choice, "_GATHERED_SHARE", [0, 0.4, 1][seed % 3])
+    monkeypatch.setattr(vector_search, "_FEW_ROWS", [256, 0, 0, 0][seed % 4])
+    monkeypatch.setattr(scan, "_KEPT_PER_ANSWER", [1, 4, 32][seed % 3])
     table, vectors = corpus(rng, seed)
     queries = asked(rng, table, vectors, seed)
     usable = np.ones(table.total_rows, np.bool_)
