@@ -1,1 +1,1 @@
-"""The index: its `files`, the `search` of them, what is asked of it, `query`, and what its labels say, a `vote`."""
+"""The index: its `files` and their `upkeep`; what is asked, a `query`; how it answers: `search`, `ranking`, `vote`."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
-from cocon.client.index.vote.left_out import LeftOut, Neighbours, leave_out
+from cocon.client.index.vote.left_out import LeaveOneOut, Neighbours, leave_out
 from cocon.client.index.vote.rule import VoteRule
 from cocon.client.index.vote.shares import sharpened, unknown_shares
 from cocon.embedding.neighbours import label_vote
@@ -72,7 +72,7 @@ class _Scores:
     is_right: NDArray[np.bool_]
 
 
-def _chosen_vote(found: LeftOut, counts: Mapping[str, int]) -> VoteRule:
+def _chosen_vote(found: LeaveOneOut, counts: Mapping[str, int]) -> VoteRule:
     """A rule that knows all classes, under which those of the videos are most likely."""
     known, num_classes = found.known, len(counts)
     rule = VoteRule(

@@ -9,7 +9,7 @@ from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.vote.similarity import NEAR_DUPLICATE, video_similarities
 from cocon.embedding.neighbours import largest_columns, query_chunks
 
-__all__ = ["LeftOut", "Neighbours", "leave_out", "nearest_videos"]
+__all__ = ["LeaveOneOut", "Neighbours", "leave_out", "nearest_videos"]
 
 # Videos that are left out, and products of numbers for it: some seconds of one core for the largest of indexes.
 _MAX_VIDEOS, _MIN_VIDEOS, _MAX_PRODUCTS = 1000, 50, 1 << 37
@@ -34,7 +34,7 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeaveOneOut:
     """What videos find when they are left out.
 
     Attributes:
@@ -50,7 +50,7 @@ class LeftOut:
 
 def leave_out(
     vectors: NDArray[np.float32], rows: RowTable, positions: NDArray[np.int64], codes: NDArray[np.int64], k: int
-) -> LeftOut:
+) -> LeaveOneOut:
     """Ask each of the videos, or some hundreds of them, for its neighbours. Copies of it are none.
 
     Args:
@@ -79,7 +79,7 @@ def leave_out(
         Neighbours(codes[sampled[takes_part]], cosines[which, takes_part], codes[nearest[which, takes_part]])
         for which, takes_part in enumerate((is_known, np.isfinite(cosines[1, :, 0])))
     )
-    return LeftOut(known, strange, len(sampled))
+    return LeaveOneOut(known, strange, len(sampled))
 
 
 def nearest_videos(
