@@ -27,6 +27,7 @@ __all__ = ["Change", "State", "changes", "check", "do", "held", "run_and_kill"]
 # Name of a video → its version.
 State = dict[str, int]
 NUM_NAMES = 40
+UPKEEP: dict[str, Callable[..., object]] = {"compact": VideoIndex.compact, "rebuild": VideoIndex.rebuild}
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,11 @@ def changes(state: State, rng: random.Random, kinds: tuple[str, ...]) -> Iterato
     """Changes without an end, each possible after those before."""
     while True:
         kind = rng.choice(kinds)
-        if kind in ("remove", "compact") and not state:
+        if kind in ("remove", *UPKEEP) and not state:
             continue
         if kind == "remove":
             named = {name: state[name] for name in rng.sample(sorted(state), 1)}
-        elif kind == "compact":
+        elif kind in UPKEEP:
             named = {}
         else:
             names = [f"v{rng.randrange(NUM_NAMES)}" for _ in range(5 if kind == "import" else 1)]
@@ -63,8 +64,8 @@ def changes(state: State, rng: random.Random, kinds: tuple[str, ...]) -> Iterato
 
 def do(folder: Path, change: Change) -> None:
     """Carry a change out; it is acknowledged when this returns."""
-    if change.kind == "compact":
-        VideoIndex(folder).compact(wait_s=60)
+    if change.kind in UPKEEP:
+        UPKEEP[change.kind](VideoIndex(folder), wait_s=60)
         return
     with IndexWriter(folder, new=(FACTS, NUM_BLOCKS), wait_s=60) as writer:
         contents = Contents(writer)
