@@ -18,7 +18,7 @@ HTTP_PORT    ?= 8000
 METRICS_PORT ?= 8002
 PORTS        := --grpc-port $(GRPC_PORT) --http-port $(HTTP_PORT) --metrics-port $(METRICS_PORT)
 
-.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser tracer format lint types bench results results-methods results-tasks results-utd robustness pretrained clean
+.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser tracer format lint types bench results results-methods results-tasks results-utd durability robustness pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -116,6 +116,9 @@ results-methods: data ## Train and judge every method, three seeds each (an hour
 results-tasks: results ## Judge the ablation's CoCon runs by localisation and tracking; writes docs/results
 	$(BIN)/cocon data make --untrimmed --output data/untrimmed
 	$(BIN)/python docs/results/tasks.py --name figures runs/ablation/figures/cocon-?
+
+durability: setup ## Kill, starve, cut and damage an index (about ten minutes); writes docs/results
+	$(BIN)/python docs/results/durability.py
 
 robustness: setup ## Read damaged, many and long videos (about 15 minutes); writes docs/results
 	SVT_LOG=0 $(BIN)/python docs/results/robustness.py

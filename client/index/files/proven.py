@@ -16,7 +16,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cocon.client.index.files.catalogue_error import translated
-from cocon.client.index.files.schema import FACT_COLUMNS, PLACE_COLUMNS, VIDEO_COLUMNS, check_schema, record_checksum
+from cocon.client.index.files.schema import (
+    FACT_COLUMNS,
+    PLACE_COLUMNS,
+    SCHEMA,
+    VIDEO_COLUMNS,
+    check_schema,
+    record_checksum,
+)
 from cocon.client.index.files.seal import SEAL_FILE, Seal
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.folder_lock import writer_of
@@ -41,6 +48,7 @@ CATALOG_FILE = "catalog.sqlite"
 _IDLE_S, _BUSY_S = 0.2, 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.02
 _HEADER_BYTES = 100
+_NEEDED = ("schema", "epoch", "previous_epoch", "index", "rows")
 # Which column names a record.
 _NAMING = {"facts": 0, "videos": 1, "places": 0}
 
@@ -120,8 +128,13 @@ def written_schema(connection: sqlite3.Connection, folder: Path) -> int:
     Raises:
         MismatchError: A newer version has written it.
     """
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'places'").fetchone():
+        return 1
     row = connection.execute("SELECT value FROM facts WHERE key = 'schema'").fetchone()
-    schema = 1 if row is None else int(json.loads(row[0]))
+    try:
+        schema = int(json.loads(row[0]))
+    except (TypeError, ValueError):
+        return SCHEMA  # damaged: its checksum will say so
     check_schema(schema, folder)
     return schema
 
@@ -141,9 +154,11 @@ def checked(connection: sqlite3.Connection, folder: Path, *, must_be_last: bool 
     with translated(folder / CATALOG_FILE):
         copy = in_memory(bytearray(connection.serialize()), is_read_only=False)
         (tally,) = copy.execute("SELECT checksum FROM tally").fetchone()
-        if bad_facts := _drop_bad(copy, "facts", FACT_COLUMNS)[0]:
-            raise MismatchError(f"{named} is damaged: {bad_facts[0]}; restore a backup, or index anew")
+        bad_facts, _ = _drop_bad(copy, "facts", FACT_COLUMNS)
         facts = dict(copy.execute("SELECT key, value FROM facts"))
+        bad_facts += [f"it does not say its '{key}'" for key in _NEEDED if key not in facts]
+        if bad_facts:
+            raise MismatchError(f"{named} is damaged: {bad_facts[0]}; restore a backup, or index anew")
         epoch, before = json.loads(facts["epoch"]), json.loads(facts["previous_epoch"])
         seal = Seal.read(folder)
         is_last = seal is None or seal.epoch in (epoch, before)
@@ -200,7 +215,7 @@ def _drop_bad(connection: sqlite3.Connection, table: str, columns: Sequence[str]
     for rowid, *values, checksum in connection.execute(
         f"SELECT rowid, {', '.join(columns)}, checksum FROM {table} NOT INDEXED"
     ):
-        tally ^= checksum
+        tally ^= checksum if isinstance(checksum, int) else 0
         if record_checksum(*values) != checksum:
             rowids.append([rowid])
             bad.append(f"a record of {table} ('{in_one_line(str(values[_NAMING[table]]))}') is damaged")

@@ -64,6 +64,8 @@ class IndexWriter:
                 self.facts = _facts(self.fact("index"))
                 self._read_rows()
                 self._is_sealed = was_sealed
+                if not was_sealed:
+                    _make_sound(self._connection)
                 held.callback(self._finish)
                 self._finish()
             remove_leftovers(folder, self._named_files())
@@ -185,6 +187,13 @@ class IndexWriter:
             )
         Seal.of(self.fact("epoch"), self._path.read_bytes()).write(self.folder)
         self._is_sealed = True
+
+
+def _make_sound(connection: sqlite3.Connection) -> None:
+    """Make anew what was not proven when the records were: lookups, and free pages."""
+    connection.execute("REINDEX")
+    if connection.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
+        connection.execute("VACUUM")
 
 
 def _facts(content: dict[str, Any]) -> IndexFacts:
