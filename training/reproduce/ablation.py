@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cocon.training.config.run import Config
 from cocon.training.reproduce.cells import Cell, ablation_cells
-from cocon.training.reproduce.claims import RowTable, check_claims
+from cocon.training.reproduce.claims import ClaimedRows, check_claims
 from cocon.training.reproduce.markdown import (
     PROTOCOL,
     claims_text,
@@ -81,7 +81,7 @@ class AblationTable(Table):
         return "\n\n".join(parts) + "\n"
 
 
-class _Tables(RowTable):
+class _Tables(ClaimedRows):
     def __init__(self, rows: Sequence[Row], views: Sequence[str]) -> None:
         super().__init__(rows)
         self._views = tuple(views)

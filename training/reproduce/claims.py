@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cocon.training.reproduce.rows import Row
 
-__all__ = ["COMPARED", "Claim", "Comparison", "RowTable", "check_claims"]
+__all__ = ["COMPARED", "Claim", "ClaimedRows", "Comparison", "check_claims"]
 
 # Figures of merit that rows are compared by.
 COMPARED = ("probe_top1", "R@1", "ordered_probe_top1", "ordered_R@1")
@@ -67,7 +67,7 @@ def check_claims(rows: Sequence[Row], views: Sequence[str], *, fused: str = "ens
         views: all views of the recipe.
         fused: the ensemble that is compared with the best single view.
     """
-    table = RowTable(rows)
+    table = ClaimedRows(rows)
     first, metrics = views[0], table.metrics
 
     def in_every_view(better: str, worse: str) -> tuple[Comparison, ...]:
@@ -95,7 +95,7 @@ def check_claims(rows: Sequence[Row], views: Sequence[str], *, fused: str = "ens
     return claims
 
 
-class RowTable:
+class ClaimedRows:
     """Rows by name, view and metric, to be compared.
 
     Args:

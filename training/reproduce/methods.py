@@ -7,7 +7,7 @@ from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import build_encoder
 from cocon.training.reproduce.cells import Cell, method_cells
-from cocon.training.reproduce.claims import Claim, RowTable
+from cocon.training.reproduce.claims import Claim, ClaimedRows
 from cocon.training.reproduce.markdown import (
     claims_text,
     data_note,
@@ -87,7 +87,7 @@ def check_method_claims(rows: Sequence[Row], views: Sequence[str]) -> list[Claim
         rows: of `collect_rows`.
         views: all views of the recipe, the appearance first.
     """
-    table = RowTable(rows)
+    table = ClaimedRows(rows)
     claims = []
     for method, untrained in _UNTRAINED.items():
         both = [table.compare_means(method, untrained, views, metric) for metric in ("probe_top1", "R@1")]
