@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from cocon.client import VideoEmbedder, VideoIndex
 from cocon.serving.address import Address
+from cocon.video.store.dataset import DatasetFolder
 from tests.walking import Walk, tiny_settings, walk_in
 
 pytestmark = pytest.mark.triton
@@ -86,6 +88,21 @@ def test_an_indexed_video_finds_itself_first(walk: Walk, url: str, view: str) ->
     assert float(str(hits[0]["score"])) >= 0.999
     again = walk("client", "index", "add", "--url", url, "--view", view, "--index", index, *walk.videos("train"))
     assert "0 added" in again.stdout
+
+
+def test_the_best_hits_are_right_as_often_as_an_evaluation_says(walk: Walk) -> None:
+    """Both begin a clip every block of three."""
+    judged = walk.json("cocon", "evaluate", "runs/one", "--no-random")
+    labels = {str(entry.path): entry.label for entry in DatasetFolder.open(walk.folder / "data/figures").videos}
+    train, test = ([str(walk.folder / video) for video in walk.videos(split)] for split in ("train", "test"))
+    for view, name in (("rgb", "rgb"), ("all", "ensemble")):
+        (row,) = (row for row in judged if row["view"] == name)
+        index = VideoIndex(walk.folder / f"index_judged_{view}")
+        with VideoEmbedder(f"local:{walk.folder / 'model_repository'}", views=(view,), overlap=2 / 3) as embedder:
+            assert index.add(train, embedder).added == 12
+            queries = [embedder.embed(video) for video in test]
+        found = [index.search(query, top=1)[0].label == labels[query.video] for query in queries]
+        assert 100 * sum(found) / 12 == pytest.approx(row["best_moment_R@1"])
 
 
 @pytest.mark.slow  # tests/client/index/test_folder.py has an index refuse vectors of another model

@@ -16,6 +16,7 @@ from cocon.client.index.files.leftovers import is_ours
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.outcomes import AddReport, Outcome, Outcomes
+from cocon.client.index.ranking.keeping import keep_ranking
 from cocon.client.index.records import IndexFacts, check_fingerprint
 from cocon.client.index.removal import gone_videos, named_videos
 from cocon.client.index.vote.keeping import keep_rule
@@ -61,6 +62,7 @@ def add_videos(
                     addition.store(result)
         contents.drop_unplaced()
         keep_rule(writer)
+        keep_ranking(writer)
     return outcomes.report()
 
 

@@ -5,8 +5,9 @@ does. So the choice is made for an index, by the share of videos whose nearest o
 that come within one standard error of the best, the least is taken; an index whose labels show no gain keeps cosine.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -14,16 +15,19 @@ from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.ranking.reranking import NUM_RERANKED, block_alignments, mixed_scores
-from cocon.core.errors import MismatchError
+from cocon.client.index.vote.labels import have_hardly_changed
 
-__all__ = ["COSINE_ONLY", "MIXES", "RankingChoice", "choose_ranking"]
+__all__ = ["MIXES", "RANKING_FACT", "RankingChoice", "choose_ranking"]
+
+RANKING_FACT = "ranking"
+"""Name of the fact of an index that is its choice."""
 
 MIXES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 
 # Videos that are left out in turn, and among which neighbours are sought; more cost time and change nothing.
 _MAX_VIDEOS = 1000
 _SEED = 0
-# What a row is made of; another way of aligning would need another choice.
+# What is mixed with the cosine; another alignment would need another choice.
 _FORM = "mean cosine along the best path through double centred cosines"
 
 
@@ -33,50 +37,53 @@ class RankingChoice:
 
     Attributes:
         mix: Share of the alignment in a score; 0 where cosine alone is best, or nothing could be learned.
-        num_videos: Labelled videos that it was chosen on.
-        agreement: Per cent of them whose nearest other video has their label, with each of `MIXES`; empty without.
+        num_videos: Labelled videos that were left out in turn.
+        mixes: What was tried.
+        agreement: Per cent of these videos whose nearest other video has their label, with each of `mixes`.
         standard_error: Of the best of these.
+        label_counts: Label → its videos in the index.
+        form: What is mixed with the cosine.
     """
 
-    mix: float
+    mix: float = 0.0
     num_videos: int = 0
+    mixes: tuple[float, ...] = ()
     agreement: tuple[float, ...] = ()
     standard_error: float = 0.0
+    label_counts: Mapping[str, int] = field(default_factory=dict)
+    form: str = _FORM
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "form": _FORM,
-            "mix": self.mix,
-            "num_videos": self.num_videos,
-            "mixes": list(MIXES[: len(self.agreement)]),
-            "agreement": list(self.agreement),
-            "standard_error": self.standard_error,
-        }
+    def as_dict(self) -> dict[str, Any]:
+        """The form for JSON."""
+        return asdict(self)
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`.
-
-        Raises:
-            MismatchError: It is damaged, or of another way to align.
-        """
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """What `as_dict` wrote; raises `ValueError` if it is no such thing, or of another alignment."""
         try:
-            choice = cls(
-                float(found["mix"]),
-                int(found["num_videos"]),
-                tuple(float(share) for share in found["agreement"]),
-                float(found["standard_error"]),
-            )
-            is_known = found["form"] == _FORM and 0.0 <= choice.mix <= 1.0
-        except (KeyError, TypeError, ValueError, OverflowError):
-            is_known = False
-        if not is_known:
-            raise MismatchError("how the index ranks by order is not known to this version; run: client index tune")
+            mixes, agreement = (tuple(map(float, values[name])) for name in ("mixes", "agreement"))
+            choice = cls(**{**values, "mixes": mixes, "agreement": agreement})
+            counts = [choice.num_videos, *choice.label_counts.values()]
+            shares = np.array([choice.mix, *mixes, *(share / 100 for share in agreement)], np.float64)
+            is_sound = choice.form == _FORM and len(mixes) == len(agreement) and min(counts) >= 0
+            is_sound = is_sound and bool((shares >= 0).all() and (shares <= 1).all())
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"this is no choice of a ranking: {error}") from error
+        if not is_sound:
+            raise ValueError("this is no choice of a ranking: a number is out of range, or its form is another")
         return choice
 
+    @classmethod
+    def of_fact(cls, value: object) -> Self | None:
+        """The choice that an index keeps; None if it keeps none, or one of another version."""
+        try:
+            return cls.from_dict(value) if isinstance(value, Mapping) else None
+        except ValueError:
+            return None
 
-COSINE_ONLY = RankingChoice(0.0)
+    def fits(self, label_counts: Mapping[str, int]) -> bool:
+        """Whether an index with so many videos of each label has hardly changed since."""
+        return have_hardly_changed(self.label_counts, label_counts)
 
 
 def choose_ranking(
@@ -94,26 +101,26 @@ def choose_ranking(
         rows: Which rows are of which video.
         labels: Of each video of the table, V.
     """
-    names = np.array([label or "" for label in labels])
+    names, label_counts = np.array([label or "" for label in labels]), Counter(label for label in labels if label)
     chosen = np.flatnonzero(names != "")
     if len(chosen) > _MAX_VIDEOS:
         chosen = np.sort(np.random.default_rng(_SEED).choice(chosen, _MAX_VIDEOS, replace=False))
     kinds, counts = np.unique(names[chosen], return_inverse=True, return_counts=True)[1:]
     asking = np.flatnonzero(counts[kinds] > 1)
     if len(counts) < 2 or not len(asking):
-        return COSINE_ONLY
+        return RankingChoice(label_counts=label_counts)
     gallery = _Gallery(vectors, blocks, rows, chosen)
     agrees = np.array([kinds[gallery.nearest_with_each_mix(video)] == kinds[video] for video in asking])  # [A, mixes]
-    return _chosen(agrees)
+    return _chosen(agrees, label_counts)
 
 
-def _chosen(agrees: NDArray[np.bool_]) -> RankingChoice:
+def _chosen(agrees: NDArray[np.bool_], label_counts: Mapping[str, int]) -> RankingChoice:
     shares = agrees.mean(axis=0)
     best = shares.max()
     error = float(np.sqrt(best * (1.0 - best) / len(agrees)))
     mix = MIXES[int(np.argmax(shares >= best - error))]
     per_cent = tuple(round(100.0 * float(share), 2) for share in shares)
-    return RankingChoice(mix, len(agrees), per_cent, round(100.0 * error, 2))
+    return RankingChoice(mix, len(agrees), MIXES, per_cent, round(100.0 * error, 2), label_counts)
 
 
 class _Gallery:

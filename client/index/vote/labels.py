@@ -1,11 +1,15 @@
 """The labels of an index: of places in its catalogue, and so of the videos that lie there."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from cocon.client.index.files.snapshot import Snapshot
 
-__all__ = ["label_counts", "labels_of"]
+__all__ = ["have_hardly_changed", "label_counts", "labels_of"]
+
+# Share of the videos that may come, go or change their class before what was learned from them is learned anew.
+_MAX_CHANGED = 0.1
 
 
 class _Catalogue(Protocol):
@@ -20,6 +24,12 @@ def label_counts(catalogue: _Catalogue) -> dict[str, int]:
     """Label → videos that have it at some place."""
     sql = "SELECT label, count(DISTINCT video_id) FROM places WHERE label <> '' GROUP BY label"
     return dict(catalogue.select(sql))
+
+
+def have_hardly_changed(before: Mapping[str, int], now: Mapping[str, int]) -> bool:
+    """Whether what was learned from labelled videos, so many of each label, still holds for those of now."""
+    changes = sum(abs(now.get(label, 0) - before.get(label, 0)) for label in {*now, *before})
+    return changes <= _MAX_CHANGED * sum(before.values())
 
 
 def labels_of(snapshot: Snapshot) -> list[str | None]:

@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.vote.labels import have_hardly_changed
 from cocon.client.index.vote.shares import best_similarity, class_shares, unknown_shares
 
 __all__ = ["RULE_FACT", "VoteRule"]
 
 RULE_FACT = "vote"
 """Name of the fact of an index that is its rule."""
-
-# A rule is chosen anew when more of the videos than this share of them came, went or changed their class.
-_MAX_CHANGED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +75,7 @@ class VoteRule:
 
     def fits(self, label_counts: Mapping[str, int]) -> bool:
         """Whether an index with so many videos of each label has hardly changed since."""
-        labels = {*label_counts, *self.label_counts}
-        changes = sum(abs(label_counts.get(label, 0) - self.label_counts.get(label, 0)) for label in labels)
-        return changes <= _MAX_CHANGED * sum(self.label_counts.values())
+        return have_hardly_changed(self.label_counts, label_counts)
 
     def shares(self, cosines: NDArray[np.float32], codes: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
         """What neighbours say of n queries.

@@ -8,8 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
-from cocon.client.index.ranking.choice import COSINE_ONLY, MIXES, RankingChoice, choose_ranking
-from cocon.core.errors import MismatchError
+from cocon.client.index.ranking.choice import MIXES, RankingChoice, choose_ranking
 from cocon.embedding.alignment import best_monotone_path, block_similarities, double_centred, path_score
 from cocon.embedding.neighbours import unit_vectors
 
@@ -101,7 +100,8 @@ def test_the_mix_is_the_least_within_one_standard_error_of_the_best(is_by_order:
     "labels", [[None] * 6, [""] * 6, ["same"] * 6, list("abcdef"), [None, "a", None, "a", None, None]]
 )
 def test_without_labels_that_tell_anything_cosine_is_kept(labels: list[str | None]) -> None:
-    assert _Index([0, 1] * 3, is_by_order=True).choice(labels) == COSINE_ONLY
+    found = _Index([0, 1] * 3, is_by_order=True).choice(labels)
+    assert (found.mix, found.num_videos, found.agreement) == (0, 0, ())
 
 
 def test_of_very_many_videos_some_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,29 +114,41 @@ def test_of_very_many_videos_some_are_asked(monkeypatch: pytest.MonkeyPatch) -> 
     assert choice == index.choice([*labels])
 
 
-@pytest.mark.parametrize(
-    "choice", [COSINE_ONLY, RankingChoice(0.3, 480, (49.0, 50.5, 52.0, 60.25, 60.0, 60.0, 59.0), 2.2)]
-)
+WHOLE = RankingChoice(0.3, 480, MIXES, (49.0, 50.5, 52.0, 60.25, 60.0, 60.0, 59.0), 2.2, {"run": 240, "sit": 240})
+
+
+@pytest.mark.parametrize("choice", [WHOLE, RankingChoice(), RankingChoice(label_counts={"run": 1})])
 def test_a_choice_travels_as_json(choice: RankingChoice) -> None:
-    assert RankingChoice.from_dict(json.loads(json.dumps(choice.to_dict()))) == choice
+    assert RankingChoice.of_fact(json.loads(json.dumps(choice.as_dict()))) == choice
 
 
 @pytest.mark.parametrize(
     "changed",
     [
         {"mix": 1.5},
+        {"mix": -0.1},
         {"mix": float("nan")},
         {"mix": None},
         {"mix": "much"},
-        {"num_videos": float("inf")},
+        {"num_videos": -1},
+        {"num_videos": "all"},
         {"agreement": None},
         {"agreement": ["x"]},
+        {"agreement": [50.0]},
+        {"agreement": [101.0] * 7},
+        {"label_counts": [3]},
+        {"label_counts": {"run": -1}},
         {"form": "another"},
+        {"unknown": 1},
     ],
 )
-def test_a_damaged_choice_is_refused(changed: dict[str, Any]) -> None:
-    whole = RankingChoice(0.3, 8, (50.0,), 1.0).to_dict()
-    missing = {name: value for name, value in whole.items() if name not in changed}
-    for damaged in (whole | changed, missing):
-        with pytest.raises(MismatchError, match="client index tune"):
-            RankingChoice.from_dict(damaged)
+def test_a_damaged_choice_is_none(changed: dict[str, Any]) -> None:
+    assert RankingChoice.of_fact(WHOLE.as_dict() | changed) is None
+    for nothing in (None, [], "x", 0.5):
+        assert RankingChoice.of_fact(nothing) is None
+
+
+def test_a_choice_fits_until_a_tenth_of_the_videos_has_changed() -> None:
+    assert WHOLE.fits({"run": 240, "sit": 192})
+    assert not WHOLE.fits({"run": 240, "sit": 191})
+    assert not RankingChoice().fits({"run": 1})
