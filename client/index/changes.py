@@ -61,9 +61,11 @@ def add_videos(
                 for result in opened.embed_many(chain([first], outdated)):
                     addition.store(result)
         contents.drop_unplaced()
-        keep_rule(writer)
-        keep_ranking(writer)
-    return outcomes.report()
+        done = outcomes.report()
+        if done.added or done.updated or done.duplicate:
+            keep_rule(writer)
+            keep_ranking(writer)
+    return done
 
 
 def remove_videos(folder: Path, paths: Sequence[str | PathLike[str]], *, wait_s: float) -> list[str]:

@@ -11,9 +11,16 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["content_checksum", "row_checksums", "stream_checksum"]
+__all__ = [
+    "PAGE_BYTES",
+    "checksum_of_pages",
+    "content_checksum",
+    "row_checksums",
+    "stream_checksum",
+    "stream_pages",
+]
 
-_PAGE_BYTES = 4096
+PAGE_BYTES = 4096
 # Read at once from a file.
 _PIECE_PAGES = 1024
 _SEED = 20_260_714
@@ -37,31 +44,37 @@ def row_checksums(rows: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.u
 
 def content_checksum(content: bytes | bytearray | memoryview) -> int:
     """Checksum of the bytes of a file: over its pages, and over their checksums and the length."""
-    return _over_pages([_pages_to_the_end(np.frombuffer(content, np.uint8))], len(content))
+    return checksum_of_pages(_pages_to_the_end(np.frombuffer(content, np.uint8)), len(content))
 
 
 def stream_checksum(stream: BinaryIO) -> int:
     """The same of what a file still holds, read in pieces, so that it need not be in memory at once."""
-    pages, length, piece = [], 0, np.empty((_PIECE_PAGES, _PAGE_BYTES), np.uint8)
+    return checksum_of_pages(*stream_pages(stream))
+
+
+def stream_pages(stream: BinaryIO) -> tuple[NDArray[np.uint64], int]:
+    """Checksums of the pages of what a file still holds, `uint64 [P]`, and its length."""
+    pages, length, piece = [], 0, np.empty((_PIECE_PAGES, PAGE_BYTES), np.uint8)
     while (count := _filled(stream, piece)) == piece.size:
         length += count
         pages.append(row_checksums(piece))
     pages.append(_pages_to_the_end(piece.ravel()[:count]))
-    return _over_pages(pages, length + count)
+    return np.concatenate(pages), length + count
+
+
+def checksum_of_pages(pages: NDArray[np.uint64], length: int) -> int:
+    """Checksum of a content by those of its pages, `uint64 [P]`; zeros fill up the last, which may be empty."""
+    words = np.append(pages, np.uint64(length))
+    return int(row_checksums(words[None].view(np.uint8))[0])
 
 
 def _pages_to_the_end(data: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Of all pages; zeros fill up the last one, which there is even if it is empty."""
-    num_whole = len(data) // _PAGE_BYTES
-    whole = data[: num_whole * _PAGE_BYTES].reshape(num_whole, _PAGE_BYTES)
-    last = np.zeros((1, _PAGE_BYTES), np.uint8)
+    num_whole = len(data) // PAGE_BYTES
+    whole = data[: num_whole * PAGE_BYTES].reshape(num_whole, PAGE_BYTES)
+    last = np.zeros((1, PAGE_BYTES), np.uint8)
     last[0, : len(data) - whole.size] = data[whole.size :]
     return np.concatenate([row_checksums(whole), row_checksums(last)])
-
-
-def _over_pages(pages: list[NDArray[np.uint64]], length: int) -> int:
-    words = np.concatenate([*pages, np.array([length], np.uint64)])
-    return int(row_checksums(words[None].view(np.uint8))[0])
 
 
 def _filled(stream: BinaryIO, piece: NDArray[np.uint8]) -> int:

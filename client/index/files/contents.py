@@ -108,7 +108,13 @@ class Contents:
         return held is None and same is None
 
     def move(
-        self, video_id: int, path: str, *, label: str | None, stamp: FileStamp | None, vacated: Iterable[str] = ()
+        self,
+        video_id: int,
+        path: str,
+        *,
+        label: str | None,
+        stamp: FileStamp | None = None,
+        vacated: Iterable[str] = (),
     ) -> None:
         """A path holds a content of the index now; others do not hold it any more.
 

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from cocon.client.index.files.earlier import bring_over, earlier_facts
+from cocon.client.index.files.page_sums import PageSums
 from cocon.client.index.files.proven import CATALOG_FILE, checked, recovered, written_schema
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.seal import SEAL_FILE, Seal
@@ -58,22 +59,22 @@ def new_catalog(folder: Path) -> Iterator[sqlite3.Connection]:
             forget_log(partial)
 
 
-def settle(folder: Path) -> bool:
-    """Bring the files of an index into a state that SQLite may open; whether the seal fits the catalogue.
+def settle(folder: Path) -> PageSums | None:
+    """Bring the files of an index into a state that SQLite may open; the pages of its catalogue, if the seal fits it.
 
     A log whose catalogue is sealed is stale, or of a commit that nobody was told of; read in part, it would undo
     others.
     """
     path = folder / CATALOG_FILE
     seal = Seal.read(folder)
-    if seal is not None and seal.fits(path.read_bytes()):
+    if seal is not None and seal.fits_pages(pages := PageSums(path)):
         forget_log(path)
-        return True
+        return pages
     with recovered(folder) as connection:
         schema = written_schema(connection, folder)
     if schema == 1:
         _migrate(folder)
-        return True
+        return PageSums(path)
     with recovered(folder) as connection:
         found = checked(connection, folder, must_be_last=False)
     with closing(found.connection):
@@ -85,7 +86,7 @@ def settle(folder: Path) -> bool:
             printable(folder),
             SEAL_FILE,
         )
-    return False
+    return None
 
 
 def _migrate(folder: Path) -> None:

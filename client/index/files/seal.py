@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from cocon.client.index.files.checksums import content_checksum
+from cocon.client.index.files.page_sums import PageSums
 from cocon.client.index.files.schema import SCHEMA, check_schema
 from cocon.core.atomic import replacing
 
@@ -43,6 +44,11 @@ class Seal:
         return cls(SCHEMA, epoch, len(catalog), content_checksum(catalog))
 
     @classmethod
+    def of_pages(cls, epoch: str, catalog: PageSums) -> Self:
+        """The same by the checksums of its pages."""
+        return cls(SCHEMA, epoch, catalog.num_bytes, catalog.checksum)
+
+    @classmethod
     def read(cls, folder: Path) -> Self | None:
         """The seal of a folder; None where there is none, it is damaged, or of an index of before.
 
@@ -60,6 +66,10 @@ class Seal:
     def fits(self, catalog: Content) -> bool:
         """Whether it is the seal of these bytes."""
         return len(catalog) == self.catalog_bytes and content_checksum(catalog) == self.catalog_checksum
+
+    def fits_pages(self, catalog: PageSums) -> bool:
+        """The same by the checksums of its pages."""
+        return catalog.num_bytes == self.catalog_bytes and catalog.checksum == self.catalog_checksum
 
     def write(self, folder: Path) -> None:
         """Replace the seal of a folder; it holds through a power cut."""

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from cocon.client.index.files.catalogue_error import translated
 from cocon.client.index.files.leftovers import remove_leftovers
+from cocon.client.index.files.page_sums import PageSums
 from cocon.client.index.files.preparing import create_index, open_to_write, settle
-from cocon.client.index.files.proven import CATALOG_FILE
+from cocon.client.index.files.proven import CATALOG_FILE, log_of
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.seal import Seal
 from cocon.client.index.files.snapshot import block_file, vector_file
@@ -59,12 +60,12 @@ class IndexWriter:
             with translated(self._path):
                 if not self._path.exists() and new is not None:
                     create_index(folder, *new)
-                was_sealed = settle(folder)
+                self._pages = settle(folder)
                 self._connection = held.enter_context(closing(open_to_write(self._path)))
                 self.facts = _facts(self.fact("index"))
                 self._read_rows()
-                self._is_sealed = was_sealed
-                if not was_sealed:
+                self._is_sealed = self._pages is not None and not self._pages.take_header()
+                if self._pages is None:
                     _make_sound(self._connection)
                 held.callback(self._finish)
                 self._finish()
@@ -185,7 +186,9 @@ class IndexWriter:
             raise UsageError(
                 f"catalogue '{printable(self._path)}' is read by another program for too long; end it, and try again"
             )
-        Seal.of(self.fact("epoch"), self._path.read_bytes()).write(self.folder)
+        pages = PageSums(self._path) if self._pages is None else self._pages.take_log(log_of(self._path))
+        Seal.of_pages(self.fact("epoch"), pages).write(self.folder)
+        self._pages = pages
         self._is_sealed = True
 
 
