@@ -145,6 +145,64 @@ def backup(
         typer.echo(f"{printable(folder)}: {told}")
 
 
+@upkeep_app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="FILE.parquet to write.", show_default=False)],
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write an index as one Parquet file: a row per clip, vectors, labels and metadata included.
+
+    Example: client index export videos.parquet
+    """
+    from dataclasses import asdict
+
+    from cocon.client.index.folder import VideoIndex
+    from cocon.core.printable import escaped, printable
+    from cocon.core.progress import progress_bar
+    from cocon.core.texts.json_text import print_json
+    from cocon.video.output_file import check_output
+
+    opened = VideoIndex(index)
+    opened.check_exists()
+    check_output(file, index.glob("*"), suffixes=(".parquet",), option="export")
+    with progress_bar("clips", is_quiet=quiet) as on_progress:
+        done = opened.export(file, on_progress=on_progress)
+    if as_json:
+        print_json({"index": escaped(index), "file": escaped(file), **asdict(done)})
+    else:
+        typer.echo(f"{printable(file)}: {done.num_videos} videos, {done.num_clips} clips")
+
+
+@upkeep_app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="Of 'client index export' or 'client embed'.", show_default=False)],
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    wait_s: options.WaitS = 0.0,
+) -> None:
+    """Bring the clips of a file into an index, which is made if need be; what is there already is left out.
+
+    Example: client index import videos.parquet
+    """
+    from dataclasses import asdict
+
+    from cocon.client.index.folder import VideoIndex
+    from cocon.core.printable import escaped, printable
+    from cocon.core.progress import progress_bar
+    from cocon.core.texts.json_text import print_json
+
+    with progress_bar("clips read and stored", is_quiet=quiet) as on_progress:
+        done = VideoIndex(index).import_file(file, wait_s=wait_s, on_progress=on_progress)
+    if as_json:
+        print_json({"index": escaped(index), **asdict(done)})
+    else:
+        told = f"{done.added} added ({done.num_clips} clips), {done.updated} updated, {done.unchanged} unchanged"
+        typer.echo(f"{printable(index)}: {told}")
+
+
 def _print_findings(findings: "tuple[Finding, ...]") -> None:
     for finding in findings[:_MAX_PRINTED]:
         typer.echo(f"{'damaged' if finding.is_error else 'note'}: {finding.file}: {finding.message}")

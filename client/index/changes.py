@@ -12,7 +12,7 @@ from typing import Any
 from cocon.client.index.addition import Addition
 from cocon.client.index.files.contents import Contents
 from cocon.client.index.files.failed_files import FailedFiles
-from cocon.client.index.files.leftovers import is_ours
+from cocon.client.index.files.leftovers import make_folder
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.outcomes import AddReport, Outcome, Outcomes
@@ -24,7 +24,6 @@ from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.core.errors import MismatchError, UsageError
-from cocon.core.folder_lock import LOCK_FILE
 from cocon.core.printable import printable
 
 __all__ = ["add_videos", "prune_videos", "remove_videos"]
@@ -133,23 +132,13 @@ def _writer_to_add(folder: Path, opener: _Opener, wait_s: float) -> Iterator[Ind
             IndexFacts(tuple(model.models), model.fingerprint, model.embedding_dim, model.name),
             model.clip.num_blocks,
         )
-        _make_folder(folder)
+        make_folder(folder)
     with IndexWriter(folder, new=new, wait_s=wait_s) as writer:
         if opener.model is not None:
             _check_model(writer, opener.model)
         else:
             opener.check_views(writer.facts, printable(folder))
         yield writer
-
-
-def _make_folder(folder: Path) -> None:
-    present = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    # A run that was killed at once leaves its lock, empty files of rows and a hidden catalogue.
-    if any(name[0] != "." and name != LOCK_FILE and not is_ours(name) for name in present):
-        raise UsageError(
-            f"folder '{printable(folder)}' holds something else than an index; choose another with --index"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _check_model(writer: IndexWriter, model: FusedModel) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+from cocon.client.index.files.proven import CATALOG_FILE
+from cocon.core.errors import UsageError
+from cocon.core.folder_lock import LOCK_FILE
 from cocon.core.printable import printable
 
-__all__ = ["is_ours", "remove_leftovers"]
+__all__ = ["is_ours", "make_folder", "remove_leftovers"]
 
 _logger = logging.getLogger(__name__)
 
@@ -20,6 +23,23 @@ _PARTIAL = re.compile(r"\.(catalog\.sqlite|index\.json|index\.faiss|lists-[0-9a-
 def is_ours(name: str) -> bool:
     """Whether a file is such a one by its name."""
     return bool(_ROWS.fullmatch(name) or _PARTIAL.fullmatch(name))
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a new index.
+
+    Raises:
+        UsageError: It holds something else; a run that was killed at once leaves its lock, empty files of rows and a
+            hidden catalogue, which are no hindrance.
+    """
+    present = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    if CATALOG_FILE not in present and any(
+        name[0] != "." and name != LOCK_FILE and not is_ours(name) for name in present
+    ):
+        raise UsageError(
+            f"folder '{printable(folder)}' holds something else than an index; choose another with --index"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def remove_leftovers(folder: Path, named: Collection[str]) -> None:

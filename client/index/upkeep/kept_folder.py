@@ -3,6 +3,8 @@
 from os import PathLike
 from pathlib import Path
 
+from cocon.client.index.exchange.exporting import ExportReport, export_parquet
+from cocon.client.index.exchange.importing import ImportReport, import_clips
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.upkeep.backing_up import BackupReport, back_up
@@ -14,6 +16,7 @@ from cocon.client.index.upkeep.verification import verify
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 from cocon.core.progress import OnProgress
+from cocon.video.output_file import output_file
 
 __all__ = ["KeptFolder"]
 
@@ -105,3 +108,36 @@ class KeptFolder:
         """
         self.check_exists()
         return back_up(self.folder, Path(target), on_progress)
+
+    def export(self, path: str | PathLike[str], *, on_progress: OnProgress = _ignore) -> ExportReport:
+        """Write the index as one Parquet file, vectors and blocks included.
+
+        Args:
+            path: The file; it is there when it is whole.
+            on_progress: See above.
+
+        Raises:
+            UsageError: The index does not exist, or the file cannot be written.
+        """
+        self.check_exists()
+        snapshot = open_snapshot(self.folder)
+        with output_file(Path(path), option="export") as partial:
+            return export_parquet(snapshot, partial, on_progress)
+
+    def import_file(
+        self, path: str | PathLike[str], *, wait_s: float = 0.0, on_progress: OnProgress = _ignore
+    ) -> ImportReport:
+        """Bring in the clips of a file that `export` has written, or `client embed`; the index is made if need be.
+
+        What is there already is left out, so that the same import goes on where another was broken off.
+
+        Args:
+            path: `.parquet` or `.npz`.
+            wait_s: How long to wait for another writer.
+            on_progress: See above; each clip counts twice, as it is looked at and as it is stored.
+
+        Raises:
+            UsageError: The file is damaged, the folder holds something else, or another process is writing.
+            MismatchError: The clips fit no index or not this one; nothing is written.
+        """
+        return import_clips(self.folder, Path(path), on_progress, wait_s=wait_s)

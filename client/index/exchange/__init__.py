@@ -1,0 +1,1 @@
+"""An index as one Parquet file, vectors included: out of it, and into it."""

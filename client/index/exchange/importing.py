@@ -1,0 +1,170 @@
+"""Bringing the clips of a file into an index: all of it is looked at before anything is written.
+
+Videos go in by the thousand, each thousand in one commit: what was committed stays when an import is killed, and the
+same command goes on from there.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.client.index.exchange.clip_file import ClipFile
+from cocon.client.index.exchange.clips_read import VideoClips, videos_of
+from cocon.client.index.exchange.incoming import Incoming, incoming_of
+from cocon.client.index.exchange.storing import BulkStore
+from cocon.client.index.files.leftovers import make_folder
+from cocon.client.index.files.proven import CATALOG_FILE
+from cocon.client.index.files.reading import open_snapshot
+from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.records import IndexFacts
+from cocon.core.errors import MismatchError
+from cocon.core.printable import printable
+from cocon.core.progress import OnProgress
+
+__all__ = ["ImportReport", "import_clips"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What became of the videos of a file.
+
+    Attributes:
+        added: Contents that were not in the index.
+        updated: Videos whose place, label, metadata or overlap were.
+        unchanged: Videos that were there already.
+        num_clips: Rows that were added.
+    """
+
+    added: int
+    updated: int
+    unchanged: int
+    num_clips: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What the first look at a file has found: what it is for, and N."""
+
+    facts: IndexFacts | None
+    num_blocks: int
+
+
+def import_clips(folder: Path, path: Path, on_progress: OnProgress, *, wait_s: float = 0.0) -> ImportReport:
+    """Bring a file's clips into an index; it is made when it does not exist.
+
+    Args:
+        folder: Of the index.
+        path: The file.
+        on_progress: Called with clips done, of how many; each is looked at before it is stored.
+        wait_s: How long to wait for another writer.
+
+    Raises:
+        UsageError: The file is damaged, or somebody else is writing.
+        MismatchError: The file fits no index, or not this one; nothing is written.
+        StorageError: The disk takes no more; the same import goes on from there.
+    """
+    facts = open_snapshot(folder).facts if (folder / CATALOG_FILE).exists() else None
+    with ClipFile.open(path) as file:
+        steps = _Steps(on_progress, 2 * file.total_rows)
+        looked = _look(file, facts, steps)
+        if looked.facts is None:
+            raise MismatchError(f"'{printable(path)}' holds no clips")
+        make_folder(folder)
+        with IndexWriter(folder, new=(looked.facts, looked.num_blocks), wait_s=wait_s) as writer:
+            _check_belongs(path, looked, writer)
+            store = BulkStore(writer, file.index)
+            for clips in videos_of(file, writer.facts):
+                store.put(incoming_of(clips), clips)
+                steps.add(int(clips.counts.sum()))
+        return ImportReport(store.added, store.updated, store.unchanged, store.num_clips)
+
+
+class _Steps:
+    def __init__(self, on_progress: OnProgress, total: int) -> None:
+        self._on_progress = on_progress
+        self._total = total
+        self._done = 0
+
+    def add(self, count: int) -> None:
+        self._done += count
+        self._on_progress(self._done, self._total)
+
+
+def _look(file: ClipFile, facts: IndexFacts | None, steps: _Steps) -> _Looked:
+    """Read and check all of a file."""
+    expected = file.fingerprint if facts is None else facts.fingerprint
+    if file.fingerprint not in (None, expected):
+        raise MismatchError(
+            f"'{printable(file.path)}' was made by another model (fingerprint {printable(str(file.fingerprint))[:12]}) "
+            f"than the index ({str(expected)[:12]}); embed the videos with the model of the index"
+        )
+    seen: dict[str, bytes] = {}
+    lengths: dict[bytes, int] = {}
+    num_blocks = int(file.index.get("num_blocks", 0)) if isinstance(file.index.get("num_blocks", 0), int) else 0
+    for clips in videos_of(file, facts):
+        if facts is None:
+            facts = _facts_of(file, clips)
+        if clips.blocks is not None:
+            num_blocks = _num_blocks(file, clips, facts, num_blocks)
+        _check_twice(file, incoming_of(clips), clips.counts, seen, lengths)
+        steps.add(int(clips.counts.sum()))
+    return _Looked(facts, num_blocks)
+
+
+def _facts_of(file: ClipFile, clips: VideoClips) -> IndexFacts:
+    """What an index is made for that begins with these videos."""
+    view, model, fingerprint = (str(clips.texts[name][0]) for name in ("view", "model", "fingerprint"))
+    if file.fingerprint not in (None, fingerprint):
+        raise MismatchError(
+            f"'{printable(file.path)}' says two things of its model: fingerprint {printable(fingerprint)[:12]} of its "
+            f"clips, {printable(str(file.fingerprint))[:12]} of all"
+        )
+    made_for = file.index.get("model")
+    return IndexFacts(
+        tuple(view.split("+")), fingerprint, clips.vectors.shape[1], made_for if isinstance(made_for, str) else model
+    )
+
+
+def _num_blocks(file: ClipFile, clips: VideoClips, facts: IndexFacts, known: int) -> int:
+    assert clips.blocks is not None
+    found = clips.blocks.shape[1] // facts.embedding_dim
+    if known not in (0, found):
+        raise MismatchError(f"'{printable(file.path)}' has clips of {known} blocks and of {found}")
+    return found
+
+
+def _check_twice(
+    file: ClipFile,
+    incoming: list[Incoming],
+    counts: NDArray[np.int64],
+    seen: dict[str, bytes],
+    lengths: dict[bytes, int],
+) -> None:
+    """Refuse a path with two videos, and a content with two lengths. Copies of a video are none of them."""
+    for video, count in zip(incoming, counts.tolist(), strict=True):
+        digest = bytes.fromhex(video.content_sha256)
+        for place in video.places:
+            if place.path in seen:
+                raise MismatchError(f"'{printable(file.path)}' has video '{printable(place.path)}' twice")
+            seen[place.path] = digest
+        if lengths.setdefault(digest, count) != count:
+            raise MismatchError(
+                f"'{printable(file.path)}' has the content of '{printable(video.places[0].path)}' twice, with "
+                f"{lengths[digest]} and with {count} clips"
+            )
+
+
+def _check_belongs(path: Path, looked: _Looked, writer: IndexWriter) -> None:
+    """Another writer may have made another index meanwhile; and blocks must be as many."""
+    assert looked.facts is not None
+    made, found = ((facts.fingerprint, facts.embedding_dim, facts.views) for facts in (writer.facts, looked.facts))
+    if made != found:
+        raise MismatchError(
+            f"'{printable(path)}' was made for another index (view {'+'.join(found[2])}, fingerprint {found[0][:12]}, "
+            f"{found[1]} dimensions) than this one ({'+'.join(made[2])}, {made[0][:12]}, {made[1]})"
+        )
+    held = writer.row_facts.num_blocks
+    if held and looked.num_blocks not in (0, held):
+        raise MismatchError(f"'{printable(path)}' has clips of {looked.num_blocks} blocks, the index of {held}")
