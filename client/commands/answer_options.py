@@ -26,6 +26,10 @@ class AnswerOptions:
     match: Annotated[
         Literal["best", "mean"], typer.Option("--match", help="By the best clip of a video, or the mean of all.")
     ] = "best"
+    rank: Annotated[
+        Literal["cosine", "aligned"],
+        typer.Option("--rank", help="By cosine alone, or by order as well where the index's labels say that it helps."),
+    ] = "aligned"
     min_score: Annotated[
         float | None, typer.Option("--min-score", help="Leave out lower ones.", show_default=False)
     ] = None
@@ -44,6 +48,7 @@ class AnswerOptions:
             offset=self.offset,
             grouping="moment" if self.all_moments else "video",
             match=self.match,
+            rank=self.rank,
             filters=filters,
             min_score=self.min_score,
             exclude_self=self.exclude_self,

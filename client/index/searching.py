@@ -1,6 +1,7 @@
 """Search over one state of an index: queries in, hits out."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from threading import Lock
 
@@ -13,6 +14,8 @@ from cocon.client.index.observation import absolute
 from cocon.client.index.query.chosen_rows import ChosenRows, FilteredRows
 from cocon.client.index.query.queries import Example, Query
 from cocon.client.index.query.search_options import SearchOptions
+from cocon.client.index.ranking.order_ranking import OrderRanking
+from cocon.client.index.ranking.reranking import NUM_RERANKED
 from cocon.client.index.search.copies import Copies, without_overlaps
 from cocon.client.index.search.final_order import Answer
 from cocon.client.index.search.hits import Hit
@@ -53,32 +56,51 @@ class SnapshotSearch:
         if not len(self.snapshot.rows.video_ids):
             return [[] for _ in queries]
         chosen = self._filtered.of(options.filters)
-        answers = self._answers([self._asked(query, options) for query in queries], chosen, options)
+        answers = self._answers(queries, chosen, options)
         return [self._as_hits(query, answer, chosen, options) for query, answer in zip(queries, answers, strict=True)]
 
-    def _answers(self, asked: list[VectorQuery], chosen: ChosenRows, options: SearchOptions) -> list[Answer]:
+    def _answers(self, queries: Sequence[Query], chosen: ChosenRows, options: SearchOptions) -> list[Answer]:
         """The page of answers that is asked for, without what says the same twice."""
         if options.keep_duplicates:
-            return self._found(asked, chosen, options, options.top, options.offset)
+            return self._found(queries, chosen, options, options.top, options.offset)
         wanted = count = options.offset + options.top
         pages: dict[int, Answer] = {}
-        numbers = list(range(len(asked)))
+        numbers = list(range(len(queries)))
         while numbers:
-            found = self._found([asked[number] for number in numbers], chosen, options, count, 0)
+            found = self._found([queries[number] for number in numbers], chosen, options, count, 0)
             for number, answer in zip(numbers, found, strict=True):
                 kept = np.flatnonzero(self._are_new(answer, options))[:wanted]
                 if len(kept) == wanted or len(answer.rows) < count:
                     pages[number] = _part_of(answer, kept[options.offset :])
             numbers = [number for number in numbers if number not in pages]
             count *= _GROWTH
-        return [pages[number] for number in range(len(asked))]
+        return [pages[number] for number in range(len(queries))]
 
     def _found(
-        self, asked: list[VectorQuery], chosen: ChosenRows, options: SearchOptions, top: int, offset: int
+        self, queries: Sequence[Query], chosen: ChosenRows, options: SearchOptions, top: int, offset: int
+    ) -> list[Answer]:
+        """Answers `offset` to `offset + top` of each query."""
+        if options.rank == "cosine" or options.match == "mean":
+            return self._by_cosine(queries, chosen, options, top, offset)
+        blocks = [self._order.blocks_of(query) for query in queries]
+        if all(each is None for each in blocks):
+            return self._by_cosine(queries, chosen, options, top, offset)
+        # Those that are ranked again may all fall below what is wanted.
+        wider = replace(options, min_score=None)
+        found = self._by_cosine(queries, chosen, wider, offset + top + NUM_RERANKED, 0)
+        ranked = [
+            answer if own is None else self._order.ranked(answer, own)
+            for answer, own in zip(found, blocks, strict=True)
+        ]
+        least = -np.inf if options.min_score is None else options.min_score
+        return [_part_of(answer, np.flatnonzero(answer.scores >= least)[offset : offset + top]) for answer in ranked]
+
+    def _by_cosine(
+        self, queries: Sequence[Query], chosen: ChosenRows, options: SearchOptions, top: int, offset: int
     ) -> list[Answer]:
         of_means = options.match == "mean"
         found = (self._means if of_means else self._clips).search(
-            asked,
+            [self._asked(query, options) for query in queries],
             top=top,
             offset=offset,
             grouping=options.grouping,
@@ -128,6 +150,10 @@ class SnapshotSearch:
                 if len(unsound):
                     self._on_unsound(len(unsound))
         return self._is_sound[rows]
+
+    @cached_property
+    def _order(self) -> OrderRanking:
+        return OrderRanking(self.snapshot)
 
     @cached_property
     def _means(self) -> VectorSearch:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict, get_args
 
 from cocon.client.index.query.filters import NO_FILTERS, Filters
+from cocon.client.index.ranking.reranking import Rank, check_rank
 from cocon.client.index.search.hits import Grouping, check_grouping
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
@@ -21,6 +22,7 @@ class SearchKeywords(TypedDict, total=False):
     offset: int
     grouping: Grouping
     match: Match
+    rank: Rank
     filters: Filters
     min_score: float | None
     exclude_self: bool
@@ -38,6 +40,8 @@ class SearchOptions:
         grouping: `video` for the best moment of each video, `moment` for the best moments wherever they are.
         match: `best`: a video is as similar as its most similar clip. `mean`: as its mean vector is to that of the
             query, the moment being the whole video.
+        rank: `aligned`: the first 200 hits are ranked by what they show first, then and last as well, as far as the
+            labels of the index say that it helps, see `RankingChoice`. `cosine`: they are not.
         filters: What a hit must meet.
         min_score: Lower ones are no hits.
         exclude_self: Leave out what asks: its content, and what is stored of its path.
@@ -52,6 +56,7 @@ class SearchOptions:
     offset: int = 0
     grouping: Grouping = "video"
     match: Match = "best"
+    rank: Rank = "aligned"
     filters: Filters = NO_FILTERS
     min_score: float | None = None
     exclude_self: bool = False
@@ -66,6 +71,7 @@ class SearchOptions:
         if self.min_score is not None and math.isnan(self.min_score):
             raise UsageError("min_score must be a number")
         check_grouping(self.grouping)
+        check_rank(self.rank)
         if self.match not in get_args(Match):
             raise UsageError(f"match ('{printable(self.match)}') must be one of {', '.join(get_args(Match))}")
         if self.match == "mean" and self.grouping == "moment":

@@ -1,6 +1,7 @@
 """The first hits of a search ranked again by order: what a moment shows first, then and last.
 
-    order, scores = reranked(answer.scores, answer.rows, answer.query_clips, query.blocks, snapshot.blocks, mix=0.5)
+    alignments = block_alignments(query_blocks, answer.query_clips, blocks[answer.rows])
+    order, scores = reranked(answer.scores, alignments, mix=0.5)
 
 A clip's vector is the mean of its blocks', and the same phases in another order have the same mean. So the blocks of
 the query's clip that matched are aligned with those of the hit (`embedding.alignment`), and the score becomes
@@ -32,35 +33,26 @@ def check_rank(rank: str) -> None:
 
 
 def reranked(
-    scores: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    query_clips: NDArray[np.int64],
-    query_blocks: NDArray[np.float32],
-    blocks: NDArray[np.float16],
-    mix: float,
+    cosines: NDArray[np.float64], alignments: NDArray[np.float64], mix: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Rank the first `NUM_RERANKED` hits of a query by cosine and order; the others follow as they came.
+    """Rank the first hits of a query by cosine and order; the others follow as they came.
 
     Of equal scores, what came first stays first.
 
     Args:
-        scores: Cosines of the hits, the best first: `float64 [n]`.
-        rows: Of the hits, `int64 [n]`.
-        query_clips: The clip of the query that each hit is most similar to, `int64 [n]`.
-        query_blocks: Unit length, of all clips of the query, `float32 [Q, N, D]`.
-        blocks: Of all rows of the index, `float16 [R, N, D]`; only those of the hits are read.
+        cosines: Of the hits, the best first: `float64 [n]`.
+        alignments: Of the first of them, at most `NUM_RERANKED`, `float64 [m]`; not finite where they are not known.
         mix: From 0, cosine alone, to 1, order alone.
 
     Returns:
         Positions of the hits in their new order, `int64 [n]`; and scores in that order, `float64 [n]`: mixed ones of
         those ranked again, then cosines, which may be higher.
     """
-    count = min(NUM_RERANKED, len(scores))
-    alignments = block_alignments(query_blocks, query_clips[:count], blocks[rows[:count]])
-    mixed = np.concatenate([mixed_scores(scores[:count], alignments, mix), scores[count:]])
+    count = len(alignments)
+    scores = np.concatenate([mixed_scores(cosines[:count], alignments, mix), cosines[count:]])
     order = np.arange(len(scores))
-    order[:count] = np.argsort(-mixed[:count], kind="stable")
-    return order, mixed[order]
+    order[:count] = np.argsort(-scores[:count], kind="stable")
+    return order, scores[order]
 
 
 def block_alignments(
@@ -89,6 +81,9 @@ def block_alignments(
 
 
 def mixed_scores(cosines: NDArray[np.float64], alignments: NDArray[np.float64], mix: float) -> NDArray[np.float64]:
-    """`(1 - mix) · cosine + mix · alignment` to six decimals, -1 to 1: `float64`, in the shape of both."""
-    mixed = (1.0 - mix) * cosines + mix * alignments
+    """`(1 - mix) · cosine + mix · alignment` to six decimals, -1 to 1: `float64`, in the shape of both.
+
+    What has no finite alignment keeps its cosine.
+    """
+    mixed = np.where(np.isfinite(alignments), (1.0 - mix) * cosines + mix * alignments, cosines)
     return np.clip(np.round(mixed, _DECIMALS), -1.0, 1.0) + 0.0  # + 0: no negative zero

@@ -22,7 +22,7 @@ class Hit:
         start_seconds: Of the moment, relative to the first frame.
         end_seconds: Likewise.
         score: Cosine of the moment and the most similar clip of the query; higher is better. Of several examples, the
-            sum over them of their weight times that.
+            sum over them of their weight times that. Where order counts, mixed with how well both align.
         label: Of the video, where it is known.
         video_id: Of its content in the index.
         clip: Number of the moment in its video, from 0.

@@ -5,7 +5,6 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.client.index.ranking.reranking import (
-    NUM_RERANKED,
     block_alignments,
     check_rank,
     mixed_scores,
@@ -41,7 +40,8 @@ def test_scores_are_the_mixture_written_out_of_the_query_clip_that_matched(mix: 
     query, stored = _blocks(3), _blocks(50, seed=1)
     scores, rows, query_clips = _hits(query, stored)
     assert set(query_clips.tolist()) == {0, 1, 2}
-    order, found = reranked(scores, rows, query_clips, query, stored.astype(np.float16), mix)
+    alignments = block_alignments(query, query_clips, stored[rows].astype(np.float16))
+    order, found = reranked(scores, alignments, mix)
     aligned = [_aligned(query[clip], stored[row]) for clip, row in zip(query_clips, rows, strict=True)]
     expected = (1 - mix) * scores + mix * np.array(aligned)
     assert found == pytest.approx(expected[order], abs=1e-4)
@@ -64,31 +64,30 @@ def test_half_precision_moves_a_score_by_no_more_than_is_said() -> None:
 def test_the_same_phases_in_another_order_are_told_apart_by_order_alone() -> None:
     phases = _blocks(1)[0]
     stored = np.stack([phases[::-1], phases]).astype(np.float16)
-    scores, rows, clips = np.ones(2), np.arange(2), np.zeros(2, np.int64)
+    alignments = block_alignments(phases[None], np.zeros(2, np.int64), stored)
     for mix in (0.1, 1.0):
-        order, found = reranked(scores, rows, clips, phases[None], stored, mix)
+        order, found = reranked(np.ones(2), alignments, mix)
         assert order.tolist() == [1, 0]
         assert 1 - 1e-4 < found[0] <= 1
-    order, found = reranked(scores, rows, clips, phases[None], stored, 0.0)
+    order, found = reranked(np.ones(2), alignments, 0.0)
     assert (order.tolist(), found.tolist()) == ([0, 1], [1, 1])  # what came first stays first
 
 
-def test_only_the_first_hits_are_ranked_again_and_only_their_blocks_are_read() -> None:
-    query, stored = _blocks(2), _blocks(3 * NUM_RERANKED, seed=2)
-    scores, rows, clips = _hits(query, stored)
-    blocks = np.full_like(stored, np.nan, dtype=np.float16)
-    blocks[rows[:NUM_RERANKED]] = stored[rows[:NUM_RERANKED]]
-    order, found = reranked(scores, rows, clips, query, blocks, 1.0)
-    assert np.isfinite(found).all()
-    assert set(order[:NUM_RERANKED].tolist()) == set(range(NUM_RERANKED))
-    assert order[:NUM_RERANKED].tolist() != list(range(NUM_RERANKED))
-    assert order[NUM_RERANKED:].tolist() == list(range(NUM_RERANKED, len(rows)))
-    assert found[NUM_RERANKED:].tolist() == scores[NUM_RERANKED:].tolist()
+def test_the_hits_after_those_ranked_again_follow_as_they_came() -> None:
+    cosines = np.array([0.9, 0.8, 0.7, 0.65, 0.6])
+    order, scores = reranked(cosines, np.array([0.1, 0.2, 0.6]), 1.0)
+    assert order.tolist() == [2, 1, 0, 3, 4]
+    assert scores.tolist() == [0.6, 0.2, 0.1, 0.65, 0.6]
+
+
+def test_what_has_no_alignment_keeps_its_cosine() -> None:
+    order, scores = reranked(np.array([0.9, 0.8, 0.7]), np.array([0.1, np.nan, 0.95]), 1.0)
+    assert (order.tolist(), scores.tolist()) == ([2, 1, 0], [0.95, 0.8, 0.1])
 
 
 def test_no_hits_are_none() -> None:
-    none = np.zeros(0, np.int64)
-    order, scores = reranked(np.zeros(0), none, none, _blocks(1), _blocks(5).astype(np.float16), 0.5)
+    alignments = block_alignments(_blocks(1), np.zeros(0, np.int64), _blocks(5)[:0].astype(np.float16))
+    order, scores = reranked(np.zeros(0), alignments, 0.5)
     assert (order.shape, scores.shape) == ((0,), (0,))
 
 
