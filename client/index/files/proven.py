@@ -7,6 +7,7 @@ proven by its own checksum: a bad one is left out, a lost one refuses the index.
 """
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -226,7 +227,13 @@ def _drop_bad(connection: sqlite3.Connection, table: str, columns: Sequence[str]
 
 def _bytes_of(path: Path) -> bytearray:
     try:
-        return bytearray(path.read_bytes())
+        with path.open("rb", buffering=0) as stream:
+            content = bytearray(os.fstat(stream.fileno()).st_size)
+            size, part = 0, memoryview(content)
+            while count := stream.readinto(part[size:]):
+                size += count
+        part.release()
+        return content if size == len(content) else content[:size]
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -34,12 +34,13 @@ CREATE TABLE videos (
     model TEXT NOT NULL,
     version TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
-    first_row INTEGER NOT NULL UNIQUE,
+    first_row INTEGER NOT NULL,
     num_rows INTEGER NOT NULL,
     spans BLOB NOT NULL,      -- start and end in seconds of each clip, float64 [K, 2], little endian
     checksums BLOB NOT NULL,  -- of each clip's vector, uint64 [K], see checksums.py
     block_checksums BLOB NOT NULL,  -- of each clip's blocks; empty where they are not known
-    checksum INTEGER NOT NULL
+    checksum INTEGER NOT NULL,
+    UNIQUE (first_row, num_rows)    -- which answers alone which rows are whose
 ) STRICT;
 CREATE TABLE places (
     path TEXT PRIMARY KEY,    -- in its written form, see core/printable.py

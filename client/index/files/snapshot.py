@@ -1,8 +1,10 @@
 """One state of an index, for reading: its catalogue in memory, its vectors mapped. Nothing of it changes."""
 
 import json
+import weakref
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,9 @@ _PLACES = """
 SELECT path, label, num_rows, spans, overlap, content_sha256, video_id, metadata
 FROM places JOIN videos USING (video_id) {} ORDER BY path LIMIT ? OFFSET ?
 """
+_ROWS = "SELECT video_id, first_row, num_rows FROM videos WHERE first_row >= ? {} ORDER BY first_row"
 # A content without a place is on its way to another one, or about to be forgotten: it is not found.
-_ROWS = """
-SELECT video_id, first_row, num_rows FROM videos
-WHERE video_id > ? AND video_id IN (SELECT video_id FROM places) ORDER BY video_id
-"""
+_HAS_PLACE = "AND EXISTS (SELECT 1 FROM places WHERE places.video_id = videos.video_id)"
 _SUMS = """
 SELECT count(*), total(video_id), total(video_id * video_id % 1000003) FROM (SELECT DISTINCT video_id FROM places)
 """
@@ -65,6 +65,7 @@ class Snapshot:
     ) -> None:
         self.folder = folder
         self._connection = catalogue.connection
+        weakref.finalize(self, self._connection.close)  # a connection refers to itself: its memory would stay for long
         self.epoch = catalogue.epoch
         content = self.fact("index")
         self.facts = IndexFacts(**content | {"views": tuple(content["views"])})
@@ -208,9 +209,9 @@ class Snapshot:
         if before is not None and before.row_facts.vectors == self.row_facts.vectors and len(before.rows.video_ids):
             table = before.rows
             known = np.stack([table.video_ids, table.first_rows, table.num_rows], axis=1)
-        found = self._rows_after(int(known[-1, 0]) if len(known) else 0)
+        found = self._rows_from(int(known[-1, 1:].sum()) if len(known) else 0)
         if _sums(np.concatenate([known, found])[:, 0]) != self.select(_SUMS)[0]:  # some are gone
-            known, found = known[:0], self._rows_after(0)
+            known, found = known[:0], self._rows_from(0, _HAS_PLACE)
         ids, first_rows, num_rows = np.concatenate([known, found]).T
         is_whole = first_rows + num_rows <= len(self.vectors)
         lost = ids[~is_whole]
@@ -224,8 +225,9 @@ class Snapshot:
         ids, first_rows, num_rows = (np.ascontiguousarray(column[is_whole]) for column in (ids, first_rows, num_rows))
         return RowTable(ids, first_rows, num_rows, len(self.vectors)), missing
 
-    def _rows_after(self, video_id: int) -> NDArray[np.int64]:
-        return np.array(self.select(_ROWS, [video_id]), np.int64).reshape(-1, 3)
+    def _rows_from(self, first_row: int, condition: str = "") -> NDArray[np.int64]:
+        found = self.select(_ROWS.format(condition), [first_row])
+        return np.fromiter(chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3)
 
 
 def vector_file(folder: Path, facts: IndexFacts, rows: RowFacts) -> RowFile:

@@ -149,8 +149,8 @@ def test_an_index_of_a_newer_version_is_refused_in_one_line(stored: Path) -> Non
 def test_a_content_that_has_lost_its_last_place_is_not_found(stored: Path) -> None:
     before = open_snapshot(stored)
     with IndexWriter(stored) as writer:
-        Contents(writer).move(4, "/videos/b", label=None)
+        Contents(writer).move(4, "/videos/b", label=None, stamp=None)
         between = open_snapshot(stored, before)
         assert between.rows.video_ids.tolist() == [1, 3, 4, 5]
-        Contents(writer).move(2, "/videos/d", label=None)
+        Contents(writer).move(2, "/videos/d", label=None, stamp=None)
     assert open_snapshot(stored, between).rows.video_ids.tolist() == [1, 2, 3, 4, 5]
