@@ -162,7 +162,7 @@ class IndexReader(KeptFolder):
                 found = open_snapshot(self.folder, before[1].snapshot if before else None)
                 for sentence in found.bad:
                     self._warn(sentence)
-                self._loaded = (state, SnapshotSearch(found, self._note_unsound))
+                self._loaded = (state, SnapshotSearch(found, self._note_unsound, before[1] if before else None))
             assert self._loaded is not None
             return self._loaded[1]
 

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.files.row_table import RowTable
+from cocon.client.index.compared_vectors import ComparedVectors
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.observation import absolute
 from cocon.client.index.query.chosen_rows import ChosenRows, FilteredRows
@@ -19,9 +18,8 @@ from cocon.client.index.ranking.reranking import NUM_RERANKED
 from cocon.client.index.search.copies import Copies, without_overlaps
 from cocon.client.index.search.final_order import Answer
 from cocon.client.index.search.hits import Hit
-from cocon.client.index.search.means import mean_vector, video_means
+from cocon.client.index.search.means import mean_vector
 from cocon.client.index.search.vector_query import VectorGroup, VectorQuery
-from cocon.client.index.search.vector_search import VectorSearch
 from cocon.client.index.stored_videos import StoredVideos, hit_of
 from cocon.core.printable import escaped
 
@@ -36,20 +34,20 @@ class SnapshotSearch:
 
     Args:
         snapshot: Of the index.
-        on_unsound: Called when rows are found damaged, with how many.
+        on_unsound: Called when vectors are found damaged, with how many.
+        before: Of an older snapshot, whose work need not be done again.
     """
 
-    def __init__(self, snapshot: Snapshot, on_unsound: Callable[[int], None]) -> None:
+    def __init__(
+        self, snapshot: Snapshot, on_unsound: Callable[[int], None], before: "SnapshotSearch | None" = None
+    ) -> None:
         self.snapshot = snapshot
-        self._on_unsound = on_unsound
-        self._lock = Lock()
         self._videos = StoredVideos(snapshot)
+        self._compared: ComparedVectors = ComparedVectors(
+            snapshot, self._videos.first_paths, on_unsound, before._compared if before else None
+        )
         self._filtered = FilteredRows(snapshot)
         self._copies = Copies(snapshot.vectors, snapshot.rows, lambda position: self._videos.at([position])[0].spans)
-        self._is_sound: NDArray[np.bool_] | None = None
-        self._clips = VectorSearch(
-            snapshot.vectors, snapshot.rows, is_sound=self._are_sound, sort_keys=self._videos.first_paths
-        )
 
     def hits(self, queries: Sequence[Query], options: SearchOptions) -> list[list[Hit]]:
         """The hits of each query, the best first."""
@@ -99,7 +97,8 @@ class SnapshotSearch:
         self, queries: Sequence[Query], chosen: ChosenRows, options: SearchOptions, top: int, offset: int
     ) -> list[Answer]:
         of_means = options.match == "mean"
-        found = (self._means if of_means else self._clips).search(
+        search = self._compared.means() if of_means else self._compared.clips(is_exact=options.is_exact)
+        found = search.search(
             [self._asked(query, options) for query in queries],
             top=top,
             offset=offset,
@@ -140,32 +139,9 @@ class SnapshotSearch:
         }
         return self.snapshot.rows.positions_of(np.array(sorted(own), np.int64))
 
-    def _are_sound(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether the vectors of rows are what was stored, `bool [n]`; all are read when it is asked first."""
-        with self._lock:
-            if self._is_sound is None:
-                unsound = self.snapshot.unsound
-                self._is_sound = np.ones(self.snapshot.rows.total_rows, np.bool_)
-                self._is_sound[unsound] = False
-                if len(unsound):
-                    self._on_unsound(len(unsound))
-        return self._is_sound[rows]
-
     @cached_property
     def _order(self) -> OrderRanking:
         return OrderRanking(self.snapshot)
-
-    @cached_property
-    def _means(self) -> VectorSearch:
-        table, unsound = self.snapshot.rows, np.flatnonzero(~self._are_sound(np.arange(self.snapshot.rows.total_rows)))
-        means, are_whole = video_means(self.snapshot.vectors, table, unsound)
-        positions = np.arange(len(means))
-        return VectorSearch(
-            means,
-            RowTable(table.video_ids, positions, np.ones(len(means), np.int64), len(means)),
-            is_sound=lambda rows: are_whole[rows],
-            sort_keys=lambda rows: [video.places[0][0] for video in self._videos.at(rows.tolist())],
-        )
 
     def _clip_numbers(self, answer: Answer) -> list[int]:
         clips: list[int] = (answer.rows - self.snapshot.rows.first_rows[answer.videos]).tolist()
