@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cocon.client.commands import options
+from cocon.client.commands.filter_options import FilterOptions, takes_filter_options
 from cocon.client.commands.upkeep import upkeep_app
 from cocon.client.models.defaults import DEFAULT_INDEX
 
@@ -71,43 +72,86 @@ def add(
 
 
 @index_app.command("list")
+@takes_filter_options
 def list_videos(
     index: options.IndexFolder = Path(DEFAULT_INDEX),
+    filter_options: FilterOptions = FilterOptions(),
+    top: Annotated[int | None, typer.Option("--top", min=1, help="Most videos; default: all.")] = None,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Videos left out before them.")] = 0,
     failed: Annotated[bool, typer.Option("--failed", help="The files that could not be embedded, and why.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the videos of an index, or what failed.
+    """List the videos of an index, all or those that filters choose; or what failed.
 
-    Example: client index list --json
+    Example: client index list --label jump --json
     """
     from cocon.client.index.folder import VideoIndex
+    from cocon.client.index.query.filters import NO_FILTERS
     from cocon.client.output.sinks import open_sink
+    from cocon.core.errors import UsageError
 
-    opened = VideoIndex(index)
+    opened, filters = VideoIndex(index), filter_options.filters
+    if failed and (filters, top, offset) != (NO_FILTERS, None, 0):
+        raise UsageError("--failed lists all files that failed; leave out filters, --top and --offset")
     if failed:
         columns = _FAILURE_COLUMNS
         rows = [failure.row() if as_json else failure.table_row() for failure in opened.failures()]
     else:
-        columns, rows = _VIDEO_COLUMNS, [video.row() for video in opened.videos()]
+        columns, rows = _VIDEO_COLUMNS, [video.row() for video in opened.videos(filters, top=top, offset=offset)]
     with open_sink("json" if as_json else "table", None, columns=columns) as sink:
         sink.write(rows)
 
 
-@index_app.command()
-def remove(
-    videos: Annotated[list[str], typer.Argument(help="Videos or folders of the index.", show_default=False)],
+@index_app.command("set")
+def set_values(
+    video: Annotated[str, typer.Argument(help="A video of the index, a folder, or id:12.", show_default=False)],
+    values: Annotated[
+        list[str], typer.Argument(metavar="KEY=VALUE...", help="KEY= takes it away.", show_default=False)
+    ],
     index: options.IndexFolder = Path(DEFAULT_INDEX),
     wait_s: options.WaitS = 0.0,
     as_json: options.AsJson = False,
 ) -> None:
+    """Set metadata of videos, for --where of search, list and remove; label=NAME sets the label.
+
+    Columns of a manifest are set by add.
+
+    Example: client index set videos/a.mp4 take=3 camera=left
+    """
+    from cocon.client.index.folder import VideoIndex
+    from cocon.client.index.query.conditions import named_values
+    from cocon.core.printable import escaped, printable
+
+    named = named_values(values)
+    label = str(named.pop("label") or "") if "label" in named else None
+    changed = VideoIndex(index).describe([video], named, label=label, wait_s=wait_s)
+    if as_json:
+        typer.echo(json.dumps({"index": escaped(index), "set": [escaped(path) for path in changed]}))
+    else:
+        typer.echo(f"{printable(index)}: {len(changed)} set")
+
+
+@index_app.command()
+@takes_filter_options
+def remove(
+    videos: Annotated[
+        list[str] | None, typer.Argument(help="Videos or folders of the index, or id:12.", show_default=False)
+    ] = None,
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    filter_options: FilterOptions = FilterOptions(),
+    wait_s: options.WaitS = 0.0,
+    as_json: options.AsJson = False,
+) -> None:
     """Forget videos; the files themselves stay. A video is named by its path, or as 'client index list' prints it.
+
+    What 'client index list' shows by filters, they remove, of the videos that are named if there are any.
 
     Example: client index remove videos/old.mp4
     """
     from cocon.client.index.folder import VideoIndex
     from cocon.core.printable import escaped, printable
 
-    removed = VideoIndex(index).remove(videos, wait_s=wait_s)
+    removed = VideoIndex(index).remove(videos or (), filters=filter_options.filters, wait_s=wait_s)
     if as_json:
         typer.echo(json.dumps({"index": escaped(index), "removed": [escaped(video) for video in removed]}))
     else:

@@ -1,1 +1,1 @@
-"""The index: its `files` and their `upkeep`; what is asked, a `query`; how it answers: `search`, `ranking`, `vote`."""
+"""The index: its `files` and their `upkeep`; what asks, a `query`; its `answers` by `search`, `ranking`, `vote`."""

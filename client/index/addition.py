@@ -9,15 +9,16 @@ from pathlib import Path
 
 from cocon.client.index.files.contents import Contents
 from cocon.client.index.files.failed_files import FailedFiles
-from cocon.client.index.files.places import Content, Place
+from cocon.client.index.files.places import Content, Place, Values
 from cocon.client.index.missing_files import is_surely_gone
 from cocon.client.index.observation import Observation, SeenFile, absolute
 from cocon.client.index.outcomes import Outcome, OutcomeKind, Outcomes
+from cocon.client.index.query.conditions import plain_text, value_of
 from cocon.client.index.records import FailedFile
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, completed, unreadable
 from cocon.core import errors
 from cocon.core.texts.normal_forms import existing_form
-from cocon.video.store.belonging import label_of
+from cocon.video.store.belonging import columns_of, label_of
 
 __all__ = ["Addition"]
 
@@ -108,12 +109,12 @@ class Addition:
         if found.video_id not in self._checked:  # once for all of its copies
             self._checked.add(found.video_id)
             gone = [other for other in found.places if other != seen.place and is_surely_gone(other)]
-        label, lasting = self._label(seen.place), seen.content.lasting
-        is_changed = bool(gone) or held.known.labelled(label) != held.known
+        (label, values), lasting = self._said(seen.place), seen.content.lasting
+        is_changed = bool(gone) or held.known.after(label, values) != held.known
         is_failed = self._failed.is_known(seen.place)
         if is_changed or is_failed or (lasting is not None and held.stamp != lasting):
             with self._outcomes.changing():
-                self._contents.move(held.video_id, seen.place, label=label, stamp=lasting)
+                self._contents.move(held.video_id, seen.place, label=label, values=values, stamp=lasting)
                 self._contents.forget(gone)
                 self._failed.forget([seen.place])
         was_moved = seen.place in self._moved
@@ -137,8 +138,8 @@ class Addition:
                     other: self._disk.elsewhere(other, content.sha256) for other in found.places if other != place
                 }
                 vacated = {other: now for other, now in others.items() if now != "the same"}
-                label, stamp = self._label(place), content.lasting
-                self._contents.move(found.video_id, place, label=label, stamp=stamp, vacated=vacated)
+                (label, values), stamp = self._said(place), content.lasting
+                self._contents.move(found.video_id, place, label=label, values=values, stamp=stamp, vacated=vacated)
                 self._failed.forget([place, *vacated])
                 waiting += [(other, now) for other, now in vacated.items() if now != "nothing"]
                 if kind is None:
@@ -149,9 +150,11 @@ class Addition:
         return kind
 
     def _put(self, seen: SeenFile, video: VideoEmbedding) -> OutcomeKind:
-        label, stamp = self._label(seen.place), seen.content.lasting
+        (label, values), stamp = self._said(seen.place), seen.content.lasting
         with self._outcomes.changing():
-            is_new = self._contents.put(seen.place, video, label=label, overlap=self._overlap, stamp=stamp)
+            is_new = self._contents.put(
+                seen.place, video, overlap=self._overlap, label=label, values=values, stamp=stamp
+            )
             self._move(seen)
         return "added" if is_new else "updated"
 
@@ -180,6 +183,8 @@ class Addition:
                 self._failed.note(failed)
         self._outcomes.note(Outcome(failure.video, "failed", failure))
 
-    def _label(self, place: str) -> str | None:
-        """What a video is labelled now: empty for not at all, None where nothing tells."""
-        return label_of(Path(place), self._folders)
+    def _said(self, place: str) -> tuple[str | None, Values]:
+        """What a video is labelled now, empty for not at all, None where nothing tells; and a manifest's columns."""
+        path = Path(place)
+        columns = {plain_text(name): value_of(text) for name, text in columns_of(path).items()}
+        return label_of(path, self._folders), columns

@@ -13,9 +13,11 @@ from cocon.client.index.addition import Addition
 from cocon.client.index.files.contents import Contents
 from cocon.client.index.files.failed_files import FailedFiles
 from cocon.client.index.files.leftovers import make_folder
+from cocon.client.index.files.places import Values
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.outcomes import AddReport, Outcome, Outcomes
+from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.ranking.keeping import keep_ranking
 from cocon.client.index.records import IndexFacts, check_fingerprint
 from cocon.client.index.removal import gone_videos, named_videos
@@ -24,9 +26,9 @@ from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.core.errors import MismatchError, UsageError
-from cocon.core.printable import printable
+from cocon.core.printable import printable, unescaped
 
-__all__ = ["add_videos", "prune_videos", "remove_videos"]
+__all__ = ["add_videos", "describe_videos", "prune_videos", "remove_videos"]
 
 
 def add_videos(
@@ -67,12 +69,35 @@ def add_videos(
     return done
 
 
-def remove_videos(folder: Path, paths: Sequence[str | PathLike[str]], *, wait_s: float) -> list[str]:
+def remove_videos(folder: Path, paths: Sequence[str | PathLike[str]], filters: Filters, *, wait_s: float) -> list[str]:
     """See `VideoIndex.remove`."""
+    if not len(paths) and filters == NO_FILTERS:
+        raise UsageError("name videos or folders to remove, or choose them (--label, --path, --where, ...)")
     with IndexWriter(folder, wait_s=wait_s) as writer:
         chosen = named_videos(writer.select, paths, printable(folder))
+        if filters != NO_FILTERS:
+            meeting = [unescaped(path) for path, _ in filters.timely_places(writer.select)]
+            chosen = [path for path in meeting if path in {*chosen}] if len(paths) else meeting
         _forget(writer, chosen)
     return chosen
+
+
+def describe_videos(
+    folder: Path,
+    paths: Sequence[str | PathLike[str]],
+    *,
+    label: str | None,
+    values: Values,
+    wait_s: float,
+) -> list[str]:
+    """See `VideoIndex.describe`."""
+    with IndexWriter(folder, wait_s=wait_s) as writer:
+        contents, named = Contents(writer), named_videos(writer.select, paths, printable(folder))
+        stored = [path for path in named if contents.at(path) is not None]  # the others have failed
+        with contents.transaction():
+            for path in stored:
+                contents.describe(path, label, values)
+    return stored
 
 
 def prune_videos(

@@ -10,13 +10,15 @@ index/blocks-*.f16          its blocks
 index/index.json            the seal: which catalogue is the right one
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
-from cocon.client.index.changes import add_videos, prune_videos, remove_videos
+from cocon.client.index.changes import add_videos, describe_videos, prune_videos, remove_videos
 from cocon.client.index.files.failed_files import failed_files
 from cocon.client.index.outcomes import AddReport, Outcome
+from cocon.client.index.query.conditions import checked_values
+from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.reader import IndexReader
 from cocon.client.index.records import FailedFile
 from cocon.client.index.removal import gone_videos
@@ -72,21 +74,51 @@ class VideoIndex(IndexReader):
             on_outcome=on_outcome,
         )
 
-    def remove(self, paths: Sequence[str | PathLike[str]], *, wait_s: float = 0.0) -> list[str]:
+    def remove(
+        self, paths: Sequence[str | PathLike[str]] = (), *, filters: Filters = NO_FILTERS, wait_s: float = 0.0
+    ) -> list[str]:
         """Forget videos; the files themselves are not touched and need not exist any more.
 
         Args:
             paths: Videos, or folders of videos, see `removal.named_videos`; failed files are forgotten as well.
+            filters: What `videos` lists by them is forgotten, of these paths if there are any.
             wait_s: How long to wait for another writer.
 
         Returns:
             Absolute paths of the videos removed.
 
         Raises:
-            UsageError: The index does not exist, has none of a path, or another process is writing; nothing is removed.
+            UsageError: The index does not exist, has none of a path, nothing is chosen, or another process is writing;
+                nothing is removed.
         """
         self.check_exists()
-        return remove_videos(self.folder, paths, wait_s=wait_s)
+        return remove_videos(self.folder, paths, filters, wait_s=wait_s)
+
+    def describe(
+        self,
+        paths: Sequence[str | PathLike[str]],
+        values: Mapping[str, str | float | None],
+        *,
+        label: str | None = None,
+        wait_s: float = 0.0,
+    ) -> list[str]:
+        """Set metadata of videos, by which they can be filtered; what a manifest says is set by `add`.
+
+        Args:
+            paths: Videos, or folders of videos, as `remove` takes them.
+            values: Key → value; None takes it away.
+            label: Of the videos; empty takes it away, None leaves it. What folders or a manifest tell comes back with
+                the next `add`.
+            wait_s: How long to wait for another writer.
+
+        Returns:
+            Absolute paths of the videos.
+
+        Raises:
+            UsageError: As `remove`; or a number is not finite.
+        """
+        self.check_exists()
+        return describe_videos(self.folder, paths, label=label, values=checked_values(values), wait_s=wait_s)
 
     def prune(
         self, folders: Sequence[str | PathLike[str]] = (), *, even_unmounted: bool = False, wait_s: float = 0.0

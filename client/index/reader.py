@@ -6,18 +6,18 @@ from os import PathLike
 from threading import Lock
 from typing import Unpack
 
+from cocon.client.index.answers.listing import listed
+from cocon.client.index.answers.searching import SnapshotSearch
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.reading import open_snapshot, state_of
 from cocon.client.index.files.seal import SEAL_FILE
 from cocon.client.index.files.snapshot import Snapshot
-from cocon.client.index.listing import listed
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.query.naming import ExampleReader, ReadingKeywords
 from cocon.client.index.query.queries import Example, Query
 from cocon.client.index.query.search_options import DEFAULT_OPTIONS, SearchKeywords, SearchOptions
 from cocon.client.index.records import IndexedVideo, IndexFacts, check_fingerprint, check_vectors
 from cocon.client.index.search.hits import Hit
-from cocon.client.index.searching import SnapshotSearch
 from cocon.client.index.upkeep.kept_folder import KeptFolder
 from cocon.client.index.vote.voters import Voters
 from cocon.client.models.defaults import DEFAULT_INDEX

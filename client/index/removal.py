@@ -8,6 +8,7 @@ from cocon.client.index.file_stamp import FileStamp
 from cocon.client.index.files.places import stamp_of
 from cocon.client.index.missing_files import doubtful_folders, is_gone
 from cocon.client.index.observation import absolute
+from cocon.client.index.query.stored import parse_id
 from cocon.core.errors import UsageError
 from cocon.core.printable import escaped, printable, unescaped
 from cocon.core.texts.normal_forms import one_form
@@ -25,7 +26,8 @@ def named_videos(select: Select, paths: Iterable[str | os.PathLike[str]], index:
     """Videos of an index that are named, or lie in a folder that is; failed files likewise.
 
     A name means what the index has by exactly that, or by its written form (`printable.escaped`); else what looks the
-    same in the other normal form of Unicode, if no file has that very name; else what is the same behind links.
+    same in the other normal form of Unicode, if no file has that very name; else what is the same behind links; else
+    the video of the id `id:12`.
 
     Args:
         select: Asks the catalogue.
@@ -43,7 +45,8 @@ def named_videos(select: Select, paths: Iterable[str | os.PathLike[str]], index:
         path = os.fspath(given)
         if not path.strip():
             raise UsageError("a path may not be empty; name a video, or a folder of videos, such as '.'")
-        if not (found := _named(select, path, index) or _looking_alike(select, path) or _behind_links(select, path)):
+        found = _named(select, path, index) or _looking_alike(select, path) or _behind_links(select, path)
+        if not (found := found or _by_id(select, path)):
             named = printable(absolute(path))
             raise UsageError(f"index '{index}' has no video '{named}'; see 'client index list'")
         chosen.update(dict.fromkeys(found))
@@ -78,6 +81,15 @@ def gone_videos(
         f"{'were' if count > 1 else 'was'}, is empty or gone: its disk may not be mounted"
         for folder, count in doubtful_folders(stamps, living).items()
     ]
+
+
+def _by_id(select: Select, name: str) -> list[str]:
+    """All places of a video that is named by its id, `id:12`."""
+    stored = parse_id(name)
+    if stored is None or stored[1] is not None:
+        return []
+    found = select("SELECT path FROM places WHERE video_id = ? ORDER BY path", [stored[0]])
+    return [unescaped(path) for (path,) in found]
 
 
 def _all(select: Select) -> list[str]:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from cocon.core.errors import UsageError
 from cocon.video.store.dataset import VideoEntry, read_manifest
 from cocon.video.store.layout import id_of, label_and_split
 
-__all__ = ["entry_of", "label_of"]
+__all__ = ["columns_of", "entry_of", "label_of"]
 
 _logger = logging.getLogger(__name__)
 
@@ -51,6 +51,12 @@ def label_of(video: Path, folders: Iterable[Path] = ()) -> str | None:
         return None
     root = [folder for folder in roots if above[folder] == above[roots[0]]][-1]
     return label_and_split(above[root].relative_to(root))[0] or None
+
+
+def columns_of(video: Path) -> Mapping[str, str]:
+    """What the manifest that `entry_of` goes by says of a video besides path and label; nothing without one."""
+    listed = _listed_entry(_folders_above(video), video)
+    return listed[1].columns if listed else {}
 
 
 def _folders_above(video: Path) -> dict[Path, Path]:

@@ -9,7 +9,7 @@ label, and its split where they are called like one (`layout.py`): `jump/a.mp4` 
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class VideoEntry:
         label: class name, or empty.
         group: videos of one group must not be split between training and judging; empty is a group of its own.
         split: `train`, `test`, another name, or empty.
+        columns: what the manifest says besides path and label, by column; nothing without a manifest.
     """
 
     video_id: str
@@ -41,6 +42,7 @@ class VideoEntry:
     label: str = ""
     group: str = ""
     split: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ def _entry(root: Path, line: str, row: CsvRow) -> VideoEntry:
     if len(os.fsencode(video_id)) > MAX_ID_BYTES:
         raise UsageError(f"{line}: video_id '{shown}' is longer than {MAX_ID_BYTES} bytes; give a shorter one")
     label, group, split = (row.get(column, "").strip() for column in ("label", "group", "split"))
-    return VideoEntry(video_id, root / path, label, group, split)
+    columns = {name: value.strip() for name, value in row.items() if name and name not in ("path", "label")}
+    return VideoEntry(video_id, root / path, label, group, split, columns)
 
 
 def _from_files(root: Path) -> DatasetFolder:

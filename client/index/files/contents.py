@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cocon.client.index.file_stamp import FileStamp
 from cocon.client.index.files.checksums import row_checksums
-from cocon.client.index.files.places import Content, Description, Place
+from cocon.client.index.files.places import NO_VALUES, Content, Description, Place, Values
 from cocon.client.index.files.tables import VideoRecord, put_place, put_video
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import check_vectors
@@ -68,7 +68,14 @@ class Contents:
         return Content(video_id, overlap, tuple(unescaped(path) for (path,) in places))
 
     def put(
-        self, path: str, video: VideoEmbedding, *, label: str | None, overlap: float, stamp: FileStamp | None = None
+        self,
+        path: str,
+        video: VideoEmbedding,
+        *,
+        label: str | None,
+        overlap: float,
+        values: Values = NO_VALUES,
+        stamp: FileStamp | None = None,
     ) -> bool:
         """Store a video and its clips; it is the path's from now on, and its other places keep it.
 
@@ -77,6 +84,7 @@ class Contents:
             video: Embedded.
             label: Of it; None for what is known of the path, empty for none.
             overlap: Share of a clip that the next one repeats.
+            values: Of its metadata, besides what is known of the path; None takes one away.
             stamp: Of the file, if its content will be this as long as it has that.
 
         Returns:
@@ -101,7 +109,7 @@ class Contents:
             video_id = put_video(writer.connection, record)
             for place in filter(None, kept):
                 self._set(place.path, video_id, place.known, place.stamp)
-            self._set(path, video_id, known.labelled(label), stamp)
+            self._set(path, video_id, known.after(label, values), stamp)
             if held is not None:
                 self._note_unplaced(held)
             self._note_makers(video.made_by)
@@ -113,6 +121,7 @@ class Contents:
         path: str,
         *,
         label: str | None,
+        values: Values = NO_VALUES,
         stamp: FileStamp | None = None,
         vacated: Iterable[str] = (),
     ) -> None:
@@ -125,6 +134,7 @@ class Contents:
             video_id: Of the content.
             path: Absolute.
             label: Of it; None for the one that comes with it, empty for none.
+            values: Of its metadata, besides those that come with it; None takes one away.
             stamp: Of the file, if its content will be this as long as it has that.
             vacated: The others.
         """
@@ -133,7 +143,7 @@ class Contents:
             origin = left[0].known if left else self._unplaced(video_id)
             known = origin or (held.known if held else Description())
             self._forget([place.path for place in left])
-            self._set(path, video_id, known.labelled(label), stamp)
+            self._set(path, video_id, known.after(label, values), stamp)
             if held is not None:
                 self._note_unplaced(held)
 
@@ -149,6 +159,12 @@ class Contents:
         if held := self.at(path):
             with self.transaction():
                 self._set(path, held.video_id, held.known, stamp)
+
+    def describe(self, path: str, label: str | None, values: Values) -> None:
+        """Change what is known of the video at a path; as `put` does."""
+        if (held := self.at(path)) and (known := held.known.after(label, values)) != held.known:
+            with self.transaction():
+                self._set(path, held.video_id, known, held.stamp)
 
     def forget(self, paths: Iterable[str]) -> None:
         """Forget places, and contents that have no other."""

@@ -3,11 +3,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Self
 
 from cocon.client.index.file_stamp import FileStamp
 
-__all__ = ["Content", "Description", "Place", "stamp_of"]
+__all__ = ["NO_VALUES", "Content", "Description", "Place", "Values", "stamp_of"]
+
+Values = Mapping[str, str | float | None]
+NO_VALUES: Values = MappingProxyType({})
+"""Of metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +27,15 @@ class Description:
     label: str | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
 
-    def labelled(self, told: str | None) -> "Description":
-        """The same with another label; None leaves it, an empty one takes it away."""
-        return self if told is None else Description(told or None, self.metadata)
+    def after(self, label: str | None, values: Values) -> "Description":
+        """The same when something is said anew.
+
+        Args:
+            label: None leaves what there is, an empty one takes it away.
+            values: Of its metadata; None takes one away.
+        """
+        kept = {key: value for key, value in {**self.metadata, **values}.items() if value is not None}
+        return Description(self.label if label is None else label or None, kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ are written so. What a video does not have meets no condition but `!=`.
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 
-__all__ = ["Comparison", "Condition", "named_values", "plain_text", "value_of"]
+__all__ = ["Comparison", "Condition", "checked_values", "named_values", "plain_text", "value_of"]
 
 Comparison = Literal["=", "!=", "<", "<=", ">", ">="]
 
@@ -99,6 +99,20 @@ def named_values(expressions: Iterable[str]) -> dict[str, str | float | None]:
             )
         values[plain_text(key)] = value_of(value)
     return values
+
+
+def checked_values(values: Mapping[str, str | float | None]) -> dict[str, str | float | None]:
+    """Metadata as it can be kept.
+
+    Raises:
+        UsageError: A key is empty, or a number is not finite.
+    """
+    for key, value in values.items():
+        if not key or (isinstance(value, float) and not math.isfinite(value)):
+            raise UsageError(
+                f"'{printable(key)}={printable(value)}' cannot be kept: a key is not empty, a number is finite"
+            )
+    return {plain_text(key): plain_text(value) if isinstance(value, str) else value for key, value in values.items()}
 
 
 def value_of(text: str) -> str | float | None:

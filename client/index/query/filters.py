@@ -9,7 +9,7 @@ moment must be of the time. All this is asked of places: of a content at several
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from cocon.core.errors import UsageError
 
 __all__ = ["NO_FILTERS", "Filters", "Select"]
 
-Select = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+Select = Callable[[str, list[Any]], list[tuple[Any, ...]]]
 """Asks a catalogue: SQL, parameters → rows."""
 
 

@@ -5,13 +5,13 @@ from threading import Lock
 
 import numpy as np
 
+from cocon.client.index.answers.kept_lists import OpenedLists
+from cocon.client.index.answers.sound_rows import SoundRows
 from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.files.snapshot import Snapshot
-from cocon.client.index.kept_lists import OpenedLists
 from cocon.client.index.search.final_order import SortKeys
 from cocon.client.index.search.means import video_means
 from cocon.client.index.search.vector_search import VectorSearch
-from cocon.client.index.sound_rows import SoundRows
 
 __all__ = ["ComparedVectors"]
 

@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.compared_vectors import ComparedVectors
+from cocon.client.index.answers.compared_vectors import ComparedVectors
+from cocon.client.index.answers.stored_videos import StoredVideos, hit_of
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.observation import absolute
 from cocon.client.index.query.chosen_rows import ChosenRows, FilteredRows
@@ -20,7 +21,6 @@ from cocon.client.index.search.final_order import Answer
 from cocon.client.index.search.hits import Hit
 from cocon.client.index.search.means import mean_vector
 from cocon.client.index.search.vector_query import VectorGroup, VectorQuery
-from cocon.client.index.stored_videos import StoredVideos, hit_of
 from cocon.core.printable import escaped
 
 __all__ = ["SnapshotSearch"]
