@@ -60,6 +60,7 @@ def add(
             retry_failed=retry_failed,
             wait_s=wait_s,
             on_outcome=lambda outcome: report.note(outcome.failure, failed_before=outcome.failed_before),
+            on_lists=report.part("lists"),
         )
         counts = {name: getattr(done, name) for name in ("added", "updated", "unchanged", "duplicate")}
         counts["failed"] = len(done.failures)

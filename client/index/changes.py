@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cocon.client.index.addition import Addition
+from cocon.client.index.answers.kept_lists import keep_lists
 from cocon.client.index.files.contents import Contents
 from cocon.client.index.files.failed_files import FailedFiles
 from cocon.client.index.files.leftovers import make_folder
@@ -27,6 +28,7 @@ from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.printable import printable, unescaped
+from cocon.core.progress import OnProgress
 
 __all__ = ["add_videos", "describe_videos", "prune_videos", "remove_videos"]
 
@@ -40,6 +42,7 @@ def add_videos(
     retry_failed: bool,
     wait_s: float,
     on_outcome: Callable[[Outcome], None],
+    on_lists: OnProgress,
 ) -> AddReport:
     """See `VideoIndex.add`."""
     opener = _Opener(embedder)
@@ -66,6 +69,7 @@ def add_videos(
         if done.added or done.updated or done.duplicate:
             keep_rule(writer)
             keep_ranking(writer)
+        keep_lists(writer, on_lists)
     return done
 
 

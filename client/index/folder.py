@@ -24,6 +24,7 @@ from cocon.client.index.records import FailedFile
 from cocon.client.index.removal import gone_videos
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
+from cocon.core.progress import OnProgress
 
 __all__ = ["AddReport", "VideoIndex"]
 
@@ -44,6 +45,7 @@ class VideoIndex(IndexReader):
         retry_failed: bool = False,
         wait_s: float = 0.0,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+        on_lists: OnProgress = lambda done, total: None,
     ) -> AddReport:
         """Embed videos and add them; the index is made when it does not exist.
 
@@ -58,6 +60,8 @@ class VideoIndex(IndexReader):
             retry_failed: Try again what failed before and has not changed since.
             wait_s: How long to wait for another writer.
             on_outcome: Called when what became of a video is committed.
+            on_lists: Called while the lists of a large index are built at the end, with how many rows were seen, of
+                how many.
 
         Raises:
             UsageError: The folder holds something else, or another process is writing.
@@ -72,6 +76,7 @@ class VideoIndex(IndexReader):
             retry_failed=retry_failed,
             wait_s=wait_s,
             on_outcome=on_outcome,
+            on_lists=on_lists,
         )
 
     def remove(

@@ -11,7 +11,7 @@ from cocon.client.pipeline.video_embedding import FailedVideo
 from cocon.core.atomic import replacing
 from cocon.core.errors import StorageError, VideoError
 from cocon.core.printable import printable
-from cocon.core.progress import new_progress
+from cocon.core.progress import OnProgress, new_progress
 from cocon.core.texts.json_text import json_text
 
 __all__ = ["BatchReport", "batch_report"]
@@ -37,6 +37,17 @@ class BatchReport:
     def exit_code(self) -> int:
         """0, or what a run with failed inputs ends with."""
         return VideoError.exit_code if self.failures else 0
+
+    def part(self, name: str) -> OnProgress:
+        """A line of its own for what follows the videos; it appears with the first call."""
+        tasks: list[TaskID] = []
+
+        def on_progress(done: int, total: int | None) -> None:
+            if not tasks:
+                tasks.append(self._progress.add_task(name, total=total))
+            self._progress.update(tasks[0], completed=done, total=total)
+
+        return on_progress
 
     def note(self, failure: FailedVideo | None = None, *, failed_before: bool = False) -> None:
         """One more video is done, or has failed; what failed before is told in one line at the end."""

@@ -42,7 +42,7 @@ class VideoEntry:
     label: str = ""
     group: str = ""
     split: str = ""
-    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
+    columns: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

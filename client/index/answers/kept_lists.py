@@ -2,11 +2,13 @@
 
 import logging
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from cocon.client.index.files.preparing import new_name
 from cocon.client.index.files.reading import open_snapshot
+from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.search.lists_building import extended_lists, make_lists
@@ -35,11 +37,11 @@ def keep_lists(writer: IndexWriter, on_progress: OnProgress = lambda done, total
     Raises:
         StorageError: The disk takes no more; the old ones are kept.
     """
-    snapshot = open_snapshot(writer.folder)
-    record, dim = _record(snapshot), snapshot.facts.embedding_dim
-    task = lists_task(record, snapshot.rows, dim)
+    record, dim = _record(writer.fact(_FACT)), writer.facts.embedding_dim
+    task = lists_task(record, _table(writer), dim)
     if task == "keep":
         return False
+    snapshot = open_snapshot(writer.folder)
     rows = np.setdiff1d(np.flatnonzero(snapshot.rows.live), snapshot.unsound, assume_unique=True)
     path, made = writer.folder / new_name("lists"), None
     if task == "extend" and record is not None:
@@ -79,7 +81,7 @@ class OpenedLists:
     @cached_property
     def _record(self) -> ListsRecord | None:
         try:
-            return _record(self._snapshot)
+            return _record(self._snapshot.fact(_FACT))
         except MismatchError as error:
             _logger.warning("%s; until then every vector is compared", error)
             return None
@@ -94,6 +96,11 @@ class OpenedLists:
             return None
 
 
-def _record(snapshot: Snapshot) -> ListsRecord | None:
-    content = snapshot.fact(_FACT)
+def _record(content: dict[str, Any] | None) -> ListsRecord | None:
     return None if content is None else ListsRecord.from_json(content)
+
+
+def _table(writer: IndexWriter) -> RowTable:
+    found = writer.select("SELECT video_id, first_row, num_rows FROM videos ORDER BY video_id")
+    ids, first_rows, num_rows = np.array(found, np.int64).reshape(-1, 3).T
+    return RowTable(ids, first_rows, num_rows, writer.row_facts.total_rows)

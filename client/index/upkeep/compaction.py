@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cocon.client.index.answers.kept_lists import keep_lists
 from cocon.client.index.files.preparing import new_name
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.row_table import RowTable
@@ -44,11 +45,11 @@ class CompactReport:
 
 
 def compact(folder: Path, on_progress: OnProgress, *, wait_s: float = 0.0) -> CompactReport:
-    """Drop the rows of no video.
+    """Drop the rows of no video, and build the lists of a large index that has none, or too short ones.
 
     Args:
         folder: Of the index, which exists.
-        on_progress: Called with rows done, of how many.
+        on_progress: Called with rows done, of how many; anew for the lists.
         wait_s: How long to wait for another writer.
 
     Raises:
@@ -62,6 +63,7 @@ def compact(folder: Path, on_progress: OnProgress, *, wait_s: float = 0.0) -> Co
         num_dropped = table.total_rows - table.num_live
         if num_dropped:
             _Compaction(writer, table, on_progress).run()
+        keep_lists(writer, on_progress)
         writer.shrink()
     return CompactReport(table.num_live, num_dropped, before, _bytes_of(folder))
 
