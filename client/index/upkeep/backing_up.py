@@ -20,6 +20,7 @@ from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.seal import SEAL_FILE, Seal
 from cocon.client.index.files.snapshot import Snapshot, block_file, vector_file
+from cocon.client.index.upkeep.list_checks import list_findings
 from cocon.client.index.upkeep.records_read import catalogue_as_it_is
 from cocon.core.atomic import replacing
 from cocon.core.errors import MismatchError, UsageError
@@ -89,6 +90,8 @@ class _Backup:
     def run(self) -> BackupReport:
         snapshot = self._with_lists()
         _check_sound(snapshot, snapshot.bad)
+        lists = list_findings(self._target, {"lists": snapshot.fact("lists")}, snapshot.row_facts.total_rows)
+        _check_sound(snapshot, (f"'{finding.file}' {finding.message}" for finding in lists))
         rows = snapshot.row_facts
         if rows.vectors:
             blocks = snapshot.blocks if rows.blocks else None

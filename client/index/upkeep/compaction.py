@@ -5,12 +5,14 @@ the files that he has opened.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cocon.client.index.answers.kept_lists import keep_lists
+from cocon.client.index.files.checksums import row_checksums
 from cocon.client.index.files.preparing import new_name
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.row_table import RowTable
@@ -18,6 +20,10 @@ from cocon.client.index.files.schema import VIDEO_COLUMNS, record_checksum
 from cocon.client.index.files.snapshot import block_file, vector_file
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import RowFacts
+from cocon.client.index.search.lists_building import make_lists
+from cocon.client.index.search.lists_record import ListsRecord
+from cocon.client.index.search.lists_rules import lists_task
+from cocon.client.index.upkeep.list_checks import list_findings
 from cocon.client.index.upkeep.row_pieces import copy_rows
 from cocon.core.errors import MismatchError
 from cocon.core.progress import OnProgress
@@ -63,6 +69,7 @@ def compact(folder: Path, on_progress: OnProgress, *, wait_s: float = 0.0) -> Co
         num_dropped = table.total_rows - table.num_live
         if num_dropped:
             _Compaction(writer, table, on_progress).run()
+        _forget_damaged_lists(writer)
         keep_lists(writer, on_progress)
         writer.shrink()
     return CompactReport(table.num_live, num_dropped, before, _bytes_of(folder))
@@ -76,6 +83,7 @@ class _Compaction:
         self._done = 0
 
     def run(self) -> None:
+        """Write the new files, lists included where they are due, and turn over to them in one commit."""
         old = self._writer.row_facts
         new = RowFacts(
             new_name("vectors"), new_name("blocks") if old.blocks else None, old.num_blocks, self._table.num_live
@@ -83,7 +91,7 @@ class _Compaction:
         try:
             for source, target in zip(self._files(old), self._files(new), strict=True):
                 copy_rows(source, self._table.rows_of(np.arange(len(self._table.video_ids))), target, self._note)
-            self._turn_over(new)
+            self._turn_over(new, self._lists(new))
         except BaseException:
             if self._writer.row_facts != new:  # not committed
                 for file in self._files(new):
@@ -99,8 +107,24 @@ class _Compaction:
         self._done += count
         self._on_progress(self._done, self._table.num_live * (2 if self._writer.row_facts.blocks else 1))
 
-    def _turn_over(self, new: RowFacts) -> None:
-        firsts = np.cumsum(self._table.num_rows) - self._table.num_rows
+    def _lists(self, new: RowFacts) -> ListsRecord | None:
+        """Lists of the rows where they will be; the old ones name rows that are elsewhere then."""
+        facts, folder = self._writer.facts, self._writer.folder
+        table = replace(self._table, first_rows=self._new_firsts, total_rows=new.total_rows)
+        if lists_task(None, table, facts.embedding_dim) == "keep":
+            return None
+        vectors = vector_file(folder, facts, new).mapped(new.total_rows)
+        sums = self._writer.select("SELECT checksums FROM videos ORDER BY video_id")
+        sound = row_checksums(vectors) == np.frombuffer(b"".join(content for (content,) in sums), "<u8")
+        path, rows = folder / new_name("lists"), np.flatnonzero(sound)
+        return make_lists(path, vectors, table, rows, on_progress=self._on_progress)
+
+    @property
+    def _new_firsts(self) -> NDArray[np.int64]:
+        return np.cumsum(self._table.num_rows) - self._table.num_rows
+
+    def _turn_over(self, new: RowFacts, lists: ListsRecord | None) -> None:
+        firsts = self._new_firsts
         with self._writer.transaction() as connection:
             # In the order of rows each moves where none is yet, or is no more.
             for video_id, first_row in zip(self._table.video_ids.tolist(), firsts.tolist(), strict=True):
@@ -112,8 +136,18 @@ class _Compaction:
                     "UPDATE videos SET first_row = ?, checksum = ? WHERE video_id = ?",
                     [first_row, record_checksum(*record), video_id],
                 )
-            connection.execute("DELETE FROM facts WHERE key = 'lists'")  # they name rows
+            connection.execute("DELETE FROM facts WHERE key = 'lists'")
+            if lists is not None:
+                self._writer.put_fact("lists", lists.to_json())
             self._writer.use_rows(new)
+
+
+def _forget_damaged_lists(writer: IndexWriter) -> None:
+    """They are made anew."""
+    facts = {"lists": writer.fact("lists")}
+    if list_findings(writer.folder, facts, writer.row_facts.total_rows):
+        with writer.transaction() as connection:
+            connection.execute("DELETE FROM facts WHERE key = 'lists'")
 
 
 def _table(writer: IndexWriter) -> RowTable:

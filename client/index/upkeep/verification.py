@@ -13,6 +13,7 @@ from cocon.client.index.files.schema import SCHEMA
 from cocon.client.index.files.seal import SEAL_FILE, Seal
 from cocon.client.index.upkeep.catalogue_read import CatalogueRead, read_catalogue
 from cocon.client.index.upkeep.findings import Finding, Verification
+from cocon.client.index.upkeep.list_checks import list_findings
 from cocon.client.index.upkeep.records_read import catalogue_as_it_is, damage_of
 from cocon.client.index.upkeep.row_damage import row_damage
 from cocon.core.errors import MismatchError
@@ -66,6 +67,7 @@ def _verified(folder: Path, on_progress: OnProgress) -> Verification:
     )
     findings = [*read.findings, *(() if is_sealed else seal_findings(folder, read))]
     findings += _row_findings(folder, read, on_progress)
+    findings += list_findings(folder, read.facts, read.rows.total_rows)
     findings += _leftovers(folder, read)
     return replace(found, findings=tuple(findings))
 

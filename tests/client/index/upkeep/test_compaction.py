@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 
 from cocon.client import VideoIndex
+from cocon.client.index.files.checksums import content_checksum
 from cocon.client.index.files.contents import Contents
 from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.search import lists_rules
 from cocon.core.errors import MismatchError, StorageError, UsageError
 from cocon.core.folder_lock import folder_lock
 from tests.client.conftest import Client
-from tests.client.index.conftest import put_videos
+from tests.client.index.conftest import embedding_of, put_videos
 from tests.client.index.power_cut import Disk, cuts, recorded
 from tests.disks import full_disk
 
@@ -127,3 +129,38 @@ def test_command(client: Client, dead: Path) -> None:
     assert ended.stdout.startswith(f"{dead}: 6 rows dropped, 9 kept; ")
     assert json.loads(client("index", "compact", "--index", dead, "--json").stdout)["num_dropped"] == 0
     assert client("index", "compact", "--index", dead / "none").returncode == 2
+
+
+def test_lists_of_a_large_index_are_made_with_it(dead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists_rules, "_MIN_VALUES", 1)
+    index = VideoIndex(dead)
+    with IndexWriter(dead) as writer:
+        contents = Contents(writer)
+        for number in range(120):
+            video = embedding_of(f"v{number}", num_clips=20)
+            contents.put(video.video, video, label=None, overlap=0.0)
+    before = held_by(index.snapshot())
+    index.compact()
+    assert held_by(index.snapshot()) == before
+    lists = index.statistics().lists
+    assert lists is not None
+    assert lists["covered_rows"] == 2409
+    assert index.verify().findings == ()
+    if lists["file"] is None:  # none help: it is said why
+        assert lists["why_none"]
+        with IndexWriter(dead) as writer, writer.transaction():
+            (dead / "lists-0.faiss").write_bytes(b"lists")
+            writer.put_fact("lists", {**lists, "file": "lists-0.faiss", "checksum": content_checksum(b"lists")})
+    assert index.verify().findings == ()
+    index.backup(tmp_path / "copy")
+    assert VideoIndex(tmp_path / "copy").verify().findings == ()
+    (path,) = dead.glob("lists-*.faiss")
+    path.write_bytes(path.read_bytes()[:-1])
+    (finding,) = index.verify().findings
+    assert finding.message.startswith("is damaged; every vector is compared until")
+    with pytest.raises(MismatchError, match=path.name):
+        index.backup(tmp_path / "another")
+    path.unlink()
+    assert "is missing" in index.verify().findings[0].message
+    index.compact()  # which has no rows to drop
+    assert index.verify().findings == ()
