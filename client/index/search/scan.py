@@ -149,8 +149,9 @@ class _Scan:
 
     def _settle(self) -> NDArray[np.int64]:
         """Drop those who matter no more; returns the videos of the others, by their number in the plan."""
-        numbers, slots, scores = (np.concatenate(parts) for parts in zip(*self._passed, strict=True))
+        numbers, slots, scores = self._passed[0]
         if len(self._passed) > 1:
+            numbers, slots, scores = (np.concatenate(parts) for parts in zip(*self._passed, strict=True))
             order = np.argsort(numbers * self._num_slots + slots, kind="stable")  # quick: the parts are in order
             numbers, slots, scores = numbers[order], slots[order], scores[order]
         videos = np.searchsorted(self._plan.first_slots, slots, side="right") - 1

@@ -82,13 +82,18 @@ def still_wanted(
         is_first[1:] = (numbers[1:] != numbers[:-1]) | (videos[1:] != videos[:-1])
         starts = np.flatnonzero(is_first)
         owners, bests = numbers[starts], np.maximum.reduceat(scores, starts)
-    if len(bests):
+    if len(margins) == 1:  # most searches; the same in fewer steps
+        if len(bests) >= wanted.count:
+            place = len(bests) - wanted.count
+            floors[0] = max(floors[0], np.partition(bests, place)[place] - margins[0])
+    elif len(bests):
         order = np.argsort(owners * (2.0 * np.abs(bests).max() + 1.0) - bests)  # by query, the best first
         bounds = np.searchsorted(owners, np.arange(len(margins) + 1))
         full = np.flatnonzero(bounds[1:] - bounds[:-1] >= wanted.count)
         least = bests[order[bounds[full] + wanted.count - 1]] - margins[full]
         floors[full] = np.maximum(floors[full], least)
-    kept = scores >= floors[numbers]
+    kept = scores >= (floors[0] if len(margins) == 1 else floors[numbers])
     if wanted.by_video:
-        kept &= scores >= bests[np.cumsum(is_first) - 1] - margins[numbers]
+        bests -= margins[owners]
+        kept &= scores >= bests[np.cumsum(is_first) - 1]
     return kept
