@@ -31,9 +31,9 @@ from results_file import Row, write_results
 from search_corpus import NUM_QUERIES, Corpus, clustered, noisy
 from search_others import NAMES, Side, other_sides
 
-from cocon.client.index.search.lists_building import make_lists
-from cocon.client.index.search.lists_record import ListsRecord
-from cocon.client.index.search.row_lists import RowLists, open_lists
+from cocon.client.index.search.lists.building import make_lists
+from cocon.client.index.search.lists.record import ListsRecord
+from cocon.client.index.search.lists.row_lists import RowLists, open_lists
 from cocon.client.index.search.vector_search import VectorSearch
 
 NUM_ROUNDS = 5
@@ -195,8 +195,8 @@ def opened(folder: Path, record: ListsRecord, dim: int) -> tuple[float, float]:
     """Seconds to open lists, and MiB resident then, in a process of its own."""
     program = (
         "import json, sys, time; from pathlib import Path\n"
-        "from cocon.client.index.search.lists_record import ListsRecord\n"
-        "from cocon.client.index.search.row_lists import RowLists; import faiss\n"
+        "from cocon.client.index.search.lists.record import ListsRecord\n"
+        "from cocon.client.index.search.lists.row_lists import RowLists; import faiss\n"
         "record = ListsRecord.from_json(json.loads(sys.argv[2])); start = time.process_time()\n"
         "lists = RowLists.open(Path(sys.argv[1]), record, int(sys.argv[3])); seconds = time.process_time() - start\n"
         "resident = [line for line in open('/proc/self/status') if line.startswith('VmRSS')][0].split()[1]\n"

@@ -11,10 +11,10 @@ from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writer import IndexWriter
-from cocon.client.index.search.lists_building import extended_lists, make_lists
-from cocon.client.index.search.lists_record import ListsRecord
-from cocon.client.index.search.lists_rules import lists_task
-from cocon.client.index.search.row_lists import RowLists
+from cocon.client.index.search.lists.building import extended_lists, make_lists
+from cocon.client.index.search.lists.record import ListsRecord
+from cocon.client.index.search.lists.row_lists import RowLists
+from cocon.client.index.search.lists.rules import lists_task
 from cocon.core.errors import MismatchError
 from cocon.core.progress import OnProgress
 

@@ -20,9 +20,9 @@ from cocon.client.index.files.schema import VIDEO_COLUMNS, record_checksum
 from cocon.client.index.files.snapshot import block_file, vector_file
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import RowFacts
-from cocon.client.index.search.lists_building import make_lists
-from cocon.client.index.search.lists_record import ListsRecord
-from cocon.client.index.search.lists_rules import lists_task
+from cocon.client.index.search.lists.building import make_lists
+from cocon.client.index.search.lists.record import ListsRecord
+from cocon.client.index.search.lists.rules import lists_task
 from cocon.client.index.upkeep.list_checks import list_findings
 from cocon.client.index.upkeep.row_pieces import copy_rows
 from cocon.core.errors import MismatchError

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cocon.client.index.files.checksums import stream_checksum
-from cocon.client.index.search.lists_record import ListsRecord
+from cocon.client.index.search.lists.record import ListsRecord
 from cocon.client.index.upkeep.findings import Finding
 from cocon.core.errors import MismatchError
 from cocon.core.printable import in_one_line

@@ -7,7 +7,7 @@ answer in a millisecond whatever N is, and cost a minute or two of building.
 from typing import Literal
 
 from cocon.client.index.files.row_table import RowTable
-from cocon.client.index.search.lists_record import ListsRecord
+from cocon.client.index.search.lists.record import ListsRecord
 
 __all__ = ["ListsTask", "lists_task", "num_lists_for"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.search.final_order import Answer, answers_of
-from cocon.client.index.search.list_search import Breadth, ListSearch
-from cocon.client.index.search.row_lists import RowLists
+from cocon.client.index.search.lists.list_search import Breadth, ListSearch
+from cocon.client.index.search.lists.row_lists import RowLists
 from cocon.client.index.search.row_plan import RowPlan
 from cocon.client.index.search.scan import scan
 from cocon.client.index.search.still_wanted import Candidates, Wanted

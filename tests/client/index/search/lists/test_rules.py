@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from cocon.client.index.files.row_table import RowTable
-from cocon.client.index.search.lists_record import ListsRecord
-from cocon.client.index.search.lists_rules import ListsTask, lists_task, num_lists_for
+from cocon.client.index.search.lists.record import ListsRecord
+from cocon.client.index.search.lists.rules import ListsTask, lists_task, num_lists_for
 
 
 def table(num_rows: int, *, gone: int = 0) -> RowTable:

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
-from cocon.client.index.search.list_search import ListSearch
-from cocon.client.index.search.lists_building import make_lists, trained_lists
-from cocon.client.index.search.lists_record import ListsRecord
-from cocon.client.index.search.row_lists import RowLists
+from cocon.client.index.search.lists.building import make_lists, trained_lists
+from cocon.client.index.search.lists.list_search import ListSearch
+from cocon.client.index.search.lists.record import ListsRecord
+from cocon.client.index.search.lists.row_lists import RowLists
 from cocon.client.index.search.vector_query import VectorGroup, VectorQuery
 from cocon.client.index.search.vector_search import VectorSearch
 from tests.client.index.search.brute_force import clustered, table_of, unit

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.client.index.search import lists_tuning
-from cocon.client.index.search.lists_building import extended_lists, make_lists
-from cocon.client.index.search.lists_record import ListsRecord
-from cocon.client.index.search.row_lists import RowLists
+from cocon.client.index.search.lists import tuning
+from cocon.client.index.search.lists.building import extended_lists, make_lists
+from cocon.client.index.search.lists.record import ListsRecord
+from cocon.client.index.search.lists.row_lists import RowLists
 from cocon.client.index.search.vector_query import VectorQuery
 from cocon.client.index.search.vector_search import VectorSearch
 from cocon.core.errors import MismatchError, StorageError
@@ -29,7 +29,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ListsRecord
     folder = tmp_path_factory.mktemp("index") / os.fsdecode(b"no text \xff")
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lists_tuning, "_MAX_PROBED_SHARE", 1.0)  # so few rows need no lists
+        patch.setattr(tuning, "_MAX_PROBED_SHARE", 1.0)  # so few rows need no lists
         return folder, make_lists(folder / "lists-1.faiss", VECTORS[:600], HALF, np.arange(600))
 
 

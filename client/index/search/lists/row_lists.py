@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.files.checksums import stream_checksum
-from cocon.client.index.search.lists_record import ListsRecord
+from cocon.client.index.search.lists.record import ListsRecord
 from cocon.core.errors import MismatchError
 from cocon.core.printable import in_one_line
 

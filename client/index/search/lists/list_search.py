@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
+from cocon.client.index.search.lists.row_lists import RowLists, RowSelector
 from cocon.client.index.search.row_choice import RowChoice
-from cocon.client.index.search.row_lists import RowLists, RowSelector
 from cocon.client.index.search.row_plan import RowPlan
 from cocon.client.index.search.scan import scan
 from cocon.client.index.search.still_wanted import Candidates, Wanted, still_wanted

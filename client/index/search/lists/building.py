@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from cocon.client.index.files.checksums import stream_checksum
 from cocon.client.index.files.row_table import RowTable
-from cocon.client.index.search.lists_record import ListsRecord
-from cocon.client.index.search.lists_rules import num_lists_for
-from cocon.client.index.search.lists_tuning import calibrate
-from cocon.client.index.search.row_lists import RowLists, open_lists
+from cocon.client.index.search.lists.record import ListsRecord
+from cocon.client.index.search.lists.row_lists import RowLists, open_lists
+from cocon.client.index.search.lists.rules import num_lists_for
+from cocon.client.index.search.lists.tuning import calibrate
 from cocon.core.atomic import replacing
 from cocon.core.progress import OnProgress
 
