@@ -1,5 +1,6 @@
 """One writer per folder; readers need no lock."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,8 @@ from cocon.core.errors import UsageError
 from cocon.core.storage import refused
 
 __all__ = ["LOCK_FILE", "folder_lock", "writer_of"]
+
+_logger = logging.getLogger(__name__)
 
 LOCK_FILE = "writer.lock"
 
@@ -36,10 +39,16 @@ def folder_lock(folder: Path, what: str, *, wait_s: float = 0.0) -> Iterator[Non
     path, descriptors = folder / LOCK_FILE, list[int]()
     lock = FileLock(path, timeout=wait_s, thread_local=False, fallback_to_soft=False, on_acquired=descriptors.append)
     try:
-        held = lock.acquire()
+        try:
+            held = lock.acquire(timeout=0)
+        except Timeout:
+            if not wait_s:
+                raise
+            _logger.warning("%s '%s' is being written by %s; waiting up to %g s", what, folder, _holder(folder), wait_s)
+            held = lock.acquire()
     except Timeout as error:
         raise UsageError(
-            f"{what} '{folder}' is being written by process {_writer(path)}; try again when it is done"
+            f"{what} '{folder}' is being written by {_holder(folder)}; try again when it is done"
         ) from error
     except OSError as error:
         raise refused(error, f"{what} '{folder}'") from error
@@ -58,13 +67,24 @@ def writer_of(folder: Path) -> str:
     """The process that writes a folder, as its lock file names it; empty if none does, or it was killed."""
     try:
         named = _writer(folder / LOCK_FILE)
-        if os.name == "posix" and named.isdigit():
-            os.kill(int(named), 0)
-    except (FileNotFoundError, ProcessLookupError):
+    except FileNotFoundError:
         return ""
     except OSError:  # it is somebody else's
         return "?"
+    if os.name == "posix" and named.isdigit():
+        try:
+            os.kill(int(named), 0)
+        except ProcessLookupError:
+            return ""
+        except PermissionError:  # it is somebody else's
+            return named
     return named
+
+
+def _holder(folder: Path) -> str:
+    """Who holds a lock; he may not have written his name yet, over that of a process which was killed."""
+    named = writer_of(folder)
+    return f"process {named}" if named.isdigit() else "another process"
 
 
 def _writer(path: Path) -> str:

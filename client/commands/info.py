@@ -4,13 +4,17 @@ import sys
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from cocon.client.index.folder import VideoIndex
+from cocon.client.index.records import IndexFacts
 from cocon.client.models.connect import connect
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.output.sinks import print_rows
 from cocon.client.pipeline.video_embedding import Row
+from cocon.core.errors import ServerError
 from cocon.core.printable import escaped, printable
+from cocon.core.proxies import without_credentials
 from cocon.core.texts.json_text import print_json
 from cocon.embedding.embedder import ENCODER, ModelEmbedder
 from cocon.embedding.repository import FormatName
@@ -18,11 +22,18 @@ from cocon.video.estimation.identity import difference, identity_of
 
 __all__ = ["gather_facts", "print_facts"]
 
+_FITS = {
+    True: "made by these models",
+    False: "NOT made by these models: index anew",
+    None: "by which models cannot be compared without a server",
+}
 _MODEL_COLUMNS = ("view", "model", "version", "method", "clip", "embedding_dim", "num_labels", "fingerprint")
 
 
-def gather_facts(url: str, index: Path, *, timeout_s: float, model_format: FormatName) -> Row:
-    """Ask the server and the index.
+def gather_facts(
+    url: str, index: Path, *, timeout_s: float, model_format: FormatName
+) -> tuple[Row, ServerError | None]:
+    """Ask the server and the index; the index also where no server answers.
 
     Args:
         url: Where the models are.
@@ -31,15 +42,21 @@ def gather_facts(url: str, index: Path, *, timeout_s: float, model_format: Forma
         model_format: Which exports to look at.
 
     Returns:
-        `url, software, models: [...], index: {...} or null`, in plain JSON types.
+        `url, software, models: [...], index: {...} or null`, in plain JSON types; and why there is no server: then
+        `software` and `models` are null, and so is `fits_models` of the index.
 
     Raises:
         CoconError: As `connect`, `ModelHost.open` and `VideoIndex.facts` do.
     """
-    with closing(connect(url, timeout_s=timeout_s, model_format=model_format)) as host:
-        models = {view: host.open(ENCODER, view) for view in host.views}
-        rows = [_model_row(view, model) for view, model in models.items()]
-        return {"url": escaped(host.url), "software": host.software, "models": rows, "index": _index_row(index, models)}
+    try:
+        with closing(connect(url, timeout_s=timeout_s, model_format=model_format)) as host:
+            models = {view: host.open(ENCODER, view) for view in host.views}
+            named = {"url": escaped(host.url), "software": host.software}
+    except ServerError as error:
+        unknown = {"url": escaped(without_credentials(url)), "software": None, "models": None}
+        return unknown | {"index": _index_row(index, None)}, error
+    rows = [_model_row(view, model) for view, model in models.items()]
+    return {**named, "models": rows, "index": _index_row(index, models)}, None
 
 
 def print_facts(facts: Row, *, as_json: bool) -> None:
@@ -48,20 +65,24 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
         print_json(facts)
         return
     models, index = facts["models"], facts["index"]
-    assert isinstance(models, list)
-    sys.stdout.write(f"{printable(facts['url'])}: {facts['software']}\n")
-    print_rows(_MODEL_COLUMNS, [_shown(row) for row in models])
-    for row in models:
-        if told := difference(f"view '{row['view']}'", row["made_here_by"], row["learned_from"]):
-            sys.stdout.write(f"{told}: vectors can differ from those of others\n")
+    if isinstance(models, list):
+        sys.stdout.write(f"{printable(facts['url'])}: {facts['software']}\n")
+        _print_models(models)
     if not isinstance(index, dict):
         sys.stdout.write("no index here yet; make one with 'client index add'\n")
         return
-    fits = "made by these models" if index["fits_models"] else "NOT made by these models: index anew"
+    fits = _FITS[index["fits_models"]]
     sys.stdout.write(
         f"index {printable(index['folder'])}: {index['num_videos']} videos, {index['num_clips']} clips, "
         f"view {'+'.join(index['views'])}, {index['embedding_dim']} dimensions; {fits}\n"
     )
+
+
+def _print_models(models: list[dict[str, Any]]) -> None:
+    print_rows(_MODEL_COLUMNS, [_shown(row) for row in models])
+    for row in models:
+        if told := difference(f"view '{row['view']}'", row["made_here_by"], row["learned_from"]):
+            sys.stdout.write(f"{told}: vectors can differ from those of others\n")
 
 
 def _model_row(view: str, model: ModelEmbedder) -> Row:
@@ -82,13 +103,12 @@ def _model_row(view: str, model: ModelEmbedder) -> Row:
     }
 
 
-def _index_row(folder: Path, models: dict[str, ModelEmbedder]) -> Row | None:
+def _index_row(folder: Path, models: dict[str, ModelEmbedder] | None) -> Row | None:
     index = VideoIndex(folder)
     if not index.exists:
         return None
     facts, videos = index.facts, index.videos()
-    used = {view: models[view] for view in facts.views if view in models}
-    fits = len(used) == len(facts.views) and FusedModel(used).fingerprint == facts.fingerprint
+    fits = None if models is None else _fits(facts, models)
     return {
         "folder": escaped(folder),
         **asdict(facts),
@@ -98,6 +118,11 @@ def _index_row(folder: Path, models: dict[str, ModelEmbedder]) -> Row | None:
         "fits_models": fits,
         "made_by": index.made_by,
     }
+
+
+def _fits(facts: IndexFacts, models: dict[str, ModelEmbedder]) -> bool:
+    used = {view: models[view] for view in facts.views if view in models}
+    return len(used) == len(facts.views) and FusedModel(used).fingerprint == facts.fingerprint
 
 
 def _shown(row: Row) -> Row:

@@ -125,13 +125,16 @@ def info(
     timeout_s: options.TimeoutS = 30.0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show the server, its models and the index, and whether they belong together.
+    """Show the server, its models and the index, and whether they belong together; the index also without a server.
 
     Example: client info --url local:model_repository
     """
     from cocon.client.commands.info import gather_facts, print_facts
 
-    print_facts(gather_facts(url, index, timeout_s=timeout_s, model_format=model_format), as_json=as_json)
+    facts, no_server = gather_facts(url, index, timeout_s=timeout_s, model_format=model_format)
+    print_facts(facts, as_json=as_json)
+    if no_server is not None:
+        raise no_server
 
 
 def main() -> NoReturn:
