@@ -39,7 +39,8 @@ def test_help_lists_the_verbs_and_loads_nothing_heavy(process: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["embed", "classify", "search", "info", "align", "track", "index add", "index list", "index remove"]
+    "verb",
+    ["embed", "classify", "search", "info", "align", "track", "index add", "index list", "index remove", "index prune"],
 )
 def test_help_of_every_verb_has_an_example(client: Client, verb: str) -> None:
     assert f"Example: client {verb}" in client(*verb.split(), "--help").stdout
