@@ -22,8 +22,15 @@ if __name__ != "cocon.client":
 if TYPE_CHECKING:
     from cocon.client.aligning.spans import Alignment, align_videos
     from cocon.client.classify import Prediction, classify_by_index, top_actions
+    from cocon.client.index.exchange.exporting import ExportReport
+    from cocon.client.index.exchange.importing import ImportReport
     from cocon.client.index.folder import AddReport, VideoIndex
     from cocon.client.index.search.hits import Hit
+    from cocon.client.index.upkeep.backing_up import BackupReport
+    from cocon.client.index.upkeep.compaction import CompactReport
+    from cocon.client.index.upkeep.figures import IndexStatistics
+    from cocon.client.index.upkeep.findings import Finding, Verification
+    from cocon.client.index.upkeep.rebuilding import RebuildReport
     from cocon.client.locate import LocatedAction, locate_actions
     from cocon.client.models.connect import connect
     from cocon.client.pipeline.video_embedder import FailedVideo, VideoEmbedder, VideoEmbedding
@@ -32,11 +39,19 @@ if TYPE_CHECKING:
 __all__ = [
     "AddReport",
     "Alignment",
+    "BackupReport",
+    "CompactReport",
+    "ExportReport",
     "FailedVideo",
+    "Finding",
     "Hit",
+    "ImportReport",
+    "IndexStatistics",
     "LocatedAction",
     "Prediction",
+    "RebuildReport",
     "TrackedFrame",
+    "Verification",
     "VideoEmbedder",
     "VideoEmbedding",
     "VideoIndex",
@@ -53,8 +68,15 @@ __all__ = [
 _NAMES = {
     "aligning.spans": ("Alignment", "align_videos"),
     "classify": ("Prediction", "classify_by_index", "top_actions"),
+    "index.exchange.exporting": ("ExportReport",),
+    "index.exchange.importing": ("ImportReport",),
     "index.folder": ("AddReport", "VideoIndex"),
     "index.search.hits": ("Hit",),
+    "index.upkeep.backing_up": ("BackupReport",),
+    "index.upkeep.compaction": ("CompactReport",),
+    "index.upkeep.figures": ("IndexStatistics",),
+    "index.upkeep.findings": ("Finding", "Verification"),
+    "index.upkeep.rebuilding": ("RebuildReport",),
     "locate": ("LocatedAction", "locate_actions"),
     "models.connect": ("connect",),
     "pipeline.video_embedder": ("FailedVideo", "VideoEmbedder", "VideoEmbedding"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cocon.client.commands import options
+from cocon.client.commands.filter_options import FilterOptions, takes_filter_options
 from cocon.client.models.defaults import DEFAULT_INDEX
 
 if TYPE_CHECKING:
@@ -146,15 +147,17 @@ def backup(
 
 
 @upkeep_app.command()
+@takes_filter_options
 def export(
     file: Annotated[Path, typer.Argument(help="FILE.parquet to write.", show_default=False)],
     index: options.IndexFolder = Path(DEFAULT_INDEX),
+    filter_options: FilterOptions = FilterOptions(),
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write an index as one Parquet file: a row per clip, vectors, labels and metadata included.
+    """Write an index, or the videos that filters choose, as one Parquet file: a row per clip, vectors included.
 
-    Example: client index export videos.parquet
+    Example: client index export jumps.parquet --label jump
     """
     from dataclasses import asdict
 
@@ -168,7 +171,7 @@ def export(
     opened.check_exists()
     check_output(file, index.glob("*"), suffixes=(".parquet",), option="export")
     with progress_bar("clips", is_quiet=quiet) as on_progress:
-        done = opened.export(file, on_progress=on_progress)
+        done = opened.export(file, filter_options.filters, on_progress=on_progress)
     if as_json:
         print_json({"index": escaped(index), "file": escaped(file), **asdict(done)})
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.answers.kept_lists import keep_lists
 from cocon.client.index.exchange.clip_file import ClipFile
 from cocon.client.index.exchange.clips_read import VideoClips, videos_of
 from cocon.client.index.exchange.incoming import Incoming, incoming_of
@@ -18,7 +19,9 @@ from cocon.client.index.files.leftovers import make_folder
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.ranking.keeping import keep_ranking
 from cocon.client.index.records import IndexFacts
+from cocon.client.index.vote.keeping import keep_rule
 from cocon.core.errors import MismatchError
 from cocon.core.printable import printable
 from cocon.core.progress import OnProgress
@@ -57,7 +60,7 @@ def import_clips(folder: Path, path: Path, on_progress: OnProgress, *, wait_s: f
     Args:
         folder: Of the index.
         path: The file.
-        on_progress: Called with clips done, of how many; each is looked at before it is stored.
+        on_progress: Called with clips done, of how many; each is looked at before it is stored. Anew for the lists.
         wait_s: How long to wait for another writer.
 
     Raises:
@@ -78,6 +81,10 @@ def import_clips(folder: Path, path: Path, on_progress: OnProgress, *, wait_s: f
             for clips in videos_of(file, writer.facts):
                 store.put(incoming_of(clips), clips)
                 steps.add(int(clips.counts.sum()))
+            if store.added or store.updated:
+                keep_rule(writer)
+                keep_ranking(writer)
+            keep_lists(writer, on_progress)
         return ImportReport(store.added, store.updated, store.unchanged, store.num_clips)
 
 

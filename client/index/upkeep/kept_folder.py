@@ -3,10 +3,13 @@
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from cocon.client.index.exchange.exporting import ExportReport, export_parquet
 from cocon.client.index.exchange.importing import ImportReport, import_clips
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.reading import open_snapshot
+from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.upkeep.backing_up import BackupReport, back_up
 from cocon.client.index.upkeep.compaction import CompactReport, compact
 from cocon.client.index.upkeep.figures import IndexStatistics, statistics_of
@@ -109,20 +112,25 @@ class KeptFolder:
         self.check_exists()
         return back_up(self.folder, Path(target), on_progress)
 
-    def export(self, path: str | PathLike[str], *, on_progress: OnProgress = _ignore) -> ExportReport:
+    def export(
+        self, path: str | PathLike[str], filters: Filters = NO_FILTERS, *, on_progress: OnProgress = _ignore
+    ) -> ExportReport:
         """Write the index as one Parquet file, vectors and blocks included.
 
         Args:
             path: The file; it is there when it is whole.
+            filters: What a video must meet at one of its places; it goes out with all of them, and all its clips.
             on_progress: See above.
 
         Raises:
             UsageError: The index does not exist, or the file cannot be written.
         """
         self.check_exists()
-        snapshot = open_snapshot(self.folder)
+        snapshot, video_ids = open_snapshot(self.folder), None
+        if filters != NO_FILTERS:
+            video_ids = np.array([video_id for _, video_id in filters.timely_places(snapshot.select)], np.int64)
         with output_file(Path(path), option="export") as partial:
-            return export_parquet(snapshot, partial, on_progress)
+            return export_parquet(snapshot, partial, on_progress, video_ids)
 
     def import_file(
         self, path: str | PathLike[str], *, wait_s: float = 0.0, on_progress: OnProgress = _ignore

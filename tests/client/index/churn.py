@@ -2,13 +2,14 @@
 
 import os
 import random
+import shutil
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,11 @@ def changes(state: State, rng: random.Random, kinds: tuple[str, ...]) -> Iterato
 
 def do(folder: Path, change: Change) -> None:
     """Carry a change out; it is acknowledged when this returns."""
+    if change.kind == "import":
+        file = folder.with_name(f"{folder.name}.parquet")
+        write_export(file, change)
+        VideoIndex(folder).import_file(file, wait_s=60)
+        return
     if change.kind in UPKEEP:
         UPKEEP[change.kind](VideoIndex(folder), wait_s=60)
         return
@@ -76,6 +82,15 @@ def do(folder: Path, change: Change) -> None:
             else:
                 contents.put(video.video, video, label=str(version), overlap=0.0)
                 contents.drop_unplaced()
+
+
+def write_export(file: Path, change: Change) -> None:
+    """What an import reads."""
+    other = file.with_name(f"{file.name}.index")
+    shutil.rmtree(other, ignore_errors=True)
+    other.mkdir()
+    do(other, replace(change, kind="put"))
+    VideoIndex(other).export(file)
 
 
 def run_and_kill(

@@ -10,7 +10,7 @@ from cocon.client.index.files.reading import open_snapshot
 from tests.client.index.churn import State, changes, check, do, held, run_and_kill
 from tests.disks import full_disk
 
-KINDS = ("put", "put", "put", "remove", "compact", "rebuild")
+KINDS = ("put", "put", "put", "remove", "import", "compact", "rebuild")
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -9,7 +9,7 @@ import pytest
 from tests.client.index.churn import changes, check
 from tests.client.index.power_cut import Disk, cuts, recorded
 
-KINDS = ("put", "put", "remove", "compact")
+KINDS = ("put", "put", "remove", "import", "compact")
 NUM_CHANGES = 12
 
 

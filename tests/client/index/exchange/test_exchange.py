@@ -17,6 +17,9 @@ from cocon.client.index.files.contents import Contents
 from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.tables import put_place
 from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.query.filters import Filters
+from cocon.client.index.ranking.keeping import keep_ranking
+from cocon.client.index.vote.keeping import keep_rule
 from cocon.client.output.archives import NpzSink, ParquetSink
 from cocon.core.errors import CoconError, MismatchError, StorageError, UsageError
 from tests.client.conftest import Client
@@ -33,8 +36,9 @@ def rich(stored: Path) -> Path:
         with writer.transaction() as connection:
             put_place(connection, "/videos/b", 2, label="run", metadata={"take": 3, "who": "ä"})
             put_place(connection, "/videos/copy of b", 2, label=None, metadata={"is": "copy"})
-            writer.put_fact("ranking", {"weight": 0.25})
             writer.put_fact("made_by", {"rgb": ["us"]})
+        assert keep_rule(writer)
+        assert keep_ranking(writer)
     return stored
 
 
@@ -64,7 +68,7 @@ def content_of(folder: Path) -> dict[str, Any]:
         moment.video: (moment.start_seconds, moment.end_seconds, moment.also)
         for moment in snapshot.moments(np.flatnonzero(snapshot.rows.live))
     }
-    facts = {name: snapshot.fact(name) for name in ("index", "ranking", "made_by")}
+    facts = {name: snapshot.fact(name) for name in ("index", "ranking", "vote", "made_by")}
     return {"rows": rows, "records": records, "spans": spans, "facts": facts}
 
 
@@ -114,6 +118,18 @@ def test_it_comes_into_an_index_that_has_other_things(exported: Path, tmp_path: 
     assert found["/videos/b"] == ("run", embedding_of("b").content_sha256)
     assert found["/videos/c"] == ("mine", embedding_of("c").content_sha256)
     assert index.verify().findings == ()
+
+
+def test_a_part_goes_out(rich: Path, tmp_path: Path) -> None:
+    report = VideoIndex(rich).export(tmp_path / "part.parquet", Filters(paths=("/videos/copy*", "/videos/d")))
+    assert (report.num_videos, report.num_clips) == (2, 6)
+    VideoIndex(tmp_path / "part").import_file(tmp_path / "part.parquet")
+    assert [video.video for video in VideoIndex(tmp_path / "part").videos()] == [
+        "/videos/b", "/videos/copy of b", "/videos/d",
+    ]  # fmt: skip
+    assert VideoIndex(rich).export(tmp_path / "none.parquet", Filters(labels=("none",))).num_clips == 0
+    with pytest.raises(MismatchError, match="holds no clips"):
+        VideoIndex(tmp_path / "none").import_file(tmp_path / "none.parquet")
 
 
 def embedded(path: Path, names: list[str]) -> Path:
