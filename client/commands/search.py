@@ -86,7 +86,7 @@ def search(
         read = _reader(opened, embedder_options, held)
         report = held.enter_context(batch_report(max(1, len(asked)), quiet=quiet, failures=failures))
         with open_sink(chosen, output, columns=_columns(asked)) as sink:
-            found = _each(read(asked), report, sink) if asked else _together(read, liked, unliked)
+            found = _each(read(asked), report) if asked else _together(read, liked, unliked)
             drawn = None
             for answered in _answered(found, opened, wanted, sink):
                 drawn = drawn or answered
@@ -151,11 +151,10 @@ def _reader(opened: "VideoIndex", embedder_options: options.EmbedderOptions, hel
     )
 
 
-def _each(found: "Iterable[list[Example] | FailedVideo]", report: "BatchReport", sink: "Sink") -> "Iterator[Query]":
+def _each(found: "Iterable[list[Example] | FailedVideo]", report: "BatchReport") -> "Iterator[Query | FailedVideo]":
     """A query of every example; those that failed are reported, a single one ends the command."""
     from cocon.client.index.query.queries import Query
     from cocon.client.pipeline.video_embedding import FailedVideo
-    from cocon.core.printable import escaped
 
     for examples in found:
         if not isinstance(examples, FailedVideo):
@@ -165,7 +164,7 @@ def _each(found: "Iterable[list[Example] | FailedVideo]", report: "BatchReport",
             raise examples.error
         else:
             report.note(examples)
-            sink.write([examples.row() | {"query": escaped(examples.video)}])
+            yield examples
 
 
 def _together(read: "Reader", liked: Sequence[str], unliked: Sequence[str]) -> "Iterator[Query]":
@@ -183,13 +182,22 @@ def _together(read: "Reader", liked: Sequence[str], unliked: Sequence[str]) -> "
 
 
 def _answered(
-    queries: "Iterator[Query]", opened: "VideoIndex", wanted: "SearchOptions", sink: "Sink"
+    asked: "Iterator[Query | FailedVideo]", opened: "VideoIndex", wanted: "SearchOptions", sink: "Sink"
 ) -> "Iterator[tuple[Query, list[Hit]]]":
-    """Each query and its hits, which are written as they are found."""
-    while batch := [*islice(queries, _BATCH)]:
-        for query, hits in zip(batch, opened.search_many(batch, wanted), strict=True):
-            sink.write([hit.row() for hit in hits])
-            yield query, hits
+    """Each query and its hits, which are written in the order of the queries; and so are those that failed."""
+    from cocon.client.pipeline.video_embedding import FailedVideo
+    from cocon.core.printable import escaped
+
+    while batch := [*islice(asked, _BATCH)]:
+        queries = [each for each in batch if not isinstance(each, FailedVideo)]
+        answers = iter(opened.search_many(queries, wanted))
+        for each in batch:
+            if isinstance(each, FailedVideo):
+                sink.write([each.row() | {"query": escaped(each.video)}])
+            else:
+                hits = next(answers)
+                sink.write([hit.row() for hit in hits])
+                yield each, hits
 
 
 def _draw(query: "Query", hits: "list[Hit]", picture: Path, index: Path, limits: "MediaLimits") -> None:
