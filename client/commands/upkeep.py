@@ -31,13 +31,14 @@ def verify(
     """
     from cocon.client.index.folder import VideoIndex
     from cocon.core.errors import MismatchError
+    from cocon.core.printable import escaped
     from cocon.core.progress import progress_bar
     from cocon.core.texts.json_text import print_json
 
     with progress_bar("rows", is_quiet=quiet) as on_progress:
         found = VideoIndex(index).verify(on_progress=on_progress)
     if as_json:
-        print_json(found.row())
+        print_json({"index": escaped(index), **found.row()})
     else:
         _print_verification(index, found)
     if not found.is_sound:
@@ -162,6 +163,7 @@ def export(
     from dataclasses import asdict
 
     from cocon.client.index.folder import VideoIndex
+    from cocon.core.atomic import is_stream
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
     from cocon.core.texts.json_text import print_json
@@ -172,10 +174,10 @@ def export(
     check_output(file, index.glob("*"), suffixes=(".parquet",), option="export")
     with progress_bar("clips", is_quiet=quiet) as on_progress:
         done = opened.export(file, filter_options.filters, on_progress=on_progress)
-    if as_json:
+    if as_json and not is_stream(file):
         print_json({"index": escaped(index), "file": escaped(file), **asdict(done)})
-    else:
-        typer.echo(f"{printable(file)}: {done.num_videos} videos, {done.num_clips} clips")
+    else:  # what goes to standard output is not to be mixed with words
+        typer.echo(f"{printable(file)}: {done.num_videos} videos, {done.num_clips} clips", err=is_stream(file))
 
 
 @upkeep_app.command("import")
@@ -233,7 +235,7 @@ def _print_statistics(found: "IndexStatistics") -> None:
 
     table = new_table("index", "")
     for name, value in found.row().items():
-        if name == "file_bytes":
+        if name in ("file_bytes", "lists"):
             continue
         text = ", ".join(map(str, value)) if isinstance(value, tuple) else value
         table.add_row(name, "-" if value in (None, "") else cell(text))

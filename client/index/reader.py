@@ -8,9 +8,7 @@ from typing import Unpack
 
 from cocon.client.index.answers.listing import listed
 from cocon.client.index.answers.searching import SnapshotSearch
-from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.reading import open_snapshot, state_of
-from cocon.client.index.files.seal import SEAL_FILE
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.query.naming import ExampleReader, ReadingKeywords
@@ -24,7 +22,7 @@ from cocon.client.models.defaults import DEFAULT_INDEX
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
-from cocon.core.errors import MismatchError, UsageError
+from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 
 __all__ = ["IndexReader"]
@@ -153,8 +151,6 @@ class IndexReader(KeptFolder):
 
     def _search(self) -> SnapshotSearch:
         """Of the index as it is now; nobody waits for a writer, and of several threads one opens it."""
-        if not self.exists and (self.folder / SEAL_FILE).exists():
-            raise MismatchError(f"index '{self}' has lost its '{CATALOG_FILE}'; restore a backup, or index anew")
         self.check_exists()
         with self._lock:
             state, before = state_of(self.folder), self._loaded

@@ -58,13 +58,24 @@ class IndexStatistics:
     vote: Any = None
 
     @property
+    def way(self) -> str:
+        """How it is searched, in words."""
+        lists = self.lists or {}
+        if lists.get("file") is None:
+            return f"exact: {lists.get('why_none') or 'every vector is compared'}"
+        return (
+            f"{lists['num_probed']} of {lists['num_lists']} lists, which have {lists['covered_rows']} rows; the ten "
+            f"best are found in {lists['recall']:.3f} of all places"
+        )
+
+    @property
     def total_bytes(self) -> int:
         """Of all files."""
         return sum(self.file_bytes.values())
 
     def row(self) -> dict[str, object]:
         """The fields by name, for JSON."""
-        return asdict(self) | {"total_bytes": self.total_bytes}
+        return asdict(self) | {"way": self.way, "total_bytes": self.total_bytes}
 
 
 def statistics_of(snapshot: Snapshot) -> IndexStatistics:

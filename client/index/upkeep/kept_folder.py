@@ -1,14 +1,18 @@
 """The folder of an index, as one keeps it: verified, repaired, made small, copied, and taken elsewhere."""
 
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
+from cocon.client.index.answers.kept_lists import keep_lists
 from cocon.client.index.exchange.exporting import ExportReport, export_parquet
 from cocon.client.index.exchange.importing import ImportReport, import_clips
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.reading import open_snapshot
+from cocon.client.index.files.seal import SEAL_FILE
+from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.upkeep.backing_up import BackupReport, back_up
 from cocon.client.index.upkeep.compaction import CompactReport, compact
@@ -16,7 +20,7 @@ from cocon.client.index.upkeep.figures import IndexStatistics, statistics_of
 from cocon.client.index.upkeep.findings import Verification
 from cocon.client.index.upkeep.rebuilding import RebuildReport, rebuild
 from cocon.client.index.upkeep.verification import verify
-from cocon.core.errors import UsageError
+from cocon.core.errors import MismatchError, UsageError
 from cocon.core.printable import printable
 from cocon.core.progress import OnProgress
 from cocon.video.output_file import output_file
@@ -51,8 +55,10 @@ class KeptFolder:
         return (self.folder / CATALOG_FILE).is_file()
 
     def check_exists(self) -> None:
-        """Raise `UsageError` if it has not."""
+        """Raise `UsageError` if it has not, and `MismatchError` if only a part of it is left."""
         if not self.exists:
+            if (self.folder / SEAL_FILE).exists():
+                raise MismatchError(f"index '{self}' has lost its '{CATALOG_FILE}'; restore a backup, or index anew")
             raise UsageError(f"index '{self}' does not exist; make one with 'client index add'")
 
     def verify(self, *, on_progress: OnProgress = _ignore) -> Verification:
@@ -84,7 +90,10 @@ class KeptFolder:
             UsageError: It does not exist, or another process is writing.
         """
         self.check_exists()
-        return rebuild(self.folder, on_progress, wait_s=wait_s)
+        report = rebuild(self.folder, on_progress, wait_s=wait_s)
+        with suppress(UsageError), IndexWriter(self.folder) as writer:  # or who is writing now makes them
+            keep_lists(writer, on_progress)
+        return report
 
     def compact(self, *, wait_s: float = 0.0, on_progress: OnProgress = _ignore) -> CompactReport:
         """Give back the room of videos that were removed; ids stay, and who reads meanwhile is not disturbed.

@@ -98,7 +98,7 @@ def _last_resort(folder: Path) -> Iterator[None]:
         with translated(path):
             yield
     except MismatchError as error:
-        if not isinstance(error.__cause__, sqlite3.Error):
+        if not isinstance(error.__cause__, sqlite3.Error | UnicodeError):
             raise
         reason = in_one_line(error.__cause__)
         raise MismatchError(

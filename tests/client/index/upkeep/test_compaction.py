@@ -145,6 +145,7 @@ def test_lists_of_a_large_index_are_made_with_it(dead: Path, tmp_path: Path, mon
     lists = index.statistics().lists
     assert lists is not None
     assert lists["covered_rows"] == 2409
+    assert index.statistics().way.startswith("exact: ") == (lists["file"] is None)
     assert index.verify().findings == ()
     if lists["file"] is None:  # none help: it is said why
         assert lists["why_none"]

@@ -162,6 +162,11 @@ def test_command(client: Client, stored: Path) -> None:
     assert not json.loads(ended.stdout)["is_sound"]
     ended = client("index", "verify", "--index", stored / "none")
     assert (ended.returncode, ended.stdout) == (2, "")
+    (stored / "catalog.sqlite").unlink()
+    for command in ("verify", "stats", "rebuild", "compact"):
+        ended = client("index", command, "--index", stored)
+        assert (ended.returncode, ended.stdout) == (5, "")
+        assert "has lost its 'catalog.sqlite'; restore a backup" in ended.stderr
 
 
 def test_figures(client: Client, stored: Path) -> None:
@@ -172,7 +177,7 @@ def test_figures(client: Client, stored: Path) -> None:
     assert (figures.schema, figures.num_blocks, figures.lists) == (2, 2, None)
     assert figures.total_bytes == sum(path.stat().st_size for path in stored.iterdir() if path.name != "writer.lock")
     told = json.loads(client("index", "stats", "--index", stored, "--json").stdout)
-    assert (told["num_dead"], told["views"]) == (3, ["rgb"])
+    assert (told["num_dead"], told["views"], told["way"]) == (3, ["rgb"], "exact: every vector is compared")
     assert "num_dead" in client("index", "stats", "--index", stored).stdout
 
 
