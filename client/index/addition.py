@@ -53,21 +53,30 @@ class Addition:
         self._retry_failed = retry_failed
         self._disk = Observation(contents)
         self._asked: deque[SeenFile] = deque()
+        self._asked_for: dict[str, list[SeenFile]] = {}
+        self._postponed: list[str] = []
+        self._wait_for_twins = True
         self._moved: set[str] = set()
         self._checked: set[int] = set()
 
-    def outdated(self, paths: Iterable[str | PathLike[str]]) -> Iterator[str]:
-        """Paths whose videos must be embedded, in the order in which `store` is to have the results.
+    def outdated(self, paths: Iterable[str | PathLike[str]]) -> Iterator[Iterator[str]]:
+        """Paths whose videos must be embedded, in the order in which `store` is to have the results; in two parts.
 
-        The others are accounted for at once.
+        The others are accounted for at once. Copies of a video wait until that is stored; those of one that fails are
+        the second part.
         """
+        yield self._outdated(paths)
+        self._wait_for_twins = False
+        yield self._outdated(self._postponed)
+
+    def _outdated(self, paths: Iterable[str | PathLike[str]]) -> Iterator[str]:
         for given in paths:
             seen = self._look(existing_form(os.fspath(given)))
             if isinstance(seen, FailedVideo):
                 self._fail(seen, None)
             elif (kind := self._known(seen)) is not None:
                 self._outcomes.note(Outcome(seen.path, kind))
-            elif not self._has_failed_before(seen):
+            elif not self._has_failed_before(seen) and not self._waits_for_its_twin(seen):
                 self._outcomes.commit()
                 self._asked.append(seen)
                 yield seen.path
@@ -76,6 +85,7 @@ class Addition:
     def store(self, result: VideoEmbedding | FailedVideo) -> None:
         """Commit one result of embedding."""
         seen, result = self._asked.popleft(), completed(result)
+        twins = self._asked_for.pop(seen.content.sha256, [])
         if isinstance(result, FailedVideo):
             self._fail(result, seen)
         else:
@@ -83,7 +93,20 @@ class Addition:
                 seen = replace(seen, content=replace(seen.content, sha256=result.content_sha256, is_settled=False))
             # Its twin may have been stored since, and it may itself be the place another one moved from.
             self._outcomes.note(Outcome(seen.path, self._known(seen) or self._put(seen, result)))
+        for twin in twins:
+            if (kind := self._known(twin)) is not None:
+                self._outcomes.note(Outcome(twin.path, kind))
+            else:
+                self._postponed.append(twin.path)
         self._outcomes.commit()
+
+    def _waits_for_its_twin(self, seen: SeenFile) -> bool:
+        """Whether the same content is being embedded already."""
+        if self._wait_for_twins and seen.content.sha256 in self._asked_for:
+            self._asked_for[seen.content.sha256].append(seen)
+            return True
+        self._asked_for[seen.content.sha256] = []
+        return False
 
     def _look(self, path: str) -> SeenFile | FailedVideo:
         # A FIFO would wait for a writer, a device may never end.
@@ -173,14 +196,13 @@ class Addition:
         place = absolute(failure.video)
         sha256 = seen.content.sha256 if seen else None
         held = self._contents.at(place)
-        is_lost = held is not None and sha256 is not None and held.content_sha256 != sha256
+        lost = held if held is not None and sha256 is not None and held.content_sha256 != sha256 else None
         failed = FailedFile(place, sha256, type(failure.error).__name__, failure.message)
         is_news = os.path.lexists(place) and failed != self._failed.of(place)  # False for any text
-        if is_lost or is_news:
+        if lost is not None or is_news:
             with self._outcomes.changing():
-                if is_lost:
-                    self._contents.vacate(place)
-                self._failed.note(failed)
+                self._failed.note(failed, lost.known if lost is not None else None)
+                self._contents.vacate([place] if lost is not None else [])
         self._outcomes.note(Outcome(failure.video, "failed", failure))
 
     def _said(self, place: str) -> tuple[str | None, Values]:

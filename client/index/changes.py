@@ -57,13 +57,13 @@ def add_videos(
                 folders=folders,
                 retry_failed=retry_failed,
             )
-            outdated = addition.outdated(paths)
-            for first in outdated:  # now somebody is needed who embeds
-                opened = opener.opened()
-                _check_model(writer, opened.model)
-                opened.refer_to(writer.fact("made_by") or {})
-                for result in opened.embed_many(chain([first], outdated)):
-                    addition.store(result)
+            for asked in addition.outdated(paths):
+                for first in asked:  # now somebody is needed who embeds
+                    opened = opener.opened()
+                    _check_model(writer, opened.model)
+                    opened.refer_to(writer.fact("made_by") or {})
+                    for result in opened.embed_many(chain([first], asked)):
+                        addition.store(result)
         contents.drop_unplaced()
         done = outcomes.report()
         if done.added or done.updated or done.duplicate:

@@ -38,13 +38,15 @@ def named_videos(select: Select, paths: Iterable[str | os.PathLike[str]], index:
         Absolute paths.
 
     Raises:
-        UsageError: A path is empty, names two videos, or none.
+        UsageError: A path is empty, the root of the file system, names two videos, or none.
     """
     chosen: dict[str, None] = {}
     for given in paths:
         path = os.fspath(given)
         if not path.strip():
             raise UsageError("a path may not be empty; name a video, or a folder of videos, such as '.'")
+        if not absolute(path).strip(os.sep):  # as of "$UNSET/"
+            raise UsageError(f"'{printable(path)}' is the whole file system; name a folder in it")
         found = _named(select, path, index) or _looking_alike(select, path) or _behind_links(select, path)
         if not (found := found or _by_id(select, path)):
             named = printable(absolute(path))

@@ -101,7 +101,8 @@ class Contents:
         blocks = video.blocks.astype("<f2") if writer.row_facts.blocks is not None else None
         held, same = self.at(path), self.with_content(video.content_sha256)
         kept = [] if same is None else [self.at(place) for place in same.places]
-        known = (held.known if held else None) or (self._unplaced(same.video_id) if same else None) or Description()
+        origin = None if same is None or held else self._unplaced(same.video_id)
+        known = origin or self._known_of(path, held)
         record = _record(video, overlap, writer.append(video.embedding, blocks), blocks)
         with self.transaction():
             if same is not None:
@@ -141,24 +142,18 @@ class Contents:
         with self.transaction():
             held, left = self.at(path), list(filter(None, map(self.at, vacated)))
             origin = left[0].known if left else self._unplaced(video_id)
-            known = origin or (held.known if held else Description())
+            known = origin or self._known_of(path, held)
             self._forget([place.path for place in left])
             self._set(path, video_id, known.after(label, values), stamp)
             if held is not None:
                 self._note_unplaced(held)
 
-    def vacate(self, path: str) -> None:
-        """A path does not hold its content any more; that is kept until `drop_unplaced`."""
-        if held := self.at(path):
-            with self.transaction():
-                self._forget([path])
+    def vacate(self, paths: Iterable[str]) -> None:
+        """Paths do not hold their contents any more; those are kept until `drop_unplaced`."""
+        with self.transaction():
+            for held in filter(None, map(self.at, paths)):
+                self._forget([held.path])
                 self._note_unplaced(held)
-
-    def stamp(self, path: str, stamp: FileStamp) -> None:
-        """The content of a path was looked at again, and is the same."""
-        if held := self.at(path):
-            with self.transaction():
-                self._set(path, held.video_id, held.known, stamp)
 
     def describe(self, path: str, label: str | None, values: Values) -> None:
         """Change what is known of the video at a path; as `put` does."""
@@ -194,6 +189,14 @@ class Contents:
 
     def _forget(self, paths: Iterable[str]) -> None:
         self._writer.connection.executemany("DELETE FROM places WHERE path = ?", [(escaped(path),) for path in paths])
+
+    def _known_of(self, path: str, held: Place | None) -> Description:
+        """What is known of a path, also where a video was that has become broken."""
+        if held is not None:
+            return held.known
+        sql = "SELECT label, metadata FROM failures WHERE path = ? AND metadata IS NOT NULL"
+        found = self._writer.select(sql, [escaped(path)])
+        return Description(found[0][0], json.loads(found[0][1])) if found else Description()
 
     def _unplaced(self, video_id: int) -> Description | None:
         found = self._writer.select("SELECT label, metadata FROM unplaced WHERE video_id = ?", [video_id])

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from cocon.client.index.files.places import Description
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import FailedFile
 from cocon.core.printable import escaped, unescaped
@@ -37,10 +38,21 @@ class FailedFiles:
         """Whether any failure is remembered of a path."""
         return bool(self._writer.select("SELECT 1 FROM failures WHERE path = ?", [escaped(path)]))
 
-    def note(self, failure: FailedFile) -> None:
-        """Remember a failure, in the place of what was remembered of the path."""
-        record = [escaped(failure.path), failure.content_sha256, json.dumps(self._tried), failure.kind, failure.message]
-        self._writer.connection.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", record)
+    def note(self, failure: FailedFile, known: Description | None = None) -> None:
+        """Remember a failure, in the place of what was remembered of the path.
+
+        Args:
+            failure: What to remember.
+            known: Of the video that was there until now; what was known of an earlier one stays.
+        """
+        path = escaped(failure.path)
+        if known is not None:
+            described = (known.label, json.dumps(dict(known.metadata)))
+        else:
+            found = self._writer.select("SELECT label, metadata FROM failures WHERE path = ?", [path])
+            described = found[0] if found else (None, None)
+        record = [path, failure.content_sha256, json.dumps(self._tried), failure.kind, failure.message, *described]
+        self._writer.connection.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)", record)
 
     def forget(self, paths: Iterable[str]) -> None:
         """They are none any more."""

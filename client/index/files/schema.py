@@ -62,7 +62,9 @@ CREATE TABLE failures (
     content_sha256 TEXT,      -- NULL: could not be read
     tried TEXT NOT NULL,      -- options that decide whether it fails, JSON
     class TEXT NOT NULL,
-    message TEXT NOT NULL
+    message TEXT NOT NULL,
+    label TEXT,               -- of the video that was there, if one was
+    metadata TEXT
 ) STRICT;
 CREATE TABLE tally (checksum INTEGER NOT NULL) STRICT;
 INSERT INTO tally VALUES (0);

@@ -3,6 +3,7 @@
 import os
 import shutil
 import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,7 @@ def test_a_content_between_two_places_outlives_an_interrupt(index: VideoIndex, o
     with pytest.raises(ServerError):
         index.add([own[0], write_video(own[1].with_name("new.mp4"), seed=78)], NO_SERVER)
     assert described(index) == {"a.mp4": B, "c.mp4": C}
+    assert index.verify().is_sound
     assert index.add([away], NO_SERVER) == AddReport(0, 1, 0, 0, ())
     assert described(index) == {"a.mp4": B, "c.mp4": C, "z.mp4": A}
 
@@ -193,6 +195,42 @@ def test_a_deadline_that_was_missed_is_tried_again(index: VideoIndex, own: list[
     first = index.add([fresh], late)
     assert [failure.kind for failure in index.failures()] == ["TimedOutError"]
     assert (len(first.failures), index.add([fresh], late).num_failed_before) == (1, 0)
+
+
+def test_copies_are_embedded_once_and_fail_each_for_itself(
+    tmp_path: Path, videos: list[Path], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    paths = [Path(shutil.copy(videos[0], folder / f"{number}.mp4")) for number in range(8)]
+    broken = [folder / f"broken{number}.mp4" for number in range(3)]
+    for path in broken:
+        path.write_bytes(b"no video")
+    asked: list[str] = []
+    embed_many = VideoEmbedder.embed_many
+
+    def counted(embedder: VideoEmbedder, given: Iterable[str]) -> Iterator[object]:
+        return embed_many(embedder, (asked.append(path) or path for path in given))  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr(VideoEmbedder, "embed_many", counted)
+    index = VideoIndex(tmp_path / "index")
+    added = index.add([*paths, *broken], EmbedderSettings(url))
+    assert (added.added, added.duplicate, len(added.failures)) == (1, 7, 3)
+    assert sorted(asked) == sorted(map(str, [paths[0], *broken]))
+    assert sorted(failure.message.split("'")[1] for failure in index.failures()) == sorted(map(str, broken))
+
+
+def test_what_is_known_of_a_video_outlives_that_it_was_broken(
+    index: VideoIndex, own: list[Path], embedder: VideoEmbedder
+) -> None:
+    for content in (b"half a video", b"more of it"):
+        own[0].write_bytes(content)
+        assert len(index.add([own[0]], embedder).failures) == 1
+    assert described(index) == {"b.mp4": B, "c.mp4": C}
+    write_video(own[0], seed=70)
+    assert index.add([own[0]], embedder) == AddReport(1, 0, 0, 0, ())
+    assert described(index) == {"a.mp4": (4, *A[1:]), "b.mp4": B, "c.mp4": C}
+    assert index.failures() == []
 
 
 def test_removed_failures_are_forgotten(index: VideoIndex, own: list[Path], url: str) -> None:

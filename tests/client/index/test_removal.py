@@ -61,6 +61,8 @@ def test_an_empty_name_means_nothing(
     for refused in (lambda: index.remove([path, blank]), lambda: index.prune([blank]), lambda: index.gone([blank])):
         with pytest.raises(UsageError, match="may not be empty"):
             refused()
+    with pytest.raises(UsageError, match="the whole file system"):
+        index.remove([f"{blank.strip()}/"])
     assert names(index) == {"v/a.mp4"}
     assert index.remove(["."]) == [str(path)]
 
