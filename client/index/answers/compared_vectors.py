@@ -66,7 +66,9 @@ class ComparedVectors:
             if self._means is None:
                 self._sound.read_all()
                 table, first_rows = self._snapshot.rows, self._snapshot.rows.first_rows
-                means, are_whole = video_means(self._snapshot.vectors, table, self._snapshot.unsound)
+                means, are_whole = video_means(
+                    self._snapshot.vectors, table, self._snapshot.unsound, len(self._snapshot.facts.views)
+                )
                 positions = np.arange(len(means))
                 self._means = VectorSearch(
                     means,

@@ -125,7 +125,7 @@ class SnapshotSearch:
     def _asked(self, query: Query, options: SearchOptions) -> VectorQuery:
         vectors = [example.vectors for example in query.examples]
         if options.match == "mean":
-            vectors = [mean_vector(clips) for clips in vectors]
+            vectors = [mean_vector(clips, len(self.snapshot.facts.views)) for clips in vectors]
         groups = tuple(map(VectorGroup, vectors, query.weights))
         return VectorQuery(groups, self._own_videos(query)) if options.exclude_self else VectorQuery(groups)
 

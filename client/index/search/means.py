@@ -1,4 +1,8 @@
-"""Videos as the mean of their clips, as retrieval is judged by `cocon evaluate`."""
+"""Videos as the mean of their clips, as retrieval is judged by `cocon evaluate`.
+
+Of several views, which lie side by side in a vector, each is of unit length before they are fused, and so is its mean:
+a view whose clips differ more would count less otherwise.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,15 +13,16 @@ __all__ = ["mean_vector", "video_means"]
 
 # Clips that are added up at a time.
 _MAX_CLIPS = 1 << 16
+_UNIT_TOLERANCE = 1e-3
 
 
-def mean_vector(clips: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean of clips `float32 [K, D]`, of unit length again: `float32 [1, D]`."""
-    return _unit(clips.astype(np.float64).sum(axis=0, keepdims=True))
+def mean_vector(clips: NDArray[np.float32], num_views: int = 1) -> NDArray[np.float32]:
+    """The mean of clips `float32 [K, D]` of fused views, of unit length again: `float32 [1, D]`."""
+    return _unit(clips.astype(np.float64).sum(axis=0, keepdims=True), _num_parts(clips, num_views))
 
 
 def video_means(
-    vectors: NDArray[np.float32], table: RowTable, unsound: NDArray[np.int64]
+    vectors: NDArray[np.float32], table: RowTable, unsound: NDArray[np.int64], num_views: int = 1
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The mean of each video.
 
@@ -25,6 +30,7 @@ def video_means(
         vectors: Of all rows, of unit length, `float32 [R, D]`.
         table: Which rows are of which video.
         unsound: Rows that are damaged; a video that has one is left out.
+        num_views: That were fused.
 
     Returns:
         Of unit length, `float32 [V, D]`; and whether each is whole, `bool [V]`.
@@ -32,20 +38,35 @@ def video_means(
     num_videos = len(table.video_ids)
     means = np.zeros((num_videos, vectors.shape[1]), np.float32)
     ends = np.cumsum(table.num_rows)
+    are_whole = np.ones(num_videos, np.bool_)
+    are_whole[table.videos_of(unsound)] = False
+    num_parts = _num_parts(vectors[table.rows_of(np.flatnonzero(are_whole)[:1])], num_views)
     first = 0
     while first < num_videos:
         before = int(ends[first] - table.num_rows[first])
         last = max(first + 1, int(np.searchsorted(ends, before + _MAX_CLIPS, side="right")))
         positions = np.arange(first, last)
         clips = vectors[table.rows_of(positions)].astype(np.float64)
-        means[first:last] = _unit(np.add.reduceat(clips, ends[positions] - table.num_rows[positions] - before, axis=0))
+        sums = np.add.reduceat(clips, ends[positions] - table.num_rows[positions] - before, axis=0)
+        means[first:last] = _unit(sums, num_parts)
         first = last
-    are_whole = np.ones(num_videos, np.bool_)
-    are_whole[table.videos_of(unsound)] = False
     means[~are_whole] = 0
     return means, are_whole
 
 
-def _unit(sums: NDArray[np.float64]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    return (sums / np.maximum(lengths, np.finfo(np.float64).tiny)).astype(np.float32)
+def _num_parts(vectors: NDArray[np.float32], num_views: int) -> int:
+    """V where vectors `float32 [K, D]` are V views of equal widths and weights; 1 where they are not, or where K is 0.
+
+    Encoders of one training have one width; where others were fused, nothing says where a view ends.
+    """
+    if not len(vectors) or vectors.shape[1] % num_views:
+        return 1
+    squares = np.square(vectors.reshape(len(vectors), num_views, -1), dtype=np.float64).sum(axis=2)
+    return num_views if np.abs(squares - 1 / num_views).max() < _UNIT_TOLERANCE else 1
+
+
+def _unit(sums: NDArray[np.float64], num_parts: int) -> NDArray[np.float32]:
+    """Sums `float64 [n, D]` brought to unit length part by part, and then as a whole."""
+    parts = sums.reshape(len(sums), num_parts, -1)
+    lengths = np.linalg.norm(parts, axis=2, keepdims=True) * np.sqrt(num_parts)
+    return (parts / np.maximum(lengths, np.finfo(np.float64).tiny)).reshape(sums.shape).astype(np.float32)
