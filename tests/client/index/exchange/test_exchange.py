@@ -24,7 +24,7 @@ from cocon.client.output.archives import NpzSink, ParquetSink
 from cocon.core.errors import CoconError, MismatchError, StorageError, UsageError
 from tests.client.conftest import Client
 from tests.client.index.conftest import DIM, FACTS, embedding_of, put_videos
-from tests.client.index.upkeep.test_compaction import held_by
+from tests.client.index.states import held_by
 from tests.disks import full_disk
 
 

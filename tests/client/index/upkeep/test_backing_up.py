@@ -14,8 +14,7 @@ from cocon.client.index.files.writer import IndexWriter
 from cocon.core.errors import MismatchError, StorageError, UsageError
 from tests.client.conftest import Client
 from tests.client.index.conftest import put_videos
-from tests.client.index.upkeep.test_compaction import held_by
-from tests.client.index.upkeep.test_verification import make_earlier
+from tests.client.index.states import held_by, make_earlier
 from tests.disks import full_disk, unwritable
 
 

@@ -3,36 +3,21 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from cocon.client import VideoIndex
 from cocon.client.index.files.checksums import content_checksum
 from cocon.client.index.files.contents import Contents
 from cocon.client.index.files.reading import open_snapshot
-from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writer import IndexWriter
-from cocon.client.index.search import lists_rules
+from cocon.client.index.search.lists import rules as lists_rules
 from cocon.core.errors import MismatchError, StorageError, UsageError
 from cocon.core.folder_lock import folder_lock
 from tests.client.conftest import Client
 from tests.client.index.conftest import embedding_of, put_videos
 from tests.client.index.power_cut import Disk, cuts, recorded
+from tests.client.index.states import held_by
 from tests.disks import full_disk
-
-Held = dict[tuple[str, int], bytes]
-
-
-def held_by(snapshot: Snapshot) -> Held:
-    """Video and id → vectors and blocks."""
-    assert snapshot.blocks is not None
-    assert not len(snapshot.unsound)
-    found: Held = {}
-    for video in snapshot.videos():
-        rows = snapshot.rows.rows_of(snapshot.rows.positions_of(np.array([video.video_id])))
-        assert snapshot.have_sound_blocks(rows).all()
-        found[video.video, video.video_id] = snapshot.vectors[rows].tobytes() + snapshot.blocks[rows].tobytes()
-    return found
 
 
 @pytest.fixture

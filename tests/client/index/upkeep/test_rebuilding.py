@@ -17,8 +17,7 @@ from cocon.core.errors import CoconError, MismatchError, StorageError
 from tests.client.conftest import Client
 from tests.client.index.conftest import embedding_of, put_videos
 from tests.client.index.power_cut import Disk, cuts, recorded
-from tests.client.index.upkeep.test_compaction import Held, held_by
-from tests.client.index.upkeep.test_verification import make_earlier
+from tests.client.index.states import Held, held_by, make_earlier
 from tests.disks import full_disk
 
 NAMES = [f"/videos/{name}" for name in "abcde"]

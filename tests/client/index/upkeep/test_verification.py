@@ -15,6 +15,7 @@ from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.upkeep.findings import Verification
 from tests.client.conftest import Client
 from tests.client.index.conftest import embedding_of, put_videos
+from tests.client.index.states import make_earlier
 from tests.disks import unwritable
 
 
@@ -179,47 +180,3 @@ def test_figures(client: Client, stored: Path) -> None:
     told = json.loads(client("index", "stats", "--index", stored, "--json").stdout)
     assert (told["num_dead"], told["views"], told["way"]) == (3, ["rgb"], "exact: every vector is compared")
     assert "num_dead" in client("index", "stats", "--index", stored).stdout
-
-
-def make_earlier(connection: sqlite3.Connection, names: list[str]) -> None:
-    """A catalogue of the first schema."""
-    connection.executescript(EARLIER)
-    facts = {"views": ["rgb"], "fingerprint": "f" * 64, "embedding_dim": 8, "model": "cocon_rgb"}
-    connection.execute("INSERT INTO facts VALUES ('index', ?)", [json.dumps(facts)])
-    for name in names:
-        video = embedding_of(name)
-        columns = [video.video, video.content_sha256, None, "rgb", 30, 0, 0.0, "cocon_rgb", "1", "f" * 64]
-        video_id = connection.execute(
-            "INSERT INTO videos (path, content_sha256, label, view, num_frames, truncated, overlap, model, version, "
-            "fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            columns,
-        ).lastrowid
-        for clip, vector in enumerate(video.embedding):
-            values = [video_id, clip, float(clip), clip + 1.0, vector.astype("<f4").tobytes()]
-            connection.execute("INSERT INTO clips VALUES (NULL, ?, ?, ?, ?, ?)", values)
-
-
-EARLIER = """
-CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE videos (
-    video_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    path TEXT NOT NULL UNIQUE,
-    content_sha256 TEXT NOT NULL UNIQUE,
-    label TEXT,
-    view TEXT NOT NULL,
-    num_frames INTEGER NOT NULL,
-    truncated INTEGER NOT NULL,
-    overlap REAL NOT NULL,
-    model TEXT NOT NULL,
-    version TEXT NOT NULL,
-    fingerprint TEXT NOT NULL
-) STRICT;
-CREATE TABLE clips (
-    clip_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    video_id INTEGER NOT NULL REFERENCES videos ON DELETE CASCADE,
-    clip INTEGER NOT NULL,
-    start_seconds REAL NOT NULL,
-    end_seconds REAL NOT NULL,
-    vector BLOB NOT NULL
-) STRICT;
-"""
