@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from cocon.client.index.exchange.exporting import ExportReport
     from cocon.client.index.exchange.importing import ImportReport
     from cocon.client.index.folder import AddReport, VideoIndex
+    from cocon.client.index.query.conditions import Condition
+    from cocon.client.index.query.filters import Filters
+    from cocon.client.index.query.queries import Example, Query
+    from cocon.client.index.query.search_options import SearchOptions
+    from cocon.client.index.records import IndexedVideo
     from cocon.client.index.search.hits import Hit
     from cocon.client.index.upkeep.backing_up import BackupReport
     from cocon.client.index.upkeep.compaction import CompactReport
@@ -41,15 +46,21 @@ __all__ = [
     "Alignment",
     "BackupReport",
     "CompactReport",
+    "Condition",
+    "Example",
     "ExportReport",
     "FailedVideo",
+    "Filters",
     "Finding",
     "Hit",
     "ImportReport",
     "IndexStatistics",
+    "IndexedVideo",
     "LocatedAction",
     "Prediction",
+    "Query",
     "RebuildReport",
+    "SearchOptions",
     "TrackedFrame",
     "Verification",
     "VideoEmbedder",
@@ -71,6 +82,11 @@ _NAMES = {
     "index.exchange.exporting": ("ExportReport",),
     "index.exchange.importing": ("ImportReport",),
     "index.folder": ("AddReport", "VideoIndex"),
+    "index.query.conditions": ("Condition",),
+    "index.query.filters": ("Filters",),
+    "index.query.queries": ("Example", "Query"),
+    "index.query.search_options": ("SearchOptions",),
+    "index.records": ("IndexedVideo",),
     "index.search.hits": ("Hit",),
     "index.upkeep.backing_up": ("BackupReport",),
     "index.upkeep.compaction": ("CompactReport",),

@@ -1,1 +1,4 @@
-"""The index: its `files` and their `upkeep`; what asks, a `query`; its `answers` by `search`, `ranking`, `vote`."""
+"""The index: its `files`, their `upkeep` and `exchange`; what asks, a `query`; its `answers` by what is beside them.
+
+Those are `search`, `ranking` and `vote`.
+"""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.answers.compared_vectors import ComparedVectors
-from cocon.client.index.answers.stored_videos import StoredVideos, hit_of
+from cocon.client.index.answers.stored_videos import VideoLookup, hit_of
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.observation import absolute
 from cocon.client.index.query.chosen_rows import ChosenRows, FilteredRows
@@ -42,7 +42,7 @@ class SnapshotSearch:
         self, snapshot: Snapshot, on_unsound: Callable[[int], None], before: "SnapshotSearch | None" = None
     ) -> None:
         self.snapshot = snapshot
-        self._videos = StoredVideos(snapshot)
+        self._videos = VideoLookup(snapshot)
         self._compared: ComparedVectors = ComparedVectors(
             snapshot, self._videos.first_paths, on_unsound, before._compared if before else None
         )

@@ -12,7 +12,7 @@ from cocon.client.index.query.queries import Example
 from cocon.client.index.search.hits import Hit
 from cocon.core.printable import unescaped
 
-__all__ = ["StoredVideo", "StoredVideos", "hit_of"]
+__all__ = ["StoredVideo", "VideoLookup", "hit_of"]
 
 # Videos remembered at a time, some 500 bytes each.
 _MAX_KNOWN = 1 << 16
@@ -35,7 +35,7 @@ class StoredVideo:
     spans: NDArray[np.float64]
 
 
-class StoredVideos:
+class VideoLookup:
     """The videos of a snapshot by their position in its table of rows. Safe for several threads.
 
     Args:

@@ -5,7 +5,7 @@ query = Query.of_examples(liked=[a, b], unliked=[c])      # several examples, an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -37,9 +37,9 @@ class Example:
     """
 
     name: str
-    vectors: NDArray[np.float32]
-    spans: NDArray[np.float64] | None
-    blocks: NDArray[np.float32] | None
+    vectors: NDArray[np.float32] = field(repr=False)
+    spans: NDArray[np.float64] | None = field(repr=False)
+    blocks: NDArray[np.float32] | None = field(repr=False)
     video: str
     content_sha256: str | None
     fingerprint: str | None = None
