@@ -12,7 +12,8 @@ from cocon.client.index.files.contents import Contents
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.query.queries import Query
 from cocon.client.index.query.search_options import SearchOptions
-from cocon.client.index.search import lists_rules, lists_tuning
+from cocon.client.index.search.lists import rules as lists_rules
+from cocon.client.index.search.lists import tuning as lists_tuning
 from tests.client.index.conftest import FACTS, NUM_BLOCKS, embedding_of
 
 
