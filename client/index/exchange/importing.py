@@ -81,9 +81,9 @@ def import_clips(folder: Path, path: Path, on_progress: OnProgress, *, wait_s: f
             for clips in videos_of(file, writer.facts):
                 store.put(incoming_of(clips), clips)
                 steps.add(int(clips.counts.sum()))
-            if store.added or store.updated:
-                keep_rule(writer)
-                keep_ranking(writer)
+            # Also where nothing is new: an import that was killed may not have come so far.
+            keep_rule(writer)
+            keep_ranking(writer)
             keep_lists(writer, on_progress)
         return ImportReport(store.added, store.updated, store.unchanged, store.num_clips)
 
