@@ -151,10 +151,10 @@ class IndexReader(KeptFolder):
 
     def _search(self) -> SnapshotSearch:
         """Of the index as it is now; nobody waits for a writer, and of several threads one opens it."""
-        self.check_exists()
         with self._lock:
             state, before = state_of(self.folder), self._loaded
             if before is None or before[0] != state:
+                self.check_exists()
                 found = open_snapshot(self.folder, before[1].snapshot if before else None)
                 for sentence in found.bad:
                     self._warn(sentence)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +21,32 @@ _MAX_KNOWN = 1 << 16
 _DECIMALS = 6
 
 
+class StoredPlace(NamedTuple):
+    """Where a content is.
+
+    Attributes:
+        written: Path in its written form.
+        path: Path.
+        label: Of the video there.
+    """
+
+    written: str
+    path: str
+    label: str | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredVideo:
     """One content.
 
     Attributes:
         video_id: Of it.
-        places: Path in its written form, and label there; by path.
+        places: By path.
         spans: Start and end of its clips in seconds, `float64 [K, 2]`.
     """
 
     video_id: int
-    places: tuple[tuple[str, str | None], ...]
+    places: tuple[StoredPlace, ...]
     spans: NDArray[np.float64]
 
 
@@ -57,7 +72,7 @@ class VideoLookup:
 
     def first_paths(self, rows: NDArray[np.int64]) -> list[str]:
         """The first path of the video that each row is of, `int64 [n]`: by these, equal hits are put in order."""
-        return [video.places[0][0] for video in self.at(self._snapshot.rows.videos_of(rows).tolist())]
+        return [video.places[0].written for video in self.at(self._snapshot.rows.videos_of(rows).tolist())]
 
     def _of(self, known: dict[int, StoredVideo], positions: list[int]) -> dict[int, StoredVideo]:
         return {position: known[position] for position in positions if position in known}
@@ -65,12 +80,12 @@ class VideoLookup:
     def _looked_up(self, positions: list[int]) -> dict[int, StoredVideo]:
         ids = self._snapshot.rows.video_ids[positions].tolist()
         wanted = [json.dumps(ids)]
-        places: dict[int, list[tuple[str, str | None]]] = {video_id: [] for video_id in ids}
+        places: dict[int, list[StoredPlace]] = {video_id: [] for video_id in ids}
         for video_id, path, label in self._snapshot.select(
             "SELECT video_id, path, label FROM places WHERE video_id IN (SELECT value FROM json_each(?)) ORDER BY path",
             wanted,
         ):
-            places[video_id].append((path, label))
+            places[video_id].append(StoredPlace(path, unescaped(path), label))
         spans = dict(
             self._snapshot.select(
                 "SELECT video_id, spans FROM videos WHERE video_id IN (SELECT value FROM json_each(?))", wanted
@@ -109,24 +124,24 @@ def hit_of(
     example, query_clip = asking
     places = video.places
     if paths is not None and len(places) > 1:
-        places = tuple(sorted(places, key=lambda place: place[0] not in paths))
-    (path, label), *others = places
-    times: Sequence[float | None] = (None, None)
+        places = tuple(sorted(places, key=lambda place: place.written not in paths))
+    begin, stop = None, None
     if example.spans is not None:
-        times = example.spans[query_clip] if query_clip is not None else (example.spans.min(), example.spans.max())
+        asked = example.spans if query_clip is None else example.spans[query_clip]
+        begin, stop = round(float(asked.min()), _DECIMALS), round(float(asked.max()), _DECIMALS)
     return Hit(
         rank=rank,
-        video=unescaped(path),
-        start_seconds=round(float(start), _DECIMALS),
-        end_seconds=round(float(end), _DECIMALS),
+        video=places[0].path,
+        start_seconds=round(start, _DECIMALS),
+        end_seconds=round(end, _DECIMALS),
         score=score,
-        label=label,
+        label=places[0].label,
         video_id=video.video_id,
         clip=clip,
         query_clip=query_clip or 0,
-        also=tuple(unescaped(other) for other, _ in others),
+        also=() if len(places) == 1 else tuple(place.path for place in places[1:]),
         query=query,
         query_example=example.name,
-        query_start_seconds=None if times[0] is None else round(float(times[0]), _DECIMALS),
-        query_end_seconds=None if times[1] is None else round(float(times[1]), _DECIMALS),
+        query_start_seconds=begin,
+        query_end_seconds=stop,
     )

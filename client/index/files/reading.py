@@ -1,5 +1,6 @@
 """Opening an index for reading, whatever state it was left in."""
 
+import os
 from pathlib import Path
 
 from cocon.client.index.files.earlier import earlier_snapshot
@@ -13,12 +14,13 @@ __all__ = ["open_snapshot", "state_of"]
 
 # How often it is tried anew when a writer has gone on meanwhile.
 _MAX_TRIES = 20
+_NAMES = (SEAL_FILE, CATALOG_FILE, log_of(Path(CATALOG_FILE)).name)
 
 
 def state_of(folder: Path) -> tuple[object, ...]:
     """What changes when an index does; three looks at the disk."""
-    catalog = folder / CATALOG_FILE
-    return tuple(map(_look, (folder / SEAL_FILE, catalog, log_of(catalog))))
+    start = os.fspath(folder)  # every search looks, and paths as objects would take longer than the looks
+    return tuple(_look(f"{start}{os.sep}{name}") for name in _NAMES)
 
 
 def open_snapshot(folder: Path, before: Snapshot | None = None) -> Snapshot:
@@ -59,9 +61,9 @@ def _opened(folder: Path, before: Snapshot | None) -> Snapshot:
         ) from error
 
 
-def _look(path: Path) -> tuple[int, int, int] | None:
+def _look(path: str) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
