@@ -13,7 +13,7 @@ from cocon.client.index.query.queries import Example
 from cocon.client.index.search.hits import Hit
 from cocon.core.printable import unescaped
 
-__all__ = ["StoredVideo", "VideoLookup", "hit_of"]
+__all__ = ["StoredPlace", "StoredVideo", "VideoLookup", "hit_of"]
 
 # Videos remembered at a time, some 500 bytes each.
 _MAX_KNOWN = 1 << 16
