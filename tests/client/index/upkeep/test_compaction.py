@@ -1,6 +1,7 @@
 """A compaction changes nothing but the size, at whatever moment it ends."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,26 @@ def test_lists_of_a_large_index_are_made_with_it(dead: Path, tmp_path: Path, mon
     assert "is missing" in index.verify().findings[0].message
     index.compact()  # which has no rows to drop
     assert index.verify().findings == ()
+
+
+def test_a_verification_goes_on_when_files_are_replaced(dead: Path) -> None:
+    index = VideoIndex(dead)
+
+    def disturb(done: int, total: int | None) -> None:
+        if len(list(dead.glob("vectors-*"))) == 1 and index.statistics().num_dead:
+            index.compact()
+
+    found = index.verify(on_progress=disturb)
+    assert (found.findings, found.total_rows) == ((), 9)
+
+
+@pytest.mark.parametrize("change", [VideoIndex.compact, VideoIndex.rebuild])
+def test_what_is_interrupted_leaves_nothing(dead: Path, change: Callable[..., object]) -> None:
+    before = {path.name: path.read_bytes() for path in dead.iterdir()}
+
+    def break_off(done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        change(VideoIndex(dead), on_progress=break_off)
+    assert {path.name: path.read_bytes() for path in dead.iterdir()} == before
