@@ -158,7 +158,9 @@ class IndexReader(KeptFolder):
                 found = open_snapshot(self.folder, before[1].snapshot if before else None)
                 for sentence in found.bad:
                     self._warn(sentence)
-                self._loaded = (state, SnapshotSearch(found, self._note_unsound, before[1] if before else None))
+                is_later = before is not None and found.is_later_than(before[1].snapshot)
+                known = before[1] if before is not None and is_later else None
+                self._loaded = (state, SnapshotSearch(found, self._note_unsound, known))
             assert self._loaded is not None
             return self._loaded[1]
 

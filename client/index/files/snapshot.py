@@ -16,6 +16,7 @@ from cocon.client.index.files.checksums import row_checksums
 from cocon.client.index.files.proven import CATALOG_FILE, Proven, as_file
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.row_table import RowTable
+from cocon.client.index.files.succession import continues, last_records
 from cocon.client.index.records import IndexedVideo, IndexFacts, Moment, RowFacts
 from cocon.core.printable import printable, unescaped
 
@@ -50,6 +51,7 @@ class Snapshot:
         vectors: `float32 [R, D]`, read-only.
         blocks: `float16 [R, N, D]`, or None.
         bad: What is left out because it is damaged, a sentence each.
+        last_records: See `succession`.
 
     Raises:
         FileNotFoundError: A file of rows is gone, as after a compaction.
@@ -73,13 +75,18 @@ class Snapshot:
         if held is None:
             held = _mapped_rows(folder, self.facts, self.row_facts)
         self.vectors, self.blocks = held
+        self.last_records = last_records(self.select)
+        before = before if before is not None and self.is_later_than(before) else None
         self.rows, missing = self._table(before)
         if self.row_facts.blocks is not None and (self.blocks is None or len(self.blocks) < len(self.vectors)):
             self.blocks = None
             missing.append(f"'{self.row_facts.blocks}' is missing or cut short")
         self.bad = (*catalogue.bad, *missing)
-        is_later = before is not None and before.row_facts.vectors == self.row_facts.vectors
-        self._before = (before.rows.video_ids, before.unsound) if before and is_later and before.has_verified else None
+        self._before = (before.rows.video_ids, before.unsound) if before and before.has_verified else None
+
+    def is_later_than(self, before: "Snapshot") -> bool:
+        """Whether what was found out of an older snapshot holds for this one: rows and ids mean the same."""
+        return before.row_facts.vectors == self.row_facts.vectors and continues(before.last_records, self.select)
 
     def fact(self, key: str) -> Any:  # noqa: ANN401  # JSON
         """A named JSON value of the index; None where it has none."""
@@ -206,7 +213,7 @@ class Snapshot:
     def _table(self, before: "Snapshot | None") -> tuple[RowTable, list[str]]:
         """The rows of the videos, and what is said of those that are not all in the file."""
         known = np.empty((0, 3), np.int64)
-        if before is not None and before.row_facts.vectors == self.row_facts.vectors and len(before.rows.video_ids):
+        if before is not None and len(before.rows.video_ids):
             table = before.rows
             known = np.stack([table.video_ids, table.first_rows, table.num_rows], axis=1)
         found = self._rows_from(int(known[-1, 1:].sum()) if len(known) else 0)

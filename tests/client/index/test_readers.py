@@ -14,7 +14,10 @@ from threading import Thread
 import pytest
 
 from cocon.client import VideoIndex
+from cocon.client.index.files.contents import Contents
+from cocon.client.index.files.writer import IndexWriter
 from tests.client.index.churn import State, changes, held
+from tests.client.index.conftest import embedding_of, put_videos
 
 KINDS, NUM_CHANGES, NUM_READERS = ("put", "put", "remove"), 60, 8
 
@@ -83,3 +86,20 @@ def test_every_reader_sees_a_state_that_was(written: tuple[Path, Told], is_share
     with ThreadPoolExecutor(NUM_READERS) as pool:
         assert min(pool.map(read, range(NUM_READERS))) > 1
     assert held(VideoIndex(folder).snapshot()) == expected[-1]
+
+
+def test_a_reader_sees_that_a_backup_was_put_back(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    put_videos(folder, ["a", "b"])
+    backup = {path: path.read_bytes() for path in (folder / "catalog.sqlite", folder / "index.json")}
+    put_videos(folder, ["lost"])
+    index = VideoIndex(folder)
+    assert index.search(embedding_of("lost"))[0].video == "/videos/lost"
+    for path, content in backup.items():
+        path.write_bytes(content)
+    later = embedding_of("later", 5)  # under the id of the lost one, and in its rows
+    with IndexWriter(folder) as writer:
+        Contents(writer).put(later.video, later, label=None, overlap=0.0)
+    hits = index.search(later, top=20, grouping="moment")
+    assert [hit.clip for hit in hits if hit.video == later.video and hit.score > 0.999] == [0, 1, 2, 3, 4]
+    assert len(hits) == 3 + 3 + 5
