@@ -111,6 +111,11 @@ class _Compaction:
         """Lists of the rows where they will be; the old ones name rows that are elsewhere then."""
         facts, folder = self._writer.facts, self._writer.folder
         table = replace(self._table, first_rows=self._new_firsts, total_rows=new.total_rows)
+        known, record = self._writer.fact("lists"), None
+        with suppress(MismatchError):  # of another release
+            record = None if known is None else ListsRecord.from_json(known)
+        if record is not None and record.file is None and lists_task(record, table, facts.embedding_dim) == "keep":
+            return replace(record, covered_rows=new.total_rows)  # none help, which takes minutes to find out
         if lists_task(None, table, facts.embedding_dim) == "keep":
             return None
         vectors = vector_file(folder, facts, new).mapped(new.total_rows)

@@ -133,8 +133,16 @@ def test_lists_of_a_large_index_are_made_with_it(dead: Path, tmp_path: Path, mon
     assert lists["covered_rows"] == 2409
     assert index.statistics().way.startswith("exact: ") == (lists["file"] is None)
     assert index.verify().findings == ()
-    if lists["file"] is None:  # none help: it is said why
+    if lists["file"] is None:  # none help: it is said why, and not found out again
         assert lists["why_none"]
+        with IndexWriter(dead) as writer:
+            Contents(writer).forget(["/videos/v119"])
+            with writer.transaction():
+                writer.put_fact("lists", {**lists, "why_none": "so it was"})
+        index.compact()
+        lists = index.statistics().lists
+        assert lists is not None
+        assert (lists["why_none"], lists["covered_rows"]) == ("so it was", 2389)
         with IndexWriter(dead) as writer, writer.transaction():
             (dead / "lists-0.faiss").write_bytes(b"lists")
             writer.put_fact("lists", {**lists, "file": "lists-0.faiss", "checksum": content_checksum(b"lists")})
@@ -151,6 +159,16 @@ def test_lists_of_a_large_index_are_made_with_it(dead: Path, tmp_path: Path, mon
     assert "is missing" in index.verify().findings[0].message
     index.compact()  # which has no rows to drop
     assert index.verify().findings == ()
+
+
+def test_lists_of_another_release_are_forgotten(dead: Path) -> None:
+    index = VideoIndex(dead)
+    for expected in (6, 0):
+        with IndexWriter(dead) as writer, writer.transaction():
+            writer.put_fact("lists", {"file": "lists-0.faiss", "colour": "red"})
+        assert not index.verify().is_sound
+        assert index.compact().num_dropped == expected
+        assert index.verify().findings == ()
 
 
 def test_a_verification_goes_on_when_files_are_replaced(dead: Path) -> None:
