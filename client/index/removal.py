@@ -18,8 +18,13 @@ __all__ = ["gone_videos", "named_videos"]
 Select = Callable[[str, list[Any]], list[tuple[Any, ...]]]
 
 # Failed files have a path, too.
-_PATHS = "SELECT path FROM places {0} UNION SELECT path FROM failures {0} ORDER BY path"
-_BELOW = "WHERE path = ? OR (path >= ? AND path < ?)"
+_PATHS = "SELECT path FROM places UNION SELECT path FROM failures ORDER BY path"
+# Each by the index of its table: one WHERE with OR would look at all paths.
+_BELOW = """
+SELECT path FROM places WHERE path = ?1 UNION SELECT path FROM places WHERE path >= ?2 AND path < ?3
+UNION SELECT path FROM failures WHERE path = ?1 UNION SELECT path FROM failures WHERE path >= ?2 AND path < ?3
+ORDER BY path
+"""
 
 
 def named_videos(select: Select, paths: Iterable[str | os.PathLike[str]], index: str) -> list[str]:
@@ -95,7 +100,7 @@ def _by_id(select: Select, name: str) -> list[str]:
 
 
 def _all(select: Select) -> list[str]:
-    return [unescaped(path) for (path,) in select(_PATHS.format(""), [])]
+    return [unescaped(path) for (path,) in select(_PATHS, [])]
 
 
 def _stamp(select: Select, path: str) -> FileStamp | None:
@@ -104,7 +109,8 @@ def _stamp(select: Select, path: str) -> FileStamp | None:
 
 
 def _named(select: Select, path: str, index: str) -> list[str]:
-    found, meant = _below(select, absolute(path)), _below(select, absolute(unescaped(path)))
+    found = _below(select, absolute(path))
+    meant = _below(select, absolute(unescaped(path))) if unescaped(path) != path else found
     if found and meant and found != meant:
         raise UsageError(
             f"'{printable(path)}' names two videos of index '{index}': one by its path, the other as it is "
@@ -132,7 +138,7 @@ def _below(select: Select, path: str) -> list[str]:
     written = escaped(path)
     within = written.rstrip(os.sep) + os.sep
     parameters = [written, within, within[:-1] + chr(ord(os.sep) + 1)]
-    return [unescaped(found) for (found,) in select(_PATHS.format(_BELOW), parameters * 2)]
+    return [unescaped(found) for (found,) in select(_BELOW, parameters)]
 
 
 def _within(videos: Iterable[str], path: str, form: Callable[[str], str]) -> list[str]:
