@@ -15,7 +15,7 @@ from cocon.core.errors import (
 )
 from cocon.core.printable import escaped
 
-__all__ = ["FailedFile", "IndexFacts", "IndexedVideo", "Moment", "RowFacts", "check_fingerprint", "check_vectors"]
+__all__ = ["FailedFile", "IndexFacts", "IndexedVideo", "RowFacts", "check_fingerprint", "check_vectors"]
 
 _UNIT_TOLERANCE = 1e-3
 # Deadlines are missed on busy machines, the system ends processes when memory is short, and a view can be made anew.
@@ -85,29 +85,6 @@ class IndexedVideo:
     def row(self) -> dict[str, object]:
         """The fields by name; `video` is the path's written form (`printable.escaped`)."""
         return asdict(self) | {"video": escaped(self.video), "metadata": dict(self.metadata)}
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One clip of an index.
-
-    Attributes:
-        video: Absolute path; of several places of the same content, the first in alphabetical order.
-        start_seconds: Relative to the first frame.
-        end_seconds: Likewise.
-        label: Of the video at that place.
-        video_id: Of the content.
-        clip: Number of the clip in the video.
-        also: The other places of the content.
-    """
-
-    video: str
-    start_seconds: float
-    end_seconds: float
-    label: str | None
-    video_id: int = 0
-    clip: int = 0
-    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import json
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from cocon.client.index.files.proven import CATALOG_FILE, Proven, as_file
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.files.succession import continues, last_records
-from cocon.client.index.records import IndexedVideo, IndexFacts, Moment, RowFacts
+from cocon.client.index.records import IndexedVideo, IndexFacts, RowFacts
 from cocon.core.printable import printable, unescaped
 
 __all__ = ["Snapshot", "block_file", "vector_file"]
@@ -118,28 +118,6 @@ class Snapshot:
             offset: Of how many the first is left out.
         """
         return [_indexed(*row) for row in self.select(_PLACES.format(where), [*parameters, top, offset])]
-
-    def moments(self, rows: NDArray[np.int64]) -> list[Moment]:
-        """What rows stand for, in their order; they must be live."""
-        positions = self.rows.videos_of(rows)
-        ids = self.rows.video_ids[positions]
-        wanted = json.dumps(np.unique(ids).tolist())
-        spans = {
-            video_id: np.frombuffer(content, "<f8").reshape(-1, 2)
-            for video_id, content in self._select_of(ids, "video_id, spans")
-        }
-        places: dict[int, list[tuple[str, str | None]]] = {}
-        for video_id, path, label in self.select(
-            """SELECT video_id, path, label FROM places WHERE video_id IN (SELECT value FROM json_each(?))
-               ORDER BY path""",
-            [wanted],
-        ):
-            places.setdefault(video_id, []).append((unescaped(path), label))
-        clips = rows - self.rows.first_rows[positions]
-        return [
-            _moment(places[video_id], spans[video_id][clip], video_id, clip)
-            for video_id, clip in zip(ids.tolist(), clips.tolist(), strict=True)
-        ]
 
     @cached_property
     def spans(self) -> NDArray[np.float64]:
@@ -274,8 +252,3 @@ def _indexed(
     ends = np.frombuffer(spans, "<f8")[1::2]
     duration = float(ends.max(initial=0.0))
     return IndexedVideo(unescaped(path), label, num_rows, duration, overlap, sha256, video_id, json.loads(metadata))
-
-
-def _moment(places: Iterable[tuple[str, str | None]], span: NDArray[np.float64], video_id: int, clip: int) -> Moment:
-    (path, label), *others = places
-    return Moment(path, float(span[0]), float(span[1]), label, video_id, clip, tuple(other for other, _ in others))

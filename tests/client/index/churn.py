@@ -21,7 +21,7 @@ from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writer import IndexWriter
 from cocon.core.errors import StorageError
-from tests.client.index.conftest import FACTS, NUM_BLOCKS, embedding_of
+from tests.client.index.conftest import FACTS, NUM_BLOCKS, clips_of, embedding_of
 
 __all__ = ["Change", "State", "changes", "check", "do", "held", "run_and_kill"]
 
@@ -152,7 +152,7 @@ def held(snapshot: Snapshot) -> State:
         assert stored.content_sha256 == video.content_sha256
         assert (snapshot.vectors[rows] == stored.embedding).all()
         assert (snapshot.blocks is None) or (snapshot.blocks[rows] == stored.blocks.astype("<f2")).all()
-        assert [moment.start_seconds for moment in snapshot.moments(rows)] == stored.start_seconds.tolist()
+        assert [video.spans[clip, 0] for video, clip in clips_of(snapshot, rows)] == stored.start_seconds.tolist()
         found[name] = version
     assert snapshot.have_sound_blocks(np.flatnonzero(snapshot.rows.live)).all() or snapshot.blocks is None
     return found

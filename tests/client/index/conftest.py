@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from cocon.client.index.answers.stored_videos import StoredVideo, VideoLookup
 from cocon.client.index.files.contents import Contents
+from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import IndexFacts
 from cocon.client.pipeline.video_embedding import VideoEmbedding
@@ -50,6 +53,13 @@ def put_videos(folder: Path, names: list[str], *, label: str | None = None) -> N
         for name in names:
             video = embedding_of(name)
             Contents(writer).put(video.video, video, label=label, overlap=0.0)
+
+
+def clips_of(snapshot: Snapshot, rows: NDArray[np.int64]) -> list[tuple[StoredVideo, int]]:
+    """Of which video live rows are, and which clip of it."""
+    positions = snapshot.rows.videos_of(rows)
+    videos, clips = VideoLookup(snapshot).at(positions.tolist()), rows - snapshot.rows.first_rows[positions]
+    return list(zip(videos, clips.tolist(), strict=True))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from cocon.client.index.vote.keeping import keep_rule
 from cocon.client.output.archives import NpzSink, ParquetSink
 from cocon.core.errors import CoconError, MismatchError, StorageError, UsageError
 from tests.client.conftest import Client
-from tests.client.index.conftest import DIM, FACTS, embedding_of, put_videos
+from tests.client.index.conftest import DIM, FACTS, clips_of, embedding_of, put_videos
 from tests.client.index.states import held_by
 from tests.disks import full_disk
 
@@ -65,8 +65,8 @@ def content_of(folder: Path) -> dict[str, Any]:
         for video in snapshot.videos()
     }
     spans = {
-        moment.video: (moment.start_seconds, moment.end_seconds, moment.also)
-        for moment in snapshot.moments(np.flatnonzero(snapshot.rows.live))
+        video.places[0].path: (*video.spans[clip].tolist(), [place.path for place in video.places[1:]])
+        for video, clip in clips_of(snapshot, np.flatnonzero(snapshot.rows.live))
     }
     facts = {name: snapshot.fact(name) for name in ("index", "ranking", "vote", "made_by")}
     return {"rows": rows, "records": records, "spans": spans, "facts": facts}

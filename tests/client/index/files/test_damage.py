@@ -8,7 +8,7 @@ import pytest
 from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.core.errors import CoconError
-from tests.client.index.conftest import embedding_of
+from tests.client.index.conftest import clips_of, embedding_of
 
 NAMES = ["a", "b", "c", "d", "e"]
 
@@ -18,9 +18,9 @@ def answers(snapshot: Snapshot) -> dict[str, list[tuple[float, ...]]]:
     found: dict[str, list[tuple[float, ...]]] = {}
     rows = np.flatnonzero(snapshot.rows.live)
     rows = rows[~np.isin(rows, snapshot.unsound)]
-    for row, moment in zip(rows, snapshot.moments(rows), strict=True):
-        numbers = (moment.start_seconds, moment.end_seconds, *snapshot.vectors[row].tolist())
-        found.setdefault(moment.video, []).append(numbers)
+    for row, (video, clip) in zip(rows, clips_of(snapshot, rows), strict=True):
+        numbers = (*video.spans[clip].tolist(), *snapshot.vectors[row].tolist())
+        found.setdefault(video.places[0].path, []).append(numbers)
     return found
 
 
