@@ -121,10 +121,10 @@ def _check_files(
     names: Sequence[str], index: Path, *, output: Path | None, picture: Path | None, failures: Path
 ) -> None:
     """Refuse to write over what is read."""
-    from cocon.client.index.query.spans import named_part
     from cocon.video.output_file import check_different, check_no_input, check_output
 
-    inputs = [*(Path(named_part(name)[0]) for name in names), *index.glob("*")]
+    # Of a part, `q.mp4#1-2`, the file; whether it is one is seen later, when a wrong line of a list fails alone.
+    inputs = [*map(Path, names), *(Path(name.rpartition("#")[0]) for name in names if "#" in name), *index.glob("*")]
     check_different(output=output, picture=picture, failures=failures)
     check_no_input(failures, inputs, option="--failures")
     if output is not None:

@@ -61,15 +61,23 @@ def test_what_is_stored_and_vectors_ask_without_a_server(client: Client, tmp_pat
 
 
 def test_many_queries_in_one_call(client: Client, tmp_path: Path, folder: Path) -> None:
-    (tmp_path / "list").write_text("id:2\n# a comment\nvideos/v4.mp4#0-1\ngone.mp4\nid:99\n")
+    (tmp_path / "list").write_text("id:2\n# a comment\nvideos/v4.mp4#0-1\ngone.mp4\nid:99\nvideos/v4.mp4#x\n")
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     result = client("search", "id:1", "@list", "broken.mp4", "--top", "1", "--format", "jsonl")
     assert result.returncode == 3
     rows = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [row["query"] for row in rows] == ["id:1", "id:2", "videos/v4.mp4#0-1", "gone.mp4", "id:99", "broken.mp4"]
+    assert [row["query"] for row in rows] == [
+        "id:1",
+        "id:2",
+        "videos/v4.mp4#0-1",
+        "gone.mp4",
+        "id:99",
+        "videos/v4.mp4#x",
+        "broken.mp4",
+    ]
     assert [Path(row["video"]).stem for row in rows[:3]] == ["v0", "v1", "v4"]
-    assert [row["error"]["class"] for row in rows[3:]] == ["UsageError", "UsageError", "UnreadableVideoError"]
-    assert len((tmp_path / "failures.jsonl").read_text().splitlines()) == 3
+    assert [row["error"]["class"] for row in rows[3:]] == [*["UsageError"] * 3, "UnreadableVideoError"]
+    assert len((tmp_path / "failures.jsonl").read_text().splitlines()) == 4
     table = client("search", "id:1", "id:2", "--top", "1", *NOWHERE)
     assert table.stdout.split("\n")[1].split() == [
         "query", "rank", "video", "start_seconds", "end_seconds", "score", "label",
