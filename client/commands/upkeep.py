@@ -237,8 +237,12 @@ def _print_statistics(found: "IndexStatistics") -> None:
     for name, value in found.row().items():
         if name in ("file_bytes", "lists"):
             continue
-        text = ", ".join(map(str, value)) if isinstance(value, tuple) else value
-        table.add_row(name, "-" if value in (None, "") else cell(text))
+        match value:
+            case tuple():
+                value = ", ".join(map(str, value))
+            case dict():  # counts and lists in it are for programs
+                value = ", ".join(f"{key} {of}" for key, of in value.items() if not isinstance(of, dict | list))
+        table.add_row(name, "-" if value in (None, "") else cell(value))
     for name, size in found.file_bytes.items():
         table.add_row(f"bytes of {name}", str(size))
     print_table(table)
