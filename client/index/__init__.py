@@ -1,4 +1,4 @@
-"""The index: its `files`, their `upkeep` and `exchange`; what asks, a `query`; its `answers` by what is beside them.
+"""The index: a `catalogue` beside `files` of rows, and the `changes` that add to them and take away.
 
-Those are `search`, `ranking` and `vote`.
+A `query` asks, and its `answers` come by `search`, `ranking` and `vote`; `upkeep` and `exchange` mend and carry over.
 """

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
-from cocon.client.index.changes import add_videos, describe_videos, prune_videos, remove_videos
-from cocon.client.index.files.failed_files import failed_files
-from cocon.client.index.outcomes import AddReport, Outcome
+from cocon.client.index.changes.failed_files import failed_files
+from cocon.client.index.changes.outcomes import AddReport, Outcome
+from cocon.client.index.changes.removal import gone_videos
+from cocon.client.index.changes.videos import add_videos, describe_videos, prune_videos, remove_videos
 from cocon.client.index.query.conditions import checked_values
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.reader import IndexReader
 from cocon.client.index.records import FailedFile
-from cocon.client.index.removal import gone_videos
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.core.progress import OnProgress

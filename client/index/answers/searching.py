@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from cocon.client.index.answers.compared_vectors import ComparedVectors
 from cocon.client.index.answers.stored_videos import VideoLookup, hit_of
+from cocon.client.index.changes.observation import absolute
 from cocon.client.index.files.snapshot import Snapshot
-from cocon.client.index.observation import absolute
 from cocon.client.index.query.chosen_rows import ChosenRows, FilteredRows
 from cocon.client.index.query.queries import Example, Query
 from cocon.client.index.query.search_options import SearchOptions

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cocon.client.index.changes.observation import absolute
 from cocon.client.index.exchange.clips_read import VideoClips
-from cocon.client.index.observation import absolute
 from cocon.core.printable import escaped, unescaped
 
 __all__ = ["Incoming", "IncomingPlace", "incoming_of"]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.catalogue.tables import VideoRecord, put_place, put_video
 from cocon.client.index.exchange.clips_read import VideoClips
 from cocon.client.index.exchange.columns import SETTINGS
 from cocon.client.index.exchange.incoming import Incoming, IncomingPlace
 from cocon.client.index.files.checksums import row_checksums
-from cocon.client.index.files.tables import VideoRecord, put_place, put_video
 from cocon.client.index.files.writer import IndexWriter
 
 __all__ = ["BulkStore"]

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.catalogue.tables import VideoRecord, new_tables, put_fact, put_place, put_video
 from cocon.client.index.files.checksums import row_checksums
 from cocon.client.index.files.proven import Proven
 from cocon.client.index.files.snapshot import Snapshot
-from cocon.client.index.files.tables import VideoRecord, new_tables, put_fact, put_place, put_video
 from cocon.client.index.records import IndexFacts, RowFacts, check_vectors
 from cocon.core.errors import MismatchError
 from cocon.core.printable import printable, unescaped

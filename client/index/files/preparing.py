@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from cocon.client.index.catalogue.tables import new_tables
 from cocon.client.index.files.earlier import bring_over, earlier_facts
 from cocon.client.index.files.page_sums import PageSums
 from cocon.client.index.files.proven import CATALOG_FILE, checked, recovered, written_schema
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.seal import SEAL_FILE, Seal
 from cocon.client.index.files.snapshot import block_file, vector_file
-from cocon.client.index.files.tables import new_tables
 from cocon.client.index.records import IndexFacts, RowFacts
 from cocon.core.atomic import replacing
 from cocon.core.errors import MismatchError

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cocon.client.index.files.catalogue_error import translated
-from cocon.client.index.files.schema import (
+from cocon.client.index.catalogue.schema import (
     FACT_COLUMNS,
     PLACE_COLUMNS,
     SCHEMA,
@@ -25,6 +24,7 @@ from cocon.client.index.files.schema import (
     check_schema,
     record_checksum,
 )
+from cocon.client.index.catalogue.translation import translated
 from cocon.client.index.files.seal import SEAL_FILE, Seal
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.folder_lock import writer_of

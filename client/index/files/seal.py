@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from cocon.client.index.catalogue.schema import SCHEMA, check_schema
 from cocon.client.index.files.checksums import content_checksum
 from cocon.client.index.files.page_sums import PageSums
-from cocon.client.index.files.schema import SCHEMA, check_schema
 from cocon.core.atomic import replacing
 
 __all__ = ["SEAL_FILE", "Seal"]

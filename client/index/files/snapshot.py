@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.files.catalogue_error import translated
+from cocon.client.index.catalogue.translation import translated
 from cocon.client.index.files.checksums import row_checksums
 from cocon.client.index.files.proven import CATALOG_FILE, Proven, as_file
 from cocon.client.index.files.row_file import RowFile

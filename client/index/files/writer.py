@@ -17,7 +17,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.files.catalogue_error import translated
+from cocon.client.index.catalogue.tables import put_fact
+from cocon.client.index.catalogue.translation import translated
 from cocon.client.index.files.leftovers import remove_leftovers
 from cocon.client.index.files.page_sums import PageSums
 from cocon.client.index.files.preparing import create_index, open_to_write, settle
@@ -25,7 +26,6 @@ from cocon.client.index.files.proven import CATALOG_FILE, log_of
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.seal import Seal
 from cocon.client.index.files.snapshot import block_file, vector_file
-from cocon.client.index.files.tables import put_fact
 from cocon.client.index.records import IndexFacts, RowFacts
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypedDict, TypeVar
 
+from cocon.client.index.changes.observation import absolute
 from cocon.client.index.files.snapshot import Snapshot
-from cocon.client.index.observation import absolute
 from cocon.client.index.query.queries import Example
 from cocon.client.index.query.spans import TimeSpan, named_part
 from cocon.client.index.query.stored import example_of_id, example_of_path, parse_id, part_of

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.changes.observation import absolute
 from cocon.client.index.files.snapshot import Snapshot
-from cocon.client.index.observation import absolute
 from cocon.client.index.query.queries import Example
 from cocon.client.index.query.spans import TimeSpan, clips_in_span
 from cocon.core.errors import MismatchError, UsageError

@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.catalogue.schema import FACT_COLUMNS, PLACE_COLUMNS, VIDEO_COLUMNS
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.row_table import RowTable
-from cocon.client.index.files.schema import FACT_COLUMNS, PLACE_COLUMNS, VIDEO_COLUMNS
 from cocon.client.index.records import IndexFacts, RowFacts
 from cocon.client.index.upkeep.findings import Finding
 from cocon.client.index.upkeep.records_read import TableRead, damage_of
 from cocon.core.errors import MismatchError
 from cocon.core.printable import in_one_line, printable, unescaped
 
-__all__ = ["CatalogueRead", "StoredVideos", "read_catalogue"]
+__all__ = ["CatalogueRead", "CataloguedVideos", "read_catalogue"]
 
 _AT = {name: number for number, name in enumerate(VIDEO_COLUMNS)}
 
 
 @dataclass(frozen=True, slots=True)
-class StoredVideos:
+class CataloguedVideos:
     """The sound records of contents, by id.
 
     Attributes:
@@ -57,7 +57,7 @@ class CatalogueRead:
     facts: Mapping[str, Any]
     index: IndexFacts
     rows: RowFacts
-    videos: StoredVideos
+    videos: CataloguedVideos
     places: Mapping[int, list[str]]
     findings: list[Finding] = field(default_factory=list)
 
@@ -131,7 +131,7 @@ class _Reading:
         self._lacks |= bool(lost)
         return places, lost
 
-    def _videos(self, index: IndexFacts, rows: RowFacts, places: Mapping[int, list[str]]) -> StoredVideos:
+    def _videos(self, index: IndexFacts, rows: RowFacts, places: Mapping[int, list[str]]) -> CataloguedVideos:
         def on_bad(values: list[Any], what: str = "is damaged") -> None:
             paths = tuple(map(unescaped, places.get(values[0], ()))) if isinstance(values[0], int) else ()
             named = f"'{printable(paths[0])}'" if paths else f"the video {in_one_line(values[0])}"
@@ -151,7 +151,7 @@ class _Reading:
         self._note_gaps(records, "videos")
         self._tally ^= records.tally
         ids, first_rows, num_rows, have_blocks = np.array(kept, np.int64).reshape(-1, 4).T.copy()
-        return StoredVideos(
+        return CataloguedVideos(
             RowTable(ids, first_rows, num_rows, rows.total_rows),
             np.frombuffer(b"".join(parts), "<u8"),
             np.frombuffer(b"".join(block_parts), "<u8"),

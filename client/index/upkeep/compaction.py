@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.answers.kept_lists import keep_lists
+from cocon.client.index.catalogue.schema import VIDEO_COLUMNS, record_checksum
 from cocon.client.index.files.checksums import row_checksums
 from cocon.client.index.files.preparing import new_name
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.row_table import RowTable
-from cocon.client.index.files.schema import VIDEO_COLUMNS, record_checksum
 from cocon.client.index.files.snapshot import block_file, vector_file
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import RowFacts

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from cocon.client.index.catalogue.schema import SCHEMA
 from cocon.client.index.files.proven import CATALOG_FILE, log_of
-from cocon.client.index.files.schema import SCHEMA
 from cocon.client.index.files.seal import SEAL_FILE
 from cocon.client.index.files.snapshot import Snapshot
 

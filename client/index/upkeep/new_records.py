@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.files.schema import PLACE_COLUMNS, VIDEO_COLUMNS
-from cocon.client.index.files.tables import insert_record, new_tables, put_fact
+from cocon.client.index.catalogue.schema import PLACE_COLUMNS, VIDEO_COLUMNS
+from cocon.client.index.catalogue.tables import insert_record, new_tables, put_fact
 from cocon.client.index.records import RowFacts
 from cocon.client.index.upkeep.catalogue_read import CatalogueRead
 from cocon.client.index.upkeep.records_read import TableRead

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.files.catalogue_error import translated
+from cocon.client.index.catalogue.translation import translated
 from cocon.client.index.files.earlier import bring_over
 from cocon.client.index.files.leftovers import remove_leftovers
 from cocon.client.index.files.preparing import forget_log, new_catalog, new_name

@@ -9,9 +9,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from cocon.client.index.files.catalogue_error import translated
+from cocon.client.index.catalogue.schema import record_checksum
+from cocon.client.index.catalogue.translation import translated
 from cocon.client.index.files.proven import CATALOG_FILE, proven, recovered
-from cocon.client.index.files.schema import record_checksum
 from cocon.core.printable import in_one_line
 
 __all__ = ["TableRead", "catalogue_as_it_is", "damage_of"]

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from cocon.client.index.catalogue.schema import SCHEMA
 from cocon.client.index.files.earlier import earlier_snapshot
 from cocon.client.index.files.leftovers import is_ours
 from cocon.client.index.files.proven import CATALOG_FILE, log_of, written_schema
-from cocon.client.index.files.schema import SCHEMA
 from cocon.client.index.files.seal import SEAL_FILE, Seal
 from cocon.client.index.upkeep.catalogue_read import CatalogueRead, read_catalogue
 from cocon.client.index.upkeep.findings import Finding, Verification

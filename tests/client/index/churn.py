@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cocon.client import VideoIndex
-from cocon.client.index.files.contents import Contents
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.snapshot import Snapshot

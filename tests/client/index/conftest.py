@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.client.index.answers.stored_videos import StoredVideo, VideoLookup
-from cocon.client.index.files.contents import Contents
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import IndexFacts

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cocon.client import AddReport, VideoEmbedder, VideoIndex
-from cocon.client.index.files.contents import Contents
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.writer import IndexWriter
 from cocon.core.errors import MismatchError, MissingViewError, StorageError, UsageError
 from cocon.core.folder_lock import folder_lock

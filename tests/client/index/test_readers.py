@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 
 from cocon.client import VideoIndex
-from cocon.client.index.files.contents import Contents
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.writer import IndexWriter
 from tests.client.index.churn import State, changes, held
 from tests.client.index.conftest import embedding_of, put_videos

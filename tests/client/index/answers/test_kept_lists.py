@@ -8,7 +8,7 @@ import pytest
 
 from cocon.client import VideoIndex
 from cocon.client.index.answers.kept_lists import keep_lists
-from cocon.client.index.files.contents import Contents
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.query.queries import Query
 from cocon.client.index.query.search_options import SearchOptions

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cocon.client import Hit, VideoIndex
 from cocon.client.index.answers import searching
-from cocon.client.index.files.contents import Contents
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.query.filters import Filters
 from cocon.client.index.query.queries import UNLIKED_WEIGHT, Query

@@ -12,10 +12,10 @@ import pytest
 from pyarrow import parquet
 
 from cocon.client import VideoIndex
+from cocon.client.index.catalogue.tables import put_place
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.exchange import clip_file
-from cocon.client.index.files.contents import Contents
 from cocon.client.index.files.reading import open_snapshot
-from cocon.client.index.files.tables import put_place
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.query.filters import Filters
 from cocon.client.index.ranking.keeping import keep_ranking

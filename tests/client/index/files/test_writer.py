@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.client.index.files.contents import Contents
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.writer import IndexWriter
 from cocon.core.errors import MismatchError, UsageError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cocon.client import VideoIndex
-from cocon.client.index.files.contents import Contents
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.query.conditions import Condition
 from cocon.client.index.query.filters import NO_FILTERS, Filters

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cocon.client import VideoIndex
-from cocon.client.index.files.contents import Contents
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.ranking.choice import RANKING_FACT
 from cocon.client.index.ranking.keeping import keep_ranking

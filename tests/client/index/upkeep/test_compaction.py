@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cocon.client import VideoIndex
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.checksums import content_checksum
-from cocon.client.index.files.contents import Contents
 from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.search.lists import rules as lists_rules

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cocon.client import VideoIndex
-from cocon.client.index.files.contents import Contents
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.seal import Seal
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.upkeep.findings import Verification

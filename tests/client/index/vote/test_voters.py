@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cocon.client import VideoIndex
-from cocon.client.index.files.contents import Contents
+from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.vote.keeping import keep_rule
 from cocon.client.index.vote.rule import RULE_FACT

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cocon.client.index.file_stamp import FileStamp
+from cocon.client.index.catalogue.file_stamp import FileStamp
 
 __all__ = ["doubtful_folders", "is_gone", "is_surely_gone"]
 

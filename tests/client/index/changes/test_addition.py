@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cocon.client import AddReport, VideoEmbedder, VideoIndex
-from cocon.client.index.files.tables import put_place
+from cocon.client.index.catalogue.tables import put_place
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.core.errors import MismatchError, ServerError, UnreadableVideoError, UsageError

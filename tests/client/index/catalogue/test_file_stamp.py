@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cocon.client.index.file_stamp import FileStamp, read_content
+from cocon.client.index.catalogue.file_stamp import FileStamp, read_content
 
 SECOND_NS = 1_000_000_000
 

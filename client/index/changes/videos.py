@@ -9,19 +9,19 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from cocon.client.index.addition import Addition
 from cocon.client.index.answers.kept_lists import keep_lists
-from cocon.client.index.files.contents import Contents
-from cocon.client.index.files.failed_files import FailedFiles
+from cocon.client.index.catalogue.places import Values
+from cocon.client.index.changes.addition import Addition
+from cocon.client.index.changes.contents import Contents
+from cocon.client.index.changes.failed_files import FailedFiles
+from cocon.client.index.changes.outcomes import AddReport, Outcome, Outcomes
+from cocon.client.index.changes.removal import gone_videos, named_videos
 from cocon.client.index.files.leftovers import make_folder
-from cocon.client.index.files.places import Values
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.writer import IndexWriter
-from cocon.client.index.outcomes import AddReport, Outcome, Outcomes
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.ranking.keeping import keep_ranking
 from cocon.client.index.records import IndexFacts, check_fingerprint
-from cocon.client.index.removal import gone_videos, named_videos
 from cocon.client.index.vote.keeping import keep_rule
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.embedder_settings import EmbedderSettings

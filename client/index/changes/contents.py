@@ -8,10 +8,10 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.file_stamp import FileStamp
+from cocon.client.index.catalogue.file_stamp import FileStamp
+from cocon.client.index.catalogue.places import NO_VALUES, Content, Description, Place, Values
+from cocon.client.index.catalogue.tables import VideoRecord, put_place, put_video
 from cocon.client.index.files.checksums import row_checksums
-from cocon.client.index.files.places import NO_VALUES, Content, Description, Place, Values
-from cocon.client.index.files.tables import VideoRecord, put_place, put_video
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import check_vectors
 from cocon.client.pipeline.video_embedding import VideoEmbedding

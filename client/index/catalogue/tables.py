@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.files.schema import SCHEMA, SQL, record_checksum
+from cocon.client.index.catalogue.schema import SCHEMA, SQL, record_checksum
 from cocon.client.index.records import IndexFacts, RowFacts
 
 __all__ = ["VideoRecord", "insert_record", "new_tables", "put_fact", "put_place", "put_video"]

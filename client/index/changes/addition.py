@@ -7,12 +7,12 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from cocon.client.index.files.contents import Contents
-from cocon.client.index.files.failed_files import FailedFiles
-from cocon.client.index.files.places import Content, Place, Values
-from cocon.client.index.missing_files import is_surely_gone
-from cocon.client.index.observation import Observation, SeenFile, absolute
-from cocon.client.index.outcomes import Outcome, OutcomeKind, Outcomes
+from cocon.client.index.catalogue.places import Content, Place, Values
+from cocon.client.index.changes.contents import Contents
+from cocon.client.index.changes.failed_files import FailedFiles
+from cocon.client.index.changes.missing_files import is_surely_gone
+from cocon.client.index.changes.observation import Observation, SeenFile, absolute
+from cocon.client.index.changes.outcomes import Outcome, OutcomeKind, Outcomes
 from cocon.client.index.query.conditions import plain_text, value_of
 from cocon.client.index.records import FailedFile
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, completed, unreadable

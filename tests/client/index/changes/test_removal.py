@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cocon.client import VideoIndex
-from cocon.client.index.files.contents import Contents
-from cocon.client.index.files.failed_files import FailedFiles
+from cocon.client.index.changes.contents import Contents
+from cocon.client.index.changes.failed_files import FailedFiles
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import FailedFile
 from cocon.core.errors import UsageError

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cocon.client.index.file_stamp import FileStamp, ReadContent, read_content
-from cocon.client.index.files.contents import Contents
+from cocon.client.index.catalogue.file_stamp import FileStamp, ReadContent, read_content
+from cocon.client.index.changes.contents import Contents
 from cocon.core.texts.normal_forms import existing_form
 
 __all__ = ["Observation", "SeenFile", "absolute"]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cocon.client.index.file_stamp import FileStamp
-from cocon.client.index.missing_files import doubtful_folders, is_gone, is_surely_gone
+from cocon.client.index.catalogue.file_stamp import FileStamp
+from cocon.client.index.changes.missing_files import doubtful_folders, is_gone, is_surely_gone
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from cocon.client.index.file_stamp import FileStamp
-from cocon.client.index.files.places import stamp_of
-from cocon.client.index.missing_files import doubtful_folders, is_gone
-from cocon.client.index.observation import absolute
+from cocon.client.index.catalogue.file_stamp import FileStamp
+from cocon.client.index.catalogue.places import stamp_of
+from cocon.client.index.changes.missing_files import doubtful_folders, is_gone
+from cocon.client.index.changes.observation import absolute
 from cocon.client.index.query.stored import parse_id
 from cocon.core.errors import UsageError
 from cocon.core.printable import escaped, printable, unescaped

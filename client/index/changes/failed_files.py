@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from cocon.client.index.files.places import Description
+from cocon.client.index.catalogue.places import Description
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.records import FailedFile
 from cocon.core.printable import escaped, unescaped

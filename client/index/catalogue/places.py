@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Self
 
-from cocon.client.index.file_stamp import FileStamp
+from cocon.client.index.catalogue.file_stamp import FileStamp
 
 __all__ = ["NO_VALUES", "Content", "Description", "Place", "Values", "stamp_of"]
 
