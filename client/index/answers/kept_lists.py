@@ -8,7 +8,6 @@ import numpy as np
 
 from cocon.client.index.files.preparing import new_name
 from cocon.client.index.files.reading import open_snapshot
-from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.search.lists.building import extended_lists, make_lists
@@ -38,7 +37,7 @@ def keep_lists(writer: IndexWriter, on_progress: OnProgress = lambda done, total
         StorageError: The disk takes no more; the old ones are kept.
     """
     record, dim = _record(writer.fact(_FACT)), writer.facts.embedding_dim
-    task = lists_task(record, _table(writer), dim)
+    task = lists_task(record, *_counts(writer, record), dim)
     if task == "keep":
         return False
     snapshot = open_snapshot(writer.folder)
@@ -100,7 +99,8 @@ def _record(content: dict[str, Any] | None) -> ListsRecord | None:
     return None if content is None else ListsRecord.from_json(content)
 
 
-def _table(writer: IndexWriter) -> RowTable:
-    found = writer.select("SELECT video_id, first_row, num_rows FROM videos ORDER BY video_id")
-    ids, first_rows, num_rows = np.array(found, np.int64).reshape(-1, 3).T
-    return RowTable(ids, first_rows, num_rows, writer.row_facts.total_rows)
+def _counts(writer: IndexWriter, record: ListsRecord | None) -> tuple[int, int]:
+    """Rows of videos, and those of them that are not in the lists."""
+    sql = "SELECT total(num_rows), total(num_rows) FILTER (WHERE first_row >= ?) FROM videos"
+    num_live, num_tail = writer.select(sql, [record.covered_rows if record else 0])[0]
+    return int(num_live), int(num_tail)

@@ -114,9 +114,13 @@ class _Compaction:
         known, record = self._writer.fact("lists"), None
         with suppress(MismatchError):  # of another release
             record = None if known is None else ListsRecord.from_json(known)
-        if record is not None and record.file is None and lists_task(record, table, facts.embedding_dim) == "keep":
+        if (
+            record is not None
+            and record.file is None
+            and lists_task(record, table.num_live, 0, facts.embedding_dim) == "keep"
+        ):
             return replace(record, covered_rows=new.total_rows)  # none help, which takes minutes to find out
-        if lists_task(None, table, facts.embedding_dim) == "keep":
+        if lists_task(None, table.num_live, 0, facts.embedding_dim) == "keep":
             return None
         vectors = vector_file(folder, facts, new).mapped(new.total_rows)
         sums = self._writer.select("SELECT checksums FROM videos ORDER BY video_id")

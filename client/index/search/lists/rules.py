@@ -6,7 +6,6 @@ answer in a millisecond whatever N is, and cost a minute or two of building.
 
 from typing import Literal
 
-from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.search.lists.record import ListsRecord
 
 __all__ = ["ListsTask", "lists_task", "num_lists_for"]
@@ -28,22 +27,22 @@ _MAX_DEAD_SHARE = 0.5
 _LISTS_PER_ROOT = 4
 
 
-def lists_task(record: ListsRecord | None, table: RowTable, embedding_dim: int) -> ListsTask:
+def lists_task(record: ListsRecord | None, num_live: int, num_tail: int, embedding_dim: int) -> ListsTask:
     """What is to be done about the lists of an index.
 
     Args:
         record: Of its lists, if they were built or given up before.
-        table: Its rows as they are now.
+        num_live: Rows of its videos.
+        num_tail: Those of them that are not in the lists, as they came later.
         embedding_dim: D.
     """
-    if table.num_live * embedding_dim < _MIN_VALUES:
+    if num_live * embedding_dim < _MIN_VALUES:
         return "keep"
-    if record is None or table.num_live >= _MAX_GROWTH * record.trained_rows:
+    if record is None or num_live >= _MAX_GROWTH * record.trained_rows:
         return "build"
     if record.file is None:
         return "keep"
-    num_tail = int(table.num_rows.sum(where=table.first_rows >= record.covered_rows))
-    if record.covered_rows - (table.num_live - num_tail) > _MAX_DEAD_SHARE * record.covered_rows:
+    if record.covered_rows - (num_live - num_tail) > _MAX_DEAD_SHARE * record.covered_rows:
         return "build"
     is_long = num_tail * embedding_dim > _MAX_TAIL_VALUES and num_tail > _MIN_TAIL_SHARE * record.covered_rows
     return "extend" if is_long else "keep"

@@ -1,15 +1,7 @@
-import numpy as np
 import pytest
 
-from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.search.lists.record import ListsRecord
 from cocon.client.index.search.lists.rules import ListsTask, lists_task, num_lists_for
-
-
-def table(num_rows: int, *, gone: int = 0) -> RowTable:
-    """Videos of a hundred rows, of which the first ones are removed."""
-    first = np.arange(100 * gone, num_rows, 100)
-    return RowTable(first, first, np.full(len(first), 100), num_rows)
 
 
 def record(rows: int, *, covered: int = 0) -> ListsRecord:
@@ -42,7 +34,9 @@ NONE = ListsRecord(None, 300_000, 300_000, 2191, 328, 0.4, why_none="noise")
     ids=str,
 )
 def test_what_is_to_be_done(before: ListsRecord | None, rows: int, gone: int, dim: int, task: ListsTask) -> None:
-    assert lists_task(before, table(rows, gone=gone), dim) == task
+    covered = before.covered_rows if before else 0  # of which the first hundreds are removed
+    num_tail = rows - max(covered, 100 * gone)
+    assert lists_task(before, rows - 100 * gone, num_tail, dim) == task
 
 
 def test_there_are_four_lists_for_the_root_of_the_rows() -> None:
