@@ -71,11 +71,12 @@ def block_alignments(
         `float64 [C]`.
     """
     count, num_blocks, dim = blocks.shape
-    precise = blocks.astype(np.float64)  # a sum in float32 differs from machine to machine within six decimals
     alignments = np.empty(count)
     for clip in np.unique(query_clips):
         own = query_clips == clip
-        cosines = precise[own].reshape(-1, dim) @ query_blocks[clip].astype(np.float64).T  # [c·N, N]
+        # In float64: a sum in float32 differs from machine to machine within six decimals.
+        precise = blocks[own].reshape(-1, dim).astype(np.float64)
+        cosines = precise @ query_blocks[clip].astype(np.float64).T  # [c·N, N]
         alignments[own] = alignment_scores(cosines.reshape(-1, num_blocks, num_blocks).swapaxes(1, 2))
     return alignments
 
