@@ -49,7 +49,7 @@ begin = time.perf_counter()
 index = cocon.client.index.folder.VideoIndex(sys.argv[1])
 index.snapshot()
 opened = time.perf_counter()
-resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+resident = int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 from cocon.client.index.query.queries import Query
 from cocon.client.index.query.vectors_files import read_queries
 from cocon.client.index.query.queries import Example
@@ -63,7 +63,7 @@ import faiss, numpy
 begin = time.perf_counter()
 index = faiss.read_index(sys.argv[1])
 opened = time.perf_counter()
-resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+resident = int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 index.search(numpy.load(sys.argv[2])[None], 10)
 print(json.dumps([opened - begin, time.perf_counter() - begin, resident]))
 """
