@@ -120,7 +120,8 @@ def test_a_packed_run_is_exported_as_the_same_encoders(copied: Walk) -> None:
 
 def test_a_run_is_judged_by_the_same_figures(released: Walk) -> None:
     found, expected = released.json("cocon", "evaluate", "run"), _expected(released, "evaluation.json")
-    assert [(row["method"], row["view"], list(row)) for row in found] == [
+    known = {figure for row in expected for figure in row}  # others came later
+    assert [(row["method"], row["view"], [figure for figure in row if figure in known]) for row in found] == [
         (row["method"], row["view"], list(row)) for row in expected
     ]
 
