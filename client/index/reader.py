@@ -41,7 +41,7 @@ class IndexReader(KeptFolder):
         super().__init__(folder)
         self._lock = Lock()
         self._loaded: tuple[tuple[object, ...], SnapshotSearch] | None = None
-        self._told: set[str] = set()
+        self._damage = _Damage(str(self))
         self._voters: Voters | None = None
 
     @property
@@ -157,24 +157,31 @@ class IndexReader(KeptFolder):
                 self.check_exists()
                 found = open_snapshot(self.folder, before[1].snapshot if before else None)
                 for sentence in found.bad:
-                    self._warn(sentence)
+                    self._damage.tell(sentence)
                 is_later = before is not None and found.is_later_than(before[1].snapshot)
                 known = before[1] if before is not None and is_later else None
-                self._loaded = (state, SnapshotSearch(found, self._note_unsound, known))
+                self._loaded = (state, SnapshotSearch(found, self._damage.note_unsound, known))
             assert self._loaded is not None
             return self._loaded[1]
-
-    def _note_unsound(self, count: int) -> None:
-        self._warn(f"{count} damaged vector{'s are' if count > 1 else ' is'} left out")
-
-    def _warn(self, sentence: str) -> None:
-        """Tell of damage, once."""
-        if sentence not in self._told:
-            self._told.add(sentence)
-            _logger.warning("index '%s': %s; see 'client index verify'", self, sentence)
 
     def _check_examples(self, query: Query, facts: IndexFacts) -> None:
         for example in query.examples:
             if example.fingerprint is not None:
                 check_fingerprint(facts, example.view, example.fingerprint, index=str(self))
             check_vectors(example.vectors, facts.embedding_dim, source=f"'{printable(example.name)}'")
+
+
+class _Damage:
+    """Tells of damage, once. What searches refer to it, and not to the reader, lest their memory stay for long."""
+
+    def __init__(self, index: str) -> None:
+        self._index = index
+        self._told: set[str] = set()
+
+    def note_unsound(self, count: int) -> None:
+        self.tell(f"{count} damaged vector{'s are' if count > 1 else ' is'} left out")
+
+    def tell(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            _logger.warning("index '%s': %s; see 'client index verify'", self._index, sentence)

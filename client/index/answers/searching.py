@@ -42,12 +42,12 @@ class SnapshotSearch:
         self, snapshot: Snapshot, on_unsound: Callable[[int], None], before: "SnapshotSearch | None" = None
     ) -> None:
         self.snapshot = snapshot
-        self._videos = VideoLookup(snapshot)
+        self._videos = videos = VideoLookup(snapshot)
         self._compared: ComparedVectors = ComparedVectors(
             snapshot, self._videos.first_paths, on_unsound, before._compared if before else None
         )
         self._filtered = FilteredRows(snapshot)
-        self._copies = Copies(snapshot.vectors, snapshot.rows, lambda position: self._videos.at([position])[0].spans)
+        self._copies = Copies(snapshot.vectors, snapshot.rows, lambda position: videos.at([position])[0].spans)
 
     def hits(self, queries: Sequence[Query], options: SearchOptions) -> list[list[Hit]]:
         """The hits of each query, the best first."""

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from cocon.client.index.catalogue.schema import (
     FACT_COLUMNS,
     PLACE_COLUMNS,
@@ -181,7 +183,7 @@ def checked(connection: sqlite3.Connection, folder: Path, *, must_be_last: bool 
     return Proven(copy, epoch, (*bad_videos, *bad_places), is_last)
 
 
-def in_memory(content: bytearray, *, is_read_only: bool = True) -> sqlite3.Connection:
+def in_memory(content: bytearray | memoryview, *, is_read_only: bool = True) -> sqlite3.Connection:
     """A database in memory of the bytes of a file, which are changed."""
     if len(content) > _HEADER_BYTES:
         content[18:20] = b"\1\1"  # not in WAL mode, which has no place in memory
@@ -225,15 +227,15 @@ def _drop_bad(connection: sqlite3.Connection, table: str, columns: Sequence[str]
     return bad, tally
 
 
-def _bytes_of(path: Path) -> bytearray:
+def _bytes_of(path: Path) -> memoryview:
     try:
         with path.open("rb", buffering=0) as stream:
-            content = bytearray(os.fstat(stream.fileno()).st_size)
-            size, part = 0, memoryview(content)
-            while count := stream.readinto(part[size:]):
+            # NumPy asks for large pages, which come in a tenth of the time.
+            content = np.empty(os.fstat(stream.fileno()).st_size, np.uint8).data
+            size = 0
+            while count := stream.readinto(content[size:]):
                 size += count
-        part.release()
-        return content if size == len(content) else content[:size]
+        return content[:size]
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -1,10 +1,12 @@
 """Readers beside a writer: each sees the state of one commit, as new as what was acknowledged when it looked."""
 
+import gc
 import os
 import random
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -20,6 +22,23 @@ from tests.client.index.churn import State, changes, held
 from tests.client.index.conftest import embedding_of, put_videos
 
 KINDS, NUM_CHANGES, NUM_READERS = ("put", "put", "remove"), 60, 8
+
+
+def test_a_state_that_nobody_reads_any_more_frees_its_memory_at_once(stored: Path) -> None:
+    query = embedding_of("a")
+    index = VideoIndex(stored)
+    index.search(query)
+    before = weakref.ref(index.snapshot())
+    put_videos(stored, ["f"])
+    gc.disable()
+    try:
+        assert len(index.search(query)) == 6
+        assert before() is None
+        last = weakref.ref(index.snapshot())
+        del index
+        assert last() is None
+    finally:
+        gc.enable()
 
 
 class Told:
