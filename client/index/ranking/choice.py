@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.ranking.reranking import NUM_RERANKED, block_alignments, mixed_scores
-from cocon.client.index.vote.labels import have_hardly_changed
+from cocon.client.index.vote.learned import Learned
 
 __all__ = ["MIXES", "RANKING_FACT", "RankingChoice", "choose_ranking"]
 
@@ -35,7 +35,7 @@ _FORM = "mean cosine along the best path through double centred cosines"
 
 
 @dataclass(frozen=True, slots=True)
-class RankingChoice:
+class RankingChoice(Learned):
     """How hits are ranked when order counts.
 
     Attributes:
@@ -75,18 +75,6 @@ class RankingChoice:
         if not is_sound:
             raise ValueError("this is no choice of a ranking: a number is out of range, or its form is another")
         return choice
-
-    @classmethod
-    def of_fact(cls, value: object) -> Self | None:
-        """The choice that an index keeps; None if it keeps none, or one of another version."""
-        try:
-            return cls.from_dict(value) if isinstance(value, Mapping) else None
-        except ValueError:
-            return None
-
-    def fits(self, label_counts: Mapping[str, int]) -> bool:
-        """Whether an index with so many videos of each label has hardly changed since."""
-        return have_hardly_changed(self.label_counts, label_counts)
 
 
 def choose_ranking(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.vote.labels import have_hardly_changed
+from cocon.client.index.vote.learned import Learned
 from cocon.client.index.vote.shares import best_similarity, class_shares, unknown_shares
 
 __all__ = ["RULE_FACT", "VoteRule"]
@@ -17,7 +17,7 @@ RULE_FACT = "vote"
 
 
 @dataclass(frozen=True, slots=True)
-class VoteRule:
+class VoteRule(Learned):
     """A calibrated vote. See `choosing.choose_rule`.
 
     Attributes:
@@ -64,18 +64,6 @@ class VoteRule:
         if not is_sound:
             raise ValueError("this is no rule of a vote: a number is out of range")
         return rule
-
-    @classmethod
-    def of_fact(cls, value: object) -> "VoteRule | None":
-        """The rule that an index keeps; None if it keeps none, or one of another version."""
-        try:
-            return cls.from_dict(value) if isinstance(value, Mapping) else None
-        except ValueError:
-            return None
-
-    def fits(self, label_counts: Mapping[str, int]) -> bool:
-        """Whether an index with so many videos of each label has hardly changed since."""
-        return have_hardly_changed(self.label_counts, label_counts)
 
     def shares(self, cosines: NDArray[np.float32], codes: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
         """What neighbours say of n queries.
