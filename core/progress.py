@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cocon.core.tables import plain_console
 
-__all__ = ["OnProgress", "ProgressBar", "new_progress", "progress_bar"]
+__all__ = ["OnProgress", "ProgressBar", "new_progress", "no_progress", "progress_bar"]
 
 # Called with how much is done, and the total or None if that is not known.
 OnProgress = Callable[[int, int | None], None]
@@ -26,6 +26,10 @@ def new_progress(*, is_quiet: bool) -> Progress:
         transient=True,
         redirect_stdout=sys.stdout.isatty(),
     )
+
+
+def no_progress(done: int, total: int | None) -> None:
+    """Takes progress that nobody watches."""
 
 
 @contextmanager

@@ -109,15 +109,12 @@ def compact(
     from cocon.client.index.folder import VideoIndex
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
-    from cocon.core.texts.json_text import print_json
 
     with progress_bar("rows", is_quiet=quiet) as on_progress:
         done = VideoIndex(index).compact(wait_s=wait_s, on_progress=on_progress)
-    if as_json:
-        print_json({"index": escaped(index), **asdict(done)})
-    else:
-        sizes = f"{done.bytes_before} bytes before, {done.bytes_after} now"
-        typer.echo(f"{printable(index)}: {done.num_dropped} rows dropped, {done.num_clips} kept; {sizes}")
+    sizes = f"{done.bytes_before} bytes before, {done.bytes_after} now"
+    told = f"{printable(index)}: {done.num_dropped} rows dropped, {done.num_clips} kept; {sizes}"
+    _print_done({"index": escaped(index), **asdict(done)}, told, as_json=as_json)
 
 
 @upkeep_app.command()
@@ -136,15 +133,11 @@ def backup(
     from cocon.client.index.folder import VideoIndex
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
-    from cocon.core.texts.json_text import print_json
 
     with progress_bar("rows", is_quiet=quiet) as on_progress:
         done = VideoIndex(index).backup(folder, on_progress=on_progress)
-    if as_json:
-        print_json({"index": escaped(index), "backup": escaped(folder), **asdict(done)})
-    else:
-        told = f"{done.num_videos} videos, {done.num_clips} clips, {done.total_bytes} bytes"
-        typer.echo(f"{printable(folder)}: {told}")
+    told = f"{printable(folder)}: {done.num_videos} videos, {done.num_clips} clips, {done.total_bytes} bytes"
+    _print_done({"index": escaped(index), "backup": escaped(folder), **asdict(done)}, told, as_json=as_json)
 
 
 @upkeep_app.command()
@@ -197,15 +190,21 @@ def import_file(
     from cocon.client.index.folder import VideoIndex
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
-    from cocon.core.texts.json_text import print_json
 
     with progress_bar("clips read and stored", is_quiet=quiet) as on_progress:
         done = VideoIndex(index).import_file(file, wait_s=wait_s, on_progress=on_progress)
+    counts = f"{done.added} added ({done.num_clips} clips), {done.updated} updated, {done.unchanged} unchanged"
+    _print_done({"index": escaped(index), **asdict(done)}, f"{printable(index)}: {counts}", as_json=as_json)
+
+
+def _print_done(facts: dict[str, object], told: str, *, as_json: bool) -> None:
+    """What was done: its facts as JSON, or a line for people."""
+    from cocon.core.texts.json_text import print_json
+
     if as_json:
-        print_json({"index": escaped(index), **asdict(done)})
+        print_json(facts)
     else:
-        told = f"{done.added} added ({done.num_clips} clips), {done.updated} updated, {done.unchanged} unchanged"
-        typer.echo(f"{printable(index)}: {told}")
+        typer.echo(told)
 
 
 def _print_findings(findings: "tuple[Finding, ...]") -> None:

@@ -24,7 +24,7 @@ from cocon.client.index.reader import IndexReader
 from cocon.client.index.records import FailedFile
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
-from cocon.core.progress import OnProgress
+from cocon.core.progress import OnProgress, no_progress
 
 __all__ = ["AddReport", "VideoIndex"]
 
@@ -45,7 +45,7 @@ class VideoIndex(IndexReader):
         retry_failed: bool = False,
         wait_s: float = 0.0,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
-        on_lists: OnProgress = lambda done, total: None,
+        on_lists: OnProgress = no_progress,
     ) -> AddReport:
         """Embed videos and add them; the index is made when it does not exist.
 

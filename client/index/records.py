@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from cocon.core.printable import escaped
 
 __all__ = ["FailedFile", "IndexFacts", "IndexedVideo", "RowFacts", "check_fingerprint", "check_vectors"]
 
-_UNIT_TOLERANCE = 1e-3
+UNIT_TOLERANCE = 1e-3
 # Deadlines are missed on busy machines, the system ends processes when memory is short, and a view can be made anew.
 _LASTING = frozenset(
     error.__name__ for error in (UnreadableVideoError, NoVideoStreamError, TooLargeError, TruncatedVideoError)
@@ -39,6 +40,11 @@ class IndexFacts:
     fingerprint: str
     embedding_dim: int
     model: str
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """What a catalogue keeps; raises `KeyError` or `TypeError` if it is no such thing."""
+        return cls(**{**content, "views": tuple(content["views"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,5 +145,5 @@ def check_vectors(vectors: NDArray[np.float32], embedding_dim: int, *, source: s
     if not np.isfinite(vectors).all():
         raise MismatchError(f"vectors of {source} are not finite")
     worst = float(np.abs(np.linalg.norm(vectors, axis=1) - 1.0).max(initial=0.0))
-    if worst > _UNIT_TOLERANCE:
-        raise MismatchError(f"vectors of {source} are off unit length by {worst:.4f}, must be within {_UNIT_TOLERANCE}")
+    if worst > UNIT_TOLERANCE:
+        raise MismatchError(f"vectors of {source} are off unit length by {worst:.4f}, must be within {UNIT_TOLERANCE}")

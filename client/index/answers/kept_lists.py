@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from cocon.client.index.files.preparing import new_name
-from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.search.lists.building import extended_lists, make_lists
@@ -15,7 +14,7 @@ from cocon.client.index.search.lists.record import ListsRecord
 from cocon.client.index.search.lists.row_lists import RowLists
 from cocon.client.index.search.lists.rules import lists_task
 from cocon.core.errors import MismatchError
-from cocon.core.progress import OnProgress
+from cocon.core.progress import OnProgress, no_progress
 
 __all__ = ["OpenedLists", "keep_lists"]
 
@@ -23,7 +22,7 @@ _FACT = "lists"
 _logger = logging.getLogger(__name__)
 
 
-def keep_lists(writer: IndexWriter, on_progress: OnProgress = lambda done, total: None) -> bool:
+def keep_lists(writer: IndexWriter, on_progress: OnProgress = no_progress) -> bool:
     """Build the lists of an index, or make them longer, if that is due. Searches go on with the old ones meanwhile.
 
     Args:
@@ -40,7 +39,7 @@ def keep_lists(writer: IndexWriter, on_progress: OnProgress = lambda done, total
     task = lists_task(record, *_counts(writer, record), dim)
     if task == "keep":
         return False
-    snapshot = open_snapshot(writer.folder)
+    snapshot = writer.snapshot()
     rows = np.setdiff1d(np.flatnonzero(snapshot.rows.live), snapshot.unsound, assume_unique=True)
     path, made = writer.folder / new_name("lists"), None
     if task == "extend" and record is not None:

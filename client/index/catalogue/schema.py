@@ -6,14 +6,29 @@ that a record which a damaged page has swallowed is missed.
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from cocon.core.errors import MismatchError
 from cocon.core.printable import printable
 
-__all__ = ["FACT_COLUMNS", "PLACE_COLUMNS", "SCHEMA", "SQL", "VIDEO_COLUMNS", "check_schema", "record_checksum"]
+__all__ = [
+    "FACT_COLUMNS",
+    "PLACE_COLUMNS",
+    "SCHEMA",
+    "SQL",
+    "VIDEO_COLUMNS",
+    "NewerSchemaError",
+    "Select",
+    "check_schema",
+    "record_checksum",
+]
 
 SCHEMA = 2
+
+Select = Callable[[str, list[Any]], list[tuple[Any, ...]]]
+"""Asks a catalogue: SQL, parameters → rows."""
 
 VIDEO_COLUMNS = (
     "video_id", "content_sha256", "view", "num_frames", "truncated", "overlap", "model", "version", "fingerprint",
@@ -89,10 +104,14 @@ SQL = _TABLES + "".join(
 )
 
 
+class NewerSchemaError(MismatchError):
+    """A newer version has written the index: nothing is wrong with it."""
+
+
 def check_schema(schema: int, folder: Path) -> None:
-    """Raise `MismatchError` if a newer version has written an index."""
+    """Raise `NewerSchemaError` if a newer version has written an index."""
     if schema > SCHEMA:
-        raise MismatchError(
+        raise NewerSchemaError(
             f"index '{printable(folder)}' was written by a newer version of cocon (schema {schema}, this one knows "
             f"{SCHEMA}); update cocon"
         )

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.catalogue.schema import SCHEMA, SQL, record_checksum
+from cocon.client.index.catalogue.schema import SCHEMA, SQL, Select, record_checksum
 from cocon.client.index.records import IndexFacts, RowFacts
 
-__all__ = ["VideoRecord", "insert_record", "new_tables", "put_fact", "put_place", "put_video"]
+__all__ = ["VideoRecord", "insert_record", "new_tables", "put_fact", "put_place", "put_video", "read_fact"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,12 @@ def new_tables(connection: sqlite3.Connection, facts: IndexFacts, rows: RowFacts
     named = {"schema": SCHEMA, "epoch": epoch, "previous_epoch": epoch, "index": asdict(facts), "rows": asdict(rows)}
     for key, value in named.items():
         put_fact(connection, key, value)
+
+
+def read_fact(select: Select, key: str) -> Any:  # noqa: ANN401  # JSON
+    """A named JSON value; None where there is none."""
+    found = select("SELECT value FROM facts WHERE key = ?", [key])
+    return json.loads(found[0][0]) if found else None
 
 
 def put_fact(connection: sqlite3.Connection, key: str, value: object) -> None:

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from cocon.client.index.catalogue.file_stamp import FileStamp
 from cocon.client.index.catalogue.places import stamp_of
+from cocon.client.index.catalogue.schema import Select
 from cocon.client.index.changes.missing_files import doubtful_folders, is_gone
 from cocon.client.index.changes.observation import absolute
 from cocon.client.index.query.stored import parse_id
@@ -14,8 +14,6 @@ from cocon.core.printable import escaped, printable, unescaped
 from cocon.core.texts.normal_forms import one_form
 
 __all__ = ["gone_videos", "named_videos"]
-
-Select = Callable[[str, list[Any]], list[tuple[Any, ...]]]
 
 # Failed files have a path, too.
 _PATHS = "SELECT path FROM places UNION SELECT path FROM failures ORDER BY path"

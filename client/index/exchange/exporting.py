@@ -1,7 +1,7 @@
 """Writing an index into one Parquet file, some videos at a time: a million clips need no more memory than others."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,8 +85,10 @@ def export_parquet(
         write_statistics=False,
         write_page_checksum=True,
     )
+    row_bytes = snapshot.facts.embedding_dim * (4 + 2 * num_blocks)
     with writer:
-        for part in _parts(snapshot, positions, num_blocks):
+        for places in table.parts(positions, max(1, _GROUP_BYTES // row_bytes)):
+            part = positions[places]
             rows = table.rows_of(part)
             writer.write_table(_part_table(snapshot, schema, part, rows), row_group_size=len(rows))
             done += len(rows)
@@ -103,25 +105,13 @@ def _check_sound(snapshot: Snapshot, chosen: NDArray[np.int64] | None) -> None:
         )
 
 
-def _parts(snapshot: Snapshot, positions: NDArray[np.int64], num_blocks: int) -> Iterator[NDArray[np.int64]]:
-    """Positions of videos, so many at once that their rows are a group."""
-    row_bytes = snapshot.facts.embedding_dim * (4 + 2 * num_blocks)
-    ends = np.cumsum(snapshot.rows.num_rows[positions])
-    begin = 0
-    while begin < len(positions):
-        before = int(ends[begin - 1]) if begin else 0
-        end = max(begin + 1, int(np.searchsorted(ends, before + max(1, _GROUP_BYTES // row_bytes), side="right")))
-        yield positions[begin:end]
-        begin = end
-
-
 def _part_table(snapshot: Snapshot, schema: Any, part: NDArray[np.int64], rows: NDArray[np.int64]) -> Any:  # noqa: ANN401  # pyarrow is untyped
     import pyarrow as pa
 
     counts = snapshot.rows.num_rows[part]
     videos = _videos(snapshot, snapshot.rows.video_ids[part].tolist())
     owner = np.repeat(np.arange(len(part)), counts)
-    clip = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    clip = rows - np.repeat(snapshot.rows.first_rows[part], counts)
     spans = np.concatenate([video.spans for video in videos])
     columns: dict[str, Any] = {"clip": clip, "start_seconds": spans[:, 0], "end_seconds": spans[:, 1]}
     for names, field in ((TEXTS, "texts"), (NUMBERS, "numbers")):

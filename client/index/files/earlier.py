@@ -96,8 +96,7 @@ def earlier_facts(old: sqlite3.Connection) -> IndexFacts:
     row = old.execute("SELECT value FROM facts WHERE key = 'index'").fetchone()
     if row is None:
         raise MismatchError("the catalogue does not say what it was made for; index the videos anew")
-    content = json.loads(row[0])
-    return IndexFacts(**content | {"views": tuple(content["views"])})
+    return IndexFacts.from_json(json.loads(row[0]))
 
 
 def _vectors(stored: list[bytes], embedding_dim: int) -> NDArray[np.float32]:

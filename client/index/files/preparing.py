@@ -20,7 +20,7 @@ from cocon.core.errors import MismatchError
 from cocon.core.printable import printable
 from cocon.core.storage import storing
 
-__all__ = ["create_index", "forget_log", "new_catalog", "new_name", "open_to_write", "settle"]
+__all__ = ["create_index", "forget_log", "new_catalog", "new_name", "open_to_write", "seal_catalog", "settle"]
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def create_index(folder: Path, facts: IndexFacts, num_blocks: int) -> None:
                 file.path.touch()
     with new_catalog(folder) as connection:
         new_tables(connection, facts, rows, epoch)
-    Seal.of(epoch, (folder / CATALOG_FILE).read_bytes()).write(folder)
+    seal_catalog(folder, epoch)
 
 
 @contextmanager
@@ -59,6 +59,11 @@ def new_catalog(folder: Path) -> Iterator[sqlite3.Connection]:
             forget_log(partial)
 
 
+def seal_catalog(folder: Path, epoch: str) -> None:
+    """Seal a catalogue that has just taken its place."""
+    Seal.of(epoch, (folder / CATALOG_FILE).read_bytes()).write(folder)
+
+
 def settle(folder: Path) -> PageSums | None:
     """Bring the files of an index into a state that SQLite may open; the pages of its catalogue, if the seal fits it.
 
@@ -71,12 +76,11 @@ def settle(folder: Path) -> PageSums | None:
         forget_log(path)
         return pages
     with recovered(folder) as connection:
-        schema = written_schema(connection, folder)
-    if schema == 1:
+        is_earlier = written_schema(connection, folder) == 1
+        found = None if is_earlier else checked(connection, folder, must_be_last=False)
+    if found is None:
         _migrate(folder)
         return PageSums(path)
-    with recovered(folder) as connection:
-        found = checked(connection, folder, must_be_last=False)
     with closing(found.connection):
         if found.bad:
             raise MismatchError(f"catalogue '{printable(path)}' is damaged: {found.bad[0]}; run 'client index rebuild'")
@@ -107,7 +111,7 @@ def _bring_over(folder: Path, old: sqlite3.Connection) -> None:
     with new_catalog(folder) as connection:
         for sentence in bring_over(old, connection, file.write, vectors_name=name, epoch=epoch):
             _logger.warning("index '%s': %s", printable(folder), sentence)
-    Seal.of(epoch, (folder / CATALOG_FILE).read_bytes()).write(folder)
+    seal_catalog(folder, epoch)
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:

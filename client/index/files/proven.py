@@ -36,6 +36,7 @@ from cocon.core.storage import storing
 __all__ = [
     "CATALOG_FILE",
     "Proven",
+    "any_text",
     "as_file",
     "checked",
     "in_memory",
@@ -206,6 +207,16 @@ def as_file(connection: sqlite3.Connection) -> bytearray:
     return content
 
 
+@contextmanager
+def any_text(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read texts that may be none, as a byte has changed."""
+    connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+    try:
+        yield
+    finally:
+        connection.text_factory = str
+
+
 def log_of(path: Path) -> Path:
     """Where SQLite keeps what is committed and not yet in the file."""
     return path.with_name(f"{path.name}-wal")
@@ -213,17 +224,16 @@ def log_of(path: Path) -> Path:
 
 def _drop_bad(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> tuple[list[str], int]:
     """Delete the records of a table that their checksums do not fit: a sentence about each, and the tally of all."""
-    connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")  # a changed byte need be no text
     bad, tally, rowids = [], 0, []
-    for rowid, *values, checksum in connection.execute(
-        f"SELECT rowid, {', '.join(columns)}, checksum FROM {table} NOT INDEXED"
-    ):
-        tally ^= checksum if isinstance(checksum, int) else 0
-        if record_checksum(*values) != checksum:
-            rowids.append([rowid])
-            bad.append(f"a record of {table} ('{in_one_line(str(values[_NAMING[table]]))}') is damaged")
+    with any_text(connection):
+        for rowid, *values, checksum in connection.execute(
+            f"SELECT rowid, {', '.join(columns)}, checksum FROM {table} NOT INDEXED"
+        ):
+            tally ^= checksum if isinstance(checksum, int) else 0
+            if record_checksum(*values) != checksum:
+                rowids.append([rowid])
+                bad.append(f"a record of {table} ('{in_one_line(str(values[_NAMING[table]]))}') is damaged")
     connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", rowids)
-    connection.text_factory = str
     return bad, tally
 
 

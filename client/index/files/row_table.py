@@ -1,5 +1,6 @@
 """Which rows of the vectors file belong to which video."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,6 +54,16 @@ class RowTable:
         counts = self.num_rows[positions]
         ends = np.cumsum(counts)
         return np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.first_rows[positions] - ends + counts, counts)
+
+    def parts(self, positions: NDArray[np.int64], max_rows: int) -> Iterator[slice]:
+        """Slices of `positions`: of videos with at most so many rows together, or of a single one that has more."""
+        ends = np.cumsum(self.num_rows[positions])
+        begin = 0
+        while begin < len(positions):
+            before = int(ends[begin - 1]) if begin else 0
+            end = max(begin + 1, int(np.searchsorted(ends, before + max_rows, side="right")))
+            yield slice(begin, end)
+            begin = end
 
     def row_mask(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether each row is of one of the videos at these positions: `bool [R]`."""

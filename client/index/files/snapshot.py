@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.catalogue.tables import read_fact
 from cocon.client.index.catalogue.translation import translated
 from cocon.client.index.files.checksums import row_checksums
 from cocon.client.index.files.proven import CATALOG_FILE, Proven, as_file
@@ -69,8 +70,7 @@ class Snapshot:
         self._connection = catalogue.connection
         weakref.finalize(self, self._connection.close)  # a connection refers to itself: its memory would stay for long
         self.epoch = catalogue.epoch
-        content = self.fact("index")
-        self.facts = IndexFacts(**content | {"views": tuple(content["views"])})
+        self.facts = IndexFacts.from_json(self.fact("index"))
         self.row_facts = RowFacts(**self.fact("rows"))
         if held is None:
             held = _mapped_rows(folder, self.facts, self.row_facts)
@@ -90,8 +90,7 @@ class Snapshot:
 
     def fact(self, key: str) -> Any:  # noqa: ANN401  # JSON
         """A named JSON value of the index; None where it has none."""
-        found = self.select("SELECT value FROM facts WHERE key = ?", [key])
-        return json.loads(found[0][0]) if found else None
+        return read_fact(self.select, key)
 
     def select(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Ask the catalogue.

@@ -1,11 +1,10 @@
 """Whether one state of an index came after another, or is one that was restored: then ids and rows are given anew."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+
+from cocon.client.index.catalogue.schema import Select
 
 __all__ = ["continues", "last_records"]
-
-Select = Callable[[str, list[Any]], list[tuple[Any, ...]]]
 
 # Of which not all will have been removed since.
 _NUM_LAST = 16

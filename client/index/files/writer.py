@@ -5,7 +5,6 @@ the disk; the seal is replaced. Only then is a video acknowledged. A writer that
 log holds, which nobody was told of.
 """
 
-import json
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -17,15 +16,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.catalogue.tables import put_fact
+from cocon.client.index.catalogue.tables import put_fact, read_fact
 from cocon.client.index.catalogue.translation import translated
 from cocon.client.index.files.leftovers import remove_leftovers
 from cocon.client.index.files.page_sums import PageSums
 from cocon.client.index.files.preparing import create_index, open_to_write, settle
 from cocon.client.index.files.proven import CATALOG_FILE, log_of
+from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.seal import Seal
-from cocon.client.index.files.snapshot import block_file, vector_file
+from cocon.client.index.files.snapshot import Snapshot, block_file, vector_file
 from cocon.client.index.records import IndexFacts, RowFacts
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock
@@ -55,6 +55,7 @@ class IndexWriter:
     def __init__(self, folder: Path, *, new: tuple[IndexFacts, int] | None = None, wait_s: float = 0.0) -> None:
         self.folder = folder
         self._path = folder / CATALOG_FILE
+        self._snapshot: Snapshot | None = None
         with ExitStack() as held:
             held.enter_context(folder_lock(folder, "index", wait_s=wait_s))
             with translated(self._path):
@@ -62,7 +63,7 @@ class IndexWriter:
                     create_index(folder, *new)
                 self._pages = settle(folder)
                 self._connection = held.enter_context(closing(open_to_write(self._path)))
-                self.facts = _facts(self.fact("index"))
+                self.facts = IndexFacts.from_json(self.fact("index"))
                 self._read_rows()
                 self._is_sealed = self._pages is not None and not self._pages.take_header()
                 if self._pages is None:
@@ -81,13 +82,17 @@ class IndexWriter:
 
     def fact(self, key: str) -> Any:  # noqa: ANN401  # JSON
         """A named JSON value; None where there is none."""
-        found = self.select("SELECT value FROM facts WHERE key = ?", [key])
-        return json.loads(found[0][0]) if found else None
+        return read_fact(self.select, key)
 
     def select(self, sql: str, parameters: list[Any] | tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Ask the catalogue, what the present transaction has done included."""
         with translated(self._path):
             return self._connection.execute(sql, parameters).fetchall()
+
+    def snapshot(self) -> Snapshot:
+        """What readers see now; what was found out of the last one asked for is not found out again."""
+        self._snapshot = open_snapshot(self.folder, self._snapshot)
+        return self._snapshot
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -197,7 +202,3 @@ def _make_sound(connection: sqlite3.Connection) -> None:
     connection.execute("REINDEX")
     if connection.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
         connection.execute("VACUUM")
-
-
-def _facts(content: dict[str, Any]) -> IndexFacts:
-    return IndexFacts(**content | {"views": tuple(content["views"])})

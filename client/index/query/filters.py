@@ -9,21 +9,17 @@ moment must be of the time. All this is asked of places: of a content at several
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.catalogue.schema import Select
 from cocon.client.index.query.conditions import Condition, plain_text
 from cocon.client.index.query.path_globs import PathGlob
 from cocon.core.errors import UsageError
 
-__all__ = ["NO_FILTERS", "Filters", "Select"]
-
-Select = Callable[[str, list[Any]], list[tuple[Any, ...]]]
-"""Asks a catalogue: SQL, parameters → rows."""
+__all__ = ["NO_FILTERS", "Filters"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.ranking.reranking import NUM_RERANKED, block_alignments, mixed_scores
+from cocon.client.index.search.sampling import sample_of
 from cocon.client.index.vote.learned import Learned
 
 __all__ = ["MIXES", "RANKING_FACT", "RankingChoice", "choose_ranking"]
@@ -93,9 +94,7 @@ def choose_ranking(
         labels: Of each video of the table, V.
     """
     names, label_counts = np.array([label or "" for label in labels]), dict(Counter(label for label in labels if label))
-    chosen = np.flatnonzero(names != "")
-    if len(chosen) > _MAX_VIDEOS:
-        chosen = np.sort(np.random.default_rng(_SEED).choice(chosen, _MAX_VIDEOS, replace=False))
+    chosen = sample_of(np.flatnonzero(names != ""), _MAX_VIDEOS, seed=_SEED)
     kinds, counts = np.unique(names[chosen], return_inverse=True, return_counts=True)[1:]
     asking = np.flatnonzero(counts[kinds] > 1)
     if len(counts) < 2 or not len(asking):

@@ -37,19 +37,14 @@ def video_means(
     """
     num_videos = len(table.video_ids)
     means = np.zeros((num_videos, vectors.shape[1]), np.float32)
-    ends = np.cumsum(table.num_rows)
     are_whole = np.ones(num_videos, np.bool_)
     are_whole[table.videos_of(unsound)] = False
     num_parts = _num_parts(vectors[table.rows_of(np.flatnonzero(are_whole)[:1])], num_views)
-    first = 0
-    while first < num_videos:
-        before = int(ends[first] - table.num_rows[first])
-        last = max(first + 1, int(np.searchsorted(ends, before + _MAX_CLIPS, side="right")))
-        positions = np.arange(first, last)
-        clips = vectors[table.rows_of(positions)].astype(np.float64)
-        sums = np.add.reduceat(clips, ends[positions] - table.num_rows[positions] - before, axis=0)
-        means[first:last] = _unit(sums, num_parts)
-        first = last
+    positions = np.arange(num_videos)
+    for part in table.parts(positions, _MAX_CLIPS):
+        counts = table.num_rows[part]
+        clips = vectors[table.rows_of(positions[part])].astype(np.float64)
+        means[part] = _unit(np.add.reduceat(clips, np.cumsum(counts) - counts, axis=0), num_parts)
     means[~are_whole] = 0
     return means, are_whole
 

@@ -93,7 +93,7 @@ class _Reading:
         self._findings += [Finding(CATALOG_FILE, line) for line in damage_of(self._connection)]
         facts = self._facts()
         try:
-            index = IndexFacts(**facts["index"] | {"views": tuple(facts["index"]["views"])})
+            index = IndexFacts.from_json(facts["index"])
             rows = RowFacts(**facts["rows"])
         except (KeyError, TypeError) as error:
             raise MismatchError(

@@ -22,14 +22,10 @@ from cocon.client.index.upkeep.rebuilding import RebuildReport, rebuild
 from cocon.client.index.upkeep.verification import verify
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.printable import printable
-from cocon.core.progress import OnProgress
+from cocon.core.progress import OnProgress, no_progress
 from cocon.video.output_file import output_file
 
 __all__ = ["KeptFolder"]
-
-
-def _ignore(done: int, total: int | None) -> None:
-    """Progress that nobody watches."""
 
 
 class KeptFolder:
@@ -61,7 +57,7 @@ class KeptFolder:
                 raise MismatchError(f"index '{self}' has lost its '{CATALOG_FILE}'; restore a backup, or index anew")
             raise UsageError(f"index '{self}' does not exist; make one with 'client index add'")
 
-    def verify(self, *, on_progress: OnProgress = _ignore) -> Verification:
+    def verify(self, *, on_progress: OnProgress = no_progress) -> Verification:
         """Read all of the index, and say what is damaged; nothing is written, others may write meanwhile.
 
         Raises:
@@ -79,7 +75,7 @@ class KeptFolder:
         self.check_exists()
         return statistics_of(open_snapshot(self.folder))
 
-    def rebuild(self, *, wait_s: float = 0.0, on_progress: OnProgress = _ignore) -> RebuildReport:
+    def rebuild(self, *, wait_s: float = 0.0, on_progress: OnProgress = no_progress) -> RebuildReport:
         """Keep what is sound of a damaged index, and name the videos that are to be added again.
 
         Args:
@@ -95,7 +91,7 @@ class KeptFolder:
             keep_lists(writer, on_progress)
         return report
 
-    def compact(self, *, wait_s: float = 0.0, on_progress: OnProgress = _ignore) -> CompactReport:
+    def compact(self, *, wait_s: float = 0.0, on_progress: OnProgress = no_progress) -> CompactReport:
         """Give back the room of videos that were removed; ids stay, and who reads meanwhile is not disturbed.
 
         Args:
@@ -108,7 +104,7 @@ class KeptFolder:
         self.check_exists()
         return compact(self.folder, on_progress, wait_s=wait_s)
 
-    def backup(self, target: str | PathLike[str], *, on_progress: OnProgress = _ignore) -> BackupReport:
+    def backup(self, target: str | PathLike[str], *, on_progress: OnProgress = no_progress) -> BackupReport:
         """Copy the present state into a folder that is an index by itself; others may write meanwhile.
 
         Args:
@@ -122,7 +118,7 @@ class KeptFolder:
         return back_up(self.folder, Path(target), on_progress)
 
     def export(
-        self, path: str | PathLike[str], filters: Filters = NO_FILTERS, *, on_progress: OnProgress = _ignore
+        self, path: str | PathLike[str], filters: Filters = NO_FILTERS, *, on_progress: OnProgress = no_progress
     ) -> ExportReport:
         """Write the index as one Parquet file, vectors and blocks included.
 
@@ -142,7 +138,7 @@ class KeptFolder:
             return export_parquet(snapshot, partial, on_progress, video_ids)
 
     def import_file(
-        self, path: str | PathLike[str], *, wait_s: float = 0.0, on_progress: OnProgress = _ignore
+        self, path: str | PathLike[str], *, wait_s: float = 0.0, on_progress: OnProgress = no_progress
     ) -> ImportReport:
         """Bring in the clips of a file that `export` has written, or `client embed`; the index is made if need be.
 

@@ -3,7 +3,6 @@
 Rows go into new files, records into a new catalogue; until that takes the place of the old one, nothing has changed.
 """
 
-import json
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -15,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.catalogue.translation import translated
-from cocon.client.index.files.earlier import bring_over
+from cocon.client.index.files.earlier import bring_over, earlier_facts
 from cocon.client.index.files.leftovers import remove_leftovers
-from cocon.client.index.files.preparing import forget_log, new_catalog, new_name
+from cocon.client.index.files.preparing import forget_log, new_catalog, new_name, seal_catalog
 from cocon.client.index.files.proven import CATALOG_FILE, log_of, written_schema
 from cocon.client.index.files.row_file import RowFile
 from cocon.client.index.files.seal import Seal
@@ -208,15 +207,14 @@ def _remove(folder: Path, rows: RowFacts) -> None:
 
 
 def _seal(folder: Path, epoch: str, rows: RowFacts) -> None:
-    Seal.of(epoch, (folder / CATALOG_FILE).read_bytes()).write(folder)
+    seal_catalog(folder, epoch)
     remove_leftovers(folder, {name for name in (rows.vectors, rows.blocks) if name})
 
 
 def _rebuilt_earlier(folder: Path, connection: sqlite3.Connection) -> RebuildReport:
     """An index of the first schema comes into today's form on the way."""
     rows, epoch = RowFacts(new_name("vectors"), None, 0, 0), secrets.token_hex(16)
-    content = json.loads(connection.execute("SELECT value FROM facts WHERE key = 'index'").fetchone()[0])
-    file = RowFile(folder / rows.vectors, "<f4", (content["embedding_dim"],))
+    file = RowFile(folder / rows.vectors, "<f4", (earlier_facts(connection).embedding_dim,))
     before = [path for (path,) in connection.execute("SELECT path FROM videos")]
     try:
         file.path.touch()

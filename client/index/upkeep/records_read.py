@@ -11,7 +11,7 @@ from typing import Any
 
 from cocon.client.index.catalogue.schema import record_checksum
 from cocon.client.index.catalogue.translation import translated
-from cocon.client.index.files.proven import CATALOG_FILE, proven, recovered
+from cocon.client.index.files.proven import CATALOG_FILE, any_text, proven, recovered
 from cocon.core.printable import in_one_line
 
 __all__ = ["TableRead", "catalogue_as_it_is", "damage_of"]
@@ -34,10 +34,10 @@ def catalogue_as_it_is(folder: Path) -> Iterator[tuple[sqlite3.Connection, bool]
     """
     found = proven(folder)
     if found is None:
-        with recovered(folder) as connection, _as_bytes(connection):
+        with recovered(folder) as connection, any_text(connection):
             yield connection, False
         return
-    with closing(found.connection), _as_bytes(found.connection):
+    with closing(found.connection), any_text(found.connection):
         yield found.connection, True
 
 
@@ -106,13 +106,3 @@ class TableRead:
             except sqlite3.Error:
                 self.has_gaps = True
                 last, misses = last + 1, misses + 1
-
-
-@contextmanager
-def _as_bytes(connection: sqlite3.Connection) -> Iterator[None]:
-    """A changed byte need be no text."""
-    connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
-    try:
-        yield
-    finally:
-        connection.text_factory = str

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from cocon.client.index.files.checksums import row_checksums
 from cocon.client.index.files.row_file import RowFile
+from cocon.client.index.records import UNIT_TOLERANCE
 from cocon.client.index.upkeep.row_pieces import OnRows, row_pieces
 
 __all__ = ["are_finite", "are_unit", "sound_rows"]
-
-_UNIT_TOLERANCE = 1e-3
 
 
 def sound_rows(
@@ -50,7 +49,7 @@ def are_unit(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which vectors are finite and of unit length: `[n, D]` → `bool [n]`."""
     with np.errstate(all="ignore"):
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        return np.abs(lengths - 1.0) <= _UNIT_TOLERANCE
+        return np.abs(lengths - 1.0) <= UNIT_TOLERANCE
 
 
 def are_finite(blocks: NDArray[np.float16]) -> NDArray[np.bool_]:

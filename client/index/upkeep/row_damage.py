@@ -93,9 +93,10 @@ class _Check:
         sound[order] = sound_rows(
             self.file, self.rows[order], self.expected[order], is_right=self.is_right, on_rows=on_rows
         )
-        counts = read.videos.table.num_rows[self.positions]
+        table = read.videos.table
+        counts = table.num_rows[self.positions]
         owner = np.repeat(np.arange(len(self.positions)), counts)
-        clip = np.arange(len(self.rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        clip = self.rows - np.repeat(table.first_rows[self.positions], counts)
         damaged, firsts = np.unique(owner[~sound], return_index=True)
         clips = np.split(clip[~sound], firsts[1:]) if len(damaged) else []
         findings = [

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from cocon.client.index.catalogue.schema import SCHEMA
+from cocon.client.index.catalogue.schema import SCHEMA, NewerSchemaError
 from cocon.client.index.files.earlier import earlier_snapshot
 from cocon.client.index.files.leftovers import is_ours
 from cocon.client.index.files.proven import CATALOG_FILE, log_of, written_schema
@@ -52,9 +52,9 @@ def _verified(folder: Path, on_progress: OnProgress) -> Verification:
             if not is_sealed and written_schema(connection, folder) == 1:
                 return _verified_earlier(folder, connection)
             read = read_catalogue(connection, folder)
+    except NewerSchemaError:
+        raise
     except MismatchError as error:  # nothing more can be read
-        if "newer version" in str(error):
-            raise
         return Verification(SCHEMA, "", 0, 0, 0, 0, (Finding(CATALOG_FILE, in_one_line(error)),))
     table = read.videos.table
     found = Verification(

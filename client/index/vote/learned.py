@@ -4,7 +4,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.vote.labels import have_hardly_changed, label_counts, labels_of
@@ -64,7 +63,7 @@ def keep_learned(
     counts = label_counts(writer)
     if kept is not None and kept.fits(counts):
         return False
-    snapshot = open_snapshot(writer.folder)
+    snapshot = writer.snapshot()
     labels = labels_of(snapshot)
     learned = learn(snapshot, labels) if any(labels) else None
     if learned is None:

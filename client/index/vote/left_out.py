@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
+from cocon.client.index.search.sampling import sample_of
 from cocon.client.index.vote.similarity import NEAR_DUPLICATE, video_similarities
 from cocon.embedding.neighbours import largest_columns, query_chunks
 
@@ -106,9 +107,7 @@ def _sampled(num_rows: NDArray[np.int64], dim: int) -> NDArray[np.int64]:
     num_clips = np.minimum(num_rows, _MAX_CLIPS).mean()
     affordable = int(_MAX_PRODUCTS / (num_clips * num_rows.sum() * dim))
     wanted = min(_MAX_VIDEOS, max(_MIN_VIDEOS, affordable))
-    if len(num_rows) <= wanted:
-        return np.arange(len(num_rows))
-    return np.sort(np.random.default_rng(_SEED).choice(len(num_rows), wanted, replace=False))
+    return sample_of(np.arange(len(num_rows)), wanted, seed=_SEED)
 
 
 def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,7 +1,5 @@
 """How alike videos are, each of several clips: the mean over the query's clips of their most similar one."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,23 +35,12 @@ def video_similarities(
     """
     similarities = np.empty((len(num_clips), len(positions)), np.float32)
     begins = np.cumsum(num_clips) - num_clips
-    for part in _parts(rows.num_rows[positions], max(1, _MAX_COSINES // max(1, len(queries)))):
+    for part in rows.parts(positions, max(1, _MAX_COSINES // max(1, len(queries)))):
         counts = rows.num_rows[positions[part]]
         cosines = _taken(vectors, rows.rows_of(positions[part])) @ queries.T  # [r, Q]
         best = np.maximum.reduceat(cosines, np.cumsum(counts) - counts, axis=0)  # [l, Q]
         similarities[:, part] = (np.add.reduceat(best, begins, axis=1) / num_clips).T
     return similarities
-
-
-def _parts(num_rows: NDArray[np.int64], max_rows: int) -> Iterator[slice]:
-    """Slices of videos, of at most so many rows together, or of a single one that has more."""
-    ends = np.cumsum(num_rows)
-    start = 0
-    while start < len(num_rows):
-        before = int(ends[start - 1]) if start else 0
-        end = max(start + 1, int(np.searchsorted(ends, before + max_rows, side="right")))
-        yield slice(start, end)
-        start = end
 
 
 def _taken(vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:

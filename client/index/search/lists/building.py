@@ -14,8 +14,9 @@ from cocon.client.index.search.lists.record import ListsRecord
 from cocon.client.index.search.lists.row_lists import RowLists, open_lists
 from cocon.client.index.search.lists.rules import num_lists_for
 from cocon.client.index.search.lists.tuning import calibrate
+from cocon.client.index.search.sampling import sample_of
 from cocon.core.atomic import replacing
-from cocon.core.progress import OnProgress
+from cocon.core.progress import OnProgress, no_progress
 
 __all__ = ["extended_lists", "make_lists", "trained_lists"]
 
@@ -32,7 +33,7 @@ def trained_lists(
     rows: NDArray[np.int64],
     *,
     num_lists: int | None = None,
-    on_progress: OnProgress = lambda done, total: None,
+    on_progress: OnProgress = no_progress,
 ) -> Any:  # noqa: ANN401  # faiss is untyped
     """Train lists on a sample of rows, and put all rows into them; with all threads that FAISS takes.
 
@@ -48,7 +49,7 @@ def trained_lists(
     import faiss
 
     num_lists = min(num_lists or num_lists_for(len(rows)), len(rows))
-    sample = _sample(rows, min(_TRAINING_ROWS_PER_LIST * num_lists, _MAX_TRAINING_ROWS))
+    sample = sample_of(rows, min(_TRAINING_ROWS_PER_LIST * num_lists, _MAX_TRAINING_ROWS), seed=_SEED)
     chosen = vectors[sample]
     total = _ROUNDS * len(sample) + len(rows)
     quantizer = faiss.IndexFlatIP(vectors.shape[1])
@@ -68,7 +69,7 @@ def make_lists(
     table: RowTable,
     rows: NDArray[np.int64],
     *,
-    on_progress: OnProgress = lambda done, total: None,
+    on_progress: OnProgress = no_progress,
 ) -> ListsRecord:
     """Build lists, measure them beside the exact search, and write them if they help.
 
@@ -102,7 +103,7 @@ def extended_lists(
     table: RowTable,
     rows: NDArray[np.int64],
     *,
-    on_progress: OnProgress = lambda done, total: None,
+    on_progress: OnProgress = no_progress,
 ) -> ListsRecord:
     """Write a copy of the lists of a record that has later rows too, without training; otherwise like `make_lists`.
 
@@ -162,9 +163,3 @@ def _add(
         part = rows[begin : begin + _ADDED_ROWS]
         index.add_with_ids(vectors[part], part)
         on_progress(done + begin + len(part), total)
-
-
-def _sample(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    if count >= len(rows):
-        return rows
-    return np.sort(np.random.default_rng(_SEED).choice(rows, count, replace=False))

@@ -13,6 +13,7 @@ from cocon.client.index.search.final_order import Answer, answers_of
 from cocon.client.index.search.lists.list_search import Breadth, ListSearch
 from cocon.client.index.search.lists.row_lists import RowLists
 from cocon.client.index.search.row_plan import RowPlan
+from cocon.client.index.search.sampling import sample_of
 from cocon.client.index.search.scan import scan
 from cocon.client.index.search.still_wanted import Candidates, Wanted
 from cocon.client.index.search.vector_query import QueryBatch, VectorQuery
@@ -52,7 +53,7 @@ def calibrate(lists: RowLists, vectors: NDArray[np.float32], table: RowTable, ro
         table: Which rows belong to which video.
         rows: Those in the lists, rising: `int64 [n]`.
     """
-    chosen = np.sort(np.random.default_rng(_SEED).choice(rows, min(_NUM_QUERIES, len(rows)), replace=False))
+    chosen = sample_of(rows, _NUM_QUERIES, seed=_SEED)
     usable = np.zeros(table.total_rows, np.bool_)
     usable[rows] = True
     batches = [
