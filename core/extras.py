@@ -4,21 +4,27 @@ __all__ = ["extra_of"]
 
 _EXTRAS = {
     "faiss": "client",
+    "fsspec": "remote",
     "grpc": "client",
-    "jinja2": "training",
+    "jinja2": "client",
     "lightning_fabric": "training",
     "matplotlib": "training",
     "mediapipe": "people",
     "onnx": "training",
     "onnxscript": "training",
+    "openTSNE": "web",
     "pyarrow": "client",
     "pydantic": "training",
+    "pymilvus": "milvus",
+    "ray": "ray",
     "safetensors": "training",
     "sklearn": "training",
+    "starlette": "web",
     "tensorboard": "training",
     "tomlkit": "training",
     "torch": "training",
     "tritonclient": "client",
+    "uvicorn": "web",
 }
 
 

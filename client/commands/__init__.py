@@ -1,1 +1,1 @@
-"""The command `client`."""
+"""The command `client`; `index` has those that begin with `client index`."""

@@ -13,7 +13,7 @@ import typer
 
 from cocon.client.commands import options
 from cocon.client.commands.align import align
-from cocon.client.commands.index import index_app
+from cocon.client.commands.index.app import index_app
 from cocon.client.commands.locate import locate
 from cocon.client.commands.many_values import ManyValuesCommand
 from cocon.client.commands.search import search

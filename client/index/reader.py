@@ -6,6 +6,7 @@ from os import PathLike
 from threading import Lock
 from typing import Unpack
 
+from cocon.client.index.answers.all_vectors import StoredClips, StoredMeans, clip_vectors, video_vectors
 from cocon.client.index.answers.listing import listed
 from cocon.client.index.answers.searching import SnapshotSearch
 from cocon.client.index.files.reading import open_snapshot, state_of
@@ -74,6 +75,14 @@ class IndexReader(KeptFolder):
         if offset < 0 or (top is not None and top < 0):
             raise UsageError(f"top ({top}) and offset ({offset}) must be at least 0")
         return listed(self.snapshot(), filters, top=top, offset=offset)
+
+    def video_vectors(self, filters: Filters = NO_FILTERS) -> StoredMeans:
+        """The mean vector of every content that has a place which meets filters; raises like `facts`."""
+        return video_vectors(self.snapshot(), filters)
+
+    def clip_vectors(self, *, max_clips: int) -> StoredClips:
+        """Clips: all, or always the same `max_clips` of them; raises like `facts`."""
+        return clip_vectors(self.snapshot(), max_clips)
 
     def snapshot(self) -> Snapshot:
         """The index as it is now; the same as before while nothing has changed. Raises like `facts`."""

@@ -1,4 +1,4 @@
-"""The commands `client index add`, `list`, `remove` and `prune`, and those of `upkeep`."""
+"""The commands `client index add`, `list`, `remove` and `prune`."""
 
 import json
 import logging
@@ -9,13 +9,11 @@ import typer
 
 from cocon.client.commands import options
 from cocon.client.commands.filter_options import FilterOptions, takes_filter_options
-from cocon.client.commands.upkeep import upkeep_app
 from cocon.client.models.defaults import DEFAULT_INDEX
 
-__all__ = ["index_app"]
+__all__ = ["videos_app"]
 
-index_app = typer.Typer(no_args_is_help=True, help="Add videos to an index, list and remove them; keep it well.")
-index_app.add_typer(upkeep_app)
+videos_app = typer.Typer()
 
 _logger = logging.getLogger(__name__)
 
@@ -23,7 +21,7 @@ _FAILURE_COLUMNS: tuple[str, ...] = ("video", "class", "message")
 _VIDEO_COLUMNS: tuple[str, ...] = ("video", "label", "num_clips", "duration_seconds")
 
 
-@index_app.command()
+@videos_app.command()
 @options.takes_embedder_options
 def add(
     videos: options.Videos,
@@ -72,7 +70,7 @@ def add(
             typer.echo(f"{printable(index)}: {', '.join(told)}")
 
 
-@index_app.command("list")
+@videos_app.command("list")
 @takes_filter_options
 def list_videos(
     index: options.IndexFolder = Path(DEFAULT_INDEX),
@@ -103,7 +101,7 @@ def list_videos(
         sink.write(rows)
 
 
-@index_app.command("set")
+@videos_app.command("set")
 def set_values(
     video: Annotated[str, typer.Argument(help="A video of the index, a folder, or id:12.", show_default=False)],
     values: Annotated[
@@ -132,7 +130,7 @@ def set_values(
         typer.echo(f"{printable(index)}: {len(changed)} set")
 
 
-@index_app.command()
+@videos_app.command()
 @takes_filter_options
 def remove(
     videos: Annotated[
@@ -159,7 +157,7 @@ def remove(
         typer.echo(f"{printable(index)}: {len(removed)} removed")
 
 
-@index_app.command()
+@videos_app.command()
 def prune(
     folders: Annotated[
         list[str] | None, typer.Argument(help="Where to look; default: everywhere.", show_default=False)

@@ -1,0 +1,1 @@
+"""A corpus on many cores or machines: videos to shards of clips with Ray, and shards into an index."""

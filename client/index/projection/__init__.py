@@ -1,0 +1,1 @@
+"""A map of an index: its clips on a plane, computed once and kept."""

@@ -1,0 +1,1 @@
+"""What the browser is given: one page, its style and its programs."""
