@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from cocon.client.index.exchange.exporting import ExportReport
     from cocon.client.index.exchange.importing import ImportReport
     from cocon.client.index.folder import AddReport, VideoIndex
+    from cocon.client.index.labelling.clusters import Cluster, clusters_of
+    from cocon.client.index.labelling.suggestions import Suggestion, suggestions
     from cocon.client.index.query.conditions import Condition
     from cocon.client.index.query.filters import Filters
     from cocon.client.index.query.queries import Example, Query
@@ -46,6 +48,7 @@ __all__ = [
     "AddReport",
     "Alignment",
     "BackupReport",
+    "Cluster",
     "CompactReport",
     "Condition",
     "Example",
@@ -62,6 +65,7 @@ __all__ = [
     "Query",
     "RebuildReport",
     "SearchOptions",
+    "Suggestion",
     "TrackedFrame",
     "Verification",
     "VideoEmbedder",
@@ -69,8 +73,10 @@ __all__ = [
     "VideoIndex",
     "align_videos",
     "classify_by_index",
+    "clusters_of",
     "connect",
     "locate_actions",
+    "suggestions",
     "top_actions",
     "track_box",
     "tracking_model",
@@ -83,6 +89,8 @@ _NAMES = {
     "index.exchange.exporting": ("ExportReport",),
     "index.exchange.importing": ("ImportReport",),
     "index.folder": ("AddReport", "VideoIndex"),
+    "index.labelling.clusters": ("Cluster", "clusters_of"),
+    "index.labelling.suggestions": ("Suggestion", "suggestions"),
     "index.query.conditions": ("Condition",),
     "index.query.filters": ("Filters",),
     "index.query.queries": ("Example", "Query"),

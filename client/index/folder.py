@@ -18,6 +18,7 @@ from cocon.client.index.changes.failed_files import failed_files
 from cocon.client.index.changes.outcomes import AddReport, Outcome
 from cocon.client.index.changes.removal import gone_videos
 from cocon.client.index.changes.videos import add_videos, describe_videos, prune_videos, remove_videos
+from cocon.client.index.labelling.label_changes import label_videos
 from cocon.client.index.query.conditions import checked_values
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.reader import IndexReader
@@ -124,6 +125,35 @@ class VideoIndex(IndexReader):
         """
         self.check_exists()
         return describe_videos(self.folder, paths, label=label, values=checked_values(values), wait_s=wait_s)
+
+    def label(
+        self,
+        videos: Sequence[str | PathLike[str]],
+        label: str,
+        *,
+        filters: Filters = NO_FILTERS,
+        wait_s: float = 0.0,
+    ) -> list[str]:
+        """Label videos, or parts of them, in one commit.
+
+        index.label(["a.mp4", "id:12", "b.mp4#12.5-18"], "jump")
+
+        Args:
+            videos: As `remove` takes them; with `#START-END` behind it, in seconds, a part of a video is meant, whose
+                label lies over that of the video and over those that other parts had there.
+            label: Of them; empty takes it away. What folders or a manifest tell comes back with the next `add`.
+            filters: What `videos` lists by them is labelled, of these videos if there are any.
+            wait_s: How long to wait for another writer.
+
+        Returns:
+            Absolute paths of the videos.
+
+        Raises:
+            UsageError: As `remove`; the label is no line of text, or a part begins where its video has ended; nothing
+                is labelled.
+        """
+        self.check_exists()
+        return label_videos(self.folder, videos, label, filters=filters, wait_s=wait_s)
 
     def prune(
         self, folders: Sequence[str | PathLike[str]] = (), *, even_unmounted: bool = False, wait_s: float = 0.0

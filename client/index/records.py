@@ -1,5 +1,6 @@
 """What an index records, as values, and what vectors may enter it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -7,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.catalogue.moments import LabelledMoment, moments_of, with_moments
 from cocon.core.errors import (
     MismatchError,
     NoVideoStreamError,
@@ -14,7 +16,7 @@ from cocon.core.errors import (
     TruncatedVideoError,
     UnreadableVideoError,
 )
-from cocon.core.printable import escaped
+from cocon.core.printable import escaped, unescaped
 
 __all__ = ["FailedFile", "IndexFacts", "IndexedVideo", "RowFacts", "check_fingerprint", "check_vectors"]
 
@@ -77,6 +79,7 @@ class IndexedVideo:
         content_sha256: Of the file when it was embedded.
         video_id: Of the content: videos with the same bytes share it.
         metadata: What else is known of it.
+        moments: Parts of it that have labels of their own, by time; no two overlap.
     """
 
     video: str
@@ -87,6 +90,17 @@ class IndexedVideo:
     content_sha256: str
     video_id: int = 0
     metadata: Mapping[str, object] = field(default_factory=dict)
+    moments: tuple[LabelledMoment, ...] = ()
+
+    @classmethod
+    def of_columns(
+        cls, path: str, label: str | None, num_rows: int, spans: bytes, overlap: float, sha: str, own_id: int, text: str
+    ) -> Self:
+        """What the catalogue says of a place and its content."""
+        duration = float(np.frombuffer(spans, "<f8")[1::2].max(initial=0.0))
+        known = json.loads(text)
+        described, moments = with_moments(known, ()), moments_of(known)
+        return cls(unescaped(path), label, num_rows, duration, overlap, sha, own_id, described, moments)
 
     def row(self) -> dict[str, object]:
         """The fields by name; `video` is the path's written form (`printable.escaped`)."""

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Self
 
 from cocon.client.index.catalogue.file_stamp import FileStamp
+from cocon.client.index.catalogue.moments import LabelledMoment, moments_of, painted, with_moments
 
 __all__ = ["NO_VALUES", "Content", "Description", "Place", "Values", "stamp_of"]
 
@@ -21,7 +22,7 @@ class Description:
 
     Attributes:
         label: Of it.
-        metadata: What else.
+        metadata: What else, labels of its parts included.
     """
 
     label: str | None = None
@@ -36,6 +37,10 @@ class Description:
         """
         kept = {key: value for key, value in {**self.metadata, **values}.items() if value is not None}
         return Description(self.label if label is None else label or None, kept)
+
+    def with_moment(self, moment: LabelledMoment) -> "Description":
+        """The same with a part of it labelled; see `moments.painted`."""
+        return replace(self, metadata=with_moments(self.metadata, painted(moments_of(self.metadata), moment)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from cocon.client.index.catalogue.moments import MOMENTS_KEY
 from cocon.client.index.catalogue.places import Content, Place, Values
 from cocon.client.index.changes.contents import Contents
 from cocon.client.index.changes.failed_files import FailedFiles
@@ -208,5 +209,5 @@ class Addition:
     def _said(self, place: str) -> tuple[str | None, Values]:
         """What a video is labelled now, empty for not at all, None where nothing tells; and a manifest's columns."""
         path = Path(place)
-        columns = {plain_text(name): value_of(text) for name, text in columns_of(path).items()}
+        columns = {plain_text(name): value_of(text) for name, text in columns_of(path).items() if name != MOMENTS_KEY}
         return label_of(path, self._folders), columns

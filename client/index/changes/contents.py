@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.catalogue.file_stamp import FileStamp
+from cocon.client.index.catalogue.moments import LabelledMoment
 from cocon.client.index.catalogue.places import NO_VALUES, Content, Description, Place, Values
 from cocon.client.index.catalogue.tables import VideoRecord, put_place, put_video
 from cocon.client.index.files.checksums import row_checksums
@@ -157,9 +158,13 @@ class Contents:
 
     def describe(self, path: str, label: str | None, values: Values) -> None:
         """Change what is known of the video at a path; as `put` does."""
-        if (held := self.at(path)) and (known := held.known.after(label, values)) != held.known:
-            with self.transaction():
-                self._set(path, held.video_id, known, held.stamp)
+        if held := self.at(path):
+            self._know(held, held.known.after(label, values))
+
+    def label_moment(self, path: str, moment: LabelledMoment) -> None:
+        """Label a part of the video at a path."""
+        if held := self.at(path):
+            self._know(held, held.known.with_moment(moment))
 
     def forget(self, paths: Iterable[str]) -> None:
         """Forget places, and contents that have no other."""
@@ -180,6 +185,11 @@ class Contents:
                        AND video_id NOT IN (SELECT video_id FROM places)"""
                 )
                 self._writer.connection.execute("DELETE FROM unplaced")
+
+    def _know(self, held: Place, known: Description) -> None:
+        if known != held.known:
+            with self.transaction():
+                self._set(held.path, held.video_id, known, held.stamp)
 
     def _set(self, path: str, video_id: int, known: Description, stamp: FileStamp | None) -> None:
         connection = self._writer.connection

@@ -116,7 +116,7 @@ class Snapshot:
             top: Most to return; -1 for all.
             offset: Of how many the first is left out.
         """
-        return [_indexed(*row) for row in self.select(_PLACES.format(where), [*parameters, top, offset])]
+        return [IndexedVideo.of_columns(*row) for row in self.select(_PLACES.format(where), [*parameters, top, offset])]
 
     @cached_property
     def spans(self) -> NDArray[np.float64]:
@@ -243,11 +243,3 @@ def _mapped_rows(
 def _sums(video_ids: NDArray[np.int64]) -> tuple[int, float, float]:
     """What tells whether two sets of videos are the same."""
     return len(video_ids), float(video_ids.sum()), float((video_ids * video_ids % 1_000_003).sum())
-
-
-def _indexed(
-    path: str, label: str | None, num_rows: int, spans: bytes, overlap: float, sha256: str, video_id: int, metadata: str
-) -> IndexedVideo:
-    ends = np.frombuffer(spans, "<f8")[1::2]
-    duration = float(ends.max(initial=0.0))
-    return IndexedVideo(unescaped(path), label, num_rows, duration, overlap, sha256, video_id, json.loads(metadata))

@@ -1,1 +1,1 @@
-"""From few labels to many: clusters, what to label next, labels of parts, and a manifest of them."""
+"""From no labels to enough: groups of like videos, what to label next, labels, and the manifest to train with."""

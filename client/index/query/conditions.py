@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from cocon.client.index.catalogue.moments import MOMENTS_KEY
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 
@@ -77,7 +78,8 @@ class Condition:
         else:
             compared, parameters = f"m.type = 'text' AND m.value {self.comparison} ?", [value]
         negated = "NOT " if self.comparison == "!=" else ""
-        sql = f"{negated}EXISTS (SELECT 1 FROM json_each(places.metadata) AS m WHERE m.key = ? AND ({compared}))"
+        members = "json_each(places.metadata) AS m WHERE m.type NOT IN ('array', 'object') AND m.key = ?"
+        sql = f"{negated}EXISTS (SELECT 1 FROM {members} AND ({compared}))"
         return sql, [plain_text(self.key), *parameters]
 
 
@@ -105,12 +107,13 @@ def checked_values(values: Mapping[str, str | float | None]) -> dict[str, str | 
     """Metadata as it can be kept.
 
     Raises:
-        UsageError: A key is empty, or a number is not finite.
+        UsageError: A key is empty or reserved, or a number is not finite.
     """
     for key, value in values.items():
-        if not key or (isinstance(value, float) and not math.isfinite(value)):
+        if not key or key == MOMENTS_KEY or (isinstance(value, float) and not math.isfinite(value)):
             raise UsageError(
-                f"'{printable(key)}={printable(value)}' cannot be kept: a key is not empty, a number is finite"
+                f"'{printable(key)}={printable(value)}' cannot be kept: a key is not empty nor '{MOMENTS_KEY}', which "
+                "'client index label' writes, and a number is finite"
             )
     return {plain_text(key): plain_text(value) if isinstance(value, str) else value for key, value in values.items()}
 

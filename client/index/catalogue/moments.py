@@ -1,0 +1,71 @@
+"""Labels of parts of a video. They are kept among the metadata of its place, and go wherever those go.
+
+painted(moments_of({}), LabelledMoment(12.5, 18.0, "jump"))     # one moment, a jump
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+__all__ = ["MOMENTS_KEY", "LabelledMoment", "moments_of", "painted", "with_moments"]
+
+MOMENTS_KEY = "moments"
+"""Of the metadata; reserved: it can neither be set nor be asked for like others."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LabelledMoment:
+    """A part of a video, and what it shows.
+
+    Attributes:
+        start_seconds: After the first frame, from 0.
+        end_seconds: Greater, finite.
+        label: Not empty, except of a moment that is to be painted over.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    label: str
+
+
+def moments_of(metadata: Mapping[str, object]) -> tuple[LabelledMoment, ...]:
+    """The labelled parts that metadata hold, by time; what is none, as in a file of somebody else, is left out."""
+    held = metadata.get(MOMENTS_KEY)
+    return tuple(sorted(filter(None, map(_moment, held)))) if isinstance(held, list) else ()
+
+
+def with_moments(metadata: Mapping[str, object], moments: Iterable[LabelledMoment]) -> dict[str, object]:
+    """Metadata that hold these parts, and no others."""
+    kept = {key: value for key, value in metadata.items() if key != MOMENTS_KEY}
+    held = [asdict(moment) for moment in moments]
+    return {**kept, MOMENTS_KEY: held} if held else kept
+
+
+def painted(moments: Sequence[LabelledMoment], new: LabelledMoment) -> tuple[LabelledMoment, ...]:
+    """Moments with a new one over them: no two overlap, and what touches and has one label is one.
+
+    Args:
+        moments: By time, none over another.
+        new: Where its label is empty, that part has no label of its own any more.
+    """
+    kept = [replace(moment, end_seconds=min(moment.end_seconds, new.start_seconds)) for moment in moments]
+    kept += [replace(moment, start_seconds=max(moment.start_seconds, new.end_seconds)) for moment in moments]
+    parts = {moment for moment in [*kept, new] if moment.label and moment.start_seconds < moment.end_seconds}
+    joined: list[LabelledMoment] = []
+    for moment in sorted(parts):
+        last = joined[-1] if joined else None
+        if last and last.label == moment.label and moment.start_seconds <= last.end_seconds:
+            joined[-1] = replace(last, end_seconds=max(last.end_seconds, moment.end_seconds))
+        else:
+            joined.append(moment)
+    return tuple(joined)
+
+
+def _moment(held: object) -> LabelledMoment | None:
+    if not isinstance(held, Mapping):
+        return None
+    start, end, label = (held.get(name) for name in ("start_seconds", "end_seconds", "label"))
+    if not isinstance(start, int | float) or not isinstance(end, int | float) or not isinstance(label, str):
+        return None
+    is_sound = label and math.isfinite(end) and 0 <= start < end
+    return LabelledMoment(float(start), float(end), label) if is_sound else None
