@@ -78,10 +78,12 @@ class LocalRepository:
     Attributes:
         root: the folder.
         model_format: of the encoders; one that ONNX Runtime runs.
+        num_threads: of ONNX Runtime, unless `open` names them; all cores by default.
     """
 
     root: Path
     model_format: ModelFormat = ONNX
+    num_threads: int = 0
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -94,7 +96,7 @@ class LocalRepository:
         Args:
             kind: such as `ENCODER`.
             view: that it sees.
-            num_threads: of ONNX Runtime; all cores by default.
+            num_threads: of ONNX Runtime; those of the repository by default.
 
         Raises:
             UsageError: the repository has no such model.
@@ -107,7 +109,8 @@ class LocalRepository:
             providers = _CPU if kind.is_light else None
             try:
                 contract = newest.contract()
-                session = LocalSession(newest.model_path, contract, num_threads=num_threads, providers=providers)
+                threads = num_threads or self.num_threads
+                session = LocalSession(newest.model_path, contract, num_threads=threads, providers=providers)
                 if newest.contract() == contract:
                     return kind.model(session)
                 session.close()

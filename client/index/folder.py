@@ -23,7 +23,7 @@ from cocon.client.index.query.conditions import checked_values
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.reader import IndexReader
 from cocon.client.index.records import FailedFile
-from cocon.client.pipeline.embedder_settings import EmbedderSettings
+from cocon.client.pipeline.many_videos import ManyVideosSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.core.progress import OnProgress, no_progress
 
@@ -40,7 +40,7 @@ class VideoIndex(IndexReader):
     def add(
         self,
         paths: Iterable[str | PathLike[str]],
-        embedder: VideoEmbedder | EmbedderSettings,
+        embedder: VideoEmbedder | ManyVideosSettings,
         *,
         folders: Iterable[Path] = (),
         retry_failed: bool = False,

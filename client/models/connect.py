@@ -51,7 +51,9 @@ class ModelHost(Protocol):
         ...
 
 
-def connect(url: str = DEFAULT_URL, *, timeout_s: float = 30.0, model_format: FormatName = "onnx") -> ModelHost:
+def connect(
+    url: str = DEFAULT_URL, *, timeout_s: float = 30.0, model_format: FormatName = "onnx", num_threads: int = 0
+) -> ModelHost:
     """Connect to where the models are.
 
     Args:
@@ -59,13 +61,14 @@ def connect(url: str = DEFAULT_URL, *, timeout_s: float = 30.0, model_format: Fo
             this process.
         timeout_s: Deadline of every request to a server.
         model_format: Which export of a view to use; one that ONNX Runtime runs without a server.
+        num_threads: Of a model in this process; all cores by default.
 
     Raises:
         UsageError: The URL has another form, the folder does not exist, or TorchScript is asked for without a server.
     """
     check_url(url, model_format)
     if (root := _local_root(url)) is not None:
-        return _LocalHost(root, FORMATS[model_format])
+        return _LocalHost(root, FORMATS[model_format], num_threads)
     from cocon.client.models.server import TritonServer
 
     return TritonServer(url, timeout_s=timeout_s, model_format=model_format)

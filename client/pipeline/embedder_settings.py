@@ -28,6 +28,7 @@ class EmbedderSettings:
     model_format: FormatName = "onnx"
     limits: MediaLimits = field(default_factory=MediaLimits)
     is_strict: bool = False
+    num_cores: int | None = None
 
     def __post_init__(self) -> None:
         check_overlap(self.overlap)
@@ -54,4 +55,5 @@ class EmbedderSettings:
             model_format=self.model_format,
             limits=self.limits,
             is_strict=self.is_strict,
+            num_cores=self.num_cores,
         )

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -29,7 +30,8 @@ from cocon.embedding.repository import FormatName
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.reading.reader import MultiViewClip, VideoSource, clips_in_worker
 from cocon.video.store.dataset import content_sha256
-from cocon.video.workers.pool import WorkerPool, num_cores
+from cocon.video.workers.pool import WorkerPool
+from cocon.video.workers.pool import num_cores as cores_here
 
 __all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding", "check_overlap"]
 
@@ -62,6 +64,7 @@ class VideoEmbedder(Closing):
         limits: How much of a video is read before it is refused, and how long a decoder may hang.
         is_strict: Refuse damaged videos, and views that others make than those that the models learned from, in
             place of a warning.
+        num_cores: Cores to use for decoding, and for models in this process; all by default.
 
     Raises:
         UsageError: An argument is out of range, or a view or its model does not exist.
@@ -79,18 +82,21 @@ class VideoEmbedder(Closing):
         model_format: FormatName = "onnx",
         limits: MediaLimits | None = None,
         is_strict: bool = False,
+        num_cores: int | None = None,
     ) -> None:
         check_overlap(overlap)
         self.overlap = overlap
         self.limits = limits or MediaLimits()
         self.is_strict = is_strict
+        self._num_decoders = min(_MAX_DECODERS, num_cores or cores_here())
         self._told: set[str] = set()
         self._indexed_by: Mapping[str, tuple[str, ...]] = {}
         with ExitStack() as connections:
-            host = connect(url, timeout_s=timeout_s, model_format=model_format)
-            hosts = [host] + [
-                connect(url, timeout_s=timeout_s, model_format=model_format) for _ in range(1, host.num_lanes)
-            ]
+            connected = partial(
+                connect, url, timeout_s=timeout_s, model_format=model_format, num_threads=num_cores or 0
+            )
+            host = connected()
+            hosts = [host] + [connected() for _ in range(1, host.num_lanes)]
             for host in hosts:
                 connections.callback(host.close)
             self._lanes = [open_fused(host, views) for host in hosts]
@@ -133,11 +139,10 @@ class VideoEmbedder(Closing):
             ServerError: The server does not answer.
             MismatchError: As `embed`.
         """
-        num_threads = min(_MAX_DECODERS, num_cores())
         sources = (self._source(path) for path in paths)
         videos: deque[Gathering[_Source]] = deque()
         ahead = produce_ahead(
-            sources, self._clips, num_threads=num_threads, max_waiting=_MAX_WAITING, on_stop=self._workers.close
+            sources, self._clips, num_threads=self._num_decoders, max_waiting=_MAX_WAITING, on_stop=self._workers.close
         )
         with closing(ahead), Batches[_Source](self._lanes) as batches:
             for decoded in ahead:

@@ -24,7 +24,7 @@ from cocon.client.index.ranking.keeping import keep_ranking
 from cocon.client.index.records import IndexFacts, check_fingerprint
 from cocon.client.index.vote.keeping import keep_rule
 from cocon.client.models.fused_model import FusedModel
-from cocon.client.pipeline.embedder_settings import EmbedderSettings
+from cocon.client.pipeline.many_videos import ManyVideosEmbedder, ManyVideosSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.printable import printable, unescaped
@@ -36,7 +36,7 @@ __all__ = ["add_videos", "describe_videos", "prune_videos", "remove_videos"]
 def add_videos(
     folder: Path,
     paths: Iterable[str | PathLike[str]],
-    embedder: VideoEmbedder | EmbedderSettings,
+    embedder: VideoEmbedder | ManyVideosSettings,
     *,
     folders: Iterable[Path],
     retry_failed: bool,
@@ -119,9 +119,9 @@ def prune_videos(
 class _Opener:
     """An embedder, opened when it is needed; a context manager, which closes what it has opened."""
 
-    def __init__(self, embedder: VideoEmbedder | EmbedderSettings) -> None:
+    def __init__(self, embedder: VideoEmbedder | ManyVideosSettings) -> None:
         self._embedder = embedder
-        self._opened = embedder if isinstance(embedder, VideoEmbedder) else None
+        self._opened: ManyVideosEmbedder | None = embedder if isinstance(embedder, VideoEmbedder) else None
         self._held = ExitStack()
 
     def __enter__(self) -> "_Opener":
@@ -130,16 +130,16 @@ class _Opener:
     def __exit__(self, *exception: object) -> None:
         self._held.close()
 
-    def opened(self) -> VideoEmbedder:
+    def opened(self) -> ManyVideosEmbedder:
         if self._opened is None:
-            assert isinstance(self._embedder, EmbedderSettings)
+            assert not isinstance(self._embedder, VideoEmbedder)
             self._opened = self._held.enter_context(self._embedder.open())
         return self._opened
 
     def check_views(self, facts: IndexFacts, index: str) -> None:
         """Raise `MismatchError` if an embedder cannot be the one of an index, whatever a server has."""
         named = self._embedder
-        if isinstance(named, EmbedderSettings) and not named.has_all_views and named.named_views() != facts.views:
+        if not isinstance(named, VideoEmbedder) and not named.has_all_views and named.named_views() != facts.views:
             raise MismatchError(
                 f"index '{index}' was made for view {'+'.join(facts.views)}, not {'+'.join(named.named_views())}; "
                 "leave out --view, or re-embed: client index add --index NEW ..."
@@ -174,7 +174,7 @@ def _check_model(writer: IndexWriter, model: FusedModel) -> None:
     check_fingerprint(writer.facts, model.view, model.fingerprint, index=printable(writer.folder))
 
 
-def _tried(embedder: VideoEmbedder | EmbedderSettings, facts: IndexFacts) -> dict[str, Any]:
+def _tried(embedder: VideoEmbedder | ManyVideosSettings, facts: IndexFacts) -> dict[str, Any]:
     """What decides whether a file fails."""
     return {
         "limits": asdict(embedder.limits),
