@@ -70,7 +70,7 @@ class VideoIndex(IndexReader):
             ServerError: The server does not answer.
         """
         return add_videos(
-            self.folder,
+            self,
             paths,
             embedder,
             folders=folders,
@@ -98,7 +98,7 @@ class VideoIndex(IndexReader):
                 nothing is removed.
         """
         self.check_exists()
-        return remove_videos(self.folder, paths, filters, wait_s=wait_s)
+        return remove_videos(self, paths, filters, wait_s=wait_s)
 
     def describe(
         self,
@@ -124,7 +124,7 @@ class VideoIndex(IndexReader):
             UsageError: As `remove`; or a number is not finite.
         """
         self.check_exists()
-        return describe_videos(self.folder, paths, label=label, values=checked_values(values), wait_s=wait_s)
+        return describe_videos(self, paths, label=label, values=checked_values(values), wait_s=wait_s)
 
     def label(
         self,
@@ -172,12 +172,12 @@ class VideoIndex(IndexReader):
             UsageError: A disk may not be mounted, see `missing_files.doubtful_folders`; or as `remove`.
         """
         self.check_exists()
-        return prune_videos(self.folder, folders, even_unmounted=even_unmounted, wait_s=wait_s)
+        return prune_videos(self, folders, even_unmounted=even_unmounted, wait_s=wait_s)
 
     def gone(self, folders: Sequence[str | PathLike[str]] = ()) -> tuple[list[str], list[str]]:
         """What `prune` would forget, and what it would refuse for, a sentence each; raises like `facts`."""
-        return gone_videos(self.snapshot().select, folders, str(self))
+        return gone_videos(self._select(), folders, str(self))
 
     def failures(self) -> list[FailedFile]:
         """Files that could not be embedded, by path; raises like `facts`."""
-        return failed_files(self.snapshot().select)
+        return failed_files(self._select())

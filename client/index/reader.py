@@ -9,6 +9,7 @@ from typing import Unpack
 from cocon.client.index.answers.all_vectors import StoredClips, StoredMeans, clip_vectors, video_vectors
 from cocon.client.index.answers.listing import listed
 from cocon.client.index.answers.searching import SnapshotSearch
+from cocon.client.index.catalogue.schema import Select
 from cocon.client.index.files.reading import open_snapshot, state_of
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.query.filters import NO_FILTERS, Filters
@@ -87,6 +88,10 @@ class IndexReader(KeptFolder):
     def snapshot(self) -> Snapshot:
         """The index as it is now; the same as before while nothing has changed. Raises like `facts`."""
         return self._search().snapshot
+
+    def _select(self) -> Select:
+        """Asks the catalogue as it is now; raises like `facts`."""
+        return self.snapshot().select
 
     def check_model(self, model: FusedModel) -> None:
         """Raise `MismatchError` unless a model gives vectors that this index understands."""

@@ -13,7 +13,7 @@ from cocon.client.index.catalogue.moments import LabelledMoment
 from cocon.client.index.catalogue.places import NO_VALUES, Content, Description, Place, Values
 from cocon.client.index.catalogue.tables import VideoRecord, put_place, put_video
 from cocon.client.index.files.checksums import row_checksums
-from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.files.writing import CatalogueWriter
 from cocon.client.index.records import check_vectors
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.errors import MismatchError
@@ -29,7 +29,7 @@ class Contents:
         writer: Of the index.
     """
 
-    def __init__(self, writer: IndexWriter) -> None:
+    def __init__(self, writer: CatalogueWriter) -> None:
         self._writer = writer
 
     @contextmanager

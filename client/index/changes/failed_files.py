@@ -1,11 +1,12 @@
 """Files that could not be embedded, as an index remembers them, for its writer."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cocon.client.index.catalogue.places import Description
-from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.catalogue.schema import Select
+from cocon.client.index.files.writing import CatalogueWriter
 from cocon.client.index.records import FailedFile
 from cocon.core.printable import escaped, unescaped
 
@@ -22,7 +23,7 @@ class FailedFiles:
         tried: Options that decide whether a file fails, as plain JSON.
     """
 
-    def __init__(self, writer: IndexWriter, tried: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, writer: CatalogueWriter, tried: Mapping[str, Any] | None = None) -> None:
         self._writer = writer
         self._tried = dict(tried or {})
 
@@ -60,11 +61,11 @@ class FailedFiles:
         self._writer.connection.executemany("DELETE FROM failures WHERE path = ?", written)
 
 
-def failed_files(select: Callable[[str], list[tuple[Any, ...]]]) -> list[FailedFile]:
+def failed_files(select: Select) -> list[FailedFile]:
     """All failures of an index, by path.
 
     Args:
         select: Asks the catalogue.
     """
-    rows = select("SELECT path, content_sha256, class, message FROM failures ORDER BY path")
+    rows = select("SELECT path, content_sha256, class, message FROM failures ORDER BY path", [])
     return [FailedFile(unescaped(path), *columns) for path, *columns in rows]

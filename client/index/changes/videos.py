@@ -9,16 +9,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from cocon.client.index.answers.kept_lists import keep_lists
 from cocon.client.index.catalogue.places import Values
 from cocon.client.index.changes.addition import Addition
 from cocon.client.index.changes.contents import Contents
 from cocon.client.index.changes.failed_files import FailedFiles
 from cocon.client.index.changes.outcomes import AddReport, Outcome, Outcomes
 from cocon.client.index.changes.removal import gone_videos, named_videos
-from cocon.client.index.files.leftovers import make_folder
-from cocon.client.index.files.proven import CATALOG_FILE
-from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.files.writing import CatalogueWriter, Store
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.ranking.keeping import keep_ranking
 from cocon.client.index.records import IndexFacts, check_fingerprint
@@ -27,14 +24,14 @@ from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.many_videos import ManyVideosEmbedder, ManyVideosSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.core.errors import MismatchError, UsageError
-from cocon.core.printable import printable, unescaped
+from cocon.core.printable import unescaped
 from cocon.core.progress import OnProgress
 
 __all__ = ["add_videos", "describe_videos", "prune_videos", "remove_videos"]
 
 
 def add_videos(
-    folder: Path,
+    store: Store,
     paths: Iterable[str | PathLike[str]],
     embedder: VideoEmbedder | ManyVideosSettings,
     *,
@@ -46,7 +43,7 @@ def add_videos(
 ) -> AddReport:
     """See `VideoIndex.add`."""
     opener = _Opener(embedder)
-    with opener, _writer_to_add(folder, opener, wait_s) as writer:
+    with opener, _writer_to_add(store, opener, wait_s) as writer:
         contents, failed = Contents(writer), FailedFiles(writer, _tried(embedder, writer.facts))
         with Outcomes(contents.transaction, on_outcome) as outcomes:
             addition = Addition(
@@ -60,7 +57,7 @@ def add_videos(
             for asked in addition.outdated(paths):
                 for first in asked:  # now somebody is needed who embeds
                     opened = opener.opened()
-                    _check_model(writer, opened.model)
+                    _check_model(store, writer, opened.model)
                     opened.refer_to(writer.fact("made_by") or {})
                     for result in opened.embed_many(chain([first], asked)):
                         addition.store(result)
@@ -69,16 +66,16 @@ def add_videos(
         if done.added or done.updated or done.duplicate:
             keep_rule(writer)
             keep_ranking(writer)
-        keep_lists(writer, on_lists)
+        store.keep_lists(writer, on_lists)
     return done
 
 
-def remove_videos(folder: Path, paths: Sequence[str | PathLike[str]], filters: Filters, *, wait_s: float) -> list[str]:
+def remove_videos(store: Store, paths: Sequence[str | PathLike[str]], filters: Filters, *, wait_s: float) -> list[str]:
     """See `VideoIndex.remove`."""
     if not len(paths) and filters == NO_FILTERS:
         raise UsageError("name videos or folders to remove, or choose them (--label, --path, --where, ...)")
-    with IndexWriter(folder, wait_s=wait_s) as writer:
-        chosen = named_videos(writer.select, paths, printable(folder))
+    with store.writer(wait_s=wait_s) as writer:
+        chosen = named_videos(writer.select, paths, str(store))
         if filters != NO_FILTERS:
             meeting = [unescaped(path) for path, _ in filters.timely_places(writer.select)]
             chosen = [path for path in meeting if path in {*chosen}] if len(paths) else meeting
@@ -87,7 +84,7 @@ def remove_videos(folder: Path, paths: Sequence[str | PathLike[str]], filters: F
 
 
 def describe_videos(
-    folder: Path,
+    store: Store,
     paths: Sequence[str | PathLike[str]],
     *,
     label: str | None,
@@ -95,8 +92,8 @@ def describe_videos(
     wait_s: float,
 ) -> list[str]:
     """See `VideoIndex.describe`."""
-    with IndexWriter(folder, wait_s=wait_s) as writer:
-        contents, named = Contents(writer), named_videos(writer.select, paths, printable(folder))
+    with store.writer(wait_s=wait_s) as writer:
+        contents, named = Contents(writer), named_videos(writer.select, paths, str(store))
         stored = [path for path in named if contents.at(path) is not None]  # the others have failed
         with contents.transaction():
             for path in stored:
@@ -105,11 +102,11 @@ def describe_videos(
 
 
 def prune_videos(
-    folder: Path, folders: Sequence[str | PathLike[str]], *, even_unmounted: bool, wait_s: float
+    store: Store, folders: Sequence[str | PathLike[str]], *, even_unmounted: bool, wait_s: float
 ) -> list[str]:
     """See `VideoIndex.prune`."""
-    with IndexWriter(folder, wait_s=wait_s) as writer:
-        gone, doubts = gone_videos(writer.select, folders, printable(folder), is_sure=even_unmounted)
+    with store.writer(wait_s=wait_s) as writer:
+        gone, doubts = gone_videos(writer.select, folders, str(store), is_sure=even_unmounted)
         if doubts:
             raise UsageError(f"{'; '.join(doubts)}; mount it, or forget them all the same with --yes")
         _forget(writer, gone)
@@ -152,26 +149,25 @@ class _Opener:
 
 
 @contextmanager
-def _writer_to_add(folder: Path, opener: _Opener, wait_s: float) -> Iterator[IndexWriter]:
+def _writer_to_add(store: Store, opener: _Opener, wait_s: float) -> Iterator[CatalogueWriter]:
     """The index open for writing; made where there is none."""
     new = None
-    if not (folder / CATALOG_FILE).is_file():
+    if not store.exists:
         model = opener.opened().model
         new = (
             IndexFacts(tuple(model.models), model.fingerprint, model.embedding_dim, model.name),
             model.clip.num_blocks,
         )
-        make_folder(folder)
-    with IndexWriter(folder, new=new, wait_s=wait_s) as writer:
+    with store.writer(new=new, wait_s=wait_s) as writer:
         if opener.model is not None:
-            _check_model(writer, opener.model)
+            _check_model(store, writer, opener.model)
         else:
-            opener.check_views(writer.facts, printable(folder))
+            opener.check_views(writer.facts, str(store))
         yield writer
 
 
-def _check_model(writer: IndexWriter, model: FusedModel) -> None:
-    check_fingerprint(writer.facts, model.view, model.fingerprint, index=printable(writer.folder))
+def _check_model(store: Store, writer: CatalogueWriter, model: FusedModel) -> None:
+    check_fingerprint(writer.facts, model.view, model.fingerprint, index=str(store))
 
 
 def _tried(embedder: VideoEmbedder | ManyVideosSettings, facts: IndexFacts) -> dict[str, Any]:
@@ -184,7 +180,7 @@ def _tried(embedder: VideoEmbedder | ManyVideosSettings, facts: IndexFacts) -> d
     }
 
 
-def _forget(writer: IndexWriter, paths: list[str]) -> None:
+def _forget(writer: CatalogueWriter, paths: list[str]) -> None:
     if paths:
         contents = Contents(writer)
         with contents.transaction():

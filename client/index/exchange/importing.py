@@ -10,15 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.answers.kept_lists import keep_lists
 from cocon.client.index.exchange.clip_file import ClipFile
 from cocon.client.index.exchange.clips_read import VideoClips, videos_of
 from cocon.client.index.exchange.incoming import Incoming, incoming_of
 from cocon.client.index.exchange.storing import BulkStore
-from cocon.client.index.files.leftovers import make_folder
-from cocon.client.index.files.proven import CATALOG_FILE
-from cocon.client.index.files.reading import open_snapshot
-from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.files.writing import CatalogueWriter, Store
 from cocon.client.index.ranking.keeping import keep_ranking
 from cocon.client.index.records import IndexFacts
 from cocon.client.index.vote.keeping import keep_rule
@@ -54,11 +50,11 @@ class _Looked:
     num_blocks: int
 
 
-def import_clips(folder: Path, path: Path, on_progress: OnProgress, *, wait_s: float = 0.0) -> ImportReport:
+def import_clips(store: Store, path: Path, on_progress: OnProgress, *, wait_s: float = 0.0) -> ImportReport:
     """Bring a file's clips into an index; it is made when it does not exist.
 
     Args:
-        folder: Of the index.
+        store: The index.
         path: The file.
         on_progress: Called with clips done, of how many; each is looked at before it is stored. Anew for the lists.
         wait_s: How long to wait for another writer.
@@ -68,24 +64,23 @@ def import_clips(folder: Path, path: Path, on_progress: OnProgress, *, wait_s: f
         MismatchError: The file fits no index, or not this one; nothing is written.
         StorageError: The disk takes no more; the same import goes on from there.
     """
-    facts = open_snapshot(folder).facts if (folder / CATALOG_FILE).exists() else None
+    facts = store.known_facts()
     with ClipFile.open(path) as file:
         steps = _Steps(on_progress, 2 * file.total_rows)
         looked = _look(file, facts, steps)
         if looked.facts is None:
             raise MismatchError(f"'{printable(path)}' holds no clips")
-        make_folder(folder)
-        with IndexWriter(folder, new=(looked.facts, looked.num_blocks), wait_s=wait_s) as writer:
+        with store.writer(new=(looked.facts, looked.num_blocks), wait_s=wait_s) as writer:
             _check_belongs(path, looked, writer)
-            store = BulkStore(writer, file.index)
+            bulk = BulkStore(writer, file.index)
             for clips in videos_of(file, writer.facts):
-                store.put(incoming_of(clips), clips)
+                bulk.put(incoming_of(clips), clips)
                 steps.add(int(clips.counts.sum()))
             # Also where nothing is new: an import that was killed may not have come so far.
             keep_rule(writer)
             keep_ranking(writer)
-            keep_lists(writer, on_progress)
-        return ImportReport(store.added, store.updated, store.unchanged, store.num_clips)
+            store.keep_lists(writer, on_progress)
+        return ImportReport(bulk.added, bulk.updated, bulk.unchanged, bulk.num_clips)
 
 
 class _Steps:
@@ -163,7 +158,7 @@ def _check_twice(
             )
 
 
-def _check_belongs(path: Path, looked: _Looked, writer: IndexWriter) -> None:
+def _check_belongs(path: Path, looked: _Looked, writer: CatalogueWriter) -> None:
     """Another writer may have made another index meanwhile; and blocks must be as many."""
     assert looked.facts is not None
     made, found = ((facts.fingerprint, facts.embedding_dim, facts.views) for facts in (writer.facts, looked.facts))

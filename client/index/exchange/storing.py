@@ -14,7 +14,7 @@ from cocon.client.index.exchange.clips_read import VideoClips
 from cocon.client.index.exchange.columns import SETTINGS
 from cocon.client.index.exchange.incoming import Incoming, IncomingPlace
 from cocon.client.index.files.checksums import row_checksums
-from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.files.writing import CatalogueWriter
 
 __all__ = ["BulkStore"]
 
@@ -41,7 +41,7 @@ class BulkStore:
         num_clips: Rows that were added.
     """
 
-    def __init__(self, writer: IndexWriter, index: Mapping[str, Any]) -> None:
+    def __init__(self, writer: CatalogueWriter, index: Mapping[str, Any]) -> None:
         self._writer = writer
         self._index = index
         self._is_new = not writer.select("SELECT 1 FROM videos LIMIT 1")

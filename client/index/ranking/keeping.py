@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from cocon.client.index.files.snapshot import Snapshot
-from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.files.writing import CatalogueWriter
 from cocon.client.index.ranking.choice import RANKING_FACT, RankingChoice, choose_ranking
 from cocon.client.index.vote.learned import keep_learned
 
 __all__ = ["keep_ranking"]
 
 
-def keep_ranking(writer: IndexWriter) -> bool:
+def keep_ranking(writer: CatalogueWriter) -> bool:
     """Choose anew where that is due; see `keep_learned`."""
     return keep_learned(writer, RANKING_FACT, RankingChoice.of_fact(writer.fact(RANKING_FACT)), _chosen)
 

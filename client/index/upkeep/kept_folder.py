@@ -1,6 +1,6 @@
 """The folder of an index, as one keeps it: verified, repaired, made small, copied, and taken elsewhere."""
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from os import PathLike
 from pathlib import Path
 
@@ -9,11 +9,14 @@ import numpy as np
 from cocon.client.index.answers.kept_lists import keep_lists
 from cocon.client.index.exchange.exporting import ExportReport, export_parquet
 from cocon.client.index.exchange.importing import ImportReport, import_clips
+from cocon.client.index.files.leftovers import make_folder
 from cocon.client.index.files.proven import CATALOG_FILE
 from cocon.client.index.files.reading import open_snapshot
 from cocon.client.index.files.seal import SEAL_FILE
 from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.files.writing import CatalogueWriter
 from cocon.client.index.query.filters import NO_FILTERS, Filters
+from cocon.client.index.records import IndexFacts
 from cocon.client.index.upkeep.backing_up import BackupReport, back_up
 from cocon.client.index.upkeep.compaction import CompactReport, compact
 from cocon.client.index.upkeep.figures import IndexStatistics, statistics_of
@@ -56,6 +59,22 @@ class KeptFolder:
             if (self.folder / SEAL_FILE).exists():
                 raise MismatchError(f"index '{self}' has lost its '{CATALOG_FILE}'; restore a backup, or index anew")
             raise UsageError(f"index '{self}' does not exist; make one with 'client index add'")
+
+    def known_facts(self) -> IndexFacts | None:
+        """What it is made for, as its files say now; None where it has not been made."""
+        return open_snapshot(self.folder).facts if self.exists else None
+
+    def writer(
+        self, *, new: tuple[IndexFacts, int] | None = None, wait_s: float = 0.0
+    ) -> AbstractContextManager[CatalogueWriter]:
+        """Open it for writing; see `Store.writer`."""
+        if new is not None:
+            make_folder(self.folder)
+        return IndexWriter(self.folder, new=new, wait_s=wait_s)
+
+    def keep_lists(self, writer: IndexWriter, on_progress: OnProgress) -> None:
+        """Build the lists of the index, or make them longer, if that is due."""
+        keep_lists(writer, on_progress)
 
     def verify(self, *, on_progress: OnProgress = no_progress) -> Verification:
         """Read all of the index, and say what is damaged; nothing is written, others may write meanwhile.
@@ -153,4 +172,4 @@ class KeptFolder:
             UsageError: The file is damaged, the folder holds something else, or another process is writing.
             MismatchError: The clips fit no index or not this one; nothing is written.
         """
-        return import_clips(self.folder, Path(path), on_progress, wait_s=wait_s)
+        return import_clips(self, Path(path), on_progress, wait_s=wait_s)

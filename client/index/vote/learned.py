@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from cocon.client.index.files.snapshot import Snapshot
-from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.files.writing import CatalogueWriter
 from cocon.client.index.vote.labels import have_hardly_changed, label_counts, labels_of
 
 __all__ = ["Learned", "keep_learned"]
@@ -44,7 +44,7 @@ class Learned:
 
 
 def keep_learned(
-    writer: IndexWriter,
+    writer: CatalogueWriter,
     fact: str,
     kept: Learned | None,
     learn: Callable[[Snapshot, Sequence[str | None]], Learned | None],
