@@ -18,6 +18,7 @@ from cocon.client.commands.locate import locate
 from cocon.client.commands.many_values import ManyValuesCommand
 from cocon.client.commands.search import search
 from cocon.client.commands.track import track
+from cocon.client.commands.web import web
 from cocon.client.models.defaults import DEFAULT_INDEX, DEFAULT_URL
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ app.command()(align)
 app.command()(locate)
 app.command(cls=ManyValuesCommand)(search)
 app.command()(track)
+app.command()(web)
 
 _CLIP_COLUMNS = ("video", "view", "clip", "start_seconds", "end_seconds", "embedding")
 _PREDICTION_COLUMNS = ("video", "rank", "label", "probability")

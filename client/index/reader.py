@@ -8,6 +8,7 @@ from typing import Unpack
 
 from cocon.client.index.answers.all_vectors import StoredClips, StoredMeans, clip_vectors, video_vectors
 from cocon.client.index.answers.listing import listed
+from cocon.client.index.answers.overview import IndexOverview, StoredFile, files_of, num_listed, overview_of
 from cocon.client.index.answers.searching import SnapshotSearch
 from cocon.client.index.catalogue.schema import Select
 from cocon.client.index.files.reading import open_snapshot, state_of
@@ -16,6 +17,8 @@ from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.query.naming import ExampleReader, ReadingKeywords
 from cocon.client.index.query.queries import Example, Query
 from cocon.client.index.query.search_options import DEFAULT_OPTIONS, SearchKeywords, SearchOptions
+from cocon.client.index.query.spans import TimeSpan
+from cocon.client.index.query.stored import example_of_id, part_of
 from cocon.client.index.records import IndexedVideo, IndexFacts, check_fingerprint, check_vectors
 from cocon.client.index.search.hits import Hit
 from cocon.client.index.upkeep.kept_folder import KeptFolder
@@ -76,6 +79,32 @@ class IndexReader(KeptFolder):
         if offset < 0 or (top is not None and top < 0):
             raise UsageError(f"top ({top}) and offset ({offset}) must be at least 0")
         return listed(self.snapshot(), filters, top=top, offset=offset)
+
+    def num_videos(self, filters: Filters = NO_FILTERS) -> int:
+        """How many `videos` there are in all; raises like `facts`."""
+        return num_listed(self.snapshot(), filters)
+
+    def overview(self) -> IndexOverview:
+        """What it holds as a whole; raises like `facts`."""
+        return overview_of(self.snapshot())
+
+    def files_of(self, video_id: int) -> list[StoredFile]:
+        """Where the content of a video was found, by path; none if it has no such video. Raises like `facts`."""
+        return files_of(self.snapshot(), video_id)
+
+    def example(self, video_id: int, span: TimeSpan | None = None, *, name: str | None = None) -> Example:
+        """A stored video, or a part of it, as an example.
+
+        Args:
+            video_id: Of it.
+            span: The part; None for all of it.
+            name: What it is called in answers: `id:12` unless given.
+
+        Raises:
+            UsageError: The index does not exist, or has no such video, or that no such part.
+            MismatchError: Its vectors are damaged.
+        """
+        return part_of(example_of_id(self.snapshot(), video_id, None, name or f"id:{video_id}"), span)
 
     def video_vectors(self, filters: Filters = NO_FILTERS) -> StoredMeans:
         """The mean vector of every content that has a place which meets filters; raises like `facts`."""

@@ -4,11 +4,13 @@ filters = Filters(labels=("jump",), paths=("videos/**/*.mp4",), where=(Condition
 index.search(query, filters=filters)
 index.videos(filters)
 
-One of the labels and one of the paths must fit, none of the labels that are not wanted, and all that `where` says; a
-moment must be of the time. All this is asked of places: of a content at several paths, one that passes is the answer.
+One of the labels and one of the paths must fit, none of the labels that are not wanted, and all that `where` says;
+the path must contain the text, a moment must be of the time. All this is asked of places: of a content at several
+paths, one that passes is the answer.
 """
 
 import math
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +35,7 @@ class Filters:
         from_seconds: A moment must end after it.
         to_seconds: A moment must begin before it.
         where: What the metadata must say; all of it.
+        text: What the path must contain, in letters of any case.
 
     Raises:
         UsageError: A text stands where several are meant, a glob is empty, or the time ends before it begins.
@@ -44,6 +47,7 @@ class Filters:
     from_seconds: float | None = None
     to_seconds: float | None = None
     where: tuple[Condition, ...] = ()
+    text: str = ""
 
     def __post_init__(self) -> None:
         for name in ("labels", "not_labels", "paths", "where"):
@@ -63,7 +67,7 @@ class Filters:
     @property
     def are_of_places(self) -> bool:
         """Whether they ask for more than a time."""
-        return bool(self.labels or self.not_labels or self.paths or self.where)
+        return bool(self.labels or self.not_labels or self.paths or self.where or self.text)
 
     def places(self, select: Select) -> list[tuple[str, int]]:
         """Places that meet them, without regard to time: path in its written form, and id of the content, by path."""
@@ -75,7 +79,11 @@ class Filters:
         where = " AND ".join(f"({sql})" for sql, _ in clauses) or "TRUE"
         parameters = [value for _, values in clauses for value in values]
         found = select(f"SELECT path, video_id FROM places WHERE {where} ORDER BY path", parameters)
-        return [place for place in found if any(glob.matches(place[0]) for glob in globs)] if globs else found
+        if globs:
+            found = [place for place in found if any(glob.matches(place[0]) for glob in globs)]
+        if wanted := _caseless(self.text):
+            found = [place for place in found if wanted in _caseless(place[0])]
+        return found
 
     def timely_places(self, select: Select) -> list[tuple[str, int]]:
         """Likewise, of videos with a moment of the time that is asked for."""
@@ -112,6 +120,10 @@ def _labelled(labels: tuple[str | None, ...], *, negated: bool = False) -> tuple
         return None
     known = [plain_text(label or "") for label in labels]
     return f"coalesce(label, '') {'NOT ' if negated else ''}IN ({', '.join('?' * len(known))})", [*known]
+
+
+def _caseless(text: str) -> str:
+    return unicodedata.normalize("NFC", text.casefold())
 
 
 def _any_of(globs: list[PathGlob]) -> tuple[str, list[object]] | None:

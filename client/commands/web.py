@@ -1,0 +1,46 @@
+"""The command `client web`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cocon.client.commands import options
+from cocon.client.models.defaults import DEFAULT_INDEX
+
+if TYPE_CHECKING:
+    from cocon.client.web.access import Access
+
+__all__ = ["web"]
+
+
+@options.takes_embedder_options
+def web(
+    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of 127.0.0.1; 0: any that is free.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open nothing.")] = False,
+    embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
+) -> None:
+    """Show an index in the browser: search by a video that you drop, see the moments play, label them.
+
+    It answers on this machine alone, to whoever has the address that it prints, until Ctrl-C.
+
+    Example: client web --index index --url local:model_repository
+    """
+    import signal
+    import webbrowser
+
+    from cocon.client.index.folder import VideoIndex
+    from cocon.client.web.serving import serve_index
+
+    def tell(access: "Access") -> None:
+        print(access.url, flush=True)
+        if not no_browser:
+            webbrowser.open(access.ticket_url())
+
+    # The default actions would skip every clean-up; SystemExit does not.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    opened = VideoIndex(index)
+    serve_index(opened, embedder_options.settings(opened.facts.views), port=port, on_ready=tell)
