@@ -8,8 +8,8 @@ from starlette.middleware import Middleware
 
 from cocon.client.web.access import Access, Guard
 from cocon.client.web.listing import Listing
+from cocon.client.web.media_answers import MediaAnswers
 from cocon.client.web.page_files import PAGE_ROUTES
-from cocon.client.web.pictures import Pictures
 from cocon.client.web.problems import HANDLERS
 from cocon.client.web.searching import Searching
 from cocon.client.web.services import WebServices
@@ -32,7 +32,7 @@ def web_app(services: WebServices, access: Access, *, on_ready: Callable[[], Non
         on_ready()
         yield
 
-    answers = (Listing(services), Searching(services), Pictures(services))
+    answers = (Listing(services), Searching(services), MediaAnswers(services))
     routes = [route for each in answers for route in each.routes]
     guard = Middleware(Guard, access=access)
     return Starlette(routes=[*routes, *PAGE_ROUTES], middleware=[guard], exception_handlers=HANDLERS, lifespan=lifespan)

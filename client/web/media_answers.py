@@ -9,12 +9,12 @@ from cocon.client.web.media import OpenedFileResponse
 from cocon.client.web.services import WebServices
 from cocon.video.pictures.stills import stills_at
 
-__all__ = ["Pictures"]
+__all__ = ["MediaAnswers"]
 
 _PX, _LEAST_PX, _MOST_PX = 160, 32, 960
 
 
-class Pictures:
+class MediaAnswers:
     """Answers of media.
 
     Args:
