@@ -32,12 +32,16 @@ class Clock:
         rate: frames per second.
         declared_seconds: of the video, by its header; 0 where that does not say.
         damaged: takes a line for every time that is not believed.
+        is_plain: whether every time so far was what the container says of that frame.
+        is_elsewhere: whether the next frame is from another place of the file, see `leap`.
     """
 
     format: str
     rate: float
     declared_seconds: float
     damaged: list[str]
+    is_plain: bool = True
+    is_elsewhere: bool = False
     _first: float | None = None
     _previous: float = -math.inf
     _shift: float = 0.0
@@ -45,7 +49,17 @@ class Clock:
     _num_faults: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._num_faults = {"pts": int(self.format in _WITHOUT_PRESENTATION_TIMES), "dts": 0}
+        self._num_faults = {"pts": int(not self.has_presentation_times), "dts": 0}
+
+    @property
+    def has_presentation_times(self) -> bool:
+        """Whether the container has times of frames, or of packets alone."""
+        return self.format not in _WITHOUT_PRESENTATION_TIMES
+
+    def leap(self) -> None:
+        """Take the next frame from another place of the file: its time is believed as it stands."""
+        self.is_elsewhere = True
+        self._last_of = {"pts": -math.inf, "dts": -math.inf}
 
     def seconds_of(self, frame: "av.VideoFrame") -> float:
         """Seconds after the first frame."""
@@ -56,7 +70,9 @@ class Clock:
             # Frames that come out behind the last packet have no decoding time, which says nothing against the others.
             self._num_faults[kind] += times[kind] <= self._last_of[kind] and (known or self._last_of[kind] == -math.inf)
             self._last_of[kind] = times[kind] if known else self._last_of[kind]
-        seconds = times["pts" if self._num_faults["pts"] <= self._num_faults["dts"] else "dts"] - self._shift
+        kind = "pts" if self._num_faults["pts"] <= self._num_faults["dts"] else "dts"
+        seconds = times[kind] - self._shift
+        self.is_plain &= math.isfinite(seconds) and (kind == "pts") == self.has_presentation_times
         if self._first is None:
             self._first = self._previous = seconds if math.isfinite(seconds) else 0.0
         else:
@@ -65,6 +81,9 @@ class Clock:
 
     def _believable(self, seconds: float, first: float) -> float:
         """The time itself, or one frame interval after the frame before."""
+        if self.is_elsewhere and math.isfinite(seconds):
+            self.is_elsewhere = False
+            return seconds
         following = self._previous + 1 / self.rate
         end = max(self._previous + _MAX_PAUSE_S, first + self.declared_seconds + 1 / self.rate)
         if self._previous < seconds <= end:
@@ -73,4 +92,5 @@ class Clock:
             self.damaged.append(f"a frame claims to come {seconds - self._previous:.6g} s after the one before")
         if seconds > end or -math.inf < seconds < self._previous - _MAX_REORDERING_S:
             self._shift += seconds - following
+        self.is_plain = False
         return following

@@ -7,7 +7,7 @@ Nothing ever seeks: one pass is several times cheaper than one seek per clip.
     frames.num_frames, frames.duration_seconds, frames.lost
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import UnreadableVideoError
 from cocon.core.paths import check_file
-from cocon.video.decoding.container import read_header
+from cocon.video.decoding.container import Header, read_header
 from cocon.video.decoding.decoder import decoded_pictures
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize
 
-__all__ = ["Frame", "FrameStream", "of_one_size", "read_frames"]
+__all__ = ["Frame", "FrameStream", "checked_header", "nothing_decodes", "of_one_size", "read_frames"]
 
 Frame = tuple[float, NDArray[np.uint8]]
 
@@ -83,8 +83,7 @@ class FrameStream:
 
     def _conclude(self) -> None:
         if self.num_frames == 0:
-            detail = self._damaged[0] if self._damaged else "it has a video stream but no frame of it decodes"
-            raise UnreadableVideoError(f"video '{self.path}' cannot be decoded: {detail}")
+            raise nothing_decodes(self.path, self._damaged)
         declared = self._declared_seconds
         if declared and self.duration_seconds + max(_LOST_SECONDS, declared * _LOST_SHARE) < declared:
             self.lost = f"it ends after {self.duration_seconds:.3f} of {declared:.3f} seconds"
@@ -116,18 +115,30 @@ def read_frames(
         NoVideoStreamError: the file holds no pictures.
         TooLargeError: its size or its header is beyond a limit.
     """
-    check_file(path, "video")
     limits = limits or MediaLimits()
+    header, check_shape = checked_header(path, limits)
+    damaged: list[str] = []
+    notes: list[str] = []
+    pictures = decoded_pictures(path, header, check_shape, damaged, notes)
+    return FrameStream(path, header.display_shape, pictures, limits, header.duration_seconds, damaged, notes, on_frame)
+
+
+def checked_header(path: Path, limits: MediaLimits) -> tuple[Header, Callable[[int, int], None]]:
+    """What a file says of itself, and what refuses heights and widths of its pictures; raises as `read_frames`."""
+    check_file(path, "video")
     limits.check(path, "max_bytes", path.stat().st_size, "bytes")
     header = read_header(path)
     check_shape = partial(_check_shape, path, limits)
     check_shape(*header.stored_shape)
     check_shape(*header.display_shape)
     limits.check(path, "max_seconds", header.duration_seconds or 0.0, "seconds")
-    damaged: list[str] = []
-    notes: list[str] = []
-    pictures = decoded_pictures(path, header, check_shape, damaged, notes)
-    return FrameStream(path, header.display_shape, pictures, limits, header.duration_seconds, damaged, notes, on_frame)
+    return header, check_shape
+
+
+def nothing_decodes(path: Path, damaged: Sequence[str]) -> UnreadableVideoError:
+    """What to raise of a video that has no picture."""
+    detail = damaged[0] if damaged else "it has a video stream but no frame of it decodes"
+    return UnreadableVideoError(f"video '{path}' cannot be decoded: {detail}")
 
 
 def of_one_size(frames: Iterator[Frame]) -> Iterator[Frame]:

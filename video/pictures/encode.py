@@ -1,4 +1,4 @@
-"""Pictures to files: one to PNG, many to H.264 in MP4, each at its own presentation time."""
+"""Pictures to files: one to PNG or JPEG, many to H.264 in MP4, each at its own presentation time."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -14,12 +14,12 @@ from cocon.video.decoding.frames import Frame
 if TYPE_CHECKING:
     import av
 
-__all__ = ["is_film_of_ours", "write_mp4", "write_png"]
+__all__ = ["is_film_of_ours", "write_jpeg", "write_mp4", "write_png"]
 
 _CLOCK = Fraction(1, 90_000)
 _ASSUMED_RATE = 25
 # Without B-frames, and with the index in front: players show frames as they come, browsers while they load.
-_ENCODER_OPTIONS = {"crf": "18", "preset": "fast", "bf": "0"}
+_ENCODER_OPTIONS = {"preset": "fast", "bf": "0"}
 _CONTAINER_OPTIONS = {"movflags": "+faststart"}
 _BT709 = 1  # as primaries and as transfer curve
 # In the front of every film, so that one of the user's own is never replaced.
@@ -27,13 +27,14 @@ _MARK = "drawn by cocon"
 _FRONT_BYTES = 16 << 20
 
 
-def write_mp4(path: Path, frames: Iterable[Frame]) -> None:
+def write_mp4(path: Path, frames: Iterable[Frame], *, quality: int = 18) -> None:
     """Encode a video; the last picture is shown as long as the one before it.
 
     Args:
         path: the file; whatever its ending, it becomes an MP4.
         frames: (presentation time in seconds, RGB `uint8 [H, W, 3]`), at least one, in order of time; all of one size,
             both sides even.
+        quality: the encoder's constant rate factor, 0 to 51; the larger, the fewer bytes.
 
     Raises:
         OSError: the file cannot be written.
@@ -46,7 +47,7 @@ def write_mp4(path: Path, frames: Iterable[Frame]) -> None:
     ticks, duration = -1, round(1 / _ASSUMED_RATE / _CLOCK)
     with av.open(str(path), "w", format="mp4", options=_CONTAINER_OPTIONS) as container:
         container.metadata["comment"] = _MARK
-        stream = _stream(container, *first[1].shape[:2])
+        stream = _stream(container, *first[1].shape[:2], quality=quality)
         for seconds, pixels in chain([first], frames):
             picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             picture = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
@@ -79,16 +80,27 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     Raises:
         OSError: the file cannot be written.
     """
+    path.write_bytes(_encoded(".png", pixels, []))
+
+
+def write_jpeg(path: Path, pixels: NDArray[np.uint8], *, quality: int = 85) -> None:
+    """Encode a picture with some loss; arguments and errors as of `write_png`, the quality from 1 to 100."""
     import cv2
 
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    path.write_bytes(encoded.tobytes())
+    path.write_bytes(_encoded(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality]))
 
 
-def _stream(container: "av.container.OutputContainer", height: int, width: int) -> "av.VideoStream":
+def _encoded(ending: str, pixels: NDArray[np.uint8], options: list[int]) -> bytes:
+    import cv2
+
+    _, encoded = cv2.imencode(ending, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
+    return encoded.tobytes()
+
+
+def _stream(container: "av.container.OutputContainer", height: int, width: int, *, quality: int) -> "av.VideoStream":
     from av.video.reformatter import ColorRange, Colorspace
 
-    stream = container.add_stream("libx264", rate=_ASSUMED_RATE, options=_ENCODER_OPTIONS)
+    stream = container.add_stream("libx264", rate=_ASSUMED_RATE, options=_ENCODER_OPTIONS | {"crf": str(quality)})
     stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
     stream.codec_context.time_base = _CLOCK
     # Where it is not said, players take small pictures for BT.601 and large ones for BT.709.
