@@ -3,10 +3,9 @@
 import sys
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from cocon.client.index.folder import VideoIndex
+from cocon.client.engines import open_index
 from cocon.client.index.records import IndexFacts
 from cocon.client.models.connect import connect
 from cocon.client.models.fused_model import FusedModel
@@ -30,14 +29,12 @@ _FITS = {
 _MODEL_COLUMNS = ("view", "model", "version", "method", "clip", "embedding_dim", "num_labels", "fingerprint")
 
 
-def gather_facts(
-    url: str, index: Path, *, timeout_s: float, model_format: FormatName
-) -> tuple[Row, ServerError | None]:
+def gather_facts(url: str, index: str, *, timeout_s: float, model_format: FormatName) -> tuple[Row, ServerError | None]:
     """Ask the server and the index; the index also where no server answers.
 
     Args:
         url: Where the models are.
-        index: Folder of the index, which need not exist.
+        index: Its name, which need not exist.
         timeout_s: Deadline of every request.
         model_format: Which exports to look at.
 
@@ -103,8 +100,8 @@ def _model_row(view: str, model: ModelEmbedder) -> Row:
     }
 
 
-def _index_row(folder: Path, models: dict[str, ModelEmbedder] | None) -> Row | None:
-    index = VideoIndex(folder)
+def _index_row(folder: str, models: dict[str, ModelEmbedder] | None) -> Row | None:
+    index = open_index(folder)
     if not index.exists:
         return None
     facts, videos = index.facts, index.videos()

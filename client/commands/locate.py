@@ -22,7 +22,14 @@ _COLUMNS = ("start_seconds", "end_seconds", "label", "score")
 def locate(
     video: Annotated[Path, typer.Argument(help="A video of several actions.", show_default=False)],
     index: Annotated[
-        Path | None, typer.Option("--index", help="Name actions by similar moments of this index.", show_default=False)
+        str | None,
+        typer.Option(
+            "--index",
+            parser=options.named_index,
+            metavar="PATH",
+            help="Name actions by similar moments of this index.",
+            show_default=False,
+        ),
     ] = None,
     classifier: Annotated[bool, typer.Option("--classifier", help="Name actions by the encoder's classifier.")] = False,
     view: Annotated[str, typer.Option("--view", help=f"One of {', '.join(VIEWS)}.")] = "rgb",
@@ -43,7 +50,7 @@ def locate(
 
     Example: client locate long.mp4 --classifier --top 5
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.client.locate import check_boundaries, dense_overlap, locate_actions
     from cocon.client.models.connect import connect
     from cocon.core.errors import UsageError
@@ -61,19 +68,19 @@ def locate(
             check_boundaries(model, boundaries)
             name = _namer(model, index, is_by_classifier=classifier)
             if index is not None:
-                embedder.refer_to(VideoIndex(index).made_by)
+                embedder.refer_to(open_index(index).made_by)
             embedder.overlap = dense_overlap(model.clip, boundaries.contract.hop_frames)
             found = locate_actions(embedder, boundaries, video, name, top=top, min_score=min_score)
     _print(found, video, model, as_json=as_json)
 
 
-def _namer(model: "FusedModel", index: Path | None, *, is_by_classifier: bool) -> "Namer | None":
-    from cocon.client.index.folder import VideoIndex
+def _namer(model: "FusedModel", index: str | None, *, is_by_classifier: bool) -> "Namer | None":
+    from cocon.client.engines import open_index
     from cocon.client.locate import name_by_classifier, name_by_index
 
     if is_by_classifier:
         return name_by_classifier(model)
-    return None if index is None else name_by_index(VideoIndex(index), model)
+    return None if index is None else name_by_index(open_index(index), model)
 
 
 def _print(found: "list[LocatedAction]", video: Path, model: "FusedModel", *, as_json: bool) -> None:

@@ -86,10 +86,7 @@ def embed(
 @options.takes_embedder_options
 def classify(
     videos: options.Videos,
-    index: Annotated[
-        Path | None,
-        typer.Option("--index", help="Ask the labelled videos of this index, and no classifier.", show_default=False),
-    ] = None,
+    index: options.VotingIndex = None,
     top: Annotated[int, typer.Option("--top", min=1, help="Classes per video.")] = 5,
     embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
     as_json: options.AsJson = False,
@@ -105,11 +102,11 @@ def classify(
 
     Example: client classify video.mp4 --view all --top 3
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.client.output.sinks import chosen_format, open_sink
 
     chosen = chosen_format(row_format, output, as_json=as_json)
-    opened = None if index is None else VideoIndex(index)
+    opened = None if index is None else open_index(index)
     views = ("rgb",) if opened is None else opened.voters().views
     run = embedder_options.run(videos, failures, quiet=quiet, output=output, default_views=views, index=index)
     with run as (embedder, paths, report):
@@ -122,7 +119,7 @@ def classify(
 @app.command()
 def info(
     url: options.Url = DEFAULT_URL,
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     model_format: options.ModelFormatOption = "onnx",
     timeout_s: options.TimeoutS = 30.0,
     as_json: options.AsJson = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cocon.client.collection.urls import is_collection_url
 from cocon.client.models.defaults import DEFAULT_URL
 from cocon.core.options import takes_options
 from cocon.embedding.repository import FormatName
@@ -24,7 +25,7 @@ __all__ = [
     "AsJson",
     "EmbedderOptions",
     "Failures",
-    "IndexFolder",
+    "IndexName",
     "Limits",
     "ModelFormatOption",
     "Output",
@@ -37,15 +38,18 @@ __all__ = [
     "Url",
     "Videos",
     "Views",
+    "VotingIndex",
     "WaitS",
+    "named_index",
     "takes_embedder_options",
 ]
 
 
-def _named_folder(name: str | Path) -> Path:
-    if not str(name).strip():
+def named_index(name: str) -> str:
+    """The name of an index: a folder in its usual form, or a URL as it is."""
+    if not name.strip():
         raise typer.BadParameter("it is empty; name a folder")
-    return Path(name)
+    return name if is_collection_url(name) else str(Path(name))
 
 
 Videos = Annotated[
@@ -59,9 +63,25 @@ Views = Annotated[
     typer.Option("--view", help=f"{', '.join(VIEWS)}; several are fused; all.", show_default="rgb, or the index's"),
 ]
 ModelFormatOption = Annotated[FormatName, typer.Option("--model-format", help="Which export a server should run.")]
-IndexFolder = Annotated[
-    Path,
-    typer.Option("--index", envvar="COCON_INDEX", parser=_named_folder, metavar="PATH", help="Folder of the index."),
+IndexName = Annotated[
+    str,
+    typer.Option(
+        "--index",
+        envvar="COCON_INDEX",
+        parser=named_index,
+        metavar="PATH",
+        help="Folder of the index, or milvus://HOST:PORT/NAME.",
+    ),
+]
+VotingIndex = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        parser=named_index,
+        metavar="PATH",
+        help="Ask the labelled videos of this index, and no classifier.",
+        show_default=False,
+    ),
 ]
 Overlap = Annotated[float, typer.Option("--overlap", min=0.0, max=0.9, help="Share of a clip that the next repeats.")]
 TimeoutS = Annotated[float, typer.Option("--timeout-s", min=0.001, help="Deadline of a request, in seconds.")]
@@ -130,7 +150,7 @@ class EmbedderOptions:
         quiet: bool,
         output: Path | None = None,
         default_views: tuple[str, ...] = ("rgb",),
-        index: Path | None = None,
+        index: str | None = None,
     ) -> "Iterator[tuple[VideoEmbedder, list[Path], BatchReport]]":
         """Work on the files that `videos` name: the embedder, the files, and the report, by which the command ends.
 
@@ -154,14 +174,15 @@ class EmbedderOptions:
 
 
 def _checked_inputs(
-    videos: Sequence[str], failures: Path, output: Path | None = None, index: Path | None = None
+    videos: Sequence[str], failures: Path, output: Path | None = None, index: str | None = None
 ) -> list[Path]:
     """The files that `videos` name; nothing that is written is one of them, nor of an index that is asked."""
     from cocon.client.commands.inputs import expand_inputs, lists_named
+    from cocon.client.engines import files_of
     from cocon.video.output_file import check_different, check_no_input, check_output
 
     paths = expand_inputs(videos, sys.stdin.buffer)
-    inputs = [*paths, *lists_named(videos), *(index.glob("*") if index is not None else ())]
+    inputs = [*paths, *lists_named(videos), *files_of(index)]
     check_different(output=output, failures=failures)
     check_no_input(failures, inputs, option="--failures")
     if output is not None:

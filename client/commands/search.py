@@ -55,7 +55,7 @@ def search(
     queries: Queries = None,
     like: Like = None,
     unlike: Unlike = None,
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     answer_options: AnswerOptions = AnswerOptions(),
     filter_options: FilterOptions = FilterOptions(),
     embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
@@ -72,7 +72,7 @@ def search(
 
     Example: client search query.mp4 --top 5 --picture hits.png
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.client.output.batch_report import batch_report
     from cocon.client.output.sinks import chosen_format, open_sink
 
@@ -81,7 +81,7 @@ def search(
     asked, liked, unliked = (_names(each or ()) for each in (queries, like, unlike))
     _check(asked, liked, unliked, picture)
     _check_files([*asked, *liked, *unliked], index, output=output, picture=picture, failures=failures)
-    opened = VideoIndex(index)
+    opened = open_index(index)
     with ExitStack() as held:
         read = _reader(opened, embedder_options, held)
         report = held.enter_context(batch_report(max(1, len(asked)), quiet=quiet, failures=failures))
@@ -118,13 +118,14 @@ def _check(asked: Sequence[str], liked: Sequence[str], unliked: Sequence[str], p
 
 
 def _check_files(
-    names: Sequence[str], index: Path, *, output: Path | None, picture: Path | None, failures: Path
+    names: Sequence[str], index: str, *, output: Path | None, picture: Path | None, failures: Path
 ) -> None:
     """Refuse to write over what is read."""
+    from cocon.client.engines import files_of
     from cocon.video.output_file import check_different, check_no_input, check_output
 
     # Of a part, `q.mp4#1-2`, the file; whether it is one is seen later, when a wrong line of a list fails alone.
-    inputs = [*map(Path, names), *(Path(name.rpartition("#")[0]) for name in names if "#" in name), *index.glob("*")]
+    inputs = [*map(Path, names), *(Path(name.rpartition("#")[0]) for name in names if "#" in name), *files_of(index)]
     check_different(output=output, picture=picture, failures=failures)
     check_no_input(failures, inputs, option="--failures")
     if output is not None:
@@ -200,7 +201,7 @@ def _answered(
                 yield each, hits
 
 
-def _draw(query: "Query", hits: "list[Hit]", picture: Path, index: Path, limits: "MediaLimits") -> None:
+def _draw(query: "Query", hits: "list[Hit]", picture: Path, index: str, limits: "MediaLimits") -> None:
     from cocon.client.output.hits import write_hits
 
     example = query.examples[0]

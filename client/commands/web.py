@@ -1,7 +1,6 @@
 """The command `client web`."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +16,7 @@ __all__ = ["web"]
 
 @options.takes_embedder_options
 def web(
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of 127.0.0.1; 0: any that is free.")] = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open nothing.")] = False,
     embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
@@ -31,7 +30,7 @@ def web(
     import signal
     import webbrowser
 
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.client.web.serving import serve_index
 
     def tell(access: "Access") -> None:
@@ -42,5 +41,5 @@ def web(
     # The default actions would skip every clean-up; SystemExit does not.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
-    opened = VideoIndex(index)
+    opened = open_index(index)
     serve_index(opened, embedder_options.settings(opened.facts.views), port=port, on_ready=tell)

@@ -23,20 +23,20 @@ _MAX_PRINTED = 50
 
 @upkeep_app.command()
 def verify(
-    index: options.IndexFolder = Path(DEFAULT_INDEX), as_json: options.AsJson = False, quiet: options.Quiet = False
+    index: options.IndexName = DEFAULT_INDEX, as_json: options.AsJson = False, quiet: options.Quiet = False
 ) -> None:
     """Read all of an index and say what is damaged; nothing is written. Exit code 5 if something is.
 
     Example: client index verify --json
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.core.errors import MismatchError
     from cocon.core.printable import escaped
     from cocon.core.progress import progress_bar
     from cocon.core.texts.json_text import print_json
 
     with progress_bar("rows", is_quiet=quiet) as on_progress:
-        found = VideoIndex(index).verify(on_progress=on_progress)
+        found = open_index(index).verify(on_progress=on_progress)
     if as_json:
         print_json({"index": escaped(index), **found.row()})
     else:
@@ -46,16 +46,16 @@ def verify(
 
 
 @upkeep_app.command()
-def stats(index: options.IndexFolder = Path(DEFAULT_INDEX), as_json: options.AsJson = False) -> None:
+def stats(index: options.IndexName = DEFAULT_INDEX, as_json: options.AsJson = False) -> None:
     """Say what an index consists of, and how large it is; no server is asked.
 
     Example: client index stats
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.core.printable import escaped
     from cocon.core.texts.json_text import print_json
 
-    found = VideoIndex(index).statistics()
+    found = open_index(index).statistics()
     if as_json:
         print_json({"index": escaped(index), **found.row()})
     else:
@@ -64,7 +64,7 @@ def stats(index: options.IndexFolder = Path(DEFAULT_INDEX), as_json: options.AsJ
 
 @upkeep_app.command()
 def rebuild(
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
     wait_s: options.WaitS = 0.0,
@@ -73,14 +73,14 @@ def rebuild(
 
     Example: client index rebuild
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.core.errors import VideoError
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
     from cocon.core.texts.json_text import print_json
 
     with progress_bar("rows", is_quiet=quiet) as on_progress:
-        done = VideoIndex(index).rebuild(wait_s=wait_s, on_progress=on_progress)
+        done = open_index(index).rebuild(wait_s=wait_s, on_progress=on_progress)
     if as_json:
         print_json({"index": escaped(index), **done.row()})
     else:
@@ -95,7 +95,7 @@ def rebuild(
 
 @upkeep_app.command()
 def compact(
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
     wait_s: options.WaitS = 0.0,
@@ -106,12 +106,12 @@ def compact(
     """
     from dataclasses import asdict
 
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
 
     with progress_bar("rows", is_quiet=quiet) as on_progress:
-        done = VideoIndex(index).compact(wait_s=wait_s, on_progress=on_progress)
+        done = open_index(index).compact(wait_s=wait_s, on_progress=on_progress)
     sizes = f"{done.bytes_before} bytes before, {done.bytes_after} now"
     told = f"{printable(index)}: {done.num_dropped} rows dropped, {done.num_clips} kept; {sizes}"
     _print_done({"index": escaped(index), **asdict(done)}, told, as_json=as_json)
@@ -120,7 +120,7 @@ def compact(
 @upkeep_app.command()
 def backup(
     folder: Annotated[Path, typer.Argument(help="A new folder, which will be an index by itself.", show_default=False)],
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -130,12 +130,12 @@ def backup(
     """
     from dataclasses import asdict
 
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
 
     with progress_bar("rows", is_quiet=quiet) as on_progress:
-        done = VideoIndex(index).backup(folder, on_progress=on_progress)
+        done = open_index(index).backup(folder, on_progress=on_progress)
     told = f"{printable(folder)}: {done.num_videos} videos, {done.num_clips} clips, {done.total_bytes} bytes"
     _print_done({"index": escaped(index), "backup": escaped(folder), **asdict(done)}, told, as_json=as_json)
 
@@ -144,7 +144,7 @@ def backup(
 @takes_filter_options
 def export(
     file: Annotated[Path, typer.Argument(help="FILE.parquet to write.", show_default=False)],
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     filter_options: FilterOptions = FilterOptions(),
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -155,16 +155,16 @@ def export(
     """
     from dataclasses import asdict
 
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import files_of, open_index
     from cocon.core.atomic import is_stream
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
     from cocon.core.texts.json_text import print_json
     from cocon.video.output_file import check_output
 
-    opened = VideoIndex(index)
+    opened = open_index(index)
     opened.check_exists()
-    check_output(file, index.glob("*"), suffixes=(".parquet",), option="export")
+    check_output(file, files_of(index), suffixes=(".parquet",), option="export")
     with progress_bar("clips", is_quiet=quiet) as on_progress:
         done = opened.export(file, filter_options.filters, on_progress=on_progress)
     if as_json and not is_stream(file):
@@ -176,7 +176,7 @@ def export(
 @upkeep_app.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(help="Of 'client index export' or 'client embed'.", show_default=False)],
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
     wait_s: options.WaitS = 0.0,
@@ -187,12 +187,12 @@ def import_file(
     """
     from dataclasses import asdict
 
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
 
     with progress_bar("clips read and stored", is_quiet=quiet) as on_progress:
-        done = VideoIndex(index).import_file(file, wait_s=wait_s, on_progress=on_progress)
+        done = open_index(index).import_file(file, wait_s=wait_s, on_progress=on_progress)
     counts = f"{done.added} added ({done.num_clips} clips), {done.updated} updated, {done.unchanged} unchanged"
     _print_done({"index": escaped(index), **asdict(done)}, f"{printable(index)}: {counts}", as_json=as_json)
 
@@ -214,7 +214,7 @@ def _print_findings(findings: "tuple[Finding, ...]") -> None:
         typer.echo(f"... and {len(findings) - _MAX_PRINTED} more; see --json")
 
 
-def _print_verification(index: Path, found: "Verification") -> None:
+def _print_verification(index: str, found: "Verification") -> None:
     from cocon.core.printable import printable
 
     _print_findings(found.findings)

@@ -25,7 +25,7 @@ _VIDEO_COLUMNS: tuple[str, ...] = ("video", "label", "num_clips", "duration_seco
 @options.takes_embedder_options
 def add(
     videos: options.Videos,
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
     wait_s: options.WaitS = 0.0,
@@ -41,10 +41,10 @@ def add(
     Example: client index add videos/
     """
     from cocon.client.commands.inputs import named_folders
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.core.printable import escaped, printable
 
-    opened = VideoIndex(index)
+    opened = open_index(index)
     views = opened.facts.views if opened.exists else ("rgb",)
     with embedder_options.run_when_needed(videos, failures, quiet=quiet, default_views=views) as (
         embedder,
@@ -73,7 +73,7 @@ def add(
 @videos_app.command("list")
 @takes_filter_options
 def list_videos(
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     filter_options: FilterOptions = FilterOptions(),
     top: Annotated[int | None, typer.Option("--top", min=1, help="Most videos; default: all.")] = None,
     offset: Annotated[int, typer.Option("--offset", min=0, help="Videos left out before them.")] = 0,
@@ -84,12 +84,12 @@ def list_videos(
 
     Example: client index list --label jump --json
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.client.index.query.filters import NO_FILTERS
     from cocon.client.output.sinks import open_sink
     from cocon.core.errors import UsageError
 
-    opened, filters = VideoIndex(index), filter_options.filters
+    opened, filters = open_index(index), filter_options.filters
     if failed and (filters, top, offset) != (NO_FILTERS, None, 0):
         raise UsageError("--failed lists all files that failed; leave out filters, --top and --offset")
     if failed:
@@ -107,7 +107,7 @@ def set_values(
     values: Annotated[
         list[str], typer.Argument(metavar="KEY=VALUE...", help="KEY= takes it away.", show_default=False)
     ],
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     wait_s: options.WaitS = 0.0,
     as_json: options.AsJson = False,
 ) -> None:
@@ -117,13 +117,13 @@ def set_values(
 
     Example: client index set videos/a.mp4 take=3 camera=left
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.client.index.query.conditions import named_values
     from cocon.core.printable import escaped, printable
 
     named = named_values(values)
     label = str(named.pop("label") or "") if "label" in named else None
-    changed = VideoIndex(index).describe([video], named, label=label, wait_s=wait_s)
+    changed = open_index(index).describe([video], named, label=label, wait_s=wait_s)
     if as_json:
         typer.echo(json.dumps({"index": escaped(index), "set": [escaped(path) for path in changed]}))
     else:
@@ -136,7 +136,7 @@ def remove(
     videos: Annotated[
         list[str] | None, typer.Argument(help="Videos or folders of the index, or id:12.", show_default=False)
     ] = None,
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     filter_options: FilterOptions = FilterOptions(),
     wait_s: options.WaitS = 0.0,
     as_json: options.AsJson = False,
@@ -147,10 +147,10 @@ def remove(
 
     Example: client index remove videos/old.mp4
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.core.printable import escaped, printable
 
-    removed = VideoIndex(index).remove(videos or (), filters=filter_options.filters, wait_s=wait_s)
+    removed = open_index(index).remove(videos or (), filters=filter_options.filters, wait_s=wait_s)
     if as_json:
         typer.echo(json.dumps({"index": escaped(index), "removed": [escaped(video) for video in removed]}))
     else:
@@ -162,7 +162,7 @@ def prune(
     folders: Annotated[
         list[str] | None, typer.Argument(help="Where to look; default: everywhere.", show_default=False)
     ] = None,
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what would be forgotten, and change nothing.")
     ] = False,
@@ -177,10 +177,10 @@ def prune(
 
     Example: client index prune --dry-run
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.core.printable import escaped, printable
 
-    opened = VideoIndex(index)
+    opened = open_index(index)
     if dry_run:
         gone, doubts = opened.gone(folders or ())
         for sentence in () if yes else doubts:
