@@ -4,8 +4,9 @@ for cluster in clusters_of(index, 12):
     print(cluster.number, len(cluster.video_ids), cluster.typical[0].video)
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -42,11 +43,17 @@ class Cluster:
         number: From 1, the largest first.
         video_ids: Of its contents, the most typical first.
         typical: The first of them.
+        label_counts: Label → how many of them have it.
     """
 
     number: int
     video_ids: tuple[int, ...] = field(repr=False)
     typical: tuple[IndexedVideo, ...]
+    label_counts: Mapping[str, int]
+
+    def row(self) -> dict[str, object]:
+        """The fields by name, for JSON."""
+        return asdict(self) | {"typical": [video.row() for video in self.typical]}
 
 
 def clusters_of(
@@ -109,4 +116,7 @@ def k_means(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.float3
 
 def _cluster(number: int, videos: Sequence[IndexedVideo], order: NDArray[np.int64], num_typical: int) -> Cluster:
     ordered = [videos[place] for place in order.tolist()]
-    return Cluster(number, tuple(video.video_id for video in ordered), tuple(ordered[:num_typical]))
+    counts = Counter(video.label for video in ordered if video.label)
+    return Cluster(
+        number, tuple(video.video_id for video in ordered), tuple(ordered[:num_typical]), dict(counts.most_common())
+    )

@@ -32,6 +32,10 @@ class Suggestion:
     video: IndexedVideo
     reason: str
 
+    def row(self) -> dict[str, object]:
+        """The fields of the video by name, and the reason."""
+        return self.video.row() | {"reason": self.reason}
+
 
 class _HasVideos(HasVideoVectors, Protocol):
     def videos(self, filters: Filters = NO_FILTERS) -> Sequence[IndexedVideo]:
