@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Unpack
 
 from cocon.client.index.answers.all_vectors import StoredClips, StoredMeans, clip_vectors, video_vectors
-from cocon.client.index.answers.listing import listed
+from cocon.client.index.answers.listing import listed, listed_by_id
 from cocon.client.index.answers.overview import IndexOverview, StoredFile, files_of, num_listed, overview_of
 from cocon.client.index.answers.searching import SnapshotSearch
 from cocon.client.index.catalogue.schema import Select
@@ -79,6 +79,10 @@ class IndexReader(KeptFolder):
         if offset < 0 or (top is not None and top < 0):
             raise UsageError(f"top ({top}) and offset ({offset}) must be at least 0")
         return listed(self.snapshot(), filters, top=top, offset=offset)
+
+    def videos_of(self, video_ids: Sequence[int]) -> list[IndexedVideo]:
+        """Videos of contents, in that order, each at its first place; unknown ids are left out. Raises like `facts`."""
+        return listed_by_id(self.snapshot(), video_ids)
 
     def num_videos(self, filters: Filters = NO_FILTERS) -> int:
         """How many `videos` there are in all; raises like `facts`."""

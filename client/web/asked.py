@@ -15,7 +15,7 @@ from cocon.client.web.problems import RefusedError
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 
-__all__ = ["Fields", "asked_filters", "asked_id", "asked_json"]
+__all__ = ["Fields", "asked_filters", "asked_id", "asked_json", "whole_number"]
 
 _MAX_BODY_BYTES = 1 << 20
 _MAX_ID = 2**63 - 1
@@ -158,6 +158,13 @@ def number_of(asked: QueryParams, name: str, default: float | None = None) -> fl
     if not 0 <= found < math.inf:
         raise UsageError(f"'{name}' ({printable(text[:80])}) must be a number from 0; change it")
     return found
+
+
+def whole_number(text: str, name: str) -> int:
+    """A whole number from 0 that stands for a video or a clip; raises `UsageError` if it is none."""
+    if not _ID.fullmatch(text) or int(text) > _MAX_ID:
+        raise UsageError(f"'{name}' ({printable(text[:80])}) must be a whole number from 0; change it")
+    return int(text)
 
 
 def _refuse_constant(name: str) -> NoReturn:

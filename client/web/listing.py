@@ -1,5 +1,6 @@
 """What the page shows before anything is asked: the index as a whole, and its videos."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from starlette.requests import Request
@@ -8,8 +9,9 @@ from starlette.routing import Route
 
 from cocon.client.index.records import IndexedVideo
 from cocon.client.pipeline.video_embedding import Row
-from cocon.client.web.asked import asked_filters, number_of
+from cocon.client.web.asked import asked_filters, number_of, whole_number
 from cocon.client.web.links import MediaLinks
+from cocon.client.web.problems import RefusedError
 from cocon.client.web.services import WebServices
 from cocon.client.web.uploads import MAX_UPLOAD_BYTES, MAX_UPLOAD_SECONDS
 from cocon.core.printable import escaped
@@ -34,15 +36,23 @@ class Listing:
     @property
     def routes(self) -> list[Route]:
         """Theirs."""
-        return [Route("/api/index", self.index), Route("/api/videos", self.videos)]
+        return [Route("/api/index", self.index), Route("/api/videos", self.videos), Route("/api/moments", self.moment)]
 
     async def index(self, request: Request) -> Response:
         """What the index is and holds, whether videos can be embedded, and what may be uploaded."""
         return JSONResponse(await self._services.questions.run(request, self._index))
 
     async def videos(self, request: Request) -> Response:
-        """Videos by filters, in pages."""
-        return JSONResponse(await self._services.questions.run(request, lambda: self._videos(request)))
+        """Videos by filters, in pages; or those that parameters `id` name, in that order."""
+        ids = [whole_number(text, "id") for text in request.query_params.getlist("id")]
+        answer = (lambda: self._named(ids)) if ids else (lambda: self._videos(request))
+        return JSONResponse(await self._services.questions.run(request, answer))
+
+    async def moment(self, request: Request) -> Response:
+        """One clip of a video: `?video_id=12&clip=3`."""
+        asked = request.query_params
+        video_id, clip = (whole_number(asked.get(name, ""), name) for name in ("video_id", "clip"))
+        return JSONResponse(await self._services.questions.run(request, lambda: self._moment(video_id, clip)))
 
     def _index(self) -> Row:
         index, state = self._services.index, self._services.embedder.state()
@@ -70,6 +80,20 @@ class Listing:
         offset = int(number_of(asked, "offset", 0) or 0)
         videos = index.videos(filters, top=top, offset=offset)
         return {"total": index.num_videos(filters), "videos": [video_row(video) for video in videos]}
+
+    def _named(self, video_ids: Sequence[int]) -> Row:
+        videos = self._services.index.videos_of(video_ids[:_MOST])
+        return {"total": len(videos), "videos": [video_row(video) for video in videos]}
+
+    def _moment(self, video_id: int, clip: int) -> Row:
+        index = self._services.index
+        spans = index.example(video_id).spans
+        if spans is None or clip >= len(spans):
+            raise RefusedError(404, f"video {video_id} has no clip {clip}; read the map again")
+        begin, end = spans[clip].tolist()
+        row, links = video_row(index.videos_of([video_id])[0]), MediaLinks.of_stored
+        times = {"clip": clip, "start_seconds": begin, "end_seconds": end}
+        return {"moment": row | times | links(video_id, str(row["path"])).row(begin, end)}
 
 
 def video_row(video: IndexedVideo) -> Row:

@@ -28,6 +28,23 @@ def test_videos_come_in_pages_and_by_filters(shown: WebServer) -> None:
         assert (answer.status, answer.error["class"]) == (400, "UsageError"), wrong
 
 
+def test_videos_and_moments_are_had_by_their_numbers(shown: WebServer, indexed: Path) -> None:
+    named = shown.get("/api/videos?id=5&id=2&id=99&id=5").json
+    assert (named["total"], [video["video_id"] for video in named["videos"]]) == (2, [5, 2])
+    moment = shown.get("/api/moments?video_id=3&clip=2").json["moment"]
+    spans = VideoIndex(indexed / "index").example(3).spans
+    assert spans is not None
+    assert [moment["start_seconds"], moment["end_seconds"]] == spans[2].tolist()
+    assert (moment["video_id"], moment["clip"], moment["name"]) == (3, 2, "v2.mp4")
+    for asked, status in (
+        ("video_id=3&clip=5", 404),
+        ("video_id=99&clip=0", 400),
+        ("video_id=x&clip=0", 400),
+        ("clip=0", 400),
+    ):
+        assert shown.get(f"/api/moments?{asked}").status == status, asked
+
+
 def test_a_stored_video_asks_as_in_a_program(shown: WebServer, indexed: Path) -> None:
     answer = shown.post("/api/search", {"query": {"video_id": 1}, "top": 3}).json
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3]
