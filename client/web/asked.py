@@ -15,7 +15,7 @@ from cocon.client.web.problems import RefusedError
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 
-__all__ = ["Fields", "asked_filters", "asked_id", "asked_json", "whole_number"]
+__all__ = ["Fields", "asked_filters", "asked_id", "asked_json", "number_of", "whole_number"]
 
 _MAX_BODY_BYTES = 1 << 20
 _MAX_ID = 2**63 - 1

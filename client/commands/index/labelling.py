@@ -24,7 +24,7 @@ _CLUSTER_COLUMNS = ("cluster", "num_videos", "labels", "typical")
 @labelling_app.command()
 @takes_filter_options
 def cluster(
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     count: Annotated[int, typer.Option("--count", min=1, help="Groups at most.")] = 12,
     typical: Annotated[int, typer.Option("--typical", min=1, help="Videos that are told of each.")] = 5,
     save: Annotated[
@@ -39,12 +39,12 @@ def cluster(
 
     Example: client index cluster --count 12 --save group
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.client.index.labelling.clusters import clusters_of
     from cocon.core.printable import escaped
     from cocon.core.texts.json_text import print_json
 
-    opened = VideoIndex(index)
+    opened = open_index(index)
     found = clusters_of(opened, count, filter_options.filters, num_typical=typical)
     if save is not None:
         for each in found:
@@ -58,7 +58,7 @@ def cluster(
 @labelling_app.command()
 @takes_filter_options
 def suggest(
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     budget: Annotated[int, typer.Option("--budget", min=1, help="How many videos you would label.")] = 20,
     filter_options: FilterOptions = FilterOptions(),
     as_json: options.AsJson = False,
@@ -67,11 +67,11 @@ def suggest(
 
     Example: client index suggest --budget 20
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.client.index.labelling.suggestions import suggestions
     from cocon.client.output.sinks import open_sink
 
-    found = suggestions(VideoIndex(index), budget, filter_options.filters)
+    found = suggestions(open_index(index), budget, filter_options.filters)
     with open_sink("json" if as_json else "table", None, columns=_SUGGESTION_COLUMNS) as sink:
         sink.write([each.row() | {"rank": rank} for rank, each in enumerate(found, start=1)])
 
@@ -87,7 +87,7 @@ def label_videos(
             show_default=False,
         ),
     ],
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     filter_options: FilterOptions = FilterOptions(),
     wait_s: options.WaitS = 0.0,
     as_json: options.AsJson = False,
@@ -96,7 +96,7 @@ def label_videos(
 
     Example: client index label videos/a.mp4 id:12 b.mp4#12.5-18 jump
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.core.errors import UsageError
     from cocon.core.printable import escaped, printable
     from cocon.core.texts.json_text import print_json
@@ -104,7 +104,7 @@ def label_videos(
     *videos, label = named
     if label.strip() and Path(label).exists():
         raise UsageError(f"the label comes last, and '{printable(label)}' is a file; name a label behind it")
-    done = VideoIndex(index).label(_listed(videos), label, filters=filter_options.filters, wait_s=wait_s)
+    done = open_index(index).label(_listed(videos), label, filters=filter_options.filters, wait_s=wait_s)
     if as_json:
         print_json({"index": escaped(index), "labelled": [escaped(path) for path in done]})
     else:
@@ -117,7 +117,7 @@ def export_manifest(
     target: Annotated[
         Path, typer.Argument(help="FILE.csv, or a folder to train with: its manifest.csv.", show_default=False)
     ],
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     filter_options: FilterOptions = FilterOptions(),
     test_share: Annotated[
         float, typer.Option("--test-share", min=0.0, max=0.9, help="Of the videos of each label, kept for testing.")
@@ -132,14 +132,14 @@ def export_manifest(
     """
     from dataclasses import asdict
 
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.client.index.labelling.manifest import export_labels, manifest_path
     from cocon.core.printable import escaped, printable
     from cocon.core.texts.json_text import print_json
 
     file = manifest_path(target)
     done = export_labels(
-        VideoIndex(index),
+        open_index(index),
         file,
         filter_options.filters,
         test_share=test_share,
