@@ -13,6 +13,8 @@ from cocon.client.index.answers.searching import SnapshotSearch
 from cocon.client.index.catalogue.schema import Select
 from cocon.client.index.files.reading import open_snapshot, state_of
 from cocon.client.index.files.snapshot import Snapshot
+from cocon.client.index.projection.kept_map import KeptMap
+from cocon.client.index.projection.stored_map import StoredMap
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.query.naming import ExampleReader, ReadingKeywords
 from cocon.client.index.query.queries import Example, Query
@@ -29,6 +31,7 @@ from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
+from cocon.core.progress import OnProgress, no_progress
 
 __all__ = ["IndexReader"]
 
@@ -48,6 +51,7 @@ class IndexReader(KeptFolder):
         self._loaded: tuple[tuple[object, ...], SnapshotSearch] | None = None
         self._damage = _Damage(str(self))
         self._voters: Voters | None = None
+        self._map = KeptMap(self.folder, self._damage.tell)
 
     @property
     def facts(self) -> IndexFacts:
@@ -117,6 +121,36 @@ class IndexReader(KeptFolder):
     def clip_vectors(self, *, max_clips: int) -> StoredClips:
         """Clips: all, or always the same `max_clips` of them; raises like `facts`."""
         return clip_vectors(self.snapshot(), max_clips)
+
+    def map(self) -> StoredMap | None:
+        """Its map, if `compute_map` has made one; raises like `facts`.
+
+        Clips that are gone are left out, and later ones are placed beside their neighbours; a map of which most is gone
+        or would be such is stale. Of a damaged file there is none, and that is said.
+        """
+        return self._map.read(self.snapshot())
+
+    def compute_map(
+        self, *, max_clips: int | None = None, is_anew: bool = False, on_progress: OnProgress = no_progress
+    ) -> tuple[StoredMap, bool]:
+        """Lay out the clips in a plane by what they show, and keep it; a minute or two for 100,000.
+
+        Where there is a map that is not stale, what came later is placed in it and nothing is moved.
+
+        Args:
+            max_clips: Most points, so many of the clips by chance; None for as many as before, or 100,000.
+            is_anew: Lay out all of them in any case.
+            on_progress: Called with steps done, of how many; what it raises ends the work, and the old map stays.
+
+        Returns:
+            The map, and whether it was laid out anew.
+
+        Raises:
+            UsageError: As `facts`; or the folder cannot be written.
+            MismatchError: As `facts`.
+            StorageError: The disk takes no more.
+        """
+        return self._map.make(self.snapshot(), max_clips, is_anew=is_anew, on_progress=on_progress)
 
     def snapshot(self) -> Snapshot:
         """The index as it is now; the same as before while nothing has changed. Raises like `facts`."""

@@ -17,7 +17,9 @@ _logger = logging.getLogger(__name__)
 
 # Files whose names the catalogue gives, those of the first schema, and those that were being written.
 _ROWS = re.compile(r"(vectors-[0-9a-f]+\.f32|blocks-[0-9a-f]+\.f16|lists-[0-9a-f]+\.faiss|index\.faiss)")
-_PARTIAL = re.compile(r"\.(catalog\.sqlite|index\.json|index\.faiss|lists-[0-9a-f]+\.faiss)\.\d+\.partial(-\w+)?")
+_PARTIAL = re.compile(
+    r"\.(catalog\.sqlite|index\.json|index\.faiss|lists-[0-9a-f]+\.faiss|map\.npz)\.\d+\.partial(-\w+)?"
+)
 
 
 def is_ours(name: str) -> bool:

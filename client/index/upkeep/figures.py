@@ -8,6 +8,7 @@ from cocon.client.index.catalogue.schema import SCHEMA
 from cocon.client.index.files.proven import CATALOG_FILE, log_of
 from cocon.client.index.files.seal import SEAL_FILE
 from cocon.client.index.files.snapshot import Snapshot
+from cocon.client.index.projection.stored_map import MAP_FILE
 
 __all__ = ["IndexStatistics", "statistics_of"]
 
@@ -106,7 +107,7 @@ def _file_bytes(snapshot: Snapshot) -> dict[str, int]:
     folder, rows = snapshot.folder, snapshot.row_facts
     lists = snapshot.fact("lists") or {}
     log = log_of(folder / CATALOG_FILE).name
-    names = (CATALOG_FILE, log, SEAL_FILE, rows.vectors, rows.blocks, lists.get("file"))
+    names = (CATALOG_FILE, log, SEAL_FILE, rows.vectors, rows.blocks, lists.get("file"), MAP_FILE)
     sizes = {}
     for name in filter(None, names):
         try:

@@ -11,6 +11,7 @@ from cocon.client.index.files.earlier import earlier_snapshot
 from cocon.client.index.files.leftovers import is_ours
 from cocon.client.index.files.proven import CATALOG_FILE, log_of, written_schema
 from cocon.client.index.files.seal import SEAL_FILE, Seal
+from cocon.client.index.projection.stored_map import MAP_FILE, read_map
 from cocon.client.index.upkeep.catalogue_read import CatalogueRead, read_catalogue
 from cocon.client.index.upkeep.findings import Finding, Verification
 from cocon.client.index.upkeep.list_checks import list_findings
@@ -68,6 +69,7 @@ def _verified(folder: Path, on_progress: OnProgress) -> Verification:
     findings = [*read.findings, *(() if is_sealed else seal_findings(folder, read))]
     findings += _row_findings(folder, read, on_progress)
     findings += list_findings(folder, read.facts, read.rows.total_rows)
+    findings += _map_findings(folder)
     findings += _leftovers(folder, read)
     return replace(found, findings=tuple(findings))
 
@@ -112,6 +114,14 @@ def _leftovers(folder: Path, read: CatalogueRead) -> Iterator[Finding]:
         if is_ours(path.name) and path.name not in named:
             message = "belongs to nothing: it is being written, or was left by a writer that was killed"
             yield Finding(path.name, message, is_error=False)
+
+
+def _map_findings(folder: Path) -> Iterator[Finding]:
+    """A damaged map costs nothing but the time to make it again."""
+    try:
+        read_map(folder)
+    except MismatchError as error:
+        yield Finding(MAP_FILE, in_one_line(error).removeprefix(f"'{MAP_FILE}' "), is_error=False)
 
 
 def _verified_earlier(folder: Path, connection: sqlite3.Connection) -> Verification:

@@ -151,3 +151,18 @@ def test_a_named_copy_and_a_link_are_places_of_their_own(client: Client, folder:
         {"index": "index", "removed": [str(folder / "link.mp4")]}
     ) + "\n"  # fmt: skip
     assert len(json.loads(client("index", "list", "--json").stdout)) == 4
+
+
+def test_a_map_is_made_kept_and_told_of(client: Client, folder: Path) -> None:
+    missing = client("index", "map")
+    assert (missing.returncode, missing.stdout) == (2, "") and "index 'index' does not exist" in missing.stderr
+    client("index", "add", folder)
+    made = client("index", "map")
+    assert (made.returncode, made.stdout, made.stderr) == (0, "index: map of 15 clips by t-SNE: laid out\n", "")
+    kept = client("index", "map", "--json")
+    assert json.loads(kept.stdout) == {
+        "index": "index", "method": "t-SNE", "num_points": 15, "num_placed": 0, "is_new": False
+    }  # fmt: skip
+    assert client("index", "map", "--max-clips", "12").stdout == "index: map of 12 clips by t-SNE: laid out\n"
+    assert client("index", "verify").stdout.startswith("index: sound: ")
+    assert "bytes of map.npz" in client("index", "stats").stdout
