@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.folder import VideoIndex
+from cocon.client.index.query.queries import Example, Query
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedding import Row, VideoEmbedding
 from cocon.core.errors import MismatchError
@@ -76,7 +77,7 @@ def top_actions(video: VideoEmbedding, labels: tuple[str, ...], *, top: int = 5)
     return _ranked(video.video, labels, video.probabilities.mean(axis=0), top)
 
 
-def classify_by_index(index: VideoIndex, video: VideoEmbedding, *, top: int = 5) -> list[Prediction]:
+def classify_by_index(index: VideoIndex, video: VideoEmbedding | Example, *, top: int = 5) -> list[Prediction]:
     """The most probable classes of a video by the labelled videos of an index; no classifier is needed.
 
     The most similar ones vote, as was chosen by leaving out one after the other (`VoteRule`). Neither the video itself
@@ -84,7 +85,7 @@ def classify_by_index(index: VideoIndex, video: VideoEmbedding, *, top: int = 5)
 
     Args:
         index: Whose model the video was embedded by.
-        video: Embedded.
+        video: Embedded; or an example of it, as what the index holds.
         top: Most classes to return.
 
     Returns:
@@ -95,15 +96,16 @@ def classify_by_index(index: VideoIndex, video: VideoEmbedding, *, top: int = 5)
         MissingViewError: The video lacks a view of the index.
         MismatchError: It was embedded by another model than the index, or that is damaged.
     """
-    index.check_query(video)
+    example = video if isinstance(video, Example) else Example.of(video)
+    index.check_query(Query.of(example))
     voters = index.voters()
-    (shares,) = voters.shares(video.embedding, np.array([len(video)]), [video.content_sha256])
+    (shares,) = voters.shares(example.vectors, np.array([len(example.vectors)]), [example.content_sha256 or ""])
     labels = [*voters.classes, UNKNOWN]
     if UNKNOWN in voters.classes:
         shares[labels.index(UNKNOWN)] += shares[-1]
     if UNKNOWN in voters.classes or shares[-1] == 0:
         shares = shares[:-1]
-    return _ranked(video.video, labels, shares, top)
+    return _ranked(example.video, labels, shares, top)
 
 
 def _ranked(video: str, labels: Sequence[str], probabilities: NDArray[np.floating[Any]], top: int) -> list[Prediction]:

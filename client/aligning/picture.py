@@ -27,7 +27,7 @@ from cocon.video.pictures.lettering import draw_text, text_width, wrap_text
 from cocon.video.pictures.stills import stills_at
 from cocon.video.workers.pool import WorkerPool
 
-__all__ = ["AlignmentSheet", "write_picture"]
+__all__ = ["AlignmentSheet", "drawn_alignment", "write_picture"]
 
 Pixels = NDArray[np.uint8]
 
@@ -204,15 +204,38 @@ def write_picture(alignment: Alignment, output: Path, view: str, limits: MediaLi
         UsageError: The file cannot be written.
     """
     limits = limits or MediaLimits()
-    sheet = AlignmentSheet.of(alignment)
+    videos = (Path(alignment.first.video), Path(alignment.second.video))
     with WorkerPool(limits) as pool:
-        stills_a, stills_b = (
-            stills_at(pool, Path(axis.track.video), limits, axis.moments, side_px=STILL_PX)
-            for axis in (sheet.first, sheet.second)
-        )
-    drawn = sheet.draw(stills_a, stills_b, _facts(alignment, view))
+        drawn = drawn_alignment(alignment, videos, view, pool, limits)
     with output_file(output) as partial:
         write_png(partial, drawn)
+
+
+def drawn_alignment(
+    alignment: Alignment, videos: tuple[Path, Path], view: str, pool: WorkerPool, limits: MediaLimits
+) -> Pixels:
+    """Draw an alignment.
+
+    Args:
+        alignment: Of two videos.
+        videos: Where they are; what they are called is in the alignment.
+        view: What was compared, for the line below the title.
+        pool: Decodes them.
+        limits: How much of them is read before they are refused.
+
+    Returns:
+        RGB `uint8 [H, W, 3]`.
+
+    Raises:
+        UsageError: One is not there.
+        VideoError: One cannot be decoded.
+    """
+    sheet = AlignmentSheet.of(alignment)
+    stills_a, stills_b = (
+        stills_at(pool, video, limits, axis.moments, side_px=STILL_PX)
+        for video, axis in zip(videos, (sheet.first, sheet.second), strict=True)
+    )
+    return sheet.draw(stills_a, stills_b, _facts(alignment, view))
 
 
 def _facts(alignment: Alignment, view: str) -> str:

@@ -29,9 +29,12 @@ def web(
     """
     import signal
     import webbrowser
+    from dataclasses import replace
 
     from cocon.client.engines import open_index
     from cocon.client.web.serving import serve_index
+    from cocon.client.web.uploads import UPLOAD_LIMITS
+    from cocon.video.decoding.limits import MediaLimits
 
     def tell(access: "Access") -> None:
         print(access.url, flush=True)
@@ -42,4 +45,6 @@ def web(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
     opened = open_index(index)
-    serve_index(opened, embedder_options.settings(opened.facts.views), port=port, on_ready=tell)
+    settings = embedder_options.settings(opened.facts.views)
+    uploads = MediaLimits.parse([*UPLOAD_LIMITS, *(embedder_options.limit or ())])
+    serve_index(opened, replace(settings, limits=uploads), embedder_options.limits, port=port, on_ready=tell)

@@ -4,20 +4,24 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 
 from cocon.client.web.access import Access, Guard
-from cocon.client.web.listing import Listing
-from cocon.client.web.media_answers import MediaAnswers
-from cocon.client.web.page_files import PAGE_ROUTES
+from cocon.client.web.answers.aligned import Aligning
+from cocon.client.web.answers.labelling import Labelling
+from cocon.client.web.answers.listing import Listing
+from cocon.client.web.answers.media import MediaAnswers
+from cocon.client.web.answers.page_files import PAGE_ROUTES
+from cocon.client.web.answers.receiving import Receiving
+from cocon.client.web.answers.searching import Searching
 from cocon.client.web.problems import HANDLERS
-from cocon.client.web.searching import Searching
 from cocon.client.web.services import WebServices
 
 __all__ = ["web_app"]
 
+_ANSWERS = (Listing, Searching, Receiving, MediaAnswers, Aligning, Labelling)
 
-def web_app(services: WebServices, access: Access, *, on_ready: Callable[[], None]) -> Starlette:
+
+def web_app(services: WebServices, access: Access, *, on_ready: Callable[[], None]) -> Guard:
     """The application of ASGI.
 
     Args:
@@ -32,7 +36,7 @@ def web_app(services: WebServices, access: Access, *, on_ready: Callable[[], Non
         on_ready()
         yield
 
-    answers = (Listing(services), Searching(services), MediaAnswers(services))
+    answers = tuple(kind(services) for kind in _ANSWERS)
     routes = [route for each in answers for route in each.routes]
-    guard = Middleware(Guard, access=access)
-    return Starlette(routes=[*routes, *PAGE_ROUTES], middleware=[guard], exception_handlers=HANDLERS, lifespan=lifespan)
+    app = Starlette(routes=[*routes, *PAGE_ROUTES], exception_handlers=HANDLERS, lifespan=lifespan)
+    return Guard(app, access)  # outside of all, as it also marks the answers to what nobody expected

@@ -17,7 +17,7 @@ from cocon.core.printable import printable
 
 __all__ = ["Fields", "asked_filters", "asked_id", "asked_json", "number_of", "whole_number"]
 
-_MAX_BODY_BYTES = 1 << 20
+_MAX_BODY_BYTES = 8 << 20
 _MAX_ID = 2**63 - 1
 _ID = re.compile(r"\d{1,19}", re.ASCII)
 

@@ -4,7 +4,7 @@ import logging
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from cocon.core.errors import (
@@ -84,9 +84,19 @@ def _unexpected(request: Request, error: Exception) -> Response:
     return problem(500, "InternalError", "this should not have happened; see what the server has printed")
 
 
+def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it
+
+
 def _phrase(status: int) -> str:
     return HTTPStatus(status).phrase.title().replace(" ", "")
 
 
-HANDLERS = {CoconError: _of_ours, HTTPException: _of_http, OSError: _of_system, Exception: _unexpected}
+HANDLERS = {
+    ClientDisconnect: _gone,
+    CoconError: _of_ours,
+    HTTPException: _of_http,
+    OSError: _of_system,
+    Exception: _unexpected,
+}
 """By which an application answers."""

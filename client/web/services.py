@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,10 +12,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from cocon.client.index.folder import VideoIndex
+from cocon.client.pipeline.embedder_settings import EmbedderSettings
+from cocon.client.pipeline.video_embedding import Row
+from cocon.client.web.previews import MediaSource, Previews
+from cocon.client.web.problems import RefusedError
 from cocon.client.web.stored_files import StoredFiles
+from cocon.client.web.uploads import Upload, Uploads
 from cocon.client.web.warm_embedder import WarmEmbedder
 from cocon.core.closing import Closing
 from cocon.video.decoding.limits import MediaLimits
+from cocon.video.moments.cache import PreviewCache
 from cocon.video.workers.pool import WorkerPool, num_cores
 
 __all__ = ["Lane", "WebServices"]
@@ -21,6 +29,7 @@ __all__ = ["Lane", "WebServices"]
 Made = TypeVar("Made")
 
 _MOST_QUESTIONS = 4
+_CACHE_BYTES = 512 << 20
 
 
 class Lane:
@@ -51,27 +60,64 @@ class WebServices(Closing):
 
     Attributes:
         index: That is shown.
-        embedder: For what is not stored.
+        settings: Of the embedder for what is uploaded; its limits are those of uploads.
         folder: Private, for what is uploaded and made.
-        limits: Of videos that are decoded for pictures.
+        limits: Of indexed videos that are decoded for pictures.
+        files: The indexed ones.
+        pool: Decodes for pictures.
+        cache: Of what is made to be shown.
+        previews: That.
+        embedder: For what is not stored.
+        uploads: What was uploaded.
+        questions: Lane of what the index answers.
+        changes: Lane of what changes it, or looks at all of it.
+        stills: Lane of pictures.
+        films: Lane of what takes longest.
     """
 
     index: VideoIndex
-    embedder: WarmEmbedder
+    settings: EmbedderSettings
     folder: Path
     limits: MediaLimits
     files: StoredFiles = field(init=False)
     pool: WorkerPool = field(init=False)
+    cache: PreviewCache = field(init=False)
+    previews: Previews = field(init=False)
+    embedder: WarmEmbedder = field(init=False)
+    uploads: Uploads = field(init=False)
     questions: Lane = field(init=False)
-    pictures: Lane = field(init=False)
+    changes: Lane = field(init=False)
+    stills: Lane = field(init=False)
+    films: Lane = field(init=False)
 
     def __post_init__(self) -> None:
         self.files = StoredFiles(self.index)
         self.pool = WorkerPool(self.limits)
-        self.questions = Lane(_MOST_QUESTIONS)
-        self.pictures = Lane(num_cores())
+        self.cache = PreviewCache(self.folder / "previews", _CACHE_BYTES)
+        self.previews = Previews(self.pool, self.limits, self.cache)
+        self.embedder = WarmEmbedder(self.index, self.settings, self.folder)
+        self.uploads = Uploads(self.folder, self.embedder, self.pool, self.settings.limits)
+        self.questions, self.changes = Lane(_MOST_QUESTIONS), Lane(1)
+        self.stills, self.films = Lane(num_cores()), Lane(1)
 
     def close(self) -> None:
         """End all processes and connections."""
         self.embedder.close()
         self.pool.close()
+
+    def stored(self, video_id: int) -> MediaSource:
+        """An indexed video to be shown; raises `RefusedError` if there is none."""
+        sha256 = self.files.known(video_id)[0].content_sha256
+        return MediaSource(f"/media/videos/{video_id}", sha256, partial(self.files.held, video_id))
+
+    def uploaded(self, upload: Upload) -> MediaSource:
+        """An uploaded one."""
+        return MediaSource(f"/media/uploads/{upload.upload_id}", upload.upload_id, lambda: nullcontext(upload.path))
+
+    def links(self, source: MediaSource, begin: float, end: float) -> Row:
+        """See `Previews.row`; a file that is gone, or another, has addresses that say so."""
+        try:
+            return self.previews.row(source, begin, end)
+        except (RefusedError, OSError):
+            still = f"{source.address}/still"
+            return {"media": source.address, "media_begins_seconds": 0.0, "still": still, "plays": False}

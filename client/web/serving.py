@@ -1,39 +1,41 @@
 """A server for one person on this machine: from a port to the last request."""
 
-import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import uvicorn
-from starlette.applications import Starlette
 
 from cocon.client.index.folder import VideoIndex
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
-from cocon.client.web.access import Access
+from cocon.client.web.access import Access, Guard
 from cocon.client.web.app import web_app
+from cocon.client.web.private_folder import private_folder
 from cocon.client.web.services import WebServices
-from cocon.client.web.warm_embedder import WarmEmbedder
 from cocon.core.errors import ServerError
+from cocon.video.decoding.limits import MediaLimits
 
 __all__ = ["serve_index"]
 
 _HOST = "127.0.0.1"
 # Browsers keep a connection open for a film that has been paused.
 _GRACE_S = 2
-_PREFIX = "cocon-web-"
 
 
 def serve_index(
-    index: VideoIndex, settings: EmbedderSettings, *, port: int = 0, on_ready: Callable[[Access], None]
+    index: VideoIndex,
+    settings: EmbedderSettings,
+    limits: MediaLimits,
+    *,
+    port: int = 0,
+    on_ready: Callable[[Access], None],
 ) -> None:
     """Serve an index until the process is told to end.
 
     Args:
         index: That is shown.
-        settings: Of the embedder for what is uploaded.
+        settings: Of the embedder for what is uploaded, with the limits of uploads.
+        limits: Of indexed videos that are decoded for pictures.
         port: On 127.0.0.1; 0 for any that is free.
         on_ready: Called when the server listens.
 
@@ -43,14 +45,14 @@ def serve_index(
         ServerError: The port is in use.
     """
     index.snapshot()
-    with _listening(port) as listener, _private_folder() as folder:
+    with _listening(port) as listener, private_folder() as folder:
         access = Access(listener.getsockname()[1])
-        with WebServices(index, WarmEmbedder(index, settings, folder), folder, settings.limits) as services:
+        with WebServices(index, settings, folder, limits) as services:
             app = web_app(services, access, on_ready=lambda: on_ready(access))
             uvicorn.Server(_config(app)).run(sockets=[listener])
 
 
-def _config(app: Starlette) -> uvicorn.Config:
+def _config(app: Guard) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="h11",
@@ -75,12 +77,3 @@ def _listening(port: int) -> Iterator[socket.socket]:
             raise ServerError(f"port {port} of {_HOST} cannot be had: {error.strerror}; name another --port") from error
         listener.listen()  # who comes before the first answer waits for it
         yield listener
-
-
-@contextmanager
-def _private_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Self
 
 from cocon.client.index.answers.overview import StoredFile
 from cocon.client.index.catalogue.file_stamp import FileStamp
@@ -33,13 +34,22 @@ class OpenedFile:
         descriptor: Open for reading.
         path: By which it was opened.
         found: What the system says of it.
-        content_sha256: Of it.
     """
 
     descriptor: int
     path: Path
     found: os.stat_result
-    content_sha256: str
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """Open a file; raises `OSError` if it cannot be."""
+        # A FIFO in its place has nobody wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return cls(descriptor, path, os.fstat(descriptor))
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.descriptor)
 
 
 class StoredFiles:
@@ -54,6 +64,12 @@ class StoredFiles:
         self._read: dict[tuple[FileStamp, str], bool] = {}
         self._lock = Lock()
 
+    def known(self, video_id: int) -> list[StoredFile]:
+        """Where the index says that a video is; raises `RefusedError` (404) if it has no such video."""
+        if not (files := self._index.files_of(video_id)):
+            raise RefusedError(404, f"the index has no video {video_id}; look at its list of videos")
+        return files
+
     def open(self, video_id: int) -> OpenedFile:
         """Open the first file of a video that is what it was; the caller closes it.
 
@@ -61,11 +77,8 @@ class StoredFiles:
             RefusedError: The index has no such video (404), its files are gone or cannot be read (410), or something
                 else is in their place (409).
         """
-        files = self._index.files_of(video_id)
-        if not files:
-            raise RefusedError(404, f"the index has no video {video_id}; look at its list of videos")
         reasons = []
-        for file in files:
+        for file in self.known(video_id):
             try:
                 return self._opened(file)
             except RefusedError as error:
@@ -85,26 +98,25 @@ class StoredFiles:
             if not _is_at(opened.path, opened.found):
                 raise _changed(opened.path)
         finally:
-            os.close(opened.descriptor)
+            opened.close()
 
     def _opened(self, file: StoredFile) -> OpenedFile:
         try:
-            # A FIFO in its place has nobody wait for its writer.
-            descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            opened = OpenedFile.at(Path(file.path))
         except OSError as error:
             raise RefusedError(
                 410, f"'{printable(file.path)}' cannot be opened: {error.strerror}; put it back, or index it anew"
             ) from error
         try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or not self._is_same(descriptor, file, found):
+            if not stat.S_ISREG(opened.found.st_mode) or not self._is_same(opened, file):
                 raise _changed(file.path)
         except BaseException:
-            os.close(descriptor)
+            opened.close()
             raise
-        return OpenedFile(descriptor, Path(file.path), found, file.content_sha256)
+        return opened
 
-    def _is_same(self, descriptor: int, file: StoredFile, found: os.stat_result) -> bool:
+    def _is_same(self, opened: OpenedFile, file: StoredFile) -> bool:
+        found = opened.found
         stamp = FileStamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
         if stamp == file.stamp:
             return True
@@ -113,7 +125,7 @@ class StoredFiles:
         with self._lock:  # one is read at a time: each is as large as it likes
             key = (stamp, file.content_sha256)
             if (known := self._read.get(key)) is None:
-                known = content_sha256(Path(f"/dev/fd/{descriptor}")) == file.content_sha256
+                known = content_sha256(Path(f"/dev/fd/{opened.descriptor}")) == file.content_sha256
                 if len(self._read) >= _MAX_KNOWN:
                     self._read.clear()
                 self._read[key] = known

@@ -93,7 +93,7 @@ def test_what_cannot_be_decoded_leaves_no_file(tmp_path: Path) -> None:
         *(("ffv1", False), ("mpeg4", False), ("transport", False), ("gif", False), ("flv", False), ("wmv", False)),
     ],
 )
-def test_what_plays_in_browsers(name: str, plays: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_what_plays_in_browsers(name: str, plays: bool, tmp_path: Path) -> None:
     path = write_seed(tmp_path / f"a.{SEEDS[name].ending}", SEEDS[name], num_frames=4)
     with WorkerPool() as pool:
         assert plays_in_browsers(pool, path, LIMITS) is plays

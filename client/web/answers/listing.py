@@ -1,6 +1,7 @@
 """What the page shows before anything is asked: the index as a whole, and its videos."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from starlette.requests import Request
@@ -10,10 +11,8 @@ from starlette.routing import Route
 from cocon.client.index.records import IndexedVideo
 from cocon.client.pipeline.video_embedding import Row
 from cocon.client.web.asked import asked_filters, number_of, whole_number
-from cocon.client.web.links import MediaLinks
 from cocon.client.web.problems import RefusedError
 from cocon.client.web.services import WebServices
-from cocon.client.web.uploads import MAX_UPLOAD_BYTES, MAX_UPLOAD_SECONDS
 from cocon.core.printable import escaped
 
 __all__ = ["Listing", "video_row"]
@@ -56,9 +55,9 @@ class Listing:
 
     def _index(self) -> Row:
         index, state = self._services.index, self._services.embedder.state()
-        facts, overview = index.facts, index.overview()
+        facts, overview, limits = index.facts, index.overview(), self._services.uploads.limits
         return {
-            "name": escaped(index.folder.resolve().name),
+            "name": escaped(index.folder.absolute().name),
             "views": list(facts.views),
             "model": facts.model,
             "embedding_dim": facts.embedding_dim,
@@ -70,7 +69,7 @@ class Listing:
             "has_labels": bool(overview.labels),
             "map": "absent",
             "embedder": {"ready": state.is_ready, "url": state.url, "message": state.message},
-            "limits": {"max_upload_bytes": MAX_UPLOAD_BYTES, "max_upload_seconds": MAX_UPLOAD_SECONDS},
+            "limits": {"max_upload_bytes": limits.max_bytes, "max_upload_seconds": limits.max_seconds},
         }
 
     def _videos(self, request: Request) -> Row:
@@ -79,11 +78,12 @@ class Listing:
         top = min(_MOST, int(number_of(asked, "top", _TOP) or 0))
         offset = int(number_of(asked, "offset", 0) or 0)
         videos = index.videos(filters, top=top, offset=offset)
-        return {"total": index.num_videos(filters), "videos": [video_row(video) for video in videos]}
+        rows = [video_row(self._services, video) for video in videos]
+        return {"total": index.num_videos(filters), "videos": rows}
 
     def _named(self, video_ids: Sequence[int]) -> Row:
         videos = self._services.index.videos_of(video_ids[:_MOST])
-        return {"total": len(videos), "videos": [video_row(video) for video in videos]}
+        return {"total": len(videos), "videos": [video_row(self._services, video) for video in videos]}
 
     def _moment(self, video_id: int, clip: int) -> Row:
         index = self._services.index
@@ -91,14 +91,15 @@ class Listing:
         if spans is None or clip >= len(spans):
             raise RefusedError(404, f"video {video_id} has no clip {clip}; read the map again")
         begin, end = spans[clip].tolist()
-        row, links = video_row(index.videos_of([video_id])[0]), MediaLinks.of_stored
+        row = video_row(self._services, index.videos_of([video_id])[0])
         times = {"clip": clip, "start_seconds": begin, "end_seconds": end}
-        return {"moment": row | times | links(video_id, str(row["path"])).row(begin, end)}
+        links = self._services.links(self._services.stored(video_id), begin, end)
+        return {"moment": row | times | links}
 
 
-def video_row(video: IndexedVideo) -> Row:
+def video_row(services: WebServices, video: IndexedVideo) -> Row:
     """An indexed video as the page knows it."""
-    links = MediaLinks.of_stored(video.video_id, video.video)
+    links = services.links(services.stored(video.video_id), 0.0, min(video.duration_seconds, _PREVIEW_SECONDS))
     return {
         "video_id": video.video_id,
         "name": escaped(Path(video.video).name),
@@ -107,6 +108,6 @@ def video_row(video: IndexedVideo) -> Row:
         "duration_seconds": round(video.duration_seconds, 6),
         "num_clips": video.num_clips,
         "metadata": dict(video.metadata),
-        "moments": [],
-        **links.row(0.0, min(video.duration_seconds, _PREVIEW_SECONDS)),
+        "moments": [asdict(moment) for moment in video.moments],
+        **links,
     }
