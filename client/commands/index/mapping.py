@@ -1,6 +1,5 @@
 """The command `client index map`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,7 @@ mapping_app = typer.Typer()
 
 @mapping_app.command("map")
 def make_map(
-    index: options.IndexFolder = Path(DEFAULT_INDEX),
+    index: options.IndexName = DEFAULT_INDEX,
     max_clips: Annotated[
         int | None,
         typer.Option("--max-clips", min=1, help="Most clips on it; default: as many as before, or 100,000."),
@@ -33,13 +32,13 @@ def make_map(
 
     Example: client index map
     """
-    from cocon.client.index.folder import VideoIndex
+    from cocon.client.engines import open_index
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
     from cocon.core.texts.json_text import print_json
 
     with progress_bar("laying out clips", is_quiet=quiet) as on_progress:
-        found, is_new = VideoIndex(index).compute_map(max_clips=max_clips, is_anew=anew, on_progress=on_progress)
+        found, is_new = open_index(index).compute_map(max_clips=max_clips, is_anew=anew, on_progress=on_progress)
     num_placed = int(found.are_placed.sum())
     if as_json:
         facts = {"method": found.method, "num_points": len(found), "num_placed": num_placed, "is_new": is_new}
