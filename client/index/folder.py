@@ -153,7 +153,7 @@ class VideoIndex(IndexReader):
                 is labelled.
         """
         self.check_exists()
-        return label_videos(self.folder, videos, label, filters=filters, wait_s=wait_s)
+        return label_videos(self, videos, label, filters=filters, wait_s=wait_s)
 
     def prune(
         self, folders: Sequence[str | PathLike[str]] = (), *, even_unmounted: bool = False, wait_s: float = 0.0

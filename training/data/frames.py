@@ -7,7 +7,7 @@ import logging
 import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -36,6 +36,8 @@ _BYTES_PER_GIB = 1 << 30
 _NAMED_FAILURES = 10
 # People are looked for once, beforehand, and not in every run: that is slower than training on what was found.
 _MADE_HERE = ("decoding", "flow")
+# Parts are written to so many decimals.
+_TOLERANCE_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class VideoFrames:
     @cached_property
     def made_by(self) -> dict[str, tuple[str, ...]]:
         """View → who made it, of all videos together; looks into every stored view once."""
-        names = [entry.video_id for entry in self.entries]
+        names = list(dict.fromkeys(entry.store_id for entry in self.entries))
         return {view: makers_of(self._root, view, names, request.flow) for view, request in self._requests.items()}
 
     def preload(self) -> Iterator[int]:
@@ -198,8 +200,11 @@ class VideoFrames:
 def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest], workers: WorkerPool) -> DecodedVideo:
     """Read every requested view of one video from the store, or make it from the pictures in a worker process.
 
+    Of a part of a video no frame outside of it is kept, and its first frame is at 0 s.
+
     Raises:
-        VideoError: the video cannot be decoded, a stored view is unfit, or one is missing that is not made here.
+        VideoError: the video cannot be decoded, a stored view is unfit, one is missing that is not made here, or the
+            part has no frame.
         UsageError: the file does not exist.
     """
     digest = None if why_no_file(entry.path) else content_sha256(entry.path)
@@ -207,11 +212,11 @@ def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest
     problems: dict[str, MissingViewError] = {}
     for view, request in requests.items():
         try:
-            if kept := find_view(root, view, entry.video_id, request.flow, content_sha256=digest):
+            if kept := find_view(root, view, entry.store_id, request.flow, content_sha256=digest):
                 stored[view] = kept
             elif VIEWS[view].maker not in _MADE_HERE:
                 raise MissingViewError(
-                    f"view '{view}' of video '{entry.video_id}' is not stored under '{root / 'views'}';"
+                    f"view '{view}' of video '{entry.store_id}' is not stored under '{root / 'views'}';"
                     f" make it: {remedy(root, view)} --view {view}"
                 )
         except MissingViewError as error:
@@ -221,9 +226,35 @@ def load_video(entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest
     for problem in problems.values():
         raise problem
     for kept, other in product(stored.values(), made.values()):
-        check_shape(root, entry.video_id, kept, (other.height, other.width))
+        check_shape(root, entry.store_id, kept, (other.height, other.width))
     views = {view: made[view] if view in made else _from_store(stored[view], requests[view]) for view in requests}
-    return DecodedVideo(entry, views)
+    return DecodedVideo(entry, _part_of(views, entry) if entry.is_part else views)
+
+
+def _part_of(views: Mapping[str, DecodedView], entry: VideoEntry) -> dict[str, DecodedView]:
+    """What lies in the part of a video that an entry means, on a clock that begins with it."""
+    kept = {view: np.flatnonzero(_are_within(decoded.timestamps, entry)) for view, decoded in views.items()}
+    for view, frames in kept.items():
+        if not len(frames):
+            raise UnreadableVideoError(
+                f"view '{view}' of part '{entry.video_id}' has no frame; the video ends at "
+                f"{views[view].timestamps[-1]:g} s"
+            )
+    first, frames = next(iter(kept.items()))
+    begin = float(views[first].timestamps[frames[0]])
+    return {view: _of_frames(decoded, kept[view], begin) for view, decoded in views.items()}
+
+
+def _are_within(seconds: NDArray[np.float64], entry: VideoEntry) -> NDArray[np.bool_]:
+    return (seconds >= entry.start_seconds - _TOLERANCE_S) & (seconds < entry.end_seconds - _TOLERANCE_S)
+
+
+def _of_frames(decoded: DecodedView, frames: NDArray[np.int64], begin_seconds: float) -> DecodedView:
+    pose = decoded.pose
+    if pose is not None and pose.keypoints is not None:
+        pose = replace(pose, timestamps=pose.timestamps[frames], keypoints=pose.keypoints[frames])
+    pixels = None if decoded.pixels is None else decoded.pixels[frames]
+    return replace(decoded, timestamps=decoded.timestamps[frames] - begin_seconds, pixels=pixels, pose=pose)
 
 
 def _from_store(stored: StoredView, request: ViewRequest) -> DecodedView:

@@ -119,9 +119,9 @@ def check_dataset(
         on_progress: called with (number of videos done, total).
 
     Returns:
-        What was found, in the order of the dataset.
+        What was found of every video as a whole, in the order of the dataset.
     """
-    limits, clip = limits or MediaLimits(), clip or ClipSpec()
+    limits, clip, dataset = limits or MediaLimits(), clip or ClipSpec(), dataset.of_whole_videos()
     checked: dict[str, CheckedVideo] = {}
 
     def check(pool: WorkerPool, entry: VideoEntry) -> CheckedVideo:
@@ -137,7 +137,7 @@ def check_dataset(
 
 def unused_views(dataset: DatasetFolder) -> list[Path]:
     """Files of stored views that belong to no video of the dataset."""
-    ids = {entry.video_id for entry in dataset.videos}
+    ids = {entry.store_id for entry in dataset.videos}
     found = [path for view in VIEWS for path in (dataset.root / "views" / view).glob("*.npz")]
     return sorted(path for path in found if path.stem not in ids and not path.name.startswith("."))
 

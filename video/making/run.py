@@ -103,6 +103,7 @@ def make_views(
         StorageError: the disk takes no more; what is made is kept.
     """
     _check_estimator(recipe)
+    dataset = dataset.of_whole_videos()
     views = dataset.root / "views"
     with ExitStack() as held:
         with writing(views):

@@ -24,7 +24,7 @@ def entry_of(video: Path) -> tuple[Path, VideoEntry]:
     """
     above = _folders_above(video)
     if listed := _listed_entry(above, video):
-        return listed
+        return listed[0], listed[1].whole()
     root = next(filter(_has_store, above), next(iter(above)))
     relative = above[root].relative_to(root)
     label, split = label_and_split(relative)
@@ -32,7 +32,7 @@ def entry_of(video: Path) -> tuple[Path, VideoEntry]:
 
 
 def label_of(video: Path, folders: Iterable[Path] = ()) -> str | None:
-    """Class of a video file; empty if a manifest says that it has none, None if nothing tells.
+    """Class of a video file; empty if a manifest says that it has none, None if nothing tells, or of parts alone.
 
     The manifest decides that `entry_of` goes by; else the sub-folders of the nearest folder that has a store, or of one
     of `folders` where that lies further up.
@@ -43,7 +43,7 @@ def label_of(video: Path, folders: Iterable[Path] = ()) -> str | None:
     """
     above = _folders_above(video)
     if listed := _listed_entry(above, video):
-        return listed[1].label
+        return None if listed[1].is_part else listed[1].label
     named = {Path(os.path.abspath(folder)) for folder in folders}  # noqa: PTH100  # Path.resolve follows links
     store = next(filter(_has_store, above), None)
     roots = [folder for folder in above if folder == store or folder in named]
@@ -84,9 +84,10 @@ def _listed_entry(folders: Iterable[Path], video: Path) -> tuple[Path, VideoEntr
 
 @lru_cache(maxsize=8)
 def _listed(manifest: Path, changed_ns: int) -> dict[Path, VideoEntry]:
-    """Video → entry; `changed_ns` keeps an edited manifest from being remembered as it was."""
+    """Video → entry, of a part where none is of all of it; `changed_ns`: an edited manifest is read again."""
     try:
-        return {entry.path.resolve(): entry for entry in read_manifest(manifest.parent, manifest)}
+        entries = sorted(read_manifest(manifest.parent, manifest), key=lambda entry: not entry.is_part)
+        return {entry.path.resolve(): entry for entry in entries}
     except (UsageError, OSError) as error:
         _logger.warning("labels and stored views are not looked up: %s", error)
         return {}

@@ -1,16 +1,19 @@
 """Dataset folders: videos with optional labels, groups and splits.
 
-    folder/manifest.csv     video_id, path, label, group, split   (all but path optional)
+    folder/manifest.csv     video_id, path, label, group, split, start_seconds, end_seconds   (all but path optional)
     folder/views/...        the multi-view store
 
 Without a manifest every video file counts. Its id is its path in the folder, parts joined by `__`; sub-folders are its
 label, and its split where they are called like one (`layout.py`): `jump/a.mp4` is `jump__a.mp4`, a `jump`.
+
+A row with seconds is a part of its video: `a` from 12.5 to 18 is `a#12.5-18`, and its views are those of `a`.
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cocon.core.errors import UsageError
@@ -23,18 +26,23 @@ from cocon.video.store.layout import MAX_ID_BYTES, FolderLayout, id_of, label_an
 
 __all__ = ["DatasetFolder", "VideoEntry", "content_sha256", "read_manifest"]
 
+# Of a manifest, which are fields of their own.
+_NO_COLUMNS = ("path", "label", "start_seconds", "end_seconds")
+
 
 @dataclass(frozen=True, slots=True)
 class VideoEntry:
     """One video of a dataset.
 
     Attributes:
-        video_id: unique in the dataset; names its files in the store.
+        video_id: unique in the dataset.
         path: the video file.
         label: class name, or empty.
         group: videos of one group must not be split between training and judging; empty is a group of its own.
         split: `train`, `test`, another name, or empty.
-        columns: what the manifest says besides path and label, by column; nothing without a manifest.
+        columns: what the manifest says besides path, label and seconds, by column; nothing without a manifest.
+        start_seconds: where the part begins that is meant, after the first frame.
+        end_seconds: where it ends; infinite for the end of the video.
     """
 
     video_id: str
@@ -43,6 +51,24 @@ class VideoEntry:
     group: str = ""
     split: str = ""
     columns: Mapping[str, str] = field(default_factory=dict, compare=False)
+    start_seconds: float = 0.0
+    end_seconds: float = math.inf
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a part of the video is meant."""
+        return self.start_seconds > 0 or self.end_seconds < math.inf
+
+    @property
+    def store_id(self) -> str:
+        """The id of the whole video, which names its files in the store."""
+        return self.video_id.removesuffix(_part_name(self.start_seconds, self.end_seconds))
+
+    def whole(self) -> "VideoEntry":
+        """The video that this is a part of, whose label nobody knows; itself if it is none."""
+        if not self.is_part:
+            return self
+        return replace(self, video_id=self.store_id, label="", start_seconds=0.0, end_seconds=math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +118,10 @@ class DatasetFolder:
             return self.videos if name == "train" else ()
         return tuple(video for video in self.videos if video.split == name)
 
+    def of_whole_videos(self) -> "DatasetFolder":
+        """The same with every video once and as a whole, for what is made of files or judged of them."""
+        return replace(self, videos=tuple({entry.store_id: entry.whole() for entry in self.videos}.values()))
+
     @property
     def files(self) -> list[Path]:
         """What it is read from: the manifest, which need not be there, and the videos."""
@@ -132,6 +162,13 @@ def _check_unique(root: Path, videos: Iterable[VideoEntry]) -> None:
                 f"'{printable(first.path)}' and '{printable(video.path)}'; ids "
                 "must be unique: rename a file, or give ids in manifest.csv"
             )
+    paths: dict[str, Path] = {}
+    for video in videos:
+        if paths.setdefault(video.store_id, video.path) != video.path:
+            raise UsageError(
+                f"dataset '{printable(root)}' has video_id '{printable(video.store_id)}' for parts of "
+                f"'{printable(paths[video.store_id])}' and of '{printable(video.path)}'; give ids in manifest.csv"
+            )
 
 
 def _entry(root: Path, line: str, row: CsvRow) -> VideoEntry:
@@ -146,8 +183,36 @@ def _entry(root: Path, line: str, row: CsvRow) -> VideoEntry:
     if len(os.fsencode(video_id)) > MAX_ID_BYTES:
         raise UsageError(f"{line}: video_id '{shown}' is longer than {MAX_ID_BYTES} bytes; give a shorter one")
     label, group, split = (row.get(column, "").strip() for column in ("label", "group", "split"))
-    columns = {name: value.strip() for name, value in row.items() if name and name not in ("path", "label")}
-    return VideoEntry(video_id, root / path, label, group, split, columns)
+    columns = {name: value.strip() for name, value in row.items() if name and name not in _NO_COLUMNS}
+    start, end = (
+        _seconds(row, name, line, default) for name, default in (("start_seconds", 0.0), ("end_seconds", math.inf))
+    )
+    if not start < end:
+        raise UsageError(f"{line}: end_seconds ({end:g}) must be greater than start_seconds ({start:g})")
+    if part := _part_name(start, end):
+        video_id, group = video_id + part, group or video_id  # the parts of a video are one group
+    return VideoEntry(video_id, root / path, label, group, split, columns, start, end)
+
+
+def _seconds(row: CsvRow, name: str, line: str, default: float) -> float:
+    text = row.get(name, "").strip()
+    try:
+        seconds = float(text) if text else default
+    except ValueError:
+        seconds = math.nan
+    if not seconds >= 0 or (text and not math.isfinite(seconds)):
+        raise UsageError(f"{line}: {name} ('{printable(text)}') must be seconds from 0, or empty")
+    return seconds
+
+
+def _part_name(start_seconds: float, end_seconds: float) -> str:
+    """What is behind the id of a video for a part of it; nothing for all of it."""
+    start, end = (_written(seconds) if 0 < seconds < math.inf else "" for seconds in (start_seconds, end_seconds))
+    return f"#{start}-{end}" if start or end else ""
+
+
+def _written(seconds: float) -> str:
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
 def _from_files(root: Path) -> DatasetFolder:

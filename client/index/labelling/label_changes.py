@@ -4,14 +4,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
-from pathlib import Path
 
 import numpy as np
 
 from cocon.client.index.catalogue.moments import LabelledMoment
 from cocon.client.index.changes.contents import Contents
 from cocon.client.index.changes.removal import named_videos
-from cocon.client.index.files.writer import IndexWriter
+from cocon.client.index.files.writing import CatalogueWriter, Store
 from cocon.client.index.query.conditions import plain_text
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.query.spans import TimeSpan, named_part
@@ -32,15 +31,15 @@ class _Part:
 
 
 def label_videos(
-    folder: Path, videos: Sequence[str | PathLike[str]], label: str, *, filters: Filters, wait_s: float
+    store: Store, videos: Sequence[str | PathLike[str]], label: str, *, filters: Filters, wait_s: float
 ) -> list[str]:
     """See `VideoIndex.label`."""
     if not len(videos) and filters == NO_FILTERS:
         raise UsageError("name videos to label, or choose them (--path, --where, ...)")
     wanted = checked_label(label)
-    with IndexWriter(folder, wait_s=wait_s) as writer:
+    with store.writer(wait_s=wait_s) as writer:
         contents = Contents(writer)
-        parts = _chosen(writer, videos, filters, printable(folder))
+        parts = _chosen(writer, videos, filters, str(store))
         moments = [_moment(writer, part, wanted) for part in parts]  # all of them, before anything changes
         with contents.transaction():
             for part, moment in zip(parts, moments, strict=True):
@@ -66,7 +65,9 @@ def checked_label(label: str) -> str:
     return named
 
 
-def _chosen(writer: IndexWriter, videos: Sequence[str | PathLike[str]], filters: Filters, index: str) -> list[_Part]:
+def _chosen(
+    writer: CatalogueWriter, videos: Sequence[str | PathLike[str]], filters: Filters, index: str
+) -> list[_Part]:
     """The stored ones of what is named, or of what filters choose; of both, where there are both."""
     parts = [part for name in videos for part in _named(writer, fspath(name), index)]
     if filters == NO_FILTERS:
@@ -77,7 +78,7 @@ def _chosen(writer: IndexWriter, videos: Sequence[str | PathLike[str]], filters:
     return [part for part in parts if part.path in {*meeting}]
 
 
-def _named(writer: IndexWriter, name: str, index: str) -> Iterator[_Part]:
+def _named(writer: CatalogueWriter, name: str, index: str) -> Iterator[_Part]:
     whole, span = named_part(name)
     if span is not None and writer.select("SELECT 1 FROM places WHERE path = ?", [escaped(name)]):
         whole, span = name, None  # a file that is gone, and was called so
@@ -86,7 +87,7 @@ def _named(writer: IndexWriter, name: str, index: str) -> Iterator[_Part]:
             yield _Part(path, span)
 
 
-def _moment(writer: IndexWriter, part: _Part, label: str) -> LabelledMoment | None:
+def _moment(writer: CatalogueWriter, part: _Part, label: str) -> LabelledMoment | None:
     """The part as it is kept; raises `UsageError` where the video has ended before it begins."""
     if part.span is None:
         return None

@@ -1,5 +1,6 @@
 """Decoded views: aligned, at the right size, the same from memory and from disk, and honest about what is missing."""
 
+import dataclasses
 import io
 import logging
 from collections.abc import Mapping
@@ -207,3 +208,30 @@ def test_a_video_whose_pictures_change_their_size_has_all_frames_at_the_size_of_
     loaded = _load(entry, tmp_path, {view: REQUESTS[view] for view in ("rgb", "flow")})
     shapes = {view: decoded.pixels.shape for view, decoded in loaded.views.items() if decoded.pixels is not None}
     assert shapes == {"rgb": (12, 40, 60, 3), "flow": (12, 28, 42, 2)}
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_of_a_part_no_frame_outside_is_kept_in_any_view(is_stored: bool, figures: Path, tmp_path: Path) -> None:
+    whole = _entries(figures)[0]
+    part = dataclasses.replace(whole, video_id=f"{whole.video_id}#0.3-0.7", start_seconds=0.3, end_seconds=0.7)
+    assert part.store_id == whole.video_id
+    root, requests = (figures, REQUESTS) if is_stored else (tmp_path, {k: REQUESTS[k] for k in ("rgb", "flow")})
+    all_of_it, cut = (_load(entry, root, requests) for entry in (whole, part))
+    for view, decoded in cut.views.items():
+        full = all_of_it.views[view]
+        inside = np.flatnonzero((full.timestamps >= 0.3 - 1e-6) & (full.timestamps < 0.7 - 1e-6))
+        assert 0 < len(inside) < len(full.timestamps)
+        np.testing.assert_allclose(decoded.timestamps, full.timestamps[inside] - full.timestamps[inside[0]], atol=1e-9)
+        if full.pixels is not None and decoded.pixels is not None:
+            np.testing.assert_array_equal(decoded.pixels, full.pixels[inside])
+        elif full.pose is not None and decoded.pose is not None:
+            assert full.pose.keypoints is not None and decoded.pose.keypoints is not None
+            np.testing.assert_array_equal(decoded.pose.keypoints, full.pose.keypoints[inside])
+    assert cut.num_bytes < all_of_it.num_bytes
+
+
+def test_a_part_behind_the_end_of_its_video_is_told(figures: Path) -> None:
+    whole = _entries(figures)[0]
+    part = dataclasses.replace(whole, video_id=f"{whole.video_id}#7-8", start_seconds=7.0, end_seconds=8.0)
+    with pytest.raises(UnreadableVideoError, match=r"#7-8' has no frame; the video ends at 0\.9"):
+        _load(part, figures, REQUESTS)

@@ -101,3 +101,14 @@ def test_a_manifest_may_say_that_a_video_has_no_label(tmp_path: Path) -> None:
     video = _make_nested(tmp_path)
     (tmp_path / "manifest.csv").write_text("path,label\njump/day 1/a.mp4,\n")
     assert label_of(video, [tmp_path]) == ""
+
+
+def test_parts_of_a_video_say_nothing_of_the_whole_but_where_its_views_are(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(
+        "video_id,path,label,start_seconds,end_seconds\na1,a.mp4,jump,1,2\na1,a.mp4,run,3,\nb1,b.mp4,run,1,2\nb1,b.mp4,walk,,\n"
+    )
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    assert label_of(tmp_path / "a.mp4") is None
+    assert label_of(tmp_path / "b.mp4") == "walk"
+    assert [entry_of(tmp_path / name)[1].video_id for name in ("a.mp4", "b.mp4")] == ["a1", "b1"]

@@ -1,6 +1,8 @@
 """Dataset folders: manifests as people write them, and folders without one."""
 
 import hashlib
+import math
+import re
 from pathlib import Path
 
 import pytest
@@ -190,3 +192,43 @@ def test_folders_that_leave_splits_open_are_refused_where_splits_matter(
     assert len(_open(tmp_path, f"video_id,path,label,split\n{rows}".replace("video_id,", "")).split("train")) == len(
         names
     )
+
+
+def test_rows_with_seconds_are_parts_that_share_group_and_store(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(
+        "video_id,path,label,start_seconds,end_seconds\nv,a.mp4,jump,,2.5\nv,a.mp4,run,2.5,\nw,b.mp4,run,,\n"
+        "v,a.mp4,fall,0.1234567,1\n"
+    )
+    dataset = DatasetFolder.open(tmp_path)
+    assert [video.video_id for video in dataset.videos] == ["v#-2.5", "v#2.5-", "w", "v#0.123457-1"]
+    assert [(video.start_seconds, video.end_seconds) for video in dataset.videos[:3]] == [
+        (0.0, 2.5),
+        (2.5, math.inf),
+        (0.0, math.inf),
+    ]
+    assert [video.store_id for video in dataset.videos] == ["v", "v", "w", "v"]
+    assert [video.group for video in dataset.videos] == ["v", "v", "", "v"]
+    assert "start_seconds" not in dataset.videos[0].columns
+    whole = dataset.of_whole_videos()
+    assert [(video.video_id, video.label, video.is_part) for video in whole.videos] == [
+        ("v", "", False),
+        ("w", "run", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a.mp4,x,2,1", "end_seconds (1) must be greater than start_seconds (2)"),
+        ("a.mp4,x,-1,2", "start_seconds ('-1') must be seconds from 0"),
+        ("a.mp4,x,nan,2", "start_seconds ('nan')"),
+        ("a.mp4,x,1,inf", "end_seconds ('inf')"),
+        ("a.mp4,x,1:05,", "start_seconds ('1:05')"),
+        ("a.mp4,x,1,2\na.mp4,y,1,2", "video_id 'a#1-2' twice"),
+        ("x/a.mp4,x,1,2\ny/a.mp4,y,3,4", "video_id 'a' for parts of"),
+    ],
+)
+def test_parts_that_mean_nothing_are_refused(rows: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(f"path,label,start_seconds,end_seconds\n{rows}\n")
+    with pytest.raises(UsageError, match=re.escape(message)):
+        DatasetFolder.open(tmp_path)
