@@ -2,13 +2,13 @@
 
 import { connection, facts, followFacts, isStarting, refreshFacts } from "./api.js";
 import { onCardKey } from "./cards.js";
-import { errorState, h, icon, kept, openDialog } from "./dom.js";
+import { errorState, h, icon, kept, openDialog, say } from "./dom.js";
 import { labellingView } from "./labelling.js";
 import { mapView } from "./map.js";
 import { motion } from "./player.js";
 import { startDropping } from "./query.js";
 import { searchView } from "./search.js";
-import { chooseNone, label, selection, startSelectionBar } from "./selection.js";
+import { chooseNone, label, labelOfKey, selection, startSelectionBar } from "./selection.js";
 import { videosView } from "./videos.js";
 
 const byId = (id) => document.getElementById(id);
@@ -16,7 +16,7 @@ const SECTIONS = ["search", "videos", "map", "label"];
 const KEYS = { s: "search", v: "videos", m: "map", g: "label" };
 const KEYS_TOLD = [
   ["Everywhere", [["s v m g", "Search, videos, map, groups to label"], ["u", "Choose a video to search with"], ["/", "Find a video by name"],
-    ["p", "Play or stop all moments"], ["t", "Write a label for what is chosen"], ["1 … 9", "Give one of the labels to what is chosen, or to the card in hand"],
+    ["p", "Play or stop all moments"], ["t", "Write a label for what is chosen"], ["1 … 9", "Give one of the labels to what is chosen, or to the card in hand"], ["0", "Take the label away"],
     ["Esc", "Close, or choose none"], ["?", "These keys"]]],
   ["On a card", [["← ↑ ↓ →", "To the next card"], ["Enter", "Search with it"], ["Space", "Play or stop it"], ["x", "Choose it"],
     ["a", "Compare it with the query"], ["+ −", "More, or less, like this"]]],
@@ -87,15 +87,14 @@ function onSingleKey(key, element) {
   else if (key === "u") [...document.querySelectorAll("button.upload")].find((one) => one.offsetParent)?.click();
   else if (key === "/") findByName();
   else if (key === "t" && selection.items.size) bar.focusField();
-  else if (/^[1-9]$/.test(key) && selection.items.size) bar.giveQuick(Number(key));
-  else if (/^[1-9]$/.test(key) && element) labelOne(element.item, Number(key));
+  else if (/^[0-9]$/.test(key) && selection.items.size) bar.giveQuick(Number(key));
+  else if (/^[0-9]$/.test(key) && element) labelOne(element.item, labelOfKey(Number(key)));
   else return false;
   return true;
 }
 
-function labelOne(item, number) {
-  const known = (facts.value?.labels ?? []).filter(({ label: name }) => name);
-  if (known[number - 1]) label([item], known[number - 1].label);
+function labelOne(item, name) {
+  if (name !== undefined) label([item], name).catch((error) => say(error.message));
 }
 
 function findByName() {

@@ -2,7 +2,7 @@
 //
 // Cards tell what is wanted of them to the document: "cocon:search", "cocon:align", "cocon:example", with the item.
 
-import { h, icon, iconButton, spanText } from "./dom.js";
+import { counted, h, icon, iconButton, spanText } from "./dom.js";
 import { player, toggle } from "./player.js";
 import { showChosen, toggleChosen } from "./selection.js";
 
@@ -20,7 +20,7 @@ export function card(item, query = null) {
       h("div.card-title", h("bdi.name", { title: item.path }, item.name), labelChip(item)),
       isHit && score(item, query),
       item.reason && h("p.reason", item.reason),
-      !isHit && !item.reason && h("p.quiet", about(item)),
+      item.moments?.length > 0 && h("p.reason", counted(item.moments.length, "labelled part")),
       h("div.card-actions", actions(item, isHit))));
   element.item = item;
   showChosen(element);
@@ -44,20 +44,16 @@ function labelChip(item) {
   return item.label ? h("span.tag", { title: `Label: ${item.label}` }, h("bdi", item.label)) : h("span.tag.none", "no label");
 }
 
-function about(item) {
-  const moments = item.moments?.length ? ` · ${item.moments.length} labelled ${item.moments.length === 1 ? "part" : "parts"}` : "";
-  return item.duration_seconds === undefined ? "" : `${spanText(0, item.duration_seconds).split("–")[1]}${moments}`;
-}
-
 function score(item, { duration_seconds: duration, best }) {
   const from = item.query_start_seconds;
   const to = item.query_end_seconds;
   const isKnown = from !== null && from !== undefined && duration > 0;
-  return h("div.score",
-    h("div.meter", { role: "img", "aria-label": `Score ${item.score.toFixed(3)}`, vars: { "--share": Math.max(0, item.score) / Math.max(best, 1e-6) } }),
-    h("span.number", { title: "Cosine of the embeddings: 1 is equal" }, item.score.toFixed(2)),
-    isKnown && h("div.matched", { role: "img", "aria-label": `Like ${spanText(from, to)} of the query`, title: `Like ${spanText(from, to)} of the query`,
-      vars: { "--from": from / duration, "--to": Math.min(1, to / duration) } }));
+  return h("dl.score",
+    h("dt", "score"),
+    h("div.meter", { role: "img", "aria-hidden": "true", vars: { "--share": Math.max(0, item.score) / Math.max(best, 1e-6) } }),
+    h("dd.number", { title: "Cosine of the embeddings: 1 is equal" }, item.score.toFixed(2)),
+    isKnown && [h("dt", "query"), h("div.matched", { "aria-hidden": "true", title: `Like ${spanText(from, to)} of the query`,
+      vars: { "--from": from / duration, "--to": Math.min(1, to / duration) } }), h("dd.number", spanText(from, to))]);
 }
 
 function actions(item, isHit) {

@@ -56,7 +56,7 @@ function section(title, text, { name, value, most, verb }, ask) {
 
 function suggestions({ videos }) {
   if (!videos.length) return [stateOf({ picture: "check", title: "Everything is labelled", text: "There is nothing left to suggest." })];
-  return [grid(videos.map((video) => card(video)), { "aria-label": "Suggestions" }),
+  return [grid(videos.map((video) => card(video)), { class: "grid videos", "aria-label": "Suggestions" }),
     h("p.quiet", "Choose cards with x or by their corner, then give a label below, or press its number.")];
 }
 

@@ -3,7 +3,7 @@
 // A browser keeps six connections to one server. A long file holds one for as long as it plays, so few are open at
 // once, and what has been read to its end gives its place to the next.
 
-import { h, icon, iconButton, kept, spanText } from "./dom.js";
+import { clock, h, icon, iconButton, kept, spanText } from "./dom.js";
 import { whyNot } from "./api.js";
 
 const MOST_OPEN = 4;
@@ -30,7 +30,7 @@ export function player(moment) {
   const picture = h("img", { src: moment.still, alt: "", loading: "lazy", decoding: "async" });
   const button = iconButton("play", `Play ${moment.name}`, { class: "quiet-button square play", tabindex: "-1" });
   const frame = h("div.player", { class: "player" }, picture, button,
-    end > start && h("span.span-chip", spanText(start, end)));
+    h("span.span-chip", end > start ? spanText(start, end) : clock(moment.duration_seconds ?? 0)));
   frame.moment = moment;
   picture.addEventListener("error", () => tell(frame, moment.still), { once: true });
   button.addEventListener("click", (event) => {

@@ -67,7 +67,7 @@ export function readingCard(file) {
 /** Where a video is dropped or chosen. */
 export function dropZone(onfile) {
   const limits = facts.value?.limits;
-  const most = limits ? `Up to ${Math.floor(limits.max_upload_bytes / 1e6).toLocaleString("en")} MB and ${clock(limits.max_upload_seconds)}. ` : "";
+  const most = limits ? `Up to ${clock(limits.max_upload_seconds)} and ${Math.round(limits.max_upload_bytes / 2 ** 20)} MiB. ` : "";
   return h("div.drop", icon("upload"),
     h("h2", "Find moments like this one"),
     h("p", "Drop a video here, or choose a file. ", h("span.quiet", `${most}It stays on this machine.`)),

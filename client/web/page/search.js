@@ -71,7 +71,7 @@ export function searchView(root) {
     const picks = h("div", grid(skeletons(NUM_PICKS / 2)));
     results.replaceChildren(dropZone(searchWithFile), h("div.section-title", h("h2", "Or start from a video of the index"), h("a", { href: "#videos" }, "All videos")), picks);
     return getJson("/api/videos", { top: NUM_PICKS }).then(
-      ({ videos }) => picks.replaceChildren(grid(videos.map((video) => card(video)))),
+      ({ videos }) => picks.replaceChildren(grid(videos.map((video) => card(video)), { class: "grid videos" })),
       (error) => picks.replaceChildren(errorState(error, drawStart)));
   }
 
@@ -98,7 +98,7 @@ export function searchView(root) {
       state.allMoments = box.checked;
       search();
     });
-    return h("label.check", box, "Every moment, not only the best of each video");
+    return h("label.check", box, "Several moments of a video");
   }
 
   function drawExamples() {
@@ -114,7 +114,7 @@ export function searchView(root) {
   function drawBusy(offset) {
     const old = results.querySelector("ul.grid");
     if (!old || !results.querySelector(".filters")) {
-      results.replaceChildren(h("div.results-head", h("h2", { role: "status" }, h("span.spinner"), "Searching…")), filterBar(), grid(skeletons(8)));
+      results.replaceChildren(h("div.results-top", h("div.results-head", h("h2", { role: "status" }, h("span.spinner"), "Searching…")), filterBar()), grid(skeletons(8)));
     } else {
       results.setAttribute("aria-busy", "true");
       if (!offset) results.classList.add("is-stale");
@@ -141,7 +141,7 @@ export function searchView(root) {
     }
     if (more) results.append(more);
     const title = state.hits.length ? counted(state.hits.length, state.allMoments ? "moment" : "video") : "No hits";
-    results.querySelector(".results-head").replaceChildren(h("h2", { role: "status" }, title), h("span.quiet", `best first · ${answer.seconds.toFixed(2)} s`));
+    results.querySelector(".results-head").replaceChildren(h("h2", { role: "status" }, title), h("span.quiet", `best first · ${Math.max(1, Math.round(answer.seconds * 1000)).toLocaleString("en")} ms`));
   }
 
   function hitCard(hit, best) {

@@ -48,12 +48,13 @@ async function put(videos, name, ofMoments) {
   await refreshFacts();
 }
 
-/** The field and the quick labels; Enter or 1 to 9 give a label. `items` is called when it is given. */
+/** A field for a label; Enter gives it to what `items` returns then. */
 export function labelField(items, { ofMoments = () => false, onDone = () => {} } = {}) {
   const field = h("input.label-field", { type: "text", list: "labels", placeholder: "Label", "aria-label": "Label", autocomplete: "off",
     maxlength: "200" });
   const note = h("span.field-error", { role: "alert" });
   const give = async (name) => {
+    if (name === undefined) return;
     const chosen = items();
     note.textContent = "";
     try {
@@ -80,24 +81,26 @@ export function startSelectionBar(bar) {
   const form = labelField(() => [...selection.items.values()], { ofMoments: () => moments.checked && !ofMoments.hidden, onDone: chooseNone });
   const quick = h("div.quick", { "aria-label": "Labels by key" });
   bar.append(
-    h("div.selection-in", count, ofMoments, form, quick,
-      h("button.quiet-button", { type: "button", onclick: () => form.give("") }, "Take label away"),
-      iconButton("close", "Choose none (Escape)", { onclick: chooseNone, class: "quiet-button square last" })));
+    h("div.selection-in", count, form, ofMoments,
+      iconButton("close", "Choose none (Escape)", { onclick: chooseNone, class: "quiet-button square last" }), quick));
   const draw = () => {
     const chosen = [...selection.items.values()];
     bar.hidden = chosen.length === 0;
     document.body.classList.toggle("has-selection", chosen.length > 0);
     count.textContent = `${chosen.length.toLocaleString("en")} selected`;
     ofMoments.hidden = !chosen.some((item) => item.end_seconds !== undefined);
-    quick.replaceChildren(...quickLabels().map((name, number) => h("button.chip", { type: "button", onclick: () => form.give(name) },
-      h("kbd", number + 1), h("bdi", name))));
+    const chip = (key, name, text) => h("button.chip", { type: "button", onclick: () => form.give(name) }, h("kbd", key), text);
+    quick.replaceChildren(...quickLabels().map((name, number) => chip(number + 1, name, h("bdi", name))), chip(0, "", "take label away"));
   };
   selection.addEventListener("change", draw);
   facts.addEventListener("change", draw);
-  bar.giveQuick = (number) => quickLabels()[number - 1] !== undefined && form.give(quickLabels()[number - 1]);
+  bar.giveQuick = (number) => form.give(labelOfKey(number));
   bar.focusField = () => form.field.focus();
   draw();
 }
+
+/** The label that a number stands for; "", which takes one away, for 0; undefined if there is none. */
+export const labelOfKey = (number) => (number === 0 ? "" : quickLabels()[number - 1]);
 
 function quickLabels() {
   return (facts.value?.labels ?? []).filter(({ label: name }) => name).slice(0, MOST_KEYS).map(({ label: name }) => name);

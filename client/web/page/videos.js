@@ -12,7 +12,7 @@ const PAGE = 48;
 export function videosView(root) {
   const field = h("input", { type: "search", placeholder: "Part of a name", "aria-label": "Part of a name", autocomplete: "off" });
   const head = h("h2", { role: "status" });
-  const all = h("button.link", { type: "button", onclick: () => choose(listed()) }, "Choose these");
+  const all = h("button.link", { type: "button", onclick: () => choose(listed()) }, "Choose all shown");
   const list = h("div", grid(skeletons(12)));
   const listed = () => [...list.querySelectorAll(".card[data-video]")].map((one) => one.item);
   let asking = null;
@@ -36,7 +36,7 @@ export function videosView(root) {
     head.textContent = counted(total, "video");
     all.hidden = total === 0;
     if (offset) list.querySelector("ul.grid").append(...cards);
-    else list.replaceChildren(cards.length ? grid(cards, { "aria-label": "Videos" }) : nothing());
+    else list.replaceChildren(cards.length ? grid(cards, { class: "grid videos", "aria-label": "Videos" }) : nothing());
     if (offset) cards[0]?.focus();
     if (offset + videos.length < total) {
       list.append(h("button.secondary.more", { type: "button", onclick: () => show(offset + PAGE) }, "More"));
@@ -55,6 +55,6 @@ export function videosView(root) {
   field.addEventListener("input", settled(() => show(), 200));
   filters.addEventListener("change", () => show());
   connection.addEventListener("back", () => show());
-  root.append(h("div.toolbar", h("div.field.grows", icon("search"), field)), filterBar(), h("div.results-head", head, all), list);
+  root.append(h("div.toolbar", h("div.field", icon("search"), field)), h("div.results-top", h("div.results-head", head, all), filterBar()), list);
   return { show, focus: () => field.focus() };
 }
