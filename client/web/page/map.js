@@ -3,9 +3,9 @@
 import { connection, facts, getJson, getPoints, postJson, refreshFacts } from "./api.js";
 import { card, grid } from "./cards.js";
 import { counted, emptyIndex, errorState, h, iconButton, stateOf } from "./dom.js";
+import { SHAPES } from "./painting.js";
 import { Scatter } from "./scatter.js";
 import { choose, labelField } from "./selection.js";
-import { SHAPES } from "./stamps.js";
 
 // Okabe and Ito's colours without yellow and black, lighter on dark; the last is for what has none.
 const LIGHT = ["#0072b2", "#d55e00", "#009e73", "#c46ba0", "#b87f00", "#3a9fd8", "#b4bac0"];

@@ -1,16 +1,13 @@
 // A hundred thousand points on a canvas: to move, to come nearer, to point at, and to draw a line around.
-//
-// Points are written into the pixels of one picture, each as a small stamp of its shape, so that a frame takes
-// milliseconds without a graphics card.
 
-import { blit, isWithin, packed, SHAPES, stamp } from "./stamps.js";
+import { PointPainter } from "./painting.js";
 
 const MARGIN = 0.92;
 const MOST_ZOOM = 400;
 const REACH_PX = 14;
 const STEP_PX = 60;
 const CLICK_PX = 5;
-const OUTLINED_POINTS = 5000;
+const REST_MS = 180;
 
 export class Scatter {
   /**
@@ -19,9 +16,8 @@ export class Scatter {
    * @param onlasso (indices) when a line is drawn around points.
    */
   constructor(canvas, { onpick, onlasso }) {
-    Object.assign(this, { canvas, onpick, onlasso, x: new Float32Array(0), y: new Float32Array(0), codes: new Int16Array(0), palette: [],
-      paper: [255, 255, 255], ink: "#000", faded: null, marked: [], isLasso: false, line: null, pointers: new Map(), isKeyboard: false });
-    this.context = canvas.getContext("2d", { alpha: false });
+    Object.assign(this, { canvas, painter: new PointPainter(canvas), onpick, onlasso, x: new Float32Array(0), y: new Float32Array(0), codes: new Int16Array(0), palette: [],
+      paper: [255, 255, 255], ink: "#000", faded: null, marked: [], isLasso: false, isMoving: false, line: null, pointers: new Map(), isKeyboard: false });
     this.fit();
     new ResizeObserver(() => this.resize()).observe(canvas);
     canvas.addEventListener("pointerdown", (event) => this.#press(event));
@@ -64,18 +60,23 @@ export class Scatter {
     this.panX = dx - ((dx - this.panX) * zoom) / this.zoom;
     this.panY = dy - ((dy - this.panY) * zoom) / this.zoom;
     this.zoom = zoom;
-    this.draw();
+    this.#moved();
   }
 
   resize() {
-    const ratio = Math.min(2, devicePixelRatio || 1);
-    const [width, height] = [Math.round(this.canvas.clientWidth * ratio), Math.round(this.canvas.clientHeight * ratio)];
-    if (!width || !height || (this.picture?.width === width && this.picture?.height === height)) return;
-    Object.assign(this.canvas, { width, height });
-    this.ratio = ratio;
-    this.picture = this.context.createImageData(width, height);
-    this.pixels = new Uint32Array(this.picture.data.buffer);
+    this.painter.resize();
     this.#drawNow();
+  }
+
+  /** Move on, and be sharp again soon after. */
+  #moved() {
+    this.isMoving = true;
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      this.isMoving = false;
+      this.draw();
+    }, REST_MS);
+    this.draw();
   }
 
   /** Soon, once a frame. */
@@ -86,12 +87,6 @@ export class Scatter {
       this.isDrawing = false;
       this.#drawNow();
     });
-  }
-
-  /** Where a point is, in CSS pixels of the canvas. */
-  placeOf(index) {
-    const { scale, left, top } = this.#view();
-    return [left + this.x[index] * scale, top - this.y[index] * scale];
   }
 
   /** The point next to a place, or -1 if none is near. */
@@ -127,75 +122,13 @@ export class Scatter {
   }
 
   #drawNow() {
-    if (!this.picture) return;
-    const ratio = this.ratio;
-    const radius = this.#radius() * ratio;
-    const paper = packed(this.paper);
-    this.pixels.fill(paper);
-    const stamps = SHAPES.map((shape) => stamp(shape, radius));
-    const grounds = this.x.length <= OUTLINED_POINTS ? SHAPES.map((shape) => stamp(shape, radius + ratio)) : null;
-    if (this.faded) this.#stampAll(stamps, null, 1);
-    this.#stampAll(stamps, grounds, 0);
-    this.context.putImageData(this.picture, 0, 0);
-    this.#drawLines(radius);
+    this.painter.paint(this, this, this.#view(), { radius: this.#radius(), isCoarse: this.isMoving, line: this.line, hasCross: this.isKeyboard });
   }
 
   #radius() {
     const area = this.canvas.clientWidth * this.canvas.clientHeight;
     const free = 0.28 * Math.sqrt(area / Math.max(1, this.x.length)) * Math.sqrt(this.zoom);
     return Math.min(6, Math.max(1.3, free));
-  }
-
-  /** The points that are faded (1), or those that are not (0). */
-  #stampAll(stamps, grounds, which) {
-    const { x, y, codes, faded, ratio, palette, picture: { width, height }, pixels } = this;
-    const { scale, left, top } = this.#view();
-    const [k, ox, oy] = [scale * ratio, left * ratio, top * ratio];
-    const numColours = palette.length - 1;
-    const grey = palette[numColours];
-    const paper = this.paper;
-    for (let index = 0; index < x.length; index += 1) {
-      if ((faded ? faded[index] : 0) !== which) continue;
-      const code = codes[index];
-      const shape = code < 0 ? 0 : Math.trunc(code / numColours) % stamps.length;
-      const colour = which || code < 0 ? grey : palette[code % numColours];
-      const column = Math.round(ox + x[index] * k);
-      const row = Math.round(oy - y[index] * k);
-      if (column < -20 || row < -20 || column > width + 20 || row > height + 20) continue;
-      if (grounds) blit(pixels, width, height, grounds[shape], column, row, paper);
-      blit(pixels, width, height, stamps[shape], column, row, colour);
-    }
-  }
-
-  /** Rings around what is marked, the line that is drawn, and the cross of the keyboard. */
-  #drawLines(radius) {
-    const { context, ratio } = this;
-    Object.assign(context, { strokeStyle: this.ink, fillStyle: this.ink, lineWidth: 2 * ratio, lineJoin: "round" });
-    for (const index of this.marked) {
-      const [x, y] = this.placeOf(index);
-      context.beginPath();
-      context.arc(x * ratio, y * ratio, radius + 3 * ratio, 0, 2 * Math.PI);
-      context.stroke();
-    }
-    if (this.line) {
-      context.beginPath();
-      for (const [x, y] of this.line) context.lineTo(x * ratio, y * ratio);
-      context.closePath();
-      context.setLineDash([6 * ratio, 4 * ratio]);
-      context.stroke();
-      context.setLineDash([]);
-      context.globalAlpha = 0.08;
-      context.fill();
-      context.globalAlpha = 1;
-    }
-    if (!this.isKeyboard) return;
-    const [x, y] = [this.canvas.width / 2, this.canvas.height / 2];
-    context.beginPath();
-    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-      context.moveTo(x + dx * 6 * ratio, y + dy * 6 * ratio);
-      context.lineTo(x + dx * 16 * ratio, y + dy * 16 * ratio);
-    }
-    context.stroke();
   }
 
   #press(event) {
@@ -227,7 +160,7 @@ export class Scatter {
       this.panY += now[1] - before[1];
     }
     this.pointers.set(event.pointerId, now);
-    this.draw();
+    this.#moved();
   }
 
   #pinch(moved, before, now) {
@@ -273,7 +206,7 @@ export class Scatter {
     event.preventDefault();
     event.stopPropagation();
     this.isKeyboard = true;
-    this.draw();
+    this.#moved();
   }
 }
 
@@ -286,4 +219,13 @@ function extent(values) {
     if (value > most) most = value;
   }
   return values.length ? [least, most] : [0, 0];
+}
+
+/** Whether a place is within a closed line: a ray from it crosses the line an odd number of times. */
+function isWithin(x, y, xs, ys) {
+  let inside = false;
+  for (let now = 0, before = xs.length - 1; now < xs.length; before = now, now += 1) {
+    if (ys[now] > y !== ys[before] > y && x < ((xs[before] - xs[now]) * (y - ys[now])) / (ys[before] - ys[now]) + xs[now]) inside = !inside;
+  }
+  return inside;
 }
