@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 from cocon.training.evaluation.cli import app
@@ -19,28 +17,15 @@ from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.evaluation.report.page import write_report
 from cocon.training.run_folder.files import RunFolder
 from cocon.video.store.dataset import VideoEntry
+from tests.chromium import Browser, opened_chromium, set_window
 
-Browser = webdriver.Chrome
-_SWITCHES = (
-    "headless no-sandbox disable-gpu disable-dev-shm-usage disable-background-networking "
-    "disable-component-update disable-sync hide-scrollbars"
-)
 _DATA_URI = re.compile(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    programs = [shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")]
-    if not all(programs):
-        pytest.fail("the report is tested in Chromium; run: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(programs[0])
-    for switch in _SWITCHES.split():
-        options.add_argument(f"--{switch}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(str(programs[1])))
-    yield driver
-    driver.quit()
+    with opened_chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +41,7 @@ def opened(browser: Browser, page: Path) -> Iterator[Callable[..., Browser]]:
     """`opened(page, width=1280, scheme="light")`: the browser with a page in a window of that width."""
 
     def of(html: Path = page, *, width: int = 1280, scheme: str = "light") -> Browser:
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        set_window(browser, width=width, scheme=scheme)
         browser.get(html.as_uri())
         return browser
 
