@@ -47,4 +47,4 @@ def web(
     opened = open_index(index)
     settings = embedder_options.settings(opened.facts.views)
     uploads = MediaLimits.parse([*UPLOAD_LIMITS, *(embedder_options.limit or ())])
-    serve_index(opened, replace(settings, limits=uploads), embedder_options.limits, port=port, on_ready=tell)
+    serve_index(opened, index, replace(settings, limits=uploads), embedder_options.limits, port=port, on_ready=tell)

@@ -9,6 +9,7 @@ from cocon.client.web.access import Access, Guard
 from cocon.client.web.answers.aligned import Aligning
 from cocon.client.web.answers.labelling import Labelling
 from cocon.client.web.answers.listing import Listing
+from cocon.client.web.answers.mapping import MapAnswers
 from cocon.client.web.answers.media import MediaAnswers
 from cocon.client.web.answers.page_files import PAGE_ROUTES
 from cocon.client.web.answers.receiving import Receiving
@@ -18,7 +19,7 @@ from cocon.client.web.services import WebServices
 
 __all__ = ["web_app"]
 
-_ANSWERS = (Listing, Searching, Receiving, MediaAnswers, Aligning, Labelling)
+_ANSWERS = (Listing, Searching, Receiving, MediaAnswers, Aligning, Labelling, MapAnswers)
 
 
 def web_app(services: WebServices, access: Access, *, on_ready: Callable[[], None]) -> Guard:

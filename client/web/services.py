@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from cocon.client.index.folder import VideoIndex
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.pipeline.video_embedding import Row
+from cocon.client.web.map_maker import MapMaker
 from cocon.client.web.previews import MediaSource, Previews
 from cocon.client.web.problems import RefusedError
 from cocon.client.web.stored_files import StoredFiles
@@ -60,6 +61,7 @@ class WebServices(Closing):
 
     Attributes:
         index: That is shown.
+        index_name: Of it, as on a command line.
         settings: Of the embedder for what is uploaded; its limits are those of uploads.
         folder: Private, for what is uploaded and made.
         limits: Of indexed videos that are decoded for pictures.
@@ -69,6 +71,7 @@ class WebServices(Closing):
         previews: That.
         embedder: For what is not stored.
         uploads: What was uploaded.
+        map_maker: Lays out the index.
         questions: Lane of what the index answers.
         changes: Lane of what changes it, or looks at all of it.
         stills: Lane of pictures.
@@ -76,6 +79,7 @@ class WebServices(Closing):
     """
 
     index: VideoIndex
+    index_name: str
     settings: EmbedderSettings
     folder: Path
     limits: MediaLimits
@@ -85,6 +89,7 @@ class WebServices(Closing):
     previews: Previews = field(init=False)
     embedder: WarmEmbedder = field(init=False)
     uploads: Uploads = field(init=False)
+    map_maker: MapMaker = field(init=False)
     questions: Lane = field(init=False)
     changes: Lane = field(init=False)
     stills: Lane = field(init=False)
@@ -97,6 +102,7 @@ class WebServices(Closing):
         self.previews = Previews(self.pool, self.limits, self.cache)
         self.embedder = WarmEmbedder(self.index, self.settings, self.folder)
         self.uploads = Uploads(self.folder, self.embedder, self.pool, self.settings.limits)
+        self.map_maker = MapMaker(self.index, self.index_name)
         self.questions, self.changes = Lane(_MOST_QUESTIONS), Lane(1)
         self.stills, self.films = Lane(num_cores()), Lane(1)
 
@@ -104,6 +110,7 @@ class WebServices(Closing):
         """End all processes and connections."""
         self.embedder.close()
         self.pool.close()
+        self.map_maker.close()
 
     def stored(self, video_id: int) -> MediaSource:
         """An indexed video to be shown; raises `RefusedError` if there is none."""

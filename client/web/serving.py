@@ -24,6 +24,7 @@ _GRACE_S = 2
 
 def serve_index(
     index: VideoIndex,
+    index_name: str,
     settings: EmbedderSettings,
     limits: MediaLimits,
     *,
@@ -34,6 +35,7 @@ def serve_index(
 
     Args:
         index: That is shown.
+        index_name: Of it, as on a command line.
         settings: Of the embedder for what is uploaded, with the limits of uploads.
         limits: Of indexed videos that are decoded for pictures.
         port: On 127.0.0.1; 0 for any that is free.
@@ -47,7 +49,7 @@ def serve_index(
     index.snapshot()
     with _listening(port) as listener, private_folder() as folder:
         access = Access(listener.getsockname()[1])
-        with WebServices(index, settings, folder, limits) as services:
+        with WebServices(index, index_name, settings, folder, limits) as services:
             app = web_app(services, access, on_ready=lambda: on_ready(access))
             uvicorn.Server(_config(app)).run(sockets=[listener])
 

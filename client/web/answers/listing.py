@@ -67,7 +67,8 @@ class Listing:
             "labels": [{"label": label, "count": count} for label, count in overview.labels.items()],
             "metadata_keys": list(overview.metadata_keys),
             "has_labels": bool(overview.labels),
-            "map": "absent",
+            "map": self._services.map_maker.state(),
+            "map_message": self._services.map_maker.message,
             "embedder": {"ready": state.is_ready, "url": state.url, "message": state.message},
             "limits": {"max_upload_bytes": limits.max_bytes, "max_upload_seconds": limits.max_seconds},
         }
