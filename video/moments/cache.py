@@ -16,7 +16,7 @@ from threading import Lock
 
 __all__ = ["PreviewCache", "preview_key"]
 
-_NAME = re.compile(r"\.?[0-9a-f]{64}\.\w+(\.partial)?")
+_NAME = re.compile(r"\.{0,2}[0-9a-f]{64}\.[\w.]+")
 
 
 def preview_key(content: str, *facts: object) -> str:
