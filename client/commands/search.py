@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from cocon.video.decoding.limits import MediaLimits
 
     Reader = Callable[[Sequence[str]], Iterator[list[Example] | FailedVideo]]
+    Answered = tuple[Query, list[Hit]] | FailedVideo
 
 __all__ = ["search"]
 
 _COLUMNS = ("rank", "video", "start_seconds", "end_seconds", "score", "label")
 # Queries that are compared with the index at once.
 _BATCH = 64
+# As many as a picture or a page shows.
+_MAX_SHOWN = 200
 
 Queries = Annotated[
     list[str] | None,
@@ -46,6 +49,9 @@ Unlike = Annotated[
     list[str] | None, typer.Option("--unlike", metavar="QUERY...", help="What is not wanted.", show_default=False)
 ]
 Picture = Annotated[Path | None, typer.Option("--picture", help="Draw query and hits: FILE.png.")]
+Gallery = Annotated[
+    Path | None, typer.Option("--gallery", help="Queries and hits as a page that plays them: FILE.html.")
+]
 
 
 @options.takes_embedder_options
@@ -63,6 +69,7 @@ def search(
     row_format: options.TextFormat = None,
     output: options.Output = None,
     picture: Picture = None,
+    gallery: Gallery = None,
     failures: options.Failures = Path("failures.jsonl"),
     quiet: options.Quiet = False,
 ) -> None:
@@ -70,7 +77,7 @@ def search(
 
     What the index holds asks without a server, and so do vectors.
 
-    Example: client search query.mp4 --top 5 --picture hits.png
+    Example: client search query.mp4 --top 5 --gallery hits.html
     """
     from cocon.client.engines import open_index
     from cocon.client.output.batch_report import batch_report
@@ -80,18 +87,19 @@ def search(
     wanted = answer_options.search_options(filter_options.filters)
     asked, liked, unliked = (_names(each or ()) for each in (queries, like, unlike))
     _check(asked, liked, unliked, picture)
-    _check_files([*asked, *liked, *unliked], index, output=output, picture=picture, failures=failures)
+    _check_files([*asked, *liked, *unliked], index, output=output, picture=picture, gallery=gallery, failures=failures)
     opened = open_index(index)
     with ExitStack() as held:
         read = _reader(opened, embedder_options, held)
         report = held.enter_context(batch_report(max(1, len(asked)), quiet=quiet, failures=failures))
         with open_sink(chosen, output, columns=_columns(asked)) as sink:
             found = _each(read(asked), report) if asked else _together(read, liked, unliked)
-            drawn = None
-            for answered in _answered(found, opened, wanted, sink):
-                drawn = drawn or answered
-    if picture is not None and drawn is not None:
-        _draw(*drawn, picture, index, embedder_options.limits)
+            num_answered, answered = _first(_answered(found, opened, wanted, sink), _MAX_SHOWN)
+    if picture is not None and answered:
+        _draw(answered[0], picture, index, embedder_options.limits)
+    if gallery is not None:
+        facts = {"queries": f"the first {_MAX_SHOWN} of {num_answered}"} if num_answered > _MAX_SHOWN else {}
+        _show(answered, facts, gallery, opened, embedder_options.limits, is_quiet=quiet)
     raise typer.Exit(report.exit_code)
 
 
@@ -118,7 +126,13 @@ def _check(asked: Sequence[str], liked: Sequence[str], unliked: Sequence[str], p
 
 
 def _check_files(
-    names: Sequence[str], index: str, *, output: Path | None, picture: Path | None, failures: Path
+    names: Sequence[str],
+    index: str,
+    *,
+    output: Path | None,
+    picture: Path | None,
+    gallery: Path | None,
+    failures: Path,
 ) -> None:
     """Refuse to write over what is read."""
     from cocon.client.engines import files_of
@@ -126,12 +140,14 @@ def _check_files(
 
     # Of a part, `q.mp4#1-2`, the file; whether it is one is seen later, when a wrong line of a list fails alone.
     inputs = [*map(Path, names), *(Path(name.rpartition("#")[0]) for name in names if "#" in name), *files_of(index)]
-    check_different(output=output, picture=picture, failures=failures)
+    check_different(output=output, picture=picture, gallery=gallery, failures=failures)
     check_no_input(failures, inputs, option="--failures")
     if output is not None:
         check_output(output, inputs)
     if picture is not None:
         check_output(picture, inputs, suffixes=(".png",), option="--picture")
+    if gallery is not None:
+        check_output(gallery, inputs, suffixes=(".html", ".htm"), option="--gallery")
 
 
 def _columns(asked: Sequence[str]) -> Sequence[str]:
@@ -184,7 +200,7 @@ def _together(read: "Reader", liked: Sequence[str], unliked: Sequence[str]) -> "
 
 def _answered(
     asked: "Iterator[Query | FailedVideo]", opened: "VideoIndex", wanted: "SearchOptions", sink: "Sink"
-) -> "Iterator[tuple[Query, list[Hit]]]":
+) -> "Iterator[Answered]":
     """Each query and its hits, which are written in the order of the queries; and so are those that failed."""
     from cocon.client.pipeline.video_embedding import FailedVideo
     from cocon.core.printable import escaped
@@ -195,17 +211,51 @@ def _answered(
         for each in batch:
             if isinstance(each, FailedVideo):
                 sink.write([each.row() | {"query": escaped(each.video)}])
+                yield each
             else:
                 hits = next(answers)
                 sink.write([hit.row() for hit in hits])
                 yield each, hits
 
 
-def _draw(query: "Query", hits: "list[Hit]", picture: Path, index: str, limits: "MediaLimits") -> None:
+def _first(answered: "Iterator[Answered]", most: int) -> "tuple[int, list[Answered]]":
+    """How many there are, and the first of them."""
+    kept: list[Answered] = []
+    num = 0
+    for num, each in enumerate(answered, start=1):
+        if num <= most:
+            kept.append(each)
+    return num, kept
+
+
+def _draw(answered: "Answered", picture: Path, index: str, limits: "MediaLimits") -> None:
     from cocon.client.output.hits import write_hits
 
+    assert isinstance(answered, tuple)  # a single query that failed ends the command
+    query, hits = answered
     example = query.examples[0]
     assert example.spans is not None
     span = (float(example.spans.min()), float(example.spans.max()))
     facts = f"cosine of the embeddings of {example.view}, index {index}"
     write_hits(Path(example.video), span, hits, picture, facts, limits)
+
+
+def _show(
+    answered: "Sequence[Answered]",
+    facts: "dict[str, str]",
+    gallery: Path,
+    opened: "VideoIndex",
+    limits: "MediaLimits",
+    *,
+    is_quiet: bool,
+) -> None:
+    from cocon.client.gallery.page import write_gallery
+    from cocon.client.gallery.sections import GallerySection
+    from cocon.core.progress import progress_bar
+
+    sections = [
+        GallerySection.of(*each) if isinstance(each, tuple) else GallerySection.of_failure(each) for each in answered
+    ]
+    facts = {"index": str(opened), "model": opened.facts.model, "views": ", ".join(opened.facts.views)} | facts
+    with progress_bar("taking pictures", is_quiet=is_quiet) as on_progress:
+        write_gallery(sections, gallery, facts=facts, limits=limits, on_progress=on_progress)

@@ -68,7 +68,7 @@ def write_moment(
     *,
     long_side_px: int,
     quality: int = 23,
-) -> None:
+) -> NDArray[np.uint8]:
     """Write a part of a video as a film of its own that browsers play.
 
     Args:
@@ -81,6 +81,9 @@ def write_moment(
         long_side_px: of its pictures at most.
         quality: H.264's constant rate factor, 0 to 51; the larger, the fewer bytes.
 
+    Returns:
+        Its first picture, RGB `uint8 [H, W, 3]`.
+
     Raises:
         UsageError: there is no such file, or the film cannot be written.
         VideoError: it cannot be decoded.
@@ -88,8 +91,8 @@ def write_moment(
     """
     with output_file(output) as partial:
         job = pool.run(moment_job, video, limits, begin_seconds, end_seconds, partial, long_side_px, quality)
-        for _ in named(job, video):
-            pass
+        (message,) = named(job, video)
+    return message.arrays["first"]
 
 
 def still_job(beat: Beat, video: Path, limits: MediaLimits, seconds: float, long_side_px: int) -> Iterator[Message]:
@@ -115,14 +118,21 @@ def moment_job(
     long_side_px: int,
     quality: int,
 ) -> Iterator[Message]:
-    """Decode a part of a video and write it to `output`; yields nothing."""
+    """Decode a part of a video and write it to `output`.
+
+    Yields:
+        The array `first`, its first picture, `uint8 [H, W, 3]`.
+    """
     end_seconds = max(end_seconds, begin_seconds + _SHORTEST_SECONDS)
     shown = _between(pictures_from(video, limits, begin_seconds, on_frame=beat), begin_seconds, end_seconds)
-    first_seconds, first = next(shown)
-    small = chain([(first_seconds, first)], _thinned(shown, first_seconds))
-    reduced = ((seconds - first_seconds, _even(_reduced(pixels, long_side_px))) for seconds, pixels in small)
-    write_mp4(output, of_one_size(reduced), quality=quality)
-    yield from ()
+    first_seconds, pixels = next(shown)
+    first = _even(_reduced(pixels, long_side_px))
+    reduced = (
+        (seconds - first_seconds, _even(_reduced(pixels, long_side_px)))
+        for seconds, pixels in _thinned(shown, first_seconds)
+    )
+    write_mp4(output, of_one_size(chain([(0.0, first)], reduced)), quality=quality)
+    yield Message({}, {"first": first})
 
 
 def _between(pictures: Iterator[Frame], begin: float, end: float) -> Iterator[Frame]:

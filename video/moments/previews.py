@@ -10,7 +10,7 @@ from pathlib import Path
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.moments.cache import PreviewCache, preview_key
 from cocon.video.moments.moment_pictures import moment_still, write_moment
-from cocon.video.pictures.encode import write_jpeg
+from cocon.video.pictures.encode import jpeg
 from cocon.video.workers.pool import WorkerPool
 
 __all__ = ["MomentPreviews"]
@@ -45,7 +45,7 @@ class MomentPreviews:
 
         def make(path: Path) -> None:
             pixels = moment_still(self._pool, video, self._limits, seconds, long_side_px=long_side_px)
-            write_jpeg(path, pixels)
+            path.write_bytes(jpeg(pixels))
 
         return self._cache.file(preview_key(content, seconds, long_side_px), ".jpg", make)
 

@@ -1,4 +1,4 @@
-"""Pictures to files: one to PNG or JPEG, many to H.264 in MP4, each at its own presentation time."""
+"""Pictures to bytes and files: one to JPEG or PNG, many to H.264 in MP4, each at its own presentation time."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -14,7 +14,7 @@ from cocon.video.decoding.frames import Frame
 if TYPE_CHECKING:
     import av
 
-__all__ = ["is_film_of_ours", "write_jpeg", "write_mp4", "write_png"]
+__all__ = ["is_film_of_ours", "jpeg", "write_mp4", "write_png"]
 
 _CLOCK = Fraction(1, 90_000)
 _ASSUMED_RATE = 25
@@ -83,11 +83,16 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     path.write_bytes(_encoded(".png", pixels, []))
 
 
-def write_jpeg(path: Path, pixels: NDArray[np.uint8], *, quality: int = 85) -> None:
-    """Encode a picture with some loss; arguments and errors as of `write_png`, the quality from 1 to 100."""
+def jpeg(pixels: NDArray[np.uint8], *, quality: int = 85) -> bytes:
+    """Encode a picture with some loss.
+
+    Args:
+        pixels: RGB `uint8 [H, W, 3]`.
+        quality: 1 to 100; the larger, the more bytes.
+    """
     import cv2
 
-    path.write_bytes(_encoded(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality]))
+    return _encoded(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def _encoded(ending: str, pixels: NDArray[np.uint8], options: list[int]) -> bytes:
