@@ -149,10 +149,10 @@ class SnapshotSearch:
 
     def _as_hits(self, query: Query, answer: Answer, chosen: ChosenRows, options: SearchOptions) -> list[Hit]:
         videos, askers = self._videos.at(answer.videos.tolist()), answer.query_clips.tolist()
-        found: list[tuple[int, Sequence[float]]]
+        found: list[tuple[int | None, Sequence[float]]]
         asking: list[tuple[Example, int | None]]
         if options.match == "mean":
-            found = [(0, (float(video.spans.min()), float(video.spans.max()))) for video in videos]
+            found = [(None, (float(video.spans.min()), float(video.spans.max()))) for video in videos]
             asking = [(query.examples[number], None) for number in askers]
         else:
             clips = self._clip_numbers(answer)

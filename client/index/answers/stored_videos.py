@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.catalogue.moments import HAS_MOMENTS, LabelledMoment, clip_labels, moments_of
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.query.queries import Example
 from cocon.client.index.search.hits import Hit
@@ -17,6 +18,10 @@ __all__ = ["StoredPlace", "StoredVideo", "VideoLookup", "hit_of"]
 
 # Videos remembered at a time, some 500 bytes each.
 _MAX_KNOWN = 1 << 16
+_PLACES = f"""
+SELECT video_id, path, label, CASE WHEN {HAS_MOMENTS} THEN metadata END FROM places
+WHERE video_id IN (SELECT value FROM json_each(?)) ORDER BY path
+"""
 # Of seconds.
 _DECIMALS = 6
 
@@ -28,11 +33,13 @@ class StoredPlace(NamedTuple):
         written: Path in its written form.
         path: Path.
         label: Of the video there.
+        moments: Parts of it that have labels of their own.
     """
 
     written: str
     path: str
     label: str | None
+    moments: tuple[LabelledMoment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +55,12 @@ class StoredVideo:
     video_id: int
     places: tuple[StoredPlace, ...]
     spans: NDArray[np.float64]
+
+    def label_at(self, place: StoredPlace, clip: int | None) -> str | None:
+        """What a clip of it shows, or all of it, as is known at a place."""
+        if clip is None or not place.moments:
+            return place.label
+        return clip_labels(self.spans, place.moments, place.label)[clip]
 
 
 class VideoLookup:
@@ -81,11 +94,9 @@ class VideoLookup:
         ids = self._snapshot.rows.video_ids[positions].tolist()
         wanted = [json.dumps(ids)]
         places: dict[int, list[StoredPlace]] = {video_id: [] for video_id in ids}
-        for video_id, path, label in self._snapshot.select(
-            "SELECT video_id, path, label FROM places WHERE video_id IN (SELECT value FROM json_each(?)) ORDER BY path",
-            wanted,
-        ):
-            places[video_id].append(StoredPlace(path, unescaped(path), label))
+        for video_id, path, label, known in self._snapshot.select(_PLACES, wanted):
+            moments = moments_of(json.loads(known)) if known else ()
+            places[video_id].append(StoredPlace(path, unescaped(path), label, moments))
         spans = dict(
             self._snapshot.select(
                 "SELECT video_id, spans FROM videos WHERE video_id IN (SELECT value FROM json_each(?))", wanted
@@ -102,7 +113,7 @@ class VideoLookup:
 def hit_of(
     rank: int,
     video: StoredVideo,
-    moment: tuple[int, Sequence[float]],
+    moment: tuple[int | None, Sequence[float]],
     score: float,
     asking: tuple[Example, int | None],
     *,
@@ -114,7 +125,7 @@ def hit_of(
     Args:
         rank: From 1.
         video: What was found.
-        moment: Number of the clip, its start and end in seconds.
+        moment: Number of the clip, None where all of the video was found; its start and end in seconds.
         score: Of it.
         asking: The example that is most similar, and which of its clips; None where it asked as a whole.
         query: What the query is called.
@@ -135,9 +146,9 @@ def hit_of(
         start_seconds=round(start, _DECIMALS),
         end_seconds=round(end, _DECIMALS),
         score=score,
-        label=places[0].label,
+        label=video.label_at(places[0], clip),
         video_id=video.video_id,
-        clip=clip,
+        clip=clip or 0,
         query_clip=query_clip or 0,
         also=() if len(places) == 1 else tuple(place.path for place in places[1:]),
         query=query,

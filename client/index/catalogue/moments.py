@@ -7,10 +7,45 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-__all__ = ["MOMENTS_KEY", "LabelledMoment", "moments_of", "painted", "with_moments"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "HAS_MOMENTS",
+    "MOMENTS_KEY",
+    "PARTS",
+    "PART_LABEL",
+    "LabelledMoment",
+    "clip_labels",
+    "moments_of",
+    "painted",
+    "with_moments",
+]
 
 MOMENTS_KEY = "moments"
 """Of the metadata; reserved: it can neither be set nor be asked for like others."""
+
+HAS_MOMENTS = f"""instr(places.metadata, '"{MOMENTS_KEY}"') > 0"""
+"""Of a place, as SQL: whether it may have labelled parts; most have none, and this is quick."""
+
+PARTS = f"""
+json_each(
+    CASE WHEN {HAS_MOMENTS} AND json_type(places.metadata, '$.{MOMENTS_KEY}') = 'array'
+    THEN json_extract(places.metadata, '$.{MOMENTS_KEY}') ELSE '[]' END
+) AS part
+"""
+"""The labelled parts of a place, as SQL behind FROM."""
+
+PART_LABEL = """
+CASE part.type WHEN 'object' THEN
+    CASE json_type(part.value, '$.label') WHEN 'text' THEN json_extract(part.value, '$.label') END
+END
+"""
+"""The label of one of these, as SQL."""
+
+# Of a clip that lies in a moment; as of one that lies in a span that asks, see `query/spans.py`.
+_MIN_SHARE = 0.5
+_TOLERANCE_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,6 +94,29 @@ def painted(moments: Sequence[LabelledMoment], new: LabelledMoment) -> tuple[Lab
         else:
             joined.append(moment)
     return tuple(joined)
+
+
+def clip_labels(spans: NDArray[np.float64], moments: Sequence[LabelledMoment], label: str | None) -> list[str | None]:
+    """The label of each clip of a video: of the moment that it mostly lies in, else of the video.
+
+    A moment that is so short that no clip lies mostly in it names the one that overlaps it most.
+
+    Args:
+        spans: Start and end of the clips in seconds, `float64 [K, 2]`.
+        moments: No two of which overlap.
+        label: Of the video.
+    """
+    labels = [label] * len(spans)
+    if not moments or not len(spans):
+        return labels
+    bounds = np.array([(moment.start_seconds, moment.end_seconds) for moment in moments])  # [M, 2]
+    overlaps = np.minimum(spans[:, 1:], bounds[:, 1]) - np.maximum(spans[:, :1], bounds[:, 0])  # [K, M]
+    is_within = overlaps >= _MIN_SHARE * (spans[:, 1] - spans[:, 0])[:, None] - _TOLERANCE_S
+    for number in np.flatnonzero(~is_within.any(axis=0) & (overlaps.max(axis=0) > 0)).tolist():
+        labels[int(overlaps[:, number].argmax())] = moments[number].label
+    for clip in np.flatnonzero(is_within.any(axis=1)).tolist():
+        labels[clip] = moments[int(np.where(is_within[clip], overlaps[clip], 0).argmax())].label
+    return labels
 
 
 def _moment(held: object) -> LabelledMoment | None:

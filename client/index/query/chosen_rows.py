@@ -1,15 +1,22 @@
 """The rows of a snapshot that filters leave."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.catalogue.moments import HAS_MOMENTS, clip_labels, moments_of
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 
 __all__ = ["ChosenRows", "FilteredRows"]
 
+# All places of the contents that have labelled parts at one of them.
+_WITH_PARTS = f"""
+SELECT video_id, path, label, CASE WHEN {HAS_MOMENTS} THEN metadata END, spans FROM places JOIN videos USING (video_id)
+WHERE video_id IN (SELECT video_id FROM places WHERE {HAS_MOMENTS})
+"""
 # Filters whose rows are remembered.
 _MAX_KNOWN = 16
 
@@ -60,7 +67,29 @@ class FilteredRows:
             rows = np.zeros(table.total_rows, np.bool_)
             live = table.rows_of(np.arange(len(table.video_ids)))
             rows[live[filters.are_timely(self._snapshot.spans)]] = True
-            timely = np.zeros(len(table.video_ids), np.bool_)
-            timely[table.videos_of(np.flatnonzero(rows))] = True
-            videos = timely if videos is None else videos & timely
+        if (of_parts := self._rows_of_parts(filters, paths)) is not None:
+            rows = of_parts if rows is None else rows & of_parts
+        if rows is not None:
+            with_rows = np.zeros(len(table.video_ids), np.bool_)
+            with_rows[table.videos_of(np.flatnonzero(rows & table.live))] = True
+            videos = with_rows if videos is None else videos & with_rows
         return ChosenRows(videos, rows, paths)
+
+    def _rows_of_parts(self, filters: Filters, paths: frozenset[str] | None) -> NDArray[np.bool_] | None:
+        """Which rows have a label that is asked for, `bool [R]`; None where the labels of videos tell."""
+        if paths is None or not (filters.labels or filters.not_labels):
+            return None
+        allowed: dict[int, NDArray[np.bool_]] = {}  # id of a content with labelled parts → its clips
+        for video_id, path, label, metadata, spans in self._snapshot.select(_WITH_PARTS):
+            if path in paths:
+                times = np.frombuffer(spans, "<f8").reshape(-1, 2)
+                labels = clip_labels(times, moments_of(json.loads(metadata or "{}")), label)
+                accepted = np.array([filters.accept(each) for each in labels], np.bool_)
+                allowed[video_id] = allowed.get(video_id, False) | accepted
+        if not allowed:
+            return None
+        table = self._snapshot.rows
+        rows = np.ones(table.total_rows, np.bool_)
+        for position in table.positions_of(np.array(sorted(allowed), np.int64)).tolist():
+            rows[table.rows_of(np.array([position]))] = allowed[int(table.video_ids[position])]
+        return rows

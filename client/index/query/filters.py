@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.catalogue.moments import PART_LABEL, PARTS
 from cocon.client.index.catalogue.schema import Select
 from cocon.client.index.query.conditions import Condition, plain_text
 from cocon.client.index.query.path_globs import PathGlob
@@ -29,7 +30,8 @@ class Filters:
     """What an answer must meet; everything unless given.
 
     Attributes:
-        labels: One of these is the label; an empty one, or None, for videos without label.
+        labels: One of these is the label, of a video or of a part of it, which a search finds alone; an empty one, or
+            None, for videos without label.
         not_labels: None of these is.
         paths: Globs, absolute or from the working directory on, see `path_globs`; one must match.
         from_seconds: A moment must end after it.
@@ -73,7 +75,7 @@ class Filters:
         """Places that meet them, without regard to time: path in its written form, and id of the content, by path."""
         globs = self._globs()
         clauses = [
-            *filter(None, [_labelled(self.labels), _labelled(self.not_labels, negated=True), _any_of(globs)]),
+            *filter(None, [_labelled(self.labels, self.not_labels), _any_of(globs)]),
             *(condition.sql() for condition in self.where),
         ]
         where = " AND ".join(f"({sql})" for sql, _ in clauses) or "TRUE"
@@ -84,6 +86,12 @@ class Filters:
         if wanted := _caseless(self.text):
             found = [place for place in found if wanted in _caseless(place[0])]
         return found
+
+    def accept(self, label: str | None) -> bool:
+        """Whether moments with a label are of those that are asked for."""
+        named = label or ""
+        wanted, unwanted = ({plain_text(each or "") for each in given} for given in (self.labels, self.not_labels))
+        return (not wanted or named in wanted) and named not in unwanted
 
     def timely_places(self, select: Select) -> list[tuple[str, int]]:
         """Likewise, of videos with a moment of the time that is asked for."""
@@ -115,11 +123,17 @@ NO_FILTERS = Filters()
 """What everything meets."""
 
 
-def _labelled(labels: tuple[str | None, ...], *, negated: bool = False) -> tuple[str, list[object]] | None:
-    if not labels:
+def _labelled(labels: tuple[str | None, ...], not_labels: tuple[str | None, ...]) -> tuple[str, list[object]] | None:
+    """Whether the label of a place, or that of a part of it, is wanted."""
+    if not labels and not not_labels:
         return None
-    known = [plain_text(label or "") for label in labels]
-    return f"coalesce(label, '') {'NOT ' if negated else ''}IN ({', '.join('?' * len(known))})", [*known]
+    tests, parameters = list[str](), list[object]()
+    for known, negation in ((labels, ""), (not_labels, "NOT ")):
+        if known:
+            tests.append(f"coalesce({{0}}, '') {negation}IN ({', '.join('?' * len(known))})")
+            parameters += [plain_text(label or "") for label in known]
+    of_video, of_part = (" AND ".join(tests).format(label) for label in ("label", PART_LABEL))
+    return f"({of_video}) OR EXISTS (SELECT 1 FROM {PARTS} WHERE {of_part})", [*parameters, *parameters]
 
 
 def _caseless(text: str) -> str:

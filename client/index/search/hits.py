@@ -23,7 +23,7 @@ class Hit:
         end_seconds: Likewise.
         score: Cosine of the moment and the most similar clip of the query; higher is better. Of several examples, the
             sum over them of their weight times that. Where order counts, mixed with how well both align.
-        label: Of the video, where it is known.
+        label: Of the moment, or else of the video, where it is known.
         video_id: Of its content in the index.
         clip: Number of the moment in its video, from 0.
         query_clip: Which clip of the query, or of its example, is most similar to the moment, from 0.

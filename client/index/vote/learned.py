@@ -1,12 +1,12 @@
 """What is learned from the labelled videos of an index, kept in it, and learned anew when they have changed much."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writing import CatalogueWriter
-from cocon.client.index.vote.labels import have_hardly_changed, label_counts, labels_of
+from cocon.client.index.vote.labels import have_hardly_changed, label_counts
 
 __all__ = ["Learned", "keep_learned"]
 
@@ -47,7 +47,7 @@ def keep_learned(
     writer: CatalogueWriter,
     fact: str,
     kept: Learned | None,
-    learn: Callable[[Snapshot, Sequence[str | None]], Learned | None],
+    learn: Callable[[Snapshot], Learned | None],
 ) -> bool:
     """Learn anew where the labelled videos of an index have changed much.
 
@@ -55,7 +55,7 @@ def keep_learned(
         writer: Of the index, in no transaction.
         fact: Under which it is kept.
         kept: What was.
-        learn: From a snapshot and the label of each video of its table; None where there is nothing to learn from.
+        learn: From a snapshot; None where there is nothing to learn from.
 
     Returns:
         Whether there is something new, which is committed.
@@ -63,9 +63,7 @@ def keep_learned(
     counts = label_counts(writer)
     if kept is not None and kept.fits(counts):
         return False
-    snapshot = writer.snapshot()
-    labels = labels_of(snapshot)
-    learned = learn(snapshot, labels) if any(labels) else None
+    learned = learn(writer.snapshot()) if counts else None
     if learned is None:
         return False
     with writer.transaction():

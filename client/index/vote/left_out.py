@@ -70,7 +70,8 @@ def leave_out(
         clips = [_spread(rows.rows_of(positions[[video]])) for video in videos]
         queries = vectors[np.concatenate(clips)]
         found = video_similarities(queries, np.array([len(of) for of in clips]), vectors, rows, positions)
-        found[np.arange(len(videos)), videos] = -np.inf
+        ids = rows.video_ids[positions]
+        found[ids[videos][:, None] == ids] = -np.inf  # itself, and where parts count as videos, the others of its video
         cosines[0, chunk], nearest[0, chunk] = nearest_videos(found, k)
         is_own = codes[videos][:, None] == codes  # [q, L]
         is_known[chunk] = (is_own & np.isfinite(found)).any(axis=1)

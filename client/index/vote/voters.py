@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.vote.choosing import MAX_NEIGHBOURS, choose_rule
-from cocon.client.index.vote.labels import label_counts, labels_of
+from cocon.client.index.vote.labels import label_counts, labelled_rows
 from cocon.client.index.vote.left_out import nearest_videos
 from cocon.client.index.vote.rule import RULE_FACT, VoteRule
 from cocon.client.index.vote.similarity import video_similarities
@@ -37,12 +37,12 @@ class Voters:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self._labels = labels_of(snapshot)
+        self._rows, self._labels = labelled_rows(snapshot)
         self.classes = tuple(sorted({label for label in self._labels if label}))
         if not self.classes:
             raise UsageError(
-                f"index '{printable(snapshot.folder)}' has no labelled videos to name actions by; write a manifest.csv "
-                "(path,label) beside them and add them again"
+                f"index '{printable(snapshot.folder)}' has no labelled videos to name actions by; give some: "
+                "client index label VIDEO... LABEL; 'client index suggest' says which"
             )
         if num_unsound := len(snapshot.unsound):
             _logger.warning(
@@ -65,7 +65,7 @@ class Voters:
         kept = VoteRule.of_fact(self.snapshot.fact(RULE_FACT))
         if kept is not None and kept.fits(label_counts(self.snapshot)):
             return kept
-        return choose_rule(self.snapshot.vectors, self.snapshot.rows, self._labels)
+        return choose_rule(self.snapshot.vectors, self._rows, self._labels)
 
     def shares(
         self,
@@ -87,7 +87,7 @@ class Voters:
             Shares of the classes and, last, of what is of none, `float64 [n, K + 1]`; all of it where nobody votes.
         """
         snapshot = self.snapshot
-        similarities = video_similarities(queries, num_clips, snapshot.vectors, snapshot.rows, self._positions)
+        similarities = video_similarities(queries, num_clips, snapshot.vectors, self._rows, self._positions)
         for row, content in zip(similarities, contents, strict=True):
             row[self._has_content(content)] = -np.inf
         cosines, nearest = nearest_videos(similarities, MAX_NEIGHBOURS, has_copies=has_copies)
@@ -96,5 +96,4 @@ class Voters:
     def _has_content(self, content: str) -> NDArray[np.bool_]:
         """Which labelled videos have this content."""
         found = self.snapshot.select("SELECT video_id FROM videos WHERE content_sha256 = ?", [content])
-        ids = np.array(found, np.int64).reshape(-1)
-        return np.isin(self._positions, self.snapshot.rows.positions_of(ids))
+        return np.isin(self._rows.video_ids[self._positions], np.array(found, np.int64).reshape(-1))
