@@ -14,7 +14,7 @@ from cocon.video.decoding.frames import Frame
 if TYPE_CHECKING:
     import av
 
-__all__ = ["is_film_of_ours", "jpeg", "write_mp4", "write_png"]
+__all__ = ["is_film_of_ours", "jpeg", "write_jpeg", "write_mp4", "write_png"]
 
 _CLOCK = Fraction(1, 90_000)
 _ASSUMED_RATE = 25
@@ -93,6 +93,11 @@ def jpeg(pixels: NDArray[np.uint8], *, quality: int = 85) -> bytes:
     import cv2
 
     return _encoded(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def write_jpeg(path: Path, pixels: NDArray[np.uint8], *, quality: int = 85) -> None:
+    """Encode a picture with some loss into a file; raises as `write_png`, arguments as of `jpeg`."""
+    path.write_bytes(jpeg(pixels, quality=quality))
 
 
 def _encoded(ending: str, pixels: NDArray[np.uint8], options: list[int]) -> bytes:

@@ -12,9 +12,7 @@ from cocon.core.errors import UnreadableVideoError, UsageError
 from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.moments.browsers import plays_in_browsers
-from cocon.video.moments.cache import PreviewCache
 from cocon.video.moments.moment_pictures import moment_still, write_moment
-from cocon.video.moments.previews import MomentPreviews
 from cocon.video.workers.pool import WorkerPool
 
 from ..decoding.field_videos import number_in, write_fields
@@ -104,18 +102,3 @@ def test_what_is_no_video_does_not_play(tmp_path: Path) -> None:
     with WorkerPool() as pool:
         assert not plays_in_browsers(pool, tmp_path / "a.mp4", LIMITS)
         assert not plays_in_browsers(pool, tmp_path / "nowhere.mp4", LIMITS)
-
-
-def test_previews_are_made_once_for_each_content_and_moment(tmp_path: Path) -> None:
-    path = write_fields(tmp_path / "a.avi", "mpeg4", rate=_RATE)
-    with WorkerPool() as pool:
-        previews = MomentPreviews(pool, LIMITS, PreviewCache(tmp_path / "kept", 1 << 20))
-        still = previews.still(path, "sha", 1.0, long_side_px=32)
-        film = previews.film(path, "sha", 1.0, 2.0, long_side_px=32)
-        path.unlink()
-        assert previews.still(path, "sha", 1.0, long_side_px=32) == still
-        assert previews.film(path, "sha", 1.0, 2.0, long_side_px=32) == film
-        with pytest.raises(UsageError, match=r"a\.avi"):
-            previews.still(path, "other", 1.0, long_side_px=32)
-    assert still.read_bytes()[:3] == b"\xff\xd8\xff"
-    assert [number_in(pixels) for _, pixels in read_frames(film)] == [5, 6, 7, 8, 9]
