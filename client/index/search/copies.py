@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
 
-__all__ = ["MAX_SHARE", "MAX_SHIFT_S", "MIN_COSINE", "Copies", "without_overlaps"]
+__all__ = ["MAX_SHARE", "MAX_SHIFT_S", "MIN_COSINE", "Copies", "are_alike", "sampled_videos", "without_overlaps"]
 
 MIN_COSINE = 0.995
 MAX_SHARE = 0.03
@@ -44,12 +44,17 @@ class Copies:
         vectors: Of all rows, of unit length, `float32 [R, D]`.
         table: Which rows are of which video.
         spans_of: Position of a video in the table → start and end of its clips in seconds, `float64 [K, 2]`.
+        mean_square: Squared length of the mean of clips of the index; None where the table has all of it.
     """
 
     def __init__(
-        self, vectors: NDArray[np.float32], table: RowTable, spans_of: Callable[[int], NDArray[np.float64]]
+        self,
+        vectors: NDArray[np.float32],
+        table: RowTable,
+        spans_of: Callable[[int], NDArray[np.float64]],
+        mean_square: float | None = None,
     ) -> None:
-        self._vectors, self._table, self._spans_of = vectors, table, spans_of
+        self._vectors, self._table, self._spans_of, self._mean_square = vectors, table, spans_of, mean_square
 
     def are_first(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether no video before each one is kept that it is a copy of: `bool [n]`.
@@ -87,9 +92,26 @@ class Copies:
     @cached_property
     def _min_cosine(self) -> float:
         """The least cosine of the clips of copies; the distance of any two is 1 - the squared length of their mean."""
-        places = np.linspace(0, len(self._table.video_ids) - 1, _SAMPLE).astype(np.int64)
-        mean = self._vectors[self._table.first_rows[places]].astype(np.float64).sum(axis=0) / _SAMPLE
-        return max(MIN_COSINE, round(1 - MAX_SHARE * (1 - float((mean * mean).sum())), 6))
+        mean_square = self._mean_square
+        if mean_square is None:
+            places = sampled_videos(len(self._table.video_ids))
+            mean = self._vectors[self._table.first_rows[places]].astype(np.float64).sum(axis=0) / len(places)
+            mean_square = float((mean * mean).sum())
+        return max(MIN_COSINE, round(1 - MAX_SHARE * (1 - mean_square), 6))
+
+
+def sampled_videos(num_videos: int) -> NDArray[np.int64]:
+    """Positions of the videos whose first clips say how far any two of an index lie apart; some of them twice."""
+    return np.linspace(0, num_videos - 1, _SAMPLE).astype(np.int64)
+
+
+def are_alike(first_clips: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether videos with these first clips, `float32 [n, D]`, might be copies of another of them: `bool [n]`."""
+    alike = np.zeros(len(first_clips), np.bool_)
+    for begin in range(0, len(first_clips), _BLOCK):
+        block = first_clips[begin : begin + _BLOCK] @ first_clips.T >= MIN_COSINE - 2 * _MARGIN
+        alike[begin : begin + _BLOCK] = block.sum(axis=1) > 1
+    return alike
 
 
 def without_overlaps(videos: NDArray[np.int64], spans: NDArray[np.float64]) -> NDArray[np.bool_]:
