@@ -39,7 +39,7 @@ export async function upload(file, signal = undefined) {
   const limit = facts.value?.limits?.max_upload_bytes;
   if (limit && file.size > limit) {
     throw new Refusal({ kind: "TooLargeError", status: 413,
-      message: `It has ${mebibytes(file.size)}; at most ${mebibytes(limit)} are taken.`, remedy: "Cut the part out that you look for." });
+      message: `'${file.name}' has ${mebibytes(file.size)}; at most ${mebibytes(limit)} are taken.`, remedy: "Cut the part out that you look for." });
   }
   const headers = { "Content-Type": "application/octet-stream", "X-File-Name": encodeURIComponent(file.name) };
   return (await post("/api/uploads", file, headers, signal)).json();

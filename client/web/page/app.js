@@ -2,7 +2,7 @@
 
 import { connection, facts, followFacts, isStarting, refreshFacts } from "./api.js";
 import { onCardKey } from "./cards.js";
-import { errorState, h, icon, kept, openDialog, say } from "./dom.js";
+import { errorState, h, icon, kept, loadIcons, openDialog, say } from "./dom.js";
 import { labellingView } from "./labelling.js";
 import { mapView } from "./map.js";
 import { motion } from "./player.js";
@@ -154,10 +154,14 @@ function showFacts() {
   byId("labels").replaceChildren(...labels.filter((one) => one.label).map((one) => h("option", { value: one.label })));
   byId("metadata-keys").replaceChildren(...keys.map((key) => h("option", { value: `${key}=` })));
   const [tone, told] = embedder.ready ? ["good", "Model ready"] : isStarting(embedder) ? ["busy", "Model starting"] : ["bad", "No model"];
-  byId("model").className = `model ${tone}`;
-  byId("model").title = embedder.ready ? embedder.url : `${embedder.url}: ${embedder.message || "is on its way"}`;
-  byId("model").replaceChildren(h("span.dot"), h("span", told));
+  showModel(tone, told, embedder.ready ? embedder.url : `${embedder.url}: ${embedder.message || "is on its way"}`);
   if (!connection.isLost) showBanner(tone === "bad" ? modelBanner(embedder) : null);
+}
+
+function showModel(tone, told, more) {
+  byId("model").className = `model ${tone}`;
+  byId("model").title = more;
+  byId("model").replaceChildren(h("span.dot"), h("span", told));
 }
 
 function modelBanner(embedder) {
@@ -174,12 +178,16 @@ function showLost() {
     h("button.secondary", { type: "button", onclick: () => refreshFacts().catch(() => {}) }, "Try now")]);
 }
 
-connection.addEventListener("lost", showLost);
+connection.addEventListener("lost", () => {
+  showModel("bad", "Not connected", "");
+  showLost();
+});
 connection.addEventListener("back", () => facts.value && showFacts());
 facts.addEventListener("change", showFacts);
 
 async function start() {
   try {
+    await loadIcons();
     await refreshFacts();
     if (!facts.value) throw Object.assign(new Error("The server does not answer."), { kind: "ConnectionLost" });
   } catch (error) {

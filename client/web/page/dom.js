@@ -28,12 +28,21 @@ function setAttribute(element, name, value) {
   else element.setAttribute(name, value === true ? "" : value);
 }
 
-/** One of the symbols of icons.svg, for eyes alone. */
+/** Take the symbols of icons.svg into the page, once: they are there when the server is not. */
+export async function loadIcons() {
+  const answer = await fetch("icons.svg");
+  const { documentElement: svg } = new DOMParser().parseFromString(await answer.text(), "image/svg+xml");
+  svg.setAttribute("hidden", "");
+  document.body.append(document.importNode(svg, true));
+  for (const place of document.querySelectorAll("[data-icon]")) place.replaceWith(icon(place.dataset.icon));
+}
+
+/** One of the symbols, for eyes alone. */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `icons.svg#${name}`);
-  svg.setAttribute("class", "icon");
+  use.setAttribute("href", `#icon-${name}`);
+  svg.setAttribute("class", `icon of-${name}`);
   svg.setAttribute("aria-hidden", "true");
   svg.append(use);
   return svg;

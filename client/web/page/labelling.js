@@ -68,6 +68,6 @@ function groupsOf({ clusters }) {
     return h("section.group", { "aria-label": `Group ${cluster}` },
       h("div.section-title", h("h3", `Group ${cluster} `, h("span.quiet", counted(count, "video"))),
         h("div.row", labelField(() => items), h("button.link", { type: "button", onclick: () => choose(items) }, icon("check"), `Choose all ${count}`))),
-      grid(typical.map((video) => card(video)), { class: "grid compact", "aria-label": `Typical of group ${cluster}` }));
+      grid(typical.map((video) => card(video)), { class: "grid typical", "aria-label": `Typical of group ${cluster}` }));
   });
 }

@@ -58,7 +58,7 @@ export function searchView(root) {
       await searchWith({ upload_id: taken.upload_id, name: taken.name, range: null });
     } catch (error) {
       state.query = null;
-      drawRefused(file, error);
+      drawRefused(error);
     } finally {
       reading.done();
     }
@@ -170,11 +170,11 @@ export function searchView(root) {
     results.querySelector("ul.grid, .state").replaceWith(errorState(error, () => search()));
   }
 
-  function drawRefused(file, error) {
+  function drawRefused(error) {
     panel.replaceChildren();
     root.classList.remove("has-query");
     results.replaceChildren(stateOf({ picture: "broken", title: "This video cannot be searched with", tone: "bad",
-      text: [h("bdi.name", file.name), h("br"), sentence(error)],
+      text: sentence(error),
       actions: [fileButton(searchWithFile, "Choose another video"), h("button.secondary", { type: "button", onclick: drawStart }, "Back")] }));
   }
 

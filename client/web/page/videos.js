@@ -25,7 +25,10 @@ export function videosView(root) {
       const parameters = { text: field.value.trim() || null, ...forList(), top: PAGE, offset };
       draw(await getJson("/api/videos", parameters, asking.signal), offset);
     } catch (error) {
-      if (error.name !== "AbortError") list.replaceChildren(errorState(error, () => show()));
+      if (error.name === "AbortError") return;
+      head.textContent = "";
+      all.hidden = true;
+      list.replaceChildren(errorState(error, () => show()));
     }
     list.removeAttribute("aria-busy");
   };
