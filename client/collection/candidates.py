@@ -21,7 +21,7 @@ from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.search.copies import are_alike
 from cocon.client.index.search.vector_query import VectorQuery
 
-__all__ = ["SCORE_MARGIN", "Candidates", "FetchedRows", "best_videos", "candidates_of", "fetched_rows", "probes_of"]
+__all__ = ["SCORE_MARGIN", "FetchedRows", "NearRows", "best_videos", "candidates_of", "fetched_rows", "probes_of"]
 
 SCORE_MARGIN = 2e-5
 """By how much a score of Milvus, in float32, may be off."""
@@ -32,7 +32,7 @@ _IDS_IN_EXPRESSION = 8_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
+class NearRows:
     """What could be among the best of one query.
 
     Attributes:
@@ -84,7 +84,7 @@ def candidates_of(
     allowed: Sequence[int] | None,
     timely: str,
     limit: int,
-) -> list[Candidates]:
+) -> list[NearRows]:
     """Ask Milvus for the candidates of queries.
 
     Args:
@@ -120,7 +120,7 @@ def _expressions(allowed: Sequence[int] | None, others: str) -> list[str]:
     return [f"{part} and {others}" if others else part for part in parts]
 
 
-def _together(hits: Sequence[Sequence[tuple[Any, float]]], bound: float) -> Candidates:
+def _together(hits: Sequence[Sequence[tuple[Any, float]]], bound: float) -> NearRows:
     """The hits of all probes of a query, each row once."""
     best: dict[int, float] = {}
     for part in hits:
@@ -130,10 +130,10 @@ def _together(hits: Sequence[Sequence[tuple[Any, float]]], bound: float) -> Cand
     keys = np.fromiter(best.keys(), np.int64, len(best))
     scores = np.fromiter(best.values(), np.float32, len(best))
     order = np.argsort(-scores, kind="stable")
-    return Candidates(keys[order], scores[order], bound, is_all=bound == -np.inf)
+    return NearRows(keys[order], scores[order], bound, is_all=bound == -np.inf)
 
 
-def best_videos(found: Candidates, count: int, *, by_video: bool) -> tuple[Candidates, bool]:
+def best_videos(found: NearRows, count: int, *, by_video: bool) -> tuple[NearRows, bool]:
     """Of candidate clips those of so many of the best videos; and whether there are as many above the bound.
 
     Args:
@@ -153,7 +153,7 @@ def best_videos(found: Candidates, count: int, *, by_video: bool) -> tuple[Candi
     chosen = found.scores >= cut - SCORE_MARGIN
     if by_video:
         chosen &= found.scores >= found.scores[firsts][inverse] - 2 * SCORE_MARGIN
-    return Candidates(found.keys[chosen], found.scores[chosen], max(found.bound, cut), is_all=False), is_enough
+    return NearRows(found.keys[chosen], found.scores[chosen], max(found.bound, cut), is_all=False), is_enough
 
 
 def fetched_rows(

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from cocon.client.collection.candidates import (
     SCORE_MARGIN,
-    Candidates,
     FetchedRows,
+    NearRows,
     best_videos,
     candidates_of,
     fetched_rows,
@@ -94,14 +94,12 @@ class CollectionSearch:
             count *= _GROWTH
         return [hits[number] for number in range(len(queries))]
 
-    def _candidates(
-        self, probes: Sequence[NDArray[np.float32]], options: SearchOptions, count: int
-    ) -> list[Candidates]:
+    def _candidates(self, probes: Sequence[NDArray[np.float32]], options: SearchOptions, count: int) -> list[NearRows]:
         """Of each query the candidates that are to be fetched: enough for so many videos, or moments."""
         of_means, by_video = options.match == "mean", options.grouping == "video"
         limit = min(count + 1 if of_means else _LIMIT_PER_VIDEO * count, self.stored.max_hits)
         timely = "" if of_means else timely_expression(options.filters)
-        kept: dict[int, Candidates] = {}
+        kept: dict[int, NearRows] = {}
         waiting = list(range(len(probes)))
         while waiting:
             found = candidates_of(
@@ -126,7 +124,7 @@ class CollectionSearch:
             raise NotEnoughError
         return [kept[number] for number in range(len(probes))]
 
-    def _fetched(self, found: Sequence[Candidates], options: SearchOptions) -> "_FetchedSearch":
+    def _fetched(self, found: Sequence[NearRows], options: SearchOptions) -> "_FetchedSearch":
         keys = np.unique(np.concatenate([candidates.keys for candidates in found]))
         if options.match == "mean":
             firsts = np.array([clip_key(video_id, 0) for video_id in keys.tolist()], np.int64)
@@ -167,7 +165,7 @@ class _FetchedSearch(SnapshotSearch):
             mean_square,
         )
 
-    def decided(self, query: Query, options: SearchOptions, candidates: Candidates) -> list[Hit] | None:
+    def decided(self, query: Query, options: SearchOptions, candidates: NearRows) -> list[Hit] | None:
         """The hits of a query whose candidates are among the rows; None where others could be among them."""
         self._bound, self._is_all = candidates.bound + SCORE_MARGIN, candidates.is_all
         if not self._is_all and not len(self.snapshot.rows.video_ids):
@@ -179,6 +177,9 @@ class _FetchedSearch(SnapshotSearch):
         if options.match == "mean":
             return found
         return [replace(hit, clip=int(self._clips[hit.video_id][hit.clip])) for hit in found]
+
+    def _more_than(self, count: int) -> int:
+        return 2 * count  # of what was fetched, there are only some more
 
     def _by_cosine(
         self, queries: Sequence[Query], chosen: ChosenRows, options: SearchOptions, top: int, offset: int

@@ -40,6 +40,7 @@ from cocon.client.index.catalogue.schema import Select
 from cocon.client.index.changes.observation import absolute
 from cocon.client.index.changes.removal import named_videos
 from cocon.client.index.exchange.exporting import ExportReport, export_parquet
+from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writing import CatalogueWriter
 from cocon.client.index.folder import VideoIndex
@@ -135,6 +136,17 @@ class MilvusIndex(VideoIndex):
     def snapshot(self) -> Snapshot:
         """All of the index, its vectors included, which are fetched; the same as before while nothing has changed."""
         return self._fetched_whole(with_blocks=False).snapshot
+
+    def table(self) -> RowTable:
+        """Its videos, and how many clips each has."""
+        return self._all_records().rows
+
+    def part(self, video_ids: Sequence[int]) -> Snapshot:
+        """A snapshot of these videos, blocks included, which are fetched."""
+        facts, nothing = self._facts(), np.zeros(0, np.int64)
+        with_blocks = bool(facts["rows"]["num_blocks"])
+        wanted = np.array(sorted(video_ids), np.int64)
+        return fetched_rows(self._stored, facts, nothing, with_blocks=with_blocks, whole=wanted).snapshot
 
     def search_many(
         self, queries: Sequence[VideoEmbedding | Query], options: SearchOptions = DEFAULT_OPTIONS
@@ -291,12 +303,7 @@ class MilvusIndex(VideoIndex):
                 ids.add(stored[0])
             paths.add(escaped(absolute(named_path(whole))))
         ids |= {place[1] for place in self._places_at(sorted(paths))}
-        facts = self._facts()
-        with_blocks = bool(facts["rows"]["num_blocks"])
-        whole_ids = np.array(sorted(ids), np.int64)
-        return fetched_rows(
-            self._stored, facts, np.zeros(0, np.int64), with_blocks=with_blocks, whole=whole_ids
-        ).snapshot
+        return self.part(sorted(ids))
 
     def _places_at(self, paths: Sequence[str]) -> list[list[Any]]:
         keys = [record_key("places", path) for path in paths]

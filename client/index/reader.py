@@ -12,6 +12,7 @@ from cocon.client.index.answers.overview import IndexOverview, StoredFile, files
 from cocon.client.index.answers.searching import SnapshotSearch
 from cocon.client.index.catalogue.schema import Select
 from cocon.client.index.files.reading import open_snapshot, state_of
+from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.projection.kept_map import KeptMap
 from cocon.client.index.projection.stored_map import StoredMap
@@ -155,6 +156,14 @@ class IndexReader(KeptFolder):
     def snapshot(self) -> Snapshot:
         """The index as it is now; the same as before while nothing has changed. Raises like `facts`."""
         return self._search().snapshot
+
+    def table(self) -> RowTable:
+        """Its videos, and how many clips each has; raises like `facts`."""
+        return self.snapshot().rows
+
+    def part(self, video_ids: Sequence[int]) -> Snapshot:  # a folder is read where it lies
+        """A snapshot that has these videos, blocks included, and maybe others; raises like `facts`."""
+        return self.snapshot()
 
     def _select(self) -> Select:
         """Asks the catalogue as it is now; raises like `facts`."""

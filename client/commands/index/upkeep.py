@@ -197,6 +197,38 @@ def import_file(
     _print_done({"index": escaped(index), **asdict(done)}, f"{printable(index)}: {counts}", as_json=as_json)
 
 
+@upkeep_app.command()
+def copy(
+    source: Annotated[
+        str, typer.Argument(parser=options.named_index, metavar="A", help="An index.", show_default=False)
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(parser=options.named_index, metavar="B", help="Another one, or a new one.", show_default=False),
+    ],
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    wait_s: options.WaitS = 0.0,
+) -> None:
+    """Bring the videos of an index into another one, each in a folder or in Milvus; what is there already is left out.
+
+    Example: client index copy index milvus://127.0.0.1:19530/videos
+    """
+    from dataclasses import asdict
+
+    from cocon.client.engines import open_index
+    from cocon.client.index.exchange.copying import copy_index
+    from cocon.core.printable import escaped, printable
+    from cocon.core.progress import progress_bar
+
+    opened, other = open_index(source), open_index(target)
+    with progress_bar("clips", is_quiet=quiet) as on_progress:
+        done = copy_index(opened, other, wait_s=wait_s, on_progress=on_progress)
+    counts = f"{done.added} added ({done.num_clips} clips), {done.updated} updated, {done.unchanged} unchanged"
+    facts = {"source": escaped(source), "index": escaped(target), **asdict(done)}
+    _print_done(facts, f"{printable(target)}: {counts}", as_json=as_json)
+
+
 def _print_done(facts: dict[str, object], told: str, *, as_json: bool) -> None:
     """What was done: its facts as JSON, or a line for people."""
     from cocon.core.texts.json_text import print_json

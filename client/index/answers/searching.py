@@ -71,8 +71,12 @@ class SnapshotSearch:
                 if len(kept) == wanted or len(answer.rows) < count:
                     pages[number] = _part_of(answer, kept[options.offset :])
             numbers = [number for number in numbers if number not in pages]
-            count *= _GROWTH
+            count = self._more_than(count)
         return [pages[number] for number in range(len(queries))]
+
+    def _more_than(self, count: int) -> int:
+        """How many answers are looked at where so many were not enough."""
+        return count * _GROWTH
 
     def _found(
         self, queries: Sequence[Query], chosen: ChosenRows, options: SearchOptions, top: int, offset: int
