@@ -41,10 +41,10 @@ def web(
         if not no_browser:
             webbrowser.open(access.ticket_url())
 
-    # The default actions would skip every clean-up; SystemExit does not.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(0))
     opened = open_index(index)
     settings = embedder_options.settings(opened.facts.views)
     uploads = MediaLimits.parse([*UPLOAD_LIMITS, *(embedder_options.limit or ())])
+    # The default actions would skip every clean-up; SystemExit does not. The server takes SIGTERM while it runs.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     serve_index(opened, index, replace(settings, limits=uploads), embedder_options.limits, port=port, on_ready=tell)

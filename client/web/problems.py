@@ -61,7 +61,10 @@ def problem(status: int, kind: str, sentence: str) -> JSONResponse:
 
 def _of_ours(request: Request, error: Exception) -> Response:
     if isinstance(error, RefusedError):
-        return problem(error.status, _phrase(error.status), in_one_line(error))
+        answer = problem(error.status, _phrase(error.status), in_one_line(error))
+        if error.status == HTTPStatus.REQUEST_TIMEOUT:
+            answer.headers["connection"] = "close"  # what is still to come is not waited for
+        return answer
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     return problem(status, type(error).__name__, in_one_line(error))
 

@@ -61,7 +61,7 @@ def _config(app: Guard) -> uvicorn.Config:
         ws="none",
         lifespan="on",
         log_config=None,
-        log_level="warning",
+        log_level="critical",  # what nobody expected is told by `problems`,
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nobody stands between
