@@ -105,5 +105,5 @@ def _opened(url: CollectionUrl, place: str) -> "MilvusClient":
 def _silence() -> None:
     """The library writes every error on standard error, before it raises it."""
     for name in [*logging.root.manager.loggerDict]:
-        if name.partition(".")[0] in ("pymilvus", "milvus_lite"):
+        if name.partition(".")[0] in ("pymilvus", "milvus_lite") or name == "grpc._server":  # of Milvus Lite
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
