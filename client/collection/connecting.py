@@ -6,6 +6,7 @@ The token of a server is read from COCON_MILVUS_TOKEN, a file of certificates to
 import importlib
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock
@@ -89,6 +90,9 @@ def _opened(url: CollectionUrl, place: str) -> "MilvusClient":
             importlib.import_module("milvus_lite.server_manager")
             _silence()
     try:
+        if url.address is not None:  # the library asks a port that nobody listens at again and again
+            host, _, port = url.address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
         return MilvusClient(place, timeout=_CONNECT_S, **given)
     except (MilvusException, OSError, ValueError) as error:
         if url.file is not None:

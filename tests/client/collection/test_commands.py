@@ -83,11 +83,11 @@ def test_queries_are_answered_alike(
     alike("index", "add", labelled)
     for arguments in (
         (videos[2],),
-        (videos[2], "--top", "3", "--all-moments", "--keep-duplicates"),
-        ("id:2", "id:3/1", videos[4], "--json", "--exclude-self"),
+        ("id:3", "--top", "3", "--all-moments", "--keep-duplicates"),
+        ("id:2", "id:3/1", "--json", "--exclude-self"),
         (f"{videos[1]}#0.5-1.5", "--json", "--label", "jump", "--from-s", "0.4"),
         ("--like", "id:1", "id:2", "--unlike", "id:3", "--json"),
-        (videos[0], "--match", "mean", "--json"),
+        ("id:1", "--match", "mean", "--json"),
         ("id:99",),
     ):
         assert alike("search", *arguments).returncode == (2 if "id:99" in arguments else 0)

@@ -42,7 +42,7 @@ def test_videos_are_listed_alike(both: tuple[VideoIndex, MilvusIndex]) -> None:
     assert sorted(set(counts))[:2] == [0, min(count for count in counts if count)]
 
 
-# A hundred queries, one after the other with each of the filters.
+# A hundred queries, each with one of the filters; the usual search also without any.
 @pytest.mark.parametrize(
     "options",
     [
@@ -55,17 +55,17 @@ def test_videos_are_listed_alike(both: tuple[VideoIndex, MilvusIndex]) -> None:
 )
 def test_a_hundred_queries_are_answered_alike(both: tuple[VideoIndex, MilvusIndex], options: SearchOptions) -> None:
     folder, kept = both
-    stored = made_up()
+    stored, is_first = made_up(), options == SearchOptions()
     queries = [Query.of(embedding_of(f"q{number}", 1 + number % 4)) for number in range(60)]
     queries += [Query.of(video) for video in stored[::4][:40]]
     num_hits = 0
     for number, filters in enumerate(FILTERS):
-        part = queries if number == 0 else queries[number :: len(FILTERS)]
+        part = queries[number :: len(FILTERS)] if number or not is_first else queries
         asked = replace(options, filters=filters)
         found = kept.search_many(part, asked)
         assert found == folder.search_many(part, asked)
         num_hits += sum(map(len, found))
-    assert num_hits > 500
+    assert num_hits > 200
 
 
 def test_several_examples_are_answered_alike(both: tuple[VideoIndex, MilvusIndex]) -> None:
