@@ -3,9 +3,13 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-__all__ = ["takes_options"]
+import typer
+
+__all__ = ["Quiet", "takes_options"]
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, neither a bar nor a line a minute.")]
 
 
 def takes_options(options: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -44,7 +44,7 @@ FIGURES = ("AR@1", "AR@10", "AR@100", "AUC", "mAP@0.5", "mAP@0.75", "mAP")
 
 
 @contextmanager
-def silent_bar(description: str) -> Iterator[object]:
+def silent_bar(description: str, unit: str = "videos") -> Iterator[object]:
     yield lambda done, total: None
 
 

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from cocon.core.options import Quiet
+
 __all__ = ["app"]
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -27,6 +29,7 @@ def train(
         Literal["auto", "never"], typer.Option(help="Go on where an interrupted run stopped, or refuse to.")
     ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run with another configuration.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train encoders on unlabelled multi-view video, and a classifier where there are labels.
 
@@ -53,7 +56,8 @@ def train(
     overrides += [f"{key}={value}" for key, value in given.items() if value is not None] + (settings or [])
     config = load_config(preset, overrides)
     say = partial(typer.echo, err=True)
-    is_new = train_run(config, output, overwrite=overwrite, progress_bar=progress_bar, resume=resume, say=say)
+    bar = partial(progress_bar, is_quiet=quiet)
+    is_new = train_run(config, output, overwrite=overwrite, progress_bar=bar, resume=resume, say=say)
     if os.environ.get("RANK", "0") == "0":
         state = "trained" if is_new else "is complete already:"
         run = RunFolder(output, config)

@@ -171,4 +171,4 @@ def _sound(
             sink.write([result.row()])
         else:
             yield result
-            report.note()
+            report.note(num_clips=len(result))

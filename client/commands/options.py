@@ -11,7 +11,7 @@ import typer
 
 from cocon.client.collection.urls import is_collection_url
 from cocon.client.models.defaults import DEFAULT_URL
-from cocon.core.options import takes_options
+from cocon.core.options import Quiet, takes_options
 from cocon.embedding.repository import FormatName
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 from cocon.video.views import VIEWS
@@ -102,7 +102,6 @@ Strict = Annotated[
 WaitS = Annotated[
     float, typer.Option("--wait-s", min=0.0, help="How long to wait for another writer of the index, in seconds.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def search(
     opened = open_index(index)
     with ExitStack() as held:
         read = _reader(opened, embedder_options, held)
-        report = held.enter_context(batch_report(max(1, len(asked)), quiet=quiet, failures=failures))
+        report = held.enter_context(batch_report(max(1, len(asked)), quiet=quiet, failures=failures, what="queries"))
         with open_sink(chosen, output, columns=_columns(asked)) as sink:
             found = _each(read(asked), report) if asked else _together(read, liked, unliked)
             num_answered, answered = _first(_answered(found, opened, wanted, sink), _MAX_SHOWN)

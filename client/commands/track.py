@@ -62,7 +62,7 @@ def track(
     notes: list[str] = []
     with (
         tracking_model(url, timeout_s=timeout_s) as model,
-        progress_bar("tracking", is_quiet=quiet) as on_progress,
+        progress_bar("tracking", unit="frames", is_quiet=quiet) as on_progress,
         WorkerPool(limits) as pool,
     ):
         pictures = pictures_of_video(pool, video, limits, start_seconds=start_seconds)

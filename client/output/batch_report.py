@@ -5,13 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.progress import Progress, TaskID
-
 from cocon.client.pipeline.video_embedding import FailedVideo
 from cocon.core.atomic import replacing
 from cocon.core.errors import StorageError, VideoError
 from cocon.core.printable import printable
-from cocon.core.progress import OnProgress, new_progress
+from cocon.core.progress import OnProgress, ProgressLines, ProgressTask, progress_lines
 from cocon.core.texts.json_text import json_text
 
 __all__ = ["BatchReport", "batch_report"]
@@ -28,8 +26,8 @@ class BatchReport:
     """
 
     num_videos: int
-    _progress: Progress
-    _task: TaskID
+    _shown: ProgressLines
+    _task: ProgressTask
     failures: list[FailedVideo] = field(default_factory=list)
     failed_before: list[FailedVideo] = field(default_factory=list)
 
@@ -38,20 +36,22 @@ class BatchReport:
         """0, or what a run with failed inputs ends with."""
         return VideoError.exit_code if self.failures else 0
 
-    def part(self, name: str) -> OnProgress:
+    def part(self, name: str, *, unit: str) -> OnProgress:
         """A line of its own for what follows the videos; it appears with the first call."""
-        tasks: list[TaskID] = []
+        tasks: list[ProgressTask] = []
 
         def on_progress(done: int, total: int | None) -> None:
             if not tasks:
-                tasks.append(self._progress.add_task(name, total=total))
-            self._progress.update(tasks[0], completed=done, total=total)
+                tasks.append(self._shown.add(name, unit=unit, total=total))
+            tasks[0](done, total)
 
         return on_progress
 
-    def note(self, failure: FailedVideo | None = None, *, failed_before: bool = False) -> None:
+    def note(self, failure: FailedVideo | None = None, *, failed_before: bool = False, num_clips: int = 0) -> None:
         """One more video is done, or has failed; what failed before is told in one line at the end."""
-        self._progress.advance(self._task)
+        if failure is not None:
+            self._task.note_failure()
+        self._task.advance(num_parts=num_clips)
         if failure is None:
             return
         self.failures.append(failure)
@@ -59,31 +59,33 @@ class BatchReport:
             self.failed_before.append(failure)
             return
         reason = failure.message.removeprefix(f"video '{printable(failure.video)}'").lstrip(": ")
-        self._progress.console.print(f"failed: {printable(failure.video)}: {reason}", soft_wrap=True)
+        self._shown.tell(f"failed: {printable(failure.video)}: {reason}")
 
 
 @contextmanager
-def batch_report(num_videos: int, *, quiet: bool, failures: Path) -> Iterator[BatchReport]:
+def batch_report(num_videos: int, *, quiet: bool, failures: Path, what: str = "videos") -> Iterator[BatchReport]:
     """Report on a run over `num_videos` videos.
 
     Args:
         num_videos: Known beforehand.
-        quiet: No progress line; off a terminal there is none anyway.
+        quiet: No progress line.
         failures: Where the failed videos are listed when there are some, also when the run is stopped.
+        what: They are, if not videos alone.
 
     Yields:
         What to tell the run's events.
     """
-    with new_progress(is_quiet=quiet or num_videos < 2) as progress:
-        report = BatchReport(num_videos, progress, progress.add_task("videos", total=num_videos))
+    with progress_lines(is_quiet=quiet or num_videos < 2) as shown:
+        task = shown.add(what, unit=what, total=num_videos, parts="clips")
+        report = BatchReport(num_videos, shown, task)
         try:
             yield report
         finally:
             if count := len(report.failed_before):
                 told = f"{count} failed before and did not change since; --retry-failed tries again"
-                progress.console.print(told, soft_wrap=True)
+                shown.tell(told)
             if report.failures:
-                progress.console.print(_listed(report.failures, failures), soft_wrap=True)
+                shown.tell(_listed(report.failures, failures))
 
 
 def _listed(failed: list[FailedVideo], path: Path) -> str:

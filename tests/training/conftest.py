@@ -111,7 +111,7 @@ def progress_bar() -> Callable[[str], object]:
 
 
 @contextmanager
-def silent_bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+def silent_bar(description: str, unit: str = "videos") -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar that shows nothing."""
     yield lambda done, total: None
 

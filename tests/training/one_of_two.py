@@ -130,7 +130,7 @@ def _bar_that_stops(process_id: int | None) -> ProgressBar:
     """A progress bar of the first process that asks another one for a stop."""
 
     @contextmanager
-    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+    def bar(description: str, unit: str = "videos") -> Iterator[Callable[[int, int | None], None]]:
         def on_progress(done: int, total: int | None) -> None:
             if process_id is not None and (description, done) == ("pre-training", STOPPED_AT):
                 os.kill(process_id, signal.SIGINT)

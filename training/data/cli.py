@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cocon.core.options import Quiet
 from cocon.core.printable import printable
 from cocon.training.figures.settings import DEFAULT_CLUTTER, FigureSettings, UntrimmedSettings
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
@@ -50,6 +51,7 @@ def make(
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = _DEFAULTS.seed,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a set made with other settings.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Generate videos of moving figures, with exact flow, pose and mask; nothing to download.
 
@@ -65,7 +67,7 @@ def make(
     from cocon.core.progress import progress_bar
     from cocon.training.figures.figures import make_figures
 
-    with progress_bar("making videos") as on_progress:
+    with progress_bar("making videos", is_quiet=quiet) as on_progress:
         made = make_figures(folder, settings, workers=workers, overwrite=overwrite, on_progress=on_progress)
     kept = f" ({made.num_videos - made.num_made} were there)" if made.num_made < made.num_videos else ""
     if made.num_made:
@@ -94,6 +96,7 @@ def check(
         Literal["table", "json", "jsonl"] | None, typer.Option("--format", help="Form of the rows.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write the rows to a file, .json or .jsonl.")] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Decode every video to its end; name broken, truncated, missing, short and doubled ones, and stale views.
 
@@ -118,13 +121,14 @@ def check(
     warn_of_left_out(folder, dataset.left_out)
     if said := dataset.layout.splits or dataset.layout.problem:
         print(printable(said), file=sys.stderr)
-    with progress_bar("checking videos") as on_progress:
+    with progress_bar("checking videos", is_quiet=quiet) as on_progress:
         videos = check_dataset(
             dataset,
             clip=clip,
             clip_seconds=clip_seconds,
             limits=limits,
             num_workers=workers,
+            on_unusable=on_progress.note_failure,
             on_progress=on_progress,
         )
     if chosen == "table":

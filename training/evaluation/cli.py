@@ -1,9 +1,12 @@
 """`cocon evaluate`."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from cocon.core.options import Quiet
 
 if TYPE_CHECKING:
     from cocon.training.evaluation.recognition.blocks import ClipProtocol
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 # Of every task; `annotations` is of localization, all others are of videos.
-_OF_TASKS = frozenset(("run", "data", "task", "random", "as_json"))
+_OF_TASKS = frozenset(("run", "data", "task", "random", "as_json", "quiet"))
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -69,17 +72,19 @@ def evaluate(
     confusion: Confusion = None,
     report: Report = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Judge a run on the test split: probe, retrieval and classifier, per view and together, beside untrained networks.
 
     --task judges by something else: actions found in untrimmed videos, boxes followed, images classified; it takes
-    --data, --annotations, --random and --json. What cannot be read is left out and named on stderr; exit code 3.
+    --data, --annotations, --random, --json and --quiet. What cannot be read is left out and named on stderr; exit code
+    3.
 
     Example: cocon evaluate runs/default --baseline runs/cpc --few-shot
     """
     _refuse_strangers(context, task)
     if task != "videos":
-        _evaluate_task(task, run, data, annotations, has_random=random, as_json=as_json)
+        _evaluate_task(task, run, data, annotations, has_random=random, as_json=as_json, quiet=quiet)
         return
     from cocon.training.evaluation.recognition.blocks import ClipProtocol
     from cocon.training.evaluation.recognition.compared_runs import compare_runs
@@ -88,7 +93,7 @@ def evaluate(
     from cocon.training.run_folder.files import RunFolder
 
     opened = [RunFolder.open(path) for path in [*(baselines or []), run]]
-    videos = _videos(opened[-1], data, ClipProtocol(crops, hop_blocks, clips))
+    videos = _videos(opened[-1], data, ClipProtocol(crops, hop_blocks, clips), quiet=quiet)
     _check_outputs(report, confusion, [*videos.inputs, *(path for one in opened for path in one.files)])
     ensembles = (*DEFAULT_OPTIONS.ensembles, *(("paper",) if paper_weights else ()))
     metric_options = MetricOptions(is_centred=centred, has_few_shot=few_shot, ensembles=ensembles)
@@ -117,7 +122,7 @@ def _refuse_strangers(context: typer.Context, task: str) -> None:
 
 
 def _evaluate_task(
-    task: str, run: Path, data: Path | None, annotations: Path | None, *, has_random: bool, as_json: bool
+    task: str, run: Path, data: Path | None, annotations: Path | None, *, has_random: bool, as_json: bool, quiet: bool
 ) -> None:
     from cocon.core.errors import UsageError
     from cocon.core.progress import progress_bar
@@ -128,7 +133,8 @@ def _evaluate_task(
     opened = RunFolder.open(run)  # before anything else: there is such a run
     if data is None:
         raise UsageError(f"--task {task} needs --data: {TASKS[task][1]}")
-    result = evaluate_task(task, TaskRequest(opened, data, annotations, has_random, progress_bar))
+    bar = partial(progress_bar, is_quiet=quiet)
+    result = evaluate_task(task, TaskRequest(opened, data, annotations, has_random, bar))
     if as_json:
         print(figures_json(result.rows))
     else:
@@ -136,14 +142,14 @@ def _evaluate_task(
     _end(result)
 
 
-def _videos(run: "RunFolder", data: Path | None, protocol: "ClipProtocol") -> "EvaluationVideos":
+def _videos(run: "RunFolder", data: Path | None, protocol: "ClipProtocol", *, quiet: bool) -> "EvaluationVideos":
     from cocon.core.progress import progress_bar
     from cocon.training.evaluation.recognition.evaluate import EvaluationVideos
 
     config = run.config
     if data is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"folder": data})})
-    return EvaluationVideos(config, progress_bar=progress_bar, protocol=protocol)
+    return EvaluationVideos(config, progress_bar=partial(progress_bar, is_quiet=quiet), protocol=protocol)
 
 
 def _check_outputs(report: Path | None, confusion: Path | None, inputs: list[Path]) -> None:

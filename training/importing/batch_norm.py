@@ -50,7 +50,7 @@ def estimate_statistics(encoder: Encoder, view: str, config: Config, *, progress
     frames = VideoFrames(dataset.videos, dataset.root, view_requests(plain), cache_gib=config.data.cache_gib)
     device = default_device()
     batches = clip_batches(frames, plain, first_step=0, num_steps=_NUM_BATCHES)
-    with progress_bar("estimating statistics of batch normalisation") as on_progress:
+    with progress_bar("estimating statistics of batch normalisation", unit="batches") as on_progress:
 
         def clips() -> Iterator[Tensor]:
             for done, batch in enumerate(batches, start=1):

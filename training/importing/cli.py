@@ -1,10 +1,13 @@
 """`cocon import`."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from cocon.core.options import Quiet
 
 if TYPE_CHECKING:
     from cocon.embedding.contract import ModelContract
@@ -45,6 +48,7 @@ def import_checkpoints(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make a run of checkpoints of the released code of CoCon, DPC, ViCC, VCLR or CycleContrast.
 
@@ -65,7 +69,8 @@ def import_checkpoints(
         flow_source_px=flow_source_px,
         settings=tuple(settings or ()),
     )
-    imported = import_run(files, output, options, overwrite=overwrite, progress_bar=progress_bar)
+    bar = partial(progress_bar, is_quiet=quiet)
+    imported = import_run(files, output, options, overwrite=overwrite, progress_bar=bar)
     if as_json:
         print(json.dumps({"run": str(output), "encoders": [_row(*each) for each in imported]}))
     else:

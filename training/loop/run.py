@@ -140,7 +140,7 @@ def _train(
     probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
     plan = step_plan(config, len(frames))
     say(resources(config, fabric, len(frames), plan.num_steps))
-    with progress_bar("pre-training") as bar, none_left_counted(frames, config.data):
+    with progress_bar("pre-training", unit="steps") as bar, none_left_counted(frames, config.data):
         on_progress = Forecast("pre-training", plan.per_epoch, bar, say)
         method = pretrain(run, frames, fabric, elapsed=elapsed, on_progress=on_progress, val=val, probe=probe)
     encoders = method.encoders
@@ -148,7 +148,7 @@ def _train(
     if labels:
         labelled = frames.only([position for position, entry in enumerate(frames.entries) if entry.label])
         per_epoch = steps_per_epoch(len(labelled), config.training.batch_size)
-        with progress_bar("training classifiers") as bar, none_left_counted(labelled, config.data):
+        with progress_bar("training classifiers", unit="steps") as bar, none_left_counted(labelled, config.data):
             train_classifiers(
                 run,
                 encoders,

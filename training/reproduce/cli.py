@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cocon.core.options import takes_options
+from cocon.core.options import Quiet, takes_options
 
 if TYPE_CHECKING:
     from cocon.training.reproduce.table import Table
@@ -34,6 +34,7 @@ class TableOptions:
     output: Annotated[Path, typer.Option(help="Folder of the result files.")] = Path("docs/results")
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time. Default: one per core, one on a GPU.")] = None
     note: Annotated[list[str] | None, typer.Option(help="A line for the page; may be repeated.")] = None
+    quiet: Quiet = False
 
     def make(self, kind: "Callable[..., Table]", runs: Path, settings: tuple[str, ...] = ()) -> None:
         """Make a table of a kind and print its page; `settings` come before those given."""
@@ -45,7 +46,7 @@ class TableOptions:
         jobs, num_threads = cores_for(self.jobs)
         plan = Plan(self.preset, (*settings, *(self.settings or ())), self.data, runs / name, num_threads)
         table = kind(name=name, seeds=self.seeds, jobs=jobs, notes=tuple(self.note or ()))
-        with progress_bar(f"epochs of the {table.kind} on {name}") as on_progress:
+        with progress_bar(f"epochs of the {table.kind} on {name}", unit="epochs", is_quiet=self.quiet) as on_progress:
             page = reproduce_table(table, plan, self.output, on_progress=on_progress)
         print(page.read_text())
         print(f"wrote {page} and {page.with_suffix('.json')}")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cocon.core.options import Quiet
 from cocon.video.decoding.limits import LIMIT_HELP
 
 __all__ = ["preview"]
@@ -17,7 +18,7 @@ def preview(
     output: Annotated[Path, typer.Option(help="FILE.png: some moments; FILE.mp4: all frames.", show_default=False)],
     rows: Annotated[int, typer.Option(min=1, max=_MAX_ROWS, help="Moments on a PNG, spread over the video.")] = 4,
     limit: Annotated[list[str] | None, typer.Option(help=LIMIT_HELP)] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Draw the views of a video side by side, to look at.
 
@@ -35,9 +36,9 @@ def preview(
     limits = MediaLimits.parse(limit or ())
     check_output(output, [video], suffixes=PREVIEW_SUFFIXES)
     with WorkerPool(limits) as pool:
-        with progress_bar("reading", is_quiet=quiet) as on_progress:
+        with progress_bar("reading", unit="frames", is_quiet=quiet) as on_progress:
             survey = survey_video(pool, video, limits, on_progress=on_progress)
-        with progress_bar("drawing", is_quiet=quiet) as on_progress:
+        with progress_bar("drawing", unit="frames", is_quiet=quiet) as on_progress:
             notes = write_preview(pool, survey, output, num_rows=rows, on_progress=on_progress)
     for note in notes:
         typer.echo(f"warning: {printable(note)}", err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from cocon.core.errors import UsageError, VideoError
-from cocon.core.options import takes_options
+from cocon.core.options import Quiet, takes_options
 from cocon.core.printable import escaped, printable
 from cocon.video.commands.preview import preview
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
@@ -65,6 +65,7 @@ class _Options:
     ] = None
     limit: Annotated[list[str] | None, typer.Option(help=LIMIT_HELP)] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a line.")] = False
+    quiet: Quiet = False
 
     def recipe(self) -> "Recipe":
         """What they ask for."""
@@ -112,14 +113,19 @@ def make(
 
     recipe, dataset = options.recipe(), DatasetFolder.open(folder)
     warn_of_left_out(folder, dataset.left_out)
-    with progress_bar("making views") as on_progress:
+    with progress_bar("making views", is_quiet=options.quiet) as on_progress:
+
+        def on_failure(failure: "Failure") -> None:
+            on_progress.note_failure()
+            _print_failure(failure)
+
         made = make_views(
             dataset,
             recipe,
             overwrite=options.overwrite,
             retry_failed=options.retry_failed,
             num_workers=options.workers,
-            on_failure=_print_failure,
+            on_failure=on_failure,
             on_progress=on_progress,
         )
     _end(folder, made, as_json=options.as_json)

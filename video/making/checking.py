@@ -12,7 +12,7 @@
 | `DamagedView` | a stored view does not open | yes |
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,7 @@ def check_dataset(
     clip_seconds: float | None = None,
     limits: MediaLimits | None = None,
     num_workers: int | None = None,
+    on_unusable: Callable[[], None] = lambda: None,
     on_progress: OnProgress | None = None,
 ) -> list[CheckedVideo]:
     """Decode every video to its end, in worker processes.
@@ -116,6 +117,7 @@ def check_dataset(
         clip_seconds: so do videos shorter than this, if given in place of a clip.
         limits: for each video; the defaults of `MediaLimits` unless given.
         num_workers: processes; one per core unless given.
+        on_unusable: called when a video is broken, truncated or missing.
         on_progress: called with (number of videos done, total).
 
     Returns:
@@ -130,6 +132,8 @@ def check_dataset(
 
     def keep(entry: VideoEntry, video: CheckedVideo) -> None:
         checked[entry.video_id] = video
+        if not video.is_usable:
+            on_unusable()
 
     side_by_side(dataset.videos, check, keep, limits=limits, num_workers=num_workers, on_progress=on_progress)
     return _with_duplicates([checked[entry.video_id] for entry in dataset.videos])

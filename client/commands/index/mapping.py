@@ -37,7 +37,7 @@ def make_map(
     from cocon.core.progress import progress_bar
     from cocon.core.texts.json_text import print_json
 
-    with progress_bar("laying out clips", is_quiet=quiet) as on_progress:
+    with progress_bar("laying out clips", unit="steps", is_quiet=quiet) as on_progress:
         found, is_new = open_index(index).compute_map(max_clips=max_clips, is_anew=anew, on_progress=on_progress)
     num_placed = int(found.are_placed.sum())
     if as_json:

@@ -35,7 +35,7 @@ def verify(
     from cocon.core.progress import progress_bar
     from cocon.core.texts.json_text import print_json
 
-    with progress_bar("rows", is_quiet=quiet) as on_progress:
+    with progress_bar("verifying", unit="rows", is_quiet=quiet) as on_progress:
         found = open_index(index).verify(on_progress=on_progress)
     if as_json:
         print_json({"index": escaped(index), **found.row()})
@@ -79,7 +79,7 @@ def rebuild(
     from cocon.core.progress import progress_bar
     from cocon.core.texts.json_text import print_json
 
-    with progress_bar("rows", is_quiet=quiet) as on_progress:
+    with progress_bar("rebuilding", unit="rows", is_quiet=quiet) as on_progress:
         done = open_index(index).rebuild(wait_s=wait_s, on_progress=on_progress)
     if as_json:
         print_json({"index": escaped(index), **done.row()})
@@ -110,7 +110,7 @@ def compact(
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
 
-    with progress_bar("rows", is_quiet=quiet) as on_progress:
+    with progress_bar("compacting", unit="rows", is_quiet=quiet) as on_progress:
         done = open_index(index).compact(wait_s=wait_s, on_progress=on_progress)
     sizes = f"{done.bytes_before} bytes before, {done.bytes_after} now"
     told = f"{printable(index)}: {done.num_dropped} rows dropped, {done.num_clips} kept; {sizes}"
@@ -134,7 +134,7 @@ def backup(
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
 
-    with progress_bar("rows", is_quiet=quiet) as on_progress:
+    with progress_bar("copying", unit="rows", is_quiet=quiet) as on_progress:
         done = open_index(index).backup(folder, on_progress=on_progress)
     told = f"{printable(folder)}: {done.num_videos} videos, {done.num_clips} clips, {done.total_bytes} bytes"
     _print_done({"index": escaped(index), "backup": escaped(folder), **asdict(done)}, told, as_json=as_json)
@@ -165,7 +165,7 @@ def export(
     opened = open_index(index)
     opened.check_exists()
     check_output(file, files_of(index), suffixes=(".parquet",), option="export")
-    with progress_bar("clips", is_quiet=quiet) as on_progress:
+    with progress_bar("exporting", unit="clips", is_quiet=quiet) as on_progress:
         done = opened.export(file, filter_options.filters, on_progress=on_progress)
     if as_json and not is_stream(file):
         print_json({"index": escaped(index), "file": escaped(file), **asdict(done)})
@@ -191,7 +191,7 @@ def import_file(
     from cocon.core.printable import escaped, printable
     from cocon.core.progress import progress_bar
 
-    with progress_bar("clips read and stored", is_quiet=quiet) as on_progress:
+    with progress_bar("importing, clips read and stored", unit="clips", is_quiet=quiet) as on_progress:
         done = open_index(index).import_file(file, wait_s=wait_s, on_progress=on_progress)
     counts = f"{done.added} added ({done.num_clips} clips), {done.updated} updated, {done.unchanged} unchanged"
     _print_done({"index": escaped(index), **asdict(done)}, f"{printable(index)}: {counts}", as_json=as_json)

@@ -57,8 +57,10 @@ def add(
             folders=named_folders(videos),
             retry_failed=retry_failed,
             wait_s=wait_s,
-            on_outcome=lambda outcome: report.note(outcome.failure, failed_before=outcome.failed_before),
-            on_lists=report.part("lists"),
+            on_outcome=lambda outcome: report.note(
+                outcome.failure, failed_before=outcome.failed_before, num_clips=outcome.num_clips
+            ),
+            on_lists=report.part("making lists", unit="rows"),
         )
         counts = {name: getattr(done, name) for name in ("added", "updated", "unchanged", "duplicate")}
         counts["failed"] = len(done.failures)

@@ -93,7 +93,8 @@ class Addition:
             if result.content_sha256 != seen.content.sha256:  # it has changed since it was looked at
                 seen = replace(seen, content=replace(seen.content, sha256=result.content_sha256, is_settled=False))
             # Its twin may have been stored since, and it may itself be the place another one moved from.
-            self._outcomes.note(Outcome(seen.path, self._known(seen) or self._put(seen, result)))
+            became = self._known(seen) or self._put(seen, result)
+            self._outcomes.note(Outcome(seen.path, became, num_clips=len(result)))
         for twin in twins:
             if (kind := self._known(twin)) is not None:
                 self._outcomes.note(Outcome(twin.path, kind))

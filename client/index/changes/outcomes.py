@@ -28,12 +28,14 @@ class Outcome:
         kind: See `AddReport`.
         failure: Why it failed; None unless it did.
         failed_before: Whether it did so before, and was not tried again.
+        num_clips: That were embedded.
     """
 
     video: str
     kind: OutcomeKind
     failure: FailedVideo | None = None
     failed_before: bool = False
+    num_clips: int = 0
 
 
 @dataclass(frozen=True, slots=True)

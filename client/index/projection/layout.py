@@ -23,7 +23,7 @@ _SEED = 20_260_801
 _NUM_DIRECTIONS = 50
 _MAX_MEASURED = 50_000
 # How many neighbours count, about; fewer where there are few vectors.
-_PERPLEXITY = 30
+_PERPLEXITY = 15
 _NEIGHBOURS_PER_PERPLEXITY = 3
 # Below so many vectors there is no neighbourhood to keep: the two widest directions are drawn.
 _MIN_VECTORS = 12

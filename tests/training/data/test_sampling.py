@@ -130,7 +130,7 @@ def test_a_run_trains_on_the_videos_that_are_long_enough(uneven: Path, tiny_conf
     steps: list[tuple[int, int | None]] = []
 
     @contextmanager
-    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+    def bar(description: str, unit: str = "videos") -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: steps.append((done, total)) if description == "pre-training" else None
 
     train_run(config, uneven.parent / "run", overwrite=False, progress_bar=bar)

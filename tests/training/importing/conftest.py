@@ -50,7 +50,7 @@ def import_into(tmp_path: Path) -> Import:
 
 
 @contextmanager
-def _silent(description: str) -> Iterator[Callable[[int, int | None], None]]:
+def _silent(description: str, unit: str = "videos") -> Iterator[Callable[[int, int | None], None]]:
     yield lambda done, total: None
 
 

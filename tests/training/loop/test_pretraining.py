@@ -58,7 +58,7 @@ def _train_until(config: Config, run: Path, phase: str, step: int, stop: Callabl
     """Train, and stop once in a phase after a step."""
 
     @contextmanager
-    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+    def bar(description: str, unit: str = "videos") -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: stop() if (description, done) == (phase, step) else None
 
     with pytest.raises((KeyboardInterrupt, MachineStopsError)):
@@ -326,7 +326,7 @@ def test_videos_that_fail_once_training_has_begun_stop_it_when_they_are_too_many
     kept = {video: video.read_bytes() for video in videos}
 
     @contextmanager
-    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+    def bar(description: str, unit: str = "videos") -> Iterator[Callable[[int, int | None], None]]:
         def spoil(done: int, total: int | None) -> None:
             if (description, done) == ("pre-training", STEPS_PER_EPOCH):  # every video was read once
                 for video in videos:
@@ -441,7 +441,7 @@ def test_weights_that_the_last_step_made_infinite_are_not_kept(
 
 def test_a_stop_saves_no_weights_that_are_infinite(tiny_config: MakeConfig, tmp_path: Path) -> None:
     @contextmanager
-    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+    def bar(description: str, unit: str = "videos") -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: STOPS["asked"]() if (description, done) == ("pre-training", 1) else None
 
     with pytest.raises(CoconError, match=r"^pre-training diverged: .* in epoch 1.*\(nothing is kept\)$"):

@@ -34,7 +34,7 @@ def test_a_run_says_how_far_it_is_in_each_phase(tiny_config: MakeConfig, tmp_pat
     calls: dict[str, list[tuple[int, int | None]]] = {}
 
     @contextmanager
-    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+    def bar(description: str, unit: str = "videos") -> Iterator[Callable[[int, int | None], None]]:
         seen = calls.setdefault(description, [])
         yield lambda done, total: seen.append((done, total))
 

@@ -91,7 +91,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped_and_says_its_method(
     config: Config, train_tiny: TrainTiny, weights_of: WeightsOf, tmp_path: Path
 ) -> None:
     @contextmanager
-    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+    def bar(description: str, unit: str = "videos") -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: signal.raise_signal(signal.SIGINT) if stops and done == 8 else None
 
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"

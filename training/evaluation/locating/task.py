@@ -145,7 +145,7 @@ class _Localization:
         training, validation = (self._sequences(encoders, subset, method) for subset in ("training", "validation"))
         heads: dict[str, BoundaryHead] = {}
         views: dict[str, BoundaryPredictions] = {}
-        with self._request.progress_bar("training boundary heads") as on_progress:
+        with self._request.progress_bar("training boundary heads", unit="heads") as on_progress:
             for view, sequences in training.items():
                 actions = [self.videos["training"][name].segments for name in sequences]
                 heads[view] = train_boundary_head(list(sequences.values()), actions, self._settings)

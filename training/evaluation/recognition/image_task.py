@@ -82,7 +82,7 @@ def _row(
     encoders = {_VIEW: (encoder.to(default_device()), contract)}
     found: dict[str, VideoFeatures] = {}
     for split, images in frames.items():
-        with request.progress_bar(f"embedding {split} images with {method}") as on_progress:
+        with request.progress_bar(f"embedding {split} images with {method}", unit="images") as on_progress:
             found[split] = video_features(encoders, images, on_progress=on_progress, has_ordered=False, has_clips=False)
     figures = evaluate_features(found, method).metrics[0].figures
     return {"method": method, "view": _VIEW} | {name: figures[name] for name in _FIGURES}
