@@ -257,5 +257,5 @@ def _show(
         GallerySection.of(*each) if isinstance(each, tuple) else GallerySection.of_failure(each) for each in answered
     ]
     facts = {"index": str(opened), "model": opened.facts.model, "views": ", ".join(opened.facts.views)} | facts
-    with progress_bar("taking pictures", is_quiet=is_quiet) as on_progress:
+    with progress_bar("taking pictures", unit="pictures", is_quiet=is_quiet) as on_progress:
         write_gallery(sections, gallery, facts=facts, limits=limits, on_progress=on_progress)

@@ -222,7 +222,7 @@ def copy(
     from cocon.core.progress import progress_bar
 
     opened, other = open_index(source), open_index(target)
-    with progress_bar("clips", is_quiet=quiet) as on_progress:
+    with progress_bar("copying", unit="clips", is_quiet=quiet) as on_progress:
         done = copy_index(opened, other, wait_s=wait_s, on_progress=on_progress)
     counts = f"{done.added} added ({done.num_clips} clips), {done.updated} updated, {done.unchanged} unchanged"
     facts = {"source": escaped(source), "index": escaped(target), **asdict(done)}
