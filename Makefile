@@ -55,7 +55,7 @@ serve: export ## Start Triton in the background on 127.0.0.1:8001 (GRPC_PORT)
 stop: ## Stop it
 	@if [ -x $(BIN)/cocon ]; then $(BIN)/cocon serve --stop --grpc-port $(GRPC_PORT); fi
 
-demo: $(VENV)/.installed-demo ## The packed encoders on a real Triton: classify, index, search, a picture (3 minutes)
+demo: $(VENV)/.installed-demo ## The packed encoders on a real Triton: classify, index, search, a page of hits (3 minutes)
 	@GRPC_PORT=$(GRPC_PORT) HTTP_PORT=$(HTTP_PORT) METRICS_PORT=$(METRICS_PORT) \
 		PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
 

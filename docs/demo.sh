@@ -1,9 +1,9 @@
 #!/bin/sh
 # What `make demo` does once CoCon is installed: videos, the packed encoders, a real Triton, an index, a search and a
-# picture of it. Run again, it keeps what is there.
+# page of it. Run again, it keeps what is there.
 set -eu
 
-data=data/demo repository=runs/demo/model_repository picture=runs/demo/hits.png
+data=data/demo repository=runs/demo/model_repository gallery=runs/demo/hits.html
 export COCON_INDEX=runs/demo/index
 begin=$(date +%s)
 
@@ -48,7 +48,7 @@ query=$(column tail) other=$(column head)
 step "all videos but one: client index add"
 ls "$data"/videos/*.mp4 | grep -vxF "$query" | client index add --view all -
 step "that one, a jumping jack: client search, client classify"
-client search "$query" --top 5 --picture "$picture"
+client search "$query" --top 5 --gallery "$gallery"
 client classify --view all "$query" --top 3
 if has_triton; then
     trap - EXIT
@@ -62,5 +62,5 @@ Next:
   .venv/bin/client search $query $url --index $COCON_INDEX --all-moments --picture runs/demo/moments.png
   .venv/bin/client align $query $other $url --view all --overlap 0.9 --output runs/demo/aligned.png
   make train export      # encoders of your own: ten minutes
-Look at $picture
+Open $gallery in a browser: it is one file, and plays
 TEXT
