@@ -13,6 +13,7 @@ import typer
 
 from cocon.client.commands import options
 from cocon.client.commands.align import align
+from cocon.client.commands.bulk_options import BulkOptions, takes_bulk_options
 from cocon.client.commands.index.app import index_app
 from cocon.client.commands.locate import locate
 from cocon.client.commands.many_values import ManyValuesCommand
@@ -58,9 +59,11 @@ def client(
 
 @app.command()
 @options.takes_embedder_options
+@takes_bulk_options
 def embed(
     videos: options.Videos,
     embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
+    bulk_options: BulkOptions = BulkOptions(),
     as_json: options.AsJson = False,
     row_format: options.RowFormat = None,
     output: options.Output = None,
@@ -69,10 +72,15 @@ def embed(
 ) -> None:
     """Embed videos: one vector per clip, with its time span.
 
+    With --engine ray, --output is a folder of Parquet files; a run that was stopped goes on from what is in it.
+
     Example: client embed videos/ --output rows.parquet
     """
     from cocon.client.output.sinks import ARCHIVES, chosen_format, open_sink
 
+    if bulk_options.by_ray:
+        is_plain = not as_json and row_format in (None, "parquet")
+        bulk_options.embed(videos, embedder_options, output if is_plain else None, failures, quiet=quiet)
     chosen = chosen_format(row_format, output, as_json=as_json, allowed=("json", "jsonl", *ARCHIVES))
     with (
         embedder_options.run(videos, failures, quiet=quiet, output=output) as (embedder, paths, report),

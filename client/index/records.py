@@ -18,7 +18,15 @@ from cocon.core.errors import (
 )
 from cocon.core.printable import escaped, unescaped
 
-__all__ = ["FailedFile", "IndexFacts", "IndexedVideo", "RowFacts", "check_fingerprint", "check_vectors"]
+__all__ = [
+    "FailedFile",
+    "IndexFacts",
+    "IndexedVideo",
+    "RowFacts",
+    "check_fingerprint",
+    "check_vectors",
+    "is_lasting_kind",
+]
 
 UNIT_TOLERANCE = 1e-3
 # Deadlines are missed on busy machines, the system ends processes when memory is short, and a view can be made anew.
@@ -126,7 +134,7 @@ class FailedFile:
     @property
     def is_lasting(self) -> bool:
         """Whether the same content would fail again: neither the machine nor a stored view was at fault."""
-        return self.content_sha256 is not None and self.kind in _LASTING
+        return self.content_sha256 is not None and is_lasting_kind(self.kind)
 
     def row(self) -> dict[str, object]:
         """`video, content_sha256, error: {class, message}`; the path in its written form (`printable.escaped`)."""
@@ -136,6 +144,11 @@ class FailedFile:
     def table_row(self) -> dict[str, object]:
         """`video, class, message`."""
         return {"video": escaped(self.path), "class": self.kind, "message": self.message}
+
+
+def is_lasting_kind(kind: str) -> bool:
+    """Whether a failure of a class, by its name, is the file's own fault."""
+    return kind in _LASTING
 
 
 def check_fingerprint(facts: IndexFacts, view: str, fingerprint: str, *, index: str) -> None:

@@ -5,7 +5,8 @@ table.schema.metadata[b"fingerprint"], table.schema.metadata[b"normalised"]     
 numpy.load("rows.npz")["embedding"]                                             # float32 [R, D]
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,6 +16,8 @@ from cocon.client.pipeline.video_embedding import Row
 from cocon.video.store.archive import write_arrays
 
 __all__ = ["NpzSink", "ParquetSink"]
+
+NO_NOTES: Mapping[str, str] = MappingProxyType({})
 
 # Column → NumPy type, in the order of the row; the embedding is the last one.
 _COLUMNS = {
@@ -39,9 +42,19 @@ class ParquetSink:
         stream: File to write, which can tell where it is.
         embedding_dim: D.
         fingerprint: Written into the schema's metadata.
+        num_blocks: N, if rows have `blocks`, `float32 [N, D]`, to be written as float16; 0 if they have none.
+        notes: What else the file is to say of itself.
     """
 
-    def __init__(self, stream: BinaryIO, embedding_dim: int, fingerprint: str) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        embedding_dim: int,
+        fingerprint: str,
+        *,
+        num_blocks: int = 0,
+        notes: Mapping[str, str] = NO_NOTES,
+    ) -> None:
         import pyarrow
         from pyarrow import parquet
 
@@ -53,8 +66,12 @@ class ParquetSink:
         }
         columns = [pyarrow.field(name, kinds[kind], nullable=False) for name, kind in _COLUMNS.items()]
         columns.append(pyarrow.field("embedding", pyarrow.list_(pyarrow.float32(), embedding_dim), nullable=False))
-        self._schema = pyarrow.schema(columns, metadata={"normalised": "l2", "fingerprint": fingerprint})
-        self._writer = parquet.ParquetWriter(stream, self._schema)
+        if num_blocks:
+            kind = pyarrow.list_(pyarrow.float16(), num_blocks * embedding_dim)
+            columns.append(pyarrow.field("blocks", kind, nullable=False))
+        self._has_blocks = num_blocks > 0
+        self._schema = pyarrow.schema(columns, metadata={"normalised": "l2", "fingerprint": fingerprint, **notes})
+        self._writer = parquet.ParquetWriter(stream, self._schema, write_page_checksum=True)
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write the rows of one video; failed inputs have no place here."""
@@ -63,14 +80,20 @@ class ParquetSink:
         sound = [row for row in rows if "error" not in row]
         if not sound:
             return
-        flat = pyarrow.array(_vectors(sound).ravel())
-        vectors = pyarrow.FixedSizeListArray.from_arrays(flat, type=self._schema.field("embedding").type)
         columns = [pyarrow.array([row[name] for row in sound], self._schema.field(name).type) for name in _COLUMNS]
-        self._writer.write_batch(pyarrow.record_batch([*columns, vectors], schema=self._schema))
+        columns.append(self._lists("embedding", _vectors(sound)))
+        if self._has_blocks:
+            columns.append(self._lists("blocks", np.array([row["blocks"] for row in sound], np.float16)))
+        self._writer.write_batch(pyarrow.record_batch(columns, schema=self._schema))
 
     def finish(self) -> None:
         """Write the footer."""
         self._writer.close()
+
+    def _lists(self, name: str, values: NDArray[Any]) -> Any:  # noqa: ANN401  # pyarrow is untyped
+        import pyarrow
+
+        return pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(values.ravel()), type=self._schema.field(name).type)
 
 
 class NpzSink:

@@ -1,11 +1,14 @@
 """What embedding a video gives: its clips' vectors, or the reason why there are none; both as rows."""
 
+import builtins
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core import errors
 from cocon.core.errors import MissingViewError, UnreadableVideoError
 from cocon.core.paths import why_no_file
 from cocon.core.printable import escaped, in_one_line, printable
@@ -95,6 +98,14 @@ class FailedVideo:
 
     video: str
     error: Exception
+
+    @classmethod
+    def told(cls, video: str, kind: str, message: str) -> Self:
+        """The same from what `row` tells: the name of the error's class, and its message."""
+        named = getattr(errors, kind, None) or getattr(builtins, kind, None)
+        if isinstance(named, type) and issubclass(named, errors.CoconError | OSError):
+            return cls(video, named(message))
+        return cls(video, errors.VideoError(message))
 
     def row(self) -> Row:
         """`video, error: {class, message}`."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cocon.client.commands import options
+from cocon.client.commands.bulk_options import BulkOptions, takes_bulk_options
 from cocon.client.commands.filter_options import FilterOptions, takes_filter_options
 from cocon.client.models.defaults import DEFAULT_INDEX
 
@@ -23,10 +24,12 @@ _VIDEO_COLUMNS: tuple[str, ...] = ("video", "label", "num_clips", "duration_seco
 
 @videos_app.command()
 @options.takes_embedder_options
+@takes_bulk_options
 def add(
     videos: options.Videos,
     index: options.IndexName = DEFAULT_INDEX,
     embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
+    bulk_options: BulkOptions = BulkOptions(),
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
     wait_s: options.WaitS = 0.0,
     as_json: options.AsJson = False,
@@ -47,13 +50,13 @@ def add(
     opened = open_index(index)
     views = opened.facts.views if opened.exists else ("rgb",)
     with embedder_options.run_when_needed(videos, failures, quiet=quiet, default_views=views) as (
-        embedder,
+        settings,
         paths,
         report,
     ):
         done = opened.add(
             paths,
-            embedder,
+            bulk_options.settings(settings, index),
             folders=named_folders(videos),
             retry_failed=retry_failed,
             wait_s=wait_s,
@@ -62,6 +65,7 @@ def add(
             ),
             on_lists=report.part("making lists", unit="rows"),
         )
+        bulk_options.forget_shards(index)
         counts = {name: getattr(done, name) for name in ("added", "updated", "unchanged", "duplicate")}
         counts["failed"] = len(done.failures)
         if as_json:

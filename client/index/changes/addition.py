@@ -17,7 +17,6 @@ from cocon.client.index.changes.outcomes import Outcome, OutcomeKind, Outcomes
 from cocon.client.index.query.conditions import plain_text, value_of
 from cocon.client.index.records import FailedFile
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, completed, unreadable
-from cocon.core import errors
 from cocon.core.texts.normal_forms import existing_form
 from cocon.video.store.belonging import columns_of, label_of
 
@@ -189,8 +188,8 @@ class Addition:
         sha256 = seen.content.sha256
         if self._retry_failed or before is None or not before.is_lasting or before.content_sha256 != sha256:
             return False
-        error = getattr(errors, before.kind, errors.VideoError)(before.message)
-        self._outcomes.note(Outcome(seen.path, "failed", FailedVideo(seen.path, error), failed_before=True))
+        failure = FailedVideo.told(seen.path, before.kind, before.message)
+        self._outcomes.note(Outcome(seen.path, "failed", failure, failed_before=True))
         return True
 
     def _fail(self, failure: FailedVideo, seen: SeenFile | None) -> None:
