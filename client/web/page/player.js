@@ -90,12 +90,16 @@ function open(frame) {
   busy.add(frame);
   const video = h("video", { playsinline: true, preload: "auto", "aria-hidden": "true", tabindex: "-1" });
   video.muted = true;
-  video.loop = true;
+  video.loop = plays === false || start === 0; // or else the end of the file would show its beginning
   frame.video = video;
   if (plays !== false && start > 0) video.addEventListener("loadedmetadata", () => { video.currentTime = start; }, { once: true });
   for (const kind of ["playing", "pause"]) video.addEventListener(kind, () => show(frame));
   for (const kind of ["progress", "suspend", "canplaythrough"]) video.addEventListener(kind, () => release(frame));
   video.addEventListener("error", () => tell(frame, media));
+  video.addEventListener("ended", () => {
+    video.currentTime = frame.moment.start_seconds ?? 0;
+    video.play().catch(() => {});
+  });
   loop(frame, video);
   frame.querySelector("img").after(video);
   video.src = media;

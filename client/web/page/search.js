@@ -15,6 +15,8 @@ export function searchView(root) {
   const state = { query: null, card: null, examples: new Map(), allMoments: false, hits: [], asking: null };
   const panel = h("aside.panel", { "aria-label": "Query" });
   const results = h("div.results");
+  const head = h("div.results-head");
+  const top = h("div.results-top", head, filterBar());
   root.append(panel, results);
 
   const search = async (offset = 0) => {
@@ -112,13 +114,12 @@ export function searchView(root) {
   }
 
   function drawBusy(offset) {
-    const old = results.querySelector("ul.grid");
-    if (!old || !results.querySelector(".filters")) {
-      results.replaceChildren(h("div.results-top", h("div.results-head", h("h2", { role: "status" }, h("span.spinner"), "Searching…")), filterBar()), grid(skeletons(8)));
-    } else {
-      results.setAttribute("aria-busy", "true");
-      if (!offset) results.classList.add("is-stale");
+    if (!results.contains(top)) {
+      head.replaceChildren(h("h2", { role: "status" }, h("span.spinner"), "Searching…"));
+      results.replaceChildren(top, grid(skeletons(8)));
     }
+    results.setAttribute("aria-busy", "true");
+    results.classList.toggle("is-stale", !offset && !results.querySelector(".skeleton"));
   }
 
   function settle() {
@@ -141,7 +142,7 @@ export function searchView(root) {
     }
     if (more) results.append(more);
     const title = state.hits.length ? counted(state.hits.length, state.allMoments ? "moment" : "video") : "No hits";
-    results.querySelector(".results-head").replaceChildren(h("h2", { role: "status" }, title), h("span.quiet", `best first · ${Math.max(1, Math.round(answer.seconds * 1000)).toLocaleString("en")} ms`));
+    head.replaceChildren(h("h2", { role: "status" }, title), h("span.quiet", `best first · ${Math.max(1, Math.round(answer.seconds * 1000)).toLocaleString("en")} ms`));
   }
 
   function hitCard(hit, best) {
@@ -166,7 +167,7 @@ export function searchView(root) {
     settle();
     if (!state.card) panel.replaceChildren(h("div.query", h("div.query-title", h("bdi.name", state.query.name))), fileButton(searchWithFile, "Choose another video"));
     results.querySelector(".more")?.remove();
-    results.querySelector(".results-head").replaceChildren();
+    head.replaceChildren();
     results.querySelector("ul.grid, .state").replaceWith(errorState(error, () => search()));
   }
 

@@ -1,0 +1,58 @@
+"""A browser for all tests of the page, and indexes that tests may change."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.chromium import Browser, opened_chromium
+from tests.client.conftest import write_video
+from tests.client.web.page.opened_page import OpenedPage
+from tests.client.web.server import WebServer
+
+Opener = Callable[..., OpenedPage]
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with opened_chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def opened(browser: Browser, shown: WebServer) -> Iterator[Opener]:
+    """`opened(section, server=shown, width=1280, scheme="light")`: the page in the browser."""
+
+    def of(section: str = "search", server: WebServer = shown, **window: object) -> OpenedPage:
+        return OpenedPage.of(browser, server, section, **window)
+
+    yield of
+    browser.get("about:blank")
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of 3 s that no index has, but that is like one of them."""
+    return write_video(tmp_path_factory.mktemp("clip") / "my clip.mp4", seed=2, num_frames=30)
+
+
+@pytest.fixture
+def serve(url: str, tmp_path: Path) -> Iterator[Callable[..., WebServer]]:
+    """`serve(index, url)`: a server of its own, ended with the test."""
+    with ExitStack() as servers:
+        yield lambda index, models=url: servers.enter_context(WebServer(index, models, tmp_path))
+
+
+@pytest.fixture
+def own_index(indexed: Path, url: str, tmp_path: Path) -> Path:
+    """An index without labels that a test may change, beside its videos, whose names are as strangers give them."""
+    for number, video in enumerate(sorted(indexed.glob("videos/*/*.mp4"))):
+        (tmp_path / "own").mkdir(exist_ok=True)
+        shutil.copy(video, tmp_path / "own" / f"<b>{number}.mp4")
+    command = [sys.executable, "-m", "cocon.client", "index", "add", "own", "--index", "index", "--url", url, "-q"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=300, capture_output=True)
+    return tmp_path / "index"

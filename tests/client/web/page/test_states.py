@@ -1,0 +1,68 @@
+"""What the page says when there is nothing to show, or something is away."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.client.web.page.conftest import Opener
+from tests.client.web.page.opened_page import HITS
+from tests.client.web.server import WebServer
+
+Serve = Callable[..., WebServer]
+
+
+def test_an_empty_index_says_how_it_is_filled(opened: Opener, serve: Serve, own_index: Path) -> None:
+    command = [sys.executable, "-m", "cocon.client", "index", "remove", "--path", "own/**", "--index", "index"]
+    subprocess.run(command, cwd=own_index.parent, check=True, timeout=300, capture_output=True)
+    page = opened(server=serve(own_index))
+    for section in ("search", "videos", "map", "label"):
+        page.go(section)
+        assert page.one(f"#view-{section} .state h3").text == "The index is empty", section
+        assert "client index add" in page.one(f"#view-{section} .state code").text
+    assert page.foreign_requests() == []
+
+
+def test_without_a_model_stored_videos_still_ask(opened: Opener, serve: Serve, own_index: Path, clip: Path) -> None:
+    server = serve(own_index, "127.0.0.1:9")
+    server.wait_ready(ready=False)
+    page = opened(server=server)
+    assert "No model server" in page.one("#banner").text
+    page.choose_file(clip)
+    assert page.one("#view-search .state h3").text == "The model server is away"
+    page.go("videos")
+    page.click("#view-videos .card[data-video] [data-key=Enter]")
+    page.one(HITS)
+
+
+def test_a_file_that_is_gone_says_so_and_the_others_play(opened: Opener, serve: Serve, own_index: Path) -> None:
+    server = serve(own_index)
+    (own_index.parent / "own" / "<b>1.mp4").unlink()
+    page = opened("videos", server)
+    told = page.one("#view-videos .player-note").text
+    assert told.endswith(".") or len(told) > 10
+    page.until("return document.querySelectorAll('#view-videos .player.is-playing').length >= 2")
+    assert "<b>1.mp4" in page.texts("#view-videos .name")
+    assert page.all("#view-videos b") == []
+
+
+def test_a_lost_connection_is_told_and_found_again(opened: Opener, serve: Serve, own_index: Path) -> None:
+    server = serve(own_index)
+    page = opened("videos", server)
+    page.one("#view-videos .card[data-video]")
+    offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": True, **offline})
+    page.fill("#view-videos input[type=search]", "b")
+    assert page.one("#view-videos .state h3").text == "The server does not answer"
+    assert "does not answer" in page.one("#banner").text
+    assert page.one("#model").text == "Not connected"
+    page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": False, **offline})
+    page.one("#view-videos .card[data-video]")
+    assert page.all("#banner") == []
+    server.process.send_signal(signal.SIGINT)
+    server.process.wait(60)
+    page.fill("#view-videos input[type=search]", "4")
+    assert page.one("#view-videos .state button").text == "Try again"
+    page.click("#banner button")
+    assert "Is client web still running?" in page.one("#banner").text
