@@ -22,7 +22,7 @@ from cocon.client.output.archives import ParquetSink
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.printable import escaped, unescaped
 
-__all__ = ["Shard", "ShardHead", "ShardInput", "read_head", "read_shard", "shard_bytes"]
+__all__ = ["Shard", "ShardHead", "ShardInput", "read_head", "read_shard", "shard_bytes", "shard_name"]
 
 _HEAD, _HEAD_SHA256 = "cocon_shard", "cocon_shard_sha256"
 _TEXTS = ("content_sha256", "view", "model", "version", "fingerprint")
