@@ -30,6 +30,7 @@ def web(
     import signal
     import webbrowser
     from dataclasses import replace
+    from threading import Thread
 
     from cocon.client.engines import open_index
     from cocon.client.web.serving import serve_index
@@ -38,8 +39,8 @@ def web(
 
     def tell(access: "Access") -> None:
         print(access.url, flush=True)
-        if not no_browser:
-            webbrowser.open(access.ticket_url())
+        if not no_browser:  # some do not return before they are closed
+            Thread(target=webbrowser.open, args=(access.ticket_url(),), daemon=True).start()
 
     opened = open_index(index)
     settings = embedder_options.settings(opened.facts.views)

@@ -33,7 +33,7 @@ def web_app(services: WebServices, access: Access, *, on_ready: Callable[[], Non
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        services.embedder.start()
+        services.warm_up()
         on_ready()
         yield
 

@@ -2,18 +2,23 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import TypeVar
 
+import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
+from cocon.client.classify import classify_by_index
 from cocon.client.index.folder import VideoIndex
+from cocon.client.index.query.queries import Query
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.pipeline.video_embedding import Row
+from cocon.client.web.first_frame import first_frame_job
 from cocon.client.web.map_maker import MapMaker
 from cocon.client.web.previews import MediaSource, Previews
 from cocon.client.web.problems import RefusedError
@@ -21,8 +26,12 @@ from cocon.client.web.stored_files import StoredFiles
 from cocon.client.web.uploads import Upload, Uploads
 from cocon.client.web.warm_embedder import WarmEmbedder
 from cocon.core.closing import Closing
+from cocon.core.errors import CoconError
 from cocon.video.decoding.limits import MediaLimits
+from cocon.video.moments.browsers import plays_in_browsers
 from cocon.video.moments.cache import PreviewCache
+from cocon.video.moments.moment_pictures import moment_still
+from cocon.video.pictures.encode import write_mp4
 from cocon.video.workers.pool import WorkerPool, num_cores
 
 __all__ = ["Lane", "WebServices"]
@@ -31,6 +40,7 @@ Made = TypeVar("Made")
 
 _MOST_QUESTIONS = 4
 _CACHE_BYTES = 512 << 20
+_WARM_UP_FRAMES, _WARM_UP_STEP_S, _WARM_UP_SHAPE = 12, 0.1, (96, 128, 3)
 
 
 class Lane:
@@ -100,17 +110,42 @@ class WebServices(Closing):
         self.pool = WorkerPool(self.limits)
         self.cache = PreviewCache(self.folder / "previews", _CACHE_BYTES)
         self.previews = Previews(self.pool, self.limits, self.cache)
-        self.embedder = WarmEmbedder(self.index, self.settings, self.folder)
+        self.embedder = WarmEmbedder(self.index, self.settings, self.folder / "warm-up.mp4")
         self.uploads = Uploads(self.folder, self.embedder, self.pool, self.settings.limits)
         self.map_maker = MapMaker(self.index, self.index_name)
         self.questions, self.changes = Lane(_MOST_QUESTIONS), Lane(1)
         self.stills, self.films = Lane(num_cores()), Lane(1)
+
+    def warm_up(self) -> None:
+        """Begin to do once what would make the first answers slow; whoever asks hears of what fails."""
+        video = self.folder / "warm-up.mp4"
+        grey = np.full(_WARM_UP_SHAPE, 128, np.uint8)
+        with suppress(OSError):
+            write_mp4(video, ((_WARM_UP_STEP_S * number, grey) for number in range(_WARM_UP_FRAMES)))
+        self.embedder.start()
+        works: list[Callable[[], None]] = [self._warm_up_index, *[partial(self._warm_up_decoder, video)] * num_cores()]
+        for work in works:
+            Thread(target=work, name="warm-up", daemon=True).start()
 
     def close(self) -> None:
         """End all processes and connections."""
         self.embedder.close()
         self.pool.close()
         self.map_maker.close()
+
+    def _warm_up_index(self) -> None:
+        with suppress(CoconError, OSError):
+            for video in self.index.videos(top=1):
+                example = self.index.example(video.video_id)
+                self.index.search(Query.of(example))
+                if self.index.overview().labels:
+                    classify_by_index(self.index, example)
+
+    def _warm_up_decoder(self, video: Path) -> None:
+        with suppress(CoconError, OSError):
+            list(self.pool.run(first_frame_job, video, self.limits))
+            plays_in_browsers(self.pool, video, self.limits)
+            moment_still(self.pool, video, self.limits, 0.0, long_side_px=_WARM_UP_SHAPE[1])
 
     def stored(self, video_id: int) -> MediaSource:
         """An indexed video to be shown; raises `RefusedError` if there is none."""

@@ -5,9 +5,7 @@ import re
 import secrets
 import shutil
 from collections import OrderedDict
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -17,17 +15,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from cocon.client.pipeline.video_embedding import VideoEmbedding
+from cocon.client.web.first_frame import first_frame_job
 from cocon.client.web.problems import RefusedError
 from cocon.client.web.warm_embedder import WarmEmbedder
 from cocon.core.errors import TooLargeError, VideoError
 from cocon.core.printable import printable
-from cocon.video.decoding.container import read_header
-from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.workers.messages import Message
-from cocon.video.workers.pool import Beat, WorkerPool, named
+from cocon.video.workers.pool import WorkerPool, named
 
-__all__ = ["UPLOAD_LIMITS", "Upload", "Uploads", "first_frame_job"]
+__all__ = ["UPLOAD_LIMITS", "Upload", "Uploads"]
 
 UPLOAD_LIMITS = ("max_bytes=536870912", "max_seconds=600")
 """Of what is uploaded, as settings of `MediaLimits`: half a GiB, and ten minutes of video."""
@@ -176,17 +172,6 @@ class Uploads:
                 f"the upload has {num_bytes:,} bytes, the limit max_bytes is {self.limits.max_bytes:,}; upload a part "
                 "of it, or start with --limit max_bytes=NUMBER"
             )
-
-
-def first_frame_job(beat: Beat, video: Path, limits: MediaLimits) -> Iterator[Message]:
-    """Look whether a file is a video within limits, and decodes at all.
-
-    Yields:
-        `duration_seconds`, as far as the header says.
-    """
-    with suppress(StopIteration):
-        next(read_frames(video, limits, on_frame=beat))
-    yield Message({"duration_seconds": read_header(video).duration_seconds})
 
 
 def _as_uploaded(error: VideoError, path: Path, name: str) -> VideoError:

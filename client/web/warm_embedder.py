@@ -9,8 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from cocon.client.index.reader import IndexReader
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
@@ -20,12 +18,10 @@ from cocon.core.errors import ServerError, VideoError
 from cocon.core.printable import in_one_line
 from cocon.core.proxies import without_credentials
 from cocon.video.clips import ClipSpec
-from cocon.video.pictures.encode import write_mp4
 
 __all__ = ["EmbedderState", "WarmEmbedder"]
 
 _RETRY_AFTER_S = 5.0
-_WARM_UP_FRAMES, _WARM_UP_STEP_S, _WARM_UP_SHAPE = 12, 0.1, (96, 128, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +49,11 @@ class WarmEmbedder(Closing):
     Args:
         index: Whose model it must have.
         settings: Of the embedder.
-        folder: For a generated video, by which decoders and models are warmed up.
+        warm_up_video: By which decoders and models are warmed up.
     """
 
-    def __init__(self, index: IndexReader, settings: EmbedderSettings, folder: Path) -> None:
-        self._index, self._settings, self._folder = index, settings, folder
+    def __init__(self, index: IndexReader, settings: EmbedderSettings, warm_up_video: Path) -> None:
+        self._index, self._settings, self._warm_up_video = index, settings, warm_up_video
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embedder")
         self._embedder: VideoEmbedder | None = None
         self._tried_s = -_RETRY_AFTER_S
@@ -88,12 +84,8 @@ class WarmEmbedder(Closing):
 
     def _warm_up(self) -> None:
         embedder = self._opened()
-        video = self._folder / "warm-up.mp4"
-        grey = np.full(_WARM_UP_SHAPE, 128, np.uint8)
         with suppress(VideoError, OSError):  # whoever asks next hears of it
-            write_mp4(video, ((_WARM_UP_STEP_S * number, grey) for number in range(_WARM_UP_FRAMES)))
-            embedder.embed(video)
-        video.unlink(missing_ok=True)
+            embedder.embed(self._warm_up_video)
 
     def _embedded(self, path: Path) -> VideoEmbedding:
         embedder = self._opened()
