@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.collection.catalogue import CLIP_FIELDS, as_snapshot, fact_records, places_of, videos_of_ids
+from cocon.client.collection.catalogue import CLIP_FIELDS, as_snapshot, fact_records, places_of, settled, videos_of_ids
 from cocon.client.collection.expressions import any_of
 from cocon.client.collection.records_kept import new_catalogue, take_records, take_video
 from cocon.client.collection.stored_rows import StoredRows, blocks_of, clip_key, clips_of_keys
@@ -176,7 +176,7 @@ def fetched_rows(
     whole = np.zeros(0, np.int64) if whole is None else whole
     videos, _ = clips_of_keys(keys)
     records = videos_of_ids(stored, np.union1d(videos, whole).tolist())
-    places = places_of(stored, [record[0] for record in records])
+    records, places = settled(records, places_of(stored, [record[0] for record in records]))
     placed = {place[1] for place in places}
     records = [record for record in records if record[0] in placed]
     counts = {record[0]: record[9] for record in records}

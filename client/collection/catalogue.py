@@ -25,14 +25,16 @@ from cocon.core.errors import MismatchError
 __all__ = [
     "CLIP_FIELDS",
     "COLLECTION_SCHEMA",
+    "Records",
     "as_snapshot",
     "fact_records",
     "facts_of",
     "filled_catalogue",
     "places_of",
     "records_of",
+    "settled",
     "videos_of_ids",
-    "whole_catalogue",
+    "whole_records",
     "with_vectors",
 ]
 
@@ -100,25 +102,42 @@ def places_of(stored: StoredRows, video_ids: Sequence[int]) -> list[list[Any]]:
     return found
 
 
+def settled(videos: list[list[Any]], places: list[list[Any]]) -> tuple[list[list[Any]], list[list[Any]]]:
+    """Videos by id, and their places, each content once; without places of no video.
+
+    A writer that was killed as it put a content in the place of the same, embedded anew, leaves both: the later one
+    that has a place counts, for all of them.
+    """
+    placed = {place[1] for place in places}
+    chosen: dict[str, list[Any]] = {}
+    for video in sorted(videos):
+        if video[1] not in chosen or video[0] in placed:
+            chosen[video[1]] = video
+    now = {video[0]: chosen[video[1]][0] for video in videos}
+    moved = [[path, now[video_id], *known] for path, video_id, *known in places if video_id in now]
+    return sorted(chosen.values()), moved
+
+
 def filled_catalogue(records: Records) -> sqlite3.Connection:
     """A catalogue of records; the rows of its videos are numbered by id. What no video is there for is left out."""
     connection = new_catalogue()
     connection.execute("BEGIN")
     take_records(connection, "facts", records["facts"])
+    videos, places = settled(records["videos"], records["places"])
     row, known = 0, set()
-    for video in sorted(records["videos"]):
+    for video in videos:
         row = take_video(connection, video, row)
         known.add(video[0])
-    take_records(connection, "places", (place for place in records["places"] if place[1] in known))
+    take_records(connection, "places", places)
     take_records(connection, "unplaced", (each for each in records["unplaced"] if each[0] in known))
     take_records(connection, "failures", records["failures"])
     connection.execute("COMMIT")
     return connection
 
 
-def whole_catalogue(stored: StoredRows) -> sqlite3.Connection:
+def whole_records(stored: StoredRows) -> Records:
     """All records of an index."""
-    return filled_catalogue(records_of(stored.where("catalogue", 'kind != "state"', ["key", "kind", "record"])))
+    return records_of(stored.where("catalogue", 'kind != "state"', ["key", "kind", "record"]))
 
 
 def as_snapshot(

@@ -27,6 +27,8 @@ TIMEOUT_S = 30.0
 _CONNECT_S = 10.0
 _TOKEN, _CERTIFICATES = "COCON_MILVUS_TOKEN", "COCON_MILVUS_CA"
 
+_LOGGERS = ("pymilvus", "milvus_lite")
+
 _lock = Lock()
 _clients: dict[str, "MilvusClient"] = {}
 
@@ -107,7 +109,7 @@ def _opened(url: CollectionUrl, place: str) -> "MilvusClient":
 
 
 def _silence() -> None:
-    """The library writes every error on standard error, before it raises it."""
-    for name in [*logging.root.manager.loggerDict]:
-        if name.partition(".")[0] in ("pymilvus", "milvus_lite") or name == "grpc._server":  # of Milvus Lite
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    """The library writes every error on standard error before it raises it, and Milvus Lite what it does not know."""
+    libraries = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _LOGGERS]
+    for name in [*libraries, "grpc._server"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -25,10 +25,9 @@ from cocon.client.collection.catalogue import (
     filled_catalogue,
     records_of,
     videos_of_ids,
-    whole_catalogue,
+    whole_records,
     with_vectors,
 )
-from cocon.client.collection.connecting import disconnect
 from cocon.client.collection.expressions import any_of, places_expression, timely_expression
 from cocon.client.collection.fetched_search import CollectionSearch, NotEnoughError
 from cocon.client.collection.records_kept import record_key
@@ -93,7 +92,7 @@ class MilvusIndex(VideoIndex):
 
     def close(self) -> None:
         """Close the connection; another process may open the file of Milvus Lite then."""
-        disconnect(self.url)
+        self._stored.close()
 
     @property
     def exists(self) -> bool:
@@ -248,7 +247,7 @@ class MilvusIndex(VideoIndex):
         epoch = self._facts()["epoch"]
         with self._opening:
             if self._catalogue is None or self._catalogue[0] != epoch:
-                self._catalogue = (epoch, as_snapshot(self.url, whole_catalogue(self._stored)))
+                self._catalogue = (epoch, as_snapshot(self.url, filled_catalogue(whole_records(self._stored))))
             return self._catalogue[1]
 
     def _fetched_whole(self, *, with_blocks: bool) -> SnapshotSearch:
@@ -256,7 +255,9 @@ class MilvusIndex(VideoIndex):
         with self._opening:
             known = self._whole
             if known is None or known[0] != epoch or (with_blocks and not known[1]):
-                found = with_vectors(self._stored, whole_catalogue(self._stored), with_blocks=with_blocks)
+                found = with_vectors(
+                    self._stored, filled_catalogue(whole_records(self._stored)), with_blocks=with_blocks
+                )
                 known = self._whole = (epoch, with_blocks, found, SnapshotSearch(found, self._damage.note_unsound))
             return known[3]
 

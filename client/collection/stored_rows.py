@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.collection.connecting import TIMEOUT_S, answering, connected
+from cocon.client.collection.connecting import TIMEOUT_S, answering, connected, disconnect
 from cocon.client.collection.urls import CollectionUrl
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ MAX_BLOCK_NUMBERS = MAX_TEXT * 3 // 4 // 2
 """Numbers of the blocks of a clip that fit into a text, each of two bytes, in Base64."""
 
 _CLIP_BITS = 20
-_DURABLE_TOPK = 16_384
 # Rows that are asked for, or written, at once: messages stay far below the 64 MiB that a server takes.
 _ROWS_ASKED = {"clips": 2_000, "catalogue": 5_000}
 _KEYS_ASKED, _BYTES_WRITTEN, _ROWS_WRITTEN = 2_000, 8 << 20, 5_000
@@ -56,11 +55,17 @@ class StoredRows:
         url: Of the index.
     """
 
-    max_hits = _DURABLE_TOPK
+    max_hits = 16_384
+    """Most that Milvus gives for one vector."""
 
     def __init__(self, url: CollectionUrl) -> None:
         self.url = url
         self._names = {"clips": url.name, "catalogue": f"{url.name}_catalogue"}
+
+    def close(self) -> None:
+        """Close the connection of this process to the server or the file; it is opened again when it is used."""
+        self.__dict__.pop("_client", None)
+        disconnect(self.url)
 
     @property
     def exist(self) -> bool:
@@ -159,7 +164,7 @@ class StoredRows:
                     filter=expression,
                     limit=limit,
                     output_fields=["key"],
-                    search_params={"metric_type": "IP", "params": {"ef": min(2 * limit, 32_768)}},
+                    search_params={"metric_type": "IP"},
                     timeout=TIMEOUT_S,
                 )
             found += [[(hit["key"], hit["distance"]) for hit in answer] for answer in answers]

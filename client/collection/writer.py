@@ -20,7 +20,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.collection.catalogue import COLLECTION_SCHEMA, facts_of, whole_catalogue, with_vectors
+from cocon.client.collection.catalogue import (
+    COLLECTION_SCHEMA,
+    Records,
+    facts_of,
+    filled_catalogue,
+    whole_records,
+    with_vectors,
+)
 from cocon.client.collection.expressions import any_of
 from cocon.client.collection.lease import WriterLease
 from cocon.client.collection.records_kept import KINDS, catalogue_row, record_key
@@ -86,12 +93,13 @@ class CollectionWriter:
             held.callback(self._lease.release)
             if new is not None and is_new:
                 self._begin(*new)
-            self._connection = whole_catalogue(stored)
+            records = whole_records(stored)
+            self._connection = filled_catalogue(records)
             held.callback(self._connection.close)
             self.facts = IndexFacts.from_json(self.fact("index"))
             self._read_rows()
             _note_changes(self._connection)
-            self._clean()
+            self._clean(records)
             self._held = held.pop_all()
 
     def __enter__(self) -> Self:
@@ -181,12 +189,16 @@ class CollectionWriter:
         if not any(changed.values()):
             return
         self._has_changed = self._has_changed or bool(changed["videos"])
+        self._begin_epoch()  # what readers remember holds no more, also when this is broken off
         gone: dict[str, list[Any]] = {}
         for table in _PUT_ORDER:
             gone[table] = self._put(table, changed[table])
         for table in ("places", "unplaced", "failures", "facts"):
             self._stored.delete("catalogue", [record_key(table, key) for key in gone[table]])
         self._drop_videos(gone["videos"])
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
         put_fact(self._connection, "epoch", secrets.token_hex(16))
         self._put("facts", ["epoch"])
 
@@ -239,13 +251,14 @@ class CollectionWriter:
             self._stored.delete_where("clips", any_of(part))
             self._stored.delete("catalogue", [_DROPPING])
 
-    def _clean(self) -> None:
+    def _clean(self, records: Records) -> None:
         """Remove what killed writers have left, and let no id be given twice."""
         for row in self._stored.of_keys("catalogue", [_DROPPING], ["record"]):
             self._drop_videos(json.loads(row["record"]))
         ((newest,),) = self.select("SELECT coalesce(max(video_id), 0) FROM videos")
         newest = max(newest, self.fact("newest_id") or 0)
         self._stored.delete_where("clips", f"video_id > {newest}")
+        self._drop_superseded(records)
         orphans = [
             video_id
             for (video_id,) in self.select(
@@ -258,6 +271,13 @@ class CollectionWriter:
         self._connection.execute("DELETE FROM changed")
         self._connection.execute("DELETE FROM sqlite_sequence WHERE name = 'videos'")
         self._connection.execute("INSERT INTO sqlite_sequence VALUES ('videos', ?)", [newest])
+
+    def _drop_superseded(self, records: Records) -> None:
+        """Of a content that is there twice, see `settled`, only the one that counts stays."""
+        kept = {video_id for (video_id,) in self.select("SELECT video_id FROM videos")}
+        others = {video[0] for video in records["videos"]} - kept
+        self._put("places", [place[0] for place in records["places"] if place[1] in others])
+        self._drop_videos(sorted(others))
 
     def _keep_spread(self) -> None:
         """How far clips of the index lie apart, by which copies are known, see `copies.py`."""
