@@ -97,6 +97,7 @@ bench: setup ## Measure, and write benchmarks/results
 	$(BIN)/python benchmarks/encoders.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/index.py
+	$(BIN)/python benchmarks/moments.py
 	$(BIN)/python benchmarks/views.py $(if $(VIDEOS),--videos $(VIDEOS))
 
 results: data ## Train and judge the ablation's rows, three seeds each (under 45 minutes); writes docs/results
