@@ -18,7 +18,7 @@ HTTP_PORT    ?= 8000
 METRICS_PORT ?= 8002
 PORTS        := --grpc-port $(GRPC_PORT) --http-port $(HTTP_PORT) --metrics-port $(METRICS_PORT)
 
-.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser tracer format lint types bench results results-methods results-tasks results-utd durability robustness pretrained clean
+.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser tracer format lint types bench results results-methods results-tasks results-utd results-labels durability robustness pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,13 @@ results-methods: data ## Train and judge every method, three seeds each (an hour
 results-tasks: results ## Judge the ablation's CoCon runs by localisation and tracking; writes docs/results
 	$(BIN)/cocon data make --untrimmed --output data/untrimmed
 	$(BIN)/python docs/results/tasks.py --name figures runs/ablation/figures/cocon-?
+
+results-labels: data ## Labels that are suggested against random ones; also on UTD-MHAD if UTD names it; writes docs/results
+	@test -z "$(UTD)" || test -f data/utd_mhad/manifest.csv || \
+		$(BIN)/python docs/results/utd_mhad.py --source $(UTD) --output data/utd_mhad
+	@test -z "$(UTD)" || $(BIN)/cocon train --preset utd_mhad --data data/utd_mhad --output runs/utd_mhad
+	$(BIN)/python docs/results/label_suggestions.py --set figures $(DATA) $(PRETRAINED) \
+		$(if $(UTD),--set utd_mhad data/utd_mhad runs/utd_mhad)
 
 durability: setup ## Kill, starve, cut and damage an index (about ten minutes); writes docs/results
 	$(BIN)/python docs/results/durability.py

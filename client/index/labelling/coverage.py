@@ -1,7 +1,8 @@
 """Which few vectors stand for many: greedy facility location, so that a beginning of the answer is one for fewer.
 
 Every vector is stood for by the chosen one that is most like it; each choice is the one that adds most to the sum of
-these likenesses (Nemhauser, Wolsey and Fisher, 1978: at least 63 % of the best).
+these likenesses (Nemhauser, Wolsey and Fisher, 1978: at least 63 % of the best). How far a vector reaches is measured
+on the vectors: twice as far as the fifth nearest is.
 """
 
 from collections.abc import Iterator
@@ -16,31 +17,48 @@ __all__ = ["standing_for_most"]
 # Vectors that are compared with each other: 64 MiB of likenesses.
 _MAX_COMPARED = 1 << 12
 _SEED = 0
+_NEIGHBOUR, _REACH = 5, 2.0
+_LEAST_REACH = 1e-6  # where vectors are copies of each other
 
 
 def standing_for_most(
-    vectors: NDArray[np.float32], chosen: NDArray[np.int64], candidates: NDArray[np.int64]
+    vectors: NDArray[np.float32],
+    chosen: NDArray[np.int64],
+    candidates: NDArray[np.int64],
+    weights: NDArray[np.float64] | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Candidates in the order in which they add most to those that are chosen already.
 
     Args:
-        vectors: Unit length, `float32 [V, D]`.
+        vectors: Unit length, `float32 [V, D]`; of many thousands, some are stood for.
         chosen: Positions of these, `int64 [c]`.
         candidates: Positions, rising, `int64 [n]`; of many thousands, some take part.
+        weights: How much it counts that a vector is stood for, `float64 [V]`; the same of all unless given.
 
     Yields:
-        A position, and how many of the vectors that were compared it is most like of all chosen so far.
+        A position, and of how many of the vectors it is now the most like.
     """
+    if not len(candidates):
+        return
     seen = sample_of(np.arange(len(vectors)), _MAX_COMPARED, seed=_SEED)
     candidates = sample_of(candidates, _MAX_COMPARED, seed=_SEED)
-    likeness = vectors[candidates] @ vectors[seen].T  # [n, s]
-    best = np.full(len(seen), -1.0, np.float32)
+    counts = np.ones(len(seen)) if weights is None else weights[seen]
+    reach = _reach(vectors[seen])
+    likeness = np.exp((vectors[candidates] @ vectors[seen].T - 1) / reach)  # [n, s]
+    best = np.zeros(len(seen), np.float32)
     for position in chosen.tolist():
-        np.maximum(best, vectors[seen] @ vectors[position], out=best)
+        np.maximum(best, np.exp((vectors[seen] @ vectors[position] - 1) / reach), out=best)
     is_left = np.ones(len(candidates), np.bool_)
     for _ in range(len(candidates)):
-        gains = np.maximum(likeness - best, 0).sum(axis=1, dtype=np.float64)
+        gains = np.maximum(likeness - best, 0) @ counts
         place = int(np.where(is_left, gains, -1.0).argmax())
         is_left[place] = False
         yield int(candidates[place]), int((likeness[place] > best).sum())
         np.maximum(best, likeness[place], out=best)
+
+
+def _reach(vectors: NDArray[np.float32]) -> np.float32:
+    """How far a vector reaches, in 1 - cosine."""
+    rank = min(_NEIGHBOUR, len(vectors) - 1)
+    nearest = -np.partition(-(vectors @ vectors.T), rank, axis=1)[:, rank]  # the first is itself
+    return np.float32(max(_REACH * float(np.median(1 - nearest)), _LEAST_REACH))

@@ -1,6 +1,7 @@
 """Linear probe: how well a linear classifier on frozen embeddings tells the classes apart."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-__all__ = ["LinearProbe", "few_shot_probabilities", "fit_probe"]
+__all__ = ["LinearProbe", "few_label_classes", "few_shot_probabilities", "fit_probe"]
 
 _STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 _MAX_FOLDS = 4
@@ -91,6 +92,28 @@ def few_shot_probabilities(
         drawn = np.concatenate([rng.choice(of_class, per_class, replace=False) for of_class in positions])
         tables.append(_regression(scaled[drawn], labels[drawn], _FEW_SHOT_STRENGTH).predict_proba(queries))
     return np.stack(tables).astype(np.float64)  # [R, U, K]
+
+
+def few_label_classes(
+    train: NDArray[np.float32], labels: Sequence[str], known: NDArray[np.int64], test: NDArray[np.float32]
+) -> NDArray[np.str_]:
+    """What a probe that knows the labels of some training videos calls others; as `few_shot_probabilities` else.
+
+    Args:
+        train: embeddings, `float32 [V, D]`.
+        labels: of these training videos that are known, n of them.
+        known: which they are, `int64 [n]`.
+        test: embeddings to classify, `float32 [U, D]`.
+
+    Returns:
+        `str [U]`.
+    """
+    names = np.array(labels)
+    if len(np.unique(names)) == 1:
+        return np.repeat(names[:1], len(test))
+    scaler = StandardScaler().fit(train)
+    model = _regression(scaler.transform(train[known]), names, _FEW_SHOT_STRENGTH)
+    return np.asarray(model.predict(scaler.transform(test)), dtype=np.str_)
 
 
 def _left_out(

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cocon.client.index.changes.contents import Contents
 from cocon.client.index.files.writer import IndexWriter
 from cocon.client.index.folder import VideoIndex
 from cocon.client.index.labelling.clusters import clusters_of
-from cocon.client.index.labelling.suggestions import suggestions
+from cocon.client.index.labelling.suggestions import suggested_order, suggestions
+from cocon.client.index.labelling.uncertainty import open_questions
 from cocon.client.index.query.filters import Filters
 from cocon.core.errors import UsageError
 from tests.client.index.conftest import DIM, FACTS, NUM_BLOCKS, embedding_of
@@ -73,3 +75,38 @@ def test_a_budget_is_at_least_one(budget: int, grouped: VideoIndex) -> None:
         suggestions(grouped, budget)
     with pytest.raises(UsageError, match="clusters"):
         clusters_of(grouped, budget)
+
+
+def two_groups(size: int = 40) -> tuple[NDArray[np.float32], list[str]]:
+    """Unit vectors on an arc: labels change in its middle, and there alone they are open."""
+    angles = np.linspace(0, np.pi / 2, 2 * size)
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    return vectors, ["left"] * size + ["right"] * size
+
+
+def test_questions_are_open_where_labels_change() -> None:
+    vectors, truth = two_groups()
+    labels = [label if place % 2 else None for place, label in enumerate(truth)]
+    asked = open_questions(vectors, labels)
+    assert asked is not None and asked.labels == ("left", "right")
+    assert abs(int(asked.doubts.argmax()) - len(truth) / 2) <= 2
+    assert asked.doubts[0] < 0.5 * asked.doubts.max()
+    assert asked.likeliest[0].tolist() == [0, 1] and asked.likeliest[-1].tolist() == [1, 0]
+    assert open_questions(vectors, ["left", *[None] * (len(truth) - 1)]) is None
+
+
+def test_with_many_labels_what_is_open_is_asked_first_and_told() -> None:
+    vectors, truth = two_groups(60)
+    labels: list[str | None] = [label if place % 2 else None for place, label in enumerate(truth)]
+    (position, reason) = next(suggested_order(vectors, labels))
+    assert abs(position - len(truth) / 2) < len(truth) / 5
+    assert reason.startswith(("left or right; ", "right or left; "))
+    few: list[str | None] = [label if place % 8 == 0 else None for place, label in enumerate(truth)]
+    assert not any(" or " in reason for _, reason in suggested_order(vectors, few))
+
+
+def test_copies_and_a_single_video_are_no_trouble() -> None:
+    same = np.tile(np.eye(DIM, dtype=np.float32)[0], (5, 1))
+    assert sorted(position for position, _ in suggested_order(same, [None] * 5)) == [0, 1, 2, 3, 4]
+    assert [position for position, _ in suggested_order(same[:1], [None])] == [0]
+    assert list(suggested_order(same[:0], [])) == []

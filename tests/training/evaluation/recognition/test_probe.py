@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from cocon.training.evaluation.recognition import probe
-from cocon.training.evaluation.recognition.probe import few_shot_probabilities, fit_probe
+from cocon.training.evaluation.recognition.probe import few_label_classes, few_shot_probabilities, fit_probe
 
 NAMES = np.array(["bow", "jump", "run", "sit"])
 
@@ -88,3 +88,14 @@ def test_a_few_labels_tell_less_than_many_and_are_drawn_alike_each_time() -> Non
     assert np.mean([_accuracy(table, test_labels) for table in ten]) > 0.9
     assert np.array_equal(one, few_shot_probabilities(train, labels, test, per_class=1))
     assert not np.array_equal(one[0], one[1])
+
+
+def test_a_few_labels_name_what_is_near_them() -> None:
+    rng = np.random.default_rng(0)
+    centres = np.eye(3, 8, dtype=np.float32)
+    train, test = (np.repeat(centres, 10, axis=0) + 0.1 * rng.normal(size=(30, 8)).astype(np.float32) for _ in range(2))
+    truth = np.repeat(["bow", "kick", "wave"], 10)
+    known = np.array([3, 12, 25])
+    assert (few_label_classes(train, truth[known].tolist(), known, test) == truth).mean() > 0.9
+    assert set(few_label_classes(train, ["kick", "wave"], known[1:], test)) == {"kick", "wave"}
+    assert set(few_label_classes(train, ["bow"], known[:1], test)) == {"bow"}
