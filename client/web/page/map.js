@@ -45,7 +45,7 @@ export function mapView(root) {
     const { map: kind, num_videos: videos } = facts.value ?? {};
     if (kind === undefined) return;
     if (!videos) return tell(emptyIndex());
-    if (kind === "absent") return tell(offer());
+    if (kind === "absent") return tell(offer(facts.value.map_message));
     if (kind === "computing" && !state.map) return tell(stateOf({ picture: "map", title: "Laying out the map…",
       text: ["Once for an index; a minute or two for a large one. ", h("span.spinner")] }));
     if (kind === state.kind && state.map) return;
@@ -64,9 +64,10 @@ export function mapView(root) {
     stage.hidden = side.hidden = true;
   }
 
-  function offer() {
-    return stateOf({ picture: "map", title: "There is no map yet", text: "It shows every moment as a point, and lays close together what is alike. It is made once and kept in the index.",
-      actions: [h("button.primary", { type: "button", onclick: compute }, "Lay out the map")] });
+  function offer(failure) {
+    return stateOf({ picture: failure ? "warn" : "map", tone: failure ? "bad" : "", title: failure ? "The map could not be laid out" : "There is no map yet",
+      text: failure || "It shows every moment as a point, and lays close together what is alike. It is made once and kept in the index.",
+      actions: [h("button.primary", { type: "button", onclick: compute }, failure ? "Try again" : "Lay out the map")] });
   }
 
   async function compute() {
@@ -89,7 +90,8 @@ export function mapView(root) {
     stage.hidden = side.hidden = false;
     scatter.setPoints(column(Float32Array, 0), column(Float32Array, 1));
     canvas.setAttribute("aria-label", `Map of ${counted(count, "moment")}`);
-    stage.querySelector(".map-note").textContent = `${counted(count, "moment")}, ${map.method}. Click plays one; a line around several lists their videos.`;
+    stage.querySelector(".map-note").replaceChildren(`${counted(count, "moment")}, ${map.method}. Click plays one; a line around several lists their videos. `,
+      ...(map.is_stale ? [h("button.link", { type: "button", onclick: compute }, "Most are new: lay it out anew")] : []));
     scatter.resize();
     colour();
     hint();

@@ -122,6 +122,7 @@ export class Scatter {
   }
 
   #drawNow() {
+    if (!this.palette.length) return;
     this.painter.paint(this, this, this.#view(), { radius: this.#radius(), isCoarse: this.isMoving, line: this.line, hasCross: this.isKeyboard });
   }
 
