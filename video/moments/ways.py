@@ -6,6 +6,7 @@ other frames or other times, before they give any frame that is later.
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -30,7 +31,8 @@ NEAR_SECONDS = 1.0
 # Formats whose index says where key frames are; FFmpeg's names.
 _MATROSKA = "matroska,webm"
 _INDEXED = frozenset(("mov,mp4,m4a,3gp,3g2,mj2", _MATROSKA))
-_CLUSTER = b"\x1f\x43\xb6\x75"  # what the index of Matroska leads to (RFC 9559)
+_SEGMENT = b"\x18\x53\x80\x67"  # what holds all of a Matroska file behind its header (RFC 9559)
+_HEADER_BYTES = 4096
 # What a packet marked as a key frame of these begins needs nothing before it.
 _KEYED_CODECS = frozenset(
     (
@@ -86,6 +88,8 @@ def by_index(reading: Reading, begin_seconds: float) -> "TimedFrames":
     container, stream = reading.container, reading.stream
     if container.format.name not in _INDEXED or stream.codec_context.name not in _KEYED_CODECS:
         raise UnsureError
+    if container.format.name == _MATROSKA and not _is_of_its_length(reading.path):
+        raise UnsureError
     first = _first_frame(reading, sound_packets(container, stream, reading.damaged))
     if first.pts is None or not stream.time_base:
         raise UnsureError
@@ -97,8 +101,6 @@ def by_index(reading: Reading, begin_seconds: float) -> "TimedFrames":
             container.seek(first.pts + math.floor(seconds / stream.time_base), stream=stream)
         except (av.FFmpegError, OverflowError) as error:
             raise UnsureError from error
-        if not _leads_to_clusters(reading):
-            break
         packets = sound_packets(container, stream, reading.damaged)
         begin = next(packets, None)
         if begin is None or not begin.size or not begin.is_keyframe or begin.pts is None:
@@ -109,16 +111,17 @@ def by_index(reading: Reading, begin_seconds: float) -> "TimedFrames":
     raise UnsureError
 
 
-def _leads_to_clusters(reading: Reading) -> bool:
-    """Whether the end of Matroska's index, once a seek has read it, is true: no byte has gone or come before."""
-    if reading.container.format.name != _MATROSKA:
-        return True
-    entries = reading.stream.index_entries
-    if not len(entries):
+def _is_of_its_length(path: Path) -> bool:
+    """Whether a Matroska file has as many bytes as it says, so that its index leads to the right places."""
+    with path.open("rb") as file:
+        front = file.read(_HEADER_BYTES)
+        num_bytes = file.seek(0, os.SEEK_END)
+    start = front.find(_SEGMENT) + len(_SEGMENT)
+    if start < len(_SEGMENT) or not front[start:]:
         return False
-    with reading.path.open("rb") as file:
-        file.seek(entries[-1].pos)
-        return file.read(len(_CLUSTER)) == _CLUSTER
+    length = 9 - front[start].bit_length()  # of the number: as many bits are zero before the first one (RFC 8794)
+    size = int.from_bytes(front[start : start + length]) & (unknown := (1 << 7 * length) - 1)
+    return size == unknown or start + length + size == num_bytes
 
 
 def past_packets(reading: Reading, begin_seconds: float) -> "TimedFrames":

@@ -15,7 +15,7 @@ from cocon.video.decoding.limits import MediaLimits
 from cocon.video.moments.finding import pictures_from
 
 from ..decoding.field_videos import NUM_FRAMES, number_in, write_fields
-from ..seed_videos import write_seeds
+from ..seed_videos import SEEDS, write_seed
 
 pytestmark = pytest.mark.videos
 
@@ -105,7 +105,17 @@ def test_damaged_files_give_the_pictures_of_one_pass(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_file_gives_the_pictures_of_one_pass(tmp_path: Path) -> None:
-    for path in write_seeds(tmp_path).values():
+    for name, seed in SEEDS.items():
+        _check_equal(write_seed(tmp_path / f"{name}.{seed.ending}", seed, num_frames=60))
+
+
+@pytest.mark.parametrize(("ending", "step"), [("ts", 188), ("flv", 40), ("mkv", 40)])
+def test_files_of_which_bytes_are_gone_give_the_pictures_of_one_pass(ending: str, step: int, tmp_path: Path) -> None:
+    content = write_fields(tmp_path / f"a.{ending}", "libx264", num_b_frames=2, group_size=7, rate=_RATE).read_bytes()
+    for number in range(24):
+        begin = len(content) * 9 // 20 + step // 4 * number
+        path = tmp_path / f"{number}.{ending}"
+        path.write_bytes(content[:begin] + content[begin + step * (2 + number % 12) :])
         _check_equal(path)
 
 
