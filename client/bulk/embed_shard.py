@@ -1,15 +1,14 @@
 """What an actor of Ray does: it opens the models once, and makes shards on one core."""
 
 import json
-import logging
 import os
 import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
 from cocon.client.bulk.shard import Shard, ShardHead, ShardInput, shard_bytes
+from cocon.client.bulk.warnings_heard import heard_warnings
 from cocon.client.index.records import is_lasting_kind
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
@@ -58,7 +57,7 @@ class EmbedShard(Closing):
 
     def _shard(self, key: str, inputs: tuple[ShardInput, ...]) -> bytes:
         embedder = self._opened()
-        with _warnings() as warnings:
+        with heard_warnings() as warnings:
             results = tuple(map(completed, embedder.embed_many([given.video for given in inputs])))
         model = embedder.model
         head = ShardHead(key, model.fingerprint, inputs, tuple(map(_is_lasting, results)))
@@ -104,17 +103,3 @@ def _here() -> str:
 
 def _is_lasting(result: VideoEmbedding | FailedVideo) -> bool:
     return not isinstance(result, FailedVideo) or is_lasting_kind(type(result.error).__name__)
-
-
-@contextmanager
-def _warnings() -> Iterator[list[str]]:
-    """What is logged in the block."""
-    told: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("cocon")
-    logger.addHandler(handler)
-    try:
-        yield told
-    finally:
-        logger.removeHandler(handler)

@@ -22,6 +22,7 @@ from pathlib import Path
 from cocon.client.bulk.ray_session import RaySession
 from cocon.client.bulk.shard import Shard, ShardInput
 from cocon.client.bulk.shard_folder import ShardFolder, ShardPlace
+from cocon.client.bulk.warnings_heard import heard_warnings
 from cocon.client.index.catalogue.file_stamp import FileStamp
 from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
@@ -111,7 +112,6 @@ class RayEmbedder(Closing):
     def __init__(self, settings: RaySettings) -> None:
         self._settings = settings.settings
         self._made_by: Mapping[str, tuple[str, ...]] = {}
-        self._told: set[str] = set()
         self._used: dict[str, ShardPlace] = {}
         with ExitStack() as held:
             self.model: FusedModel = held.enter_context(self._settings.open()).model
@@ -126,6 +126,7 @@ class RayEmbedder(Closing):
                     num_blocks=model.clip.num_blocks,
                 )
             )
+            self._told = held.enter_context(heard_warnings())
             self._held = held.pop_all()
         self._address = settings.address
         self._session: RaySession | None = None
@@ -178,9 +179,12 @@ class RayEmbedder(Closing):
         made = self._make([inputs[position] for position in missing]) if missing else iter(())
         for position, given in enumerate(inputs):
             while position not in places:
-                first, shard, count = next(made)
-                places |= {missing[first + each]: ShardPlace(shard, each) for each in range(count)}
-            yield self._result(given, places.pop(position))
+                first, path, count = next(made)
+                places |= {missing[first + each]: ShardPlace(path, each) for each in range(count)}
+            self._used[given.video] = place = places.pop(position)
+            shard = self._shard(place)
+            yield shard.results[place.position]
+            self._tell(shard.warnings)  # of what a worker saw, whoever takes the result may have said the same
         for _ in made:  # hear that it has finished
             pass
 
@@ -209,17 +213,16 @@ class RayEmbedder(Closing):
                 return None
         return place
 
-    def _result(self, given: ShardInput, place: ShardPlace) -> VideoEmbedding | FailedVideo:
+    def _shard(self, place: ShardPlace) -> Shard:
         try:
-            shard: Shard = self.shards.shard(place.shard)
+            return self.shards.shard(place.shard)
         except (ValueError, OSError) as error:
             raise StorageError(f"{error}; run the same again") from error
-        for sentence in shard.warnings:
-            if sentence not in self._told:
-                self._told.add(sentence)
+
+    def _tell(self, warnings: Iterable[str]) -> None:
+        for sentence in warnings:
+            if sentence not in self._told:  # logged, it is
                 _logger.warning("%s", sentence)
-        self._used[given.video] = place
-        return shard.results[place.position]
 
     def _job(self) -> str:
         settings = asdict(replace(self._settings, num_cores=1))
