@@ -39,6 +39,7 @@ _MAX_REASON = 300
 _CONNECT_TIMEOUT_S = 10.0
 _JOIN_TIMEOUT_S = 90.0
 _END_TIMEOUT_S = 20.0
+_QUIET: Mapping[str, Any] = {"log_to_driver": False, "configure_logging": False}
 
 
 class _Requests:
@@ -114,36 +115,53 @@ def _prepare(*, is_local: bool) -> None:
 
 
 def _start(begin: Mapping[str, Any], folder: str, answers: TextIO) -> None:
+    address = begin["address"]
+    try:
+        if address is None:
+            _start_here(begin["num_cpus"], folder)
+        else:
+            _join(address, begin["pythonpath"], folder, answers)
+    except ConnectionError as error:
+        raise ServerError(f"no Ray cluster answers at '{address}': {_reason(error)}") from error
+    except Exception as error:  # Ray's own share no base class
+        where = "cannot start" if address is None else f"cannot be used at '{address}'"
+        raise ServerError(f"Ray {where}: {_reason(error)}") from error
+
+
+def _start_here(num_cpus: int, folder: str) -> None:
+    """Start a cluster; once more if it is late, as on a busy machine: Ray gives it half a minute."""
     import ray
 
-    address = begin["address"]
+    for is_last in (False, True):
+        try:
+            ray.init(
+                num_cpus=num_cpus,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _temp_dir=folder,
+                **_QUIET,
+            )
+        except Exception:
+            ray.shutdown()
+            if is_last:
+                raise
+        else:
+            return
+
+
+def _join(address: str, pythonpath: str, folder: str, answers: TextIO) -> None:
+    import ray
 
     def give_up() -> None:
         _tell(answers, ServerError(f"no Ray cluster answers at '{address}' within {_JOIN_TIMEOUT_S:g} s; is it one?"))
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(ServerError.exit_code)
 
-    common = {"log_to_driver": False, "configure_logging": False}
-    try:
-        if address is None:
-            ray.init(
-                num_cpus=begin["num_cpus"],
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                _temp_dir=folder,
-                **common,
-            )
-        else:
-            env = {"env_vars": {"PYTHONPATH": begin["pythonpath"]}} if begin["pythonpath"] else None
-            watch = threading.Timer(_JOIN_TIMEOUT_S, give_up)  # Ray may try for ever
-            watch.start()
-            ray.init(address=address, runtime_env=env, **common)
-            watch.cancel()
-    except ConnectionError as error:
-        raise ServerError(f"no Ray cluster answers at '{address}': {_reason(error)}") from error
-    except Exception as error:  # Ray's own share no base class
-        where = "cannot start" if address is None else f"cannot be used at '{address}'"
-        raise ServerError(f"Ray {where}: {_reason(error)}") from error
+    watch = threading.Timer(_JOIN_TIMEOUT_S, give_up)  # Ray may try for ever
+    watch.daemon = True
+    watch.start()
+    ray.init(address=address, runtime_env={"env_vars": {"PYTHONPATH": pythonpath}} if pythonpath else None, **_QUIET)
+    watch.cancel()
 
 
 def _check_listens(address: str) -> None:
