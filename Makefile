@@ -18,7 +18,7 @@ HTTP_PORT    ?= 8000
 METRICS_PORT ?= 8002
 PORTS        := --grpc-port $(GRPC_PORT) --http-port $(HTTP_PORT) --metrics-port $(METRICS_PORT)
 
-.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser tracer format lint types bench results results-methods results-tasks results-utd results-labels durability robustness pretrained clean
+.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser tracer format lint types bench results results-methods results-tasks results-utd results-labels durability robustness scale pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -132,6 +132,9 @@ durability: setup ## Kill, starve, cut and damage an index (about ten minutes); 
 
 robustness: setup ## Read damaged, many and long videos (about 15 minutes); writes docs/results
 	SVT_LOG=0 $(BIN)/python docs/results/robustness.py
+
+scale: setup ## Fill indexes with 0.1, 1, 3 and 10 million made-up clips (half an hour, 10 GB of disk); writes docs/results
+	$(BIN)/python docs/results/scale.py
 
 pretrained: train ## Judge the trained encoders, and pack them into pretrained/figures-tiny
 	@test $(RUN)/evaluation.json -nt $(RUN)/complete.json || { \
