@@ -34,6 +34,7 @@ from cocon.client.collection.records_kept import record_key
 from cocon.client.collection.stored_rows import StoredRows
 from cocon.client.collection.urls import CollectionUrl
 from cocon.client.collection.writer import CollectionWriter
+from cocon.client.index.answers.overview import StoredFile, files_of
 from cocon.client.index.answers.searching import SnapshotSearch
 from cocon.client.index.catalogue.schema import Select
 from cocon.client.index.changes.observation import absolute
@@ -47,8 +48,8 @@ from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.query.naming import ExampleReader, ReadingKeywords
 from cocon.client.index.query.queries import Example, Query
 from cocon.client.index.query.search_options import DEFAULT_OPTIONS, SearchOptions
-from cocon.client.index.query.spans import named_part
-from cocon.client.index.query.stored import parse_id
+from cocon.client.index.query.spans import TimeSpan, named_part
+from cocon.client.index.query.stored import example_of_id, parse_id, part_of
 from cocon.client.index.records import IndexedVideo, IndexFacts
 from cocon.client.index.search.hits import Hit
 from cocon.client.index.upkeep.figures import IndexStatistics, statistics_of
@@ -146,6 +147,14 @@ class MilvusIndex(VideoIndex):
         with_blocks = bool(facts["rows"]["num_blocks"])
         wanted = np.array(sorted(video_ids), np.int64)
         return fetched_rows(self._stored, facts, nothing, with_blocks=with_blocks, whole=wanted).snapshot
+
+    def example(self, video_id: int, span: TimeSpan | None = None, *, name: str | None = None) -> Example:
+        """A stored video, or a part of it; see `VideoIndex.example`."""
+        return part_of(example_of_id(self.part([video_id]), video_id, None, name or f"id:{video_id}"), span)
+
+    def files_of(self, video_id: int) -> list[StoredFile]:
+        """Where the content of a video was found; see `VideoIndex.files_of`."""
+        return files_of(self.part([video_id]), video_id)
 
     def search_many(
         self, queries: Sequence[VideoEmbedding | Query], options: SearchOptions = DEFAULT_OPTIONS

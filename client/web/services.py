@@ -138,8 +138,7 @@ class WebServices(Closing):
             for video in self.index.videos(top=1):
                 example = self.index.example(video.video_id)
                 self.index.search(Query.of(example))
-                if self.index.overview().labels:
-                    classify_by_index(self.index, example)
+                classify_by_index(self.index, example)
 
     def _warm_up_decoder(self, video: Path) -> None:
         with suppress(CoconError, OSError):

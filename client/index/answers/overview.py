@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cocon.client.index.catalogue.file_stamp import FileStamp
+from cocon.client.index.catalogue.moments import MOMENTS_KEY
 from cocon.client.index.catalogue.places import stamp_of
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.query.filters import NO_FILTERS, Filters
@@ -11,7 +12,7 @@ from cocon.core.printable import unescaped
 
 __all__ = ["IndexOverview", "StoredFile", "files_of", "num_listed", "overview_of"]
 
-_KEYS = "SELECT DISTINCT m.key FROM places, json_each(places.metadata) AS m ORDER BY m.key"
+_KEYS = "SELECT DISTINCT m.key FROM places, json_each(places.metadata) AS m WHERE m.key <> ? ORDER BY m.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def overview_of(snapshot: Snapshot) -> IndexOverview:
         num_places=num_listed(snapshot, NO_FILTERS),
         num_clips=snapshot.rows.num_live,
         labels=dict(counts),
-        metadata_keys=tuple(key for (key,) in select(_KEYS, [])),
+        metadata_keys=tuple(key for (key,) in select(_KEYS, [MOMENTS_KEY])),
     )
 
 

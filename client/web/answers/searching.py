@@ -71,9 +71,10 @@ class Searching:
         labels, embedding = self._services.embedder.state().labels, asking.embedding
         if labels and embedding is not None and embedding.probabilities is not None:
             return top_actions(embedding, labels, top=_CLASSES)
-        if not self._services.index.overview().labels:
+        try:
+            return classify_by_index(self._services.index, asking.example, top=_CLASSES)
+        except UsageError:  # nothing has a label
             return []
-        return classify_by_index(self._services.index, asking.example, top=_CLASSES)
 
     def _hit_row(self, hit: Hit) -> Row:
         source = self._services.stored(hit.video_id)

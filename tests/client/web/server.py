@@ -42,13 +42,13 @@ class WebServer:
     """`client web` as a process; a context manager that ends it as Ctrl-C does.
 
     Args:
-        index: Folder.
+        index: Folder, or a URL.
         url: Of the models.
         temporary: Where it makes its private folder.
         options: Others.
     """
 
-    index: Path
+    index: Path | str
     url: str
     temporary: Path
     options: tuple[str, ...] = ()
