@@ -8,6 +8,7 @@ from typing import Self
 
 from cocon.client.gallery.moments import ShownMoment
 from cocon.client.index.query.queries import Example, Query
+from cocon.client.index.query.vectors_files import is_vectors_file
 from cocon.client.index.search.hits import Hit
 from cocon.client.pipeline.video_embedding import FailedVideo
 from cocon.core.printable import clock, escaped, in_one_line, printable, short_path
@@ -50,7 +51,8 @@ class ShownHit:
         span: From when to when.
         score: Three decimals.
         share: Of the bar, 0 to 100.
-        matched: Which part of the query it is like; empty where that is not known.
+        matched: From when to when the part of the query is that it is like; empty where that is not known.
+        matched_example: Which of several examples that is a part of; empty of a single one.
         matched_share: Where that part begins and ends in what asked, 0 to 100; None where it is all of it.
         also: Other files with the same content.
         moment: To be shown.
@@ -64,6 +66,7 @@ class ShownHit:
     score: str
     share: float
     matched: str
+    matched_example: str
     matched_share: tuple[float, float] | None
     also: tuple[str, ...]
     moment: ShownMoment
@@ -127,7 +130,7 @@ def _example(example: Example, is_wanted: bool, best: Hit | None) -> ShownExampl
         place=_place(example.video),
         span=_times(*span) if span else "",
         is_wanted=is_wanted,
-        moment=ShownMoment(example.video, begin, end) if span and example.view else None,
+        moment=ShownMoment(example.video, begin, end) if span and not is_vectors_file(Path(example.video)) else None,
     )
 
 
@@ -141,8 +144,6 @@ def _hit(hit: Hit, asked: tuple[float, float] | None, *, is_one: bool) -> ShownH
                 for seconds in (hit.query_start_seconds, hit.query_end_seconds)
             )
             share = (round(begin, 1), round(end, 1)) if end - begin < 99 else None
-    if not is_one:
-        matched = f"{_name(hit.query_example)} {matched}".strip()
     return ShownHit(
         rank=hit.rank,
         name=_name(hit.video),
@@ -152,6 +153,7 @@ def _hit(hit: Hit, asked: tuple[float, float] | None, *, is_one: bool) -> ShownH
         score=f"{hit.score:.3f}",
         share=round(100 * min(1.0, max(0.0, hit.score)), 1),
         matched=matched,
+        matched_example="" if is_one else _name(hit.query_example),
         matched_share=share,
         also=tuple(printable(short_path(escaped(path))) for path in hit.also),
         moment=ShownMoment(hit.video, hit.start_seconds, hit.end_seconds),
