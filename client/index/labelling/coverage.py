@@ -5,14 +5,15 @@ these likenesses (Nemhauser, Wolsey and Fisher, 1978: at least 63 % of the best)
 on the vectors: twice as far as the fifth nearest is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.search.sampling import sample_of
+from cocon.embedding.neighbours import nearest_neighbours
 
-__all__ = ["standing_for_most"]
+__all__ = ["standing_for_most", "stood_for"]
 
 # Vectors that are compared with each other: 64 MiB of likenesses.
 _MAX_COMPARED = 1 << 12
@@ -26,7 +27,7 @@ def standing_for_most(
     chosen: NDArray[np.int64],
     candidates: NDArray[np.int64],
     weights: NDArray[np.float64] | None = None,
-) -> Iterator[tuple[int, int]]:
+) -> Iterator[int]:
     """Candidates in the order in which they add most to those that are chosen already.
 
     Args:
@@ -36,7 +37,7 @@ def standing_for_most(
         weights: How much it counts that a vector is stood for, `float64 [V]`; the same of all unless given.
 
     Yields:
-        A position, and of how many of the vectors it is now the most like.
+        A position.
     """
     if not len(candidates):
         return
@@ -53,8 +54,22 @@ def standing_for_most(
         gains = np.maximum(likeness - best, 0) @ counts
         place = int(np.where(is_left, gains, -1.0).argmax())
         is_left[place] = False
-        yield int(candidates[place]), int((likeness[place] > best).sum())
+        yield int(candidates[place])
         np.maximum(best, likeness[place], out=best)
+
+
+def stood_for(vectors: NDArray[np.float32], chosen: NDArray[np.int64], added: Sequence[int]) -> NDArray[np.int64]:
+    """How many other vectors each of some is the most like, of these and those that were chosen before: `int64 [a]`.
+
+    Args:
+        vectors: Unit length, `float32 [V, D]`.
+        chosen: Positions of those before, `int64 [c]`.
+        added: Positions, a of them.
+    """
+    standing = np.concatenate([np.array(added, np.int64), chosen])
+    _, nearest = nearest_neighbours(vectors, vectors[standing], 1)
+    nearest[standing, 0] = np.arange(len(standing))  # itself, also beside copies
+    return np.bincount(nearest[:, 0], minlength=len(standing))[: len(added)] - 1
 
 
 def _reach(vectors: NDArray[np.float32]) -> np.float32:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cocon.client.index.answers.all_vectors import StoredMeans
 from cocon.client.index.labelling.clusters import HasVideoVectors
-from cocon.client.index.labelling.coverage import standing_for_most
+from cocon.client.index.labelling.coverage import standing_for_most, stood_for
 from cocon.client.index.labelling.uncertainty import open_questions
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.records import IndexedVideo
@@ -71,12 +71,19 @@ def suggestions(index: _HasVideos, budget: int, filters: Filters = NO_FILTERS) -
         raise UsageError(f"budget ({budget}) must be at least 1")
     stored = index.video_vectors(filters)
     labels = _labels(index, stored)
-    order = islice(suggested_order(stored.vectors, labels), budget)
-    return [Suggestion(stored.videos[position], reason) for position, reason in order]
+    order = list(islice(suggested_order(stored.vectors, labels), budget))
+    if not order:
+        return []
+    labelled = np.array([place for place, label in enumerate(labels) if label is not None], np.int64)
+    counts = stood_for(stored.vectors, labelled, [position for position, _ in order])
+    return [
+        Suggestion(stored.videos[position], "; ".join(filter(None, [question, _likeness(count)])))
+        for (position, question), count in zip(order, counts.tolist(), strict=True)
+    ]
 
 
 def suggested_order(vectors: NDArray[np.float32], labels: Sequence[str | None]) -> Iterator[tuple[int, str]]:
-    """Positions of vectors to label next, and why each.
+    """Positions of vectors to label next, and what is open of each: `jump or kick`, or nothing.
 
     Args:
         vectors: Unit length, `float32 [V, D]`.
@@ -85,12 +92,15 @@ def suggested_order(vectors: NDArray[np.float32], labels: Sequence[str | None]) 
     have_label = np.array([label is not None for label in labels], np.bool_)
     asked = open_questions(vectors, labels) if have_label.sum() >= _MIN_LABELLED else None
     weights = None if asked is None else _LEAST_WEIGHT + (1 - _LEAST_WEIGHT) * asked.doubts
-    for position, count in standing_for_most(vectors, np.flatnonzero(have_label), np.flatnonzero(~have_label), weights):
-        reason = f"stands for {count} videos like it" if count > 1 else "is like no other"
+    for position in standing_for_most(vectors, np.flatnonzero(have_label), np.flatnonzero(~have_label), weights):
+        question = ""
         if asked is not None and asked.doubts[position] >= _OPEN:
-            first, second = (asked.labels[code] for code in asked.likeliest[position])
-            reason = f"{first} or {second}; {reason}"
-        yield position, reason
+            question = " or ".join(asked.labels[code] for code in asked.likeliest[position])
+        yield position, question
+
+
+def _likeness(count: int) -> str:
+    return f"stands for {count} other{'s' if count > 1 else ''}" if count else "is unlike all others"
 
 
 def _labels(index: _HasVideos, stored: StoredMeans) -> list[str | None]:
