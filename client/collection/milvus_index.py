@@ -44,6 +44,7 @@ from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writing import CatalogueWriter
 from cocon.client.index.folder import VideoIndex
+from cocon.client.index.projection.kept_map import KeptMap, map_cache
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.query.naming import ExampleReader, ReadingKeywords
 from cocon.client.index.query.queries import Example, Query
@@ -83,6 +84,7 @@ class MilvusIndex(VideoIndex):
     def __init__(self, url: str) -> None:
         self.url = CollectionUrl.parse(url)
         super().__init__(url)
+        self._map = KeptMap(map_cache(str(self.url)), self._damage.tell)
         self._stored = StoredRows(self.url)
         self._opening = RLock()
         self._catalogue: tuple[str, Snapshot] | None = None

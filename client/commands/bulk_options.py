@@ -84,7 +84,10 @@ class BulkOptions:
         run = embedder_options.run_when_needed(videos, failures, quiet=quiet, default_views=("rgb",))
         with run as (settings, paths, report), self.ray_settings(settings, output).open() as embedder:
             for result in embedder.embed_many(paths):
-                report.note(result if isinstance(result, FailedVideo) else None)
+                if isinstance(result, FailedVideo):
+                    report.note(result)
+                else:
+                    report.note(num_clips=len(result))
             embedder.keep_only_used()
 
     def ray_settings(self, settings: "EmbedderSettings", folder: Path) -> "RaySettings":

@@ -129,7 +129,8 @@ class IndexReader(KeptFolder):
         Clips that are gone are left out, and later ones are placed beside their neighbours; a map of which most is gone
         or would be such is stale. Of a damaged file there is none, and that is said.
         """
-        return self._map.read(self.snapshot())
+        self.check_exists()
+        return self._map.read(self.snapshot()) if self._map.exists else None
 
     def compute_map(
         self, *, max_clips: int | None = None, is_anew: bool = False, on_progress: OnProgress = no_progress

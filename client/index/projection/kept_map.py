@@ -1,5 +1,7 @@
-"""The map of an index folder: read once for each state of it, made when somebody asks for it."""
+"""The map of an index: read once for each state of it, made when somebody asks for it."""
 
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -10,14 +12,14 @@ from cocon.client.index.projection.stored_map import MAP_FILE, StoredMap, read_m
 from cocon.core.errors import MismatchError
 from cocon.core.progress import OnProgress
 
-__all__ = ["KeptMap"]
+__all__ = ["KeptMap", "map_cache"]
 
 
 class KeptMap:
     """Safe for several threads, of which one looks at a time.
 
     Args:
-        folder: Of the index.
+        folder: Where it is kept: that of the index, or `map_cache`.
         tell: Called with what is wrong with the file.
     """
 
@@ -26,6 +28,11 @@ class KeptMap:
         self._tell = tell
         self._lock = Lock()
         self._known: tuple[Snapshot, tuple[int, ...], MatchedMap | None] | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file, sound or not."""
+        return bool(self._stamp())
 
     def read(self, snapshot: Snapshot) -> StoredMap | None:
         """What the file says of a state of the index; None where there is none that can be used."""
@@ -83,3 +90,9 @@ class KeptMap:
         except OSError:
             return ()
         return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def map_cache(name: str) -> Path:
+    """A folder of the user's cache for the map of an index that has no folder of its own."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "cocon" / "maps" / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()

@@ -1,6 +1,7 @@
 """An index in Milvus answers as a folder does: the same hits, in the same order, with the same scores."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +29,23 @@ FILTERS = (
     Filters(from_seconds=2.5, to_seconds=4),
     Filters(labels=("jump",), from_seconds=3),
 )
+
+
+def test_the_map_is_the_same_and_kept_in_the_users_cache(
+    both: tuple[VideoIndex, MilvusIndex], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder, kept = both[0], MilvusIndex(str(both[1]))
+    assert kept.map() is None
+    expected, _ = folder.compute_map(max_clips=60)
+    made, is_new = kept.compute_map(max_clips=60)
+    assert is_new and not Path("milvus:").exists()
+    again = MilvusIndex(str(both[1])).map()
+    assert again is not None
+    for found in (made, again):
+        np.testing.assert_array_equal(found.video_ids, expected.video_ids)
+        np.testing.assert_array_equal(found.xy, expected.xy)
+    assert [path.name for path in tmp_path.glob("cocon/maps/*/*")] == ["map.npz"]
 
 
 def test_videos_are_listed_alike(both: tuple[VideoIndex, MilvusIndex]) -> None:
