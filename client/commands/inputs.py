@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from cocon.client.fetching.urls import NOT_ASKED_FOR
 from cocon.core.errors import UsageError
 from cocon.core.paths import check_file, is_url, why_no_file
 from cocon.core.printable import printable
@@ -89,7 +90,9 @@ def _expand(argument: str, stdin: BinaryIO, is_name: Callable[[str], bool]) -> I
         yield path
     elif argument.startswith("@"):
         yield from _in_list(Path(argument[1:]))
-    elif glob.has_magic(argument) and not is_url(argument):
+    elif is_url(argument):
+        raise UsageError(f"'{printable(argument)}' {NOT_ASKED_FOR}")
+    elif glob.has_magic(argument):
         yield from _matching(argument)
     else:
         raise UsageError(f"'{printable(argument)}' {why_no_file(argument)}")

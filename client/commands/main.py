@@ -17,6 +17,7 @@ from cocon.client.commands.bulk_options import BulkOptions, takes_bulk_options
 from cocon.client.commands.index.app import index_app
 from cocon.client.commands.locate import locate
 from cocon.client.commands.many_values import ManyValuesCommand
+from cocon.client.commands.remote_options import RemoteOptions, takes_remote_options
 from cocon.client.commands.search import search
 from cocon.client.commands.track import track
 from cocon.client.commands.web import web
@@ -60,10 +61,12 @@ def client(
 @app.command()
 @options.takes_embedder_options
 @takes_bulk_options
+@takes_remote_options
 def embed(
     videos: options.Videos,
     embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
     bulk_options: BulkOptions = BulkOptions(),
+    remote_options: RemoteOptions = RemoteOptions(),
     as_json: options.AsJson = False,
     row_format: options.RowFormat = None,
     output: options.Output = None,
@@ -78,15 +81,20 @@ def embed(
     """
     from cocon.client.output.sinks import ARCHIVES, chosen_format, open_sink
 
+    remote_options.check(by_ray=bulk_options.by_ray)
     if bulk_options.by_ray:
         is_plain = not as_json and row_format in (None, "parquet")
         bulk_options.embed(videos, embedder_options, output if is_plain else None, failures, quiet=quiet)
     chosen = chosen_format(row_format, output, as_json=as_json, allowed=("json", "jsonl", *ARCHIVES))
+    run = embedder_options.run_when_needed(
+        videos, failures, quiet=quiet, default_views=("rgb",), output=output, is_name=remote_options.is_name
+    )
     with (
-        embedder_options.run(videos, failures, quiet=quiet, output=output) as (embedder, paths, report),
+        run as (settings, paths, report),
+        remote_options.opened(paths, settings) as (embedder, names),
         open_sink(chosen, output, columns=_CLIP_COLUMNS, model=embedder.model) as sink,
     ):
-        for video in _sound(embedder.embed_many(paths), report, sink, needs_all_views=chosen in ARCHIVES):
+        for video in _sound(embedder.embed_many(names), report, sink, needs_all_views=chosen in ARCHIVES):
             sink.write(list(video.rows()))
 
 

@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,10 +162,20 @@ class EmbedderOptions:
 
     @contextmanager
     def run_when_needed(
-        self, videos: Sequence[str], failures: Path, *, quiet: bool, default_views: tuple[str, ...]
+        self,
+        videos: Sequence[str],
+        failures: Path,
+        *,
+        quiet: bool,
+        default_views: tuple[str, ...],
+        output: Path | None = None,
+        is_name: Callable[[str], bool] = lambda argument: False,
     ) -> "Iterator[tuple[EmbedderSettings, list[Path], BatchReport]]":
-        """The same with an embedder that is still to be opened, by whoever has something for it."""
-        paths = _checked_inputs(videos, failures)
+        """The same with an embedder that is still to be opened, by whoever has something for it.
+
+        What nothing is called by may be a name all the same, see `expand_inputs`.
+        """
+        paths = _checked_inputs(videos, failures, output, is_name=is_name)
         settings = self.settings(default_views)
         with _reporting(paths, failures, quiet=quiet) as report:
             yield settings, paths, report
@@ -173,14 +183,19 @@ class EmbedderOptions:
 
 
 def _checked_inputs(
-    videos: Sequence[str], failures: Path, output: Path | None = None, index: str | None = None
+    videos: Sequence[str],
+    failures: Path,
+    output: Path | None = None,
+    index: str | None = None,
+    *,
+    is_name: Callable[[str], bool] = lambda argument: False,
 ) -> list[Path]:
     """The files that `videos` name; nothing that is written is one of them, nor of an index that is asked."""
     from cocon.client.commands.inputs import expand_inputs, lists_named
     from cocon.client.engines import files_of
     from cocon.video.output_file import check_different, check_no_input, check_output
 
-    paths = expand_inputs(videos, sys.stdin.buffer)
+    paths = expand_inputs(videos, sys.stdin.buffer, is_name=is_name)
     inputs = [*paths, *lists_named(videos), *files_of(index)]
     check_different(output=output, failures=failures)
     check_no_input(failures, inputs, option="--failures")

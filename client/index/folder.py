@@ -15,6 +15,7 @@ from os import PathLike
 from pathlib import Path
 
 from cocon.client.index.changes.failed_files import failed_files
+from cocon.client.index.changes.observation import Elsewhere
 from cocon.client.index.changes.outcomes import AddReport, Outcome
 from cocon.client.index.changes.removal import gone_videos
 from cocon.client.index.changes.videos import add_videos, describe_videos, prune_videos, remove_videos
@@ -47,6 +48,7 @@ class VideoIndex(IndexReader):
         wait_s: float = 0.0,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
         on_lists: OnProgress = no_progress,
+        elsewhere: Elsewhere | None = None,
     ) -> AddReport:
         """Embed videos and add them; the index is made when it does not exist.
 
@@ -63,6 +65,7 @@ class VideoIndex(IndexReader):
             on_outcome: Called when what became of a video is committed.
             on_lists: Called while the lists of a large index are built at the end, with how many rows were seen, of
                 how many.
+            elsewhere: Where URLs among the paths are looked up, as by `RemoteFiles`; the embedder must fetch them too.
 
         Raises:
             UsageError: The folder holds something else, or another process is writing.
@@ -78,6 +81,7 @@ class VideoIndex(IndexReader):
             wait_s=wait_s,
             on_outcome=on_outcome,
             on_lists=on_lists,
+            elsewhere=elsewhere,
         )
 
     def remove(

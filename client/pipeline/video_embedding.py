@@ -8,9 +8,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.fetching.urls import NOT_ASKED_FOR
 from cocon.core import errors
 from cocon.core.errors import MissingViewError, UnreadableVideoError
-from cocon.core.paths import why_no_file
+from cocon.core.paths import is_url, why_no_file
 from cocon.core.printable import escaped, in_one_line, printable
 
 __all__ = ["FailedVideo", "Row", "VideoEmbedding", "completed", "unreadable"]
@@ -130,4 +131,6 @@ def completed(result: VideoEmbedding | FailedVideo) -> VideoEmbedding | FailedVi
 def unreadable(path: str) -> UnreadableVideoError | None:
     """Why a video cannot be read where no file is; None if one is there."""
     reason = why_no_file(path)
+    if reason and is_url(path):
+        reason = NOT_ASKED_FOR
     return UnreadableVideoError(f"video '{printable(path)}' {reason}") if reason else None

@@ -7,7 +7,7 @@ path = cache.file(preview_key(content_sha256, 12.0, 14.0, 320), ".mp4", lambda p
 import os
 import re
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -45,6 +45,7 @@ class PreviewCache:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder, self._max_bytes = folder, max_bytes
         self._lock = Lock()
+        self._held: Counter[str] = Counter()
         self._making: dict[str, tuple[Lock, int]] = {}
         self._sizes = OrderedDict(_found(folder))  # the one not asked for the longest is the first
         with self._lock:
@@ -56,13 +57,14 @@ class PreviewCache:
         with self._lock:
             return sum(self._sizes.values())
 
-    def file(self, key: str, suffix: str, make: Callable[[Path], None]) -> Path:
+    def file(self, key: str, suffix: str, make: Callable[[Path], None], *, is_held: bool = False) -> Path:
         """A file, made unless it is there; it stays until others are made for which there is no room beside it.
 
         Args:
             key: Of `preview_key`.
             suffix: Of its name, such as `.mp4`.
             make: Writes it to a path, or raises. Of several who ask at once, one makes it and the others wait.
+            is_held: Keep it until it is let go as often as it was held, whatever room is needed.
 
         Raises:
             Exception: What `make` raised. Nothing is kept then.
@@ -70,17 +72,29 @@ class PreviewCache:
         name = f"{key}{suffix}"
         path = self._folder / name
         with self._turn(name):
+            if is_held:
+                self._held[name] += 1
             if not self._is_there(name, path):
                 partial = self._folder / f".{name}.partial"
                 try:
                     make(partial)
                     partial.replace(path)
+                except BaseException:
+                    if is_held:
+                        self._held[name] -= 1
+                    raise
                 finally:
                     partial.unlink(missing_ok=True)
                 with self._lock:
                     self._sizes[name] = path.stat().st_size
                     self._shrink()
         return path
+
+    def let_go(self, path: Path) -> None:
+        """A file that was held may go when room is needed."""
+        with self._lock:
+            self._held[path.name] -= 1
+            self._shrink()
 
     def _is_there(self, name: str, path: Path) -> bool:
         with self._lock:
@@ -94,8 +108,10 @@ class PreviewCache:
         return True
 
     def _shrink(self) -> None:
-        while len(self._sizes) > 1 and sum(self._sizes.values()) > self._max_bytes:
-            name, _ = self._sizes.popitem(last=False)
+        for name in [name for name in [*self._sizes][:-1] if self._held[name] <= 0]:
+            if sum(self._sizes.values()) <= self._max_bytes:
+                return
+            del self._sizes[name]
             (self._folder / name).unlink(missing_ok=True)
 
     @contextmanager

@@ -10,6 +10,7 @@ import typer
 from cocon.client.commands import options
 from cocon.client.commands.bulk_options import BulkOptions, takes_bulk_options
 from cocon.client.commands.filter_options import FilterOptions, takes_filter_options
+from cocon.client.commands.remote_options import RemoteOptions, takes_remote_options
 from cocon.client.models.defaults import DEFAULT_INDEX
 
 __all__ = ["videos_app"]
@@ -25,11 +26,13 @@ _VIDEO_COLUMNS: tuple[str, ...] = ("video", "label", "num_clips", "duration_seco
 @videos_app.command()
 @options.takes_embedder_options
 @takes_bulk_options
+@takes_remote_options
 def add(
     videos: options.Videos,
     index: options.IndexName = DEFAULT_INDEX,
     embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
     bulk_options: BulkOptions = BulkOptions(),
+    remote_options: RemoteOptions = RemoteOptions(),
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
     wait_s: options.WaitS = 0.0,
     as_json: options.AsJson = False,
@@ -49,14 +52,15 @@ def add(
 
     opened = open_index(index)
     views = opened.facts.views if opened.exists else ("rgb",)
-    with embedder_options.run_when_needed(videos, failures, quiet=quiet, default_views=views) as (
-        settings,
-        paths,
-        report,
-    ):
+    remote_options.check(by_ray=bulk_options.by_ray)
+    run = embedder_options.run_when_needed(
+        videos, failures, quiet=quiet, default_views=views, is_name=remote_options.is_name
+    )
+    with run as (settings, paths, report):
+        names, files = remote_options.files(paths, settings.limits)
         done = opened.add(
-            paths,
-            bulk_options.settings(settings, index),
+            names,
+            bulk_options.settings(settings, index) if files is None else remote_options.settings(settings, files),
             folders=named_folders(videos),
             retry_failed=retry_failed,
             wait_s=wait_s,
@@ -64,6 +68,7 @@ def add(
                 outcome.failure, failed_before=outcome.failed_before, num_clips=outcome.num_clips
             ),
             on_lists=report.part("making lists", unit="rows"),
+            elsewhere=files,
         )
         bulk_options.forget_shards(index)
         counts = {name: getattr(done, name) for name in ("added", "updated", "unchanged", "duplicate")}

@@ -7,16 +7,18 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from cocon.client.fetching.urls import is_remote
 from cocon.client.index.catalogue.moments import MOMENTS_KEY
 from cocon.client.index.catalogue.places import Content, Place, Values
 from cocon.client.index.changes.contents import Contents
 from cocon.client.index.changes.failed_files import FailedFiles
 from cocon.client.index.changes.missing_files import is_surely_gone
-from cocon.client.index.changes.observation import Observation, SeenFile, absolute
+from cocon.client.index.changes.observation import Elsewhere, Observation, SeenFile, absolute
 from cocon.client.index.changes.outcomes import Outcome, OutcomeKind, Outcomes
 from cocon.client.index.query.conditions import plain_text, value_of
 from cocon.client.index.records import FailedFile
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, completed, unreadable
+from cocon.core.errors import VideoError
 from cocon.core.texts.normal_forms import existing_form
 from cocon.video.store.belonging import columns_of, label_of
 
@@ -33,6 +35,7 @@ class Addition:
         overlap: Of the clips that will be stored.
         folders: Of videos whose sub-folders are labels.
         retry_failed: Try again what failed before.
+        elsewhere: Where URLs are looked up; None if they are not.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Addition:
         overlap: float,
         folders: Iterable[Path] = (),
         retry_failed: bool = False,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._contents = contents
         self._failed = failed
@@ -51,7 +55,7 @@ class Addition:
         self._overlap = overlap
         self._folders = tuple(folders)
         self._retry_failed = retry_failed
-        self._disk = Observation(contents)
+        self._disk = Observation(contents, elsewhere)
         self._asked: deque[SeenFile] = deque()
         self._asked_for: dict[str, list[SeenFile]] = {}
         self._postponed: list[str] = []
@@ -111,11 +115,11 @@ class Addition:
 
     def _look(self, path: str) -> SeenFile | FailedVideo:
         # A FIFO would wait for a writer, a device may never end.
-        if (problem := unreadable(path)) is not None:
+        if not self._disk.is_fetched(path) and (problem := unreadable(path)) is not None:
             return FailedVideo(path, problem)
         try:
             return self._disk.of(path)
-        except OSError as error:
+        except (VideoError, OSError) as error:
             return FailedVideo(path, error)
 
     def _known(self, seen: SeenFile) -> OutcomeKind | None:
@@ -199,7 +203,8 @@ class Addition:
         held = self._contents.at(place)
         lost = held if held is not None and sha256 is not None and held.content_sha256 != sha256 else None
         failed = FailedFile(place, sha256, type(failure.error).__name__, failure.message)
-        is_news = os.path.lexists(place) and failed != self._failed.of(place)  # False for any text
+        is_there = os.path.lexists(place) or (seen is not None and is_remote(place))
+        is_news = is_there and failed != self._failed.of(place)  # False for any text
         if lost is not None or is_news:
             with self._outcomes.changing():
                 self._failed.note(failed, lost.known if lost is not None else None)
@@ -208,6 +213,8 @@ class Addition:
 
     def _said(self, place: str) -> tuple[str | None, Values]:
         """What a video is labelled now, empty for not at all, None where nothing tells; and a manifest's columns."""
+        if is_remote(place):
+            return None, {}
         path = Path(place)
         columns = {plain_text(name): value_of(text) for name, text in columns_of(path).items() if name != MOMENTS_KEY}
         return label_of(path, self._folders), columns

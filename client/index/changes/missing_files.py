@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from cocon.client.fetching.urls import is_remote
 from cocon.client.index.catalogue.file_stamp import FileStamp
 
 __all__ = ["doubtful_folders", "is_gone", "is_surely_gone"]
 
 
 def is_gone(path: str) -> bool:
-    """Whether no file is at a path; one that cannot be reached is not gone."""
+    """Whether no file is at a path; one that cannot be reached is not gone, nor is a URL."""
+    if is_remote(path):
+        return False
     try:
         return not stat.S_ISREG(Path(path).stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

@@ -13,6 +13,7 @@ from cocon.client.index.catalogue.places import Values
 from cocon.client.index.changes.addition import Addition
 from cocon.client.index.changes.contents import Contents
 from cocon.client.index.changes.failed_files import FailedFiles
+from cocon.client.index.changes.observation import Elsewhere
 from cocon.client.index.changes.outcomes import AddReport, Outcome, Outcomes
 from cocon.client.index.changes.removal import gone_videos, named_videos
 from cocon.client.index.files.writing import CatalogueWriter, Store
@@ -40,6 +41,7 @@ def add_videos(
     wait_s: float,
     on_outcome: Callable[[Outcome], None],
     on_lists: OnProgress,
+    elsewhere: Elsewhere | None = None,
 ) -> AddReport:
     """See `VideoIndex.add`."""
     opener = _Opener(embedder)
@@ -53,6 +55,7 @@ def add_videos(
                 overlap=embedder.overlap,
                 folders=folders,
                 retry_failed=retry_failed,
+                elsewhere=elsewhere,
             )
             for asked in addition.outdated(paths):
                 for first in asked:  # now somebody is needed who embeds
