@@ -141,7 +141,7 @@ class RemoteFiles:
                 copy.write(part)
 
     def _check_size(self, url: str, size: int) -> None:
-        self._limits.check(Path(url), "max_bytes", size, "bytes")
+        self._limits.check(printable(url), "max_bytes", size, "bytes")
         if size > self._max_cache_bytes:
             raise TooLargeError(
                 f"video '{printable(url)}' has {size} bytes, more than the cache may hold ({self._max_cache_bytes}); "

@@ -66,7 +66,7 @@ class MediaLimits:
                 raise UsageError(f"limit '{setting}' needs a number after '='") from error
         return cls(**(defaults | values))
 
-    def check(self, path: Path, name: str, value: float, unit: str) -> None:
+    def check(self, path: Path | str, name: str, value: float, unit: str) -> None:
         """Refuse a file whose `value` is above the limit called `name`.
 
         Raises:
