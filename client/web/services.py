@@ -28,9 +28,7 @@ from cocon.client.web.warm_embedder import WarmEmbedder
 from cocon.core.closing import Closing
 from cocon.core.errors import CoconError
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.moments.browsers import plays_in_browsers
 from cocon.video.moments.cache import PreviewCache
-from cocon.video.moments.moment_pictures import moment_still
 from cocon.video.pictures.encode import write_mp4
 from cocon.video.workers.pool import WorkerPool, num_cores
 
@@ -143,8 +141,9 @@ class WebServices(Closing):
     def _warm_up_decoder(self, video: Path) -> None:
         with suppress(CoconError, OSError):
             list(self.pool.run(first_frame_job, video, self.limits))
-            plays_in_browsers(self.pool, video, self.limits)
-            moment_still(self.pool, video, self.limits, 0.0, long_side_px=_WARM_UP_SHAPE[1])
+            source = MediaSource("", video.name, lambda: nullcontext(video))
+            self.previews.plays(source)
+            self.previews.still(source, 0.0, _WARM_UP_SHAPE[1])
 
     def stored(self, video_id: int) -> MediaSource:
         """An indexed video to be shown; raises `RefusedError` if there is none."""
