@@ -4,6 +4,7 @@ A row that is not fetched has at most a known score, the bound. An answer that i
 `fetched_search.py` can tell whether enough was fetched.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -16,6 +17,7 @@ from cocon.client.collection.catalogue import CLIP_FIELDS, as_snapshot, fact_rec
 from cocon.client.collection.expressions import any_of
 from cocon.client.collection.records_kept import new_catalogue, take_records, take_video
 from cocon.client.collection.stored_rows import StoredRows, blocks_of, clip_key, clips_of_keys
+from cocon.client.index.catalogue.moments import MOMENTS_KEY
 from cocon.client.index.files.checksums import row_checksums
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.search.copies import are_alike
@@ -183,7 +185,9 @@ def fetched_rows(
     fields = [*CLIP_FIELDS, "blocks"] if with_blocks else [*CLIP_FIELDS]
     clips = _Clips(stored, fields, counts)
     clips.fetch({clip_key(video_id, 0) for video_id in counts} | {int(key) for key in keys})
-    clips.fetch_whole([video_id for video_id in whole.tolist() if video_id in counts])
+    # Which clip a labelled part names, all clips of its video decide.
+    with_parts = [place[1] for place in places if MOMENTS_KEY in json.loads(place[3])]
+    clips.fetch_whole([video_id for video_id in [*whole.tolist(), *with_parts] if video_id in counts])
     alike = [video_id for video_id, is_alike in zip(counts, are_alike(clips.firsts()), strict=True) if is_alike]
     clips.fetch_whole(alike)
     return clips.snapshot(facts, records, places)

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from cocon.client.index.catalogue.moments import MOMENTS_KEY
 from cocon.client.index.query.conditions import Condition, plain_text
 from cocon.client.index.query.filters import Filters
 from cocon.client.index.query.path_globs import PathGlob
@@ -20,6 +21,7 @@ __all__ = ["any_of", "label_of", "path_of", "places_expression", "terms_of", "ti
 _MAX_EXACT = 1 << 53
 _PREFIX_BYTES = 512
 _KEY_LETTERS, _LABEL_LETTERS = 16, 32
+_PARTS = "parts"
 
 
 def label_of(label: str | None) -> str:
@@ -33,17 +35,19 @@ def path_of(path: str) -> str:
 
 
 def terms_of(metadata: Mapping[str, object]) -> dict[str, float | str]:
-    """What stands for metadata: of each key its number, or the digest of its text."""
-    return {_key(key): _term(value) for key, value in metadata.items()}
+    """What stands for metadata: of each key its number, or the digest of its text; and whether parts have labels."""
+    terms = {_key(key): _term(value) for key, value in metadata.items() if key != MOMENTS_KEY}
+    return terms | {_PARTS: 1.0} if MOMENTS_KEY in metadata else terms
 
 
 def places_expression(filters: Filters) -> str:
     """The places that meet filters, without regard to time, and maybe others."""
     clauses = ['kind == "place"']
-    if filters.labels:
-        clauses.append(_one_of("label", map(_asked_label, filters.labels)))
+    labelled = [_one_of("label", map(_asked_label, filters.labels))] if filters.labels else []
     if filters.not_labels:
-        clauses.append(f"not ({_one_of('label', map(_asked_label, filters.not_labels))})")
+        labelled.append(f"not ({_one_of('label', map(_asked_label, filters.not_labels))})")
+    if labelled:  # or a part of the video is
+        clauses.append(f'({" and ".join(labelled)}) or terms["{_PARTS}"] == 1.0')
     if filters.paths:
         prefixes = [path_of(PathGlob.parse(text).prefix) for text in filters.paths]
         clauses.append(" or ".join(f'path like "{prefix}%"' for prefix in prefixes))

@@ -36,11 +36,9 @@ from cocon.client.collection.urls import CollectionUrl
 from cocon.client.collection.writer import CollectionWriter
 from cocon.client.index.answers.overview import StoredFile, files_of
 from cocon.client.index.answers.searching import SnapshotSearch
-from cocon.client.index.catalogue.schema import Select
 from cocon.client.index.changes.observation import absolute
 from cocon.client.index.changes.removal import named_videos
 from cocon.client.index.exchange.exporting import ExportReport, export_parquet
-from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.files.writing import CatalogueWriter
 from cocon.client.index.folder import VideoIndex
@@ -49,8 +47,8 @@ from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.query.naming import ExampleReader, ReadingKeywords
 from cocon.client.index.query.queries import Example, Query
 from cocon.client.index.query.search_options import DEFAULT_OPTIONS, SearchOptions
-from cocon.client.index.query.spans import TimeSpan, named_part
-from cocon.client.index.query.stored import example_of_id, parse_id, part_of
+from cocon.client.index.query.spans import named_part
+from cocon.client.index.query.stored import parse_id
 from cocon.client.index.records import IndexedVideo, IndexFacts
 from cocon.client.index.search.hits import Hit
 from cocon.client.index.upkeep.figures import IndexStatistics, statistics_of
@@ -127,7 +125,7 @@ class MilvusIndex(VideoIndex):
             raise UsageError(f"top ({top}) and offset ({offset}) must be at least 0")
         end = None if top is None else offset + top
         if filters == NO_FILTERS:
-            return self._all_records().videos(top=-1 if top is None else top, offset=offset)
+            return self._records().videos(top=-1 if top is None else top, offset=offset)
         facts = self._facts()
         places = self._places(filters)[offset:end]
         ids = sorted({video_id for _, video_id, *_ in places})
@@ -135,13 +133,13 @@ class MilvusIndex(VideoIndex):
         found = as_snapshot(self.url, filled_catalogue(records | {"failures": [], "unplaced": []}))
         return found.videos()
 
+    def num_videos(self, filters: Filters = NO_FILTERS) -> int:
+        """How many `videos` there are in all."""
+        return super().num_videos() if filters == NO_FILTERS else len(self._places(filters))
+
     def snapshot(self) -> Snapshot:
         """All of the index, its vectors included, which are fetched; the same as before while nothing has changed."""
         return self._fetched_whole(with_blocks=False).snapshot
-
-    def table(self) -> RowTable:
-        """Its videos, and how many clips each has."""
-        return self._all_records().rows
 
     def part(self, video_ids: Sequence[int]) -> Snapshot:
         """A snapshot of these videos, blocks included, which are fetched."""
@@ -149,10 +147,6 @@ class MilvusIndex(VideoIndex):
         with_blocks = bool(facts["rows"]["num_blocks"])
         wanted = np.array(sorted(video_ids), np.int64)
         return fetched_rows(self._stored, facts, nothing, with_blocks=with_blocks, whole=wanted).snapshot
-
-    def example(self, video_id: int, span: TimeSpan | None = None, *, name: str | None = None) -> Example:
-        """A stored video, or a part of it; see `VideoIndex.example`."""
-        return part_of(example_of_id(self.part([video_id]), video_id, None, name or f"id:{video_id}"), span)
 
     def files_of(self, video_id: int) -> list[StoredFile]:
         """Where the content of a video was found; see `VideoIndex.files_of`."""
@@ -195,7 +189,7 @@ class MilvusIndex(VideoIndex):
             return super().remove(paths, filters=filters, wait_s=wait_s)
         chosen = [video.video for video in self.videos(filters)]
         if len(paths):
-            named = set(named_videos(self._select(), paths, str(self)))
+            named = set(named_videos(self._records().select, paths, str(self)))
             chosen = [path for path in chosen if path in named]
         return super().remove(chosen, wait_s=wait_s) if chosen else []
 
@@ -210,7 +204,7 @@ class MilvusIndex(VideoIndex):
 
     def statistics(self) -> IndexStatistics:
         """What it consists of; how large it is, Milvus knows."""
-        snapshot = self._all_records()
+        snapshot = self._records()
         lists = {"why_none": "every vector is compared, by Milvus"}
         found = statistics_of(snapshot)
         return IndexStatistics(**{name: getattr(found, name) for name in found.__slots__} | {"lists": lists})
@@ -250,10 +244,7 @@ class MilvusIndex(VideoIndex):
         self.check_exists()
         return facts_of(self._stored)
 
-    def _select(self) -> Select:
-        return self._all_records().select
-
-    def _all_records(self) -> Snapshot:
+    def _records(self) -> Snapshot:
         """The whole catalogue, without vectors, as it is now."""
         epoch = self._facts()["epoch"]
         with self._opening:
@@ -273,7 +264,7 @@ class MilvusIndex(VideoIndex):
             return known[3]
 
     def _searched_whole(self, queries: Sequence[Query], options: SearchOptions) -> list[list[Hit]]:
-        num_clips = self._all_records().rows.num_live
+        num_clips = self._records().rows.num_live
         if num_clips > _MAX_WHOLE:
             raise UsageError(
                 f"index '{self}' has {num_clips} clips, too many for this search; ask for fewer answers (--top, "

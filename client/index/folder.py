@@ -180,8 +180,8 @@ class VideoIndex(IndexReader):
 
     def gone(self, folders: Sequence[str | PathLike[str]] = ()) -> tuple[list[str], list[str]]:
         """What `prune` would forget, and what it would refuse for, a sentence each; raises like `facts`."""
-        return gone_videos(self._select(), folders, str(self))
+        return gone_videos(self._records().select, folders, str(self))
 
     def failures(self) -> list[FailedFile]:
         """Files that could not be embedded, by path; raises like `facts`."""
-        return failed_files(self._select())
+        return failed_files(self._records().select)

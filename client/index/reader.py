@@ -10,7 +10,6 @@ from cocon.client.index.answers.all_vectors import StoredClips, StoredMeans, cli
 from cocon.client.index.answers.listing import listed, listed_by_id
 from cocon.client.index.answers.overview import IndexOverview, StoredFile, files_of, num_listed, overview_of
 from cocon.client.index.answers.searching import SnapshotSearch
-from cocon.client.index.catalogue.schema import Select
 from cocon.client.index.files.reading import open_snapshot, state_of
 from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.files.snapshot import Snapshot
@@ -83,23 +82,23 @@ class IndexReader(KeptFolder):
         """
         if offset < 0 or (top is not None and top < 0):
             raise UsageError(f"top ({top}) and offset ({offset}) must be at least 0")
-        return listed(self.snapshot(), filters, top=top, offset=offset)
+        return listed(self._records(), filters, top=top, offset=offset)
 
     def videos_of(self, video_ids: Sequence[int]) -> list[IndexedVideo]:
         """Videos of contents, in that order, each at its first place; unknown ids are left out. Raises like `facts`."""
-        return listed_by_id(self.snapshot(), video_ids)
+        return listed_by_id(self._records(), video_ids)
 
     def num_videos(self, filters: Filters = NO_FILTERS) -> int:
         """How many `videos` there are in all; raises like `facts`."""
-        return num_listed(self.snapshot(), filters)
+        return num_listed(self._records(), filters)
 
     def overview(self) -> IndexOverview:
         """What it holds as a whole; raises like `facts`."""
-        return overview_of(self.snapshot())
+        return overview_of(self._records())
 
     def files_of(self, video_id: int) -> list[StoredFile]:
         """Where the content of a video was found, by path; none if it has no such video. Raises like `facts`."""
-        return files_of(self.snapshot(), video_id)
+        return files_of(self._records(), video_id)
 
     def example(self, video_id: int, span: TimeSpan | None = None, *, name: str | None = None) -> Example:
         """A stored video, or a part of it, as an example.
@@ -113,7 +112,7 @@ class IndexReader(KeptFolder):
             UsageError: The index does not exist, or has no such video, or that no such part.
             MismatchError: Its vectors are damaged.
         """
-        return part_of(example_of_id(self.snapshot(), video_id, None, name or f"id:{video_id}"), span)
+        return part_of(example_of_id(self.part([video_id]), video_id, None, name or f"id:{video_id}"), span)
 
     def video_vectors(self, filters: Filters = NO_FILTERS) -> StoredMeans:
         """The mean vector of every content that has a place which meets filters; raises like `facts`."""
@@ -160,15 +159,15 @@ class IndexReader(KeptFolder):
 
     def table(self) -> RowTable:
         """Its videos, and how many clips each has; raises like `facts`."""
-        return self.snapshot().rows
+        return self._records().rows
 
     def part(self, video_ids: Sequence[int]) -> Snapshot:  # a folder is read where it lies
         """A snapshot that has these videos, blocks included, and maybe others; raises like `facts`."""
         return self.snapshot()
 
-    def _select(self) -> Select:
-        """Asks the catalogue as it is now; raises like `facts`."""
-        return self.snapshot().select
+    def _records(self) -> Snapshot:
+        """The catalogue as it is now; of it, nobody asks for vectors. Raises like `facts`."""
+        return self.snapshot()
 
     def check_model(self, model: FusedModel) -> None:
         """Raise `MismatchError` unless a model gives vectors that this index understands."""

@@ -10,6 +10,7 @@ pytest.importorskip("milvus_lite")
 
 from cocon.client import VideoIndex
 from cocon.client.collection.milvus_index import MilvusIndex
+from cocon.client.index.catalogue.moments import LabelledMoment
 from cocon.client.index.changes.contents import Contents
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from tests.client.index.answers.test_searching import copy_of
@@ -17,6 +18,8 @@ from tests.client.index.conftest import FACTS, NUM_BLOCKS, embedding_of
 
 # What would break out of a text that is written into an expression, or turns a line around.
 LABELS = ("jump", 'it\'s "x"\\', None, "line\nbreak", '" or kind != "', "\u202egnirts", "größer")
+
+PART = 'of a "part\\'
 
 
 def made_up() -> list[VideoEmbedding]:
@@ -34,6 +37,8 @@ def put_made_up(index: VideoIndex) -> None:
                 values = {"take": number % 5, "na'me": f'x"{number % 3}', "text": "3.0" if number % 2 else "a\\b"}
                 label = LABELS[number % len(LABELS)]
                 contents.put(video.video, video, label=label, overlap=0.0, values=values)
+                if number % 11 == 0:  # also where no clip lies mostly in the part
+                    contents.label_moment(video.video, LabelledMoment(0.2, 0.3 if number % 2 else 2.0, PART))
 
 
 @pytest.fixture(scope="module")

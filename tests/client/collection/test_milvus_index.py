@@ -10,7 +10,7 @@ from cocon.client import Condition, Filters, VideoIndex
 from cocon.client.collection.milvus_index import MilvusIndex
 from cocon.client.index.query.queries import Query
 from cocon.client.index.query.search_options import SearchOptions
-from tests.client.collection.conftest import LABELS, made_up
+from tests.client.collection.conftest import LABELS, PART, made_up
 from tests.client.index.conftest import embedding_of
 
 FILTERS = (
@@ -28,6 +28,9 @@ FILTERS = (
     Filters(where=(Condition.parse('text="] or kind == "'),)),
     Filters(from_seconds=2.5, to_seconds=4),
     Filters(labels=("jump",), from_seconds=3),
+    Filters(labels=(PART,)),
+    Filters(labels=(PART, "jump"), not_labels=(LABELS[4],)),
+    Filters(text="COPY1"),
 )
 
 
@@ -55,6 +58,7 @@ def test_videos_are_listed_alike(both: tuple[VideoIndex, MilvusIndex]) -> None:
         found = folder.videos(filters)
         assert kept.videos(filters) == found
         assert kept.videos(filters, top=3, offset=2) == found[2:5]
+        assert kept.num_videos(filters) == len(found)
         counts.append(len(found))
     assert counts[0] == len(made_up())
     assert sorted(set(counts))[:2] == [0, min(count for count in counts if count)]
