@@ -3,6 +3,7 @@
 const RETRY_MS = [1000, 2000, 4000, 8000];
 const PULSE_MS = 10000;
 const BUSY_MS = 1500;
+const PATIENCE_MS = 15000;
 
 /** What the server says went wrong: a class, one sentence, and a remedy. */
 export class Refusal extends Error {
@@ -12,7 +13,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Tells "lost" and "back". */
+/** Tells "lost" and "back", and "closed" where another server has taken its place. */
 export const connection = Object.assign(new EventTarget(), { isLost: false, tries: 0 });
 
 /** What the index holds; tells "change". `value` is null until the server has answered once. */
@@ -61,11 +62,12 @@ export async function whyNot(address) {
 
 export async function refreshFacts() {
   try {
-    const value = await getJson("/api/index");
+    const value = await getJson("/api/index", {}, AbortSignal.timeout(PATIENCE_MS));
     const isNew = JSON.stringify(value) !== JSON.stringify(facts.value);
     facts.value = value;
     if (isNew) facts.dispatchEvent(new Event("change"));
   } catch (error) {
+    if (error.status === 403) connection.dispatchEvent(new Event("closed"));
     if (!connection.isLost) throw error;
   }
 }

@@ -165,7 +165,7 @@ function showModel(tone, told, more) {
 }
 
 function modelBanner(embedder) {
-  return [icon("warn"), h("p", h("strong", "No model server. "), "Videos of the index can be searched with, new ones cannot. ", h("span.quiet", embedder.message))];
+  return [icon("warn"), h("p", h("strong", "No model. "), "New videos cannot be searched with; those of the index can. ", h("span.quiet", embedder.message))];
 }
 
 function showBanner(content) {
@@ -182,6 +182,8 @@ connection.addEventListener("lost", () => {
   showModel("bad", "Not connected", "");
   showLost();
 });
+connection.addEventListener("closed", () => showBanner([icon("warn"), h("p", h("strong", "Another server has taken its place. "),
+  "Open the address that ", h("code", "client web"), " has printed.")]));
 connection.addEventListener("back", () => facts.value && showFacts());
 facts.addEventListener("change", showFacts);
 

@@ -61,7 +61,7 @@ export function readingCard(file) {
   Object.assign(video, { muted: true, loop: true, src: address });
   video.addEventListener("error", () => video.remove());
   return Object.assign(h("div.query.is-reading", h("div.player.large", video), h("div.query-title", h("bdi.name", file.name)),
-    h("p.quiet", { role: "status" }, h("span.spinner"), "Reading the video…")), { done: () => URL.revokeObjectURL(address) });
+    h("p.quiet", { role: "status" }, h("span.spinner"), "Looking for moments like this…")), { done: () => URL.revokeObjectURL(address) });
 }
 
 /** Where a video is dropped or chosen. */

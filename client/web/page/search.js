@@ -42,10 +42,10 @@ export function searchView(root) {
     root.classList.toggle("has-query", query !== null);
   }
 
-  const searchWith = (query, { isBack = false } = {}) => {
+  const searchWith = (query, { isBack = false, waiting = null } = {}) => {
     begin(query);
     if (!isBack) history.pushState({ query }, "", "#search");
-    panel.replaceChildren(h("div.query", h("div.player.large"), h("div.query-title", h("bdi.name", query.name))));
+    panel.replaceChildren(waiting ?? h("div.query", h("div.player.large"), h("div.query-title", h("bdi.name", query.name))));
     scrollTo({ top: 0 });
     return search();
   };
@@ -54,10 +54,10 @@ export function searchView(root) {
     begin({ name: file.name });
     const reading = readingCard(file);
     panel.replaceChildren(reading);
-    results.replaceChildren(h("div.grid", skeletons(6)));
+    drawBusy(0);
     try {
       const taken = await upload(file);
-      await searchWith({ upload_id: taken.upload_id, name: taken.name, range: null });
+      await searchWith({ upload_id: taken.upload_id, name: taken.name, range: null }, { waiting: reading });
     } catch (error) {
       state.query = null;
       drawRefused(error);

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.client.conftest import write_video
 from tests.client.web.page.conftest import Opener
 from tests.client.web.page.opened_page import HITS
 from tests.client.web.server import WebServer
@@ -28,7 +29,7 @@ def test_without_a_model_stored_videos_still_ask(opened: Opener, serve: Serve, o
     server = serve(own_index, "127.0.0.1:9")
     server.wait_ready(ready=False)
     page = opened(server=server)
-    assert "No model server" in page.one("#banner").text
+    assert "No model." in page.one("#banner").text
     page.choose_file(clip)
     assert page.one("#view-search .state h3").text == "The model server is away"
     page.go("videos")
@@ -66,3 +67,22 @@ def test_a_lost_connection_is_told_and_found_again(opened: Opener, serve: Serve,
     assert page.one("#view-videos .state button").text == "Try again"
     page.click("#banner button")
     assert "Is client web still running?" in page.one("#banner").text
+    again = WebServer(own_index, server.url, own_index.parent, ("--port", str(server.port)))
+    with again:
+        page.until("return document.querySelector('#banner').textContent.includes('Another server')")
+
+
+def test_what_a_browser_cannot_play_is_shown_as_a_preview(
+    opened: Opener, serve: Serve, url: str, tmp_path: Path
+) -> None:
+    write_video(tmp_path / "videos" / "a.avi", seed=1)
+    command = [sys.executable, "-m", "cocon.client", "index", "add", "videos", "--index", "index", "--url", url, "-q"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=300, capture_output=True)
+    page = opened("videos", serve(tmp_path / "index"))
+    played = page.until(
+        "const frame = document.querySelector('#view-videos .player.is-playing');"
+        "return frame?.video?.currentTime > 0 && [frame.moment.plays, frame.video.currentSrc]"
+    )
+    assert played[0] is False
+    assert "?preview=" in played[1]
+    assert page.complaints() == []
