@@ -47,12 +47,24 @@ def serve(url: str, tmp_path: Path) -> Iterator[Callable[..., WebServer]]:
         yield lambda index, models=url: servers.enter_context(WebServer(index, models, tmp_path))
 
 
-@pytest.fixture
-def own_index(indexed: Path, url: str, tmp_path: Path) -> Path:
-    """An index without labels that a test may change, beside its videos, whose names are as strangers give them."""
+@pytest.fixture(scope="session")
+def unlabelled(indexed: Path, url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `index` and the videos `own/<b>0.mp4` to 5, which nobody may change."""
+    root = tmp_path_factory.mktemp("unlabelled")
+    (root / "own").mkdir()
     for number, video in enumerate(sorted(indexed.glob("videos/*/*.mp4"))):
-        (tmp_path / "own").mkdir(exist_ok=True)
-        shutil.copy(video, tmp_path / "own" / f"<b>{number}.mp4")
-    command = [sys.executable, "-m", "cocon.client", "index", "add", "own", "--index", "index", "--url", url, "-q"]
-    subprocess.run(command, cwd=tmp_path, check=True, timeout=300, capture_output=True)
-    return tmp_path / "index"
+        shutil.copy(video, root / "own" / f"<b>{number}.mp4")
+    client("index", "add", "own", "--index", "index", "--url", url, folder=root)
+    return root
+
+
+@pytest.fixture
+def own_index(unlabelled: Path, tmp_path: Path) -> Path:
+    """A copy of that index for a test that changes it."""
+    return Path(shutil.copytree(unlabelled / "index", tmp_path / "index"))
+
+
+def client(*arguments: str, folder: Path) -> None:
+    """Run the command, quietly, in a folder."""
+    command = [sys.executable, "-m", "cocon.client", *arguments]
+    subprocess.run(command, cwd=folder, check=True, timeout=300, capture_output=True)

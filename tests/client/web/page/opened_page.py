@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -53,21 +54,26 @@ class OpenedPage:
 
     def all(self, selector: str) -> list[WebElement]:
         """The elements that can be seen."""
-        return [found for found in self.browser.find_elements(By.CSS_SELECTOR, selector) if found.is_displayed()]
+        return list(self.run(_SEEN, selector))
 
     def one(self, selector: str) -> WebElement:
         """The first of them, as soon as there is one."""
-        found: list[WebElement] = WebDriverWait(self.browser, _WAIT_S, 0.05).until(
-            lambda _: self.all(selector), selector
-        )
-        return found[0]
+        found: WebElement = self.until(_SEEN + "[0]", selector)
+        return found
 
     def texts(self, selector: str) -> list[str]:
         return [str(text) for text in self.run(_TEXTS, selector)]
 
     def click(self, selector: str) -> None:
-        self.run("arguments[0].scrollIntoView({block: 'center'})", found := self.one(selector))
-        found.click()
+        """Click the first that can be seen, also where it is drawn anew at that moment."""
+
+        def clicked(_: object) -> bool:
+            self.run("arguments[0].scrollIntoView({block: 'center'})", found := self.one(selector))
+            found.click()
+            return True
+
+        ignored = (StaleElementReferenceException, ElementClickInterceptedException)
+        WebDriverWait(self.browser, _WAIT_S, 0.05, ignored).until(clicked)
 
     def fill(self, selector: str, text: str) -> None:
         """Type into a field, in place of what is there, and leave it."""
@@ -117,6 +123,7 @@ class OpenedPage:
         return [entry["message"] for entry in self.browser.get_log("browser")]
 
 
+_SEEN = "return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility())"
 _TEXTS = "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent.trim())"
 _FIND = """
 const cards = [...document.querySelectorAll('#view-search .card[data-video]')];

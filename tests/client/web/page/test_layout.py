@@ -42,7 +42,11 @@ return [...document.querySelectorAll('body *')].filter(e => e.checkVisibility())
 """
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark"), (390, "light"), (1440, "dark")])
+_SLOW = pytest.mark.slow
+_OTHERS = [pytest.param(390, "light", marks=_SLOW), pytest.param(1440, "dark", marks=_SLOW)]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark"), *_OTHERS])
 def test_every_section_fits_is_named_and_can_be_read(opened: Opener, width: int, scheme: str) -> None:
     page = opened(width=width, height=844, scheme=scheme)
     page.search_with("v0.mp4")
