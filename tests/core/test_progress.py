@@ -1,5 +1,6 @@
 """A bar where someone watches, a line a minute where a log is kept, and nothing where quiet is wanted."""
 
+import importlib
 import os
 import pty
 import re
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
 from cocon.core import progress
 from cocon.core.progress import progress_bar, progress_lines
@@ -134,3 +136,24 @@ def test_a_terminal_without_motion_gets_lines(often: float, tmp_path: Path) -> N
     os.close(theirs)
     assert b"checking: 2 of 8 videos" in os.read(ours, 1 << 16)
     os.close(ours)
+
+
+@pytest.mark.parametrize(
+    ("module", "verbs"),
+    [
+        ("cocon.training.cli", ""),
+        ("cocon.training.evaluation.cli", ""),
+        ("cocon.training.importing.cli", ""),
+        ("cocon.training.reproduce.cli", "ablation methods"),
+        ("cocon.training.data.cli", "make check"),
+        ("cocon.video.commands.views", "make preview"),
+        ("cocon.client.commands.main", "embed classify search align track"),
+        ("cocon.client.commands.index.app", "add import export verify rebuild compact backup map copy"),
+    ],
+)
+def test_every_long_verb_can_be_quiet(module: str, verbs: str) -> None:
+    loaded = importlib.import_module(module)
+    command = typer.main.get_command(loaded.index_app if module.endswith("index.app") else loaded.app)
+    for verb in verbs.split() or [None]:
+        named = command if verb is None else command.commands[verb]  # type: ignore[attr-defined]
+        assert "--quiet" in {option for parameter in named.params for option in parameter.opts}, verb
