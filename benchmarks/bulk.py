@@ -21,7 +21,7 @@ from results_file import Row, write_results
 
 from cocon.video.store.found_videos import find_videos
 
-NUM_ROUNDS = 5
+VIEWS = ("rgb", "flow")
 CORES = sorted(os.sched_getaffinity(0))[:2]
 
 
@@ -32,24 +32,22 @@ def main() -> None:
     parser.add_argument("--view", action="append", help="views to embed; default: rgb and flow")
     parser.add_argument("--videos", type=Path, help="a folder of videos; generated figures without it")
     parser.add_argument("--num-videos", type=int, default=96, help="how many to generate")
+    parser.add_argument("--rounds", type=int, default=5, help="of all cases")
     given = parser.parse_args()
     options = ["--url", f"local:{given.repository.absolute()}", *(f"--view={view}" for view in given.view or VIEWS)]
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.videos or generated(Path(scratch) / "data", given.num_videos)
         videos = [str(path.absolute()) for path in find_videos(folder).videos]
-        rows = measure(videos, options, Path(scratch))
+        rows = measure(videos, options, Path(scratch), given.rounds)
     for row in rows:
         print(f"{row.case}: {row.value:.2f} {row.unit}, {row.ratio:.2f}× {row.versus}")
     print(write_results("bulk", rows, packages=["ray", "onnxruntime-gpu", "av", "opencv-contrib-python-headless"]))
 
 
-VIEWS = ("rgb", "flow")
-
-
-def measure(videos: Sequence[str], options: Sequence[str], scratch: Path) -> list[Row]:
+def measure(videos: Sequence[str], options: Sequence[str], scratch: Path, num_rounds: int) -> list[Row]:
     """Time the three in turn, and Ray's start on each number of cores."""
     seconds: dict[str, list[float]] = {}
-    for number in range(NUM_ROUNDS):
+    for number in range(num_rounds):
         for name, engine, cores, some in (
             ("two", "ray", CORES, videos),
             ("one", "ray", CORES[:1], videos),

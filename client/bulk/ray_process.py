@@ -135,6 +135,7 @@ def _start_here(num_cpus: int, folder: str) -> None:
     for is_last in (False, True):
         try:
             ray.init(
+                address="local",  # whatever RAY_ADDRESS says
                 num_cpus=num_cpus,
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,

