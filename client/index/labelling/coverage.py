@@ -43,7 +43,7 @@ def standing_for_most(
         return
     seen = sample_of(np.arange(len(vectors)), _MAX_COMPARED, seed=_SEED)
     candidates = sample_of(candidates, _MAX_COMPARED, seed=_SEED)
-    counts = np.ones(len(seen)) if weights is None else weights[seen]
+    counts = np.ones(len(seen), np.float32) if weights is None else weights[seen].astype(np.float32)
     reach = _reach(vectors[seen])
     likeness = np.exp((vectors[candidates] @ vectors[seen].T - 1) / reach)  # [n, s]
     best = np.zeros(len(seen), np.float32)
