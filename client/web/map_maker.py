@@ -5,10 +5,8 @@ import subprocess
 import sys
 from threading import Lock
 
-from cocon.client.collection.urls import is_collection_url
 from cocon.client.index.reader import IndexReader
 from cocon.core.closing import Closing
-from cocon.core.errors import UsageError
 from cocon.core.printable import in_one_line
 
 __all__ = ["MapMaker"]
@@ -32,13 +30,7 @@ class MapMaker(Closing):
         self._message = ""
 
     def start(self) -> None:
-        """Begin, unless it is being laid out.
-
-        Raises:
-            UsageError: The index is in no folder, where its map would be kept.
-        """
-        if is_collection_url(self._name):
-            raise UsageError("only the map of an index folder is kept; 'client index copy' makes one of this index")
+        """Begin, unless it is being laid out."""
         with self._lock:
             if self._is_running():
                 return

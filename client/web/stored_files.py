@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Self
 
+from cocon.client.fetching.urls import is_remote
 from cocon.client.index.answers.overview import StoredFile
 from cocon.client.index.catalogue.file_stamp import FileStamp
 from cocon.client.index.reader import IndexReader
@@ -101,6 +102,8 @@ class StoredFiles:
             opened.close()
 
     def _opened(self, file: StoredFile) -> OpenedFile:
+        if is_remote(file.path):
+            raise RefusedError(410, f"'{printable(file.path)}' is on no disk of this machine; fetch it, and index that")
         try:
             opened = OpenedFile.at(Path(file.path))
         except OSError as error:

@@ -134,4 +134,3 @@ def test_an_index_in_milvus_is_shown_like_a_folder(indexed: Path, url: str, tmp_
         assert server.get("/media/videos/1").body == shown.get("/media/videos/1").body
         assert server.post("/api/alignment", {"query": {"video_id": 1}, "video_id": 2}).status == 200
         assert server.post("/api/labels", {"videos": [{"video_id": 1}], "label": "x"}).status == 200
-        assert server.post("/api/map", {}).error["class"] == "UsageError"
