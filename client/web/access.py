@@ -34,7 +34,8 @@ _SAFE_METHODS = ("GET", "HEAD")
 _OWN_SITES = (None, "same-origin", "none")
 
 _OPENING = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>CoCon</title><meta http-equiv="refresh" content="0;url=/"></head>
+<html lang="en"><head><meta charset="utf-8"><title>CoCon</title><link rel="icon" href="/icons.svg">
+<meta http-equiv="refresh" content="0;url=/"></head>
 <body><p><a href="/">Open the page</a></p></body></html>
 """
 _CLOSED = """<!doctype html>

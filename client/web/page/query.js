@@ -5,6 +5,8 @@ import { clock, h, icon, iconButton } from "./dom.js";
 import { player } from "./player.js";
 import { timeline } from "./timeline.js";
 
+const MOST_PREVIEW_S = 20; // as the server makes them
+
 /** Where the files of a query are: {video_id} or {upload_id}. */
 function addressOf(query) {
   return query.upload_id !== undefined ? `/media/uploads/${encodeURIComponent(query.upload_id)}` : `/media/videos/${query.video_id}`;
@@ -25,7 +27,8 @@ export function queryCard(query, shown, { onrange, onclear }) {
   const address = addressOf(query);
   const momentOf = (range) => {
     const [start, end] = range ?? [0, shown.duration_seconds];
-    const media = shown.plays === false ? `${address}?preview=${start.toFixed(3)}-${end.toFixed(3)}` : shown.media;
+    const shownEnd = Math.min(end, start + MOST_PREVIEW_S);
+    const media = shown.plays === false ? `${address}?preview=${start.toFixed(3)}-${shownEnd.toFixed(3)}` : shown.media;
     return { ...shown, media, media_begins_seconds: shown.plays === false ? start : 0, start_seconds: start, end_seconds: end };
   };
   const video = { duration_seconds: shown.duration_seconds, stillAt: (at) => `${address}/still?at=${at.toFixed(2)}&px=160` };
