@@ -10,6 +10,7 @@ _EXTRAS = {
     "lightning_fabric": "training",
     "matplotlib": "training",
     "mediapipe": "people",
+    "milvus_lite": "milvus",
     "onnx": "training",
     "onnxscript": "training",
     "openTSNE": "web",

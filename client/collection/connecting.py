@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -88,9 +88,8 @@ def _opened(url: CollectionUrl, place: str) -> "MilvusClient":
         if certificates := os.environ.get(_CERTIFICATES):
             given["server_pem_path"] = certificates
     else:
-        with suppress(ModuleNotFoundError):
-            importlib.import_module("milvus_lite.server_manager")
-            _silence()
+        importlib.import_module("milvus_lite.server_manager")
+        _silence()
     try:
         if url.address is not None:  # the library asks a port that nobody listens at again and again
             host, _, port = url.address.rpartition(":")

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 
 from cocon.client.collection.connecting import TIMEOUT_S, answering, connected, disconnect
 from cocon.client.collection.urls import CollectionUrl
+from cocon.core.errors import UsageError
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 __all__ = [
+    "MADE_KEY",
     "MAX_BLOCK_NUMBERS",
     "MAX_TEXT",
     "StoredRows",
@@ -35,6 +37,9 @@ __all__ = [
 ]
 
 Which = Literal["clips", "catalogue"]
+
+MADE_KEY = "fact:collection_schema"
+"""Of the record that is written last when an index is made."""
 
 MAX_TEXT = 65_535
 """Bytes of a text in Milvus."""
@@ -69,16 +74,24 @@ class StoredRows:
 
     @property
     def exist(self) -> bool:
-        """Whether they have been made."""
+        """Whether they have been made, to the end."""
         if self.url.file is not None and not self.url.file.exists():
             return False
-        with answering(self.url):
-            return bool(connected(self.url).has_collection(self._names["catalogue"], timeout=TIMEOUT_S))
+        are_there = all(self._is_there(which) for which in ("catalogue", "clips"))
+        return are_there and bool(self.of_keys("catalogue", [MADE_KEY], ["key"]))
 
     def make(self, embedding_dim: int) -> None:
-        """Make them; the one that says that there is an index last."""
+        """Make them, or what is missing of them; who puts the record with `MADE_KEY` there says that there is an index.
+
+        Raises:
+            UsageError: Another collection has the name.
+        """
         from pymilvus import DataType
 
+        if self._is_there("clips") and not self._is_there("catalogue"):
+            raise UsageError(
+                f"index '{self.url}': Milvus has another collection of that name; name the index otherwise"
+            )
         text = {"datatype": DataType.VARCHAR, "max_length": MAX_TEXT}
         clips = {
             "key": {"datatype": DataType.INT64, "is_primary": True},
@@ -97,8 +110,9 @@ class StoredRows:
             "terms": {"datatype": DataType.JSON},
             "record": text,
         }
-        for which, fields in (("clips", clips), ("catalogue", catalogue)):
-            self._make(self._names[which], fields, embedding_dim)
+        for which, fields in (("catalogue", catalogue), ("clips", clips)):  # in an order by which ours are known
+            if not self._is_there(which):
+                self._make(self._names[which], fields, embedding_dim)
 
     def drop(self) -> None:
         """Remove them, whatever they hold."""
@@ -178,6 +192,10 @@ class StoredRows:
                 client.load_collection(name, timeout=TIMEOUT_S)
         return client
 
+    def _is_there(self, which: str) -> bool:
+        with answering(self.url):
+            return bool(connected(self.url).has_collection(self._names[which], timeout=TIMEOUT_S))
+
     def _make(self, name: str, fields: dict[str, dict[str, Any]], embedding_dim: int) -> None:
         from pymilvus import DataType, MilvusClient
 
@@ -189,10 +207,7 @@ class StoredRows:
         lookups.add_index("vector", index_type="FLAT", metric_type="IP")
         lookups.add_index("video_id", index_type="INVERTED")
         with answering(self.url):
-            client = connected(self.url)
-            if client.has_collection(name, timeout=TIMEOUT_S):
-                return  # of a command that was killed as it made them
-            client.create_collection(
+            connected(self.url).create_collection(
                 name, schema=schema, index_params=lookups, consistency_level="Strong", timeout=TIMEOUT_S
             )
 

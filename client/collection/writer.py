@@ -91,7 +91,7 @@ class CollectionWriter:
         with ExitStack() as held:
             self._lease = WriterLease(stored, dim, wait_s=wait_s)
             held.callback(self._lease.release)
-            if new is not None and is_new:
+            if new is not None and not stored.exist:
                 self._begin(*new)
             records = whole_records(stored)
             self._connection = filled_catalogue(records)
@@ -168,7 +168,7 @@ class CollectionWriter:
             num_blocks = 0
         rows = RowFacts("", "blocks" if num_blocks else None, num_blocks, 0)
         named = {"epoch": secrets.token_hex(16), "rows": asdict(rows), "index": asdict(facts)}
-        for key, value in {**named, "collection_schema": COLLECTION_SCHEMA}.items():
+        for key, value in {**named, "collection_schema": COLLECTION_SCHEMA}.items():  # see `MADE_KEY`
             record = [key, json.dumps(value)]
             self._stored.put("catalogue", [catalogue_row("facts", record, np.zeros(facts.embedding_dim, np.float32))])
 

@@ -155,6 +155,22 @@ def test_of_two_writers_one_is_refused_or_waits(index: MilvusIndex) -> None:
                 pass
 
 
+def test_an_index_that_was_not_made_to_its_end_is_made_anew(lite: str, index: MilvusIndex) -> None:
+    unfinished = MilvusIndex(f"{lite}unfinished")
+    unfinished._stored.make(FACTS.embedding_dim)
+    assert not unfinished.exists
+    with pytest.raises(UsageError, match="does not exist"):
+        unfinished.videos()
+    with unfinished.writer(new=(FACTS, NUM_BLOCKS)) as writer:
+        Contents(writer).put("/videos/a", embedding_of("a"), label=None, overlap=0.0)
+    assert check_whole(unfinished) == ["/videos/a"]
+    unfinished._stored.drop()
+    other = MilvusIndex(f"{index.url.text}_catalogu")
+    other._stored._names["clips"] = index._stored._names["catalogue"]
+    with pytest.raises(UsageError, match="Milvus has another collection of that name"):
+        other.writer(new=(FACTS, NUM_BLOCKS))
+
+
 def test_what_milvus_does_not_take_is_refused(index: MilvusIndex) -> None:
     with pytest.raises(UsageError, match="Milvus keeps at most 65535"):
         index.describe(["/videos/a"], {"text": "x" * 70_000})
