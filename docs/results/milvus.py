@@ -38,6 +38,8 @@ ROOT = HERE.parents[1]
 DIM, CLIPS_PER_VIDEO, NUM_BLOCKS, NUM_LABELS = 256, 10, 4, 20
 NUM_QUERIES, NUM_ROUNDS, NUM_TIMED = 100, 5, 5
 FACTS = IndexFacts(("rgb",), "f" * 64, DIM, "made-up")
+# A condition, and a time in seconds, that some meet.
+MADE_UP, GENERATED = ("take>3", 3.0, 9.0), ("split=train", 0.1, 1.0)
 PACKED = ROOT / "pretrained" / "figures-tiny"
 
 Row = dict[str, Any]
@@ -57,8 +59,8 @@ def main() -> None:
     options = parser.parse_args()
     with TemporaryDirectory(prefix="cocon-milvus-") as root:
         folder = Path(root)
-        made_up = judged("made-up", made_up_index(folder / "made-up", options.clips), folder)
-        generated = judged("generated", generated_index(folder, options.videos), folder)
+        made_up = judged("made-up", made_up_index(folder / "made-up", options.clips), folder, MADE_UP)
+        generated = judged("generated", generated_index(folder, options.videos), folder, GENERATED)
     content = {"machine": machine(), "date": datetime.now(UTC).date().isoformat(), "sets": [made_up, generated]}
     (HERE / "milvus.json").write_text(json.dumps(content, indent=1) + "\n")
     (HERE / "milvus.md").write_text(page(content, sys.argv[1:]))
@@ -118,8 +120,8 @@ def generated_index(folder: Path, num_videos: int) -> VideoIndex:
     return VideoIndex(index)
 
 
-def judged(name: str, index: VideoIndex, folder: Path) -> Row:
-    """One set."""
+def judged(name: str, index: VideoIndex, folder: Path, chosen: tuple[str, float, float]) -> Row:
+    """One set; by a condition and a time that some of its videos and clips meet."""
     file = folder / f"{name}.db"
     milvus = MilvusIndex(f"milvus:{file}/videos")
     begin = time.perf_counter()
@@ -133,8 +135,8 @@ def judged(name: str, index: VideoIndex, folder: Path) -> Row:
         "none": Filters(),
         "a label": Filters(labels=(label,)),
         "not a label": Filters(not_labels=(label,)),
-        "a folder and a number": Filters(paths=("/**",), where=(Condition.parse("take>3"),)),
-        "a time": Filters(from_seconds=3.0, to_seconds=9.0),
+        "a folder and a value": Filters(paths=("/**",), where=(Condition.parse(chosen[0]),)),
+        "a time": Filters(from_seconds=chosen[1], to_seconds=chosen[2]),
     }
     row: Row = {"set": name, "num_clips": num_clips, "num_videos": len(videos), "copied_seconds": round(copied_s, 1)}
     row["agreement"] = {
