@@ -29,6 +29,7 @@ _HEADERS = {
     "x-frame-options": "DENY",
 }
 _NO_STORE = "no-store"
+_USUAL_PORT = 80
 _SAFE_METHODS = ("GET", "HEAD")
 # What browsers call a request that a page of ours, or the person, has made.
 _OWN_SITES = (None, "same-origin", "none")
@@ -61,7 +62,8 @@ class Access:
         self._tickets: set[str] = set()
         self._lock = Lock()
         self._cookie = f"cocon_{port}"  # cookies do not tell ports apart
-        self.hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
+        suffix = "" if port == _USUAL_PORT else f":{port}"  # which browsers leave out
+        self.hosts = (f"127.0.0.1{suffix}", f"localhost{suffix}")
         self.origins = tuple(f"http://{host}" for host in self.hosts)
 
     @property
@@ -140,7 +142,7 @@ def _is_same(given: str, secret: str) -> bool:
 
 
 def _token(request: Request) -> str | None:
-    if request.url.path != "/" or request.method not in _SAFE_METHODS:
+    if request.scope["path"] != "/" or request.method not in _SAFE_METHODS:
         return None
     values = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True).get("token")
     return values[0] if values else None
@@ -148,11 +150,11 @@ def _token(request: Request) -> str | None:
 
 def _is_opened(request: Request) -> bool:
     """Whether a person goes to the page, be it from another one."""
-    return request.url.path == "/" and request.headers.get("sec-fetch-mode") == "navigate"
+    return request.scope["path"] == "/" and request.headers.get("sec-fetch-mode") == "navigate"
 
 
 def _closed(request: Request, reason: str) -> Response:
-    if request.url.path == "/":
+    if request.scope["path"] == "/":
         return HTMLResponse(_CLOSED.format(escape(reason)), 403)
     return problem(403, "Forbidden", f"{reason.removesuffix('.')}; open the address that 'client web' has printed")
 

@@ -77,13 +77,13 @@ def _of_http(request: Request, error: Exception) -> Response:
 def _of_system(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
     status = 507 if cause_of_storage(error) is not None else 500
-    _logger.warning("%s: %s", request.url.path, in_one_line(error))
+    _logger.warning("%s: %s", request.scope["path"], in_one_line(error))
     return problem(status, type(error).__name__, f"the system refused: {error.strerror or type(error).__name__}")
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
     """Say no more than that: what it says may be of anything. Who started the server reads the rest."""
-    _logger.error("%s: unexpected %s", request.url.path, type(error).__name__, exc_info=error)
+    _logger.error("%s: unexpected %s", request.scope["path"], type(error).__name__, exc_info=error)
     return problem(500, "InternalError", "this should not have happened; see what the server has printed")
 
 

@@ -49,9 +49,17 @@ def test_without_the_cookie_nothing_is_told(shown: WebServer, cookie: str) -> No
 
 
 def test_a_name_that_somebody_points_at_this_machine_is_none_of_ours(shown: WebServer) -> None:
-    for host in ("evil.example", f"evil.example:{shown.port}", "127.0.0.1", "127.0.0.1:1", f"localhost:{shown.port}."):
+    for host in (
+        "evil.example",
+        f"evil.example:{shown.port}",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        f"localhost:{shown.port}.",
+        "[",
+    ):
         for path in ("/", "/api/index", shown.address.partition(str(shown.port))[2]):
-            assert shown.get(path, Host=host).status == 403, host
+            refused = shown.get(path, Host=host)
+            assert (refused.status, refused.headers.get("x-frame-options")) == (403, "DENY"), host
     assert shown.get("/api/index", Host=f"localhost:{shown.port}").status == 200
 
 
