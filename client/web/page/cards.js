@@ -7,7 +7,7 @@ import { player, toggle } from "./player.js";
 import { showChosen, toggleChosen } from "./selection.js";
 
 /**
- * @param item {video_id, name, path, label, media, still, plays, start_seconds?, end_seconds?, score?, reason?}
+ * @param item {video_id, name, path, label, media, still, plays, start_seconds?, end_seconds?, score?, reason?, also?}
  * @param query {duration_seconds, best} where the item is a hit: it shows the part of the query that it is like.
  */
 export function card(item, query = null) {
@@ -20,6 +20,7 @@ export function card(item, query = null) {
       h("div.card-title", h("bdi.name", { title: item.path }, item.name), labelChip(item)),
       isHit && score(item, query),
       item.reason && h("p.reason", item.reason),
+      item.also?.length > 0 && h("p.reason", { title: item.also.join("\n") }, `the same is at ${counted(item.also.length, "other place")}`),
       item.moments?.length > 0 && h("p.reason", counted(item.moments.length, "labelled part")),
       h("div.card-actions", actions(item, isHit))));
   element.item = item;
