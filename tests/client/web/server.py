@@ -84,7 +84,10 @@ class WebServer:
 
     def ended(self) -> tuple[int, str]:
         """Its exit code and what it wrote to stderr, when it has ended."""
-        _, told = self.process.communicate(timeout=60)
+        try:
+            _, told = self.process.communicate(timeout=60)
+        finally:
+            self.process.kill()
         return self.process.returncode, told
 
     def connection(self) -> HTTPConnection:
