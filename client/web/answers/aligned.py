@@ -13,9 +13,9 @@ from cocon.client.aligning.spans import Alignment, BlockTrack
 from cocon.client.index.query.queries import Example
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.client.web.answers.media import OpenedFileResponse
+from cocon.client.web.answers.subject import Subject
 from cocon.client.web.asked import asked_json
 from cocon.client.web.examples import Asking, asked_example, embedded_uploads
-from cocon.client.web.services import WebServices
 from cocon.client.web.stored_files import OpenedFile
 from cocon.core.errors import ServerError, UsageError
 from cocon.video.clips import ClipSpec
@@ -25,19 +25,12 @@ from cocon.video.pictures.encode import write_png
 __all__ = ["Aligning"]
 
 
-class Aligning:
-    """Answers of alignments.
-
-    Args:
-        services: Of the server.
-    """
-
-    def __init__(self, services: WebServices) -> None:
-        self._services = services
+class Aligning(Subject):
+    """Answers of alignments."""
 
     @property
     def routes(self) -> list[Route]:
-        """Theirs."""
+        """See `Subject`."""
         return [Route("/api/alignment", self.aligned, methods=["POST"])]
 
     async def aligned(self, request: Request) -> Response:

@@ -8,9 +8,9 @@ from cocon.client.index.labelling.clusters import clusters_of
 from cocon.client.index.labelling.suggestions import suggestions
 from cocon.client.pipeline.video_embedding import Row
 from cocon.client.web.answers.listing import video_row
+from cocon.client.web.answers.subject import Subject
 from cocon.client.web.asked import Fields, asked_filters, asked_json, number_of
 from cocon.client.web.examples import asked_span
-from cocon.client.web.services import WebServices
 from cocon.core.errors import UsageError
 
 __all__ = ["Labelling"]
@@ -19,19 +19,12 @@ _MOST_LABELLED, _MOST_CLUSTERS, _MOST_SUGGESTED = 100_000, 200, 200
 _WAIT_S = 5.0  # for another writer
 
 
-class Labelling:
-    """Answers of labels.
-
-    Args:
-        services: Of the server.
-    """
-
-    def __init__(self, services: WebServices) -> None:
-        self._services = services
+class Labelling(Subject):
+    """Answers of labels."""
 
     @property
     def routes(self) -> list[Route]:
-        """Theirs."""
+        """See `Subject`."""
         return [
             Route("/api/labels", self.label, methods=["POST"]),
             Route("/api/clusters", self.clusters, methods=["POST"]),

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from cocon.client.index.records import IndexedVideo
 from cocon.client.pipeline.video_embedding import Row
+from cocon.client.web.answers.subject import Subject
 from cocon.client.web.asked import asked_filters, number_of, whole_number
 from cocon.client.web.problems import RefusedError
 from cocon.client.web.services import WebServices
@@ -22,19 +23,12 @@ _TOP, _MOST = 60, 500
 _PREVIEW_SECONDS = 10.0
 
 
-class Listing:
-    """Answers of lists.
-
-    Args:
-        services: Of the server.
-    """
-
-    def __init__(self, services: WebServices) -> None:
-        self._services = services
+class Listing(Subject):
+    """Answers of lists."""
 
     @property
     def routes(self) -> list[Route]:
-        """Theirs."""
+        """See `Subject`."""
         return [Route("/api/index", self.index), Route("/api/videos", self.videos), Route("/api/moments", self.moment)]
 
     async def index(self, request: Request) -> Response:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from cocon.client.index.labelling.clusters import clusters_of
 from cocon.client.index.projection.stored_map import StoredMap
 from cocon.client.pipeline.video_embedding import Row
+from cocon.client.web.answers.subject import Subject
 from cocon.client.web.asked import asked_json, number_of
 from cocon.client.web.problems import RefusedError
 from cocon.client.web.services import WebServices
@@ -31,21 +32,17 @@ class _Drawing:
     points: bytes
 
 
-class MapAnswers:
-    """Answers of the map.
-
-    Args:
-        services: Of the server.
-    """
+class MapAnswers(Subject):
+    """Answers of the map."""
 
     def __init__(self, services: WebServices) -> None:
-        self._services = services
+        super().__init__(services)
         self._drawn: _Drawing | None = None
         self._lock = Lock()
 
     @property
     def routes(self) -> list[Route]:
-        """Theirs."""
+        """See `Subject`."""
         return [
             Route("/api/map", self.start, methods=["POST"]),
             Route("/api/map", self.map),

@@ -9,9 +9,10 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from cocon.client.web.answers.subject import Subject
 from cocon.client.web.asked import asked_id, number_of
 from cocon.client.web.previews import MAX_FILM_SECONDS, MediaSource
-from cocon.client.web.services import Lane, WebServices
+from cocon.client.web.services import Lane
 from cocon.client.web.stored_files import OpenedFile
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
@@ -54,19 +55,12 @@ class OpenedFileResponse(FileResponse):
             os.close(self._descriptor)
 
 
-class MediaAnswers:
-    """Answers of media.
-
-    Args:
-        services: Of the server.
-    """
-
-    def __init__(self, services: WebServices) -> None:
-        self._services = services
+class MediaAnswers(Subject):
+    """Answers of media."""
 
     @property
     def routes(self) -> list[Route]:
-        """Theirs."""
+        """See `Subject`."""
         return [
             Route("/media/videos/{video_id}", self.stored),
             Route("/media/videos/{video_id}/still", self.stored_still),

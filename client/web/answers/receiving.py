@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cocon.client.pipeline.video_embedding import Row
-from cocon.client.web.services import WebServices
+from cocon.client.web.answers.subject import Subject
 from cocon.client.web.uploads import Upload
 
 __all__ = ["Receiving"]
@@ -13,19 +13,12 @@ __all__ = ["Receiving"]
 _SHOWN_SECONDS = 10.0
 
 
-class Receiving:
-    """Answers of uploads.
-
-    Args:
-        services: Of the server.
-    """
-
-    def __init__(self, services: WebServices) -> None:
-        self._services = services
+class Receiving(Subject):
+    """Answers of uploads."""
 
     @property
     def routes(self) -> list[Route]:
-        """Theirs."""
+        """See `Subject`."""
         return [Route("/api/uploads", self.upload, methods=["POST"])]
 
     async def upload(self, request: Request) -> Response:

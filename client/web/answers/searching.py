@@ -12,9 +12,9 @@ from cocon.client.index.query.queries import Query
 from cocon.client.index.query.search_options import SearchOptions
 from cocon.client.index.search.hits import Hit
 from cocon.client.pipeline.video_embedding import Row
+from cocon.client.web.answers.subject import Subject
 from cocon.client.web.asked import Fields, asked_filters, asked_json
 from cocon.client.web.examples import Asking, asked_example, embedded_uploads
-from cocon.client.web.services import WebServices
 from cocon.core.errors import UsageError
 from cocon.core.printable import escaped
 
@@ -23,19 +23,12 @@ __all__ = ["Searching"]
 _TOP, _MOST_TOP, _MOST_OFFSET, _MOST_EXAMPLES, _CLASSES = 20, 200, 10_000, 50, 5
 
 
-class Searching:
-    """Answers of searches.
-
-    Args:
-        services: Of the server.
-    """
-
-    def __init__(self, services: WebServices) -> None:
-        self._services = services
+class Searching(Subject):
+    """Answers of searches."""
 
     @property
     def routes(self) -> list[Route]:
-        """Theirs."""
+        """See `Subject`."""
         return [Route("/api/search", self.search, methods=["POST"])]
 
     async def search(self, request: Request) -> Response:
