@@ -36,7 +36,7 @@ __all__ = ["RayEmbedder", "RaySettings"]
 
 _logger = logging.getLogger(__name__)
 
-_ADDRESS = re.compile(r"auto|(ray://)?(\[[0-9a-f:.]+\]|[\w.-]+):\d+")
+_ADDRESS = re.compile(r"auto|(\[[0-9a-f:.]+\]|[\w.-]+):\d+")
 # Videos of a shard: what is done again after a kill, and what a worker has before it asks for more.
 _MAX_SHARD_VIDEOS = 16
 # Shards a worker: so many even out that videos are not equally long.
@@ -52,7 +52,7 @@ class RaySettings:
     Attributes:
         settings: Of each worker.
         folder: For the shards.
-        address: Of a cluster, `HOST:PORT`, `ray://HOST:PORT`, or `auto` for the one this machine is of; None for one
+        address: Of a cluster, `HOST:PORT`, or `auto` for the one this machine is of; None for one
             of this machine's own.
 
     Raises:
@@ -65,7 +65,9 @@ class RaySettings:
 
     def __post_init__(self) -> None:
         if self.address is not None and not _ADDRESS.fullmatch(self.address):
-            raise UsageError(f"'{printable(self.address)}' is no address of a Ray cluster: HOST:PORT, or auto")
+            raise UsageError(
+                f"'{printable(self.address)}' is no address of a Ray cluster: HOST:PORT, or auto, on one of its machines"
+            )
 
     @property
     def overlap(self) -> float:

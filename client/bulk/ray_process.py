@@ -122,7 +122,8 @@ def _start(begin: Mapping[str, Any], folder: str, answers: TextIO) -> None:
         else:
             _join(address, begin["pythonpath"], folder, answers)
     except ConnectionError as error:
-        raise ServerError(f"no Ray cluster answers at '{address}': {_reason(error)}") from error
+        told = "" if os.environ.get("RAY_AUTH_MODE") else "; one that wants a token needs RAY_AUTH_MODE=token"
+        raise ServerError(f"no Ray cluster answers at '{address}': {_reason(error)}{told}") from error
     except Exception as error:  # Ray's own share no base class
         where = "cannot start" if address is None else f"cannot be used at '{address}'"
         raise ServerError(f"Ray {where}: {_reason(error)}") from error
@@ -167,7 +168,7 @@ def _join(address: str, pythonpath: str, folder: str, answers: TextIO) -> None:
 
 def _check_listens(address: str) -> None:
     """Raise `ServerError` where nobody listens; Ray would try for minutes."""
-    host, mark, port = address.removeprefix("ray://").rpartition(":")
+    host, mark, port = address.rpartition(":")
     try:
         if mark:
             socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S).close()
