@@ -66,7 +66,7 @@ class RaySettings:
     def __post_init__(self) -> None:
         if self.address is not None and not _ADDRESS.fullmatch(self.address):
             raise UsageError(
-                f"'{printable(self.address)}' is no address of a Ray cluster: HOST:PORT, or auto, on one of its machines"
+                f"'{printable(self.address)}' is no address of a Ray cluster: HOST:PORT or auto, on a machine of it"
             )
 
     @property

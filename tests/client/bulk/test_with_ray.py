@@ -181,7 +181,7 @@ def test_ctrl_c_leaves_nothing_behind(start: Callable[..., Running], tmp_path: P
     ("arguments", "code", "message"),
     [
         (["--engine", "ray", "--ray-address", "127.0.0.1:1"], 4, "no Ray cluster answers at '127.0.0.1:1': Connection"),
-        (["--engine", "ray", "--ray-address", "x y"], 2, "'x y' is no address of a Ray cluster: HOST:PORT, or auto"),
+        (["--engine", "ray", "--ray-address", "x y"], 2, "'x y' is no address of a Ray cluster: HOST:PORT or auto"),
         (["--engine", "ray", "--ray-address", "ray://h:1"], 2, "'ray://h:1' is no address of a Ray cluster"),
         (["--ray-address", "127.0.0.1:1"], 2, "--ray-address '127.0.0.1:1' needs --engine ray"),
     ],
