@@ -34,7 +34,7 @@ __all__ = ["main"]
 # Results on their way: shards are some megabytes.
 _OBJECT_STORE_BYTES = 256 << 20
 # Sockets lie in the folder, and the system takes paths of 107 bytes.
-_MAX_FOLDER_BYTES = 30
+_MAX_FOLDER_BYTES = 20
 _MAX_REASON = 300
 _CONNECT_TIMEOUT_S = 10.0
 _JOIN_TIMEOUT_S = 90.0
@@ -140,7 +140,7 @@ def _start_here(num_cpus: int, folder: str) -> None:
                 num_cpus=num_cpus,
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,
-                _temp_dir=folder,
+                _temp_dir=f"{folder}/r",  # which Ray opens to everybody: the folder around it is private
                 **_QUIET,
             )
         except Exception:
