@@ -25,12 +25,11 @@ from cocon.client.bulk.shard_folder import ShardFolder, ShardPlace
 from cocon.client.bulk.warnings_heard import heard_warnings
 from cocon.client.index.catalogue.file_stamp import FileStamp
 from cocon.client.models.fused_model import FusedModel
-from cocon.client.pipeline.embedder_settings import EmbedderSettings
+from cocon.client.pipeline.embedder_settings import AroundSettings, EmbedderSettings
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.closing import Closing
 from cocon.core.errors import StorageError, UsageError
 from cocon.core.printable import escaped, printable
-from cocon.video.decoding.limits import MediaLimits
 
 __all__ = ["RayEmbedder", "RaySettings"]
 
@@ -46,7 +45,7 @@ _MAX_WAVE_VIDEOS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class RaySettings:
+class RaySettings(AroundSettings):
     """What an embedder is to be like, and where its work is kept. Nothing is started yet.
 
     Attributes:
@@ -68,30 +67,6 @@ class RaySettings:
             raise UsageError(
                 f"'{printable(self.address)}' is no address of a Ray cluster: HOST:PORT or auto, on a machine of it"
             )
-
-    @property
-    def overlap(self) -> float:
-        """Share of a clip that the next one repeats."""
-        return self.settings.overlap
-
-    @property
-    def limits(self) -> MediaLimits:
-        """How much of a video is read before it is refused."""
-        return self.settings.limits
-
-    @property
-    def is_strict(self) -> bool:
-        """Whether damaged videos are refused."""
-        return self.settings.is_strict
-
-    @property
-    def has_all_views(self) -> bool:
-        """Whether it is left to the server which views there are."""
-        return self.settings.has_all_views
-
-    def named_views(self) -> tuple[str, ...]:
-        """Names of the views, in alphabetical order."""
-        return self.settings.named_views()
 
     def open(self) -> "RayEmbedder":
         """Start Ray; raises like `RayEmbedder`."""

@@ -10,19 +10,18 @@ from pathlib import Path
 from cocon.client.fetching.remote_files import RemoteFiles
 from cocon.client.fetching.urls import is_remote
 from cocon.client.models.fused_model import FusedModel
-from cocon.client.pipeline.embedder_settings import EmbedderSettings
+from cocon.client.pipeline.embedder_settings import AroundSettings, EmbedderSettings
 from cocon.client.pipeline.many_videos import ManyVideosEmbedder
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.closing import Closing
 from cocon.core.errors import VideoError
 from cocon.core.printable import printable
-from cocon.video.decoding.limits import MediaLimits
 
 __all__ = ["RemoteEmbedder", "RemoteSettings"]
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteSettings:
+class RemoteSettings(AroundSettings):
     """What an embedder is to be like, and where it finds what lies elsewhere.
 
     Attributes:
@@ -32,30 +31,6 @@ class RemoteSettings:
 
     settings: EmbedderSettings
     files: RemoteFiles
-
-    @property
-    def overlap(self) -> float:
-        """Share of a clip that the next one repeats."""
-        return self.settings.overlap
-
-    @property
-    def limits(self) -> MediaLimits:
-        """How much of a video is read before it is refused."""
-        return self.settings.limits
-
-    @property
-    def is_strict(self) -> bool:
-        """Whether damaged videos are refused."""
-        return self.settings.is_strict
-
-    @property
-    def has_all_views(self) -> bool:
-        """Whether it is left to the server which views there are."""
-        return self.settings.has_all_views
-
-    def named_views(self) -> tuple[str, ...]:
-        """Names of the views, in alphabetical order."""
-        return self.settings.named_views()
 
     def open(self) -> "RemoteEmbedder":
         """Connect; raises like `VideoEmbedder`."""

@@ -10,7 +10,7 @@ from cocon.embedding.repository import FormatName
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.views import view_named
 
-__all__ = ["EmbedderSettings"]
+__all__ = ["AroundSettings", "EmbedderSettings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +57,34 @@ class EmbedderSettings:
             is_strict=self.is_strict,
             num_cores=self.num_cores,
         )
+
+
+class AroundSettings:
+    """What else an embedder is to be like, around the settings of the one that it works by."""
+
+    __slots__ = ()
+    settings: EmbedderSettings
+
+    @property
+    def overlap(self) -> float:
+        """Share of a clip that the next one repeats."""
+        return self.settings.overlap
+
+    @property
+    def limits(self) -> MediaLimits:
+        """How much of a video is read before it is refused."""
+        return self.settings.limits
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether damaged videos are refused."""
+        return self.settings.is_strict
+
+    @property
+    def has_all_views(self) -> bool:
+        """Whether it is left to the server which views there are."""
+        return self.settings.has_all_views
+
+    def named_views(self) -> tuple[str, ...]:
+        """Names of the views, in alphabetical order."""
+        return self.settings.named_views()
