@@ -175,13 +175,16 @@ def export(
 
 @upkeep_app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="Of 'client index export' or 'client embed'.", show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(help="Of 'client index export' or 'client embed', or a folder of them.", show_default=False),
+    ],
     index: options.IndexName = DEFAULT_INDEX,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
     wait_s: options.WaitS = 0.0,
 ) -> None:
-    """Bring the clips of a file into an index, which is made if need be; what is there already is left out.
+    """Bring the clips of files into an index, which is made if need be; what is there already is left out.
 
     Example: client index import videos.parquet
     """

@@ -1,10 +1,11 @@
-"""Bringing the clips of a file into an index: all of it is looked at before anything is written.
+"""Bringing the clips of files into an index: all of them are looked at before anything is written.
 
 Videos go in by the thousand, each thousand in one commit: what was committed stays when an import is killed, and the
 same command goes on from there.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from cocon.client.index.files.writing import CatalogueWriter, Store
 from cocon.client.index.ranking.keeping import keep_ranking
 from cocon.client.index.records import IndexFacts
 from cocon.client.index.vote.keeping import keep_rule
-from cocon.core.errors import MismatchError
+from cocon.core.errors import MismatchError, UsageError
 from cocon.core.printable import printable
 from cocon.core.progress import OnProgress
 
@@ -27,7 +28,7 @@ __all__ = ["ImportReport", "import_clips"]
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What became of the videos of a file.
+    """What became of the videos of a file, or of several.
 
     Attributes:
         added: Contents that were not in the index.
@@ -51,36 +52,69 @@ class _Looked:
 
 
 def import_clips(store: Store, path: Path, on_progress: OnProgress, *, wait_s: float = 0.0) -> ImportReport:
-    """Bring a file's clips into an index; it is made when it does not exist.
+    """Bring the clips of a file into an index, or of all files of a folder; it is made when it does not exist.
 
     Args:
         store: The index.
-        path: The file.
+        path: The file; or a folder of `.parquet`, such as the shards of a corpus.
         on_progress: Called with clips done, of how many; each is looked at before it is stored. Anew for the lists.
         wait_s: How long to wait for another writer.
 
     Raises:
-        UsageError: The file is damaged, or somebody else is writing.
-        MismatchError: The file fits no index, or not this one; nothing is written.
+        UsageError: A file is damaged, the folder has none, or somebody else is writing.
+        MismatchError: A file fits no index, or not this one or the others; nothing is written.
         StorageError: The disk takes no more; the same import goes on from there.
     """
-    facts = store.known_facts()
+    files = _files_of(path)
+    steps = _Steps(on_progress, 2 * sum(map(_num_rows, files)))
+    looked = {file: found for file, found in _looked_at(files, store.known_facts(), steps) if found.facts is not None}
+    if not looked:
+        raise MismatchError(f"'{printable(path)}' holds no clips")
+    first = next(iter(looked.values()))
+    assert first.facts is not None
+    num_blocks = max(found.num_blocks for found in looked.values())
+    stored = []
+    with store.writer(new=(first.facts, num_blocks), wait_s=wait_s) as writer:
+        for file, found in looked.items():
+            _check_belongs(file, found, writer)
+        for file in looked:
+            stored.append(_stored(file, writer, steps))
+        # Also where nothing is new: an import that was killed may not have come so far.
+        keep_rule(writer)
+        keep_ranking(writer)
+        store.keep_lists(writer, on_progress)
+    return ImportReport(*(sum(counts) for counts in zip(*map(astuple, stored), strict=True)))
+
+
+def _files_of(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    if not (files := sorted(path.glob("*.parquet"))):
+        raise UsageError(f"folder '{printable(path)}' holds no .parquet; name a file, or a folder of them")
+    return files
+
+
+def _num_rows(path: Path) -> int:
     with ClipFile.open(path) as file:
-        steps = _Steps(on_progress, 2 * file.total_rows)
-        looked = _look(file, facts, steps)
-        if looked.facts is None:
-            raise MismatchError(f"'{printable(path)}' holds no clips")
-        with store.writer(new=(looked.facts, looked.num_blocks), wait_s=wait_s) as writer:
-            _check_belongs(path, looked, writer)
-            bulk = BulkStore(writer, file.index)
-            for clips in videos_of(file, writer.facts):
-                bulk.put(incoming_of(clips), clips)
-                steps.add(int(clips.counts.sum()))
-            # Also where nothing is new: an import that was killed may not have come so far.
-            keep_rule(writer)
-            keep_ranking(writer)
-            store.keep_lists(writer, on_progress)
-        return ImportReport(bulk.added, bulk.updated, bulk.unchanged, bulk.num_clips)
+        return file.total_rows
+
+
+def _looked_at(paths: Iterable[Path], facts: IndexFacts | None, steps: "_Steps") -> Iterator[tuple[Path, _Looked]]:
+    """Each file, and what it is for; all are for the same."""
+    for path in paths:
+        with ClipFile.open(path) as file:
+            found = _look(file, facts, steps)
+        facts = found.facts
+        yield path, found if file.total_rows else _Looked(None, 0)
+
+
+def _stored(path: Path, writer: CatalogueWriter, steps: "_Steps") -> ImportReport:
+    with ClipFile.open(path) as file:
+        bulk = BulkStore(writer, file.index)
+        for clips in videos_of(file, writer.facts):
+            bulk.put(incoming_of(clips), clips)
+            steps.add(int(clips.counts.sum()))
+    return ImportReport(bulk.added, bulk.updated, bulk.unchanged, bulk.num_clips)
 
 
 class _Steps:

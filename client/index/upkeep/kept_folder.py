@@ -164,12 +164,12 @@ class KeptFolder:
         What is there already is left out, so that the same import goes on where another was broken off.
 
         Args:
-            path: `.parquet` or `.npz`.
+            path: `.parquet` or `.npz`, or a folder of `.parquet`.
             wait_s: How long to wait for another writer.
             on_progress: See above; each clip counts twice, as it is looked at and as it is stored.
 
         Raises:
-            UsageError: The file is damaged, the folder holds something else, or another process is writing.
+            UsageError: A file is damaged, a folder holds something else, or another process is writing.
             MismatchError: The clips fit no index or not this one; nothing is written.
         """
         return import_clips(self, Path(path), on_progress, wait_s=wait_s)

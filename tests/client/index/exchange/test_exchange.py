@@ -339,3 +339,29 @@ def test_commands(client: Client, stored: Path, tmp_path: Path) -> None:
     (tmp_path / "other" / "mine.txt").write_text("mine")
     assert client("index", "import", "out.parquet", "--index", "other").returncode == 2
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["mine.txt"]
+
+
+def test_a_folder_of_files_comes_in_at_once(tmp_path: Path) -> None:
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for name, videos in (("one", ["a", "b"]), ("two", ["b", "c"])):
+        put_videos(tmp_path / name, videos)
+        VideoIndex(tmp_path / name).export(shards / f"{name}.parquet")
+    index = VideoIndex(tmp_path / "all")
+    report = index.import_file(shards)
+    assert (report.added, report.unchanged, report.num_clips) == (3, 1, 9)
+    assert [Path(video.video).name for video in index.videos()] == ["a", "b", "c"]
+
+
+def test_one_bad_file_of_a_folder_keeps_all_out(tmp_path: Path) -> None:
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    put_videos(tmp_path / "one", ["a"])
+    VideoIndex(tmp_path / "one").export(shards / "a.parquet")
+    (shards / "b.parquet").write_bytes(b"no Parquet")
+    index = VideoIndex(tmp_path / "all")
+    with pytest.raises(UsageError, match=r"b\.parquet"):
+        index.import_file(shards)
+    assert not index.exists
+    with pytest.raises(UsageError, match=r"holds no \.parquet"):
+        index.import_file(tmp_path / "one")
