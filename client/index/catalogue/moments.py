@@ -4,7 +4,8 @@ painted(moments_of({}), LabelledMoment(12.5, 18.0, "jump"))     # one moment, a 
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -83,8 +84,14 @@ def painted(moments: Sequence[LabelledMoment], new: LabelledMoment) -> tuple[Lab
         moments: By time, none over another.
         new: Where its label is empty, that part has no label of its own any more.
     """
-    kept = [replace(moment, end_seconds=min(moment.end_seconds, new.start_seconds)) for moment in moments]
-    kept += [replace(moment, start_seconds=max(moment.start_seconds, new.end_seconds)) for moment in moments]
+    first = bisect_left(moments, new.start_seconds, key=lambda moment: moment.end_seconds)
+    last = bisect_right(moments, new.end_seconds, key=lambda moment: moment.start_seconds)
+    return (*moments[:first], *_painted(moments[first:last], new), *moments[last:])
+
+
+def _painted(touched: Sequence[LabelledMoment], new: LabelledMoment) -> Iterator[LabelledMoment]:
+    kept = [replace(moment, end_seconds=min(moment.end_seconds, new.start_seconds)) for moment in touched]
+    kept += [replace(moment, start_seconds=max(moment.start_seconds, new.end_seconds)) for moment in touched]
     parts = {moment for moment in [*kept, new] if moment.label and moment.start_seconds < moment.end_seconds}
     joined: list[LabelledMoment] = []
     for moment in sorted(parts):
@@ -93,7 +100,7 @@ def painted(moments: Sequence[LabelledMoment], new: LabelledMoment) -> tuple[Lab
             joined[-1] = replace(last, end_seconds=max(last.end_seconds, moment.end_seconds))
         else:
             joined.append(moment)
-    return tuple(joined)
+    yield from joined
 
 
 def clip_labels(spans: NDArray[np.float64], moments: Sequence[LabelledMoment], label: str | None) -> list[str | None]:

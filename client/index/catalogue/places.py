@@ -1,8 +1,9 @@
 """What an index knows of a path and of a content, as values."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from types import MappingProxyType
 from typing import Self
 
@@ -38,9 +39,10 @@ class Description:
         kept = {key: value for key, value in {**self.metadata, **values}.items() if value is not None}
         return Description(self.label if label is None else label or None, kept)
 
-    def with_moment(self, moment: LabelledMoment) -> "Description":
-        """The same with a part of it labelled; see `moments.painted`."""
-        return replace(self, metadata=with_moments(self.metadata, painted(moments_of(self.metadata), moment)))
+    def with_moments(self, moments: Iterable[LabelledMoment]) -> "Description":
+        """The same with parts of it labelled, one after the other; see `moments.painted`."""
+        parts = reduce(painted, moments, moments_of(self.metadata))
+        return replace(self, metadata=with_moments(self.metadata, parts))
 
 
 @dataclass(frozen=True, slots=True)

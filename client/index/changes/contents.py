@@ -161,10 +161,10 @@ class Contents:
         if held := self.at(path):
             self._know(held, held.known.after(label, values))
 
-    def label_moment(self, path: str, moment: LabelledMoment) -> None:
-        """Label a part of the video at a path."""
+    def label_moments(self, path: str, moments: Iterable[LabelledMoment]) -> None:
+        """Label parts of the video at a path, one after the other."""
         if held := self.at(path):
-            self._know(held, held.known.with_moment(moment))
+            self._know(held, held.known.with_moments(moments))
 
     def forget(self, paths: Iterable[str]) -> None:
         """Forget places, and contents that have no other."""

@@ -42,12 +42,20 @@ def label_videos(
         parts = _chosen(writer, videos, filters, str(store))
         moments = [_moment(writer, part, wanted) for part in parts]  # all of them, before anything changes
         with contents.transaction():
-            for part, moment in zip(parts, moments, strict=True):
-                if moment is None:
-                    contents.describe(part.path, wanted, {})
-                else:
-                    contents.label_moment(part.path, moment)
+            for path, of_path in _by_path(parts, moments).items():
+                if None in of_path:
+                    contents.describe(path, wanted, {})
+                contents.label_moments(path, filter(None, of_path))
     return list(dict.fromkeys(part.path for part in parts))
+
+
+def _by_path(
+    parts: Sequence[_Part], moments: Sequence[LabelledMoment | None]
+) -> dict[str, list[LabelledMoment | None]]:
+    found: dict[str, list[LabelledMoment | None]] = {}
+    for part, moment in zip(parts, moments, strict=True):
+        found.setdefault(part.path, []).append(moment)
+    return found
 
 
 def checked_label(label: str) -> str:

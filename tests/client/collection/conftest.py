@@ -38,7 +38,7 @@ def put_made_up(index: VideoIndex) -> None:
                 label = LABELS[number % len(LABELS)]
                 contents.put(video.video, video, label=label, overlap=0.0, values=values)
                 if number % 11 == 0:  # also where no clip lies mostly in the part
-                    contents.label_moment(video.video, LabelledMoment(0.2, 0.3 if number % 2 else 2.0, PART))
+                    contents.label_moments(video.video, [LabelledMoment(0.2, 0.3 if number % 2 else 2.0, PART)])
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Labels of videos and of parts of them."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,14 @@ def test_a_part_is_painted_over_what_was_there(stored: Path) -> None:
 def test_no_two_moments_overlap(new: tuple[float, float, str], expected: list[tuple[float, float, str]]) -> None:
     moments = (LabelledMoment(0, 3, "a"), LabelledMoment(4, 5, "b"))
     assert painted(moments, LabelledMoment(*new)) == tuple(LabelledMoment(*each) for each in expected)
+
+
+def test_thousands_of_parts_are_labelled_in_seconds(stored: Path) -> None:
+    index = VideoIndex(stored)
+    begun = time.process_time()
+    index.label([f"/videos/a#{number / 1000:.3f}-{number / 1000 + 0.0005:.4f}" for number in range(2_000)], "beat")
+    assert time.process_time() - begun < 20  # one after the other they took minutes
+    assert len(index.videos()[0].moments) == 2_000
 
 
 def test_moments_go_with_the_video_and_are_no_metadata(stored: Path) -> None:
