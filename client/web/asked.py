@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -20,6 +21,8 @@ __all__ = ["Fields", "asked_filters", "asked_id", "asked_json", "number_of", "wh
 _MAX_BODY_BYTES = 8 << 20
 _MAX_ID = 2**63 - 1
 _ID = re.compile(r"\d{1,19}", re.ASCII)
+# JSON can name it, and UTF-8 has none.
+_HALF_LETTER = re.compile("[\ud800-\udfff]")
 
 
 class Fields:
@@ -39,8 +42,7 @@ class Fields:
 
     def text(self, name: str, default: str | None = None) -> str:
         """A text; raises `UsageError` if it is none, as the others do."""
-        found = self._found(name, default)
-        return found if isinstance(found, str) else self._wrong(name, found, "a text")
+        return self._text(name, self._found(name, default))
 
     def flag(self, name: str, default: bool) -> bool:
         """True or false."""
@@ -59,13 +61,13 @@ class Fields:
         if not self.has(name):
             return None
         found = self._values[name]
-        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < math.inf:
+        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= sys.float_info.max:
             self._wrong(name, found, "seconds from 0")
         return float(found)
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Texts, none if it is not given."""
-        return tuple(each if isinstance(each, str) else self._wrong(name, each, "texts") for each in self._many(name))
+        return tuple(self._text(name, each) for each in self._many(name))
 
     def members(self, name: str) -> list["Fields"]:
         """Objects, none if it is not given."""
@@ -78,6 +80,11 @@ class Fields:
     def _many(self, name: str) -> list[Any]:
         found = self._found(name, [])
         return found if isinstance(found, list) else self._wrong(name, found, "a list")
+
+    def _text(self, name: str, found: object) -> str:
+        if not isinstance(found, str) or _HALF_LETTER.search(found):
+            self._wrong(name, found, "text")
+        return found
 
     def _object(self, name: str, found: object) -> "Fields":
         return Fields(found, name) if isinstance(found, dict) else self._wrong(name, found, "an object")

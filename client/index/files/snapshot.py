@@ -23,6 +23,7 @@ from cocon.core.printable import printable, unescaped
 
 __all__ = ["Snapshot", "block_file", "vector_file"]
 
+_MAX_INTEGER = 2**63 - 1  # of SQLite
 _PLACES = """
 SELECT path, label, num_rows, spans, overlap, content_sha256, video_id, metadata
 FROM places JOIN videos USING (video_id) {} ORDER BY path LIMIT ? OFFSET ?
@@ -116,7 +117,8 @@ class Snapshot:
             top: Most to return; -1 for all.
             offset: Of how many the first is left out.
         """
-        return [IndexedVideo.of_columns(*row) for row in self.select(_PLACES.format(where), [*parameters, top, offset])]
+        page = [min(top, _MAX_INTEGER), min(offset, _MAX_INTEGER)]
+        return [IndexedVideo.of_columns(*row) for row in self.select(_PLACES.format(where), [*parameters, *page])]
 
     @cached_property
     def spans(self) -> NDArray[np.float64]:

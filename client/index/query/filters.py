@@ -24,6 +24,9 @@ from cocon.core.errors import UsageError
 
 __all__ = ["NO_FILTERS", "Filters"]
 
+# SQLite takes a thousand expressions within each other, and a quarter of a million of values.
+_MOST = {"labels": 50_000, "not_labels": 50_000, "paths": 400, "where": 400}
+
 
 @dataclass(frozen=True, slots=True)
 class Filters:
@@ -40,7 +43,8 @@ class Filters:
         text: What the path must contain, in letters of any case.
 
     Raises:
-        UsageError: A text stands where several are meant, a glob is empty, or the time ends before it begins.
+        UsageError: A text stands where several are meant, or too many are; a glob is empty, or the time ends before it
+            begins.
     """
 
     labels: tuple[str | None, ...] = ()
@@ -56,6 +60,10 @@ class Filters:
             if isinstance(given := getattr(self, name), str):
                 raise UsageError(f"{name} ('{given}') must be several, such as ('{given}',)")
             object.__setattr__(self, name, tuple(given))
+            if len(given) > (most := _MOST[name]):
+                raise UsageError(
+                    f"{name} has {len(given)} values, at most {most} are asked for at once; leave some out"
+                )
         begin, end = self._span
         if not begin <= end:  # nor is any of them no number
             raise UsageError(f"from_seconds ({self.from_seconds}) must not be after to_seconds ({self.to_seconds})")

@@ -20,6 +20,7 @@ def test_videos_come_in_pages_and_by_filters(shown: WebServer) -> None:
     assert [video["name"] for video in every["videos"]] == [f"v{number}.mp4" for number in range(6)]
     page = shown.get("/api/videos?top=2&offset=3").json
     assert (page["total"], [video["video_id"] for video in page["videos"]]) == (6, [4, 5])
+    assert shown.get("/api/videos?offset=1e300").json == {"total": 6, "videos": []}
     assert [v["name"] for v in shown.get("/api/videos?label=right&text=V4").json["videos"]] == ["v4.mp4"]
     assert shown.get("/api/videos?text=LEFT/v").json["total"] == 3
     assert shown.get("/api/videos?not_label=left&not_label=right").json == {"total": 0, "videos": []}
@@ -87,12 +88,17 @@ def test_what_no_page_asks_is_refused_in_a_sentence(shown: WebServer) -> None:
         {"query": query | {"start_seconds": 1, "end_seconds": 1}},
         {"query": query | {"start_seconds": -1}},
         {"query": query | {"start_seconds": 99}},
+        {"query": query | {"end_seconds": 10**400}},
         b'{"query": {"video_id": 1, "start_seconds": NaN}}',
         {"query": query, "top": 0},
         {"query": query, "top": 10**9},
         {"query": query, "liked": [query] * 51},
         {"query": query, "filters": {"labels": "left"}},
         {"query": query, "filters": {"where": ["take"]}},
+        {"query": query, "filters": {"where": ["take=1"] * 2_000}},
+        {"query": query, "filters": {"paths": ["a"] * 2_000}},
+        {"query": query, "filters": {"from_seconds": 10**400}},
+        b'{"query": {"video_id": 1}, "filters": {"labels": ["\\ud800"]}}',
     ):
         answer = shown.post("/api/search", wrong)
         assert answer.status == 400, wrong

@@ -107,3 +107,11 @@ def test_lists_are_taken_as_well(index: VideoIndex) -> None:
     assert np.array_equal(Filters(from_seconds=1.0).are_timely(np.array([[0.0, 1.0], [0.5, 1.5]])), [False, True])
     with pytest.raises(UsageError, match="must be at least 0"):
         index.videos(offset=-1)
+
+
+def test_more_than_the_catalogue_takes_is_refused(index: VideoIndex) -> None:
+    most = Filters(paths=("/videos",) * 400, where=(Condition.parse("take>0"),) * 400, labels=("jump",) * 50_000)
+    assert names(index, most) == "a e"
+    for more in ({"paths": ("a",) * 401}, {"where": most.where * 2}, {"not_labels": ("a",) * 60_000}):
+        with pytest.raises(UsageError, match="at most"):
+            Filters(**more)  # type: ignore[arg-type]
