@@ -19,6 +19,8 @@ labelling_app = typer.Typer()
 
 _SUGGESTION_COLUMNS = ("rank", "video", "video_id", "reason")
 _CLUSTER_COLUMNS = ("cluster", "num_videos", "labels", "typical")
+# A group is what training and test must not share, a person say: numbers of clusters there would decide the split.
+_MANIFEST_KEYS = ("label", "group", "split")
 
 
 @labelling_app.command()
@@ -37,13 +39,16 @@ def cluster(
 ) -> None:
     """Find groups of like videos, and the most typical of each; no label is needed, and no server asked.
 
-    Example: client index cluster --count 12 --save group
+    Example: client index cluster --count 12 --save cluster
     """
     from cocon.client.engines import open_index
     from cocon.client.index.labelling.clusters import clusters_of
+    from cocon.core.errors import UsageError
     from cocon.core.printable import escaped
     from cocon.core.texts.json_text import print_json
 
+    if save in _MANIFEST_KEYS:
+        raise UsageError(f"--save '{save}' is read as a manifest's {save}; take another key, such as --save cluster")
     opened = open_index(index)
     found = clusters_of(opened, count, filter_options.filters, num_typical=typical)
     if save is not None:

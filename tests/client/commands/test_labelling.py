@@ -52,6 +52,7 @@ def test_from_no_labels_to_a_manifest(client: Client, folder: Path) -> None:
         (["label", "/videos/a", "list.txt"], "the label comes last, and 'list.txt' is a file"),
         (["label", "@gone.txt", "jump"], "list 'gone.txt' does not exist"),
         (["cluster", "--save", "moments"], "cannot be kept"),
+        (["cluster", "--save", "group"], "read as a manifest's group; take another key, such as --save cluster"),
         (["export-labels", "out", "--label", "none"], "no video that is chosen has a label"),
         (["export-labels", "out.txt/x.csv/y", "--test-share", "1"], "--test-share"),
         (["suggest", "--index", "nowhere"], "nowhere"),
