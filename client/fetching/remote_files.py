@@ -25,6 +25,8 @@ __all__ = ["RemoteFiles"]
 
 _PART_BYTES = 1 << 20
 _CONNECT_TIMEOUT_S = 30.0
+# Statuses of HTTP that say that a file is not there.
+_GONE = (404, 410)
 # What stores say of a file that changes with its content.
 _IDENTITY = ("ETag", "etag", "Content-MD5", "Digest", "Last-Modified", "LastModified", "mtime", "updated", "md5Hash")
 
@@ -157,7 +159,10 @@ class RemoteFiles:
         except CoconError:
             raise
         except FileNotFoundError as error:
-            raise UnreadableVideoError(f"video '{shown}' does not exist") from error
+            cause = error.__cause__  # fsspec says so of every answer, and where no server answers
+            if cause is None or getattr(cause, "status", None) in _GONE:
+                raise UnreadableVideoError(f"video '{shown}' does not exist") from error
+            raise UnreadableVideoError(f"video '{shown}' cannot be fetched: {in_one_line(cause)}") from error
         except TimeoutError as error:
             raise TimedOutError(f"video '{shown}' cannot be fetched: nothing came for too long") from error
         except Exception as error:  # those of the stores' drivers share no base class

@@ -25,12 +25,16 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.fetched: list[str] = []
-        told = self.fetched
+        self.status = 200
+        told, site = self.fetched, self
 
         class Handler(SimpleHTTPRequestHandler):
             def do_GET(self) -> None:
-                told.append(self.path)
-                super().do_GET()
+                if site.status == 200:
+                    told.append(self.path)
+                    super().do_GET()
+                else:
+                    self.send_error(site.status)
 
             def log_message(self, format: str, *arguments: object) -> None:
                 pass
@@ -128,6 +132,18 @@ def test_a_url_in_a_list_is_not_followed_unless_that_is_asked_for(client: Client
     assert (finished.returncode, finished.stdout) == (3, "index: 1 added, 0 unchanged, 1 failed\n")
     assert "--remote" in finished.stderr
     assert site.fetched == []
+
+
+def test_a_store_that_is_away_is_not_said_to_lack_the_file(site: Server, tmp_path: Path) -> None:
+    files = RemoteFiles(tmp_path / "cache", max_cache_bytes=1 << 30, limits=MediaLimits())
+    with pytest.raises(UnreadableVideoError, match=r"does not exist$"):
+        files.fetch(f"{site.url}/gone.mp4")
+    site.status = 403
+    with pytest.raises(UnreadableVideoError, match="cannot be fetched: 403"):
+        files.fetch(f"{site.url}/a.mp4")
+    site.close()
+    with pytest.raises(UnreadableVideoError, match="cannot be fetched: Cannot connect to host"):
+        files.fetch(f"{site.url}/a.mp4")
 
 
 def test_the_cache_holds_what_is_in_use_and_otherwise_no_more_than_it_may(site: Server, tmp_path: Path) -> None:
