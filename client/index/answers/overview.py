@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cocon.client.index.catalogue.file_stamp import FileStamp
-from cocon.client.index.catalogue.moments import MOMENTS_KEY
+from cocon.client.index.catalogue.moments import HAS_MOMENTS, MOMENTS_KEY, PART_LABEL, PARTS
 from cocon.client.index.catalogue.places import stamp_of
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.query.filters import NO_FILTERS, Filters
@@ -13,6 +13,10 @@ from cocon.core.printable import unescaped
 __all__ = ["IndexOverview", "StoredFile", "files_of", "num_listed", "overview_of"]
 
 _KEYS = "SELECT DISTINCT m.key FROM places, json_each(places.metadata) AS m WHERE m.key <> ? ORDER BY m.key"
+_LABELS = f"""
+(SELECT label, path FROM places UNION SELECT {PART_LABEL}, places.path FROM places JOIN {PARTS} WHERE {HAS_MOMENTS})
+WHERE label <> ''
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,8 @@ class IndexOverview:
         num_videos: Contents.
         num_places: Paths.
         num_clips: Of the contents.
-        labels: Label → places that have it; the most frequent first.
+        labels: Label → places that have it, themselves or in a part; the most frequent first.
+        num_labelled: Places that have one, themselves or in a part.
         metadata_keys: In alphabetical order.
     """
 
@@ -31,6 +36,7 @@ class IndexOverview:
     num_places: int
     num_clips: int
     labels: Mapping[str, int]
+    num_labelled: int
     metadata_keys: tuple[str, ...]
 
 
@@ -52,12 +58,14 @@ class StoredFile:
 def overview_of(snapshot: Snapshot) -> IndexOverview:
     """Count what a snapshot holds."""
     select = snapshot.select
-    counts = select("SELECT label, count(*) FROM places WHERE label <> '' GROUP BY label ORDER BY 2 DESC, 1", [])
+    counts = select(f"SELECT label, count(*) FROM {_LABELS} GROUP BY label ORDER BY 2 DESC, 1", [])
+    ((num_labelled,),) = select(f"SELECT count(DISTINCT path) FROM {_LABELS}", [])
     return IndexOverview(
         num_videos=len(snapshot.rows.video_ids),
         num_places=num_listed(snapshot, NO_FILTERS),
         num_clips=snapshot.rows.num_live,
         labels=dict(counts),
+        num_labelled=num_labelled,
         metadata_keys=tuple(key for (key,) in select(_KEYS, [MOMENTS_KEY])),
     )
 

@@ -58,6 +58,7 @@ class Listing(Subject):
             "num_videos": overview.num_videos,
             "num_places": overview.num_places,
             "num_clips": overview.num_clips,
+            "num_labelled": overview.num_labelled,
             "labels": [{"label": label, "count": count} for label, count in overview.labels.items()],
             "metadata_keys": list(overview.metadata_keys),
             "has_labels": bool(overview.labels),

@@ -17,10 +17,9 @@ export function labellingView(root) {
   root.append(h("div.progress-note", { role: "status" }), next.element, groups.element);
   const tellHow = () => {
     if (!facts.value) return;
-    const { num_videos: videos, labels } = facts.value;
-    const labelled = labels.filter(({ label }) => label).reduce((sum, { count }) => sum + count, 0);
+    const { num_places: videos, num_labelled: labelled, labels } = facts.value;
     root.querySelector(".progress-note").replaceChildren(h("div.meter", { role: "img", "aria-label": "Share of labelled videos", vars: { "--share": videos ? Math.min(1, labelled / videos) : 0 } }),
-      h("span", `${labelled.toLocaleString("en")} of ${counted(videos, "video")} labelled, ${counted(labels.filter(({ label }) => label).length, "class").replace("classs", "classes")}`));
+      h("span", `${labelled.toLocaleString("en")} of ${counted(videos, "video")} labelled, ${counted(labels.length, "label")}`));
   };
   facts.addEventListener("change", tellHow);
   let isShown = false;

@@ -40,7 +40,10 @@ def test_labels_of_one_of_many_and_of_parts(labelled: tuple[WebServer, Path]) ->
     assert server.post("/api/labels", both).json == {"labelled": 2}
     (video,) = server.get("/api/videos?id=2").json["videos"]
     assert (video["label"], video["moments"]) == ("left", [{"start_seconds": 0.5, "end_seconds": 1.25, "label": "run"}])
-    assert "moments" not in server.get("/api/index").json["metadata_keys"]
+    facts = server.get("/api/index").json
+    assert "moments" not in facts["metadata_keys"]
+    assert {"label": "run", "count": 2} in facts["labels"]
+    assert facts["num_labelled"] == facts["num_places"]
     hit = server.post("/api/search", {"query": {"video_id": 1}, "filters": {"labels": ["run"]}}).json["hits"][0]
     assert hit["video_id"] in (2, 3)
     assert [video.label for video in VideoIndex(folder).videos()][:3] == [label, "left", "run"]
