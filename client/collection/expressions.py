@@ -95,12 +95,11 @@ def _term(value: object) -> float | str:
     """A number, also where a text is one; else the digest of the text."""
     text = value if isinstance(value, str) else json.dumps(value)
     try:
-        number = json.loads(text)
-    except ValueError:
-        number = None
-    if isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number):
-        return float(number)
-    return _digest(text, _LABEL_LETTERS)
+        found = json.loads(text)
+        number = float(found) if isinstance(found, int | float) and not isinstance(found, bool) else math.nan
+    except (ValueError, OverflowError, RecursionError):
+        number = math.nan
+    return number if math.isfinite(number) else _digest(text, _LABEL_LETTERS)
 
 
 def _key(key: str) -> str:

@@ -15,11 +15,21 @@ from numpy.typing import NDArray
 
 from cocon.client.collection.expressions import label_of, path_of, terms_of
 from cocon.client.collection.stored_rows import MAX_TEXT
+from cocon.client.index.catalogue.places import Description
 from cocon.client.index.catalogue.schema import SQL
-from cocon.core.errors import UsageError
-from cocon.core.printable import printable
+from cocon.core.errors import TooLargeError, UsageError
+from cocon.core.printable import escaped, printable
 
-__all__ = ["KINDS", "VIDEO_FIELDS", "catalogue_row", "new_catalogue", "record_key", "take_records", "take_video"]
+__all__ = [
+    "KINDS",
+    "VIDEO_FIELDS",
+    "catalogue_row",
+    "check_known",
+    "new_catalogue",
+    "record_key",
+    "take_records",
+    "take_video",
+]
 
 KINDS = {"facts": "fact", "videos": "video", "places": "place", "failures": "failure", "unplaced": "unplaced"}
 """Table → kind of its rows."""
@@ -30,6 +40,8 @@ VIDEO_FIELDS = (
 )  # fmt: skip
 """What the record of a video holds."""
 
+# What else stands in the row of a video, or in that of its failure, is short.
+_MAX_KNOWN = MAX_TEXT - 4096
 _NO_SUM = 0  # of records in memory, which nothing has had the time to damage
 
 
@@ -76,6 +88,17 @@ def catalogue_row(table: str, record: Sequence[Any], vector: NDArray[np.float32]
     if table == "places":
         row |= {"label": label_of(record[2]), "path": path_of(record[0]), "terms": terms_of(json.loads(record[3]))}
     return row
+
+
+def check_known(path: str, known: Description) -> None:
+    """Raise `TooLargeError` where Milvus does not keep as much as is known of a video."""
+    size = len(json.dumps([escaped(path), known.label, dict(known.metadata)]))
+    terms = len(json.dumps(terms_of(known.metadata)))
+    if max(size, terms) > _MAX_KNOWN:
+        raise TooLargeError(
+            f"what is known of video '{printable(path)}' has {max(size, terms):,} letters, Milvus keeps at most "
+            f"{_MAX_KNOWN:,}; give it less metadata"
+        )
 
 
 def take_records(connection: sqlite3.Connection, table: str, records: Iterable[Sequence[Any]]) -> None:

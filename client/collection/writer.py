@@ -30,8 +30,9 @@ from cocon.client.collection.catalogue import (
 )
 from cocon.client.collection.expressions import any_of
 from cocon.client.collection.lease import WriterLease
-from cocon.client.collection.records_kept import KINDS, catalogue_row, record_key
+from cocon.client.collection.records_kept import KINDS, catalogue_row, check_known, record_key
 from cocon.client.collection.stored_rows import MAX_BLOCK_NUMBERS, StoredRows, blocks_text, clip_key
+from cocon.client.index.catalogue.places import Description
 from cocon.client.index.catalogue.tables import put_fact, read_fact
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.records import IndexFacts, RowFacts
@@ -154,6 +155,10 @@ class CollectionWriter:
         finally:
             self._pending = []
             self._read_rows()
+
+    def check_known(self, path: str, known: Description) -> None:
+        """See `CatalogueWriter.check_known`."""
+        check_known(path, known)
 
     def append(self, vectors: NDArray[np.float32], blocks: NDArray[np.float16] | None) -> int:
         """Take rows that go to Milvus when a transaction that follows commits; the number of the first."""

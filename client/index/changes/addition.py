@@ -118,9 +118,11 @@ class Addition:
         if not self._disk.is_fetched(path) and (problem := unreadable(path)) is not None:
             return FailedVideo(path, problem)
         try:
-            return self._disk.of(path)
+            seen = self._disk.of(path)
+            self._contents.check_known(seen.place, *self._said(seen.place))
         except (VideoError, OSError) as error:
             return FailedVideo(path, error)
+        return seen
 
     def _known(self, seen: SeenFile) -> OutcomeKind | None:
         """What becomes of a video whose content is in the index already; None when it must be embedded."""

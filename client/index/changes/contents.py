@@ -117,6 +117,10 @@ class Contents:
             self._note_makers(video.made_by)
         return held is None and same is None
 
+    def check_known(self, path: str, label: str | None, values: Values) -> None:
+        """Raise `TooLargeError` where what would be known of a path, with what is said anew, is more than is kept."""
+        self._writer.check_known(path, self._known_of(path, self.at(path)).after(label, values))
+
     def move(
         self,
         video_id: int,

@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.catalogue.places import Description
 from cocon.client.index.catalogue.tables import put_fact, read_fact
 from cocon.client.index.catalogue.translation import translated
 from cocon.client.index.files.leftovers import remove_leftovers
@@ -123,6 +124,9 @@ class IndexWriter:
                 raise
             self._read_rows()
             self._finish()
+
+    def check_known(self, path: str, known: Description) -> None:
+        """Nothing: a folder keeps whatever is known of a video."""
 
     def append(self, vectors: NDArray[np.float32], blocks: NDArray[np.float16] | None) -> int:
         """Write rows behind the others; they count when a transaction that follows commits.

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.catalogue.places import Description
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.records import IndexFacts, RowFacts
 from cocon.core.progress import OnProgress
@@ -52,6 +53,10 @@ class CatalogueWriter(Protocol):
 
     def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """All changes inside are committed together, and last afterwards; or readers see none of them."""
+        ...
+
+    def check_known(self, path: str, known: Description) -> None:
+        """Raise `TooLargeError` where more is known of the video at a path than is kept, before anything is changed."""
         ...
 
     def append(self, vectors: NDArray[np.float32], blocks: NDArray[np.float16] | None) -> int:

@@ -108,6 +108,20 @@ def test_an_index_goes_out_and_in(client: Client, labelled: Path, lite: str) -> 
     assert client("index", "stats", "--index", f"{lite}imported").returncode == 0
 
 
+def test_metadata_that_milvus_does_not_keep_fails_one_video_alone(
+    client: Client, videos: list[Path], lite: str, tmp_path: Path
+) -> None:
+    names = [shutil.copy(video, tmp_path / video.name).name for video in videos[:3]]
+    notes = ("short", "x" * 70_000, "9" * 400)
+    rows = [f"{name},{note}" for name, note in zip(names, notes, strict=True)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,note", *rows, ""]))
+    added = client("index", "add", *names, "--index", f"{lite}known")
+    assert (added.returncode, added.stdout) == (3, f"{lite}known: 2 added, 0 unchanged, 1 failed\n")
+    assert f"what is known of video '{tmp_path / names[1]}' has 70," in added.stderr
+    listed = json.loads(client("index", "list", "--json", "--index", f"{lite}known").stdout)
+    assert [video["metadata"]["note"] for video in listed] == ["short", "9" * 400]
+
+
 def test_errors_are_one_line(client: Client, videos: list[Path], lite: str, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
