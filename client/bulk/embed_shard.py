@@ -14,7 +14,7 @@ from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, completed
 from cocon.core.closing import Closing
-from cocon.core.errors import CoconError, MismatchError, UsageError
+from cocon.core.errors import CoconError, MismatchError, ServerError, UsageError
 from cocon.core.printable import in_one_line, printable, unescaped
 from cocon.video.decoding.limits import MediaLimits
 
@@ -47,7 +47,9 @@ class EmbedShard(Closing):
         try:
             content = self._shard(request["key"], tuple(map(ShardInput.from_json, request["videos"])))
         except CoconError as error:
-            told = json.dumps({"class": type(error).__name__, "message": in_one_line(error)})
+            told = _told(error)
+        except Exception as error:  # a shard is lost only with its worker
+            told = _told(ServerError(f"a worker of Ray failed: {type(error).__name__}: {in_one_line(error)}"))
         return {"number": request["number"], "content": content, "error": told}
 
     def close(self) -> None:
@@ -79,6 +81,10 @@ class EmbedShard(Closing):
             embedder.refer_to({view: tuple(names) for view, names in self._job["made_by"].items()})
             self._embedder = embedder
         return self._embedder
+
+
+def _told(error: CoconError) -> str:
+    return json.dumps({"class": type(error).__name__, "message": in_one_line(error)})
 
 
 def settings_from_json(content: Mapping[str, Any]) -> EmbedderSettings:

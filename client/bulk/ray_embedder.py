@@ -11,7 +11,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -28,7 +28,7 @@ from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.embedder_settings import AroundSettings, EmbedderSettings
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.closing import Closing
-from cocon.core.errors import StorageError, UsageError
+from cocon.core.errors import StorageError, UsageError, WorkerDiedError
 from cocon.core.printable import escaped, printable
 
 __all__ = ["RayEmbedder", "RaySettings"]
@@ -166,17 +166,42 @@ class RayEmbedder(Closing):
             pass
 
     def _make(self, inputs: Sequence[ShardInput]) -> Iterator[tuple[int, Path, int]]:
-        """Embed videos: the first video of each shard, its file, and how many it is of."""
-        session = self._started()
-        size = _shard_size(len(inputs), session.num_workers)
-        parts = [tuple(inputs[begin : begin + size]) for begin in range(0, len(inputs), size)]
-        paths = [self.shards.path_of(part) for part in parts]
+        """Embed videos: the first video of each shard, its file, and how many it is of.
+
+        The videos of a shard that has ended its worker every time are tried again, each by itself; who alone does the
+        same has failed.
+        """
+        size = _shard_size(len(inputs), self._started().num_workers)
+        parts = {begin: tuple(inputs[begin : begin + size]) for begin in range(0, len(inputs), size)}
+        lost = yield from self._made(parts)
+        alone = {begin + each: (given,) for begin in lost for each, given in enumerate(parts[begin])}
+        for begin in (yield from self._made(alone)):
+            yield begin, self._put_lost(alone[begin]), 1
+
+    def _made(self, parts: Mapping[int, tuple[ShardInput, ...]]) -> Generator[tuple[int, Path, int], None, list[int]]:
+        """Shards of these videos, likewise; returns the first videos of those that are lost."""
+        if not parts:
+            return []
+        begins = [*parts]
+        paths = [self.shards.path_of(part) for part in parts.values()]
         requests = [
             json.dumps({"number": number, "key": self.shards.key, "videos": [given.as_json for given in part]})
-            for number, part in enumerate(parts)
+            for number, part in enumerate(parts.values())
         ]
-        for number in session.make_shards(self._job(), [*zip(paths, requests, strict=True)]):
-            yield number * size, paths[number], len(parts[number])
+        lost = {*parts}
+        for number in self._started().make_shards(self._job(), [*zip(paths, requests, strict=True)]):
+            lost.remove(begin := begins[number])
+            yield begin, paths[number], len(parts[begin])
+        return sorted(lost)
+
+    def _put_lost(self, inputs: tuple[ShardInput, ...]) -> Path:
+        """Write the shard of videos that no worker outlives."""
+        reason = "its worker died every time; the system ends processes for want of memory"
+        failed = [
+            FailedVideo(given.video, WorkerDiedError(f"video '{printable(given.video)}' cannot be embedded: {reason}"))
+            for given in inputs
+        ]
+        return self.shards.put(inputs, failed)
 
     def _sound_place(self, given: ShardInput) -> ShardPlace | None:
         """Where the result of a video is, if its shard can be read."""

@@ -37,6 +37,8 @@ _OBJECT_STORE_BYTES = 256 << 20
 _MAX_FOLDER_BYTES = 20
 _MAX_REASON = 300
 _CONNECT_TIMEOUT_S = 10.0
+# Of a shard whose worker died.
+_MAX_RETRIES = 3
 _JOIN_TIMEOUT_S = 90.0
 _END_TIMEOUT_S = 20.0
 _QUIET: Mapping[str, Any] = {"log_to_driver": False, "configure_logging": False}
@@ -177,13 +179,14 @@ def _check_listens(address: str) -> None:
 
 
 def _shards(wave: Mapping[str, Any], num_workers: int) -> Iterator[int]:
-    """Make shards; their numbers, each when its file is there."""
+    """Make shards; their numbers, each when its file is there. One whose worker dies every time is left out."""
     import ray.data
-    from ray.data import ActorPoolStrategy
+    from ray.data import ActorPoolStrategy, DataContext
 
     requests = [{"request": shard["request"]} for shard in wave["shards"]]
     paths = [Path(shard["path"]) for shard in wave["shards"]]
     num_actors = min(num_workers, len(requests))
+    DataContext.get_current().max_errored_blocks = -1  # `EmbedShard` raises nothing, so those are of dead workers
     made = ray.data.from_items(requests, override_num_blocks=len(requests)).map(
         EmbedShard,
         fn_constructor_args=[wave["job"]],
@@ -191,6 +194,7 @@ def _shards(wave: Mapping[str, Any], num_workers: int) -> Iterator[int]:
             min_size=1, max_size=num_actors, initial_size=num_actors, max_tasks_in_flight_per_actor=1
         ),
         num_cpus=1,
+        max_task_retries=_MAX_RETRIES,
     )
     try:
         for row in made.iter_rows():

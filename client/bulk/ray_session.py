@@ -70,7 +70,7 @@ class RaySession(Closing):
             shards: The file of each, and what `EmbedShard` is called with.
 
         Yields:
-            The place of each in `shards`, when its file is there.
+            The place of each in `shards`, when its file is there; of one whose workers have died every time, none.
 
         Raises:
             ServerError: Ray gave up.

@@ -2,13 +2,14 @@
 
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from cocon.client.bulk.shard import Shard, ShardHead, ShardInput, read_head, read_shard, shard_bytes, shard_name
+from cocon.client.pipeline.video_embedding import FailedVideo
 from cocon.core.atomic import beside, replacing
 from cocon.core.closing import Closing
 from cocon.core.errors import MismatchError
@@ -87,6 +88,13 @@ class ShardFolder(Closing):
             OSError: It cannot be read.
         """
         return self._read(path)
+
+    def put(self, inputs: tuple[ShardInput, ...], failed: Sequence[FailedVideo]) -> Path:
+        """Write a shard of videos that have failed, for no fault that lasts; returns its path."""
+        head = ShardHead(self.key, self._fingerprint, inputs, (False,) * len(inputs))
+        with replacing(path := self.path_of(inputs)) as partial:
+            partial.write_bytes(shard_bytes(Shard(head, tuple(failed), ()), *self._sizes))
+        return path
 
     def drop(self, path: Path) -> None:
         """Remove a shard that cannot be read."""

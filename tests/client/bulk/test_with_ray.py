@@ -137,6 +137,35 @@ def test_an_index_is_the_same_although_a_worker_was_killed(
     assert not shards.exists()
 
 
+def is_decoding(worker: psutil.Process, video: Path) -> bool:
+    try:
+        return any(video.name in file.path for child in worker.children() for file in child.open_files())
+    except psutil.Error:
+        return False
+
+
+@pytest.mark.slow
+def test_a_video_that_ends_every_worker_fails_alone(start: Callable[..., Running], tmp_path: Path) -> None:
+    deadly = write_video(tmp_path / "corpus/deadly.mp4", seed=0, num_frames=6_000)
+    for number in range(12):
+        write_video(tmp_path / f"corpus/v{number}.mp4", seed=number + 1)
+    running = start("index", "add", "corpus", "--engine", "ray", "-q")
+    num_killed = 0
+    while running.process.poll() is None:
+        for worker in running.workers():
+            if is_decoding(worker, deadly):
+                worker.kill()
+                worker.wait(10)
+                num_killed += 1
+    finished = running.ended()
+    running.check_nothing_is_left()
+    assert (finished.returncode, finished.stdout) == (3, "index: 12 added, 0 unchanged, 1 failed\n")
+    assert num_killed == 8
+    (failure,) = VideoIndex(tmp_path / "index").failures()
+    assert (failure.kind, Path(failure.path)) == ("WorkerDiedError", deadly)
+    assert not failure.is_lasting
+
+
 @pytest.mark.slow
 def test_a_killed_job_goes_on_from_its_shards(start: Callable[..., Running], client: Client, tmp_path: Path) -> None:
     inputs = make_corpus(tmp_path)
