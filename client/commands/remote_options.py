@@ -50,24 +50,31 @@ class RemoteOptions:
 
         return self.remote and is_remote(argument)
 
-    def files(self, paths: Sequence[Path], limits: "MediaLimits") -> "tuple[list[str | Path], RemoteFiles | None]":
+    @contextmanager
+    def files(
+        self, paths: Sequence[Path], limits: "MediaLimits"
+    ) -> "Iterator[tuple[list[str | Path], RemoteFiles | None]]":
         """The inputs, URLs as they were given; and what fetches them, if it may and there are some.
 
         Raises:
-            UsageError: A store's driver is not installed, or a URL holds credentials.
+            UsageError: A store's driver is not installed, a URL holds credentials, or another command uses the cache.
         """
         from cocon.client.fetching.urls import remote_name
 
         names: list[str | Path] = [remote_name(path) or path for path in paths] if self.remote else [*paths]
         urls = [name for name in names if isinstance(name, str)]
         if not urls:
-            return names, None
+            yield names, None
+            return
         from cocon.client.fetching.remote_files import RemoteFiles
+        from cocon.core.folder_lock import folder_lock
 
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        files = RemoteFiles(self.cache or home / "cocon" / "videos", max_cache_bytes=self.cache_bytes, limits=limits)
-        files.check(urls)
-        return names, files
+        folder = self.cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cocon" / "videos"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with folder_lock(folder, "cache of videos"):
+            files = RemoteFiles(folder, max_cache_bytes=self.cache_bytes, limits=limits)
+            files.check(urls)
+            yield names, files
 
     def settings(self, settings: "EmbedderSettings", files: "RemoteFiles") -> "RemoteSettings":
         """An embedder that fetches."""
@@ -80,10 +87,10 @@ class RemoteOptions:
         self, paths: Sequence[Path], settings: "EmbedderSettings"
     ) -> "Iterator[tuple[ManyVideosEmbedder, list[str | Path]]]":
         """An embedder for the inputs, and their names; raises like `files` and `VideoEmbedder`."""
-        names, files = self.files(paths, settings.limits)
-        opened = settings.open() if files is None else self.settings(settings, files).open()
-        with opened as embedder:
-            yield embedder, names
+        with self.files(paths, settings.limits) as (names, files):
+            opened = settings.open() if files is None else self.settings(settings, files).open()
+            with opened as embedder:
+                yield embedder, names
 
 
 takes_remote_options = takes_options(RemoteOptions)

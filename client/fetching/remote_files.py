@@ -6,13 +6,14 @@ path = files.fetch("https://example.org/a.mp4")         # stays until `let_go`
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from cocon.client.fetching.urls import check_remote
+from cocon.client.fetching.urls import check_remote, without_secrets
 from cocon.client.index.catalogue.file_stamp import FileStamp, ReadContent
 from cocon.core.errors import CoconError, TimedOutError, TooLargeError, UnreadableVideoError, UsageError
 from cocon.core.printable import in_one_line, printable
@@ -27,6 +28,9 @@ _PART_BYTES = 1 << 20
 _CONNECT_TIMEOUT_S = 30.0
 # Statuses of HTTP that say that a file is not there.
 _GONE = (404, 410)
+# So many times as long as a stop may last, a file may come more slowly than that.
+_TIMES_A_STOP, _LEAST_BYTES_PER_S = 20, 1024
+_MAX_REASON = 300
 # What stores say of a file that changes with its content.
 _IDENTITY = ("ETag", "etag", "Content-MD5", "Digest", "Last-Modified", "LastModified", "mtime", "updated", "md5Hash")
 
@@ -135,12 +139,15 @@ class RemoteFiles:
         return system, path, system.info(path)
 
     def _copy(self, url: str, system: Any, path: str, partial: Path) -> None:  # noqa: ANN401  # fsspec is untyped
-        size = 0
+        size, begun_s = 0, time.monotonic()
         with system.open(path, "rb") as source, partial.open("wb") as copy:
             while part := source.read(_PART_BYTES):
                 size += len(part)
                 self._check_size(url, size)  # what a store says beforehand need not be so
                 copy.write(part)
+                passed_s = time.monotonic() - begun_s
+                if passed_s > _TIMES_A_STOP * self._limits.frame_timeout_s and size < _LEAST_BYTES_PER_S * passed_s:
+                    raise TimedOutError(f"video '{printable(url)}' cannot be fetched: it comes too slowly")
 
     def _check_size(self, url: str, size: int) -> None:
         self._limits.check(printable(url), "max_bytes", size, "bytes")
@@ -162,8 +169,14 @@ class RemoteFiles:
             cause = error.__cause__  # fsspec says so of every answer, and where no server answers
             if cause is None or getattr(cause, "status", None) in _GONE:
                 raise UnreadableVideoError(f"video '{shown}' does not exist") from error
-            raise UnreadableVideoError(f"video '{shown}' cannot be fetched: {in_one_line(cause)}") from error
+            raise UnreadableVideoError(f"video '{shown}' cannot be fetched: {_told(cause)}") from error
         except TimeoutError as error:
             raise TimedOutError(f"video '{shown}' cannot be fetched: nothing came for too long") from error
         except Exception as error:  # those of the stores' drivers share no base class
-            raise UnreadableVideoError(f"video '{shown}' cannot be fetched: {in_one_line(error)}") from error
+            raise UnreadableVideoError(f"video '{shown}' cannot be fetched: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    """The beginning of what a library says, which can hold bytes of the file, without queries of other addresses."""
+    text = without_secrets(in_one_line(error))
+    return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}…"

@@ -56,8 +56,7 @@ def add(
     run = embedder_options.run_when_needed(
         videos, failures, quiet=quiet, default_views=views, is_name=remote_options.is_name
     )
-    with run as (settings, paths, report):
-        names, files = remote_options.files(paths, settings.limits)
+    with run as (settings, paths, report), remote_options.files(paths, settings.limits) as (names, files):
         done = opened.add(
             names,
             bulk_options.settings(settings, index) if files is None else remote_options.settings(settings, files),

@@ -3,9 +3,11 @@
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 
 import fsspec
@@ -14,7 +16,8 @@ import pytest
 from cocon.client import FailedVideo, VideoEmbedder, VideoEmbedding, VideoIndex
 from cocon.client.fetching.remote_files import RemoteFiles
 from cocon.client.fetching.urls import is_remote, remote_name
-from cocon.core.errors import TooLargeError, UnreadableVideoError, UsageError
+from cocon.core.errors import TimedOutError, TooLargeError, UnreadableVideoError, UsageError
+from cocon.core.folder_lock import folder_lock
 from cocon.video.decoding.limits import MediaLimits
 from tests.client.conftest import Client, write_video
 
@@ -114,9 +117,12 @@ def test_what_is_fetched_is_embedded_like_a_file(client: Client, site: Server, t
         (["https://host/a.mp4"], 2, "'https://host/a.mp4' is a URL; download it, or have 'client index add'"),
         (["s3://bucket/a.mp4", "--remote"], 2, "videos of 's3://' need a driver; run: pip install s3fs"),
         (["https://me:secret@host/a.mp4", "--remote"], 2, "the URL of 'host/a.mp4' holds credentials"),
+        (["https://me:secret@host/a.mp4"], 2, "'host/a.mp4' is a URL; download it"),
+        (["https://host/a.mp4?v=1&X-Amz-Signature=secret", "--remote"], 2, "the URL of 'https://host/a.mp4?…' holds"),
+        (["https://host/a.mp4?access%5Ftoken=secret", "--remote"], 2, "the URL of 'https://host/a.mp4?…' holds"),
         (["https://host/a.mp4", "--remote", "--engine", "ray"], 2, "--remote fetches to this machine; with --engine"),
     ],
-    ids=["not-asked-for", "no-driver", "credentials", "ray"],
+    ids=["not-asked-for", "no-driver", "credentials", "credentials-alone", "signed", "token", "ray"],
 )
 def test_what_cannot_be_fetched_is_one_line(client: Client, arguments: list[str], code: int, message: str) -> None:
     finished = client("index", "add", *arguments)
@@ -159,6 +165,69 @@ def test_the_cache_holds_what_is_in_use_and_otherwise_no_more_than_it_may(site: 
     assert second.exists()
     assert files.fetch(f"{site.url}/b.mp4") == second
     assert site.fetched.count("/b.mp4") == 1
+
+
+def test_one_command_uses_a_cache_at_a_time(client: Client, site: Server, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    with folder_lock(tmp_path / "cache", "cache of videos"):
+        other = client("index", "add", f"{site.url}/a.mp4", "--remote", "--cache", "cache")
+    assert (other.returncode, other.stdout) == (2, "")
+    assert other.stderr.startswith("error: cache of videos 'cache' is being written by process")
+    assert site.fetched == []
+
+
+def test_what_a_site_says_is_told_in_short_and_without_its_secrets(site: Server, tmp_path: Path) -> None:
+    class Liar(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            if "signed" in self.path:
+                self.send_response(403)
+            elif "moved" in self.path:
+                self.send_response(302)
+                self.send_header("Location", "/b.mp4?signed=secret")
+            else:
+                self.send_response(200)
+                self.send_header("Content-Length", "1")
+            self.end_headers()
+            self.wfile.write(b"x" * 30_000)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Liar) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        files = RemoteFiles(tmp_path / "cache", max_cache_bytes=1 << 30, limits=MediaLimits())
+        for name in ("moved.mp4", "long.mp4"):
+            with pytest.raises(UnreadableVideoError, match="cannot be fetched") as failed:
+                files.fetch(f"http://127.0.0.1:{server.server_port}/{name}")
+            assert "secret" not in str(failed.value) and len(str(failed.value)) < 500
+        server.shutdown()
+
+
+def test_a_site_that_gives_a_byte_now_and_then_is_not_waited_for(tmp_path: Path) -> None:
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                for _ in range(600):
+                    self.wfile.write(b"x")
+                    time.sleep(0.05)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        limits = MediaLimits(frame_timeout_s=0.1)
+        files = RemoteFiles(tmp_path / "cache", max_cache_bytes=1 << 30, limits=limits)
+        with pytest.raises(TimedOutError, match="too slowly"):
+            files.fetch(f"http://127.0.0.1:{server.server_port}/a.mp4")
+        server.shutdown()
 
 
 def test_what_is_too_large_is_refused_before_and_while_it_is_fetched(site: Server, tmp_path: Path) -> None:
