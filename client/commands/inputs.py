@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from cocon.client.fetching.urls import NOT_ASKED_FOR, without_secrets
+from cocon.client.fetching.urls import NOT_ASKED_FOR, shown_url
 from cocon.core.errors import UsageError
 from cocon.core.paths import check_file, is_url, why_no_file
 from cocon.core.printable import printable
@@ -91,7 +91,7 @@ def _expand(argument: str, stdin: BinaryIO, is_name: Callable[[str], bool]) -> I
     elif argument.startswith("@"):
         yield from _in_list(Path(argument[1:]))
     elif is_url(argument):
-        raise UsageError(f"'{without_secrets(argument)}' {NOT_ASKED_FOR}")
+        raise UsageError(f"'{shown_url(argument)}' {NOT_ASKED_FOR}")
     elif glob.has_magic(argument):
         yield from _matching(argument)
     else:

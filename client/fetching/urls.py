@@ -7,7 +7,15 @@ from urllib.parse import unquote
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 
-__all__ = ["NOT_ASKED_FOR", "check_remote", "has_credentials", "is_remote", "remote_name", "without_secrets"]
+__all__ = [
+    "NOT_ASKED_FOR",
+    "check_remote",
+    "has_credentials",
+    "is_remote",
+    "remote_name",
+    "shown_url",
+    "without_secrets",
+]
 
 NOT_ASKED_FOR = "is a URL; download it, or have 'client index add' and 'client embed' fetch it with --remote"
 """The end of a sentence about a URL that nobody asked to fetch."""
@@ -46,7 +54,7 @@ def check_remote(url: str) -> None:
         UsageError: It does.
     """
     if has_credentials(url):
-        shown = without_secrets(url)
+        shown = shown_url(url)
         raise UsageError(f"the URL of '{shown}' holds credentials, which an index would keep; give them to the driver")
 
 
@@ -54,6 +62,11 @@ def has_credentials(url: str) -> bool:
     """Whether a URL holds a password, a token or a signature."""
     names = (part.partition("=")[0] for part in re.split("[?&;]", url)[1:])
     return _CREDENTIALS.match(url) is not None or any(map(_SECRET_NAMES.fullmatch, map(unquote, names)))
+
+
+def shown_url(url: str) -> str:
+    """A URL as it can be printed: all of it, unless it holds credentials."""
+    return without_secrets(url) if has_credentials(url) else printable(url)
 
 
 def without_secrets(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.fetching.urls import NOT_ASKED_FOR, without_secrets
+from cocon.client.fetching.urls import NOT_ASKED_FOR, shown_url
 from cocon.core import errors
 from cocon.core.errors import MissingViewError, UnreadableVideoError
 from cocon.core.paths import is_url, why_no_file
@@ -132,5 +132,5 @@ def unreadable(path: str) -> UnreadableVideoError | None:
     """Why a video cannot be read where no file is; None if one is there."""
     reason = why_no_file(path)
     if reason and is_url(path):
-        return UnreadableVideoError(f"video '{without_secrets(path)}' {NOT_ASKED_FOR}")
+        return UnreadableVideoError(f"video '{shown_url(path)}' {NOT_ASKED_FOR}")
     return UnreadableVideoError(f"video '{printable(path)}' {reason}") if reason else None
