@@ -5,6 +5,8 @@ index/map.npz               places of clips, and of which vectors they are; prov
 
 import hashlib
 import json
+import os
+import stat
 import struct
 import zipfile
 import zlib
@@ -27,6 +29,8 @@ __all__ = ["MAP_FILE", "MapPoints", "StoredMap", "read_map", "write_map"]
 MAP_FILE = "map.npz"
 _SCHEMA = 1
 _FACTS, _CHECKSUM = "facts", "checksum"
+# Of thirty million points; and of what a message repeats of a file that is none.
+_MAX_BYTES, _MAX_REASON = 1 << 30, 200
 # What NumPy and zipfile raise, whatever bytes they are given.
 _DAMAGE = (
     *(OSError, ValueError, LookupError, EOFError, TypeError, AttributeError, RuntimeError, MemoryError, OverflowError),
@@ -120,14 +124,14 @@ def read_map(folder: Path) -> MapPoints | None:
         MismatchError: It is damaged, cannot be read, or is of another release.
     """
     try:
-        with np.load(BytesIO((folder / MAP_FILE).read_bytes()), allow_pickle=False) as held:
+        with np.load(BytesIO(_content(folder / MAP_FILE)), allow_pickle=False) as held:
             columns = {name: held[name] for name in _COLUMNS}
             facts = json.loads(held[_FACTS].tobytes())
             checksum = held[_CHECKSUM].tobytes()
     except FileNotFoundError:
         return None
     except _DAMAGE as error:
-        raise _unusable(in_one_line(error)) from error
+        raise _unusable(in_one_line(error)[:_MAX_REASON]) from error
     if facts.pop("schema", None) != _SCHEMA:
         raise _unusable("another release has written it")
     try:
@@ -137,6 +141,20 @@ def read_map(folder: Path) -> MapPoints | None:
     if _checksum(found) != checksum or len({len(column) for column in columns.values()}) != 1:
         raise _unusable("its checksum does not fit")
     return found
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a map, or of what is called so, as far as a map can be; raises `ValueError` for what is none."""
+    # A FIFO in its place has nobody wait for its writer.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        found = os.fstat(stream.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
+            raise ValueError(f"it is no file of at most {_MAX_BYTES:,} bytes")
+        content = stream.read(_MAX_BYTES)
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+            raise ValueError("it is packed, which no map is")  # nobody knows how large it would become
+    return content
 
 
 def write_map(folder: Path, points: MapPoints) -> None:

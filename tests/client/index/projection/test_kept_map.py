@@ -160,6 +160,28 @@ def test_a_pickle_in_its_place_is_not_opened(mapped: VideoIndex, tmp_path: Path)
     assert not (tmp_path / "opened").exists()
 
 
+def test_what_is_no_file_or_larger_than_any_map_is_not_read(
+    mapped: VideoIndex, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = mapped.folder / "map.npz"
+    with np.load(path) as held:
+        members = dict(held)
+
+    def packed() -> None:
+        np.savez_compressed(path, **members)
+
+    def gigantic() -> None:
+        path.touch()
+        os.truncate(path, 8 << 30)
+
+    for make in (lambda: os.mkfifo(path), path.mkdir, gigantic, packed, lambda: path.symlink_to("/dev/zero")):
+        path.rmdir() if path.is_dir() else path.unlink()
+        make()
+        caplog.clear()
+        assert VideoIndex(mapped.folder).map() is None
+        assert "'map.npz' is damaged and left out" in caplog.text and len(caplog.text) < 1000
+
+
 def test_who_stops_it_loses_nothing_and_nobody_may_write(mapped: VideoIndex) -> None:
     before = points(mapped.map())
 
