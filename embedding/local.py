@@ -7,6 +7,7 @@
 The highest version folder wins, as in Triton.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,10 @@ from cocon.embedding.repository import ONNX, ModelFormat, check_repository
 from cocon.video.views import VIEWS
 
 __all__ = ["LocalRepository", "LocalSession", "execution_providers"]
+
+# ONNX Runtime of some releases otherwise prepares to tell its makers of its use, and leaves a file in the system's place
+# for temporary ones. It looks when it is imported, which is done late.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _CPU = ("CPUExecutionProvider",)
 _CUDA = "CUDAExecutionProvider"

@@ -11,7 +11,7 @@ from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.fusion import EQUAL_WEIGHTS
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.limits import MediaLimits
-from tests.client.conftest import contract, copy_with_unfit_view, make_repository, write_video
+from tests.client.conftest import Client, contract, copy_with_unfit_view, make_repository, write_video
 
 
 def test_vectors_are_finite_and_of_unit_length(embedder: VideoEmbedder, videos: list[Path]) -> None:
@@ -169,3 +169,13 @@ def test_limits_refuse_a_video_and_the_others_go_on(videos: list[Path], reposito
     with VideoEmbedder(f"local:{repository}", limits=MediaLimits(max_pixels=10)) as embedder:
         results = list(embedder.embed_many(videos[:2]))
     assert [type(result.error) for result in results if isinstance(result, FailedVideo)] == [TooLargeError] * 2
+
+
+def test_nothing_is_left_among_temporary_files(
+    process: Client, videos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    assert process("embed", videos[0], "--output", "rows.parquet", "-q").returncode == 0
+    assert [*temporary.iterdir()] == []
