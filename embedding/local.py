@@ -25,8 +25,8 @@ from cocon.video.views import VIEWS
 
 __all__ = ["LocalRepository", "LocalSession", "execution_providers"]
 
-# ONNX Runtime of some releases otherwise prepares to tell its makers of its use, and leaves a file in the system's place
-# for temporary ones. It looks when it is imported, which is done late.
+# Some releases of ONNX Runtime prepare to tell its makers of its use, and leave a file in the system's place for
+# temporary ones. It looks when it is imported, which is done late.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _CPU = ("CPUExecutionProvider",)
