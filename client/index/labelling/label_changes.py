@@ -1,6 +1,5 @@
 """Labels for videos of an index, and for parts of them, in one commit."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -108,4 +107,4 @@ def _moment(writer: CatalogueWriter, part: _Part, label: str) -> LabelledMoment 
             f"the part of '{printable(part.path)}' begins at {start:g} s, its last clip ends at {last:g} s; name an "
             "earlier part"
         )
-    return LabelledMoment(start, end if math.isfinite(end) else last, label)
+    return LabelledMoment(start, min(end, last), label)
