@@ -60,7 +60,8 @@ class _Requests:
             self._lines.put(line)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         time.sleep(_END_TIMEOUT_S)
-        os._exit(1)  # it is in a call that cannot be interrupted
+        _end_group()  # it is in a call that cannot be interrupted
+        os._exit(1)
 
 
 def main() -> None:
@@ -222,5 +223,12 @@ def _reason(error: Exception) -> str:
     return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}…"
 
 
+def _end_group() -> None:
+    """End this process, and what Ray forgets of what it was just starting: agents, which stay for a minute."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+
+
 if __name__ == "__main__":
     main()
+    _end_group()

@@ -45,10 +45,14 @@ class Running:
 
     def workers(self) -> list[psutil.Process]:
         """Processes of Ray that make shards."""
+        return self.children("EmbedShard")
+
+    def children(self, name: str) -> list[psutil.Process]:
+        """Processes of Ray with a word in their command lines."""
         found = []
         for each in self.look():
             try:
-                if "EmbedShard" in " ".join(each.cmdline()):
+                if name in " ".join(each.cmdline()):
                     found.append(each)
             except psutil.Error:
                 continue
@@ -203,6 +207,15 @@ def test_ctrl_c_leaves_nothing_behind(start: Callable[..., Running], tmp_path: P
     finished = running.ended()
     assert (finished.returncode, finished.stdout) == (130, "")
     assert "Traceback" not in finished.stderr, finished.stderr
+    running.check_nothing_is_left()
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_ray_starts_leaves_nothing_behind(start: Callable[..., Running], videos: list[Path]) -> None:
+    running = start("embed", videos[0], "--engine", "ray", "--output", "rows", "-q")
+    running.wait_until(lambda: bool(running.children("ray::DashboardAgent")))
+    running.process.send_signal(signal.SIGINT)
+    assert running.ended().returncode == 130
     running.check_nothing_is_left()
 
 
