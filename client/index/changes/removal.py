@@ -52,7 +52,7 @@ def named_videos(select: Select, paths: Iterable[str | os.PathLike[str]], index:
             raise UsageError(f"'{printable(path)}' is the whole file system; name a folder in it")
         found = _named(select, path, index) or _looking_alike(select, path) or _behind_links(select, path)
         if not (found := found or _by_id(select, path)):
-            named = printable(absolute(path))
+            named = printable(path if path.startswith("id:") else absolute(path))
             raise UsageError(f"index '{index}' has no video '{named}'; see 'client index list'")
         chosen.update(dict.fromkeys(found))
     return list(chosen)

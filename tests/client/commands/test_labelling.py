@@ -48,6 +48,7 @@ def test_from_no_labels_to_a_manifest(client: Client, folder: Path) -> None:
     [
         (["label", "jump"], "name videos to label, or choose them"),
         (["label", "/videos/a", "/videos/none", "jump"], "has no video '/videos/none'"),
+        (["label", "id:999", "jump"], "has no video 'id:999'"),
         (["label", "/videos/a#2-1", "jump"], "ends before it has begun"),
         (["label", "/videos/a", "list.txt"], "the label comes last, and 'list.txt' is a file"),
         (["label", "@gone.txt", "jump"], "list 'gone.txt' does not exist"),
