@@ -130,7 +130,10 @@ def read_head(path: Path) -> ShardHead:
         ValueError: It is damaged, or no shard, or not the one that its name says.
         OSError: It cannot be read.
     """
-    return _head_of(path, *_notes(_opened(path), path))
+    try:
+        return _head_of(path, *_notes(_opened(path), path))
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"'{path}' is damaged: {error}") from error
 
 
 def read_shard(path: Path) -> Shard:

@@ -142,7 +142,7 @@ class ShardFolder(Closing):
 
     def _sound_heads(self) -> dict[Path, ShardHead]:
         heads = {}
-        for path in sorted(self.folder.glob(_PATTERN)):
+        for path in filter(Path.is_file, sorted(self.folder.glob(_PATTERN))):
             try:
                 heads[path] = read_head(path)
             except ValueError as error:

@@ -1,13 +1,17 @@
 """Shards: to the last bit what they were made of, or refused."""
 
+import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from cocon.client import FailedVideo, VideoEmbedder, VideoEmbedding
 from cocon.client.bulk.embed_shard import EmbedShard
@@ -181,3 +185,15 @@ def test_a_worker_makes_the_same_and_tells_what_concerns_all(
         error = json.loads(EmbedShard(job(url, embedder, **wrong))(row)["error"])
         assert error["class"] in ("MismatchError", "UsageError")
         assert told in error["message"]
+
+
+def test_what_only_looks_like_a_shard_is_dropped_or_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "shard-00.parquet"
+    (tmp_path / "shard-01.parquet").mkdir()
+    os.mkfifo(tmp_path / "shard-02.parquet")
+    for told in ("{}", "[]", "3", "[" * 100_000, '{"key": "k", "videos": [{"video": 3, "stamp": 5}]}'):
+        notes = {"cocon_shard": told, "cocon_shard_sha256": hashlib.sha256(told.encode()).hexdigest()}
+        parquet.write_table(pa.table({"a": [1]}).replace_schema_metadata({**notes, "fingerprint": "f"}), path)
+        with ShardFolder(tmp_path, "k", fingerprint="f", embedding_dim=8, num_blocks=2):
+            assert not path.exists(), told
+    assert (tmp_path / "shard-01.parquet").is_dir()
