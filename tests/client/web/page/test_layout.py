@@ -72,7 +72,10 @@ def test_every_section_fits_is_named_and_can_be_read(opened: Opener, width: int,
 
 def test_who_wants_no_motion_gets_pictures_until_asking(opened: Opener) -> None:
     page = opened("videos", motion=False)
-    page.until("return [...document.querySelectorAll('#view-videos img')].every(image => image.naturalWidth > 0)")
+    page.until(
+        "const images = [...document.querySelectorAll('#view-videos img')];"
+        "return images.length > 0 && images.every(image => image.naturalWidth > 0)"
+    )
     assert page.run("return document.querySelectorAll('video').length") == 0
     page.run("document.querySelector('#view-videos .play').click()")
     page.until("return document.querySelector('#view-videos .player.is-playing video')?.currentTime > 0")

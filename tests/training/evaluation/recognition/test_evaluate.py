@@ -375,7 +375,7 @@ def test_a_library_that_is_missing_is_said_before_anything_is_judged(
     monkeypatch.setitem(sys.modules, "jinja2", None)
     code, output, errors = cocon("evaluate", trained, "--report", tmp_path / "report")
     assert (code, output) == (2, "")
-    assert errors == "error: 'jinja2' is not installed; run: pip install 'cocon[training]'\n"
+    assert errors == "error: 'jinja2' is not installed; run: pip install 'cocon[client]'\n"
 
 
 def test_classes_whose_names_are_no_text_are_written_with_their_bytes(
