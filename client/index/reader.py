@@ -6,9 +6,12 @@ from os import PathLike
 from threading import Lock
 from typing import Unpack
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cocon.client.index.answers.all_vectors import StoredClips, StoredMeans, clip_vectors, video_vectors
 from cocon.client.index.answers.listing import listed, listed_by_id
-from cocon.client.index.answers.overview import IndexOverview, StoredFile, files_of, num_listed, overview_of
+from cocon.client.index.answers.overview import IndexOverview, StoredFile, files_of, labels_at, num_listed, overview_of
 from cocon.client.index.answers.searching import SnapshotSearch
 from cocon.client.index.files.reading import open_snapshot, state_of
 from cocon.client.index.files.row_table import RowTable
@@ -95,6 +98,10 @@ class IndexReader(KeptFolder):
     def overview(self) -> IndexOverview:
         """What it holds as a whole; raises like `facts`."""
         return overview_of(self._records())
+
+    def labels_at(self, video_ids: NDArray[np.int64], clips: NDArray[np.int64]) -> list[str | None]:
+        """What clips show, `int64 [M]` each; None without a label. Raises like `facts`."""
+        return labels_at(self._records(), video_ids, clips)
 
     def files_of(self, video_id: int) -> list[StoredFile]:
         """Where the content of a video was found, by path; none if it has no such video. Raises like `facts`."""

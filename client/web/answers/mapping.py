@@ -1,5 +1,6 @@
 """The map of an index: a point for each clip, with what it is coloured by."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
@@ -21,6 +22,8 @@ from cocon.client.web.services import WebServices
 __all__ = ["MapAnswers"]
 
 _CLUSTERS, _MOST_CLUSTERS = 12, 200
+# That a code of two bytes tells apart; the rarest of more have none.
+_MOST_LABELS = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +81,18 @@ class MapAnswers(Subject):
 
     def _draw(self, of: tuple[StoredMap, int]) -> _Drawing:
         (found, count), index = of, self._services.index
-        label_of = {video.video_id: video.label for video in reversed(index.videos()) if video.label}
-        labels = sorted(set(label_of.values()))
+        shown = index.labels_at(found.video_ids, found.clips)
+        counts = Counter(label for label in shown if label).most_common(_MOST_LABELS)
+        labels = sorted(label for label, _ in counts)
         code_of = {label: code for code, label in enumerate(labels)}
         clusters = clusters_of(index, count)
-        codes = _codes(found.video_ids, {video_id: code_of[label] for video_id, label in label_of.items()})
         groups = {each: number for number, cluster in enumerate(clusters) for each in cluster.video_ids}
         columns = [
             found.xy[:, 0].astype("<f4"),
             found.xy[:, 1].astype("<f4"),
             found.video_ids.astype("<i4"),
             found.clips.astype("<i4"),
-            codes,
+            np.array([-1 if label is None else code_of.get(label, -1) for label in shown], "<i2"),
             _codes(found.video_ids, groups),
         ]
         facts = {
