@@ -61,9 +61,9 @@ class RemoteOptions:
         """
         from cocon.client.fetching.urls import remote_name
 
-        names: list[str | Path] = [remote_name(path) or path for path in paths] if self.remote else [*paths]
+        names: list[str | Path] = [remote_name(path) or path for path in paths]
         urls = [name for name in names if isinstance(name, str)]
-        if not urls:
+        if not urls or not self.remote:
             yield names, None
             return
         from cocon.client.fetching.remote_files import RemoteFiles

@@ -77,6 +77,8 @@ def suggest(
     from cocon.client.output.sinks import open_sink
 
     found = suggestions(open_index(index), budget, filter_options.filters)
+    if not found:
+        typer.echo("nothing to suggest: every video that is chosen has a label, or none is chosen", err=True)
     with open_sink("json" if as_json else "table", None, columns=_SUGGESTION_COLUMNS) as sink:
         sink.write([each.row() | {"rank": rank} for rank, each in enumerate(found, start=1)])
 

@@ -24,6 +24,7 @@ def test_from_no_labels_to_a_manifest(client: Client, folder: Path) -> None:
     assert client("index", "label", f"id:{suggested[2]['video_id']}#1-2", "fall").stdout == "index: 1 labelled\n"
     again = json.loads(client("index", "suggest", "--budget", 99, "--json").stdout)
     assert not {row["video"] for row in again} & {row["video"] for row in suggested} and len(again) == 5
+    assert client("index", "suggest", "--label", "nothing", "--json").stderr.startswith("nothing to suggest: ")
 
     grouped = json.loads(client("index", "cluster", "--count", 2, "--save", "group_number", "--json").stdout)
     sizes = [len(cluster["video_ids"]) for cluster in grouped["clusters"]]

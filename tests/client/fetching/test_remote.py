@@ -136,7 +136,7 @@ def test_a_url_in_a_list_is_not_followed_unless_that_is_asked_for(client: Client
     (tmp_path / "list.txt").write_text(f"{site.url}/a.mp4\nsite/b.mp4\n")
     finished = client("index", "add", "@list.txt", "-q")
     assert (finished.returncode, finished.stdout) == (3, "index: 1 added, 0 unchanged, 1 failed\n")
-    assert "--remote" in finished.stderr
+    assert f"{site.url}/a.mp4" in finished.stderr and "--remote" in finished.stderr
     assert site.fetched == []
 
 
