@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cocon.client.index.answers.all_vectors import StoredClips, StoredMeans, clip_vectors, video_vectors
 from cocon.client.index.answers.listing import listed, listed_by_id
-from cocon.client.index.answers.overview import IndexOverview, StoredFile, files_of, labels_at, num_listed, overview_of
+from cocon.client.index.answers.overview import IndexOverview, StoredFile, files_of, num_listed, overview_of
 from cocon.client.index.answers.searching import SnapshotSearch
 from cocon.client.index.files.reading import open_snapshot, state_of
 from cocon.client.index.files.row_table import RowTable
@@ -27,6 +27,7 @@ from cocon.client.index.query.stored import example_of_id, part_of
 from cocon.client.index.records import IndexedVideo, IndexFacts, check_fingerprint, check_vectors
 from cocon.client.index.search.hits import Hit
 from cocon.client.index.upkeep.kept_folder import KeptFolder
+from cocon.client.index.vote.labels import labels_at
 from cocon.client.index.vote.voters import Voters
 from cocon.client.models.defaults import DEFAULT_INDEX
 from cocon.client.models.fused_model import FusedModel

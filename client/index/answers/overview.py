@@ -1,28 +1,21 @@
 """What an index holds as a whole, and where the files of a content are: for who shows it to people."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cocon.client.index.catalogue.file_stamp import FileStamp
-from cocon.client.index.catalogue.moments import HAS_MOMENTS, MOMENTS_KEY, PART_LABEL, PARTS, clip_labels, moments_of
+from cocon.client.index.catalogue.moments import HAS_MOMENTS, MOMENTS_KEY, PART_LABEL, PARTS
 from cocon.client.index.catalogue.places import stamp_of
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.core.printable import unescaped
 
-__all__ = ["IndexOverview", "StoredFile", "files_of", "labels_at", "num_listed", "overview_of"]
+__all__ = ["IndexOverview", "StoredFile", "files_of", "num_listed", "overview_of"]
 
 _KEYS = "SELECT DISTINCT m.key FROM places, json_each(places.metadata) AS m WHERE m.key <> ? ORDER BY m.key"
 _LABELS = f"""
 (SELECT label, path FROM places UNION SELECT {PART_LABEL}, places.path FROM places JOIN {PARTS} WHERE {HAS_MOMENTS})
 WHERE label <> ''
-"""
-_PARTS_OF = f"""
-SELECT video_id, label, metadata, spans FROM places JOIN videos USING (video_id) WHERE {HAS_MOMENTS} ORDER BY path DESC
 """
 
 
@@ -75,25 +68,6 @@ def overview_of(snapshot: Snapshot) -> IndexOverview:
         num_labelled=num_labelled,
         metadata_keys=tuple(key for (key,) in select(_KEYS, [MOMENTS_KEY])),
     )
-
-
-def labels_at(snapshot: Snapshot, video_ids: NDArray[np.int64], clips: NDArray[np.int64]) -> list[str | None]:
-    """What clips show: the label of the part that each lies in, else of its video, at the first place that has one.
-
-    Args:
-        snapshot: Of the index.
-        video_ids: Of each, `int64 [M]`.
-        clips: Number of each in its video, `int64 [M]`.
-    """
-    of_video = dict(snapshot.select("SELECT video_id, label FROM places WHERE label <> '' ORDER BY path DESC"))
-    of_clips = {
-        video_id: clip_labels(np.frombuffer(spans, "<f8").reshape(-1, 2), moments_of(json.loads(metadata)), label)
-        for video_id, label, metadata, spans in snapshot.select(_PARTS_OF)
-    }
-    return [
-        of_clips[video_id][clip] if video_id in of_clips else of_video.get(video_id)
-        for video_id, clip in zip(video_ids.tolist(), clips.tolist(), strict=True)
-    ]
 
 
 def num_listed(snapshot: Snapshot, filters: Filters) -> int:

@@ -7,12 +7,13 @@ from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cocon.client.index.catalogue.moments import HAS_MOMENTS, PART_LABEL, PARTS, clip_labels, moments_of
 from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.files.snapshot import Snapshot
 
-__all__ = ["have_hardly_changed", "label_counts", "labelled_rows", "labels_of"]
+__all__ = ["have_hardly_changed", "label_counts", "labelled_rows", "labels_at", "labels_of"]
 
 # Share of the videos that may come, go or change their class before what was learned from them is learned anew.
 _MAX_CHANGED = 0.1
@@ -76,6 +77,27 @@ def labelled_rows(snapshot: Snapshot) -> tuple[RowTable, list[str | None]]:
             named = clip_labels(np.frombuffer(spans, "<f8").reshape(-1, 2), moments, labels[position])
             stretches[position] = _stretches(int(table.first_rows[position]), named)
     return _divided(table, labels, stretches) if stretches else (table, labels)
+
+
+def labels_at(snapshot: Snapshot, video_ids: NDArray[np.int64], clips: NDArray[np.int64]) -> list[str | None]:
+    """What clips show: the label of the part that each lies in, else of its video, at the first place that has one.
+
+    Args:
+        snapshot: Of the index; no vector of it is read.
+        video_ids: Of each, `int64 [M]`.
+        clips: Number of each in its video, `int64 [M]`.
+    """
+    of_video = dict(snapshot.select("SELECT video_id, label FROM places WHERE label <> '' ORDER BY path DESC"))
+    of_clips = {
+        video_id: clip_labels(
+            np.frombuffer(spans, "<f8").reshape(-1, 2), moments_of(json.loads(metadata)), of_video.get(video_id)
+        )
+        for video_id, metadata, spans in snapshot.select(_PARTS)
+    }
+    return [
+        of_clips[video_id][clip] if video_id in of_clips else of_video.get(video_id)
+        for video_id, clip in zip(video_ids.tolist(), clips.tolist(), strict=True)
+    ]
 
 
 def _stretches(first_row: int, labels: Sequence[str | None]) -> list[tuple[int, int, str | None]]:
