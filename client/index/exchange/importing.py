@@ -5,12 +5,13 @@ same command goes on from there.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.index.catalogue.file_stamp import FileStamp
 from cocon.client.index.exchange.clip_file import ClipFile
 from cocon.client.index.exchange.clips_read import VideoClips, videos_of
 from cocon.client.index.exchange.incoming import Incoming, incoming_of
@@ -45,10 +46,11 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What the first look at a file has found: what it is for, and N."""
+    """What the first look at a file has found: what it is for, N, and which file it was."""
 
     facts: IndexFacts | None
     num_blocks: int
+    stamp: FileStamp | None = None
 
 
 def import_clips(store: Store, path: Path, on_progress: OnProgress, *, wait_s: float = 0.0) -> ImportReport:
@@ -77,8 +79,8 @@ def import_clips(store: Store, path: Path, on_progress: OnProgress, *, wait_s: f
     with store.writer(new=(first.facts, num_blocks), wait_s=wait_s) as writer:
         for file, found in looked.items():
             _check_belongs(file, found, writer)
-        for file in looked:
-            stored.append(_stored(file, writer, steps))
+        for file, found in looked.items():
+            stored.append(_stored(file, found, writer, steps))
         # Also where nothing is new: an import that was killed may not have come so far.
         keep_rule(writer)
         keep_ranking(writer)
@@ -102,14 +104,17 @@ def _num_rows(path: Path) -> int:
 def _looked_at(paths: Iterable[Path], facts: IndexFacts | None, steps: "_Steps") -> Iterator[tuple[Path, _Looked]]:
     """Each file, and what it is for; all are for the same."""
     for path in paths:
+        stamp = FileStamp.of(str(path))
         with ClipFile.open(path) as file:
             found = _look(file, facts, steps)
         facts = found.facts
-        yield path, found if file.total_rows else _Looked(None, 0)
+        yield path, replace(found, stamp=stamp) if file.total_rows else _Looked(None, 0)
 
 
-def _stored(path: Path, writer: CatalogueWriter, steps: "_Steps") -> ImportReport:
+def _stored(path: Path, looked: _Looked, writer: CatalogueWriter, steps: "_Steps") -> ImportReport:
     with ClipFile.open(path) as file:
+        if FileStamp.of(str(path)) != looked.stamp:  # nobody has looked at this one
+            raise UsageError(f"'{printable(path)}' has changed since it was looked at; import it again")
         bulk = BulkStore(writer, file.index)
         for clips in videos_of(file, writer.facts):
             bulk.put(incoming_of(clips), clips)

@@ -365,3 +365,18 @@ def test_one_bad_file_of_a_folder_keeps_all_out(tmp_path: Path) -> None:
     assert not index.exists
     with pytest.raises(UsageError, match=r"holds no \.parquet"):
         index.import_file(tmp_path / "one")
+
+
+def test_a_file_that_changes_between_look_and_store_is_not_stored(tmp_path: Path) -> None:
+    put_videos(tmp_path / "one", ["a"])
+    VideoIndex(tmp_path / "one").export(file := tmp_path / "rows.parquet")
+    put_videos(tmp_path / "two", ["b"])
+    VideoIndex(tmp_path / "two").export(other := tmp_path / "other.parquet")
+
+    def swap(done: int, total: int | None) -> None:
+        if other.exists():
+            other.replace(file)
+
+    with pytest.raises(UsageError, match="has changed since it was looked at"):
+        VideoIndex(tmp_path / "all").import_file(file, on_progress=swap)
+    assert VideoIndex(tmp_path / "all").videos() == []
