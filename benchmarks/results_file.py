@@ -24,6 +24,7 @@ class Row:
         unit: of the value.
         versus: the alternative, by name.
         ratio: above 1 where ours is better.
+        wanted: the least ratio that was asked for; None where none was. `docs/performance.md` says which fall short.
     """
 
     case: str
@@ -31,15 +32,27 @@ class Row:
     unit: str
     versus: str
     ratio: float
+    wanted: float | None = None
 
 
 def write_results(name: str, rows: Sequence[Row], *, packages: Sequence[str]) -> Path:
-    """Write the rows with the machine, the date and the versions of the packages that matter; returns the path."""
+    """Write the rows with the machine, its load, the date and the versions of the packages that matter.
+
+    Args:
+        name: of the benchmark.
+        rows: what it measured.
+        packages: whose versions matter.
+
+    Returns:
+        The file written. Its `load` has the mean number of processes that wanted a core during the last 1, 5 and 15
+        minutes: the benchmark's own, and those that disturbed it.
+    """
     content = {
         "machine": f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {platform.system()}",
+        "load": [round(mean, 1) for mean in os.getloadavg()],
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "versions": {"python": platform.python_version()} | {package: version(package) for package in packages},
-        "rows": [asdict(row) for row in rows],
+        "rows": [{key: value for key, value in asdict(row).items() if value is not None} for row in rows],
     }
     _FOLDER.mkdir(exist_ok=True)
     path = _FOLDER / f"{name}.json"
