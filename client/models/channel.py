@@ -13,6 +13,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from cocon.client.models.failures import is_interruption, is_unreachable, translated
 from cocon.client.models.offered import ONE_MODEL, DescribedVersion, check_ready, check_still_offered, ready_names
 from cocon.client.models.retries import NoAnswerError, Retries
+from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.proxies import DIRECT, proxy_for
@@ -74,6 +75,15 @@ class TritonChannel:
             MismatchError: The model carries no contract of that kind.
         """
         return self._ask(lambda left_s: self._described(name, contract_key, remedy, left_s))
+
+    def statistics(self, name: str, version: str) -> ServedWork:
+        """What the server has done for a version of a model so far.
+
+        Raises:
+            ServerError: It does not answer, or tells nobody.
+        """
+        found = self._ask(lambda left_s: self._client.get_inference_statistics(name, version, client_timeout=left_s))
+        return ServedWork.of(found.model_stats[0])
 
     def infer(
         self, model: DescribedVersion, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, str]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from cocon.client.models.defaults import DEFAULT_URL
+from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
 from cocon.core.errors import UsageError
 from cocon.embedding.local import LocalRepository
@@ -44,6 +45,10 @@ class ModelHost(Protocol):
 
     def open(self, kind: ModelKind[_Contract, _Model], view: str) -> _Model:
         """The newest model of a kind and view; see `TritonServer.open` and `LocalRepository.open`."""
+        ...
+
+    def statistics(self, name: str, version: str) -> ServedWork | None:
+        """What it has done for a version of a model so far; None where nobody counts, as in this process."""
         ...
 
     def close(self) -> None:
@@ -107,6 +112,9 @@ class _LocalHost(LocalRepository):
         import onnxruntime
 
         return f"onnxruntime {onnxruntime.__version__}, in this process"
+
+    def statistics(self, name: str, version: str) -> None:
+        """Nothing is counted: whoever calls can take the time."""
 
     def close(self) -> None:
         """Nothing is held: sessions end with their models."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cocon.client.models.channel import TritonChannel
 from cocon.client.models.offered import DescribedVersion
+from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
 from cocon.core.closing import Closing
 from cocon.core.errors import MismatchError
@@ -114,6 +115,14 @@ class TritonServer(Closing):
         if contract.view != view:
             raise MismatchError(f"{described.source} is of another model, of view '{contract.view}'; export it again")
         return kind.model(TritonSession(self._channel, described, contract))
+
+    def statistics(self, name: str, version: str) -> ServedWork:
+        """What the server has done for a version of a model so far, for all of its callers.
+
+        Raises:
+            ServerError: It does not answer, or tells nobody.
+        """
+        return self._channel.statistics(name, version)
 
     def close(self) -> None:
         """Close the channel."""
