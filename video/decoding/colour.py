@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import av
 
-__all__ = ["RgbConversion"]
+__all__ = ["RgbConversion", "tags_of"]
 
 # Numbers of ISO 23091-2.
 _TRANSFERS = {16: "PQ", 18: "HLG"}
@@ -61,8 +61,7 @@ class RgbConversion:
 
     def _to_bt709(self, frame: "av.VideoFrame") -> "av.VideoFrame":
         """The frame as RGB of BT.709, by the colour management of FFmpeg's scaler."""
-        tags = (frame.color_trc, frame.color_primaries, frame.colorspace, frame.color_range)
-        kind = (frame.format.name, frame.height, frame.width, *tags)
+        kind = (frame.format.name, frame.height, frame.width, *tags_of(frame))
         graphs = _graphs_of_this_thread()
         graph = graphs.pop(kind, None) or _graph_to_bt709(frame)
         graph.vpush(frame)
@@ -71,6 +70,11 @@ class RgbConversion:
             graphs.clear()
         graphs[kind] = graph  # one that has failed is not kept
         return converted
+
+
+def tags_of(frame: "av.VideoFrame") -> tuple[int, int, int, int]:
+    """What a frame says of its colours, in numbers of ISO 23091-2: transfer, primaries, matrix and range."""
+    return frame.color_trc, frame.color_primaries, frame.colorspace, frame.color_range
 
 
 def _graphs_of_this_thread() -> dict[tuple[Any, ...], "av.filter.Graph"]:

@@ -3,12 +3,10 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cocon.video.decoding.clock import Clock
 from cocon.video.decoding.container import Header, open_video
 from cocon.video.decoding.packets import decoded_frames, frames_per_second
+from cocon.video.decoding.picture import Picture
 from cocon.video.decoding.viewing import Viewing
 
 __all__ = ["decoded_pictures"]
@@ -16,8 +14,8 @@ __all__ = ["decoded_pictures"]
 
 def decoded_pictures(
     path: Path, header: Header, check_shape: Callable[[int, int], None], damaged: list[str], notes: list[str]
-) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Decode a video as a viewer sees it: (seconds after the first frame, RGB `uint8 [H, W, 3]`), in order.
+) -> Iterator[tuple[float, Picture]]:
+    """Decode a video as a viewer sees it: (seconds after the first frame, picture), in order.
 
     Args:
         path: the file.
@@ -33,6 +31,6 @@ def decoded_pictures(
         viewing = Viewing(stream, check_shape, damaged, notes)
         for frame in decoded_frames(container, stream, damaged):
             seconds = clock.seconds_of(frame)
-            pixels = viewing.picture(frame)
-            if pixels is not None:
-                yield seconds, pixels
+            picture = viewing.picture(frame)
+            if picture is not None:
+                yield seconds, picture

@@ -20,6 +20,7 @@ from cocon.core.paths import check_file
 from cocon.video.decoding.container import Header, read_header
 from cocon.video.decoding.decoder import decoded_pictures
 from cocon.video.decoding.limits import MediaLimits
+from cocon.video.decoding.picture import Picture
 from cocon.video.geometry import resize
 
 __all__ = ["Frame", "FrameStream", "checked_header", "nothing_decodes", "of_one_size", "read_frames"]
@@ -47,7 +48,7 @@ class FrameStream:
 
     path: Path
     display_shape: tuple[int, int]
-    _frames: Iterator[Frame] = field(repr=False)
+    _pictures: Iterator[tuple[float, Picture]] = field(repr=False)
     _limits: MediaLimits = field(repr=False)
     _declared_seconds: float | None = field(repr=False)
     _damaged: list[str] = field(repr=False)
@@ -64,8 +65,22 @@ class FrameStream:
         return self
 
     def __next__(self) -> Frame:
+        seconds, picture = self._advance()
+        return seconds, picture.pixels
+
+    def pictures(self) -> Iterator[tuple[float, Picture]]:
+        """The same frames, all of the size of the first, whose pixels are made as they are asked for."""
         try:
-            seconds, pixels = next(self._frames)
+            while True:
+                seconds, picture = self._advance()
+                yield seconds, picture.changed(partial(resize, height=self.height, width=self.width))
+        except StopIteration:
+            return
+
+    def _advance(self) -> tuple[float, Picture]:
+        """The next frame; raises `StopIteration` behind the last."""
+        try:
+            seconds, picture = next(self._pictures)
         except StopIteration:
             self._conclude()
             raise
@@ -73,13 +88,13 @@ class FrameStream:
             self._on_frame()
         interval = seconds - self._previous_seconds if self.num_frames else 1 / 25
         if not self.num_frames:
-            self.height, self.width = pixels.shape[:2]
+            self.height, self.width = picture.pixels.shape[:2]
         self._previous_seconds = seconds
         self.num_frames += 1
         self.duration_seconds = seconds + interval
         self._limits.check(self.path, "max_frames", self.num_frames, "frames or more")
         self._limits.check(self.path, "max_seconds", seconds, "seconds or more")
-        return seconds, pixels
+        return seconds, picture
 
     def _conclude(self) -> None:
         if self.num_frames == 0:

@@ -1,14 +1,17 @@
 """Decoded frames as a viewer sees them: square pixels, the right way up, colours of BT.709."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.decoding.colour import RgbConversion
+from cocon.core.errors import UnreadableVideoError
+from cocon.video.decoding.colour import RgbConversion, tags_of
 from cocon.video.decoding.container import reason
 from cocon.video.decoding.display import display_shape, upright
+from cocon.video.decoding.picture import Picture
 from cocon.video.geometry import resize
 
 if TYPE_CHECKING:
@@ -38,18 +41,27 @@ class Viewing:
         self._check_shape, self._damaged, self._notes = check_shape, damaged, notes
         self._rgb = RgbConversion()
         self._matrix: bytes | None = None
+        self._sound_kind: object = None
 
     def pass_over(self, frame: "av.VideoFrame") -> None:
         """Note what a frame that nobody wants to see says of those after it."""
         self._matrix = _display_matrix(frame) or self._matrix  # H.264 and HEVC may say it with key frames only
 
-    def picture(self, frame: "av.VideoFrame") -> NDArray[np.uint8] | None:
-        """A frame as RGB `uint8 [H, W, 3]`; None where it cannot be converted."""
+    def picture(self, frame: "av.VideoFrame") -> Picture | None:
+        """A frame as a viewer sees it; None where it cannot be converted.
+
+        The first frame of a size and format is converted at once, which shows whether the others of that kind can be;
+        those are when their pixels are asked for.
+        """
         import av
 
         shape = display_shape(frame.height, frame.width, self._aspect)
         self._check_shape(frame.height, frame.width)
         self._check_shape(*shape)
+        kind = (frame.format.name, frame.height, frame.width, *tags_of(frame))
+        if kind == self._sound_kind:
+            self.pass_over(frame)
+            return Picture(partial(self._later, frame, shape, self._matrix))
         try:
             pixels = self._rgb.pixels(frame)
         except (av.FFmpegError, ValueError) as error:
@@ -57,8 +69,17 @@ class Viewing:
             return None
         if (source := self._rgb.converted_from) and not self._notes:
             self._notes.append(f"{source} was brought to BT.709; brighter than reference white is clipped")
+        self._sound_kind = kind
         self.pass_over(frame)
-        return upright(resize(pixels, *shape), self._matrix)
+        return Picture.of(upright(resize(pixels, *shape), self._matrix))
+
+    def _later(self, frame: "av.VideoFrame", shape: tuple[int, int], matrix: bytes | None) -> NDArray[np.uint8]:
+        import av
+
+        try:
+            return upright(resize(self._rgb.pixels(frame), *shape), matrix)
+        except (av.FFmpegError, ValueError) as error:
+            raise UnreadableVideoError(f"a frame cannot be converted, as others before it could: {error}") from error
 
 
 def _display_matrix(frame: "av.VideoFrame") -> bytes | None:

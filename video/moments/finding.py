@@ -65,9 +65,9 @@ class _Finder:
                 after = next(frames, None)
                 if after is not None and after[0] <= self._begin_seconds:
                     viewing.pass_over(before[1])
-                elif (pixels := viewing.picture(before[1])) is not None:
+                elif (picture := viewing.picture(before[1])) is not None:
                     is_any = True
-                    yield before[0], pixels
+                    yield before[0], picture.pixels
                 before = after
         if not is_any:
             raise nothing_decodes(self._path, damaged) if way is in_one_pass else UnsureError

@@ -106,7 +106,6 @@ def strip_job(beat: Beat, plan: StripPlan) -> Iterator[Message]:
     layout: SheetLayout | None = None
     for frame, number in zip(sources.frames(frames), numbers, strict=False):
         if wanted is None or number in wanted:
-            assert frame.pixels is not None
             layout = layout or SheetLayout.of(*frame.pixels.shape[:2])
             strip = draw_strip(layout, _panels(frame, sources, layout), frame.seconds)
             yield Message({"num_frames": number + 1, "seconds": frame.seconds}, {"strip": strip})
@@ -127,7 +126,6 @@ def _followed_frames(frames: Iterator[Frame], plan: StripPlan) -> Iterator[Frame
 
 
 def _panels(frame: ViewedFrame, sources: ViewSources, layout: SheetLayout) -> list[Panel]:
-    assert frame.pixels is not None
     picture = layout.fitted(frame.pixels)
     panels = []
     for view in sources.views:

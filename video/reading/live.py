@@ -1,6 +1,6 @@
 """Views made for a model from the pictures themselves, in the pass that decodes them, and those that are stored."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MissingViewError
-from cocon.video.decoding.frames import Frame
+from cocon.video.decoding.picture import Picture
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.estimation.identity import MADE_BY, difference, identity_of
 from cocon.video.estimation.people import check_people_available
@@ -74,12 +74,12 @@ class LiveFrame:
 
 
 def live_frames(
-    frames: Iterator[Frame], requests: Mapping[str, ViewRequest], count: PeopleCount
+    frames: Iterable[tuple[float, Pixels | Picture]], requests: Mapping[str, ViewRequest], count: PeopleCount
 ) -> Iterator[tuple[float, LiveFrame]]:
     """Make views of one stream of frames.
 
     Args:
-        frames: of one video.
+        frames: of one video; of pictures that are not made yet, only those are that a view is asked of.
         requests: view → what is wanted.
         count: filled in when a person is looked for.
 

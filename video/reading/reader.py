@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import MismatchError, MissingViewError, TruncatedVideoError
 from cocon.video.clips import ClipSpec, dense_windows, resample
-from cocon.video.decoding.frames import FrameStream, of_one_size, read_frames
+from cocon.video.decoding.frames import FrameStream, read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import centre_crop, resized_shape
 from cocon.video.reading.live import PeopleCount, ViewRequest, differences, live_frames, makers, stored_or_missing
@@ -148,7 +148,7 @@ class VideoSource:
     ) -> Iterator[Row]:
         """Grid frames in all views, in the order of `live` and `stored`."""
         wanted = {view: self.requests[view] for view in live}
-        for seconds, frame in resample(live_frames(of_one_size(frames), wanted, count), self.spec):
+        for seconds, frame in resample(live_frames(frames.pictures(), wanted, count), self.spec):
             made = [centre_crop(frame.pixels(view), wanted[view].geometry.crop_px) for view in live]
             yield seconds, made + [_stored_frame(stored[view], self.requests[view], seconds) for view in stored]
 

@@ -14,13 +14,14 @@ before or not.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.decoding.frames import Frame
+from cocon.video.decoding.picture import Picture
 from cocon.video.estimation.flow import FlowSpec, estimate_flow, with_later_frame
 from cocon.video.estimation.people import People, people_of
 from cocon.video.geometry import resize_short_side
@@ -41,7 +42,7 @@ class ViewedFrame:
     Attributes:
         seconds: presentation time.
         flow: what a flow view measures.
-        pixels: RGB `uint8 [H, W, 3]`.
+        picture: the frame itself.
         reduced: the same at the size at which flow is measured.
         later: `reduced` of the frame one interval later.
         people: found in the frame.
@@ -49,10 +50,16 @@ class ViewedFrame:
 
     seconds: float
     flow: FlowSpec
-    pixels: Pixels | None = None
-    reduced: Pixels | None = None
-    later: Pixels | None = None
+    picture: Picture | None = None
+    reduced: Picture | None = None
+    later: Picture | None = None
     people: People | None = None
+
+    @property
+    def pixels(self) -> Pixels:
+        """RGB `uint8 [H, W, 3]` of the frame, where `rgb` is among the views."""
+        assert self.picture is not None
+        return self.picture.pixels
 
     def view(self, name: str) -> StoredView:
         """A view of this frame alone, as it would be stored; made now."""
@@ -66,12 +73,11 @@ class ViewedFrame:
     def _made_pixels(self, name: str) -> Pixels:
         match VIEWS[name].maker:
             case "decoding":
-                assert self.pixels is not None
                 return self.pixels
             case "flow":
                 assert self.reduced is not None
                 assert self.later is not None
-                return estimate_flow(self.reduced, self.later, self.flow)
+                return estimate_flow(self.reduced.pixels, self.later.pixels, self.flow)
             case "people":
                 assert self.people
                 return self.people.mask
@@ -79,11 +85,13 @@ class ViewedFrame:
                 raise ValueError(f"view '{name}' cannot be made of pictures")
 
 
-def viewed_frames(frames: Iterator[Frame], views: Collection[str], flow: FlowSpec) -> Iterator[ViewedFrame]:
+def viewed_frames(
+    frames: Iterable[tuple[float, Pixels | Picture]], views: Collection[str], flow: FlowSpec
+) -> Iterator[ViewedFrame]:
     """Follow the frames of a video.
 
     Args:
-        frames: of one size, in order.
+        frames: of one size, in order. Of pictures that are not made yet, only those are that a view is asked of.
         views: those that will be asked for; none of them the user's own. Full-size pictures are held only if `rgb` is
             among them.
         flow: what a flow view is to measure.
@@ -101,23 +109,27 @@ def viewed_frames(frames: Iterator[Frame], views: Collection[str], flow: FlowSpe
         yield replace(frame, later=later.reduced)
 
 
-def _reduced(frames: Iterator[Frame], makers: Collection[str], flow: FlowSpec) -> Iterator[tuple[ViewedFrame, Pixels]]:
-    """Each frame as it will be kept, and its pixels."""
-    for seconds, pixels in frames:
-        reduced = resize_short_side(pixels, flow.size_px) if "flow" in makers else None
-        yield ViewedFrame(seconds, flow, pixels if "decoding" in makers else None, reduced), pixels
+def _reduced(
+    frames: Iterable[tuple[float, Pixels | Picture]], makers: Collection[str], flow: FlowSpec
+) -> Iterator[tuple[ViewedFrame, Picture]]:
+    """Each frame as it will be kept, and its picture."""
+    reduce = partial(resize_short_side, short_side_px=flow.size_px)
+    for seconds, given in frames:
+        picture = given if isinstance(given, Picture) else Picture.of(given)
+        reduced = picture.changed(reduce) if "flow" in makers else None
+        yield ViewedFrame(seconds, flow, picture if "decoding" in makers else None, reduced), picture
 
 
-def _with_people(frames: Iterator[tuple[ViewedFrame, Pixels]], makers: Collection[str]) -> Iterator[ViewedFrame]:
+def _with_people(frames: Iterator[tuple[ViewedFrame, Picture]], makers: Collection[str]) -> Iterator[ViewedFrame]:
     if "people" not in makers:
         yield from (frame for frame, _ in frames)
         return
     taken: deque[ViewedFrame] = deque()
 
-    def pictures() -> Iterator[Frame]:
-        for frame, pixels in frames:
+    def pictures() -> Iterator[tuple[float, Pixels]]:
+        for frame, picture in frames:
             taken.append(frame)
-            yield frame.seconds, pixels
+            yield frame.seconds, picture.pixels
 
     for _, people in people_of(pictures()):
         yield replace(taken.popleft(), people=people)

@@ -40,7 +40,7 @@ def test_key_points_and_mask_are_of_one_estimate(walking_person: list[np.ndarray
         assert frame.people.is_found
         assert np.array_equal(pose.keypoints, frame.people.keypoints[None])
         assert np.array_equal(mask.pixels, frame.people.mask[None])
-        assert frame.pixels is frame.reduced is None
+        assert frame.picture is frame.reduced is None
 
 
 @pytest.mark.parametrize(("views", "num_held"), [(("flow",), 2), (("rgb", "flow"), 6)])
