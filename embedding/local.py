@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.embedder import ENCODER
+from cocon.embedding.fusion_record import FusionRecord
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, OpenModel
 from cocon.embedding.repository import ONNX, ModelFormat, check_repository
@@ -123,6 +124,14 @@ class LocalRepository:
                 if newest.folder.is_dir():
                     raise
             # The version has been replaced since: look again.
+
+    def fusion(self) -> FusionRecord | None:
+        """How its views are to be fused; None where nothing is said of it.
+
+        Raises:
+            MismatchError: what is said cannot be read, or is damaged.
+        """
+        return FusionRecord.newest(self.root)
 
     def _no_model(self, kind: ModelKind[Any, Any], view: str) -> UsageError:
         check_repository(self.root)

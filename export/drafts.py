@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import EMBEDDING, ModelContract
 from cocon.embedding.embedder import ENCODER
+from cocon.embedding.fusion_record import FUSION_KEY
 from cocon.embedding.local import LocalSession
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
 from cocon.embedding.model_kind import ModelKind
@@ -136,7 +137,8 @@ def fusion_drafts(sources: Sequence[ViewSource], repository: Path) -> list[Draft
     present = tuple(contract for _, contract in sorted(contracts.items()) if contract is not None)
     if len(present) < 2:
         return []
-    fusion, training = Fusion(present), _common_training(sources, present)
+    training = _common_training(sources, present)
+    fusion = Fusion(present, training.fusion_weights(present) if training else None)
     outputs = fusion.output_shapes
     fuse = Draft(
         model_config(FUSE, fusion.input_shapes, outputs, input_type="float32", model_format=ONNX, is_light=True),
@@ -152,7 +154,7 @@ def fusion_drafts(sources: Sequence[ViewSource], repository: Path) -> list[Draft
     ensemble = Draft(
         ensemble_config(ENSEMBLE, fusion.clip_shapes, outputs, fusion.steps),
         FUSION_FILE,
-        identity={"fusion": fusion.to_json()},
+        identity={FUSION_KEY: fusion.record.to_json()},
         write=partial(write_ensemble, fusion),
         card=partial(ensemble_card, fusion, training),
         embedding_dim=fuse.embedding_dim,
@@ -164,8 +166,11 @@ def fusion_drafts(sources: Sequence[ViewSource], repository: Path) -> list[Draft
 def _common_training(sources: Sequence[ViewSource], present: Sequence[ModelContract]) -> TrainingRecord | None:
     """The training that all views of the repository come from, as far as this export knows."""
     trainings = [source.training for source in sources]
-    is_all = {source.contract for source in sources} == set(present)
-    return trainings[0] if is_all and all(training == trainings[0] for training in trainings) else None
+    known = trainings[0] if trainings and all(training == trainings[0] for training in trainings) else None
+    if known is None:
+        return None
+    trained = {**known.encoders, **{source.contract.view: source.contract.fingerprint for source in sources}}
+    return known if all(trained.get(contract.view) == contract.fingerprint for contract in present) else None
 
 
 def _draft(

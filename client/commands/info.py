@@ -1,6 +1,7 @@
 """What `client info` tells: the server, its models, the index, and whether they belong together."""
 
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from cocon.client.engines import open_index
 from cocon.client.index.records import IndexFacts
 from cocon.client.models.connect import connect
-from cocon.client.models.fused_model import FusedModel
+from cocon.client.models.fused_model import FusedModel, weights_at
 from cocon.client.output.sinks import print_rows
 from cocon.client.pipeline.video_embedding import Row
 from cocon.core.errors import ServerError
@@ -48,12 +49,13 @@ def gather_facts(url: str, index: str, *, timeout_s: float, model_format: Format
     try:
         with closing(connect(url, timeout_s=timeout_s, model_format=model_format)) as host:
             models = {view: host.open(ENCODER, view) for view in host.views}
+            weights = weights_at(host, models)
             named = {"url": escaped(host.url), "software": host.software}
     except ServerError as error:
         unknown = {"url": escaped(without_credentials(url)), "software": None, "models": None}
-        return unknown | {"index": _index_row(index, None)}, error
+        return unknown | {"index": _index_row(index, {}, None)}, error
     rows = [_model_row(view, model) for view, model in models.items()]
-    return {**named, "models": rows, "index": _index_row(index, models)}, None
+    return {**named, "models": rows, "index": _index_row(index, weights, models)}, None
 
 
 def print_facts(facts: Row, *, as_json: bool) -> None:
@@ -100,12 +102,12 @@ def _model_row(view: str, model: ModelEmbedder) -> Row:
     }
 
 
-def _index_row(folder: str, models: dict[str, ModelEmbedder] | None) -> Row | None:
+def _index_row(folder: str, weights: Mapping[str, float], models: dict[str, ModelEmbedder] | None) -> Row | None:
     index = open_index(folder)
     if not index.exists:
         return None
     facts, videos = index.facts, index.videos()
-    fits = None if models is None else _fits(facts, models)
+    fits = None if models is None else _fits(facts, models, weights)
     return {
         "folder": escaped(folder),
         **asdict(facts),
@@ -117,9 +119,9 @@ def _index_row(folder: str, models: dict[str, ModelEmbedder] | None) -> Row | No
     }
 
 
-def _fits(facts: IndexFacts, models: dict[str, ModelEmbedder]) -> bool:
+def _fits(facts: IndexFacts, models: dict[str, ModelEmbedder], weights: Mapping[str, float]) -> bool:
     used = {view: models[view] for view in facts.views if view in models}
-    return len(used) == len(facts.views) and FusedModel(used).fingerprint == facts.fingerprint
+    return len(used) == len(facts.views) and FusedModel(used, weights).fingerprint == facts.fingerprint
 
 
 def _shown(row: Row) -> Row:

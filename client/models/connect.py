@@ -7,6 +7,7 @@ from cocon.client.models.defaults import DEFAULT_URL
 from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
 from cocon.core.errors import UsageError
+from cocon.embedding.fusion_record import FusionRecord
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, OpenModel
@@ -49,6 +50,10 @@ class ModelHost(Protocol):
 
     def statistics(self, name: str, version: str) -> ServedWork | None:
         """What it has done for a version of a model so far; None where nobody counts, as in this process."""
+        ...
+
+    def fusion(self) -> FusionRecord | None:
+        """How its views are to be fused; None where nothing is said of it."""
         ...
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """The encoders of one or several views, asked as one."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from cocon.video.clips import ClipSpec
 from cocon.video.reading.reader import MultiViewClip, ViewRequest
 from cocon.video.views import view_named
 
-__all__ = ["ClipVectors", "FusedModel", "open_fused"]
+__all__ = ["ClipVectors", "FusedModel", "open_fused", "weights_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,11 @@ class FusedModel:
 
     Attributes:
         models: View → its encoder, in alphabetical order.
+        weights: View → how much it counts, positive; only their ratios matter.
     """
 
     models: Mapping[str, ModelEmbedder]
+    weights: Mapping[str, float] = field(default_factory=lambda: EQUAL_WEIGHTS)
 
     def __post_init__(self) -> None:
         clips = {view: model.contract.clip for view, model in self.models.items()}
@@ -66,8 +68,7 @@ class FusedModel:
     @property
     def fingerprint(self) -> str:
         """Identity of the fused embedding."""
-        fingerprints = {view: model.contract.fingerprint for view, model in self.models.items()}
-        return fused_fingerprint(fingerprints, dict(EQUAL_WEIGHTS))
+        return fused_fingerprint(_fingerprints(self.models), dict(self.weights))
 
     @property
     def embedding_dim(self) -> int:
@@ -101,7 +102,7 @@ class FusedModel:
 
     def restricted(self, views: Collection[str]) -> "FusedModel":
         """The same without the other views."""
-        return FusedModel({view: model for view, model in self.models.items() if view in views})
+        return FusedModel({view: model for view, model in self.models.items() if view in views}, self.weights)
 
     def embed(self, clips: Sequence[MultiViewClip]) -> list[dict[str, ClipVectors]]:
         """Embed at most `max_batch_size` clips, which need not have the same views.
@@ -132,12 +133,15 @@ class FusedModel:
             logits = [vectors for clip in clips if (vectors := clip[view].logits) is not None]
             if self.labels and logits:
                 probabilities[view] = softmax(np.stack(logits))
-        known = fuse_probabilities(probabilities) if len(probabilities) == len(self.models) else None
-        return _fused({view: np.stack([clip[view].embedding for clip in clips]) for view in self.models}), known
+        known = fuse_probabilities(probabilities, self.weights) if len(probabilities) == len(self.models) else None
+        return self._fused({view: np.stack([clip[view].embedding for clip in clips]) for view in self.models}), known
 
     def fuse_blocks(self, clips: Sequence[Mapping[str, ClipVectors]]) -> NDArray[np.float32]:
         """The same for the blocks: `float32 [K, N, D]`."""
-        return _fused({view: np.stack([clip[view].blocks for clip in clips]) for view in self.models})
+        return self._fused({view: np.stack([clip[view].blocks for clip in clips]) for view in self.models})
+
+    def _fused(self, embeddings: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        return fuse_embeddings(embeddings, self.weights) if len(embeddings) > 1 else next(iter(embeddings.values()))
 
 
 def open_fused(host: ModelHost, views: Sequence[str]) -> FusedModel:
@@ -155,11 +159,23 @@ def open_fused(host: ModelHost, views: Sequence[str]) -> FusedModel:
     names = set(host.views) if "all" in views else {view_named(view).name for view in views}
     if not names:
         raise UsageError(f"'{host.url}' has no encoder of any view; export one with 'cocon export'")
-    return FusedModel({view: host.open(ENCODER, view) for view in sorted(names)})
+    models = {view: host.open(ENCODER, view) for view in sorted(names)}
+    return FusedModel(models, weights_at(host, models))
 
 
-def _fused(embeddings: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    return fuse_embeddings(embeddings) if len(embeddings) > 1 else next(iter(embeddings.values()))
+def weights_at(host: ModelHost, models: Mapping[str, ModelEmbedder]) -> Mapping[str, float]:
+    """How much each of some models counts where they are: what `cocon export` wrote there, else all the same.
+
+    Raises:
+        ServerError: The server does not answer.
+        MismatchError: What is written there is damaged, or of other encoders.
+    """
+    record = host.fusion() if len(models) > 1 else None
+    return EQUAL_WEIGHTS if record is None else record.weights_for(_fingerprints(models))
+
+
+def _fingerprints(models: Mapping[str, ModelEmbedder]) -> dict[str, str]:
+    return {view: model.contract.fingerprint for view, model in models.items()}
 
 
 def _per_clip(outputs: Outputs) -> list[ClipVectors]:

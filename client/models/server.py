@@ -18,9 +18,10 @@ from cocon.client.models.target import Target
 from cocon.core.closing import Closing
 from cocon.core.errors import MismatchError
 from cocon.embedding.embedder import ENCODER
+from cocon.embedding.fusion_record import FUSION_KEY, FusionRecord
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, OpenModel
-from cocon.embedding.repository import FORMATS, FormatName
+from cocon.embedding.repository import ENSEMBLE, FORMATS, FormatName
 from cocon.video.views import VIEWS
 
 __all__ = ["TritonServer", "TritonSession"]
@@ -123,6 +124,18 @@ class TritonServer(Closing):
             ServerError: It does not answer, or tells nobody.
         """
         return self._channel.statistics(name, version)
+
+    def fusion(self) -> FusionRecord | None:
+        """How the views are to be fused, as the ensemble says that is here; None where there is none.
+
+        Raises:
+            ServerError: The server does not answer.
+            MismatchError: The ensemble carries no such record, or a damaged one.
+        """
+        if ENSEMBLE not in self._channel.model_names():
+            return None
+        described = self._channel.newest(ENSEMBLE, FUSION_KEY)
+        return FusionRecord.from_json(described.contract, source=described.source)
 
     def close(self) -> None:
         """Close the channel."""

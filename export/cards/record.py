@@ -1,14 +1,17 @@
 """How a run was trained and how good it is, as far as its folder tells: what model cards are written from."""
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from cocon.core.errors import MismatchError
+from cocon.embedding.contract import ModelContract
 from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
+from cocon.training.evaluation.recognition.metrics import LEARNED
 from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, RunFolder
 
 __all__ = ["TrainingRecord", "training_of_run"]
@@ -17,6 +20,7 @@ __all__ = ["TrainingRecord", "training_of_run"]
 _TOLD_ELSEWHERE = frozenset(("views", "data", "clip", "view", "flow"))
 _OBJECTIVES = frozenset(facts.section for facts in METHODS.values())
 _GENERATED_MARK = "generator.json"
+_WEIGHT = "weight_retrieval_"
 
 _Content = TypeVar("_Content", dict[str, Any], list[Any])
 
@@ -45,6 +49,7 @@ class TrainingRecord:
         half_precision_cosine: smallest cosine between what the encoders gave before and after their weights were
             rounded to half precision; None if they were not.
         merits: figures of `cocon evaluate --json`, a flat row per method and view.
+        encoders: view → fingerprint of the run's encoder.
     """
 
     data: str
@@ -64,23 +69,38 @@ class TrainingRecord:
     calibrated_on: str | None = None
     half_precision_cosine: float | None = None
     merits: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    encoders: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def merits_of(self, *views: str) -> tuple[Mapping[str, Any], ...]:
         """Rows of these views; of all views if none is named."""
         return tuple(row for row in self.merits if not views or row["view"] in views)
+
+    def fusion_weights(self, contracts: Sequence[ModelContract]) -> dict[str, float] | None:
+        """Weights of these encoders of the run, as `cocon evaluate` found them on the training videos.
+
+        Returns:
+            View → weight, positive, of which only the ratios matter; None where there are none of all of them, or those
+            of several runs of one method, which cannot be told apart.
+        """
+        methods = {contract.method for contract in contracts}
+        rows = [row for row in self.merits_of(LEARNED) if row["method"] in methods]
+        names = {contract.view: f"{_WEIGHT}{contract.view}" for contract in contracts}
+        if len(methods) != 1 or len(rows) != 1 or not set(names.values()) <= rows[0].keys():
+            return None
+        return {view: float(rows[0][name]) for view, name in names.items()}
 
 
 def training_of_run(run: RunFolder) -> TrainingRecord:
     """Read a run's configuration, its summary and, where `cocon evaluate` has been, its figures.
 
     Raises:
-        MismatchError: its summary or its figures cannot be read.
+        MismatchError: its summary, its figures or a contract cannot be read.
     """
     config = run.config
     summary = _read(run.path / SUMMARY_FILE, dict)
     rows = _read(run.path / EVALUATION_FILE, list)
-    if not all(isinstance(row, dict) and {"method", "view"} <= row.keys() for row in rows):
-        raise _unreadable(run.path / EVALUATION_FILE, "a row has no method or view")
+    _check(rows, run.path / EVALUATION_FILE)
+    saved = [view for view in config.views if run.files_of(view).has_encoder]
     imported_from, calibration = summary.get("imported_from"), summary.get("calibrated", {})
     start = config.training.init_from
     is_drawn = bool(summary.get("generated", (config.data.folder / _GENERATED_MARK).is_file()))
@@ -102,7 +122,17 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
         calibrated_on=calibration.get("data"),
         half_precision_cosine=summary.get("half_precision_cosine"),
         merits=tuple({name: value for name, value in row.items() if name != "per_class"} for row in rows),
+        encoders={view: run.contract(view).fingerprint for view in saved},
     )
+
+
+def _check(rows: Sequence[Any], path: Path) -> None:
+    """Refuse rows that are none, or whose weights nothing can be fused by."""
+    if not all(isinstance(row, dict) and {"method", "view"} <= row.keys() for row in rows):
+        raise _unreadable(path, "a row has no method or view")
+    for name, weight in (item for row in rows for item in row.items() if item[0].startswith(_WEIGHT)):
+        if not isinstance(weight, int | float) or not 0 < weight < math.inf:
+            raise _unreadable(path, f"'{name}' is {weight!r}, not a positive number")
 
 
 def _read(path: Path, kind: type[_Content]) -> _Content:

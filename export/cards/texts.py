@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 
 from cocon.core.printable import printable
-from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, PROBABILITIES, ModelContract, fused_fingerprint
+from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, PROBABILITIES, ModelContract
 from cocon.embedding.repository import ENSEMBLE, FUSE, ModelFormat, model_name
 from cocon.export.artefacts.parity import Parity
 from cocon.export.cards.card import Card, Tensor, plain, render_card
@@ -12,7 +12,7 @@ from cocon.export.cards.record import TrainingRecord
 from cocon.export.cards.training import learned_from, training_text
 from cocon.export.models.fusion import Fusion
 from cocon.export.repository.stage import Exported
-from cocon.training.evaluation.recognition.metrics import FUSED
+from cocon.training.evaluation.recognition.metrics import FUSED, LEARNED
 
 __all__ = ["encoder_card", "ensemble_card", "file_facts", "fuse_card", "parity_text", "run_card"]
 
@@ -27,6 +27,12 @@ _SHORT = {
     "repeat_last": "the last frame of a video shorter than a clip is repeated",
     "loop": "a video shorter than a clip starts again",
     "shrink": "a video shorter than a clip is sampled more densely",
+}
+_WEIGHED = {
+    False: "Every view counts the same, however good it is.",
+    True: "How much a view counts was found by `cocon evaluate` on the training videos alone, for the embedding; class "
+    "probabilities are the mean with the same weights, while probe and classifier above are judged as "
+    "docs/evaluation.md says.",
 }
 _SEARCH = "To find similar moments of videos"
 
@@ -68,10 +74,10 @@ def fuse_card(fusion: Fusion, training: TrainingRecord | None, exported: Exporte
         facts=file_facts(exported) | {"weights": _weights(fusion)},
         tensors=[*_io(fusion.input_shapes, "float32", "input: what this view gave"), *_outputs(fusion)],
         labels=fusion.labels,
-        views=(FUSED,),
+        views=(_judged(fusion),),
         purpose=f"Called by the ensemble `{ENSEMBLE}`.",
         usage=["client embed --view all video.mp4"],
-        limits=["Every view counts the same, however good it is.", "All of its inputs must be given."],
+        limits=[_WEIGHED[fusion.learned is not None], "All of its inputs must be given."],
         training="Nothing in it is trained; the cards of the views say how they were.",
         has_recipe=False,
     )
@@ -82,7 +88,7 @@ def ensemble_card(fusion: Fusion, training: TrainingRecord | None, exported: Exp
     """Card of the ensemble of all views."""
     fingerprints = {contract.view: contract.fingerprint for contract in fusion.contracts}
     facts = {f"fingerprint of `{view}`": f"`{fingerprint}`" for view, fingerprint in fingerprints.items()}
-    facts |= {"fingerprint": f"`{fused_fingerprint(fingerprints, fusion.weights)}`", "weights": _weights(fusion)}
+    facts |= {"fingerprint": f"`{fusion.record.fingerprint}`", "weights": _weights(fusion)}
     card = Card(
         title=exported.model,
         summary="Embeds the clips of all views at once: a Triton ensemble of the encoders "
@@ -90,11 +96,12 @@ def ensemble_card(fusion: Fusion, training: TrainingRecord | None, exported: Exp
         facts=file_facts(exported) | facts,
         tensors=[*_io(fusion.clip_shapes, "uint8", "input: the same moment in this view"), *_outputs(fusion)],
         labels=fusion.labels,
-        views=(FUSED,),
+        views=(_judged(fusion),),
         purpose=_purpose(fusion.labels),
         usage=["cocon serve model_repository --detach", "client embed --view all video.mp4"],
         limits=[
             "Needs the clips of all its views; `client` fuses those that can be had by itself.",
+            _WEIGHED[fusion.learned is not None],
             *_limits(fusion.contracts, training),
         ],
         training=training_text(training, fusion.contracts)
@@ -155,6 +162,11 @@ def parity_text(parity: Parity | None, reference: str = "the trained encoder in 
         f"compared with {reference} at batch sizes {batches}: cosine at least {parity.min_cosine:.6f}, "
         f"largest difference {parity.max_abs_difference:.1e}."
     )
+
+
+def _judged(fusion: Fusion) -> str:
+    """Which figures are those of this fusion."""
+    return FUSED if fusion.learned is None else LEARNED
 
 
 def _purpose(labels: Sequence[str]) -> str:

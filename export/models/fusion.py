@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from onnxscript import OpBuilder, ir
 
 from cocon.core.errors import GateError
-from cocon.embedding.contract import CLIP, EMBEDDING, LOGITS, PROBABILITIES, ModelContract, fused_fingerprint
+from cocon.embedding.contract import CLIP, EMBEDDING, LOGITS, PROBABILITIES, ModelContract
 from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings, fuse_probabilities, softmax
+from cocon.embedding.fusion_record import FusionRecord
 from cocon.embedding.repository import FUSE, model_name
 from cocon.export.artefacts.parity import BATCH_SIZES, Parity
 from cocon.export.artefacts.to_onnx import write_formula
@@ -28,13 +29,16 @@ _TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """Which views are fused; every view counts the same.
+    """Which views are fused, and how much each counts.
 
     Attributes:
         contracts: of the views' encoders, views in alphabetical order.
+        learned: view → weight, positive, as `cocon evaluate` found it; None where every view counts the same. Only
+            their ratios matter.
     """
 
     contracts: tuple[ModelContract, ...]
+    learned: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         views = [contract.view for contract in self.contracts]
@@ -50,8 +54,9 @@ class Fusion:
     @property
     def weights(self) -> dict[str, float]:
         """View → weight, summing to one."""
-        total = sum(EQUAL_WEIGHTS[contract.view] for contract in self.contracts)
-        return {contract.view: EQUAL_WEIGHTS[contract.view] / total for contract in self.contracts}
+        weights = EQUAL_WEIGHTS if self.learned is None else self.learned
+        total = sum(weights[contract.view] for contract in self.contracts)
+        return {contract.view: weights[contract.view] / total for contract in self.contracts}
 
     @property
     def output_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -85,17 +90,11 @@ class Fusion:
         """What decides the graph of `cocon_fuse`, as JSON."""
         return json.dumps({"inputs": self.input_shapes, "weights": self.weights}, sort_keys=True)
 
-    def to_json(self) -> str:
-        """What a client must know of the ensemble: views, weights, labels and the fused fingerprint."""
+    @property
+    def record(self) -> FusionRecord:
+        """What a client must know of it."""
         fingerprints = {contract.view: contract.fingerprint for contract in self.contracts}
-        content = {
-            "views": fingerprints,
-            "weights": self.weights,
-            "fingerprint": fused_fingerprint(fingerprints, self.weights),
-            "embedding_dim": self.output_shapes[EMBEDDING][0],
-            "labels": self.labels,
-        }
-        return json.dumps(content, indent=2, sort_keys=True)
+        return FusionRecord(fingerprints, self.weights, self.output_shapes[EMBEDDING][0], self.labels)
 
 
 def write_fuse(fusion: Fusion, path: Path) -> None:
@@ -115,7 +114,7 @@ def write_fuse(fusion: Fusion, path: Path) -> None:
 
 def write_ensemble(fusion: Fusion, path: Path) -> None:
     """Write what a client must know of the ensemble, which has no model file."""
-    path.write_text(fusion.to_json(), encoding="utf-8")
+    path.write_text(fusion.record.to_json(), encoding="utf-8")
 
 
 def check_fuse(fusion: Fusion, path: Path) -> Parity:

@@ -14,11 +14,13 @@ __all__ = ["mean_vector", "video_means"]
 # Clips that are added up at a time.
 _MAX_CLIPS = 1 << 16
 _UNIT_TOLERANCE = 1e-3
+# Videos by whose clips the views in a vector are told apart.
+_MAX_LOOKED_AT = 16
 
 
 def mean_vector(clips: NDArray[np.float32], num_views: int = 1) -> NDArray[np.float32]:
     """The mean of clips `float32 [K, D]` of fused views, of unit length again: `float32 [1, D]`."""
-    return _unit(clips.astype(np.float64).sum(axis=0, keepdims=True), _num_parts(clips, num_views))
+    return _unit(clips.astype(np.float64).sum(axis=0, keepdims=True), _part_lengths(clips, num_views))
 
 
 def video_means(
@@ -39,29 +41,32 @@ def video_means(
     means = np.zeros((num_videos, vectors.shape[1]), np.float32)
     are_whole = np.ones(num_videos, np.bool_)
     are_whole[table.videos_of(unsound)] = False
-    num_parts = _num_parts(vectors[table.rows_of(np.flatnonzero(are_whole)[:1])], num_views)
+    lengths = _part_lengths(vectors[table.rows_of(np.flatnonzero(are_whole)[:_MAX_LOOKED_AT])], num_views)
     positions = np.arange(num_videos)
     for part in table.parts(positions, _MAX_CLIPS):
         counts = table.num_rows[part]
         clips = vectors[table.rows_of(positions[part])].astype(np.float64)
-        means[part] = _unit(np.add.reduceat(clips, np.cumsum(counts) - counts, axis=0), num_parts)
+        means[part] = _unit(np.add.reduceat(clips, np.cumsum(counts) - counts, axis=0), lengths)
     means[~are_whole] = 0
     return means, are_whole
 
 
-def _num_parts(vectors: NDArray[np.float32], num_views: int) -> int:
-    """V where vectors `float32 [K, D]` are V views of equal widths and weights; 1 where they are not, or where K is 0.
+def _part_lengths(vectors: NDArray[np.float32], num_views: int) -> NDArray[np.float64]:
+    """Lengths √w `[V, 1]` of the parts of V views of equal widths; `[1, 1]` where vectors `float32 [K, D]` have none.
 
-    Encoders of one training have one width; where others were fused, nothing says where a view ends.
+    Encoders of one training have one width; where others were fused, nothing says where a view ends. In vectors of
+    several clips, views are told by their lengths, which are the same in every clip.
     """
     if not len(vectors) or vectors.shape[1] % num_views:
-        return 1
+        return np.ones((1, 1))
     squares = np.square(vectors.reshape(len(vectors), num_views, -1), dtype=np.float64).sum(axis=2)
-    return num_views if np.abs(squares - 1 / num_views).max() < _UNIT_TOLERANCE else 1
+    weights = squares.mean(axis=0)
+    are_views = np.abs(squares - weights).max() < _UNIT_TOLERANCE
+    return np.sqrt(weights / weights.sum())[:, None] if are_views else np.ones((1, 1))
 
 
-def _unit(sums: NDArray[np.float64], num_parts: int) -> NDArray[np.float32]:
-    """Sums `float64 [n, D]` brought to unit length part by part, and then as a whole."""
-    parts = sums.reshape(len(sums), num_parts, -1)
-    lengths = np.linalg.norm(parts, axis=2, keepdims=True) * np.sqrt(num_parts)
-    return (parts / np.maximum(lengths, np.finfo(np.float64).tiny)).reshape(sums.shape).astype(np.float32)
+def _unit(sums: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Sums `float64 [n, D]` with every part brought to its length."""
+    parts = sums.reshape(len(sums), len(lengths), -1)
+    found = np.linalg.norm(parts, axis=2, keepdims=True)
+    return (parts / np.maximum(found, np.finfo(np.float64).tiny) * lengths).reshape(sums.shape).astype(np.float32)

@@ -247,7 +247,7 @@ def test_figures_that_come_later_renew_the_cards_and_nothing_else(
     assert "| cocon | rgb | 60.2 | 51.0 |" in (repository / "cocon_rgb" / "README.md").read_text()
     ensemble = (repository / "cocon" / "README.md").read_text()
     assert "| cocon | ensemble | 99.5 | 92.5 |" in ensemble
-    assert "ensemble_learned" not in ensemble  # the server weighs all views alike
+    assert "ensemble_learned" not in ensemble  # it has no weight of flow, so all views count the same
 
 
 def test_figures_of_a_run_that_is_replaced_are_forgotten(run: Path) -> None:
@@ -256,7 +256,15 @@ def test_figures_of_a_run_that_is_replaced_are_forgotten(run: Path) -> None:
     assert training_of_run(RunFolder.open(run)).merits == ()
 
 
-@pytest.mark.parametrize("text", ["", "{}", '[{"probe_top1": 1.0}]'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        '[{"probe_top1": 1.0}]',
+        *(f'[{{"method": "a", "view": "b", "weight_retrieval_rgb": {weight}}}]' for weight in ("0", "NaN", '"1"')),
+    ],
+)
 def test_figures_that_cannot_be_read_are_one_line(run: Path, text: str) -> None:
     (run / "evaluation.json").write_text(text)
     with pytest.raises(MismatchError, match=r"evaluation\.json' cannot be read .*'cocon evaluate .* --json'"):

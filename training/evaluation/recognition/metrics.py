@@ -11,6 +11,7 @@ from sklearn.metrics import precision_recall_fscore_support
 __all__ = [
     "FUSED",
     "KS",
+    "LEARNED",
     "NEIGHBOURS",
     "NOT_IN_TABLES",
     "ClassMetrics",
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 FUSED = "ensemble"
+LEARNED = "ensemble_learned"
 # Neighbours among which retrieval looks.
 KS = (1, 5, 10, 20, 50)
 # Training videos that vote.

@@ -14,6 +14,7 @@ from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.metrics import (
     FUSED,
     KS,
+    LEARNED,
     NEIGHBOURS,
     ClassMetrics,
     ViewMetrics,
@@ -31,7 +32,7 @@ from cocon.training.evaluation.recognition.predictions import (
 __all__ = ["DEFAULT_OPTIONS", "EvaluationResult", "MetricOptions", "evaluate_features"]
 
 _logger = logging.getLogger(__name__)
-_ROW_NAMES: Mapping[Ensemble, str] = {"equal": FUSED, "learned": f"{FUSED}_learned", "paper": f"{FUSED}_paper"}
+_ROW_NAMES: Mapping[Ensemble, str] = {"equal": FUSED, "learned": LEARNED, "paper": f"{FUSED}_paper"}
 _FEW = (1, 5, 10)
 _FEW_KS = (1, 5)  # of ordered features and best moments
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from cocon.client.index.files.row_table import RowTable
 from cocon.client.index.search import means
 from cocon.client.index.search.means import mean_vector, video_means
-from cocon.embedding.fusion import fuse_embeddings
+from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings
 from cocon.embedding.neighbours import unit_vectors
 
 COUNTS = np.array([1, 4, 2, 3])
@@ -41,17 +41,19 @@ def _clips(dims: dict[str, int]) -> dict[str, NDArray[np.float32]]:
 
 @pytest.mark.parametrize("dims", [{"rgb": 6}, {"flow": 6, "rgb": 6}, {"flow": 6, "pose": 6, "rgb": 6}])
 @pytest.mark.parametrize("max_clips", [1, 5, 1000])
+@pytest.mark.parametrize("weights", [EQUAL_WEIGHTS, {"rgb": 0.02, "flow": 0.7, "pose": 0.28}])
 def test_the_mean_of_fused_clips_is_the_views_means_fused(
-    dims: dict[str, int], max_clips: int, monkeypatch: pytest.MonkeyPatch
+    dims: dict[str, int], max_clips: int, weights: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(means, "_MAX_CLIPS", max_clips)
     clips = _clips(dims)
-    vectors = fuse_embeddings(clips)
+    vectors = fuse_embeddings(clips, weights)
     found, are_whole = video_means(vectors, TABLE, np.zeros(0, np.int64), len(dims))
     assert are_whole.all()
     for video, mean in enumerate(found):
         rows = TABLE.rows_of(np.array([video]))
-        expected = fuse_embeddings({view: unit_vectors(own[rows].mean(axis=0)) for view, own in clips.items()})
+        means_of_views = {view: unit_vectors(own[rows].mean(axis=0)) for view, own in clips.items()}
+        expected = fuse_embeddings(means_of_views, weights)
         np.testing.assert_allclose(mean, expected, atol=1e-6)
         np.testing.assert_allclose(mean_vector(vectors[rows], len(dims))[0], expected, atol=1e-6)
 
