@@ -1,9 +1,9 @@
 """Using the models: embed, classify, index, search and align videos.
 
-`models` are what answers; `fetching` brings videos from elsewhere, the `pipeline` takes them in and gives vectors out,
-in `bulk` on many cores or machines. An `index` keeps and searches them, as does a Milvus `collection`; `aligning` lays
-two videos beside each other, `tracking` follows a box; `output` writes rows, `gallery` a page of hits, `web` shows them
-in a browser, and `commands` are the command `client`.
+`models` are what answers, and `bench` says how fast; `fetching` brings videos from elsewhere, the `pipeline` takes them
+in and gives vectors out, in `bulk` on many cores or machines. An `index` keeps and searches them, as does a Milvus
+`collection`; `aligning` lays two videos beside each other, `tracking` follows a box; `output` writes rows, `gallery` a
+page of hits, `web` shows them in a browser, and `commands` are the command `client`.
 
 from cocon.client import VideoEmbedder, VideoIndex
 

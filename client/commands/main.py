@@ -13,6 +13,7 @@ import typer
 
 from cocon.client.commands import options
 from cocon.client.commands.align import align
+from cocon.client.commands.bench import bench
 from cocon.client.commands.bulk_options import BulkOptions, takes_bulk_options
 from cocon.client.commands.index.app import index_app
 from cocon.client.commands.locate import locate
@@ -36,6 +37,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(index_app, name="index")
 app.command()(align)
+app.command()(bench)
 app.command()(locate)
 app.command(cls=ManyValuesCommand)(search)
 app.command()(track)

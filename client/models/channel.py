@@ -66,7 +66,7 @@ class TritonChannel:
 
         Args:
             name: Model.
-            contract_key: Of the parameter that carries the contract, before the version.
+            contract_key: Of the parameter that carries the contract, before the version; empty where nobody reads one.
             remedy: Ends the message where there is no such model.
 
         Raises:
@@ -143,7 +143,7 @@ class TritonChannel:
         config = self._config(name, version, left_s)
         source = f"the contract of model '{name}' version {version} on {self.target.name}"
         described = DescribedVersion(name, version, config, version_key(contract_key, version), source)
-        if not described.has_contract:
+        if contract_key and not described.has_contract:
             problem = f"carries no '{described.contract_key}'"
             raise MismatchError(f"model '{name}' on {self.target.name} {problem}; export it with 'cocon export'")
         return described

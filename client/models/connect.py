@@ -13,7 +13,7 @@ from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, OpenModel
 from cocon.embedding.repository import FORMATS, ONNX_RUNTIME, FormatName, check_repository
 
-__all__ = ["ModelHost", "check_url", "connect"]
+__all__ = ["ModelHost", "check_url", "connect", "local_root"]
 
 _LOCAL = "local:"
 
@@ -77,7 +77,7 @@ def connect(
         UsageError: The URL has another form, the folder does not exist, or TorchScript is asked for without a server.
     """
     check_url(url, model_format)
-    if (root := _local_root(url)) is not None:
+    if (root := local_root(url)) is not None:
         return _LocalHost(root, FORMATS[model_format], num_threads)
     from cocon.client.models.server import TritonServer
 
@@ -86,7 +86,7 @@ def connect(
 
 def check_url(url: str, model_format: FormatName) -> None:
     """Refuse what `connect` cannot connect to, whether or not a server is there; raises like it."""
-    if (root := _local_root(url)) is None:
+    if (root := local_root(url)) is None:
         Target.parse(url)
         return
     check_repository(root)
@@ -94,7 +94,7 @@ def check_url(url: str, model_format: FormatName) -> None:
         raise UsageError(f"--model-format {model_format} needs a server; '{url}' runs ONNX")
 
 
-def _local_root(url: str) -> Path | None:
+def local_root(url: str) -> Path | None:
     """The folder that a URL names in this process; None if it is a server's."""
     return Path(url[len(_LOCAL) :]) if url[: len(_LOCAL)].lower() == _LOCAL else None
 

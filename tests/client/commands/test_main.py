@@ -31,7 +31,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_lists_the_verbs_and_loads_nothing_heavy(process: Client) -> None:
     result = process("--help")
-    for verb in ("embed", "classify", "index", "search", "info", "align", "track"):
+    for verb in ("embed", "classify", "index", "search", "info", "align", "track", "bench"):
         assert f" {verb} " in result.stdout
     heavy = {"av", "cv2", "decord", "faiss", "grpc", "numpy", "onnxruntime", "tritonclient"}
     loaded = python("import sys, cocon.client.commands.main; print(*sys.modules)").stdout.split()
@@ -40,7 +40,19 @@ def test_help_lists_the_verbs_and_loads_nothing_heavy(process: Client) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    ["embed", "classify", "search", "info", "align", "track", "index add", "index list", "index remove", "index prune"],
+    [
+        "embed",
+        "classify",
+        "search",
+        "info",
+        "align",
+        "track",
+        "bench",
+        "index add",
+        "index list",
+        "index remove",
+        "index prune",
+    ],
 )
 def test_help_of_every_verb_has_an_example(client: Client, verb: str) -> None:
     assert f"Example: client {verb}" in client(*verb.split(), "--help").stdout
