@@ -7,14 +7,17 @@ index = open_index("milvus://127.0.0.1:19530/videos")
 import os
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cocon.client.collection.urls import is_collection_url
-from cocon.client.index.folder import VideoIndex
+
+if TYPE_CHECKING:
+    from cocon.client.index.folder import VideoIndex
 
 __all__ = ["files_of", "open_index"]
 
 
-def open_index(name: str | PathLike[str]) -> VideoIndex:
+def open_index(name: str | PathLike[str]) -> "VideoIndex":
     """The index of a name, which need not exist. Nothing is opened until it is used.
 
     Args:
@@ -25,6 +28,8 @@ def open_index(name: str | PathLike[str]) -> VideoIndex:
     """
     text = os.fspath(name)
     if not is_collection_url(text):
+        from cocon.client.index.folder import VideoIndex  # commands without an index do not wait for it
+
         return VideoIndex(text)
     from cocon.client.collection.milvus_index import MilvusIndex  # its library is an extra
 

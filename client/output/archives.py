@@ -80,7 +80,7 @@ class ParquetSink:
         sound = [row for row in rows if "error" not in row]
         if not sound:
             return
-        columns = [pyarrow.array([row[name] for row in sound], self._schema.field(name).type) for name in _COLUMNS]
+        columns = [_column(np.array([row[name] for row in sound], kind)) for name, kind in _COLUMNS.items()]
         columns.append(self._lists("embedding", _vectors(sound)))
         if self._has_blocks:
             columns.append(self._lists("blocks", np.array([row["blocks"] for row in sound], np.float16)))
@@ -93,7 +93,7 @@ class ParquetSink:
     def _lists(self, name: str, values: NDArray[Any]) -> Any:  # noqa: ANN401  # pyarrow is untyped
         import pyarrow
 
-        return pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(values.ravel()), type=self._schema.field(name).type)
+        return pyarrow.FixedSizeListArray.from_arrays(_column(values.ravel()), type=self._schema.field(name).type)
 
 
 class NpzSink:
@@ -127,3 +127,20 @@ class NpzSink:
 
 def _vectors(rows: Sequence[Row]) -> NDArray[np.float32]:
     return np.array([row["embedding"] for row in rows], np.float32)  # [R, D]
+
+
+def _column(values: NDArray[Any]) -> Any:  # noqa: ANN401  # pyarrow is untyped
+    """A column without nulls, of texts, truths or numbers `[R]`.
+
+    `pyarrow.array` imports pandas where that is installed, to see whether it was given some of it, and that takes a
+    second: longer than a short video does. So it is made of its bytes.
+    """
+    import pyarrow
+
+    if values.dtype.kind == "U":
+        texts = [text.encode() for text in values.tolist()]
+        ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+        return pyarrow.StringArray.from_buffers(len(texts), pyarrow.py_buffer(ends), pyarrow.py_buffer(b"".join(texts)))
+    kind = pyarrow.from_numpy_dtype(values.dtype)
+    content = np.packbits(values, bitorder="little") if values.dtype == np.bool_ else values
+    return pyarrow.Array.from_buffers(kind, len(values), [None, pyarrow.py_buffer(content)])
