@@ -154,6 +154,12 @@ class WorkerPool(Closing):
         self._busy: set[_Worker] = set()
         self._lock = threading.Lock()
 
+    def prepare(self) -> None:
+        """Start a process for the first job that comes, while something else is done."""
+        with self._lock:
+            if not self._idle:
+                self._idle.append(_Worker(self._frame_timeout_s))
+
     def run(
         self, job: Callable[Concatenate[Beat, P], Iterator[Message]], *arguments: P.args, **options: P.kwargs
     ) -> Iterator[Message]:

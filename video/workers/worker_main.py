@@ -57,6 +57,7 @@ def main() -> None:
     descriptor, frame_timeout_s = int(sys.argv[1]), float(sys.argv[2])
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process without asking Python
     logging.basicConfig(level=logging.ERROR)
+    _import_decoders()
     line = _Line(Connection(descriptor), max(frame_timeout_s * _ALARM_PER_DEADLINE, frame_timeout_s + _ALARM_MARGIN_S))
     try:
         line.send(Message({"kind": "ready"}))
@@ -64,6 +65,12 @@ def main() -> None:
             line.send(_outcome(line, line.receive_job()))
     except (EOFError, OSError):  # the parent is gone
         os._exit(0)
+
+
+def _import_decoders() -> None:
+    """Have what every job needs, before there is one: a process that was prepared begins at once."""
+    import av  # noqa: F401
+    import cv2  # noqa: F401
 
 
 def _outcome(line: _Line, job: Job) -> Message:

@@ -17,6 +17,7 @@ import pytest
 from cocon.core.errors import NoVideoStreamError, TimedOutError, UnreadableVideoError, WorkerDiedError
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.workers.pool import WorkerPool, named
+from tests.video.processes import children_of
 
 pytestmark = pytest.mark.videos
 
@@ -52,6 +53,16 @@ def test_messages_come_back_in_order_with_their_arrays(jobs: ModuleType, pool: W
     messages = list(pool.run(jobs.count, 10, step=3))
     assert [message.fields["index"] for message in messages] == [0, 3, 6, 9]
     assert [message.arrays["square"].tolist() for message in messages] == [[[0.0]], [[9.0]], [[36.0]], [[81.0]]]
+
+
+def test_a_prepared_process_takes_the_first_job(jobs: ModuleType, pool: WorkerPool) -> None:
+    before = children_of(os.getpid())
+    pool.prepare()
+    pool.prepare()
+    started = children_of(os.getpid()) - before
+    assert len(started) == 1
+    assert len(list(pool.run(jobs.count, 3, step=1))) == 3
+    assert children_of(os.getpid()) - before == started
 
 
 def test_arrays_larger_than_any_buffer_and_empty_ones_arrive_whole(jobs: ModuleType, pool: WorkerPool) -> None:
