@@ -4,6 +4,7 @@
     cocon_rgb/labels.txt                     class names, one per line, where there is a classifier
     cocon_rgb/README.md                      model card of the newest version
     cocon_rgb/3/model.onnx, contract.json    one version
+    cocon_rgb_int8/3/model.onnx, contract.json      a variant: smaller or faster, and almost the same vectors
     cocon_rgb_torchscript/3/model.pt, contract.json
     cocon_rgb_boundaries/1/model.onnx, boundaries.json
     cocon_rgb_feature_map/1/model.onnx, feature_map.json
@@ -28,12 +29,15 @@ __all__ = [
     "CONFIG_FILE",
     "ENSEMBLE",
     "FORMATS",
+    "FP16",
     "FUSE",
     "FUSION_FILE",
+    "INT8",
     "LABELS_FILE",
     "ONNX",
     "ONNX_RUNTIME",
     "TORCHSCRIPT",
+    "VARIANTS",
     "FormatName",
     "ModelFormat",
     "check_name",
@@ -55,7 +59,7 @@ FUSE = "cocon_fuse"
 
 ONNX_RUNTIME = "onnxruntime"
 
-FormatName: TypeAlias = Literal["onnx", "torchscript"]
+FormatName: TypeAlias = Literal["onnx", "torchscript", "int8", "fp16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class ModelFormat:
         file_name: of the model, in its version folder.
         threads_parameter: what that backend calls its thread count.
         has_indexed_outputs: outputs are called `<name>__<position>`, as Triton's PyTorch backend finds them.
+        is_variant: computes almost what the encoder does, within a stated bound, and not all but rounding.
     """
 
     suffix: str
@@ -75,6 +80,7 @@ class ModelFormat:
     file_name: str
     threads_parameter: str
     has_indexed_outputs: bool = False
+    is_variant: bool = False
 
     def output_name(self, name: str, position: int) -> str:
         """What the model calls the output that its contract calls `name`."""
@@ -83,8 +89,11 @@ class ModelFormat:
 
 ONNX = ModelFormat("", ONNX_RUNTIME, "model.onnx", "intra_op_thread_count")
 TORCHSCRIPT = ModelFormat("_torchscript", "pytorch", "model.pt", "INTRA_OP_THREAD_COUNT", has_indexed_outputs=True)
+INT8 = ModelFormat("_int8", ONNX_RUNTIME, "model.onnx", "intra_op_thread_count", is_variant=True)
+FP16 = ModelFormat("_fp16", ONNX_RUNTIME, "model.onnx", "intra_op_thread_count", is_variant=True)
 
-FORMATS: dict[FormatName, ModelFormat] = {"onnx": ONNX, "torchscript": TORCHSCRIPT}
+FORMATS: dict[FormatName, ModelFormat] = {"onnx": ONNX, "torchscript": TORCHSCRIPT, "int8": INT8, "fp16": FP16}
+VARIANTS: dict[str, ModelFormat] = {name: each for name, each in FORMATS.items() if each.is_variant}
 
 
 def model_name(view: str, suffix: str = "") -> str:

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from cocon.embedding.repository import ModelFormat
     from cocon.export.repository.stage import Exported
     from cocon.export.sources import ExportOptions
 
@@ -29,6 +31,10 @@ def export(
         list[str] | None, typer.Option(help="View to export, such as rgb; repeatable. Default: all of the run.")
     ] = None,
     torchscript: Annotated[bool, typer.Option(help="Write TorchScript beside ONNX.")] = True,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(help="Also write it so, where it comes near enough: for CPUs int8, for GPUs fp16; repeatable."),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of one inference on a CPU server. Default: this machine's cores.")
     ] = None,
@@ -47,32 +53,47 @@ def export(
 ) -> None:
     """Write a run's encoders as ONNX and TorchScript, ready for `cocon serve`.
 
-    Every file is compared with the trained encoder; if one differs, nothing is published (exit code 6). New weights
+    Every file is compared with the trained encoder; if one differs, nothing is published (exit code 6). A variant
+    comes near it within a bound, judged on the run's videos; one that does not is left out (exit code 6). New weights
     become a new version; what is up to date is left alone.
 
     Example: cocon export --run runs/default --repository model_repository
     """
     from cocon.embedding.repository import ONNX, TORCHSCRIPT
+    from cocon.export.publishing import VariantRefusedError
     from cocon.export.sources import ExportOptions, FeatureMapOptions
     from cocon.video.workers.pool import num_cores
 
     options = ExportOptions(
         formats=(ONNX, TORCHSCRIPT) if torchscript else (ONNX,),
+        variants=tuple(_variant_named(name) for name in dict.fromkeys(variant or ())),
         num_threads=threads or num_cores(),
         overwrite=overwrite,
         folded=fold,
         feature_maps=FeatureMapOptions(feature_map_stage, feature_map_px) if feature_maps else None,
     )
-    exported = _export(run, views, repository, options)
-    if as_json:
-        print(json.dumps({"repository": str(repository), "models": [asdict(model) for model in exported]}))
-    else:
-        _show(exported, repository)
+    try:
+        exported = _export(run, views, repository, options)
+    except VariantRefusedError as error:
+        _tell(error.exported, repository, as_json=as_json)
+        raise
+    _tell(exported, repository, as_json=as_json)
+
+
+def _variant_named(name: str) -> "ModelFormat":
+    from cocon.core.errors import UsageError
+    from cocon.core.printable import printable
+    from cocon.embedding.repository import VARIANTS
+
+    if name not in VARIANTS:
+        raise UsageError(f"--variant '{printable(name)}' is unknown; available: {', '.join(VARIANTS)}")
+    return VARIANTS[name]
 
 
 def _export(path: Path, views: list[str] | None, repository: Path, options: "ExportOptions") -> "list[Exported]":
     from cocon.core.tables import plain_console
     from cocon.export.artefacts.parity_clips import clips_of_run
+    from cocon.export.artefacts.variant_clips import clips_for_variants
     from cocon.export.cards.record import training_of_run
     from cocon.export.models.boundaries import sound_boundary_head
     from cocon.export.publishing import export_encoders
@@ -89,13 +110,28 @@ def _export(path: Path, views: list[str] | None, repository: Path, options: "Exp
         training = training_of_run(run)
         sources = [
             ViewSource(
-                encoder, contract, clips_of_run(run, contract), training, sound_boundary_head(run, contract.view)
+                encoder,
+                contract,
+                clips_of_run(run, contract),
+                training,
+                sound_boundary_head(run, contract.view),
+                partial(clips_for_variants, run, contract),
             )
             for encoder, contract in loaded
         ]
         # Where nobody watches, a line per step; on a terminal, one line that changes.
         on_progress = status.update if console.is_terminal else console.print
         return export_encoders(sources, repository, options, on_progress=on_progress)
+
+
+def _tell(exported: "Sequence[Exported]", repository: Path, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"repository": str(repository), "models": [asdict(model) for model in exported]}))
+        return
+    _show(exported, repository)
+    for model in exported:
+        if model.fidelity is not None:
+            print(f"{model.model}: {model.fidelity}")
 
 
 def _show(exported: "Sequence[Exported]", repository: Path) -> None:
@@ -107,6 +143,8 @@ def _show(exported: "Sequence[Exported]", repository: Path) -> None:
     table = new_table(*columns, is_dense=True)
     for row in exported:
         figures = (f"{row.parity.min_cosine:.6f}", f"{row.parity.max_abs_difference:.1e}") if row.parity else ("", "")
+        if row.fidelity is not None:
+            figures = (f"{row.fidelity.min_cosine:.6f}", "")
         labels = str(row.num_labels) if row.num_labels else "-"
         news = "new" if row.is_new else "kept"
         table.add_row(row.model, str(row.version), str(row.embedding_dim), labels, _size(row.num_bytes), *figures, news)

@@ -15,6 +15,7 @@ from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, OpenModel
 from cocon.embedding.repository import ENSEMBLE, FUSE, FUSION_FILE, ONNX, ModelFormat
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS, FeatureMapContract
+from cocon.export.artefacts.fidelity import Fidelity
 from cocon.export.artefacts.parity import Parity
 from cocon.export.cards.boundaries import boundary_card
 from cocon.export.cards.feature_maps import feature_map_card
@@ -24,6 +25,7 @@ from cocon.export.models.boundaries import check_boundaries, write_boundaries
 from cocon.export.models.encoders import check_encoder, write_encoder
 from cocon.export.models.feature_maps import check_feature_maps, feature_map_contract, write_feature_maps
 from cocon.export.models.fusion import Fusion, check_fuse, write_ensemble, write_fuse
+from cocon.export.models.variants import check_variant, write_variant
 from cocon.export.repository.folder import newest_contract
 from cocon.export.repository.model_config import ensemble_config, kind_config, model_config
 from cocon.export.repository.stage import Draft
@@ -37,38 +39,77 @@ _Contract = TypeVar("_Contract", bound=Contract)
 _Model = TypeVar("_Model", bound=OpenModel[Any])
 
 
-def drafts_of(sources: Sequence[ViewSource], repository: Path, options: ExportOptions) -> list[Draft]:
-    """All models that come of some encoders, in the order in which they are to be published.
+def drafts_of(
+    sources: Sequence[ViewSource], repository: Path, options: ExportOptions, *, staged: Path | None = None
+) -> list[Draft]:
+    """All models that come of some encoders, in the order in which they are to be prepared and published.
 
     Args:
         sources: one per view.
         repository: where they will be; the fusion is of all views that it then has.
         options: how.
+        staged: where they are prepared; variants are made from the file that lies there, or else in the repository.
 
     Raises:
         UsageError: feature maps are wanted that cannot be, or others are there and not to be overwritten.
         MismatchError: a boundary head was trained on another encoder, or a model that is there cannot be read.
     """
+    folders = [repository] if staged is None else [staged, repository]
     encoders = (_encoder(source, each, options) for source in sources for each in options.formats)
+    variants = (_variant(source, each, options, folders) for source in sources for each in options.variants)
     feature_maps = _feature_maps(sources, repository, options)
-    return [*encoders, *_boundaries(sources), *feature_maps, *fusion_drafts(sources, repository)]
+    return [*encoders, *variants, *_boundaries(sources), *feature_maps, *fusion_drafts(sources, repository)]
 
 
 def _encoder(source: ViewSource, model_format: ModelFormat, options: ExportOptions) -> Draft:
+    return _of_encoder(
+        source,
+        model_format,
+        options,
+        write=partial(write_encoder, source, model_format, folded=options.folded),
+        check=partial(check_encoder, source, model_format),
+        reference="the trained encoder",
+    )
+
+
+def _variant(source: ViewSource, variant: ModelFormat, options: ExportOptions, folders: Sequence[Path]) -> Draft:
+    reference = partial(_newest_file, folders, source.contract.view)
+    return _of_encoder(
+        source,
+        variant,
+        options,
+        write=partial(write_variant, source, variant, reference),
+        check=partial(check_variant, source, variant, reference),
+        reference=f"{ENCODER.name(source.contract.view)} on videos",
+        figures=Fidelity,
+        is_optional=True,
+    )
+
+
+def _newest_file(folders: Sequence[Path], view: str) -> Path:
+    """The float32 ONNX file of a view's encoder, in the first folder that has one."""
+    found = (ENCODER.newest(folder, view) for folder in folders)
+    return next(newest.model_path for newest in found if newest is not None)
+
+
+def _of_encoder(
+    source: ViewSource,
+    model_format: ModelFormat,
+    options: ExportOptions,
+    **rest: Any,  # noqa: ANN401  # fields of `Draft`
+) -> Draft:
     contract = source.contract
     return _draft(
         ENCODER,
         contract,
         model_format,
         options.num_threads,
-        write=partial(write_encoder, source, model_format, folded=options.folded),
-        check=partial(check_encoder, source, model_format),
-        reference="the trained encoder",
         card=partial(encoder_card, contract, model_format, source.training),
         embedding_dim=contract.embedding_dim,
         labels=contract.labels,
         # The classifier's tensors too: a new one is a new model even if no embedding changes.
         identity={"weights": tensors_sha256(source.encoder.state_dict())},
+        **rest,
     )
 
 

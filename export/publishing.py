@@ -6,7 +6,7 @@ export_encoders([ViewSource(encoder, contract, clips)], Path("model_repository")
 from collections.abc import Sequence
 from pathlib import Path
 
-from cocon.core.errors import UsageError
+from cocon.core.errors import GateError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.repository import ModelFormat
@@ -15,7 +15,19 @@ from cocon.export.repository.folder import newest_contract, publish, publish_car
 from cocon.export.repository.stage import Exported, Stage
 from cocon.export.sources import ExportOptions, Progress, ViewSource
 
-__all__ = ["export_encoders"]
+__all__ = ["VariantRefusedError", "export_encoders"]
+
+
+class VariantRefusedError(GateError):
+    """Variants did not pass their gates; everything else is published.
+
+    Attributes:
+        exported: a row per model that is.
+    """
+
+    def __init__(self, refused: Sequence[str], exported: Sequence[Exported]) -> None:
+        super().__init__(f"not published: {'; '.join(refused)}; everything else is")
+        self.exported = exported
 
 
 def export_encoders(
@@ -28,7 +40,7 @@ def export_encoders(
     """Write encoders, and the fusion of all views that the repository then has, as new versions of their models.
 
     What is there already with the same weights and labels is left alone, but for its model card. Nothing is published
-    unless every model passes its gate.
+    unless every model passes its gate; a variant that does not is left out, and its earlier versions stay.
 
     Args:
         sources: one per view.
@@ -42,19 +54,30 @@ def export_encoders(
     Raises:
         UsageError: a model of that name has another contract, or another export writes here.
         GateError: an exported file does not compute what the encoder does.
+        VariantRefusedError: variants do not pass their gates; raised when the others are published.
         MismatchError: a model that is there cannot be read.
     """
     with staging(repository) as folder:
         if not options.overwrite:
-            _refuse_incompatible(sources, repository, options.formats)
+            _refuse_incompatible(sources, repository, [*options.formats, *options.variants])
         stage = Stage(repository, folder, options.overwrite, on_progress)
-        exported = [stage.prepare(draft) for draft in drafts_of(sources, repository, options)]
+        exported: list[Exported] = []
+        refused: list[str] = []
+        for draft in drafts_of(sources, repository, options, staged=folder):
+            try:
+                exported.append(stage.prepare(draft))
+            except GateError as error:
+                if not draft.is_optional:
+                    raise
+                refused.append(str(error))
         for model in exported:
             staged, target = folder / model.model, repository / model.model
             if model.is_new:
                 publish(staged, target, keep_versions=not options.overwrite)
             else:
                 publish_card(staged, target)
+    if refused:
+        raise VariantRefusedError(refused, exported)
     return exported
 
 

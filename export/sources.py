@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.repository import ONNX, TORCHSCRIPT, ModelFormat
 from cocon.embedding.tracking.feature_maps import SIZE_PX, STAGE
+from cocon.export.artefacts.variant_clips import VariantClips
 from cocon.export.cards.record import TrainingRecord
 from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.models.encoder import Encoder
@@ -36,6 +37,7 @@ class ViewSource:
         clips: real clips for the parity gate, `uint8 [K, N, T, H, W, C]`, K ≥ 1.
         training: how it was trained, for the model card.
         boundaries: boundary head that was trained on its blocks, where there is one.
+        for_variants: finds what variants are calibrated and judged on; `clips`, where it is None.
     """
 
     encoder: Encoder = field(repr=False)
@@ -43,6 +45,7 @@ class ViewSource:
     clips: NDArray[np.uint8] = field(repr=False)
     training: TrainingRecord | None = field(default=None, repr=False)
     boundaries: TrainedHead | None = field(default=None, repr=False)
+    for_variants: Callable[[], VariantClips] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ class ExportOptions:
     """How to export.
 
     Attributes:
-        formats: of every encoder.
+        formats: of every encoder; ONNX is among them where there are variants, which are made from it.
+        variants: of every encoder, beside its formats.
         num_threads: of one inference when served on a CPU.
         overwrite: replace models, even those that have another contract or are up to date.
         folded: export the faster, equal graph (see `cocon.export.artefacts.fold`).
@@ -72,6 +76,7 @@ class ExportOptions:
     """
 
     formats: tuple[ModelFormat, ...] = (ONNX, TORCHSCRIPT)
+    variants: tuple[ModelFormat, ...] = ()
     num_threads: int = 1
     overwrite: bool = False
     folded: bool = True

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from cocon.core.errors import GateError, MismatchError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import Congruence, Embedder, Outputs, assert_congruent
 
-__all__ = ["BATCH_SIZES", "Parity", "check_parity"]
+__all__ = ["BATCH_SIZES", "Parity", "check_parity", "check_rows_independent"]
 
 # One, the exporter's example, one it has never seen, and the largest that is served.
 BATCH_SIZES = (1, 2, 3, 16)
@@ -27,6 +27,8 @@ class Parity:
         max_abs_difference: largest absolute difference of any number, as `Congruence` has it.
         batch_sizes: compared.
     """
+
+    KEY: ClassVar[str] = "parity"
 
     min_cosine: float
     max_abs_difference: float
@@ -68,7 +70,7 @@ def check_parity(reference: Embedder, candidate: Embedder, clips: NDArray[np.uin
         raise ValueError(f"parity needs {BATCH_SIZES[-1]} clips, not {len(clips)}")
     try:
         figures = [assert_congruent(reference, candidate, clips[:size]) for size in BATCH_SIZES]
-        figures.append(_assert_rows_independent(candidate, clips[:3]))
+        figures.append(check_rows_independent(candidate, clips[:3]))
     except MismatchError as error:  # not finite, or not of unit length
         raise GateError(str(error)) from error
     return Parity.of(figures)
@@ -94,8 +96,16 @@ class _OneByOne:
         )
 
 
-def _assert_rows_independent(embedder: Embedder, clips: NDArray[np.uint8]) -> Congruence:
+def check_rows_independent(
+    embedder: Embedder, clips: NDArray[np.uint8], *, min_cosine: float = 0.99999, max_abs_difference: float = 1e-4
+) -> Congruence:
+    """Compare a batch `uint8 [B, N, T, H, W, C]` with its clips alone; bounds as of `assert_congruent`.
+
+    Raises:
+        GateError: a row of the batch is not what its clip gives alone.
+    """
+    alone = _OneByOne(embedder)
     try:
-        return assert_congruent(_OneByOne(embedder), embedder, clips)
+        return assert_congruent(alone, embedder, clips, min_cosine=min_cosine, max_abs_difference=max_abs_difference)
     except GateError as error:
         raise GateError(f"a clip's result depends on the others of its batch: {error}") from error

@@ -5,9 +5,9 @@ from shlex import quote
 
 from cocon.core.printable import printable
 from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, PROBABILITIES, ModelContract
-from cocon.embedding.repository import ENSEMBLE, FUSE, ModelFormat, model_name
+from cocon.embedding.repository import ENSEMBLE, FUSE, ONNX_RUNTIME, VARIANTS, ModelFormat, model_name
 from cocon.export.artefacts.parity import Parity
-from cocon.export.cards.card import Card, Tensor, plain, render_card
+from cocon.export.cards.card import Card, Tensor, code, plain, render_card
 from cocon.export.cards.record import TrainingRecord
 from cocon.export.cards.training import learned_from, training_text
 from cocon.export.models.fusion import Fusion
@@ -34,6 +34,10 @@ _WEIGHED = {
     "probabilities are the mean with the same weights, while probe and classifier above are judged as "
     "docs/evaluation.md says.",
 }
+_ALMOST = (
+    "Its vectors compare with those of the reference, whose fingerprint it has, and are almost but not quite the same; "
+    'the figures under "How good" are of the reference.'
+)
 _SEARCH = "To find similar moments of videos"
 
 
@@ -44,24 +48,32 @@ def encoder_card(
     view = contract.view
     embeds = f"Embeds clips of view `{view}`: one unit-length vector per clip and one per block."
     usage = [f"cocon serve model_repository --detach   # hosts it as {exported.model}"]
-    if model_format.suffix:
-        usage.append(f"# for Triton's own clients; `client` asks for {model_name(view)}, the same encoder in ONNX")
+    if model_format.backend == ONNX_RUNTIME:
+        chosen = "".join(f" --model-format {name}" for name, each in VARIANTS.items() if each == model_format)
+        usage.append(f"client embed --view {view}{chosen} video.mp4")
+        usage += [f"client classify --view {view}{chosen} video.mp4"] if contract.labels else []
     else:
-        usage.append(f"client embed --view {view} video.mp4")
-        usage += [f"client classify --view {view} video.mp4"] if contract.labels else []
+        usage.append(f"# for Triton's own clients; `client` asks for {model_name(view)}, the same encoder in ONNX")
     card = Card(
         title=exported.model,
-        summary=f"{embeds} For {model_format.backend}; {parity_text(exported.parity)}",
+        summary=f"{embeds} For {model_format.backend}; {_gate_text(exported, model_name(view))}",
         facts=file_facts(exported) | _contract_facts(contract),
         tensors=_contract_tensors(contract, model_format),
         labels=contract.labels,
         views=(view,),
         purpose=_purpose(contract.labels),
         usage=usage,
-        limits=_limits([contract], training),
+        limits=[*_limits([contract], training), *([_ALMOST] if model_format.is_variant else [])],
         training=training_text(training, [contract]),
     )
     return render_card(card, training)
+
+
+def _gate_text(exported: Exported, reference: str) -> str:
+    """The end of a sentence: what the gate of an encoder's file found."""
+    if exported.fidelity is None:
+        return parity_text(exported.parity)
+    return f"a variant of {code(reference)}, compared with it: {plain(exported.fidelity)}."
 
 
 def fuse_card(fusion: Fusion, training: TrainingRecord | None, exported: Exported) -> str:

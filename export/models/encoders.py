@@ -16,7 +16,7 @@ from cocon.export.artefacts.to_onnx import export_onnx
 from cocon.export.artefacts.to_torchscript import export_torchscript, load_torchscript
 from cocon.export.sources import ViewSource
 
-__all__ = ["check_encoder", "write_encoder"]
+__all__ = ["check_encoder", "open_onnx", "write_encoder"]
 
 
 def write_encoder(source: ViewSource, model_format: ModelFormat, path: Path, *, folded: bool = True) -> None:
@@ -33,7 +33,8 @@ def check_encoder(source: ViewSource, model_format: ModelFormat, path: Path) -> 
     return check_parity(reference, candidate, mixed_with_noise(source.clips, BATCH_SIZES[-1]))
 
 
-def _open_onnx(path: Path, contract: ModelContract) -> Embedder:
+def open_onnx(path: Path, contract: ModelContract) -> Embedder:
+    """Open an encoder's ONNX file to compare it."""
     # On the CPU, as the reference: a GPU rounds differently, and the gate is about the file.
     return ModelEmbedder(LocalSession(path, contract, providers=["CPUExecutionProvider"]))
 
@@ -47,6 +48,6 @@ class _File:
 
 
 _FILES: dict[ModelFormat, _File] = {
-    ONNX: _File(export_onnx, _open_onnx),
+    ONNX: _File(export_onnx, open_onnx),
     TORCHSCRIPT: _File(export_torchscript, load_torchscript),
 }

@@ -9,6 +9,7 @@ from tritonclient.grpc import model_config_pb2 as triton
 from cocon.core.errors import GateError, MismatchError
 from cocon.core.printable import printable
 from cocon.embedding.repository import CARD_FILE, CONFIG_FILE, LABELS_FILE, latest_version, version_key
+from cocon.export.artefacts.fidelity import Fidelity
 from cocon.export.artefacts.parity import Parity
 from cocon.export.repository.model_config import add_version, parameter, read_config, write_config
 from cocon.video.store.dataset import content_sha256
@@ -31,6 +32,8 @@ class Draft:
         contract: name and text of the file beside the model, where it has a contract.
         check: compares the file at the given path with what it stands for; None where it computes nothing.
         reference: what it is compared with, in words.
+        figures: what `check` returns.
+        is_optional: the others are published even if its gate refuses it.
     """
 
     config: triton.ModelConfig
@@ -41,8 +44,10 @@ class Draft:
     embedding_dim: int
     labels: tuple[str, ...] = ()
     contract: tuple[str, str] | None = field(default=None, repr=False)
-    check: Callable[[Path], Parity] | None = None
+    check: Callable[[Path], Parity | Fidelity] | None = None
     reference: str = ""
+    figures: type[Parity] | type[Fidelity] = Parity
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ class Exported:
         num_labels: K; 0 without a classifier.
         num_bytes: size of the model file.
         sha256: of the model file.
-        parity: figures of the gate; None for the ensemble, which computes nothing itself.
+        parity: figures of the gate; None for the ensemble, which computes nothing itself, and for variants.
+        fidelity: figures of a variant's gate.
     """
 
     model: str
@@ -68,6 +74,7 @@ class Exported:
     num_bytes: int
     sha256: str
     parity: Parity | None
+    fidelity: Fidelity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +107,19 @@ class Stage:
             earlier = read_config(model / CONFIG_FILE)
         version = latest_version(model)
         if earlier is not None and version is not None and _is_up_to_date(model / str(version), draft, earlier):
-            figures = parameter(earlier, version_key("parity", version))
+            text = parameter(earlier, version_key(draft.figures.KEY, version))
             path = model / str(version) / draft.file_name
-            exported = _exported(draft, path, Parity.from_json(figures) if figures else None, is_new=False)
+            exported = _exported(draft, path, draft.figures.from_json(text) if text else None, is_new=False)
             self._write_card(draft, exported)
             return exported
         path = self.folder / draft.config.name / str((version or 0) + 1) / draft.file_name
         path.parent.mkdir(parents=True)
-        parity = self._written(draft, path)
-        exported = _exported(draft, path, parity, is_new=True)
+        exported = _exported(draft, path, self._written(draft, path), is_new=True)
         self._describe(draft, exported, earlier)
         self._write_card(draft, exported)
         return exported
 
-    def _written(self, draft: Draft, path: Path) -> Parity | None:
+    def _written(self, draft: Draft, path: Path) -> Parity | Fidelity | None:
         """Write a model and its contract, and pass it through its gate."""
         name = draft.config.name
         if draft.check is None:
@@ -137,8 +143,8 @@ class Stage:
 
     def _describe(self, draft: Draft, exported: Exported, earlier: triton.ModelConfig | None) -> None:
         """Write configuration and labels of a version that has just been written."""
-        parity = exported.parity
-        record = {**draft.identity, "sha256": exported.sha256} | ({"parity": parity.to_json()} if parity else {})
+        figures = exported.parity or exported.fidelity
+        record = {**draft.identity, "sha256": exported.sha256} | ({figures.KEY: figures.to_json()} if figures else {})
         config = triton.ModelConfig()
         config.CopyFrom(draft.config)
         add_version(config, exported.version, record, earlier)
@@ -149,7 +155,7 @@ class Stage:
             (model / LABELS_FILE).write_text(labels, encoding="utf-8")
 
 
-def _exported(draft: Draft, path: Path, parity: Parity | None, *, is_new: bool) -> Exported:
+def _exported(draft: Draft, path: Path, figures: Parity | Fidelity | None, *, is_new: bool) -> Exported:
     return Exported(
         model=draft.config.name,
         version=int(path.parent.name),
@@ -158,7 +164,8 @@ def _exported(draft: Draft, path: Path, parity: Parity | None, *, is_new: bool) 
         num_labels=len(draft.labels),
         num_bytes=path.stat().st_size,
         sha256=content_sha256(path),
-        parity=parity,
+        parity=figures if isinstance(figures, Parity) else None,
+        fidelity=figures if isinstance(figures, Fidelity) else None,
     )
 
 

@@ -25,7 +25,8 @@ def test_a_folder_that_is_not_there_has_no_version(tmp_path: Path) -> None:
 def test_no_two_kinds_or_formats_share_a_model() -> None:
     """A kind that has no file of a format is opened in the one it has."""
     names = {kind.name("rgb", each) for kind in (ENCODER, BOUNDARY_MODEL, FEATURE_MAPS) for each in FORMATS.values()}
-    assert names == {"cocon_rgb", "cocon_rgb_torchscript", "cocon_rgb_boundaries", "cocon_rgb_feature_map"}
+    of_encoder = {"cocon_rgb", "cocon_rgb_torchscript", "cocon_rgb_int8", "cocon_rgb_fp16"}
+    assert names == of_encoder | {"cocon_rgb_boundaries", "cocon_rgb_feature_map"}
 
 
 @pytest.mark.parametrize(("model_format", "file"), [(ONNX, "model.onnx"), (TORCHSCRIPT, "model.pt")])

@@ -53,7 +53,11 @@ def test_a_run_becomes_a_repository_and_a_table(run: Path, tmp_path: Path) -> No
 
 
 def test_a_missing_run_or_view_is_a_usage_error(run: Path, tmp_path: Path) -> None:
-    for arguments in (["--run", str(tmp_path / "nowhere")], ["--run", str(run), "--views", "flow"]):
+    for arguments in (
+        ["--run", str(tmp_path / "nowhere")],
+        ["--run", str(run), "--views", "flow"],
+        ["--run", str(run), "--variant", "int4"],
+    ):
         result = CliRunner().invoke(app, [*arguments, "--repository", str(tmp_path / "repository")])
         assert isinstance(result.exception, UsageError)
     assert not (tmp_path / "repository").exists()
