@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -35,8 +35,19 @@ def export(
         list[str] | None,
         typer.Option(help="Also write it so, where it comes near enough: for CPUs int8, for GPUs fp16; repeatable."),
     ] = None,
+    target: Annotated[
+        Literal["cpu", "gpu"],
+        typer.Option(help="What the server computes on; gpu writes settings of TensorRT and CUDA."),
+    ] = "cpu",
+    prefer: Annotated[
+        Literal["latency", "throughput"],
+        typer.Option(help="All cores for one batch, or an instance per core with one thread each."),
+    ] = "latency",
+    instances: Annotated[
+        int | None, typer.Option(min=1, help="Batches of a model at the same time. Default: by --prefer.")
+    ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of one inference on a CPU server. Default: this machine's cores.")
+        int | None, typer.Option(min=1, help="Threads of one inference on a CPU server. Default: by --prefer.")
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace models of another contract, and those that are up to date.")
@@ -61,13 +72,15 @@ def export(
     """
     from cocon.embedding.repository import ONNX, TORCHSCRIPT
     from cocon.export.publishing import VariantRefusedError
+    from cocon.export.repository.deployment import Deployment
     from cocon.export.sources import ExportOptions, FeatureMapOptions
     from cocon.video.workers.pool import num_cores
 
+    deployment = Deployment.on(num_cores(), target=target, prefer=prefer, num_instances=instances, num_threads=threads)
     options = ExportOptions(
         formats=(ONNX, TORCHSCRIPT) if torchscript else (ONNX,),
         variants=tuple(_variant_named(name) for name in dict.fromkeys(variant or ())),
-        num_threads=threads or num_cores(),
+        deployment=deployment,
         overwrite=overwrite,
         folded=fold,
         feature_maps=FeatureMapOptions(feature_map_stage, feature_map_px) if feature_maps else None,

@@ -26,6 +26,7 @@ from cocon.export.models.encoders import check_encoder, write_encoder
 from cocon.export.models.feature_maps import check_feature_maps, feature_map_contract, write_feature_maps
 from cocon.export.models.fusion import Fusion, check_fuse, write_ensemble, write_fuse
 from cocon.export.models.variants import check_variant, write_variant
+from cocon.export.repository.deployment import ONE_THREAD, Deployment
 from cocon.export.repository.folder import newest_contract
 from cocon.export.repository.model_config import ensemble_config, kind_config, model_config
 from cocon.export.repository.stage import Draft
@@ -103,7 +104,7 @@ def _of_encoder(
         ENCODER,
         contract,
         model_format,
-        options.num_threads,
+        options.deployment,
         card=partial(encoder_card, contract, model_format, source.training),
         embedding_dim=contract.embedding_dim,
         labels=contract.labels,
@@ -149,7 +150,7 @@ def _feature_map(source: ViewSource, repository: Path, options: ExportOptions, w
     return _draft(
         FEATURE_MAPS,
         contract,
-        num_threads=options.num_threads,
+        deployment=options.deployment,
         write=partial(write_feature_maps, source, contract, folded=options.folded),
         check=_on_opened(FEATURE_MAPS, contract, partial(check_feature_maps, source)),
         reference="the trained encoder",
@@ -218,7 +219,7 @@ def _draft(
     kind: ModelKind[_Contract, Any],
     contract: _Contract,
     model_format: ModelFormat = ONNX,
-    num_threads: int = 1,
+    deployment: Deployment = ONE_THREAD,
     *,
     identity: Mapping[str, str] | None = None,
     **rest: Any,  # noqa: ANN401  # fields of `Draft`
@@ -226,7 +227,7 @@ def _draft(
     """A model of some kind: configuration, identity and contract follow from the kind and the contract."""
     text = contract.to_json()
     return Draft(
-        kind_config(kind, contract, model_format, num_threads=num_threads),
+        kind_config(kind, contract, model_format, deployment),
         model_format.file_name,
         identity={kind.contract_key: text} | dict(identity or {}),
         contract=(kind.contract_file, text),

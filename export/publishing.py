@@ -11,7 +11,7 @@ from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.repository import ModelFormat
 from cocon.export.drafts import drafts_of
-from cocon.export.repository.folder import newest_contract, publish, publish_card, staging
+from cocon.export.repository.folder import newest_contract, publish, publish_texts, staging
 from cocon.export.repository.stage import Exported, Stage
 from cocon.export.sources import ExportOptions, Progress, ViewSource
 
@@ -39,8 +39,9 @@ def export_encoders(
 ) -> list[Exported]:
     """Write encoders, and the fusion of all views that the repository then has, as new versions of their models.
 
-    What is there already with the same weights and labels is left alone, but for its model card. Nothing is published
-    unless every model passes its gate; a variant that does not is left out, and its earlier versions stay.
+    What is there already with the same weights and labels is left alone, but for its model card and the settings of the
+    server. Nothing is published unless every model passes its gate; a variant that does not is left out, and its
+    earlier versions stay.
 
     Args:
         sources: one per view.
@@ -75,7 +76,7 @@ def export_encoders(
             if model.is_new:
                 publish(staged, target, keep_versions=not options.overwrite)
             else:
-                publish_card(staged, target)
+                publish_texts(staged, target)
     if refused:
         raise VariantRefusedError(refused, exported)
     return exported

@@ -12,6 +12,7 @@ from cocon.embedding.repository import ONNX, TORCHSCRIPT, ModelFormat
 from cocon.embedding.tracking.feature_maps import SIZE_PX, STAGE
 from cocon.export.artefacts.variant_clips import VariantClips
 from cocon.export.cards.record import TrainingRecord
+from cocon.export.repository.deployment import Deployment
 from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.boundary_heads import BoundaryRecord
@@ -69,7 +70,7 @@ class ExportOptions:
     Attributes:
         formats: of every encoder; ONNX is among them where there are variants, which are made from it.
         variants: of every encoder, beside its formats.
-        num_threads: of one inference when served on a CPU.
+        deployment: what machine and what load they are to be served for.
         overwrite: replace models, even those that have another contract or are up to date.
         folded: export the faster, equal graph (see `cocon.export.artefacts.fold`).
         feature_maps: which feature maps of single frames to publish as well; None for none.
@@ -77,7 +78,7 @@ class ExportOptions:
 
     formats: tuple[ModelFormat, ...] = (ONNX, TORCHSCRIPT)
     variants: tuple[ModelFormat, ...] = ()
-    num_threads: int = 1
+    deployment: Deployment = field(default_factory=Deployment)
     overwrite: bool = False
     folded: bool = True
     feature_maps: FeatureMapOptions | None = None

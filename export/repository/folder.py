@@ -32,7 +32,7 @@ from cocon.export.repository.model_config import read_config
 __all__ = [
     "newest_contract",
     "publish",
-    "publish_card",
+    "publish_texts",
     "staging",
 ]
 
@@ -84,9 +84,8 @@ def publish(staged: Path, target: Path, *, keep_versions: bool = True) -> None:
     if not target.exists():
         staged.rename(target)
     elif keep_versions and _differ_in_versions_only(staged, target):
-        publish_card(staged, target)
         # The configuration first: a version whose record is missing would be worse than a record without a version.
-        (staged / CONFIG_FILE).replace(target / CONFIG_FILE)
+        publish_texts(staged, target)
         for version in version_folders(staged).values():
             version.rename(target / version.name)
     else:
@@ -99,11 +98,15 @@ def publish(staged: Path, target: Path, *, keep_versions: bool = True) -> None:
         _remove(replaced)
 
 
-def publish_card(staged: Path, target: Path) -> None:
-    """Give a model the card that was prepared for it; one that says the same stays untouched."""
-    card, present = staged / CARD_FILE, target / CARD_FILE
-    if not present.is_file() or present.read_bytes() != card.read_bytes():
-        card.replace(present)
+def publish_texts(staged: Path, target: Path) -> None:
+    """Give a model the card, and the configuration if there is one, that were prepared for it.
+
+    A file that says the same stays untouched.
+    """
+    for name in (CONFIG_FILE, CARD_FILE):
+        text, present = staged / name, target / name
+        if text.is_file() and (not present.is_file() or present.read_bytes() != text.read_bytes()):
+            text.replace(present)
 
 
 def newest_contract(

@@ -21,6 +21,7 @@ from cocon.embedding.contract import LOGITS, PROBABILITIES
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract
 from cocon.embedding.repository import LABELS_FILE, ModelFormat, is_version, version_key
+from cocon.export.repository.deployment import ONE_THREAD, WARM_UP_SIZES, Deployment
 
 __all__ = [
     "MAX_BATCH_SIZE",
@@ -31,21 +32,20 @@ __all__ = [
     "model_config",
     "parameter",
     "read_config",
+    "take_records",
     "write_config",
 ]
 
-MAX_BATCH_SIZE = 16
+MAX_BATCH_SIZE = WARM_UP_SIZES[-1]
 
 _Contract = TypeVar("_Contract", bound=Contract)
 
-# Each new batch size costs seconds on a GPU (cuDNN's search); the sizes between are padded by nobody, but rare.
-_WARM_UP_SIZES = (1, 2, 4, 8, 16)
 _TYPES = {"uint8": triton.TYPE_UINT8, "float32": triton.TYPE_FP32}
 _LABELLED = (LOGITS, PROBABILITIES)
 
 
 def kind_config(
-    kind: ModelKind[_Contract, Any], contract: _Contract, model_format: ModelFormat, *, num_threads: int
+    kind: ModelKind[_Contract, Any], contract: _Contract, model_format: ModelFormat, deployment: Deployment
 ) -> triton.ModelConfig:
     """Configuration of a model of one view, as its kind and its contract say; see `model_config`."""
     return model_config(
@@ -54,7 +54,7 @@ def kind_config(
         contract.output_shapes,
         input_type=kind.input_type,
         model_format=model_format,
-        num_threads=num_threads,
+        deployment=deployment,
         is_light=kind.is_light,
         is_warmed_up=kind.is_warmed_up,
     )
@@ -67,7 +67,7 @@ def model_config(
     *,
     input_type: str = "uint8",
     model_format: ModelFormat,
-    num_threads: int = 1,
+    deployment: Deployment = ONE_THREAD,
     is_light: bool = False,
     is_warmed_up: bool = False,
 ) -> triton.ModelConfig:
@@ -79,7 +79,7 @@ def model_config(
         outputs: likewise, float32.
         input_type: of all inputs: `uint8` or `float32`.
         model_format: of its file.
-        num_threads: of one inference.
+        deployment: where and how it is to run.
         is_light: sending its tensors to a GPU would take longer than computing them; one thread is enough.
         is_warmed_up: whether it computes zeros before it is called ready.
     """
@@ -87,17 +87,18 @@ def model_config(
     config.backend, config.default_model_filename = model_format.backend, model_format.file_name
     for position, output in enumerate(config.output):
         output.name = model_format.output_name(output.name, position)
-    # One instance: on a GPU where the server has one, else on the CPU, where a second would fight for the cores.
-    groups = triton.ModelInstanceGroup
-    config.instance_group.add(count=1, kind=groups.KIND_CPU if is_light else groups.KIND_AUTO)
+    if is_light:
+        config.instance_group.add(count=1, kind=triton.ModelInstanceGroup.KIND_CPU)
+        config.parameters[model_format.threads_parameter].string_value = "1"
+    else:
+        deployment.describe(config, model_format, inputs)
     if not any(-1 in shape for shape in inputs.values()):  # rows of different lengths cannot wait for each other
         config.dynamic_batching.SetInParent()
-    for size in _WARM_UP_SIZES if is_warmed_up else ():
+    for size in WARM_UP_SIZES if is_warmed_up else ():
         warm_up = config.model_warmup.add(name=f"batch {size}", batch_size=size)
         for tensor, shape in inputs.items():
             zeros = triton.ModelWarmup.Input(data_type=_TYPES[input_type], dims=shape, zero_data=True)
             warm_up.inputs[tensor].CopyFrom(zeros)
-    config.parameters[model_format.threads_parameter].string_value = str(1 if is_light else num_threads)
     return config
 
 
@@ -157,11 +158,17 @@ def add_version(
         record: what to write under `<key>.<version>`.
         earlier: configuration of the same model whose versions stay; their records are taken over.
     """
-    for key, value in (earlier.parameters if earlier else {}).items():
-        if is_version(key.rpartition(".")[2]):
-            config.parameters[key].string_value = value.string_value
+    if earlier is not None:
+        take_records(config, earlier)
     for key, text in record.items():
         config.parameters[version_key(key, version)].string_value = text
+
+
+def take_records(config: triton.ModelConfig, earlier: triton.ModelConfig) -> None:
+    """Take over what another configuration of the same model has recorded of its versions."""
+    for key, value in earlier.parameters.items():
+        if is_version(key.rpartition(".")[2]):
+            config.parameters[key].string_value = value.string_value
 
 
 def parameter(config: triton.ModelConfig, key: str) -> str | None:

@@ -11,7 +11,7 @@ from cocon.core.printable import printable
 from cocon.embedding.repository import CARD_FILE, CONFIG_FILE, LABELS_FILE, latest_version, version_key
 from cocon.export.artefacts.fidelity import Fidelity
 from cocon.export.artefacts.parity import Parity
-from cocon.export.repository.model_config import add_version, parameter, read_config, write_config
+from cocon.export.repository.model_config import add_version, parameter, read_config, take_records, write_config
 from cocon.video.store.dataset import content_sha256
 
 __all__ = ["Draft", "Exported", "Stage"]
@@ -96,7 +96,8 @@ class Stage:
     def prepare(self, draft: Draft) -> Exported:
         """Write a new version of a model into `folder`, unless the newest one in the repository is up to date.
 
-        The model's card is written there in any case: what is known of the training may have changed.
+        The model's card is written there in any case: what is known of the training may have changed. So are settings
+        of the server that are others than those in the repository.
 
         Raises:
             GateError: the file does not compute what it stands for.
@@ -111,6 +112,7 @@ class Stage:
             path = model / str(version) / draft.file_name
             exported = _exported(draft, path, draft.figures.from_json(text) if text else None, is_new=False)
             self._write_card(draft, exported)
+            self._write_settings(draft, earlier)
             return exported
         path = self.folder / draft.config.name / str((version or 0) + 1) / draft.file_name
         path.parent.mkdir(parents=True)
@@ -140,6 +142,15 @@ class Stage:
         path = self.folder / draft.config.name / CARD_FILE
         path.parent.mkdir(exist_ok=True)
         path.write_text(draft.card(exported), encoding="utf-8")
+
+    def _write_settings(self, draft: Draft, earlier: triton.ModelConfig) -> None:
+        """Write the configuration of a model that is up to date, if it is to be served in another way."""
+        config = triton.ModelConfig()
+        config.CopyFrom(draft.config)
+        take_records(config, earlier)
+        if config != earlier:
+            self.on_progress(f"{draft.config.name}: other settings for the server")
+            write_config(config, self.folder / draft.config.name / CONFIG_FILE)
 
     def _describe(self, draft: Draft, exported: Exported, earlier: triton.ModelConfig | None) -> None:
         """Write configuration and labels of a version that has just been written."""

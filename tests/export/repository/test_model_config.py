@@ -12,6 +12,7 @@ from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
 from cocon.embedding.repository import CONFIG_FILE, ONNX, TORCHSCRIPT
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS
 from cocon.export.drafts import fusion_drafts
+from cocon.export.repository.deployment import Deployment
 from cocon.export.repository.folder import newest_contract
 from cocon.export.repository.model_config import kind_config, parameter, read_config
 
@@ -48,7 +49,7 @@ def test_a_models_configuration_is_that_of_the_last_release(repository: Path, mo
     assert contract is not None
     assert parameter(released, f"{kind.contract_key}.1") == contract.to_json()
     num_threads = parameter(released, model_format.threads_parameter)
-    config = kind_config(kind, contract, model_format, num_threads=int(num_threads or 0))
+    config = kind_config(kind, contract, model_format, Deployment(num_threads=int(num_threads or 0)))
     assert without_versions(config) == without_versions(released)
 
 
