@@ -18,7 +18,7 @@ HTTP_PORT    ?= 8000
 METRICS_PORT ?= 8002
 PORTS        := --grpc-port $(GRPC_PORT) --http-port $(HTTP_PORT) --metrics-port $(METRICS_PORT)
 
-.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser tracer format lint types bench results results-methods results-tasks results-utd results-labels durability robustness scale pretrained clean
+.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser tracer format lint types bench results results-methods results-tasks results-utd results-labels results-int8 durability robustness scale pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +122,17 @@ results-labels: data ## Labels that are suggested against random ones; also on U
 	@test -z "$(UTD)" || $(BIN)/cocon train --preset utd_mhad --data data/utd_mhad --output runs/utd_mhad
 	$(BIN)/python docs/results/label_suggestions.py --set figures $(DATA) $(PRETRAINED) \
 		$(if $(UTD),--set utd_mhad data/utd_mhad runs/utd_mhad)
+
+results-int8: data ## INT8 against float32, three seeds; also on UTD-MHAD if UTD names it (an hour); writes docs/results
+	@test -z "$(UTD)" || test -f data/utd_mhad/manifest.csv || \
+		$(BIN)/python docs/results/utd_mhad.py --source $(UTD) --output data/utd_mhad
+	for seed in 0 1 2; do \
+		$(BIN)/cocon train --preset figures --data $(DATA) --seed $$seed --output runs/int8/figures-$$seed || exit; \
+		test -z "$(UTD)" || $(BIN)/cocon train --preset utd_mhad --data data/utd_mhad --seed $$seed \
+			--output runs/int8/utd_mhad-$$seed || exit; \
+	done
+	$(BIN)/python docs/results/int8.py --set figures runs/int8/figures-0 runs/int8/figures-1 runs/int8/figures-2 \
+		$(if $(UTD),--set utd_mhad runs/int8/utd_mhad-0 runs/int8/utd_mhad-1 runs/int8/utd_mhad-2)
 
 durability: setup ## Kill, starve, cut and damage an index (about ten minutes); writes docs/results
 	$(BIN)/python docs/results/durability.py

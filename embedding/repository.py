@@ -45,6 +45,7 @@ __all__ = [
     "is_version",
     "latest_version",
     "model_name",
+    "variant_of",
     "version_folders",
     "version_key",
 ]
@@ -99,6 +100,11 @@ VARIANTS: dict[str, ModelFormat] = {name: each for name, each in FORMATS.items()
 def model_name(view: str, suffix: str = "") -> str:
     """Name of a view's model."""
     return f"cocon_{view}{suffix}"
+
+
+def variant_of(model: str) -> str:
+    """Which variant a model of this name is, such as `int8`; empty for what computes what the encoder does."""
+    return next((name for name, each in VARIANTS.items() if model.endswith(each.suffix)), "")
 
 
 def version_key(key: str, version: int | str) -> str:

@@ -180,7 +180,7 @@ class IndexReader(KeptFolder):
     def check_model(self, model: FusedModel) -> None:
         """Raise `MismatchError` unless a model gives vectors that this index understands."""
         if self.exists:
-            check_fingerprint(self.facts, model.view, model.fingerprint, index=str(self))
+            check_fingerprint(self.facts, model.view, model.fingerprint, index=str(self), model=model.name)
 
     def check_query(self, query: VideoEmbedding | Query) -> None:
         """Raise as `search` does unless a query can be compared with the videos of the index."""

@@ -1,8 +1,10 @@
 """What an index records, as values, and what vectors may enter it."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +18,8 @@ from cocon.core.errors import (
     TruncatedVideoError,
     UnreadableVideoError,
 )
-from cocon.core.printable import escaped, unescaped
+from cocon.core.printable import escaped, printable, unescaped
+from cocon.embedding.repository import variant_of
 
 __all__ = [
     "FailedFile",
@@ -27,6 +30,8 @@ __all__ = [
     "check_vectors",
     "is_lasting_kind",
 ]
+
+_logger = logging.getLogger(__name__)
 
 UNIT_TOLERANCE = 1e-3
 # Deadlines are missed on busy machines, the system ends processes when memory is short, and a view can be made anew.
@@ -151,14 +156,32 @@ def is_lasting_kind(kind: str) -> bool:
     return kind in _LASTING
 
 
-def check_fingerprint(facts: IndexFacts, view: str, fingerprint: str, *, index: str) -> None:
-    """Raise `MismatchError` unless vectors of a view with a fingerprint are like those of an index of that name."""
+def check_fingerprint(facts: IndexFacts, view: str, fingerprint: str, *, index: str, model: str = "") -> None:
+    """Raise `MismatchError` unless vectors of a view with a fingerprint are like those of an index of that name.
+
+    Of a model whose name is given, it is said once if it is another variant than the one that filled the index.
+    """
     if facts.fingerprint != fingerprint:
         raise MismatchError(
             f"index '{index}' was made by another model (view {'+'.join(facts.views)}, {facts.model}, "
             f"fingerprint {facts.fingerprint[:12]}) than this one (view {view}, {fingerprint[:12]}); "
             "re-embed: client index add --index NEW ..."
         )
+    if model and _variants(model) != _variants(facts.model):
+        _tell_of_variants(index, facts.model, model)
+
+
+def _variants(model: str) -> list[str]:
+    """Variant of each of the models that a name joins; empty for what computes what the encoder does."""
+    return [variant_of(name) for name in model.split("+")]
+
+
+@cache
+def _tell_of_variants(index: str, before: str, now: str) -> None:
+    _logger.warning(
+        "index '%s' was filled by %s; vectors of %s are almost but not quite the same, see docs/export.md",
+        printable(index), before, now,
+    )  # fmt: skip
 
 
 def check_vectors(vectors: NDArray[np.float32], embedding_dim: int, *, source: str) -> None:

@@ -76,7 +76,8 @@ class Fidelity:
         num_clips: of them.
         source: whose videos, in words.
         neighbour_overlap: share of the ten nearest videos of each that both find, 0..1.
-        figures: `R@1`, `probe` and, with a classifier, `classifier`; nothing without labels.
+        figures: `R@1`, `mixed R@1` (the variant's queries among vectors of the reference, as in an index that both
+            have filled), `probe` and, with a classifier, `classifier`; nothing without labels.
     """
 
     KEY: ClassVar[str] = "fidelity"
@@ -259,16 +260,23 @@ def _figures(seen: Sequence[_Seen], classes: Sequence[str]) -> dict[str, PairedF
         return {}
     truth, labels = (np.array([each.label for each in some]) for some in (queries, gallery))
     groups = np.array([each.group for each in gallery])
-    is_right: dict[str, list[NDArray[np.bool_]]] = {"R@1": [], "probe": []}
-    for who in (0, 1):
-        asked, asking = (np.stack([each.vectors[who] for each in some]) for some in (gallery, queries))
-        _, nearest = nearest_neighbours(asking, asked, 1)
-        is_right["R@1"].append(labels[nearest[:, 0]] == truth)
-        probe = fit_probe(asked, labels, groups)
-        named = probe.model.classes_[probe.probabilities(asking).argmax(axis=1)]
-        is_right["probe"].append(np.asarray(named == truth))
+    asking, asked = ([np.stack([each.vectors[who] for each in some]) for who in (0, 1)] for some in (queries, gallery))
+
+    def finds(of_queries: int, of_gallery: int) -> NDArray[np.bool_]:
+        _, nearest = nearest_neighbours(asking[of_queries], asked[of_gallery], 1)
+        return np.asarray(labels[nearest[:, 0]] == truth)
+
+    def names(who: int) -> NDArray[np.bool_]:
+        probe = fit_probe(asked[who], labels, groups)
+        return np.asarray(probe.model.classes_[probe.probabilities(asking[who]).argmax(axis=1)] == truth)
+
+    is_right = {
+        "R@1": (finds(0, 0), finds(1, 1)),
+        "mixed R@1": (finds(0, 0), finds(1, 0)),
+        "probe": (names(0), names(1)),
+    }
     if classes and set(classes) & set(truth.tolist()):
-        is_right["classifier"] = [_named_rightly(queries, who, classes) for who in (0, 1)]
+        is_right["classifier"] = (_named_rightly(queries, 0, classes), _named_rightly(queries, 1, classes))
     return {name: paired_figure(*pair) for name, pair in is_right.items()}
 
 

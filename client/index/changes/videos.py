@@ -170,7 +170,7 @@ def _writer_to_add(store: Store, opener: _Opener, wait_s: float) -> Iterator[Cat
 
 
 def _check_model(store: Store, writer: CatalogueWriter, model: FusedModel) -> None:
-    check_fingerprint(writer.facts, model.view, model.fingerprint, index=str(store))
+    check_fingerprint(writer.facts, model.view, model.fingerprint, index=str(store), model=model.name)
 
 
 def _tried(embedder: VideoEmbedder | ManyVideosSettings, facts: IndexFacts) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_an_encoder_is_itself(make_source: MakeSource) -> None:
     found = measure_fidelity(embedder_of(source), embedder_of(source), videos, source="videos of 'noise'")
     assert found.min_cosine == pytest.approx(1, abs=1e-6) and found.neighbour_overlap == 1
     assert (found.num_videos, found.num_clips) == (8, 16)
-    assert found.figures.keys() == {"R@1", "probe", "classifier"}
+    assert found.figures.keys() == {"R@1", "mixed R@1", "probe", "classifier"}
     assert found.figures["R@1"] == found.figures["probe"] == PairedFigure(100, 100, 0, 0)
     assert Fidelity.from_json(found.to_json()) == found
     assert "R@1 100.0 → 100.0 % (difference +0.0 to +0.0)" in str(found)
