@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 import numpy as np
 import tritonclient.grpc as grpc_client
 from numpy.typing import NDArray
+from tritonclient.grpc import model_config_pb2 as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from cocon.client.models.failures import is_interruption, is_unreachable, translated
 from cocon.client.models.offered import ONE_MODEL, DescribedVersion, check_ready, check_still_offered, ready_names
 from cocon.client.models.retries import NoAnswerError, Retries
 from cocon.client.models.served_work import ServedWork
+from cocon.client.models.shared_tensors import SharedTensors, is_about_memory
 from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.proxies import DIRECT, proxy_for
@@ -40,9 +42,10 @@ class TritonChannel:
     Args:
         target: The server.
         timeout_s: Deadline of every request, its repetitions included.
+        shares_memory: Whether large tensors go through memory that a server on this machine sees too, where it does.
     """
 
-    def __init__(self, target: Target, *, timeout_s: float) -> None:
+    def __init__(self, target: Target, *, timeout_s: float, shares_memory: bool = True) -> None:
         self.target = target
         self._timeout_s = timeout_s
         self._retries = Retries(self._check_live, timeout_s=timeout_s)
@@ -50,6 +53,8 @@ class TritonChannel:
         way = () if self._proxy and self._proxy.is_usable else DIRECT
         # One client and one channel per object: tritonclient shares neither between threads.
         self._client = grpc_client.InferenceServerClient(target.name, channel_args=[*_CHANNEL_OPTIONS, *way])
+        is_beside = target.is_here and way is DIRECT
+        self._shared = SharedTensors(self._client, is_wanted=shares_memory and is_beside)
 
     @property
     def software(self) -> str:
@@ -103,19 +108,8 @@ class TritonChannel:
                 request.
             ServerError: It does not answer in time.
         """
-        given = []
-        for tensor_name, values in inputs.items():
-            given.append(grpc_client.InferInput(tensor_name, list(values.shape), np_to_triton_dtype(values.dtype)))
-            given[-1].set_data_from_numpy(values)
-        wanted = [grpc_client.InferRequestedOutput(tensor_name) for tensor_name in outputs.values()]
-        result = self._ask_of(
-            model,
-            lambda left_s: self._client.infer(
-                model.name, given, model_version=model.version, outputs=wanted, client_timeout=left_s
-            ),
-        )
+        tensors = self._ask_of(model, lambda left_s: self._answer(model, inputs, outputs, left_s))
         self._check_unchanged(model)
-        tensors = {output: result.as_numpy(tensor_name) for output, tensor_name in outputs.items()}
         num_rows = len(next(iter(inputs.values())))
         for output, values in tensors.items():
             if values is None or values.dtype != np.float32 or len(values) != num_rows:
@@ -126,7 +120,41 @@ class TritonChannel:
     def close(self) -> None:
         """Close the channel; who waits for an answer in another thread waits no longer."""
         self._retries.close()
+        self._shared.close()
         self._client.close()
+
+    def _answer(
+        self, model: DescribedVersion, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, str], left_s: float
+    ) -> dict[str, NDArray[Any]]:
+        """Ask once: in memory that the server sees too, or else over the wire."""
+        num_rows = len(next(iter(inputs.values())))
+        shapes = _answer_shapes(model, outputs, num_rows) if self._shared.suits(inputs) else None
+        shared = self._shared.request(inputs, shapes, left_s=left_s) if shapes else None
+        if shared is not None:
+            try:
+                found = shared.answer(self._once(model, shared.inputs, shared.outputs, left_s))
+            except BaseException as error:
+                self._shared.give_up()
+                if not is_about_memory(error):
+                    raise
+            else:
+                if found is not None:
+                    return {output: found[name] for output, name in outputs.items()}
+                self._shared.refuse()
+        wanted = [grpc_client.InferRequestedOutput(name) for name in outputs.values()]
+        result = self._once(model, _sent(inputs), wanted, left_s)
+        return {output: result.as_numpy(name) for output, name in outputs.items()}
+
+    def _once(
+        self,
+        model: DescribedVersion,
+        inputs: list[grpc_client.InferInput],
+        outputs: list[grpc_client.InferRequestedOutput],
+        left_s: float,
+    ) -> grpc_client.InferResult:
+        return self._client.infer(
+            model.name, inputs, model_version=model.version, outputs=outputs, client_timeout=left_s
+        )
 
     def _index(self, left_s: float) -> Sequence[Any]:
         models: Sequence[Any] = self._client.get_model_repository_index(client_timeout=left_s).models
@@ -189,3 +217,25 @@ class TritonChannel:
         except NoAnswerError as error:
             given = error.failure, self.target, self._proxy
             raise translated(*given, timeout_s=self._timeout_s, has_answered=error.has_answered) from error
+
+
+def _sent(inputs: Mapping[str, NDArray[Any]]) -> list[grpc_client.InferInput]:
+    """Tensors that go over the wire."""
+    given = []
+    for name, values in inputs.items():
+        given.append(grpc_client.InferInput(name, list(values.shape), np_to_triton_dtype(values.dtype)))
+        given[-1].set_data_from_numpy(values)
+    return given
+
+
+def _answer_shapes(
+    model: DescribedVersion, outputs: Mapping[str, str], num_rows: int
+) -> dict[str, tuple[int, ...]] | None:
+    """Shapes of the outputs of a batch; None where the configuration does not say, or they are no `float32`."""
+    rows = {
+        tensor.name: tuple(tensor.dims)
+        for tensor in model.config.output
+        if tensor.data_type == triton.TYPE_FP32 and -1 not in tensor.dims
+    }
+    is_known = model.config.max_batch_size > 0 and rows.keys() >= set(outputs.values())
+    return {name: (num_rows, *rows[name]) for name in outputs.values()} if is_known else None

@@ -62,7 +62,12 @@ class ModelHost(Protocol):
 
 
 def connect(
-    url: str = DEFAULT_URL, *, timeout_s: float = 30.0, model_format: FormatName = "onnx", num_threads: int = 0
+    url: str = DEFAULT_URL,
+    *,
+    timeout_s: float = 30.0,
+    model_format: FormatName = "onnx",
+    num_threads: int = 0,
+    shares_memory: bool = True,
 ) -> ModelHost:
     """Connect to where the models are.
 
@@ -72,6 +77,7 @@ def connect(
         timeout_s: Deadline of every request to a server.
         model_format: Which export of a view to use; one that ONNX Runtime runs without a server.
         num_threads: Of a model in this process; all cores by default.
+        shares_memory: Whether large tensors go through memory that a server on this machine sees too, where it does.
 
     Raises:
         UsageError: The URL has another form, the folder does not exist, or TorchScript is asked for without a server.
@@ -81,7 +87,7 @@ def connect(
         return _LocalHost(root, FORMATS[model_format], num_threads)
     from cocon.client.models.server import TritonServer
 
-    return TritonServer(url, timeout_s=timeout_s, model_format=model_format)
+    return TritonServer(url, timeout_s=timeout_s, model_format=model_format, shares_memory=shares_memory)
 
 
 def check_url(url: str, model_format: FormatName) -> None:

@@ -75,11 +75,14 @@ class TritonServer(Closing):
         url: As `Target.parse` takes it.
         timeout_s: Deadline of every request, its retries included.
         model_format: Which export of a view is used.
+        shares_memory: Whether large tensors go through memory that a server on this machine sees too, where it does.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 30.0, model_format: FormatName = "onnx") -> None:
+    def __init__(
+        self, url: str, *, timeout_s: float = 30.0, model_format: FormatName = "onnx", shares_memory: bool = True
+    ) -> None:
         self._format = FORMATS[model_format]
-        self._channel = TritonChannel(Target.parse(url), timeout_s=timeout_s)
+        self._channel = TritonChannel(Target.parse(url), timeout_s=timeout_s, shares_memory=shares_memory)
 
     @property
     def url(self) -> str:

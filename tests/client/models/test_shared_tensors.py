@@ -1,0 +1,185 @@
+"""Tensors in shared memory: the same answers as over the wire, and never one that the server did not write there."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import tritonclient.grpc as grpc_client
+from numpy.typing import NDArray
+from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
+
+from cocon.client.models import shared_region, shared_tensors
+from cocon.client.models.channel import TritonChannel
+from cocon.client.models.offered import DescribedVersion
+from cocon.client.models.target import Target
+from cocon.serving.launcher import ServerProcess
+from tests.client.conftest import contract
+
+pytestmark = pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="POSIX shared memory is elsewhere")
+
+OUTPUTS = {name: name for name in ("embedding", "blocks", "logits")}
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_tensors, "_LEAST_BYTES", 1)  # these clips are a kilobyte
+    monkeypatch.setattr(shared_tensors, "_FIRST_BYTES", 1)
+
+
+@pytest.fixture
+def clips() -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (4, *contract("rgb").clip_shape), np.uint8)
+
+
+def regions(url: str) -> set[str]:
+    """What a server has open."""
+    with closing(grpc_client.InferenceServerClient(url)) as client:
+        return set(client.get_system_shared_memory_status().regions)
+
+
+def ask(channel: TritonChannel, clips: NDArray[np.uint8], *, times: int = 1) -> dict[str, NDArray[np.float32]]:
+    model = channel.newest("cocon_rgb", "contract")
+    return [channel.infer(model, {"clip": clips}, OUTPUTS) for _ in range(times)][-1]
+
+
+def assert_equal(found: dict[str, NDArray[np.float32]], expected: dict[str, NDArray[np.float32]]) -> None:
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values)
+
+
+@pytest.fixture
+def expected(server: ServerProcess, clips: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """What comes over the wire."""
+    with closing(TritonChannel(Target.parse(server.url), timeout_s=60, shares_memory=False)) as channel:
+        found = ask(channel, clips)
+    assert not regions(server.url)
+    return found
+
+
+def test_answers_are_those_of_the_wire_and_one_region_serves_all_requests(
+    server: ServerProcess, clips: NDArray[np.uint8], expected: dict[str, NDArray[np.float32]]
+) -> None:
+    with closing(TritonChannel(Target.parse(server.url), timeout_s=60)) as channel:
+        few = ask(channel, clips[:1])
+        small = regions(server.url)
+        assert_equal(ask(channel, clips, times=3), expected)
+        large = regions(server.url)
+        assert_equal(ask(channel, clips[:1]), few)
+        assert len(small) == len(large) == 1 and small != large and regions(server.url) == large
+    assert not regions(server.url) and not Path("/dev/shm", large.pop()).exists()
+
+
+def test_a_server_that_forgets_the_region_is_asked_over_the_wire_and_then_by_another(
+    server: ServerProcess, clips: NDArray[np.uint8], expected: dict[str, NDArray[np.float32]]
+) -> None:
+    with closing(TritonChannel(Target.parse(server.url), timeout_s=60)) as channel:
+        for _ in range(7):
+            assert_equal(ask(channel, clips), expected)
+            with closing(grpc_client.InferenceServerClient(server.url)) as client:
+                client.unregister_system_shared_memory()
+        assert not regions(server.url)  # five times are enough
+
+
+def test_a_server_that_does_not_see_this_memory_is_asked_over_the_wire(
+    server: ServerProcess,
+    clips: NDArray[np.uint8],
+    expected: dict[str, NDArray[np.float32]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(shared_region, "_FOLDER", tmp_path)  # as in a container
+    with closing(TritonChannel(Target.parse(server.url), timeout_s=60)) as channel:
+        assert_equal(ask(channel, clips, times=2), expected)
+        assert not regions(server.url) and not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_has_left_at_the_server_goes_too(server: ServerProcess, clips: NDArray[np.uint8]) -> None:
+    with closing(grpc_client.InferenceServerClient(server.url)) as client:
+        left = shared_region.SharedRegion.create(4096)
+        client.register_system_shared_memory(left.name, left.key, 4096)
+        left.remove()
+        with closing(TritonChannel(Target.parse(server.url), timeout_s=60)) as channel:
+            ask(channel, clips)
+            assert left.name not in client.get_system_shared_memory_status().regions
+
+
+def test_the_environment_turns_it_off(
+    server: ServerProcess, clips: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COCON_SHARED_MEMORY", "0")
+    with closing(TritonChannel(Target.parse(server.url), timeout_s=60)) as channel:
+        ask(channel, clips)
+        assert not regions(server.url)
+
+
+class Pretender(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]  # generated, untyped
+    """Says that it opens regions, and writes what it is told to into none of them."""
+
+    def __init__(self, version: str = "2.51.0") -> None:
+        self.version = version
+        self.asked: list[str] = []
+
+    def ServerMetadata(self, request: object, context: object) -> object:  # noqa: N802  # the protocol's name
+        return service_pb2.ServerMetadataResponse(
+            name="triton", version=self.version, extensions=["system_shared_memory"]
+        )
+
+    def SystemSharedMemoryRegister(self, request: Any, context: object) -> object:  # noqa: N802  # likewise
+        self.asked.append("register")
+        return service_pb2.SystemSharedMemoryRegisterResponse()
+
+    def SystemSharedMemoryStatus(self, request: object, context: object) -> object:  # noqa: N802  # likewise
+        return service_pb2.SystemSharedMemoryStatusResponse()
+
+    def SystemSharedMemoryUnregister(self, request: Any, context: object) -> object:  # noqa: N802  # likewise
+        return service_pb2.SystemSharedMemoryUnregisterResponse()
+
+    def ModelConfig(self, request: object, context: object) -> object:  # noqa: N802  # likewise
+        return service_pb2.ModelConfigResponse(config=config())
+
+    def ModelInfer(self, request: Any, context: object) -> object:  # noqa: N802  # likewise
+        is_shared = "shared_memory_region" in request.outputs[0].parameters
+        self.asked.append("shared" if is_shared else "wire")
+        answer = service_pb2.ModelInferResponse(model_name="m", model_version="1")
+        answer.outputs.add(name="embedding", datatype="FP32", shape=[2, 3])
+        if not is_shared:
+            answer.raw_output_contents.append(np.arange(6, dtype=np.float32).tobytes())
+        return answer
+
+
+def config() -> Any:  # generated, untyped
+    described = model_config_pb2.ModelConfig(name="m", max_batch_size=4)
+    described.output.add(name="embedding", data_type=model_config_pb2.TYPE_FP32, dims=[3])
+    described.parameters["contract.1"].string_value = "{}"
+    return described
+
+
+@contextmanager
+def pretending(servicer: Pretender) -> Iterator[str]:
+    server = grpc.server(ThreadPoolExecutor(2))
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+@pytest.mark.parametrize(
+    ("version", "asked"), [("2.51.0", ["register", "shared", "wire", "wire"]), ("2.50.0", ["wire", "wire"])]
+)
+def test_an_answer_that_was_not_written_is_none(version: str, asked: list[str]) -> None:
+    servicer = Pretender(version)
+    model = DescribedVersion("m", "1", config(), "contract.1", "the model")
+    with pretending(servicer) as url, closing(TritonChannel(Target.parse(url), timeout_s=30)) as channel:
+        for _ in range(2):
+            found = channel.infer(model, {"clip": np.ones((2, 2), np.uint8)}, {"embedding": "embedding"})
+            assert found["embedding"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert servicer.asked == asked
