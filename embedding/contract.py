@@ -9,6 +9,9 @@ dimension, K labels.
 | `blocks` | float32 [B, N, D] | unit-length feature of each block |
 | `embedding` | float32 [B, D] | unit-length mean of `blocks` |
 | `logits` | float32 [B, K] | where a classifier was trained |
+| `block_logits` | float32 [B, N, K] | where it is `mean`, which is affine: `logits` are the mean of these |
+
+Models that were exported before there were `block_logits` lack them: see `open_model.outputs_given`.
 """
 
 import dataclasses
@@ -25,6 +28,7 @@ from cocon.video.views import View, view_named
 
 __all__ = [
     "BLOCKS",
+    "BLOCK_LOGITS",
     "CLIP",
     "EMBEDDING",
     "LOGITS",
@@ -39,6 +43,7 @@ CLIP = "clip"
 EMBEDDING = "embedding"
 BLOCKS = "blocks"
 LOGITS = "logits"
+BLOCK_LOGITS = "block_logits"
 PROBABILITIES = "probabilities"  # of all views together, from their logits
 
 _SCHEMA = 1
@@ -133,7 +138,11 @@ class ModelContract:
             EMBEDDING: (self.embedding_dim,),
             BLOCKS: (self.clip.num_blocks, self.embedding_dim),
         }
-        return shapes | ({LOGITS: (len(self.labels),)} if self.labels else {})
+        if self.labels:
+            shapes[LOGITS] = (len(self.labels),)
+        if self.labels and self.encoder.classifier == "mean":
+            shapes[BLOCK_LOGITS] = (self.clip.num_blocks, len(self.labels))
+        return shapes
 
     @property
     def fingerprint(self) -> str:
@@ -168,7 +177,9 @@ class ModelContract:
         if not self.made_by:
             del content["made_by"]  # as in contracts of before
         content["normalisation"] = {"mean": list(self.view_spec.mean), "std": list(self.view_spec.std)}
-        outputs = {name: ["float32", ["B", *shape]] for name, shape in self.output_shapes.items()}
+        # Those that models of before have as well, so that contracts of before are written as they are.
+        shapes = {name: shape for name, shape in self.output_shapes.items() if name != BLOCK_LOGITS}
+        outputs = {name: ["float32", ["B", *shape]] for name, shape in shapes.items()}
         content["tensors"] = {CLIP: ["uint8", ["B", *self.clip_shape]]} | outputs
         return dict(content)
 

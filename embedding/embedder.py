@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import GateError, MismatchError
-from cocon.embedding.contract import BLOCKS, EMBEDDING, LOGITS, ModelContract
+from cocon.embedding.contract import BLOCK_LOGITS, BLOCKS, EMBEDDING, LOGITS, ModelContract
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import OpenModel
 from cocon.embedding.repository import FORMATS
@@ -35,11 +35,14 @@ class Outputs:
         embedding: unit length, `float32 [B, D]`.
         blocks: unit length, `float32 [B, N, D]`.
         logits: `float32 [B, K]`, or None without a classifier.
+        block_logits: of each block, `float32 [B, N, K]`, their mean is `logits`; None where the classifier is not
+            affine, and of models exported before there were any.
     """
 
     embedding: NDArray[np.float32]
     blocks: NDArray[np.float32]
     logits: NDArray[np.float32] | None
+    block_logits: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.embedding).all() and np.isfinite(self.blocks).all()):
@@ -58,12 +61,13 @@ class Outputs:
     @classmethod
     def of(cls, tensors: Mapping[str, NDArray[np.float32]]) -> Self:
         """From tensors by their contract names, the inverse of `named`."""
-        return cls(tensors[EMBEDDING], tensors[BLOCKS], tensors.get(LOGITS))
+        return cls(tensors[EMBEDDING], tensors[BLOCKS], tensors.get(LOGITS), tensors.get(BLOCK_LOGITS))
 
     def named(self) -> dict[str, NDArray[np.float32]]:
         """The tensors there are, by their contract names."""
-        tensors = {EMBEDDING: self.embedding, BLOCKS: self.blocks}
-        return tensors if self.logits is None else tensors | {LOGITS: self.logits}
+        tensors = {LOGITS: self.logits, BLOCK_LOGITS: self.block_logits}
+        given = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+        return {EMBEDDING: self.embedding, BLOCKS: self.blocks, **given}
 
 
 class Embedder(Protocol):
@@ -91,6 +95,11 @@ class ModelEmbedder(OpenModel[ModelContract]):
         """
         check_clips(clips, self.contract)
         return Outputs.of(self._session.run(clips))
+
+    @property
+    def has_block_logits(self) -> bool:
+        """Whether it says what each block contributes to the logits of its clip."""
+        return BLOCK_LOGITS in self.output_names
 
 
 ENCODER = ModelKind(

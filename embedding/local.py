@@ -20,7 +20,7 @@ from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.fusion_record import FusionRecord
 from cocon.embedding.model_kind import ModelKind
-from cocon.embedding.open_model import Contract, OpenModel
+from cocon.embedding.open_model import Contract, OpenModel, outputs_given
 from cocon.embedding.repository import ONNX, ModelFormat, check_repository
 from cocon.video.views import VIEWS
 
@@ -60,7 +60,7 @@ class LocalSession(Generic[_Contract]):
         self.name, self.version = model_path.parent.parent.name, model_path.parent.name
         self._session = _onnx_session(model_path, num_threads, providers or execution_providers())
         (self._input,) = contract.input_shapes
-        _check_tensors(model_path, self._session, contract)
+        self.output_names = _checked_outputs(model_path, self._session, contract)
 
     @property
     def max_batch_size(self) -> int:
@@ -69,8 +69,8 @@ class LocalSession(Generic[_Contract]):
 
     def run(self, values: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """See `Session.run`."""
-        names = list(self.contract.output_shapes)
-        return dict(zip(names, self._session.run(names, {self._input: values}), strict=True))
+        outputs = self._session.run(self.output_names, {self._input: values})
+        return dict(zip(self.output_names, outputs, strict=True))
 
     def close(self) -> None:
         """Free the session."""
@@ -163,14 +163,17 @@ def _onnx_session(model_path: Path, num_threads: int, providers: Sequence[str]) 
         raise MismatchError(f"model '{model_path}' cannot be loaded: {error}; export it again") from error
 
 
-def _check_tensors(model_path: Path, session: Any, contract: Contract) -> None:  # noqa: ANN401  # as above
-    expected = contract.input_shapes | contract.output_shapes
+def _checked_outputs(model_path: Path, session: Any, contract: Contract) -> tuple[str, ...]:  # noqa: ANN401  # as above
+    """Names of the outputs that the file gives, once its tensors are known to be the contract's."""
     # Without the batch; a name stands for any number.
     found = {tensor.name: tensor.shape[1:] for tensor in (*session.get_inputs(), *session.get_outputs())}
+    outputs = outputs_given(contract, found)
+    expected = contract.input_shapes | outputs
     if absent := expected.keys() - found:
         raise MismatchError(f"model '{model_path}' has no tensor {sorted(absent)}; export it again")
     if not all(_fits(found[name], shape) for name, shape in expected.items()):
         raise MismatchError(f"model '{model_path}' has other tensors than its contract: {found}; export it again")
+    return tuple(outputs)
 
 
 def _fits(found: Sequence[int | str | None], shape: tuple[int, ...]) -> bool:

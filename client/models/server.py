@@ -20,7 +20,7 @@ from cocon.core.errors import MismatchError
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.fusion_record import FUSION_KEY, FusionRecord
 from cocon.embedding.model_kind import ModelKind
-from cocon.embedding.open_model import Contract, OpenModel
+from cocon.embedding.open_model import Contract, OpenModel, outputs_given
 from cocon.embedding.repository import ENSEMBLE, FORMATS, FormatName
 from cocon.video.views import VIEWS
 
@@ -51,9 +51,10 @@ class TritonSession(Generic[_Contract]):
         outputs = {tensor.name.partition("__")[0]: tensor for tensor in described.config.output}
         shapes = {tensor.name: tuple(tensor.dims) for tensor in described.config.input}
         shapes |= {name: tuple(tensor.dims) for name, tensor in outputs.items()}
-        if shapes != contract.input_shapes | contract.output_shapes:
+        if shapes != contract.input_shapes | outputs_given(contract, outputs):
             raise MismatchError(f"{described.source} is of another model: its tensors are {shapes}; export it again")
         self._outputs = {name: tensor.name for name, tensor in outputs.items()}
+        self.output_names = tuple(outputs)
 
     def run(self, values: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """See `Session.run`.

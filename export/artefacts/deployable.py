@@ -41,11 +41,10 @@ class Deployable(nn.Module):
             clip: named as the models' input is.
 
         Returns:
-            Embedding `float32 [B, D]`, blocks `float32 [B, N, D]` and, with a classifier, logits `float32 [B, K]`: the
-            order of `ModelContract.output_shapes`.
+            Embedding `float32 [B, D]`, blocks `float32 [B, N, D]`, with a classifier logits `float32 [B, K]`, and where
+            it is affine those of blocks `float32 [B, N, K]`: the order of `ModelContract.output_shapes`.
         """
-        embedding, blocks, logits = self.encoder(clip)
-        return (embedding, blocks) if logits is None else (embedding, blocks, logits)
+        return tuple(tensor for tensor in self.encoder(clip) if tensor is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,16 @@
 """The gate of every export: the written file computes what the trained encoder computes, at any batch size."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import GateError, MismatchError
-from cocon.embedding.contract import ModelContract
-from cocon.embedding.embedder import Congruence, Embedder, Outputs, assert_congruent
+from cocon.embedding.contract import BLOCK_LOGITS, BLOCKS, ModelContract
+from cocon.embedding.embedder import Congruence, Embedder, Outputs, assert_congruent, assert_tensors_congruent
 
 __all__ = ["BATCH_SIZES", "Parity", "check_parity", "check_rows_independent"]
 
@@ -64,7 +64,8 @@ def check_parity(reference: Embedder, candidate: Embedder, clips: NDArray[np.uin
         The worst figures.
 
     Raises:
-        GateError: they differ, or a row of a batch is not what its clip gives alone.
+        GateError: they differ, a row of a batch is not what its clip gives alone, or a block among those of other clips
+            not what it is among its own.
     """
     if len(clips) < BATCH_SIZES[-1]:
         raise ValueError(f"parity needs {BATCH_SIZES[-1]} clips, not {len(clips)}")
@@ -87,25 +88,58 @@ class _OneByOne:
         return self.embedder.contract
 
     def embed(self, clips: NDArray[np.uint8]) -> Outputs:
-        rows = [self.embedder.embed(clip[None]) for clip in clips]
-        logits = [row.logits for row in rows if row.logits is not None]
-        return Outputs(
-            np.concatenate([row.embedding for row in rows]),
-            np.concatenate([row.blocks for row in rows]),
-            np.concatenate(logits) if logits else None,
-        )
+        return Outputs.of(_joined([self.embedder.embed(clip[None]).named() for clip in clips]))
 
 
 def check_rows_independent(
     embedder: Embedder, clips: NDArray[np.uint8], *, min_cosine: float = 0.99999, max_abs_difference: float = 1e-4
 ) -> Congruence:
-    """Compare a batch `uint8 [B, N, T, H, W, C]` with its clips alone; bounds as of `assert_congruent`.
+    """Compare a batch `uint8 [B, N, T, H, W, C]` with its clips alone, and with its blocks in other clips.
+
+    Whoever embeds videos has both: clips of several in a batch, and blocks of several in a row. Bounds are as of
+    `assert_congruent`.
 
     Raises:
-        GateError: a row of the batch is not what its clip gives alone.
+        GateError: a row of the batch is not what its clip gives alone, or a block not what it gives among strangers.
     """
-    alone = _OneByOne(embedder)
+    bounds = {"min_cosine": min_cosine, "max_abs_difference": max_abs_difference}
     try:
-        return assert_congruent(alone, embedder, clips, min_cosine=min_cosine, max_abs_difference=max_abs_difference)
+        rows = assert_congruent(_OneByOne(embedder), embedder, clips, **bounds)
     except GateError as error:
         raise GateError(f"a clip's result depends on the others of its batch: {error}") from error
+    expected, mixed = _among_own_and_strangers(embedder, clips)
+    try:
+        blocks = assert_tensors_congruent(expected, mixed, what=f"view '{embedder.contract.view}'", **bounds)
+    except GateError as error:
+        raise GateError(f"a block's result depends on the others of its clip: {error}") from error
+    cosine, difference = (
+        min(rows.min_cosine, blocks.min_cosine),
+        max(rows.max_abs_difference, blocks.max_abs_difference),
+    )
+    return Congruence(cosine, difference, len(clips))
+
+
+def _among_own_and_strangers(
+    embedder: Embedder, clips: NDArray[np.uint8]
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]]]:
+    """What is said of each block in its clip, and in a row with blocks of as many clips as may be."""
+    B, N = clips.shape[:2]
+    order = np.arange(B * N).reshape(N, B).T.reshape(-1)
+    own, mixed = (
+        {
+            name: _blocks(tensor)
+            for name, tensor in embedder.embed(rows).named().items()
+            if name in (BLOCKS, BLOCK_LOGITS)
+        }
+        for rows in (clips, _blocks(clips)[order].reshape(clips.shape))
+    )
+    return {name: tensor[order] for name, tensor in own.items()}, mixed
+
+
+def _blocks(tensor: NDArray[Any]) -> NDArray[Any]:
+    """`[B, N, …]` as `[B·N, …]`."""
+    return tensor.reshape(-1, *tensor.shape[2:])
+
+
+def _joined(parts: Sequence[Mapping[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 
 from cocon.core.printable import printable
-from cocon.embedding.contract import BLOCKS, CLIP, EMBEDDING, LOGITS, PROBABILITIES, ModelContract
+from cocon.embedding.contract import (
+    BLOCK_LOGITS,
+    BLOCKS,
+    CLIP,
+    EMBEDDING,
+    LOGITS,
+    PROBABILITIES,
+    ModelContract,
+)
 from cocon.embedding.repository import ENSEMBLE, FUSE, ONNX_RUNTIME, VARIANTS, ModelFormat, model_name
 from cocon.export.artefacts.parity import Parity
 from cocon.export.cards.card import Card, Tensor, code, plain, render_card
@@ -21,6 +29,7 @@ _WHAT = {
     EMBEDDING: "unit-length vector of the clip",
     BLOCKS: "unit-length vector of each block",
     LOGITS: "scores of the labels",
+    BLOCK_LOGITS: "scores of the labels for each block; their mean is `logits`",
     PROBABILITIES: "weighted mean of the views' class probabilities",
 }
 _SHORT = {

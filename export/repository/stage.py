@@ -181,7 +181,8 @@ def _exported(draft: Draft, path: Path, figures: Parity | Fidelity | None, *, is
 
 
 def _is_up_to_date(folder: Path, draft: Draft, config: triton.ModelConfig) -> bool:
-    """Whether a version has the draft's identity and its file is sound."""
+    """Whether a version has the draft's identity and tensors, and its file is sound."""
     version, path = folder.name, folder / draft.file_name
     same = all(parameter(config, version_key(key, version)) == text for key, text in draft.identity.items())
+    same = same and [tensor.name for tensor in config.output] == [tensor.name for tensor in draft.config.output]
     return same and path.is_file() and parameter(config, version_key("sha256", version)) == content_sha256(path)

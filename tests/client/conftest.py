@@ -53,7 +53,7 @@ def contract(view: str, *, weights: str = "1", labels: tuple[str, ...] = LABELS)
 
 
 def write_model(folder: Path, model: ModelContract) -> None:
-    """A linear encoder of coarse colours: `uint8 [B, N, T, H, W, C]` → `embedding`, `blocks`, `logits`."""
+    """A linear encoder of coarse colours, of what the contract names."""
     folder.mkdir(parents=True)
     (folder / "contract.json").write_text(model.to_json())
     blocks, frames, height, width, channels = model.clip_shape
@@ -83,6 +83,7 @@ def write_model(folder: Path, model: ModelContract) -> None:
     ]
     if model.labels:
         nodes.append(helper.make_node("MatMul", ["mean", "head"], ["logits"]))
+        nodes.append(helper.make_node("MatMul", ["blocks", "head"], ["block_logits"]))
     outputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", *shape])
         for name, shape in model.output_shapes.items()

@@ -10,6 +10,7 @@ import pytest
 
 from cocon.core.errors import MismatchError
 from cocon.embedding.contract import (
+    BLOCK_LOGITS,
     BLOCKS,
     CLIP,
     EMBEDDING,
@@ -157,7 +158,10 @@ def test_an_encoders_own_normalisation_takes_the_place_of_the_view_tables(make_c
 
 def test_shapes_follow_the_view(make_contract: MakeContract) -> None:
     assert make_contract(view="pose").clip_shape == (2, 3, 8, 8, 17)
-    assert make_contract(**LABELLED).output_shapes == {EMBEDDING: (4,), BLOCKS: (2, 4), LOGITS: (2,)}
+    labelled = make_contract(**LABELLED)
+    assert labelled.output_shapes == {EMBEDDING: (4,), BLOCKS: (2, 4), LOGITS: (2,), BLOCK_LOGITS: (2, 2)}
+    gru = make_contract(**LABELLED | {"encoder": dataclasses.replace(labelled.encoder, classifier="gru")})
+    assert gru.output_shapes == {EMBEDDING: (4,), BLOCKS: (2, 4), LOGITS: (2,)}
     assert list(make_contract().output_shapes) == [EMBEDDING, BLOCKS]
 
 

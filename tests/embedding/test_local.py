@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from cocon.client import connect
 from cocon.core.errors import MismatchError, UsageError
-from cocon.embedding.contract import EncoderSpec, ModelContract
+from cocon.embedding.contract import BLOCKS, EMBEDDING, LOGITS, EncoderSpec, ModelContract
 from cocon.embedding.embedder import ENCODER, Embedder, ModelEmbedder
 from cocon.embedding.local import LocalRepository, LocalSession, execution_providers
 
@@ -32,11 +32,13 @@ def _write_model(folder: Path, contract: ModelContract, *, scale: float = 1.0, o
         helper.make_node("ReduceMean", ["blocks", "block_axis"], ["mean"], keepdims=0),
         helper.make_node("LpNormalization", ["mean"], ["embedding"], axis=-1, p=2),
         helper.make_node("Slice", ["mean", "zero", "num_labels", "block_axis"], ["logits"]),
+        helper.make_node("Slice", ["blocks", "zero", "num_labels", "last_axis"], ["block_logits"]),
     ]
     constants = {
         "weight": WEIGHT * np.float32(scale) + np.float32(scale - 1.0),
         "pixel_axes": np.array([2, 3, 4]),
         "block_axis": np.array([1]),
+        "last_axis": np.array([2]),
         "zero": np.array([0]),
         "num_labels": np.array([len(contract.labels)]),
     }
@@ -81,10 +83,22 @@ def test_a_classifiers_logits_come_with_the_embedding(root: Path, make_contract:
     contract = make_contract(labels=("run", "jump"), encoder=EncoderSpec("resnet2d3d", (1, 1, 1, 1), 16, "mean"))
     _write_model(root / "cocon_rgb" / "2", contract)
     with LocalRepository(root).open(ENCODER, "rgb") as embedder:
-        logits = embedder.embed(CLIPS).logits
+        outputs = embedder.embed(CLIPS)
         assert embedder.contract == contract
-    assert logits is not None
-    assert logits.shape == (5, 2)
+        assert embedder.has_block_logits
+    assert outputs.logits is not None and outputs.block_logits is not None
+    assert (outputs.logits.shape, outputs.block_logits.shape) == ((5, 2), (5, 2, 2))
+    np.testing.assert_allclose(outputs.block_logits.mean(axis=1), outputs.logits, atol=1e-6)
+
+
+def test_a_model_exported_before_there_were_block_logits_works_without(root: Path, make_contract: MakeContract) -> None:
+    contract = make_contract(labels=("run", "jump"), encoder=EncoderSpec("resnet2d3d", (1, 1, 1, 1), 16, "mean"))
+    _write_model(root / "cocon_rgb" / "2", contract, outputs=(EMBEDDING, BLOCKS, LOGITS))
+    with LocalRepository(root).open(ENCODER, "rgb") as embedder:
+        outputs = embedder.embed(CLIPS)
+        assert not embedder.has_block_logits
+    assert outputs.logits is not None
+    assert outputs.block_logits is None
 
 
 def test_the_highest_version_wins_by_number_not_by_name(root: Path, make_contract: MakeContract) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec, Normalisation
-from cocon.training.models.heads import CLASSIFIERS
+from cocon.training.models.heads import CLASSIFIERS, MeanClassifier
 from cocon.training.models.r2plus1d import R2Plus1d
 from cocon.training.models.resnet2d import BottleneckResNet2d, ResNet2d
 from cocon.training.models.resnet2d3d import RectifiedResNet2d3d, ResNet2d3d
@@ -42,11 +42,14 @@ class EncoderOutputs(NamedTuple):
         embedding: unit-length mean of `blocks`, `float [B, D]`.
         blocks: unit-length block features, `float [B, N, D]`.
         logits: `float [B, K]`, or None without a classifier.
+        block_logits: logits of each block, `float [B, N, K]`, whose mean is `logits`; None in training mode, and
+            without a `MeanClassifier`.
     """
 
     embedding: Tensor
     blocks: Tensor
     logits: Tensor | None
+    block_logits: Tensor | None
 
 
 class Encoder(nn.Module):
@@ -119,7 +122,10 @@ class Encoder(nn.Module):
         """What clips amount to, from the feature maps of their blocks `float [B, N, D, s, s]`."""
         blocks = F.normalize(maps.mean(dim=(3, 4)), dim=-1)  # [B, N, D]
         logits = None if self.classifier is None else self.classifier(maps)
-        return EncoderOutputs(F.normalize(blocks.mean(dim=1), dim=-1), blocks, logits)
+        block_logits = None
+        if isinstance(self.classifier, MeanClassifier) and not self.training:
+            block_logits = self.classifier.block_logits(maps)
+        return EncoderOutputs(F.normalize(blocks.mean(dim=1), dim=-1), blocks, logits, block_logits)
 
     def _normalised(self, frames: Tensor) -> Tensor:
         """`uint8 [B, T, H, W, C]` to `float [B, C, T, H, W]`."""

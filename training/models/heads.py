@@ -51,6 +51,15 @@ class MeanClassifier(nn.Module):
         logits: Tensor = self.fc(self.dropout(self.bn(maps.mean(dim=(1, 3, 4)))))
         return logits
 
+    def block_logits(self, maps: Tensor) -> Tensor:
+        """The same maps to logits of each block alone, `float [B, N, K]`.
+
+        In evaluation mode all of this is affine, so the logits of a clip are the mean of its blocks'.
+        """
+        B, N = maps.shape[:2]
+        logits: Tensor = self(maps.reshape(B * N, 1, *maps.shape[2:])).reshape(B, N, -1)
+        return logits
+
 
 class GRUClassifier(nn.Module):
     """The paper's classifier: ConvGRU over all blocks, mean over cells, BatchNorm, dropout, linear.

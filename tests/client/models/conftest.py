@@ -43,11 +43,11 @@ def write_torchscript(repository: Path, model: ModelContract) -> None:
     )
 
     class Encoder(torch.nn.Module):
-        def forward(self, clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        def forward(self, clip: torch.Tensor) -> tuple[torch.Tensor, ...]:
             cells = (clip.float() - 100).reshape(-1, 2, 2, 4, 4, 4, 4, 3).mean(dim=(2, 4, 6)).reshape(-1, 2, 48)
             blocks = torch.nn.functional.normalize(cells @ weight, dim=-1)
             mean = blocks.mean(dim=1)
-            return torch.nn.functional.normalize(mean, dim=-1), blocks, mean @ head
+            return torch.nn.functional.normalize(mean, dim=-1), blocks, mean @ head, blocks @ head
 
     folder = repository / f"cocon_{model.view}_torchscript"
     (folder / "1").mkdir(parents=True)

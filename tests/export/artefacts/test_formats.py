@@ -60,7 +60,7 @@ def test_a_signature_that_is_not_the_contract_is_refused(
     with pytest.raises(GateError, match="instead of"):
         check_signature(onnx_file, make_source(labels=()).contract)
     with pytest.raises(GateError, match=r"'clip' .* is not uint8"):
-        check_signature(onnx_file, make_source(side_px=32).contract)
+        check_signature(onnx_file, make_source(side_px=32, classifier="gru").contract)
     model = onnx.load(onnx_file)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
     frozen = tmp_path / "frozen.onnx"
@@ -118,6 +118,42 @@ def test_the_gate_refuses_a_result_that_depends_on_the_batch(source: ViewSource)
     embedder = TorchEmbedder(tampered, source.contract)
     with pytest.raises(GateError, match="depends on the others of its batch"):
         check_parity(embedder, embedder, mixed_with_noise(source.clips, 16))
+
+
+class _NeighbourhoodBlocks(torch.nn.Module):
+    """Blocks that lean towards the others of their clip, by a hundredth."""
+
+    def __init__(self, deployable: Deployable) -> None:
+        super().__init__()
+        self.deployable = deployable
+
+    def forward(self, clip: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        embedding, blocks, *others = self.deployable(clip)
+        leaning = torch.nn.functional.normalize(blocks + 0.01 * embedding[:, None], dim=-1)
+        return embedding, leaning, *others
+
+
+def test_the_gate_refuses_blocks_that_depend_on_the_others_of_their_clip(source: ViewSource) -> None:
+    embedder = TorchEmbedder(_NeighbourhoodBlocks(Deployable(source.encoder)), source.contract)
+    with pytest.raises(GateError, match="depends on the others of its clip"):
+        check_parity(embedder, embedder, mixed_with_noise(source.clips, 16))
+
+
+@pytest.mark.parametrize("export", [export_onnx, export_torchscript])
+def test_an_affine_classifier_gives_the_logits_of_blocks_too(
+    make_source: MakeSource, tmp_path: Path, export: Callable[..., None]
+) -> None:
+    source = make_source(classifier="mean")
+    export(Deployable(fold(source.encoder, 4)), source.contract, path := tmp_path / "model")
+    is_onnx = export is export_onnx
+    candidate = (
+        ModelEmbedder(LocalSession(path, source.contract)) if is_onnx else load_torchscript(path, source.contract)
+    )
+    clips = mixed_with_noise(source.clips, 16)
+    check_parity(TorchEmbedder(Deployable(source.encoder), source.contract), candidate, clips)
+    outputs = candidate.embed(clips)
+    assert outputs.logits is not None and outputs.block_logits is not None
+    np.testing.assert_allclose(outputs.block_logits.mean(axis=1), outputs.logits, atol=1e-4)
 
 
 def test_the_gate_refuses_what_is_not_finite(source: ViewSource) -> None:

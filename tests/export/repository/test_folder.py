@@ -77,8 +77,8 @@ def test_the_local_repository_reads_it_and_equals_the_encoder(two_views: Path, m
 @pytest.mark.parametrize(
     ("name", "backend", "outputs"),
     [
-        ("cocon_rgb", "onnxruntime", ["embedding", "blocks", "logits"]),
-        ("cocon_rgb_torchscript", "pytorch", ["embedding__0", "blocks__1", "logits__2"]),
+        ("cocon_rgb", "onnxruntime", ["embedding", "blocks", "logits", "block_logits"]),
+        ("cocon_rgb_torchscript", "pytorch", ["embedding__0", "blocks__1", "logits__2", "block_logits__3"]),
     ],
 )
 def test_the_configuration_says_all_that_triton_and_clients_need(
@@ -115,6 +115,16 @@ def test_the_same_again_changes_nothing(repository: Path, make_source: MakeSourc
         )
     ]
     assert content(repository) == before
+
+
+def test_a_model_of_before_there_was_an_output_is_written_anew(repository: Path, make_source: MakeSource) -> None:
+    path = repository / "cocon_rgb" / "config.pbtxt"
+    config = read_config(path)
+    assert config.output.pop().name == "block_logits"
+    write_config(config, path)
+    exported = export_encoders([make_source("rgb")], repository, ONNX_ONLY)
+    assert [(row.model, row.version) for row in exported if row.is_new] == [("cocon_rgb", 2)]
+    assert read_config(path).output[3].name == "block_logits"
 
 
 def test_a_damaged_model_is_written_anew(repository: Path, make_source: MakeSource) -> None:

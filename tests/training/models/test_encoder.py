@@ -66,9 +66,10 @@ def test_a_feature_map_is_the_mean_over_a_blocks_time() -> None:
 
 def test_the_embedding_is_the_unit_mean_of_unit_blocks() -> None:
     encoder, clips = _encoder(), _clips()
-    embedding, blocks, logits = encoder(clips)
+    embedding, blocks, logits, block_logits = encoder(clips)
     maps = encoder.feature_maps(clips)
     assert logits is None
+    assert block_logits is None
     for b in range(3):
         units = []
         for n in range(2):
@@ -88,7 +89,26 @@ def test_rows_of_a_batch_do_not_see_each_other(classifier: str) -> None:
     for b in range(3):
         alone = encoder(clips[b : b + 1])
         for one, all_rows in zip(alone, together, strict=True):
-            assert torch.allclose(one[0], all_rows[b], atol=1e-5)
+            assert (one is None) == (all_rows is None)
+            assert one is None or torch.allclose(one[0], all_rows[b], atol=1e-5)
+
+
+def test_logits_are_the_mean_of_those_of_blocks_where_the_classifier_is_affine() -> None:
+    encoder, clips = _encoder(num_classes=4, classifier="mean"), _clips()
+    outputs = encoder(clips)
+    assert outputs.block_logits.shape == (3, 2, 4)
+    assert torch.allclose(outputs.block_logits.mean(dim=1), outputs.logits, atol=1e-5)
+    assert not torch.allclose(outputs.block_logits[:, 0], outputs.block_logits[:, 1], atol=1e-3)
+    mixed = encoder(clips[[1, 0, 2]].flip(1))
+    assert torch.allclose(mixed.block_logits, outputs.block_logits[[1, 0, 2]].flip(1), atol=1e-5)
+    assert _encoder(num_classes=4, classifier="gru")(clips).block_logits is None
+
+
+def test_learning_computes_no_block_logits() -> None:
+    encoder = _encoder(num_classes=4, classifier="mean").train()
+    before = int(encoder.classifier.bn.num_batches_tracked)
+    assert encoder(_clips()).block_logits is None
+    assert int(encoder.classifier.bn.num_batches_tracked) == before + 1  # statistics of whole clips alone
 
 
 def test_blocks_do_not_see_each_other() -> None:
