@@ -2,7 +2,7 @@
 
 embedder = VideoEmbedder(url, views=("rgb",))
 boundaries = connect(url).open(BOUNDARY_MODEL, "rgb")
-embedder.overlap = dense_overlap(embedder.model.clip, boundaries.contract.hop_frames)
+embedder.hop_frames = dense_hop(embedder.model.clip, boundaries.contract.hop_frames)
 locate_actions(embedder, boundaries, "long.mp4", name_by_classifier(embedder.model))
 """
 
@@ -31,7 +31,7 @@ __all__ = [
     "LocatedAction",
     "Namer",
     "check_boundaries",
-    "dense_overlap",
+    "dense_hop",
     "locate_actions",
     "name_by_classifier",
     "name_by_index",
@@ -66,15 +66,15 @@ class LocatedAction:
         return asdict(self)
 
 
-def dense_overlap(spec: ClipSpec, hop_frames: int) -> float:
-    """Least overlap of clips with which a block begins every `hop_frames`, but for the first and last of a video.
+def dense_hop(spec: ClipSpec, hop_frames: int) -> int:
+    """Largest hop of clips with which a block begins every `hop_frames`, but for the first and last of a video.
 
     Args:
         spec: Geometry of the clips.
         hop_frames: Grid frames from the start of a block to that of the next, as the boundary model wants it.
 
     Returns:
-        A share of a clip; multiplied by its frames, a whole number.
+        Grid frames from the start of a clip to that of the next.
     """
     starts = range(0, spec.num_frames, spec.frames_per_block)
 
@@ -82,8 +82,7 @@ def dense_overlap(spec: ClipSpec, hop_frames: int) -> float:
         # Clips begin at the multiples of `hop`, so their blocks begin where those of one clip do, modulo `hop`.
         return set(range(0, hop, math.gcd(hop, hop_frames))) <= {start % hop for start in starts}
 
-    hop = next(hop for hop in range(spec.num_frames, 0, -1) if has_all(hop))
-    return 1 - hop / spec.num_frames
+    return next(hop for hop in range(spec.num_frames, 0, -1) if has_all(hop))
 
 
 def check_boundaries(model: FusedModel, boundaries: BoundaryModel) -> None:
@@ -109,7 +108,7 @@ def locate_actions(
     """Find the actions of a video.
 
     Args:
-        embedder: Of the one view that the boundary model is of; see `dense_overlap`.
+        embedder: Of the one view that the boundary model is of; see `dense_hop`.
         boundaries: Its boundary model.
         video: The file.
         name: Says what segments show; they stay without labels if None.

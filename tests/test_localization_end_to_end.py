@@ -13,7 +13,7 @@ import torch
 
 from cocon.client import VideoEmbedder, connect
 from cocon.client.commands.main import main
-from cocon.client.locate import dense_overlap
+from cocon.client.locate import dense_hop
 from cocon.client.pipeline.block_order import ordered_blocks
 from cocon.core.errors import UsageError
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
@@ -176,7 +176,8 @@ def test_the_client_sees_the_blocks_and_boundaries_that_the_head_was_trained_on(
     sequences = block_sequences({"rgb": (encoder, contract)}, frames, on_progress=lambda *_: None)
     expected: BlockSequence = sequences["rgb"][video.video_id]
     url = f"local:{repository}"
-    with VideoEmbedder(url, overlap=dense_overlap(contract.clip, 1)) as embedder:
+    with VideoEmbedder(url) as embedder:
+        embedder.hop_frames = dense_hop(contract.clip, 1)
         blocks = ordered_blocks(embedder.embed(video.path), contract.clip)
     begins, vectors = blocks.at_hop(1)
     np.testing.assert_allclose(begins + 0.05, expected.times_seconds, atol=0.02)

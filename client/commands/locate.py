@@ -51,7 +51,7 @@ def locate(
     Example: client locate long.mp4 --classifier --top 5
     """
     from cocon.client.engines import open_index
-    from cocon.client.locate import check_boundaries, dense_overlap, locate_actions
+    from cocon.client.locate import check_boundaries, dense_hop, locate_actions
     from cocon.client.models.connect import connect
     from cocon.core.errors import UsageError
     from cocon.core.paths import check_file
@@ -69,7 +69,7 @@ def locate(
             name = _namer(model, index, is_by_classifier=classifier)
             if index is not None:
                 embedder.refer_to(open_index(index).made_by)
-            embedder.overlap = dense_overlap(model.clip, boundaries.contract.hop_frames)
+            embedder.hop_frames = dense_hop(model.clip, boundaries.contract.hop_frames)
             found = locate_actions(embedder, boundaries, video, name, top=top, min_score=min_score)
     _print(found, video, model, as_json=as_json)
 

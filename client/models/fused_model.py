@@ -6,31 +6,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.client.models.block_rows import BlockVectors, as_rows
 from cocon.client.models.connect import ModelHost
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.embedder import ENCODER, ModelEmbedder, Outputs
 from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings, fuse_probabilities, softmax
 from cocon.video.clips import ClipSpec
-from cocon.video.reading.reader import MultiViewClip, ViewRequest
+from cocon.video.reading.reader import ViewRequest
 from cocon.video.views import view_named
 
-__all__ = ["ClipVectors", "FusedModel", "open_fused", "weights_at"]
+__all__ = ["FusedModel", "open_fused", "weights_at"]
 
-
-@dataclass(frozen=True, slots=True)
-class ClipVectors:
-    """What one view's encoder says about one clip.
-
-    Attributes:
-        embedding: `float32 [D]`.
-        blocks: `float32 [N, D]`.
-        logits: `float32 [L]`, or None without a classifier.
-    """
-
-    embedding: NDArray[np.float32]
-    blocks: NDArray[np.float32]
-    logits: NDArray[np.float32] | None
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +28,12 @@ class FusedModel:
     Attributes:
         models: View → its encoder, in alphabetical order.
         weights: View → how much it counts, positive; only their ratios matter.
+        has_probabilities: Whether they are wanted, where the encoders have classifiers.
     """
 
     models: Mapping[str, ModelEmbedder]
     weights: Mapping[str, float] = field(default_factory=lambda: EQUAL_WEIGHTS)
+    has_probabilities: bool = True
 
     def __post_init__(self) -> None:
         clips = {view: model.contract.clip for view, model in self.models.items()}
@@ -97,59 +87,80 @@ class FusedModel:
 
     @property
     def max_batch_size(self) -> int:
-        """Most clips of one call."""
+        """Most rows of one call."""
         return min(model.max_batch_size for model in self.models.values())
+
+    @property
+    def shares_blocks(self) -> bool:
+        """Whether a block is computed once for all clips that have it.
+
+        Not so where a classifier must see the blocks of a clip together: every row is a clip then.
+        """
+        models = self.models.values()
+        return not self.has_probabilities or all(
+            model.has_block_logits or not model.contract.labels for model in models
+        )
 
     def restricted(self, views: Collection[str]) -> "FusedModel":
         """The same without the other views."""
-        return FusedModel({view: model for view, model in self.models.items() if view in views}, self.weights)
+        models = {view: model for view, model in self.models.items() if view in views}
+        return FusedModel(models, self.weights, self.has_probabilities)
 
-    def embed(self, clips: Sequence[MultiViewClip]) -> list[dict[str, ClipVectors]]:
-        """Embed at most `max_batch_size` clips, which need not have the same views.
+    def embed(self, runs: Sequence[Mapping[str, Pixels]]) -> list[dict[str, BlockVectors]]:
+        """Embed blocks, at most `max_batch_size` rows of N in all.
+
+        Args:
+            runs: Blocks, view → `uint8 [M_i, T, H, W, C]`; they need not have the same views. Each is the N blocks of
+                one clip unless blocks are shared.
 
         Returns:
-            For each clip, view → vectors, of the views it has.
+            For each run, view → what its encoder says of the blocks, of the views it has.
         """
-        found: list[dict[str, ClipVectors]] = [{} for _ in clips]
+        found: list[dict[str, BlockVectors]] = [{} for _ in runs]
         for view, model in self.models.items():
-            having = [position for position, clip in enumerate(clips) if view in clip.pixels]
+            having = [position for position, run in enumerate(runs) if view in run]
             if not having:
                 continue
-            pixels = np.stack([clips[position].pixels[view] for position in having])  # [B, N, T, H, W, C]
-            for position, vectors in zip(having, _per_clip(model.embed(pixels)), strict=True):
+            parts = self._vectors(model, [runs[position][view] for position in having])
+            for position, vectors in zip(having, parts, strict=True):
                 found[position][view] = vectors
         return found
 
-    def fuse(
-        self, clips: Sequence[Mapping[str, ClipVectors]]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Fuse the views of K clips, all of which have exactly this model's views.
+    def fuse(self, clips: Mapping[str, Outputs]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Fuse what exactly this model's views say of K clips.
 
         Returns:
             Embeddings `float32 [K, D]`, and class probabilities `float32 [K, L]` where all encoders know the classes.
         """
-        probabilities = {}
-        for view in self.models:
-            logits = [vectors for clip in clips if (vectors := clip[view].logits) is not None]
-            if self.labels and logits:
-                probabilities[view] = softmax(np.stack(logits))
-        known = fuse_probabilities(probabilities, self.weights) if len(probabilities) == len(self.models) else None
-        return self._fused({view: np.stack([clip[view].embedding for clip in clips]) for view in self.models}), known
+        logits = {view: clips[view].logits for view in self.models}
+        known = {view: softmax(found) for view, found in logits.items() if self.labels and found is not None}
+        probabilities = fuse_probabilities(known, self.weights) if len(known) == len(self.models) else None
+        return self._fused({view: clips[view].embedding for view in self.models}), probabilities
 
-    def fuse_blocks(self, clips: Sequence[Mapping[str, ClipVectors]]) -> NDArray[np.float32]:
+    def fuse_blocks(self, clips: Mapping[str, Outputs]) -> NDArray[np.float32]:
         """The same for the blocks: `float32 [K, N, D]`."""
-        return self._fused({view: np.stack([clip[view].blocks for clip in clips]) for view in self.models})
+        return self._fused({view: clips[view].blocks for view in self.models})
+
+    def _vectors(self, model: ModelEmbedder, runs: Sequence[Pixels]) -> list[BlockVectors]:
+        """What one encoder says of the blocks of each run."""
+        num_blocks, lengths = self.clip.num_blocks, [len(run) for run in runs]
+        are_clips = not self.shares_blocks
+        if are_clips and lengths != [num_blocks] * len(runs):
+            raise ValueError(f"runs of {lengths} blocks are no clips of {num_blocks}")
+        outputs = model.embed(as_rows(runs, num_blocks))
+        return BlockVectors.of_rows(outputs, are_clips=are_clips).split(lengths)
 
     def _fused(self, embeddings: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         return fuse_embeddings(embeddings, self.weights) if len(embeddings) > 1 else next(iter(embeddings.values()))
 
 
-def open_fused(host: ModelHost, views: Sequence[str]) -> FusedModel:
+def open_fused(host: ModelHost, views: Sequence[str], *, has_probabilities: bool = True) -> FusedModel:
     """Open the encoders of some views.
 
     Args:
         host: Where they are.
         views: Names or aliases of views, or `all` for every view that has an encoder there.
+        has_probabilities: As of `FusedModel`.
 
     Raises:
         UsageError: A view or its model does not exist.
@@ -160,7 +171,7 @@ def open_fused(host: ModelHost, views: Sequence[str]) -> FusedModel:
     if not names:
         raise UsageError(f"'{host.url}' has no encoder of any view; export one with 'cocon export'")
     models = {view: host.open(ENCODER, view) for view in sorted(names)}
-    return FusedModel(models, weights_at(host, models))
+    return FusedModel(models, weights_at(host, models), has_probabilities)
 
 
 def weights_at(host: ModelHost, models: Mapping[str, ModelEmbedder]) -> Mapping[str, float]:
@@ -176,11 +187,3 @@ def weights_at(host: ModelHost, models: Mapping[str, ModelEmbedder]) -> Mapping[
 
 def _fingerprints(models: Mapping[str, ModelEmbedder]) -> dict[str, str]:
     return {view: model.contract.fingerprint for view, model in models.items()}
-
-
-def _per_clip(outputs: Outputs) -> list[ClipVectors]:
-    logits = outputs.logits
-    return [
-        ClipVectors(embedding, outputs.blocks[position], None if logits is None else logits[position])
-        for position, embedding in enumerate(outputs.embedding)
-    ]

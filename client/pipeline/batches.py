@@ -1,20 +1,26 @@
-"""Clips of several videos on their way through the models, in full batches.
+"""Blocks of several videos on their way through the models, in full batches.
 
-A short video does not fill a batch, so the next one's clips join it. With a server, a second batch is packed and sent
+A short video does not fill a batch, so the next one's blocks join it. With a server, a second batch is packed and sent
 while the first is computed.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
 
-from cocon.client.models.fused_model import ClipVectors, FusedModel
+import numpy as np
+from numpy.typing import NDArray
+
+from cocon.client.models.block_rows import BlockVectors
+from cocon.client.models.fused_model import FusedModel
+from cocon.embedding.embedder import Outputs
 from cocon.video.reading.reader import MultiViewClip
 
 __all__ = ["Batches", "Gathering"]
 
+Pixels = Mapping[str, NDArray[np.uint8]]
 Source = TypeVar("Source")
 
 
@@ -24,10 +30,12 @@ class Gathering(Generic[Source]):
 
     Attributes:
         source: Where its clips come from.
-        start_seconds: Of the clips embedded so far.
+        start_seconds: Of its clips.
         end_seconds: Likewise.
-        vectors: View → vectors, likewise.
-        num_waiting: Clips not embedded yet.
+        clip_blocks: Numbers of each clip's blocks.
+        num_blocks: Blocks that the clips have, each counted once.
+        vectors: View → what is known of the next blocks, from the first on.
+        num_embedded: Blocks of which it is known.
         is_decoded: Whether no more clips will come.
         error: Why it failed.
     """
@@ -35,26 +43,71 @@ class Gathering(Generic[Source]):
     source: Source
     start_seconds: list[float] = field(default_factory=list)
     end_seconds: list[float] = field(default_factory=list)
-    vectors: list[dict[str, ClipVectors]] = field(default_factory=list)
-    num_waiting: int = 0
+    clip_blocks: list[tuple[int, ...]] = field(default_factory=list)
+    num_blocks: int = 0
+    vectors: list[dict[str, BlockVectors]] = field(default_factory=list)
+    num_embedded: int = 0
     is_decoded: bool = False
     error: Exception | None = None
 
     @property
     def is_finished(self) -> bool:
         """Whether nothing more will change."""
-        return self.error is not None or (self.is_decoded and self.num_waiting == 0)
+        return self.error is not None or (self.is_decoded and self.num_embedded == self.num_blocks)
 
-    def take(self, clip: MultiViewClip, vectors: dict[str, ClipVectors]) -> None:
-        """Record one embedded clip; they come in order."""
+    def expect(self, clip: MultiViewClip) -> int:
+        """Record a clip whose new blocks are still to be embedded; gives the number of the first of them.
+
+        Raises:
+            ValueError: It is made of blocks that the video does not have.
+        """
+        first = self.num_blocks
+        self.num_blocks += len(next(iter(clip.pixels.values())))
+        if not all(0 <= number < self.num_blocks for number in clip.blocks):
+            raise ValueError(f"clip {clip.index} of blocks {clip.blocks}, of which there are {self.num_blocks}")
         self.start_seconds.append(clip.start_seconds)
         self.end_seconds.append(clip.end_seconds)
+        self.clip_blocks.append(clip.blocks)
+        return first
+
+    def take(self, first: int, vectors: dict[str, BlockVectors]) -> None:
+        """Record what is said of the blocks from number `first` on; they come in order.
+
+        Raises:
+            ValueError: They are not the next ones.
+        """
+        if first != self.num_embedded:
+            raise ValueError(f"block {first} came in the place of block {self.num_embedded}")
         self.vectors.append(vectors)
-        self.num_waiting -= 1
+        self.num_embedded += len(next(iter(vectors.values())))
+
+    def clips(self) -> dict[str, Outputs]:
+        """View → what its encoder says of all K clips; raises like `BlockVectors.clips`."""
+        numbers = np.array(self.clip_blocks, np.int64)  # [K, N]
+        views = self.vectors[0]
+        return {view: BlockVectors.joined([part[view] for part in self.vectors]).clips(numbers) for view in views}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run(Generic[Source]):
+    """Blocks of one video that follow one another; `first` is the number of the first, `pixels` have `[M, T, …]`."""
+
+    video: Gathering[Source]
+    first: int
+    pixels: Pixels
+
+    def __len__(self) -> int:
+        return len(next(iter(self.pixels.values())))
+
+    def part(self, begin: int, end: int) -> "_Run[Source]":
+        return _Run(self.video, self.first + begin, {view: blocks[begin:end] for view, blocks in self.pixels.items()})
+
+
+_Batch = list[_Run[Source]]
 
 
 class Batches(Generic[Source]):
-    """Collects clips and embeds them. A context manager.
+    """Collects the blocks of clips and embeds them. A context manager.
 
     Args:
         lanes: The same models over as many connections as batches may be out at a time: none is used by two threads.
@@ -62,18 +115,15 @@ class Batches(Generic[Source]):
 
     def __init__(self, lanes: Sequence[FusedModel]) -> None:
         self._lanes = deque(lanes)
-        self._size = lanes[0].max_batch_size
-        self._waiting: list[tuple[Gathering[Source], MultiViewClip]] = []
-        self._out: deque[tuple[list[tuple[Gathering[Source], MultiViewClip]], Future[list[dict[str, ClipVectors]]]]] = (
-            deque()
-        )
+        self._size = lanes[0].max_batch_size * lanes[0].clip.num_blocks
+        self._waiting: deque[_Run[Source]] = deque()
+        self._out: deque[tuple[_Batch[Source], Future[list[dict[str, BlockVectors]]]]] = deque()
         self._threads = ThreadPoolExecutor(len(lanes), thread_name_prefix="embed")
 
     def put(self, video: Gathering[Source], clip: MultiViewClip) -> None:
         """Take a clip; raises what embedding an earlier one raised."""
-        video.num_waiting += 1
-        self._waiting.append((video, clip))
-        if len(self._waiting) == self._size:
+        self._waiting.append(_Run(video, video.expect(clip), clip.pixels))
+        while sum(map(len, self._waiting)) >= self._size:
             self._send()
 
     def finish(self) -> None:
@@ -90,17 +140,30 @@ class Batches(Generic[Source]):
         self._threads.shutdown(wait=kind is not KeyboardInterrupt, cancel_futures=True)
 
     def _send(self) -> None:
-        # Clips of a video that turned out to be bad are not worth a request.
-        batch = [(video, clip) for video, clip in self._waiting if video.error is None]
-        self._waiting.clear()
+        batch = self._next_batch()
         if not batch:
             return
         if len(self._out) == len(self._lanes):
             self._settle()  # batches are settled in order, so the next lane in turn is free then
-        self._out.append((batch, self._threads.submit(self._lanes[0].embed, [clip for _, clip in batch])))
+        self._out.append((batch, self._threads.submit(self._lanes[0].embed, [run.pixels for run in batch])))
         self._lanes.rotate(-1)
+
+    def _next_batch(self) -> _Batch[Source]:
+        """As many waiting blocks as fit; those of a video that turned out to be bad are not worth a request."""
+        batch: _Batch[Source] = []
+        room = self._size
+        while self._waiting and room:
+            run = self._waiting.popleft()
+            if run.video.error is not None:
+                continue
+            if len(run) > room:
+                self._waiting.appendleft(run.part(room, len(run)))
+                run = run.part(0, room)
+            batch.append(run)
+            room -= len(run)
+        return batch
 
     def _settle(self) -> None:
         batch, result = self._out.popleft()
-        for (video, clip), vectors in zip(batch, result.result(), strict=True):
-            video.take(clip, vectors)
+        for run, vectors in zip(batch, result.result(), strict=True):
+            run.video.take(run.first, vectors)

@@ -29,6 +29,7 @@ class EmbedderSettings:
     limits: MediaLimits = field(default_factory=MediaLimits)
     is_strict: bool = False
     num_cores: int | None = None
+    has_probabilities: bool = True
 
     def __post_init__(self) -> None:
         check_overlap(self.overlap)
@@ -56,6 +57,7 @@ class EmbedderSettings:
             limits=self.limits,
             is_strict=self.is_strict,
             num_cores=self.num_cores,
+            has_probabilities=self.has_probabilities,
         )
 
 

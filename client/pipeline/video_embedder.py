@@ -27,6 +27,7 @@ from cocon.core.closing import Closing
 from cocon.core.errors import ServerError, UsageError, VideoError
 from cocon.core.paths import check_file
 from cocon.embedding.repository import FormatName
+from cocon.video.blocks import overlap_hop
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.reading.reader import MultiViewClip, VideoSource, clips_in_worker
 from cocon.video.store.dataset import content_sha256
@@ -65,6 +66,12 @@ class VideoEmbedder(Closing):
         is_strict: Refuse damaged videos, and views that others make than those that the models learned from, in
             place of a warning.
         num_cores: Cores to use for decoding, and for models in this process; all by default.
+        has_probabilities: Whether those of classes are wanted; without them, blocks that clips share are computed once
+            also where a classifier must see whole clips.
+
+    Attributes:
+        overlap: As it was given.
+        hop_frames: Grid frames from the start of a clip to that of the next, in place of what follows of `overlap`.
 
     Raises:
         UsageError: An argument is out of range, or a view or its model does not exist.
@@ -83,9 +90,11 @@ class VideoEmbedder(Closing):
         limits: MediaLimits | None = None,
         is_strict: bool = False,
         num_cores: int | None = None,
+        has_probabilities: bool = True,
     ) -> None:
         check_overlap(overlap)
         self.overlap = overlap
+        self.hop_frames: int | None = None
         self.limits = limits or MediaLimits()
         self.is_strict = is_strict
         self._num_decoders = min(_MAX_DECODERS, num_cores or cores_here())
@@ -99,7 +108,7 @@ class VideoEmbedder(Closing):
             hosts = [host] + [connected() for _ in range(1, host.num_lanes)]
             for host in hosts:
                 connections.callback(host.close)
-            self._lanes = [open_fused(host, views) for host in hosts]
+            self._lanes = [open_fused(host, views, has_probabilities=has_probabilities) for host in hosts]
             if len({(lane.version, lane.fingerprint) for lane in self._lanes}) > 1:
                 raise ServerError(f"the models on {url} changed while they were looked up; try again")
             self._workers = connections.enter_context(WorkerPool(self.limits))
@@ -167,15 +176,17 @@ class VideoEmbedder(Closing):
         self._connections.close()
 
     def _source(self, path: str | PathLike[str]) -> _Source:
-        spec = self.model.clip
-        hop = max(1, round(spec.num_frames * (1 - self.overlap)))
+        spec, shares_blocks = self.model.clip, self.model.shares_blocks
+        hop = self.hop_frames or overlap_hop(spec, self.overlap)
         requests = {
             view: replace(request, made_by=self._indexed_by[view], reference="those of the index are by")
             if view in self._indexed_by and not request.made_by
             else request
             for view, request in self.model.requests.items()
         }
-        clips = VideoSource(Path(path), spec, requests, hop, limits=self.limits, is_strict=self.is_strict)
+        clips = VideoSource(
+            Path(path), spec, requests, hop, shares_blocks, limits=self.limits, is_strict=self.is_strict
+        )
         return _Source(os.fspath(path), clips)
 
     def _clips(self, source: _Source) -> Iterator[MultiViewClip]:
@@ -201,13 +212,13 @@ class VideoEmbedder(Closing):
         if video.error is not None:
             return FailedVideo(source.video, video.error)
         self._tell(source.clips.differences)
-        missing = dict(source.clips.missing)
-        model = self.model.restricted(video.vectors[0]) if missing else self.model
+        missing, clips = dict(source.clips.missing), video.clips()
+        model = self.model.restricted(clips) if missing else self.model
         if missing:
             _logger.warning("%s: embedded as %s alone: %s", source.video, model.view, "; ".join(missing.values()))
         for note in [*filter(None, [source.clips.lost]), *source.clips.notes]:
             _logger.warning("%s: %s", source.video, note)
-        embedding, probabilities = model.fuse(video.vectors)
+        embedding, probabilities = model.fuse(clips)
         return VideoEmbedding(
             video=source.video,
             content_sha256=source.clips.content_sha256 or "",
@@ -215,7 +226,7 @@ class VideoEmbedder(Closing):
             start_seconds=np.array(video.start_seconds),
             end_seconds=np.array(video.end_seconds),
             embedding=embedding,
-            blocks=model.fuse_blocks(video.vectors),
+            blocks=model.fuse_blocks(clips),
             probabilities=probabilities,
             num_frames=source.clips.num_frames,
             truncated=bool(source.clips.lost),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cocon.client import VideoEmbedder, VideoIndex, connect
-from cocon.client.locate import dense_overlap, locate_actions, name_by_classifier, name_by_index
+from cocon.client.locate import dense_hop, locate_actions, name_by_classifier, name_by_index
 from cocon.client.pipeline.block_order import ordered_blocks
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL, BoundaryContract, half_block_frames
 from cocon.embedding.locating.detection import find_segments, label_segments, segment_embeddings
@@ -43,9 +43,9 @@ def located(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("num_blocks", [1, 2, 3, 6, 8])
 @pytest.mark.parametrize("frames_per_block", [1, 2, 3, 4, 5, 7, 8])
-def test_clips_of_the_dense_overlap_have_a_block_at_every_hop(num_blocks: int, frames_per_block: int) -> None:
+def test_clips_of_the_dense_hop_have_a_block_at_every_hop(num_blocks: int, frames_per_block: int) -> None:
     spec, hop_frames = ClipSpec(num_blocks, frames_per_block), half_block_frames(frames_per_block)
-    hop = round(spec.num_frames * (1 - dense_overlap(spec, hop_frames)))
+    hop = dense_hop(spec, hop_frames)
     clips = hop * np.arange(400 // hop)
     begins = set((clips[:, None] + frames_per_block * np.arange(num_blocks)).ravel().tolist())
     assert set(range(120, 200, hop_frames)) <= begins
@@ -54,7 +54,7 @@ def test_clips_of_the_dense_overlap_have_a_block_at_every_hop(num_blocks: int, f
 
 
 def test_blocks_at_a_regular_hop_are_those_of_the_video(embedder: VideoEmbedder, videos: list[Path]) -> None:
-    embedder.overlap = dense_overlap(CLIP, hop_frames=1)
+    embedder.hop_frames = dense_hop(CLIP, hop_frames=1)
     video = embedder.embed(videos[0])
     begins, vectors = ordered_blocks(video, CLIP).at_hop(1)
     np.testing.assert_allclose(begins, 0.1 * np.arange(19), atol=1e-6)  # 20 frames, blocks of two
@@ -150,7 +150,8 @@ def test_an_index_names_a_segment_by_its_neighbours_but_not_by_itself(embedder: 
 
 
 def test_located_actions_do_not_repeat_each_other(located: str, videos: list[Path]) -> None:
-    with VideoEmbedder(located, overlap=dense_overlap(CLIP, hop_frames=1)) as embedder:
+    with VideoEmbedder(located) as embedder:
+        embedder.hop_frames = dense_hop(CLIP, hop_frames=1)
         found = locate_actions(embedder, connect(located).open(BOUNDARY_MODEL, "rgb"), videos[0], top=100)
     bounds = segment_bounds([Segment(action.start_seconds, action.end_seconds) for action in found])
     overlap = temporal_iou(bounds, bounds) - np.eye(len(bounds))

@@ -9,8 +9,7 @@ A view stored in the dataset folder that the video belongs to is read from there
 pictures. `clips_in_worker` does the same in a process of its own.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import MismatchError, MissingViewError, TruncatedVideoError
-from cocon.video.clips import ClipSpec, dense_windows, resample
+from cocon.video.blocks import DistinctBlocks
+from cocon.video.clips import ClipSpec, resample
 from cocon.video.decoding.frames import FrameStream, read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import centre_crop, resized_shape
 from cocon.video.reading.live import PeopleCount, ViewRequest, differences, live_frames, makers, stored_or_missing
+from cocon.video.reading.windowed_rows import windowed_rows
 from cocon.video.store.belonging import entry_of
 from cocon.video.store.stored_view import StoredView
 from cocon.video.workers.messages import Message
@@ -45,12 +46,15 @@ class MultiViewClip:
         index: position among the video's clips, from 0.
         start_seconds: presentation time of its first frame, relative to the video's first.
         end_seconds: start plus N·T steps, at most the video's end.
-        pixels: view → `uint8 [N, T, H, W, C]`.
+        blocks: numbers of its N blocks among those of the video, see `VideoSource.shares_blocks`.
+        pixels: view → its new blocks, whose numbers follow those of the clips before it, `uint8 [M, T, H, W, C]`; all N
+            where blocks are not shared.
     """
 
     index: int
     start_seconds: float
     end_seconds: float
+    blocks: tuple[int, ...]
     pixels: Mapping[str, Pixels]
 
     def __repr__(self) -> str:
@@ -67,6 +71,8 @@ class VideoSource:
         spec: temporal geometry of the clips.
         requests: view → what is wanted.
         hop: grid frames between the starts of neighbouring clips; N·T, no overlap, by default.
+        shares_blocks: a block that several clips have, or one clip several times, comes with the first alone; otherwise
+            every clip brings all of its blocks, as new ones.
         content_sha256: of the file; views stored for another content are then refused.
         limits: how much is read before the file is refused.
         kept_as: dataset folder and video_id of its stored views; looked up by `find_store` unless given.
@@ -84,6 +90,7 @@ class VideoSource:
     spec: ClipSpec
     requests: Mapping[str, ViewRequest]
     hop: int | None = None
+    shares_blocks: bool = False
     content_sha256: str | None = None
     limits: MediaLimits = field(default_factory=MediaLimits)
     kept_as: tuple[Path, str] | None = None
@@ -125,7 +132,7 @@ class VideoSource:
             raise MismatchError(f"{'; '.join(self.differences)}; make it by the same, or leave out --strict")
         count = PeopleCount()
         rows = self._rows(frames, live, stored, count)
-        yield from self._windows(rows, [*live, *stored], frames)
+        yield from self._cut(rows, [*live, *stored], frames)
         self.num_frames, self.duration_seconds, self.lost = frames.num_frames, frames.duration_seconds, frames.lost
         if self.is_strict and self.lost:
             raise TruncatedVideoError(
@@ -152,33 +159,37 @@ class VideoSource:
             made = [centre_crop(frame.pixels(view), wanted[view].geometry.crop_px) for view in live]
             yield seconds, made + [_stored_frame(stored[view], self.requests[view], seconds) for view in stored]
 
-    def _windows(self, rows: Iterator[Row], views: list[str], frames: FrameStream) -> Iterator[MultiViewClip]:
-        """Slide the clip's window over grid rows; the last windows follow the spec's policies."""
-        size, hop = self.spec.num_frames, self.hop or self.spec.num_frames
-        buffer: deque[Row] = deque(maxlen=size)
-        full: list[Row] = []  # waits for the next row, which tells where its clip ends
-        num_rows = num_clips = 0
-        for row in rows:
-            if full:
-                yield self._clip(num_clips, full, views, frames)
-                num_clips += 1
-            buffer.append(row)
-            num_rows += 1
-            full = list(buffer) if num_rows >= size and (num_rows - size) % hop == 0 else []
-        for window in dense_windows(num_rows, self.spec, hop=hop)[num_clips:]:
-            first_kept = num_rows - len(buffer)
-            yield self._clip(num_clips, [buffer[position - first_kept] for position in window], views, frames)
-            num_clips += 1
+    def _cut(self, rows: Iterator[Row], views: list[str], frames: FrameStream) -> Iterator[MultiViewClip]:
+        """Make clips of grid rows."""
+        known = DistinctBlocks(self.spec.frames_per_block)
+        windows = windowed_rows(rows, self.spec, self.hop or self.spec.num_frames)
+        for index, (window, of_window) in enumerate(windows):
+            numbers, new = self._numbered(index, window, known)
+            pixels = self._blocks_at(new, of_window, views)
+            yield MultiViewClip(index, *self._span(of_window, frames), numbers, pixels)
 
-    def _clip(self, index: int, rows: list[Row], views: list[str], frames: FrameStream) -> MultiViewClip:
-        shape = (self.spec.num_blocks, self.spec.frames_per_block)
-        pixels = {}
-        for column, view in enumerate(views):
-            stacked = np.stack([row[column] for _, row in rows])  # [N·T, H, W, C]
-            pixels[view] = stacked.reshape(*shape, *stacked.shape[1:])  # [N, T, H, W, C]
+    def _numbered(
+        self, index: int, window: NDArray[np.int64], known: DistinctBlocks
+    ) -> tuple[tuple[int, ...], Sequence[int]]:
+        """As `DistinctBlocks.take`."""
+        if self.shares_blocks:
+            known.forget_before(int(window[0]))  # windows come in order of time
+            return known.take(window)
+        places = range(self.spec.num_blocks)
+        return tuple(index * len(places) + place for place in places), places
+
+    def _blocks_at(self, places: Sequence[int], rows: list[Row], views: list[str]) -> dict[str, Pixels]:
+        """Some blocks of a window's rows: view → `uint8 [M, T, H, W, C]`."""
+        T = self.spec.frames_per_block
+        chosen = [frame for place in places for _, frame in rows[place * T : (place + 1) * T]]
+        stacked = {view: np.stack([frame[column] for frame in chosen]) for column, view in enumerate(views)}
+        return {view: pixels.reshape(len(places), T, *pixels.shape[1:]) for view, pixels in stacked.items()}
+
+    def _span(self, rows: list[Row], frames: FrameStream) -> tuple[float, float]:
+        """When a window's clip begins and ends."""
         start = rows[0][0]
         span = self._step_seconds(frames) * self.spec.num_frames
-        return MultiViewClip(index, start, min(start + span, max(frames.duration_seconds, rows[-1][0])), pixels)
+        return start, min(start + span, max(frames.duration_seconds, rows[-1][0]))
 
     def _step_seconds(self, frames: FrameStream) -> float:
         if self.spec.step_seconds is not None:
@@ -199,7 +210,8 @@ def clips_in_worker(pool: WorkerPool, source: VideoSource) -> Iterator[MultiView
     source.find_store()  # here, where somebody reads the warnings
     for message in named(pool.run(_clip_job, source), source.path):
         if message.arrays:
-            yield MultiViewClip(pixels=message.arrays, **message.fields)
+            fields = {**message.fields, "blocks": tuple(message.fields["blocks"])}
+            yield MultiViewClip(pixels=message.arrays, **fields)
         else:
             for name, value in message.fields.items():
                 setattr(source, name, value)
@@ -210,8 +222,8 @@ _KNOWN_AFTERWARDS = ("missing", "made_by", "differences", "num_frames", "duratio
 
 def _clip_job(beat: Beat, source: VideoSource) -> Iterator[Message]:
     for clip in source.clips(on_frame=beat):
-        times = {"index": clip.index, "start_seconds": clip.start_seconds, "end_seconds": clip.end_seconds}
-        yield Message(times, clip.pixels)
+        fields = {name: getattr(clip, name) for name in ("index", "start_seconds", "end_seconds", "blocks")}
+        yield Message(fields, clip.pixels)
     yield Message({name: getattr(source, name) for name in _KNOWN_AFTERWARDS})
 
 
