@@ -30,6 +30,10 @@ class DistinctBlocks:
         self._known: dict[tuple[int, ...], int] = {}
         self.num_blocks = 0
 
+    def __len__(self) -> int:
+        """Blocks that are known by their positions now."""
+        return len(self._known)
+
     def take(self, window: NDArray[np.int64]) -> tuple[tuple[int, ...], list[int]]:
         """Number the blocks of the next window.
 

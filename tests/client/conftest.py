@@ -53,7 +53,7 @@ def contract(view: str, *, weights: str = "1", labels: tuple[str, ...] = LABELS)
 
 
 def write_model(folder: Path, model: ModelContract) -> None:
-    """A linear encoder of coarse colours, of what the contract names."""
+    """A linear encoder of coarse colours, of what the contract names; a `gru` weighs the blocks of a clip by place."""
     folder.mkdir(parents=True)
     (folder / "contract.json").write_text(model.to_json())
     blocks, frames, height, width, channels = model.clip_shape
@@ -66,6 +66,7 @@ def write_model(folder: Path, model: ModelContract) -> None:
         "cell_axes": np.array([2, 4, 6], np.int64),
         "block_axis": np.array([1], np.int64),
         "middle": np.array(100.0, np.float32),
+        "places": np.arange(blocks, dtype=np.float32)[:, None] / max(1, blocks - 1),
         "weight": rng.normal(size=(features, DIM)).astype(np.float32),
         "head": rng.normal(size=(DIM, max(1, len(model.labels)))).astype(np.float32),
     }
@@ -81,9 +82,13 @@ def write_model(folder: Path, model: ModelContract) -> None:
         helper.make_node("ReduceMean", ["blocks", "block_axis"], ["mean"], keepdims=0),
         helper.make_node("LpNormalization", ["mean"], ["embedding"], axis=-1, p=2),
     ]
-    if model.labels:
+    if model.labels and model.encoder.classifier == "mean":
         nodes.append(helper.make_node("MatMul", ["mean", "head"], ["logits"]))
         nodes.append(helper.make_node("MatMul", ["blocks", "head"], ["block_logits"]))
+    elif model.labels:
+        nodes.append(helper.make_node("Mul", ["blocks", "places"], ["placed"]))
+        nodes.append(helper.make_node("ReduceMean", ["placed", "block_axis"], ["state"], keepdims=0))
+        nodes.append(helper.make_node("MatMul", ["state", "head"], ["logits"]))
     outputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", *shape])
         for name, shape in model.output_shapes.items()

@@ -14,6 +14,7 @@ from cocon.training.data.augment import centred_clip, mirrored, whole_frames
 from cocon.training.data.frames import DecodedVideo, DecodedView
 from cocon.training.models.encoder import Encoder
 from cocon.training.models.soundness import unsound_tensor
+from cocon.video.blocks import distinct_blocks
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames, regular_windows
 from cocon.video.geometry import centre_crop
 
@@ -108,13 +109,13 @@ def encode_blocks(
     spec = contract.clip
     T = spec.frames_per_block
     grid = grid_indices(video.timestamps, spec)
-    of_clips = protocol.windows(len(grid), spec).reshape(-1, T)
+    windows = protocol.windows(len(grid), spec)  # [K, N·T]
     dense = dense_windows(len(grid), replace(spec, num_blocks=1), hop=max(1, T // 2))[: None if has_dense else 0]
-    blocks, where = np.unique(np.concatenate([of_clips, dense]), axis=0, return_inverse=True)  # [U, T]
+    blocks, numbers = distinct_blocks([*windows, *dense], T)  # [U, T], [K·N + M]
     maps = _maps(encoder, contract, video, grid[blocks], protocol.num_crops)  # [crops, U, D, s, s]
     _refuse_unsound(maps, encoder, contract.view, video.entry.video_id)
-    maps = maps[:, torch.from_numpy(where.reshape(-1))]
-    clips, half_blocks = torch.split(maps, [len(of_clips), len(dense)], dim=1)
+    maps = maps[:, torch.from_numpy(numbers)]
+    clips, half_blocks = torch.split(maps, [windows.size // T, len(dense)], dim=1)
     seconds = video.timestamps[grid[dense]].mean(axis=1) - video.timestamps[0]
     return EncodedBlocks(
         clips.reshape(-1, spec.num_blocks, *maps.shape[2:]),
