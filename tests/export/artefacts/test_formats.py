@@ -121,7 +121,7 @@ def test_the_gate_refuses_a_result_that_depends_on_the_batch(source: ViewSource)
 
 
 class _NeighbourhoodBlocks(torch.nn.Module):
-    """Blocks that lean towards the others of their clip, by a hundredth."""
+    """Blocks that lean towards the others of their clip, by a tenth."""
 
     def __init__(self, deployable: Deployable) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class _NeighbourhoodBlocks(torch.nn.Module):
 
     def forward(self, clip: torch.Tensor) -> tuple[torch.Tensor, ...]:
         embedding, blocks, *others = self.deployable(clip)
-        leaning = torch.nn.functional.normalize(blocks + 0.01 * embedding[:, None], dim=-1)
+        leaning = torch.nn.functional.normalize(blocks + 0.1 * embedding[:, None], dim=-1)
         return embedding, leaning, *others
 
 
