@@ -1,4 +1,4 @@
-"""Configurations are written byte for byte as the last release wrote them."""
+"""Configurations are written byte for byte as the last release wrote them, but for an output that came since."""
 
 import tarfile
 from pathlib import Path
@@ -50,6 +50,8 @@ def test_a_models_configuration_is_that_of_the_last_release(repository: Path, mo
     assert parameter(released, f"{kind.contract_key}.1") == contract.to_json()
     num_threads = parameter(released, model_format.threads_parameter)
     config = kind_config(kind, contract, model_format, Deployment(num_threads=int(num_threads or 0)))
+    if kind is ENCODER:
+        assert config.output.pop().name.startswith("block_logits")
     assert without_versions(config) == without_versions(released)
 
 
