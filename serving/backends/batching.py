@@ -1,46 +1,12 @@
-"""What the stand-in backends share: join the requests of one Triton `execute` call, run them, split the answer.
+"""The former names of what is in `batches`."""
 
-Only the last function needs Triton's Python worker; the rest is plain NumPy.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from cocon.serving.backends.batches import Arrays, Infer, Signature
 
 __all__ = ["Arrays", "Infer", "Signature", "infer_together", "respond"]
-
-Arrays = Sequence[NDArray[Any]]
-Infer = Callable[[Arrays], Arrays]
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """The tensors of a `config.pbtxt`, in its order.
-
-    Attributes:
-        inputs: Input names.
-        outputs: Output names.
-        output_types: Triton type of each output, such as `TYPE_FP32`.
-        is_batched: Whether the first axis of every tensor is the batch (`max_batch_size` > 0).
-    """
-
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    output_types: tuple[str, ...]
-    is_batched: bool
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Read the signature from a model configuration in Triton's JSON form."""
-        return cls(
-            inputs=tuple(tensor["name"] for tensor in config["input"]),
-            outputs=tuple(tensor["name"] for tensor in config["output"]),
-            output_types=tuple(tensor["data_type"] for tensor in config["output"]),
-            is_batched=config["max_batch_size"] > 0,
-        )
 
 
 def infer_together(requests: Sequence[Arrays], infer: Infer, *, is_batched: bool) -> list[Arrays | Exception]:

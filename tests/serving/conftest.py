@@ -150,6 +150,12 @@ def write_encoder(folder: Path, name: str, weight: NDArray[np.float32]) -> None:
     config = new_config(name, "onnxruntime")
     add_encoder_tensors(config, ["embedding", "blocks", "logits"])
     config.parameters["intra_op_thread_count"].string_value = "1"
+    # What is for a GPU does no harm where there is none.
+    config.parameters["cudnn_conv_algo_search"].string_value = "1"
+    config.optimization.graph.level = 1
+    config.optimization.execution_accelerators.gpu_execution_accelerator.add(
+        name="tensorrt", parameters={"precision_mode": "FP16"}
+    )
     # Long enough for requests sent at the same time to meet in one batch, even on a busy machine.
     config.dynamic_batching.max_queue_delay_microseconds = 50_000
     for batch_size in (1, 16):

@@ -1,6 +1,7 @@
 """The stand-in backends inside a real Triton answer what the models answer in-process."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from cocon.serving.backends.batching import Arrays, infer_together
+from cocon.serving.backends.batches import Arrays, Batcher, Infer, Signature
 from cocon.serving.backends.pytorch.model import positions
 from cocon.serving.launcher import ServerProcess
 from tests.asking import infer
@@ -24,6 +25,10 @@ Clips = NDArray[np.uint8]
 @pytest.fixture
 def clips() -> Clips:
     return np.random.default_rng(1).integers(0, 256, (16, 2, 2, 8, 8, 3), dtype=np.uint8)
+
+
+def batcher(infer: Infer, *, sizes: Sequence[int] = ()) -> Batcher:
+    return Batcher(Signature(("clip",), ("values",), ("TYPE_FP32",), is_batched=True), infer, sizes=sizes)
 
 
 @pytest.fixture
@@ -90,7 +95,7 @@ def test_rows_of_a_joined_batch_equal_each_request_alone(clips: Clips) -> None:
         return [inputs[0].astype(np.float32) * 2, inputs[0].mean(axis=(1, 2, 3, 4))]
 
     requests = [[clips[0:1]], [clips[1:4]], [clips[4:6]]]
-    together = infer_together(requests, double, is_batched=True)
+    together = batcher(double).infer_together(requests)
     for request, answer in zip(requests, together, strict=True):
         assert not isinstance(answer, Exception)
         for joined, alone in zip(answer, double(request), strict=True):
@@ -104,16 +109,61 @@ def test_only_the_request_at_fault_gets_the_error() -> None:
         return inputs
 
     good, bad = [np.ones((2, 3))], [np.full((1, 3), np.nan)]
-    answers = infer_together([good, bad, good], refuse_nan, is_batched=True)
+    answers = batcher(refuse_nan).infer_together([good, bad, good])
     assert [isinstance(answer, ValueError) for answer in answers] == [False, True, False]
 
 
 def test_an_output_without_batch_axis_is_an_error() -> None:
-    answers = infer_together([[np.ones((2, 3))], [np.ones((1, 3))]], lambda inputs: [np.ones(5)], is_batched=True)
+    answers = batcher(lambda inputs: [np.ones(5)]).infer_together([[np.ones((2, 3))], [np.ones((1, 3))]])
     assert [str(answer) for answer in answers] == [
         "an output has 5 rows for a batch of 2",
         "an output has 5 rows for a batch of 1",
     ]
+
+
+def test_a_request_that_comes_alone_is_not_copied_and_answers_are_views(clips: Clips) -> None:
+    seen: list[Clips] = []
+
+    def keep(inputs: Arrays) -> Arrays:
+        seen.append(inputs[0])
+        return [inputs[0]]
+
+    ((answer,),) = batcher(keep).infer_together([[clips]])
+    assert seen[0] is clips
+    assert np.shares_memory(answer, clips)
+
+
+def test_batches_use_the_same_memory_again_and_never_each_others_rows(clips: Clips) -> None:
+    seen: list[Clips] = []
+
+    def keep(inputs: Arrays) -> Arrays:
+        seen.append(inputs[0])
+        return [inputs[0].astype(np.float32)]
+
+    several = batcher(keep)
+    for sizes in ((3, 5), (2, 2), (1, 4)):
+        parts = np.split(clips[: sum(sizes)], [sizes[0]])
+        for part, answer in zip(parts, several.infer_together([[part] for part in parts]), strict=True):
+            assert not isinstance(answer, Exception)
+            np.testing.assert_array_equal(answer[0], part)
+    assert [len(batch) for batch in seen] == [8, 4, 5]
+    assert np.shares_memory(seen[0], seen[1])
+
+
+def test_batches_are_filled_up_to_the_sizes_given_and_answers_are_not(clips: Clips) -> None:
+    seen: list[int] = []
+
+    def count(inputs: Arrays) -> Arrays:
+        seen.append(len(inputs[0]))
+        return [inputs[0] + 0]
+
+    filled = batcher(count, sizes=(1, 2, 4))
+    for sizes in ((3,), (1, 2), (1,), (2, 4)):
+        parts = np.split(clips[: sum(sizes)], np.cumsum(sizes)[:-1])
+        for part, answer in zip(parts, filled.infer_together([[part] for part in parts]), strict=True):
+            assert not isinstance(answer, Exception)
+            np.testing.assert_array_equal(answer[0], part)
+    assert seen == [4, 4, 1, 6]
 
 
 def test_names_are_matched_by_argument_then_index_then_order() -> None:

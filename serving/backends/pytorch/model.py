@@ -16,13 +16,14 @@ and `INTER_OP_THREAD_COUNT` (0 or absent: PyTorch's choice).
 """
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cocon.serving.backends.batching import Arrays, Signature, respond
+from cocon.serving.backends.batches import Arrays, Batcher, Signature
 
 
 class TritonPythonModel:
@@ -40,22 +41,24 @@ class TritonPythonModel:
         gpu = args["model_instance_kind"] == "GPU" and torch.cuda.is_available()
         self._device = torch.device(f"cuda:{args['model_instance_device_id']}" if gpu else "cpu")
         self._module = torch.jit.load(str(path), map_location=self._device).eval()  # type: ignore[no-untyped-call]
-        self._signature = Signature.from_config(config)
+        signature = Signature.from_config(config)
         arguments = [argument.name for argument in self._module.forward.schema.arguments[1:]]  # without self
-        if len(arguments) != len(self._signature.inputs):
-            raise ValueError(f"config.pbtxt has the inputs {list(self._signature.inputs)}, forward takes {arguments}")
-        self._input_positions = positions(self._signature.inputs, arguments)
-        self._output_positions = positions(self._signature.outputs)
+        if len(arguments) != len(signature.inputs):
+            raise ValueError(f"config.pbtxt has the inputs {list(signature.inputs)}, forward takes {arguments}")
+        self._input_positions = positions(signature.inputs, arguments)
+        self._output_positions = positions(signature.outputs)
+        self._batcher = Batcher(signature, self._infer, sizes=signature.warm_up_sizes if gpu else ())
+        # Triton's memory is not to be written to, and nobody does.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
 
     def execute(self, requests: Sequence[object]) -> list[object]:
         """Answer the requests the dynamic batcher hands over, in one run."""
-        return respond(requests, self._signature, self._infer)
+        return self._batcher.respond(requests)
 
     @torch.inference_mode()
     def _infer(self, inputs: Arrays) -> Arrays:
         by_position = sorted(zip(self._input_positions, inputs, strict=True), key=lambda pair: pair[0])
-        # The arrays are read-only views of Triton's memory, which from_numpy warns about; a GPU needs a copy anyway.
-        tensors = [torch.tensor(array, device=self._device) for _, array in by_position]
+        tensors = [torch.from_numpy(array).to(self._device) for _, array in by_position]
         returned = self._module(*tensors)
         outputs = [returned] if isinstance(returned, torch.Tensor) else list(returned)
         last = max(self._output_positions)

@@ -1,0 +1,141 @@
+"""What the stand-in backends share: join the requests of one Triton `execute` call, run them, split the answer.
+
+    batcher = Batcher(Signature.from_config(config), infer)
+    responses = batcher.respond(requests)
+
+A request that comes alone is given to the model where Triton has put it, without a copy; those that come together are
+copied once, into memory that the next batch uses again. Answers are views of what the model gives. Only `respond` needs
+Triton's Python worker; the rest is plain NumPy.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Arrays", "Batcher", "Infer", "Signature"]
+
+Arrays = Sequence[NDArray[Any]]
+Infer = Callable[[Arrays], Arrays]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The tensors of a `config.pbtxt`, in its order.
+
+    Attributes:
+        inputs: Input names.
+        outputs: Output names.
+        output_types: Triton type of each output, such as `TYPE_FP32`.
+        is_batched: Whether the first axis of every tensor is the batch (`max_batch_size` > 0).
+        warm_up_sizes: Rows of the batches that the model computes before it is called ready, in ascending order.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    output_types: tuple[str, ...]
+    is_batched: bool
+    warm_up_sizes: tuple[int, ...] = ()
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read the signature from a model configuration in Triton's JSON form."""
+        return cls(
+            inputs=tuple(tensor["name"] for tensor in config["input"]),
+            outputs=tuple(tensor["name"] for tensor in config["output"]),
+            output_types=tuple(tensor["data_type"] for tensor in config["output"]),
+            is_batched=config["max_batch_size"] > 0,
+            warm_up_sizes=tuple(sorted(each["batch_size"] for each in config.get("model_warmup", ()))),
+        )
+
+
+class Batcher:
+    """Runs the requests of one `execute` call as one batch. Not safe for several threads.
+
+    Args:
+        signature: Of the model.
+        infer: The model: inputs `[ΣB_i, …]` to outputs `[ΣB_i, …]`. It keeps nothing of its inputs.
+        sizes: Rows that batches are filled up to with zeros, ascending; a batch of another number goes as it is.
+    """
+
+    def __init__(self, signature: Signature, infer: Infer, *, sizes: Sequence[int] = ()) -> None:
+        self._signature = signature
+        self._infer = infer
+        self._stacks = [_Stack(sizes) for _ in signature.inputs]
+
+    def infer_together(self, requests: Sequence[Arrays]) -> list[Arrays | Exception]:
+        """Run several requests as one batch.
+
+        When the batch fails, each request is run alone, so that only the guilty ones get the error. Without a batch
+        axis every request is run alone.
+
+        Args:
+            requests: For each request its inputs, each `[B_i, …]`.
+
+        Returns:
+            For each request its outputs, each `[B_i, …]`, or the error it caused.
+        """
+        if len(requests) > 1 and self._signature.is_batched:
+            try:
+                return list(self._infer_batch(requests))
+            except Exception:
+                return [answer for request in requests for answer in self.infer_together([request])]
+        answers: list[Arrays | Exception] = []
+        for request in requests:
+            try:
+                answers.append(self._infer_batch([request])[0] if self._signature.is_batched else self._infer(request))
+            except Exception as error:  # whatever the library raises belongs to this request, not to the server
+                answers.append(error)
+        return answers
+
+    def respond(self, requests: Sequence[object]) -> list[object]:
+        """Answer the `InferenceRequest`s of one `execute` call with as many `InferenceResponse`s."""
+        import triton_python_backend_utils as triton  # exists only in Triton's worker
+
+        names = self._signature.inputs
+        arrays = [[triton.get_input_tensor_by_name(each, name).as_numpy() for name in names] for each in requests]
+        dtypes = [np.dtype(triton.triton_string_to_numpy(name)) for name in self._signature.output_types]
+
+        def response(answer: Arrays | Exception) -> object:
+            if isinstance(answer, Exception):
+                return triton.InferenceResponse([], triton.TritonError(str(answer)))
+            for name, dtype, array in zip(self._signature.outputs, dtypes, answer, strict=True):
+                if array.dtype != dtype:  # the C++ backends refuse it too
+                    error = f"output '{name}' is {array.dtype}, the configuration says {dtype}"
+                    return triton.InferenceResponse([], triton.TritonError(error))
+            return triton.InferenceResponse(list(map(triton.Tensor, self._signature.outputs, answer)))
+
+        return [response(answer) for answer in self.infer_together(arrays)]
+
+    def _infer_batch(self, requests: Sequence[Arrays]) -> list[Arrays]:
+        joined = [stack.join(parts) for stack, parts in zip(self._stacks, zip(*requests, strict=True), strict=True)]
+        ends = [0, *np.cumsum([len(request[0]) for request in requests])]
+        outputs = self._infer(joined)
+        for output in outputs:
+            if len(output) != len(joined[0]):
+                raise ValueError(f"an output has {len(output)} rows for a batch of {len(joined[0])}")
+        return [[output[start:end] for output in outputs] for start, end in pairwise(ends)]
+
+
+class _Stack:
+    """Memory in which the rows of one input become a batch."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._sizes = sizes
+        self._rows: NDArray[Any] = np.empty(0)
+
+    def join(self, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """The parts one after the other, filled up; valid until the next call."""
+        end = sum(map(len, parts))
+        num_rows = next((size for size in self._sizes if size >= end), end)
+        if len(parts) == 1 and num_rows == end:
+            return parts[0]
+        shape, dtype = parts[0].shape[1:], parts[0].dtype
+        if (self._rows.shape[1:], self._rows.dtype) != (shape, dtype) or len(self._rows) < num_rows:
+            self._rows = np.empty((num_rows, *shape), dtype)
+        np.concatenate(parts, out=self._rows[:end])
+        self._rows[end:num_rows] = 0
+        return self._rows[:num_rows]
