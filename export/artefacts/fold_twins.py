@@ -61,8 +61,10 @@ class NeighbourConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`float [M·T, C, H, W]` to `float [M·T', C', H', W']`."""
-        x = x.reshape(-1, self.num_frames, *x.shape[1:])  # [M, T, C, H, W]
-        return torch.cat([part(x) for part in self.parts], dim=1).flatten(0, 1)  # [M·T', C', H', W']
+        x = x.permute(0, 2, 3, 1)
+        x = x.reshape(-1, self.num_frames, *x.shape[1:])  # [M, T, H, W, C]
+        y = torch.cat([part(x) for part in self.parts], dim=1).flatten(0, 1)  # [M·T', H', W', C']
+        return y.permute(0, 3, 1, 2)
 
 
 class GatheredConv(nn.Module):
@@ -79,16 +81,18 @@ class GatheredConv(nn.Module):
     def __init__(self, conv: nn.Conv3d, taps: Sequence[int], positions: Sequence[int]) -> None:
         super().__init__()
         self.register_buffer("positions", torch.tensor(positions), persistent=False)
+        self.num_taps = len(taps)
         self.num_frames_out = len(positions) // len(taps)
         # [C', C, k, kh, kw] → [C', k·C, kh, kw], the channels of one frame together
         weight = conv.weight.detach()[:, :, list(taps)].transpose(1, 2).flatten(1, 2)
         self.conv = _conv2d(conv, weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`float [M, T, C, H, W]` to `float [M, n, C', H', W']`."""
+        """`float [M, T, H, W, C]` to `float [M, n, H', W', C']`."""
         # One gather copies less than slices and a concatenation.
-        x = x.index_select(1, self.positions)  # [M, n·k, C, H, W]
-        y = self.conv(x.reshape(-1, self.conv.in_channels, *x.shape[3:]))  # [M·n, C', H', W']
+        x = x.index_select(1, self.positions)  # [M, n·k, H, W, C]
+        x = x.reshape(-1, self.num_taps, *x.shape[2:]).permute(0, 2, 3, 1, 4).flatten(3)  # [M·n, H, W, k·C]
+        y = self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # [M·n, H', W', C']
         return y.reshape(-1, self.num_frames_out, *y.shape[1:])
 
 

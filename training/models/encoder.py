@@ -129,8 +129,11 @@ class Encoder(nn.Module):
 
     def _normalised(self, frames: Tensor) -> Tensor:
         """`uint8 [B, T, H, W, C]` to `float [B, C, T, H, W]`."""
-        # In place on the copy that the bytes become: new memory costs more than the arithmetic.
-        return frames.float().sub_(self.mean).div_(self.std).permute(0, 4, 1, 2, 3)
+        W, C = frames.shape[-2:]
+        # In place on the copy that the bytes become: new memory costs more than the arithmetic. By rows: so does a loop
+        # of three channels.
+        rows = frames.float().flatten(-2).sub_(self.mean.repeat(W)).div_(self.std.repeat(W))  # [B, T, H, W·C]
+        return rows.reshape(*rows.shape[:-1], W, C).permute(0, 4, 1, 2, 3)
 
 
 def default_device() -> torch.device:
