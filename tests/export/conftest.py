@@ -52,9 +52,10 @@ def _source(
     depths: tuple[int, ...] = (1, 1, 1, 1),
     side_px: int = 32,
     frames_per_block: int = 4,
+    backbone: str = "resnet2d3d",
 ) -> ViewSource:
     torch.manual_seed(seed)
-    spec = EncoderSpec("resnet2d3d", depths, 8, classifier if labels else "none")
+    spec = EncoderSpec(backbone, () if backbone == "s3d" else depths, 8, classifier if labels else "none")
     encoder = build_encoder(spec, view_named(view), num_classes=len(labels))
     _randomise_batch_norms(encoder)
     contract = ModelContract(

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
+import torch
+import torch.nn.functional as F
 
 from cocon.embedding.embedder import ModelEmbedder
 from cocon.embedding.local import LocalSession
+from cocon.export.artefacts.byte_stem import Kernel
 from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
 from cocon.export.artefacts.fold import fold
 from cocon.export.artefacts.parity_clips import mixed_with_noise
@@ -36,7 +40,7 @@ def int8_file(source: ViewSource, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def test_it_is_the_encoder_within_its_bound_at_any_batch(source: ViewSource, int8_file: Path) -> None:
     reference = TorchEmbedder(Deployable(source.encoder), source.contract)
-    candidate = ModelEmbedder(LocalSession(int8_file, source.contract, providers=["CPUExecutionProvider"]))
+    candidate = _embedder(int8_file, source)
     for size in (1, 2, 5):
         clips = mixed_with_noise(source.clips, size)
         expected, found = reference.embed(clips), candidate.embed(clips)
@@ -52,3 +56,59 @@ def test_it_is_one_file_whose_convolutions_are_in_bytes(int8_file: Path) -> None
     made_by = {name: node.op_type for node in graph.node for name in node.output}
     inputs = [name for node in graph.node if node.op_type == "Conv" for name in node.input]
     assert inputs and {made_by[name] for name in inputs} == {"DequantizeLinear"}
+
+
+def test_onnx_runtime_computes_it_in_integers_without_turning_tensors(int8_file: Path, tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3  # it says that such a file is for this machine only
+    onnxruntime.InferenceSession(str(int8_file), options, providers=["CPUExecutionProvider"])
+    operators = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+    assert operators.count("QLinearConv") == 22
+    assert not {"Conv", "Relu", "QuantizeLinear", "Sub", "Cast"} & set(operators)
+    assert operators.count("DequantizeLinear") == 2  # both sides of the last sum
+    assert operators.count("Transpose") <= 15  # frames as channels, and what the float tail reads
+
+
+@pytest.mark.parametrize(
+    ("backbone", "view", "frames_per_block", "side_px"),
+    [
+        pytest.param("s3d", "rgb", 16, 32, marks=pytest.mark.slow),
+        pytest.param("r2plus1d", "flow", 4, 34, marks=pytest.mark.slow),
+        ("resnet2d_bottleneck", "pose", 1, 33),
+    ],
+)
+def test_every_trunk_has_an_int8_form(
+    make_source: MakeSource, tmp_path: Path, backbone: str, view: str, frames_per_block: int, side_px: int
+) -> None:
+    source = make_source(view, backbone=backbone, frames_per_block=frames_per_block, side_px=side_px)
+    reference, path = tmp_path / "fp32.onnx", tmp_path / "model.onnx"
+    export_onnx(Deployable(fold(source.encoder, frames_per_block)), source.contract, reference)
+    clips = mixed_with_noise(source.clips, 4)
+    quantise(reference, clips, source.contract, path)
+    expected, found = (_embedder(each, source).embed(clips) for each in (reference, path))
+    assert (expected.blocks * found.blocks).sum(axis=-1).min() > 0.99
+
+
+@pytest.mark.parametrize("width", [8, 10, 13])
+@pytest.mark.parametrize(("size", "stride", "pad"), [(7, 2, 3), (3, 1, 1), (3, 2, 1), (4, 2, 1)])
+def test_a_kernel_of_groups_of_pixels_is_the_kernel(size: int, stride: int, pad: int, width: int) -> None:
+    generator = np.random.default_rng(0)
+    kernel = Kernel(generator.normal(size=(5, 3, size, size)), (stride, stride), (pad, pad, pad, pad))
+    pixels = torch.from_numpy(generator.normal(size=(2, 9, width, 3)))
+    wide = kernel.widened(width)
+    assert (wide is not None) == (width == 8)
+    if wide is not None:
+        groups = pixels.reshape(2, 9, 2, 12)
+        torch.testing.assert_close(_convolved(wide, groups).reshape(2, -1, 8 // stride, 5), _convolved(kernel, pixels))
+
+
+def _convolved(kernel: Kernel, pixels: torch.Tensor) -> torch.Tensor:
+    """`[M, H, W, C]` to `[M, H', W', C']`."""
+    above, left, below, right = kernel.pads
+    padded = F.pad(pixels, (0, 0, left, right, above, below)).permute(0, 3, 1, 2)
+    return F.conv2d(padded, torch.from_numpy(kernel.weight), stride=kernel.strides).permute(0, 2, 3, 1)
+
+
+def _embedder(path: Path, source: ViewSource) -> ModelEmbedder:
+    return ModelEmbedder(LocalSession(path, source.contract, providers=["CPUExecutionProvider"]))

@@ -1,0 +1,171 @@
+"""The first convolution on bytes: normalisation in its weights, several pixels at a time as channels.
+
+A network normalises every byte before its first layer: (byte − mean) / deviation. Both are linear, so the divisor goes
+into the weights and the mean into the bias, and the convolution reads the bytes of a clip as they are. Few channels
+leave its arithmetic units idle, so neighbouring pixels of a row are laid side by side as channels, which in the bytes
+they are already, and the convolution computes neighbouring places of its output as channels too:
+
+    bytes [M, H, W, C] = [M, H, W/4, 4·C] → Conv, kernel 7×3 → [M, H', W'/2, 2·C'] = [M, H', W', C']
+
+Outside the picture is the byte nearest to the mean of all channels, not the mean of each: of colours a faint tint.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from onnxscript import ir
+
+from cocon.embedding.contract import ModelContract
+from cocon.export.artefacts.byte_graph import drop_unused
+
+__all__ = ["Kernel", "read_bytes"]
+
+_TO_CHANNELS, _TO_PLACES = (0, 3, 1, 2), (0, 2, 3, 1)
+_NORMALISING = {"Cast", "Reshape", "Transpose", "Sub", "Div"}
+_PIXELS = 4  # laid side by side
+
+
+def read_bytes(graph: ir.Graph, contract: ModelContract) -> bool:
+    """Rewrite the first convolution of an encoder so that it reads bytes.
+
+    Args:
+        graph: float, as `export_onnx` writes an encoder; changed in place.
+        contract: the encoder's.
+
+    Returns:
+        Whether it has such a convolution; otherwise the graph stays as it is.
+    """
+    conv = _first_convolution(graph)
+    if conv is None:
+        return False
+    *_, H, W, C = contract.clip_shape
+    weight, bias, zero = _on_bytes(conv, contract)
+    kernel = Kernel.of(conv, weight)
+    places = [kernel.num_places(size, axis) for axis, size in enumerate((H, W))]
+    wide = kernel.widened(W) or kernel
+    num_channels, num_pixels = len(weight), wide.weight.shape[1] // C
+    add = _Adder(graph, before=conv)
+    rows = add.node("Reshape", graph.inputs[0], add.integers("rows", [-1, H, W // num_pixels, num_pixels * C]))
+    scale = (add.constant("step", np.array(1, np.float32)), add.constant("zero", np.array(zero, np.uint8)))
+    numbers = add.node("DequantizeLinear", add.node("Transpose", rows, perm=_TO_CHANNELS), *scale)
+    maps = add.convolution(numbers, wide, np.tile(bias, len(wide.weight) // num_channels))
+    if wide is not kernel:
+        maps = add.node("Transpose", maps, perm=_TO_PLACES)
+        maps = add.node("Reshape", maps, add.integers("places", [-1, *places, num_channels]))
+        maps = add.node("Transpose", maps, perm=_TO_CHANNELS)
+    conv.outputs[0].replace_all_uses_with(maps)
+    drop_unused(graph)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A convolution in two dimensions.
+
+    Attributes:
+        weight: `[C', C, kh, kw]`.
+        strides: of rows and columns.
+        pads: above, left, below, right.
+    """
+
+    weight: NDArray[np.float64]
+    strides: tuple[int, int]
+    pads: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, conv: ir.Node, weight: NDArray[np.float64]) -> "Kernel":
+        """That of a node, with another weight."""
+        row_stride, column_stride = conv.attributes["strides"].as_ints()
+        above, left, below, right = conv.attributes["pads"].as_ints()
+        return cls(weight, (row_stride, column_stride), (above, left, below, right))
+
+    def num_places(self, size: int, axis: int) -> int:
+        """Size of the output, of an input's size."""
+        padded = size + self.pads[axis] + self.pads[axis + 2]
+        return (padded - self.weight.shape[axis + 2]) // self.strides[axis] + 1
+
+    def widened(self, width: int) -> "Kernel | None":
+        """The same on groups of pixels as channels, whose neighbouring outputs are channels too.
+
+        Args:
+            width: of the input, in pixels.
+
+        Returns:
+            Its weight is `[m·C', 4·C, kh, kw']`, places and pixels of a group before channels; None where rows are no
+            whole number of groups.
+        """
+        stride, left = self.strides[1], self.pads[1]
+        if width % _PIXELS or _PIXELS % stride or self.num_places(width, 1) * stride != width:
+            return None
+        num_out, num_in, kernel_height, kernel_width = self.weight.shape
+        num_places = _PIXELS // stride
+        first = -left // _PIXELS
+        last = (stride * (num_places - 1) - left + kernel_width - 1) // _PIXELS
+        wide = np.zeros((num_places, num_out, _PIXELS, num_in, kernel_height, last - first + 1))
+        for place in range(num_places):
+            for tap in range(kernel_width):
+                group, pixel = divmod(stride * place - left + tap, _PIXELS)
+                wide[place, :, pixel, :, :, group - first] = self.weight[..., tap]
+        weight = wide.reshape(num_places * num_out, _PIXELS * num_in, *wide.shape[4:])
+        return Kernel(weight, (self.strides[0], 1), (self.pads[0], -first, self.pads[2], last))
+
+
+class _Adder:
+    """Adds nodes and constants to a graph.
+
+    Args:
+        graph: the graph.
+        before: the node before which they come.
+    """
+
+    def __init__(self, graph: ir.Graph, *, before: ir.Node) -> None:
+        self._graph, self._before = graph, before
+
+    def node(self, op: str, *inputs: ir.Value, **attributes: Sequence[int]) -> ir.Value:
+        made = ir.node(op, inputs, attributes, name=f"bytes_{op}_{len(self._graph)}")
+        made.outputs[0].name = f"{made.name}_output"
+        self._graph.insert_before(self._before, made)
+        return made.outputs[0]
+
+    def constant(self, name: str, array: NDArray[np.generic]) -> ir.Value:
+        value = ir.Value(name=f"bytes_{name}", const_value=ir.tensor(array, name=f"bytes_{name}"))
+        self._graph.register_initializer(value)
+        return value
+
+    def integers(self, name: str, numbers: Sequence[int]) -> ir.Value:
+        return self.constant(name, np.array(numbers, np.int64))
+
+    def convolution(self, numbers: ir.Value, kernel: Kernel, bias: NDArray[np.float64]) -> ir.Value:
+        arrays = {"weight": kernel.weight, "bias": bias}
+        parameters = (self.constant(name, array.astype(np.float32)) for name, array in arrays.items())
+        shape = kernel.weight.shape[2:]
+        return self.node("Conv", numbers, *parameters, strides=kernel.strides, pads=kernel.pads, kernel_shape=shape)
+
+
+def _first_convolution(graph: ir.Graph) -> ir.Node | None:
+    """The one that reads normalised bytes of frames, if it is in two dimensions and alone in that."""
+    value = graph.inputs[0]
+    while True:
+        users = [node for node, _ in value.uses() if node.op_type != "Shape"]
+        if len(users) != 1:
+            return None
+        (user,) = users
+        if user.op_type == "Conv" and user.inputs[1] is not None and user.inputs[1].const_value is not None:
+            return user if len(user.inputs[1].const_value.shape) == 4 else None
+        if user.op_type not in _NORMALISING:
+            return None
+        value = user.outputs[0]
+
+
+def _on_bytes(conv: ir.Node, contract: ModelContract) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Weight and bias for bytes less their zero, and that zero."""
+    weight, *rest = (
+        value.const_value.numpy().astype(float) for value in conv.inputs[1:] if value and value.const_value
+    )
+    view = contract.view_spec
+    zero = round(255.0 * float(np.mean(view.mean)))
+    weight = weight / (255.0 * np.array(view.std))[:, None, None]
+    bias = weight.sum(axis=(2, 3)) @ (zero - 255.0 * np.array(view.mean))
+    return weight, bias + rest[0] if rest else bias, zero
