@@ -54,7 +54,7 @@ def draw(results: "Sequence[Results]", path: Path) -> None:
         panels = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         if asked:
             _draw_asked(panels[0], asked)
-        _draw_others(panels[-1], others)
+        _draw_others(panels[-1], others, "All others" if asked else "All")
         figure.savefig(path, dpi=130, facecolor="white", metadata={"Software": None})
 
 
@@ -83,7 +83,7 @@ def _draw_asked(axes: Axes, rows: Sequence[Row]) -> None:
     _on_a_scale_of_ratios(axes, [*(row.ratio for row in rows), *(row.wanted or 1.0 for row in rows)], _NEAR_TICKS)
 
 
-def _draw_others(axes: Axes, groups: dict[str, list[Row]]) -> None:
+def _draw_others(axes: Axes, groups: dict[str, list[Row]], what: str) -> None:
     for line, rows in enumerate(groups.values()):
         ratios = [row.ratio for row in rows]
         axes.plot([min(ratios), max(ratios)], [line, line], color=LIGHT.line, lw=3, solid_capstyle="round", zorder=1)
@@ -94,7 +94,7 @@ def _draw_others(axes: Axes, groups: dict[str, list[Row]]) -> None:
             )
     axes.set_yticks(range(len(groups)), [f"{title} ({len(rows)})" for title, rows in groups.items()])
     axes.set_ylim(len(groups) - 0.4, -0.6)
-    axes.set_title("All others, by benchmark: ● better than the alternative, ◆ not", loc="left", fontsize=10)
+    axes.set_title(f"{what}, by benchmark: ● better than the alternative, ◆ not", loc="left", fontsize=10)
     _on_a_scale_of_ratios(axes, [row.ratio for rows in groups.values() for row in rows], _FAR_TICKS)
     axes.set_xlabel("ratio to the alternative of the same run (log scale); the table names both")
 
