@@ -54,7 +54,8 @@ the last three agree within 10 % (`-s`), five at least and ten at most (`-r`); s
 percentiles are of all requests. Latency counts from when a request was due, so that waiting for a free caller is part
 of it. `queue`, `input`, `infer` and `output` are Triton's own account of the model, in ms of a request. With `--bare`,
 windows of the same file in ONNX Runtime, with as many sessions and threads as the server has, take turns with those of
-the server. `-f` writes the columns of `perf_analyzer`'s CSV.
+the server; its threads spin or sleep while they wait, whichever is faster here. An ensemble's files run one after the
+other, each with all cores. `-f` writes the columns of `perf_analyzer`'s CSV.
 
 ## Machines
 

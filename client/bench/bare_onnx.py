@@ -14,7 +14,7 @@ from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.local import execution_providers
 from cocon.embedding.repository import ONNX, latest_version
 
-__all__ = ["BareOnnx", "onnx_file"]
+__all__ = ["BareOnnx", "bare_session", "bare_software", "input_specs", "onnx_file"]
 
 _TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
@@ -26,6 +26,7 @@ class BareOnnx:
         path: The file.
         num_instances: Sessions.
         num_threads: Of each; 0 for all cores.
+        spins: Whether threads keep a core busy while they wait, which is ONNX Runtime's default, or sleep.
 
     Raises:
         MismatchError: ONNX Runtime cannot load it.
@@ -33,19 +34,14 @@ class BareOnnx:
 
     max_batch_size = 0
 
-    def __init__(self, path: Path, *, num_instances: int = 1, num_threads: int = 0) -> None:
-        import onnxruntime
-
+    def __init__(self, path: Path, *, num_instances: int = 1, num_threads: int = 0, spins: bool = True) -> None:
         self.name, self.version = path.parent.parent.name, path.parent.name
-        self.software = f"onnxruntime {onnxruntime.__version__}"
+        self.software = bare_software(spins=spins)
         self.num_instances, self.num_threads = num_instances, num_threads
         # A session of its own for each instance, as a server has it: threads of one are shared by its callers.
-        self._sessions = [_session(path, num_threads) for _ in range(num_instances)]
+        self._sessions = [bare_session(path, num_threads, spins=spins) for _ in range(num_instances)]
         self._next = count()
-        self.inputs = {
-            tensor.name: TensorSpec(np.dtype(_TYPES[tensor.type]), tuple(tensor.shape[1:]))
-            for tensor in self._sessions[0].get_inputs()
-        }
+        self.inputs = input_specs(self._sessions[0])
 
     def caller(self) -> "_SessionCaller":
         """A new caller; callers take the sessions in turn."""
@@ -89,11 +85,28 @@ def onnx_file(repository: Path, name: str, version: str) -> Path:
     return path
 
 
-def _session(path: Path, num_threads: int) -> Any:  # noqa: ANN401  # as above
+def input_specs(session: Any) -> dict[str, TensorSpec]:  # noqa: ANN401  # as above
+    """Inputs of a session by name."""
+    return {
+        tensor.name: TensorSpec(np.dtype(_TYPES[tensor.type]), tuple(tensor.shape[1:]))
+        for tensor in session.get_inputs()
+    }
+
+
+def bare_software(*, spins: bool) -> str:
+    """Name and version of ONNX Runtime, and how it waits."""
+    import onnxruntime
+
+    return f"onnxruntime {onnxruntime.__version__}, waiting threads {'spin' if spins else 'sleep'}"
+
+
+def bare_session(path: Path, num_threads: int = 0, *, spins: bool = True) -> Any:  # noqa: ANN401  # as above
+    """A session with arguments like `BareOnnx`'s, and what it raises."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads or len(os.sched_getaffinity(0))
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=list(execution_providers()))

@@ -1,12 +1,16 @@
 """A whole run of `client bench`: from what was asked for to what was measured."""
 
+import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from cocon.client.bench.bare_ensemble import BareEnsemble, BareStep
 from cocon.client.bench.bare_onnx import BareOnnx, onnx_file
 from cocon.client.bench.in_process import InProcess
+from cocon.client.bench.load import Load
 from cocon.client.bench.measured_model import Request
 from cocon.client.bench.measuring import Level, Pace, measure_levels
 from cocon.client.bench.report import Facts, facts_of, level_facts
@@ -23,6 +27,10 @@ from cocon.video.decoding.limits import MediaLimits
 __all__ = ["Bench", "run_bench"]
 
 _MADE = ("random", "zero")
+# By which the faster of two is chosen.
+_TRIAL_S, _NUM_TRIALS = 0.2, 3
+
+_Bare = TypeVar("_Bare", BareOnnx, BareEnsemble)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,49 +74,65 @@ def run_bench(bench: Bench, on_progress: OnProgress) -> Facts:
     """
     with ExitStack() as opened:
         root = local_root(bench.url)
-        subject = (
+        model = (
             InProcess(root, bench.model_name)
             if root is not None
             else ServedModel(bench.url, bench.model_name, timeout_s=bench.timeout_s)
         )
-        opened.callback(subject.close)
-        if subject.max_batch_size and bench.batch_size > subject.max_batch_size:
+        opened.callback(model.close)
+        if model.max_batch_size and bench.batch_size > model.max_batch_size:
             raise UsageError(
-                f"--batch-size {bench.batch_size}: model '{subject.name}' takes at most {subject.max_batch_size} rows"
+                f"--batch-size {bench.batch_size}: model '{model.name}' takes at most {model.max_batch_size} rows"
             )
-        bare = None if bench.bare is None else _bare(bench.bare, subject)
-        requests = _requests(bench, subject)
+        requests = _requests(bench, model)
+        bare = None if bench.bare is None else _bare(bench.bare, model, requests)
         facts = facts_of(
-            subject,
+            model,
             url=escaped(bench.url),
             batch_size=bench.batch_size,
             pace=bench.pace,
             sent=escaped(bench.input_data),
         )
         levels: list[Facts] = []
-        for measured in measure_levels(subject, bare, requests, bench.levels, bench.pace):
+        for measured in measure_levels(model, bare, requests, bench.levels, bench.pace):
             levels.append(level_facts(measured, bench.batch_size, bench.pace))
             on_progress(len(levels), len(bench.levels))
         return facts | {"bare_software": bare.software if bare else None, "levels": levels}
 
 
-def _bare(place: str, subject: ServedModel | InProcess) -> BareOnnx:
-    if isinstance(subject, ServedModel) and subject.is_ensemble:
-        raise UsageError(
-            f"model '{subject.name}' is made of others, and has no file; name one of them, or leave out --bare"
+def _bare(place: str, model: ServedModel | InProcess, requests: Sequence[Request]) -> BareOnnx | BareEnsemble:
+    """The same model in bare ONNX Runtime."""
+    repository = local_root(place) or Path(place)
+    if isinstance(model, ServedModel) and model.steps:
+        steps = [
+            BareStep(onnx_file(repository, step.model_name, ""), dict(step.input_map), dict(step.output_map))
+            for step in model.steps
+        ]
+        return _fastest(
+            [BareEnsemble(model.name, model.version, steps, spins=spins) for spins in (True, False)], requests
         )
-    path = onnx_file(local_root(place) or Path(place), subject.name, subject.version)
-    return BareOnnx(path, num_instances=subject.num_instances, num_threads=subject.num_threads)
+    path = onnx_file(repository, model.name, model.version)
+    given = {"num_instances": model.num_instances, "num_threads": model.num_threads}
+    return _fastest([BareOnnx(path, **given, spins=spins) for spins in (True, False)], requests)
 
 
-def _requests(bench: Bench, subject: ServedModel | InProcess) -> list[Request]:
+def _fastest(candidates: Sequence[_Bare], requests: Sequence[Request]) -> _Bare:
+    """Whichever is faster here: on cores that others want, threads that spin can cost several times as much."""
+    with ExitStack() as opened:
+        loads = [opened.enter_context(Load(candidate, requests)) for candidate in candidates]
+        trials = [[load.closed(1, _TRIAL_S).requests_per_s for load in loads] for _ in range(_NUM_TRIALS)]
+    speeds = [statistics.median(of_one) for of_one in zip(*trials, strict=True)]
+    return candidates[speeds.index(max(speeds))]
+
+
+def _requests(bench: Bench, model: ServedModel | InProcess) -> list[Request]:
     if bench.input_data in _MADE:
-        return made_requests(subject.inputs, bench.batch_size, is_random=bench.input_data == "random")
-    return clip_requests(Path(bench.input_data), _contract(subject), bench.batch_size, bench.limits)
+        return made_requests(model.inputs, bench.batch_size, is_random=bench.input_data == "random")
+    return clip_requests(Path(bench.input_data), _contract(model), bench.batch_size, bench.limits)
 
 
-def _contract(subject: ServedModel | InProcess) -> ModelContract:
-    if isinstance(subject, InProcess):
-        return subject.contract
-    text = subject.contract(ENCODER.contract_key)
-    return ENCODER.read(text, source=f"the contract of model '{subject.name}'")
+def _contract(model: ServedModel | InProcess) -> ModelContract:
+    if isinstance(model, InProcess):
+        return model.contract
+    text = model.contract(ENCODER.contract_key)
+    return ENCODER.read(text, source=f"the contract of model '{model.name}'")

@@ -21,6 +21,9 @@ __all__ = ["ServedModel"]
 class ServedModel:
     """A `MeasuredModel` on a server, any model of it by its name.
 
+    Attributes:
+        steps: Of an ensemble, messages of Triton's protocol; empty for other models.
+
     Args:
         url: As `Target.parse` takes it.
         name: Of the model; its newest version is measured.
@@ -46,12 +49,7 @@ class ServedModel:
         self.max_batch_size = max(1, config.max_batch_size)
         self.num_instances = sum(group.count for group in config.instance_group) or 1
         self.num_threads = _number(config.parameters, ONNX.threads_parameter)
-        self._parts = tuple(step.model_name for step in config.ensemble_scheduling.step)
-
-    @property
-    def is_ensemble(self) -> bool:
-        """Whether it is made of other models."""
-        return bool(self._parts)
+        self.steps: tuple[Any, ...] = tuple(config.ensemble_scheduling.step)
 
     def caller(self) -> "_ServedCaller":
         """A new caller, with a channel of its own."""
@@ -60,7 +58,7 @@ class ServedModel:
     def work(self) -> Mapping[str, ServedWork]:
         """See `MeasuredModel.work`."""
         whole = {self.name: self._channel.statistics(self.name, self.version)}
-        return whole | {part: self._channel.statistics(part, "") for part in self._parts}
+        return whole | {step.model_name: self._channel.statistics(step.model_name, "") for step in self.steps}
 
     def contract(self, key: str) -> str:
         """Text of its contract of a kind; empty where it carries none."""

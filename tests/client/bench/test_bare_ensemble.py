@@ -1,0 +1,46 @@
+"""Several real model files as the ensemble that they make up."""
+
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from cocon.client.bench.bare_ensemble import BareEnsemble, BareStep
+from cocon.client.bench.bare_onnx import onnx_file
+from cocon.client.bench.tensors import made_requests
+from tests.client.conftest import DIM
+
+
+@pytest.fixture
+def steps(repository: Path, tmp_path: Path) -> list[BareStep]:
+    names = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", DIM]) for name in ("a", "b", "sum")]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["sum"])], "add", names[:2], names[2:])
+    path = tmp_path / "add.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    encoders = [
+        BareStep(
+            onnx_file(repository, f"cocon_{view}", ""), {"clip": f"clip_{view}"}, {"embedding": f"embedding_{view}"}
+        )
+        for view in ("rgb", "flow")
+    ]
+    return [*encoders, BareStep(path, {"a": "embedding_rgb", "b": "embedding_flow"}, {"sum": "embedding"})]
+
+
+def test_an_ensemble_takes_what_none_of_its_models_makes(steps: list[BareStep]) -> None:
+    ensemble = BareEnsemble("cocon", "1", steps)
+    assert {name: spec.shape for name, spec in ensemble.inputs.items()} == {
+        "clip_rgb": (2, 2, 16, 16, 3),
+        "clip_flow": (2, 2, 16, 16, 2),
+    }
+    for request in made_requests(ensemble.inputs, 3, is_random=True):
+        ensemble.caller().call(request)
+
+
+def test_every_model_is_asked(steps: list[BareStep]) -> None:
+    ensemble = BareEnsemble("cocon", "1", steps[1:])
+    request = {**made_requests(ensemble.inputs, 1, is_random=False)[0]}
+    assert set(request) == {"clip_flow", "embedding_rgb"}
+    del request["embedding_rgb"]
+    with pytest.raises(KeyError, match="embedding_rgb"):
+        ensemble.caller().call(request)
