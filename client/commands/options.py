@@ -32,6 +32,7 @@ __all__ = [
     "Overlap",
     "Quiet",
     "RowFormat",
+    "SharedMemory",
     "Strict",
     "TextFormat",
     "TimeoutS",
@@ -63,6 +64,12 @@ Views = Annotated[
     typer.Option("--view", help=f"{', '.join(VIEWS)}; several are fused; all.", show_default="rgb, or the index's"),
 ]
 ModelFormatOption = Annotated[FormatName, typer.Option("--model-format", help="Which export a server should run.")]
+SharedMemory = Annotated[
+    bool,
+    typer.Option(
+        "--shared-memory/--no-shared-memory", help="Share memory with a server on this machine, where it allows that."
+    ),
+]
 IndexName = Annotated[
     str,
     typer.Option(
@@ -115,6 +122,7 @@ class EmbedderOptions:
     timeout_s: TimeoutS = 30.0
     limit: Limits = None
     strict: Strict = False
+    shared_memory: SharedMemory = True
 
     @property
     def limits(self) -> MediaLimits:
@@ -134,6 +142,7 @@ class EmbedderOptions:
             model_format=self.model_format,
             limits=self.limits,
             is_strict=self.strict,
+            shares_memory=self.shared_memory,
         )
 
     def open(self, default_views: tuple[str, ...] = ("rgb",)) -> "VideoEmbedder":

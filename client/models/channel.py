@@ -1,5 +1,7 @@
 """A channel to a Triton server, over the KServe v2 protocol (gRPC): what can be asked."""
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -33,6 +35,10 @@ _CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
+# How long a model that was seen to be the one described is believed to be it. To ask costs a server half as much as the
+# rest of a small request; one that is started anew takes longer, and its clients are told by the interruption.
+_BELIEVED_S = 1.0
+
 _Answer = TypeVar("_Answer")
 
 
@@ -54,6 +60,8 @@ class TritonChannel:
         # One client and one channel per object: tritonclient shares neither between threads.
         self._client = grpc_client.InferenceServerClient(target.name, channel_args=[*_CHANNEL_OPTIONS, *way])
         is_beside = target.is_here and way is DIRECT
+        self._seen_at: dict[tuple[str, ...], float] = {}
+        self._unseen: dict[tuple[str, ...], DescribedVersion] = {}
         self._shared = SharedTensors(self._client, is_wanted=shares_memory and is_beside)
 
     @property
@@ -95,6 +103,8 @@ class TritonChannel:
     ) -> dict[str, NDArray[np.float32]]:
         """One request; the answer is of the model that was described, and of no other by its name.
 
+        That is asked at most once a second, and after each interruption; `confirm` asks it of the answers since.
+
         Args:
             model: The version to ask.
             inputs: Name of a tensor → its values `[B, ...]`.
@@ -109,13 +119,25 @@ class TritonChannel:
             ServerError: It does not answer in time.
         """
         tensors = self._ask_of(model, lambda left_s: self._answer(model, inputs, outputs, left_s))
-        self._check_unchanged(model)
+        self._unseen[model.identity] = model
+        if time.monotonic() - self._seen_at.get(model.identity, -math.inf) > _BELIEVED_S:
+            self._check_unchanged(model)
         num_rows = len(next(iter(inputs.values())))
         for output, values in tensors.items():
             if values is None or values.dtype != np.float32 or len(values) != num_rows:
                 where = f"model '{model.name}' on {self.target.name}"
                 raise MismatchError(f"{where} gave no sound '{output}'; export it again")
         return tensors
+
+    def confirm(self) -> None:
+        """See that the answers so far are of the models that were described.
+
+        Raises:
+            MismatchError: One has changed.
+            ServerError: The server does not answer in time.
+        """
+        for model in tuple(self._unseen.values()):
+            self._check_unchanged(model)
 
     def close(self) -> None:
         """Close the channel; who waits for an answer in another thread waits no longer."""
@@ -192,9 +214,12 @@ class TritonChannel:
 
     def _check_unchanged(self, model: DescribedVersion) -> None:
         """The same name and number are another model's where the server was started anew with other files."""
+        asked_at = time.monotonic()
         now = self._ask_of(model, lambda left_s: self._config(model.name, model.version, left_s))
         if replace(model, config=now).contract != model.contract:
             raise MismatchError(f"{model.source} has changed meanwhile; {ONE_MODEL}")
+        self._seen_at[model.identity] = asked_at
+        self._unseen.pop(model.identity, None)
 
     def _ask_of(self, model: DescribedVersion, request: Callable[[float], _Answer]) -> _Answer:
         """Ask for something of one version, which may be gone for good."""
@@ -203,6 +228,7 @@ class TritonChannel:
             try:
                 return request(left_s)
             except InferenceServerException as error:
+                self._seen_at.clear()  # it may be another server by now
                 if is_interruption(error) and not is_unreachable(error):
                     with suppress(InferenceServerException):  # it is the server that is not ready
                         check_still_offered(model, self._index(left_s), self.target.name)

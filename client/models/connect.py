@@ -56,6 +56,10 @@ class ModelHost(Protocol):
         """How its views are to be fused; None where nothing is said of it."""
         ...
 
+    def confirm(self) -> None:
+        """See that all answers so far are of the models that were opened; raises `MismatchError` where one is not."""
+        ...
+
     def close(self) -> None:
         """Let go of what it holds."""
         ...
@@ -126,6 +130,9 @@ class _LocalHost(LocalRepository):
 
     def statistics(self, name: str, version: str) -> None:
         """Nothing is counted: whoever calls can take the time."""
+
+    def confirm(self) -> None:
+        """Nothing can have changed: a session keeps its file."""
 
     def close(self) -> None:
         """Nothing is held: sessions end with their models."""

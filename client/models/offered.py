@@ -39,6 +39,11 @@ class DescribedVersion:
     source: str
 
     @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells it from others: of the same name and number too, where those are another server's."""
+        return self.name, self.version, self.contract
+
+    @property
     def has_contract(self) -> bool:
         """Whether it carries one."""
         return self.contract_key in self.config.parameters

@@ -141,6 +141,10 @@ class TritonServer(Closing):
         described = self._channel.newest(ENSEMBLE, FUSION_KEY)
         return FusionRecord.from_json(described.contract, source=described.source)
 
+    def confirm(self) -> None:
+        """See that all answers so far are of the models that were opened; raises like `TritonSession.run`."""
+        self._channel.confirm()
+
     def close(self) -> None:
         """Close the channel."""
         self._channel.close()

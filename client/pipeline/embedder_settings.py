@@ -30,6 +30,7 @@ class EmbedderSettings:
     is_strict: bool = False
     num_cores: int | None = None
     has_probabilities: bool = True
+    shares_memory: bool = True
 
     def __post_init__(self) -> None:
         check_overlap(self.overlap)
@@ -58,6 +59,7 @@ class EmbedderSettings:
             is_strict=self.is_strict,
             num_cores=self.num_cores,
             has_probabilities=self.has_probabilities,
+            shares_memory=self.shares_memory,
         )
 
 

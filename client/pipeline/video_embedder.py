@@ -68,6 +68,7 @@ class VideoEmbedder(Closing):
         num_cores: Cores to use for decoding, and for models in this process; all by default.
         has_probabilities: Whether those of classes are wanted; without them, blocks that clips share are computed once
             also where a classifier must see whole clips.
+        shares_memory: Whether clips go through memory that a server on this machine sees too, where it does.
 
     Attributes:
         overlap: As it was given.
@@ -91,6 +92,7 @@ class VideoEmbedder(Closing):
         is_strict: bool = False,
         num_cores: int | None = None,
         has_probabilities: bool = True,
+        shares_memory: bool = True,
     ) -> None:
         check_overlap(overlap)
         self.overlap = overlap
@@ -102,7 +104,12 @@ class VideoEmbedder(Closing):
         self._indexed_by: Mapping[str, tuple[str, ...]] = {}
         with ExitStack() as connections:
             connected = partial(
-                connect, url, timeout_s=timeout_s, model_format=model_format, num_threads=num_cores or 0
+                connect,
+                url,
+                timeout_s=timeout_s,
+                model_format=model_format,
+                num_threads=num_cores or 0,
+                shares_memory=shares_memory,
             )
             host = connected()
             hosts = [host] + [connected() for _ in range(1, host.num_lanes)]

@@ -1,5 +1,6 @@
 """Models that are not ready: which are waited for, and what is said of the others."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import grpc
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2
 
+from cocon.client.models import channel as channel_module
 from cocon.client.models.channel import TritonChannel
 from cocon.client.models.offered import DescribedVersion
 from cocon.client.models.server import TritonServer
@@ -15,6 +17,7 @@ from cocon.core.errors import MismatchError, ServerError, UsageError
 from cocon.embedding.embedder import ENCODER
 from cocon.serving.launcher import ServerProcess
 from tests.client.models.conftest import Flaky, serving
+from tests.client.models.pretender import PRETENDED, Pretender
 
 
 class _Offering(Flaky):
@@ -104,3 +107,27 @@ def test_a_version_that_is_gone_is_no_missing_server(server: ServerProcess) -> N
             replace(model, version="7"), {"clip": np.zeros((1, 2, 2, 16, 16, 3), np.uint8)}, {"embedding": "embedding"}
         )
     channel.close()
+
+
+def test_answers_of_a_model_that_has_changed_are_found_out_within_a_second_or_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    servicer = Pretender()
+
+    def ask() -> None:
+        channel.infer(PRETENDED, {"clip": np.ones((2, 2), np.uint8)}, {"embedding": "embedding"})
+
+    monkeypatch.setattr(channel_module, "_BELIEVED_S", 1e6)
+    with serving(servicer) as url, closing(TritonChannel(Target.parse(url), timeout_s=30)) as channel:
+        for _ in range(3):
+            ask()
+        channel.confirm()
+        channel.confirm()
+        assert servicer.asked == ["wire", "config", "wire", "wire", "config"]
+        servicer.contract = '{"another": 1}'
+        ask()
+        with pytest.raises(MismatchError, match="the model has changed meanwhile"):
+            channel.confirm()
+        monkeypatch.setattr(channel_module, "_BELIEVED_S", 0.0)
+        with pytest.raises(MismatchError, match="the model has changed meanwhile"):
+            ask()

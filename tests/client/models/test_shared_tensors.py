@@ -1,24 +1,20 @@
 """Tensors in shared memory: the same answers as over the wire, and never one that the server did not write there."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc as grpc_client
 from numpy.typing import NDArray
-from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from cocon.client.models import shared_region, shared_tensors
 from cocon.client.models.channel import TritonChannel
-from cocon.client.models.offered import DescribedVersion
 from cocon.client.models.target import Target
 from cocon.serving.launcher import ServerProcess
 from tests.client.conftest import contract
+from tests.client.models.conftest import serving
+from tests.client.models.pretender import PRETENDED, Pretender
 
 pytestmark = pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="POSIX shared memory is elsewhere")
 
@@ -118,68 +114,14 @@ def test_the_environment_turns_it_off(
         assert not regions(server.url)
 
 
-class Pretender(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]  # generated, untyped
-    """Says that it opens regions, and writes what it is told to into none of them."""
-
-    def __init__(self, version: str = "2.51.0") -> None:
-        self.version = version
-        self.asked: list[str] = []
-
-    def ServerMetadata(self, request: object, context: object) -> object:  # noqa: N802  # the protocol's name
-        return service_pb2.ServerMetadataResponse(
-            name="triton", version=self.version, extensions=["system_shared_memory"]
-        )
-
-    def SystemSharedMemoryRegister(self, request: Any, context: object) -> object:  # noqa: N802  # likewise
-        self.asked.append("register")
-        return service_pb2.SystemSharedMemoryRegisterResponse()
-
-    def SystemSharedMemoryStatus(self, request: object, context: object) -> object:  # noqa: N802  # likewise
-        return service_pb2.SystemSharedMemoryStatusResponse()
-
-    def SystemSharedMemoryUnregister(self, request: Any, context: object) -> object:  # noqa: N802  # likewise
-        return service_pb2.SystemSharedMemoryUnregisterResponse()
-
-    def ModelConfig(self, request: object, context: object) -> object:  # noqa: N802  # likewise
-        return service_pb2.ModelConfigResponse(config=config())
-
-    def ModelInfer(self, request: Any, context: object) -> object:  # noqa: N802  # likewise
-        is_shared = "shared_memory_region" in request.outputs[0].parameters
-        self.asked.append("shared" if is_shared else "wire")
-        answer = service_pb2.ModelInferResponse(model_name="m", model_version="1")
-        answer.outputs.add(name="embedding", datatype="FP32", shape=[2, 3])
-        if not is_shared:
-            answer.raw_output_contents.append(np.arange(6, dtype=np.float32).tobytes())
-        return answer
-
-
-def config() -> Any:  # generated, untyped
-    described = model_config_pb2.ModelConfig(name="m", max_batch_size=4)
-    described.output.add(name="embedding", data_type=model_config_pb2.TYPE_FP32, dims=[3])
-    described.parameters["contract.1"].string_value = "{}"
-    return described
-
-
-@contextmanager
-def pretending(servicer: Pretender) -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(2))
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop(None).wait()
-
-
 @pytest.mark.parametrize(
-    ("version", "asked"), [("2.51.0", ["register", "shared", "wire", "wire"]), ("2.50.0", ["wire", "wire"])]
+    ("version", "asked"),
+    [("2.51.0", ["register", "shared", "wire", "config", "wire"]), ("2.50.0", ["wire", "config", "wire"])],
 )
 def test_an_answer_that_was_not_written_is_none(version: str, asked: list[str]) -> None:
     servicer = Pretender(version)
-    model = DescribedVersion("m", "1", config(), "contract.1", "the model")
-    with pretending(servicer) as url, closing(TritonChannel(Target.parse(url), timeout_s=30)) as channel:
+    with serving(servicer) as url, closing(TritonChannel(Target.parse(url), timeout_s=30)) as channel:
         for _ in range(2):
-            found = channel.infer(model, {"clip": np.ones((2, 2), np.uint8)}, {"embedding": "embedding"})
+            found = channel.infer(PRETENDED, {"clip": np.ones((2, 2), np.uint8)}, {"embedding": "embedding"})
             assert found["embedding"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert servicer.asked == asked

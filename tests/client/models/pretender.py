@@ -1,0 +1,64 @@
+"""A server that says what it is told to say, and writes nothing into the memory that it says it shares."""
+
+from typing import Any
+
+import numpy as np
+from tritonclient.grpc import model_config_pb2, service_pb2
+
+from cocon.client.models.offered import DescribedVersion
+from tests.client.models.conftest import Flaky
+
+__all__ = ["PRETENDED", "Pretender"]
+
+
+def _config(contract: str) -> Any:  # generated, untyped
+    config = model_config_pb2.ModelConfig(name="m", max_batch_size=4)
+    config.output.add(name="embedding", data_type=model_config_pb2.TYPE_FP32, dims=[3])
+    config.parameters["contract.1"].string_value = contract
+    return config
+
+
+PRETENDED = DescribedVersion("m", "1", _config("{}"), "contract.1", "the model")
+
+
+class Pretender(Flaky):
+    """Has one model, and counts to six in each answer.
+
+    Attributes:
+        version: Of the Triton that it says it is.
+        contract: Of its model.
+        asked: What it was asked for, in order.
+    """
+
+    def __init__(self, version: str = "2.51.0") -> None:
+        super().__init__()
+        self.version, self.contract = version, "{}"
+        self.asked: list[str] = []
+
+    def ServerMetadata(self, request: object, context: object) -> object:  # noqa: N802  # the protocol's name
+        return service_pb2.ServerMetadataResponse(
+            name="triton", version=self.version, extensions=["system_shared_memory"]
+        )
+
+    def SystemSharedMemoryRegister(self, request: object, context: object) -> object:  # noqa: N802  # likewise
+        self.asked.append("register")
+        return service_pb2.SystemSharedMemoryRegisterResponse()
+
+    def SystemSharedMemoryStatus(self, request: object, context: object) -> object:  # noqa: N802  # likewise
+        return service_pb2.SystemSharedMemoryStatusResponse()
+
+    def SystemSharedMemoryUnregister(self, request: object, context: object) -> object:  # noqa: N802  # likewise
+        return service_pb2.SystemSharedMemoryUnregisterResponse()
+
+    def ModelConfig(self, request: object, context: object) -> object:  # noqa: N802  # likewise
+        self.asked.append("config")
+        return service_pb2.ModelConfigResponse(config=_config(self.contract))
+
+    def ModelInfer(self, request: Any, context: object) -> object:  # noqa: N802  # likewise
+        is_shared = "shared_memory_region" in request.outputs[0].parameters
+        self.asked.append("shared" if is_shared else "wire")
+        answer = service_pb2.ModelInferResponse(model_name="m", model_version="1")
+        answer.outputs.add(name="embedding", datatype="FP32", shape=[2, 3])
+        if not is_shared:
+            answer.raw_output_contents.append(np.arange(6, dtype=np.float32).tobytes())
+        return answer
