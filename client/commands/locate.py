@@ -71,6 +71,7 @@ def locate(
                 embedder.refer_to(open_index(index).made_by)
             embedder.hop_frames = dense_hop(model.clip, boundaries.contract.hop_frames)
             found = locate_actions(embedder, boundaries, video, name, top=top, min_score=min_score)
+            host.confirm()
     _print(found, video, model, as_json=as_json)
 
 

@@ -112,10 +112,10 @@ class VideoEmbedder(Closing):
                 shares_memory=shares_memory,
             )
             host = connected()
-            hosts = [host] + [connected() for _ in range(1, host.num_lanes)]
-            for host in hosts:
+            self._hosts = [host] + [connected() for _ in range(1, host.num_lanes)]
+            for host in self._hosts:
                 connections.callback(host.close)
-            self._lanes = [open_fused(host, views, has_probabilities=has_probabilities) for host in hosts]
+            self._lanes = [open_fused(host, views, has_probabilities=has_probabilities) for host in self._hosts]
             if len({(lane.version, lane.fingerprint) for lane in self._lanes}) > 1:
                 raise ServerError(f"the models on {url} changed while they were looked up; try again")
             self._workers = connections.enter_context(WorkerPool(self.limits))
@@ -172,6 +172,8 @@ class VideoEmbedder(Closing):
                 while videos and videos[0].is_finished:
                     yield self._result(videos.popleft())
             batches.finish()
+            for host in self._hosts:
+                host.confirm()
             yield from map(self._result, videos)
 
     def refer_to(self, made_by: Mapping[str, tuple[str, ...]]) -> None:

@@ -78,6 +78,7 @@ def tracking_model(url: str, *, timeout_s: float = 30.0) -> Iterator[FeatureMaps
     """
     with closing(connect(url, timeout_s=timeout_s)) as host:
         yield host.open(FEATURE_MAPS, _VIEW)
+        host.confirm()
 
 
 def track_box(model: FeatureMaps, pictures: Iterator[Frame], box: Box) -> Iterator[TrackedFrame]:
