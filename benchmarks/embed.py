@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -33,8 +34,10 @@ from results_file import Row, write_results
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.local import LocalRepository
+from cocon.embedding.repository import FORMATS, FormatName
 from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.fold import fold
+from cocon.export.artefacts.quantise import quantise
 from cocon.export.artefacts.to_onnx import export_onnx
 from cocon.training.models.encoder import build_encoder
 from cocon.video.clips import ClipSpec
@@ -44,9 +47,11 @@ from cocon.video.store.found_videos import find_videos
 from cocon.video.views import VIEWS
 
 NUM_CORES = len(os.sched_getaffinity(0))
-NUM_FILMS, FILM_SECONDS, RATE = 6, 12, 25
+NUM_FILMS, FILM_SECONDS, RATE = 6, 10, 25
 HEIGHT, WIDTH = 360, 640
 NUM_ROUNDS = 5
+SCRIPT = "decord and PyTorch"
+VARIANTS: dict[FormatName, str] = {"onnx": "fp32", "int8": "INT8"}
 WANTED_OF_SCRIPT, WANTED_OF_STAGES = 2.0, 1 / 1.15
 PACKAGES = ["decord2", "torch", "av", "opencv-contrib-python-headless", "onnxruntime-gpu", "numpy"]
 
@@ -99,16 +104,12 @@ def main() -> None:
 
 
 def measure(case: str, videos: Sequence[Path], moment: Path, scratch: Path, num_rounds: int) -> list[Row]:
-    """Time both commands in turn, with all videos and with one of a moment."""
-    repository = write_repository(CASES[case], scratch / f"repository{len(case)}")
+    """Time all commands in turn, with all videos and with one of a moment."""
+    repository = write_repository(CASES[case], scratch / f"repository{len(case)}", videos[0])
     output = scratch / "rows"
-    ours = [sys.executable, "-m", "cocon.client", "embed", "-q", f"--url=local:{repository}"]
-    ours += [f"--output={output}.parquet", f"--failures={output}.failures"]
-    theirs = [sys.executable, str(Path(__file__).with_name("embed_script.py")), json.dumps(asdict(CASES[case]))]
-    theirs.append(f"{output}.npy")
     commands = {
         (who, what): [*command, *map(str, named)]
-        for who, command in (("ours", ours), ("script", theirs))
+        for who, command in commands_of(CASES[case], repository, output).items()
         for what, named in (("all", videos), ("start", [moment]))
     }
     taken: dict[tuple[str, str], list[tuple[float, float]]] = {key: [] for key in commands}
@@ -116,45 +117,58 @@ def measure(case: str, videos: Sequence[Path], moment: Path, scratch: Path, num_
         for key, command in commands.items():
             taken[key].append(wall_and_processor_seconds(command))
             Path(f"{output}.parquet").unlink(missing_ok=True)
-        print(f"{case}, round {number + 1}: {' '.join(f'{w:.1f}/{p:.1f}' for w, p in (t[-1] for t in taken.values()))}")
+        last = (f"{who} {what} {times[-1][0]:.1f}/{times[-1][1]:.1f}" for (who, what), times in taken.items())
+        print(f"{case}, round {number + 1}, seconds/of processors: {', '.join(last)}", flush=True)
     wall, processor = (
         {key: statistics.median(seconds[index] for seconds in times) for key, times in taken.items()}
         for index in range(2)
     )
-    stages, num_clips = stage_seconds(CASES[case], repository, videos)
-    print(f"{case}: processor seconds of stages: {', '.join(f'{name} {s:.2f}' for name, s in stages.items())}")
-    return rows_of(case, num_clips, wall, processor, sum(stages.values()))
+    rows = []
+    for variant, name in VARIANTS.items():
+        stages, num_clips = stage_seconds(repository, variant, videos)
+        print(f"{case}, {name}, stages: {', '.join(f'{stage} {s:.2f} s' for stage, s in stages.items())}")
+        rows += rows_of(f"{case}, {name}", variant, num_clips, wall, processor, sum(stages.values()))
+    return rows
+
+
+def commands_of(case: Case, repository: Path, output: Path) -> dict[str, list[str]]:
+    """Who embeds → the command, without the videos."""
+    ours = [sys.executable, "-m", "cocon.client", "embed", "-q", f"--url=local:{repository}"]
+    ours += [f"--output={output}.parquet", f"--failures={output}.failures"]
+    script = str(Path(__file__).with_name("embed_script.py"))
+    commands = {variant: [*ours, f"--model-format={variant}"] for variant in VARIANTS}
+    return commands | {SCRIPT: [sys.executable, script, json.dumps(asdict(case)), f"{output}.npy"]}
 
 
 def rows_of(
     case: str,
+    variant: FormatName,
     num_clips: int,
     wall: dict[tuple[str, str], float],
     processor: dict[tuple[str, str], float],
     stages_s: float,
 ) -> list[Row]:
     """What was measured, as ratios."""
-    script, least_s = "decord and PyTorch", stages_s / NUM_CORES
     rows = []
     for name, of in (("", wall), (", processor time", processor)):
-        whole, start = of["ours", "all"], of["ours", "start"]
-        others, others_start = of["script", "all"], of["script", "start"]
+        whole, start = of[variant, "all"], of[variant, "start"]
+        others, others_start = of[SCRIPT, "all"], of[SCRIPT, "start"]
+        speed, work = num_clips / whole, num_clips / (whole - start)
+        ratio, ratio_of_work = others / whole, (others - others_start) / (whole - start)
         rows += [
-            Row(f"{case}, whole command{name}", round(num_clips / whole, 2), "clips/s", script,
-                round(others / whole, 2), WANTED_OF_SCRIPT),
-            Row(f"{case}, without the start{name}", round(num_clips / (whole - start), 2), "clips/s", script,
-                round((others - others_start) / (whole - start), 2), WANTED_OF_SCRIPT),
-            Row(f"{case}, start{name}", round(start, 2), "s", script, round(others_start / start, 2)),
-        ]  # fmt: skip
-    whole, start = wall["ours", "all"], wall["ours", "start"]
-    versus = f"its stages' processor time on {NUM_CORES} cores"
-    ratio = round(least_s / (whole - start), 2)
-    rows.append(Row(f"{case}, all stages", round(num_clips / (whole - start), 2), "clips/s", versus, ratio,
-                    round(WANTED_OF_STAGES, 2)))  # fmt: skip
-    used = processor["ours", "all"] - processor["ours", "start"]
-    rows.append(Row(f"{case}, all stages, processor time", round(used, 2), "s", "its stages alone",
-                    round(stages_s / used, 2), round(WANTED_OF_STAGES, 2)))  # fmt: skip
-    return rows
+            Row(f"{case}, whole command{name}", round(speed, 2), "clips/s", SCRIPT, round(ratio, 2), WANTED_OF_SCRIPT),
+            Row(f"{case}, without the start{name}", round(work, 2), "clips/s", SCRIPT, round(ratio_of_work, 2)),
+            Row(f"{case}, start{name}", round(start, 2), "s", SCRIPT, round(others_start / start, 2)),
+        ]
+    wall_s, used_s = (of[variant, "all"] - of[variant, "start"] for of in (wall, processor))
+    least = f"its stages' processor time on {NUM_CORES} cores"
+    ratio, ratio_of_used = stages_s / NUM_CORES / wall_s, stages_s / used_s
+    speed, wanted = num_clips / wall_s, round(WANTED_OF_STAGES, 2)
+    return [
+        *rows,
+        Row(f"{case}, without the start", round(speed, 2), "clips/s", least, round(ratio, 2), wanted),
+        Row(f"{case}, processor time", round(used_s, 2), "s", "its stages alone", round(ratio_of_used, 2)),
+    ]
 
 
 def wall_and_processor_seconds(command: Sequence[str]) -> tuple[float, float]:
@@ -165,10 +179,10 @@ def wall_and_processor_seconds(command: Sequence[str]) -> tuple[float, float]:
     return wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def stage_seconds(case: Case, repository: Path, videos: Sequence[Path]) -> tuple[dict[str, float], int]:
+def stage_seconds(repository: Path, variant: FormatName, videos: Sequence[Path]) -> tuple[dict[str, float], int]:
     """Processor seconds of decoding and cutting, and of the encoder, each alone on one thread; and how many clips."""
     cv2.setNumThreads(1)
-    model = LocalRepository(repository, num_threads=1).open(ENCODER, "rgb")
+    model = LocalRepository(repository, FORMATS[variant], num_threads=1).open(ENCODER, "rgb")
     request = {"rgb": ViewRequest(model.contract.geometry)}
     seconds = {"clips": 0.0, "compute": 0.0}
     waiting: list[NDArray[np.uint8]] = []
@@ -194,18 +208,21 @@ def consumed_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def write_repository(case: Case, root: Path) -> Path:
-    """A model repository of the encoder alone, of random weights and folded, as `cocon export` writes it."""
+def write_repository(case: Case, root: Path, example: Path) -> Path:
+    """A model repository of the encoder alone, of random weights, as `cocon export` writes it: folded, and in INT8."""
     torch.manual_seed(0)
     spec = EncoderSpec("resnet2d3d", case.depths, case.width)
     encoder = build_encoder(spec, VIEWS["rgb"]).eval()
     clip = ClipSpec(case.num_blocks, case.frames_per_block, case.step_seconds)
     geometry = Geometry(case.side_px, case.side_px)
     contract = ModelContract("random", "rgb", clip, geometry, spec, encoder.embedding_dim, weights_sha256="")
-    folder = root / "cocon_rgb" / "1"
-    folder.mkdir(parents=True)
-    export_onnx(Deployable(fold(encoder, case.frames_per_block)), contract, folder / "model.onnx")
-    (folder / "contract.json").write_text(contract.to_json(), encoding="utf-8")
+    paths = {variant: root / ENCODER.name("rgb", FORMATS[variant]) / "1" / "model.onnx" for variant in VARIANTS}
+    for path in paths.values():
+        path.parent.mkdir(parents=True)
+        (path.parent / "contract.json").write_text(contract.to_json(), encoding="utf-8")
+    export_onnx(Deployable(fold(encoder, case.frames_per_block)), contract, paths["onnx"])
+    clips = VideoSource(example, clip, {"rgb": ViewRequest(geometry)}).clips()
+    quantise(paths["onnx"], np.stack([found.pixels["rgb"] for found in islice(clips, 4)]), contract, paths["int8"])
     return root
 
 
