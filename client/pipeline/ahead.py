@@ -6,66 +6,19 @@ only as many videos are begun as there are threads.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from queue import Full, Queue
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-__all__ = ["Ahead", "produce_ahead"]
+from cocon.core.ahead import Ahead
+
+__all__ = ["produce_ahead"]
 
 Source = TypeVar("Source")
 Item = TypeVar("Item")
 
-# How often a waiting thread looks whether the work was called off.
+# How often it is looked whether threads have ended.
 _POLL_INTERVAL_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """Last entry of a queue; `error` is what stopped the production early."""
-
-    error: BaseException | None = None
-
-
-@dataclass(slots=True)
-class Ahead(Generic[Source, Item]):
-    """One source whose items are produced in a thread.
-
-    Attributes:
-        source: What the items come from.
-    """
-
-    source: Source
-    _queue: "Queue[Item | _End]"
-    _stop: threading.Event = field(repr=False)
-
-    def __iter__(self) -> Iterator[Item]:
-        """The items in order; raises what their production raised, after the items before it."""
-        while not isinstance(item := self._queue.get(), _End):
-            yield item
-        if item.error is not None:
-            raise item.error
-
-    def _produce(self, produce: Callable[[Source], Iterable[Item]]) -> None:
-        try:
-            if self._stop.is_set():
-                return
-            for item in produce(self.source):
-                if not self._put(item):
-                    return
-            self._put(_End())
-        except BaseException as error:  # handed over, and raised again by the caller's thread
-            self._put(_End(error))
-
-    def _put(self, item: Item | _End) -> bool:
-        while not self._stop.is_set():
-            try:
-                self._queue.put(item, timeout=_POLL_INTERVAL_S)
-            except Full:
-                continue
-            return True
-        return False
 
 
 def produce_ahead(
@@ -94,8 +47,8 @@ def produce_ahead(
     with ThreadPoolExecutor(num_threads, thread_name_prefix="decode") as threads:
         try:
             for source in sources:
-                ahead: Ahead[Source, Item] = Ahead(source, Queue(max_waiting), stop)
-                producing.add(threads.submit(ahead._produce, produce))
+                ahead: Ahead[Source, Item] = Ahead(source, max_waiting, stop)
+                producing.add(threads.submit(ahead.produce, produce))
                 producing = {future for future in producing if not future.done()}
                 begun.append(ahead)
                 if len(begun) > num_threads:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -58,11 +59,13 @@ class Header:
         stored_shape: height and width of the pictures as stored.
         display_shape: the same with square pixels, before the pictures are turned.
         duration_seconds: of the video stream; None where the file does not say.
+        sample_aspect_ratio: width of a stored pixel by its height; None where the file does not say.
     """
 
     stored_shape: tuple[int, int]
     display_shape: tuple[int, int]
     duration_seconds: float | None
+    sample_aspect_ratio: Fraction | None
 
 
 @contextmanager
@@ -100,7 +103,7 @@ def read_header(path: Path) -> Header:
     with open_video(path) as (container, stream):
         stored = (stream.height or 0, stream.width or 0)
         shape = display_shape(*stored, stream.sample_aspect_ratio)
-        return Header(stored, shape, _declared_seconds(container, stream))
+        return Header(stored, shape, _declared_seconds(container, stream), stream.sample_aspect_ratio)
 
 
 def reason(error: Exception) -> str:

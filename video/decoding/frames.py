@@ -7,7 +7,7 @@ Nothing ever seeks: one pass is several times cheaper than one seek per clip.
     frames.num_frames, frames.duration_seconds, frames.lost
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -48,7 +48,7 @@ class FrameStream:
 
     path: Path
     display_shape: tuple[int, int]
-    _pictures: Iterator[tuple[float, Picture]] = field(repr=False)
+    _pictures: Generator[tuple[float, Picture], None, None] = field(repr=False)
     _limits: MediaLimits = field(repr=False)
     _declared_seconds: float | None = field(repr=False)
     _damaged: list[str] = field(repr=False)
@@ -67,6 +67,10 @@ class FrameStream:
     def __next__(self) -> Frame:
         seconds, picture = self._advance()
         return seconds, picture.pixels
+
+    def close(self) -> None:
+        """Stop decoding, if that is under way."""
+        self._pictures.close()
 
     def pictures(self) -> Iterator[tuple[float, Picture]]:
         """The same frames, all of the size of the first, whose pixels are made as they are asked for."""
@@ -107,7 +111,11 @@ class FrameStream:
 
 
 def read_frames(
-    path: Path, limits: MediaLimits | None = None, *, on_frame: Callable[[], None] | None = None
+    path: Path,
+    limits: MediaLimits | None = None,
+    *,
+    on_frame: Callable[[], None] | None = None,
+    is_ahead: bool = False,
 ) -> FrameStream:
     """Decode a video from its first frame to its last.
 
@@ -118,6 +126,7 @@ def read_frames(
         path: the file.
         limits: how much is read before the file is refused; the defaults of `MediaLimits` unless given.
         on_frame: called for every frame, as a sign of life.
+        is_ahead: decode in a thread, a few frames ahead of who takes them; `close` it then.
 
     Returns:
         (presentation time in seconds after the first frame, RGB `uint8 [H, W, 3]`) of every frame in presentation
@@ -134,7 +143,7 @@ def read_frames(
     header, check_shape = checked_header(path, limits)
     damaged: list[str] = []
     notes: list[str] = []
-    pictures = decoded_pictures(path, header, check_shape, damaged, notes)
+    pictures = decoded_pictures(path, header, check_shape, damaged, notes, is_ahead=is_ahead)
     return FrameStream(path, header.display_shape, pictures, limits, header.duration_seconds, damaged, notes, on_frame)
 
 

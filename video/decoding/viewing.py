@@ -1,6 +1,7 @@
 """Decoded frames as a viewer sees them: square pixels, the right way up, colours of BT.709."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ class Viewing:
     """Makes pictures of the frames of one stream, which are shown to it in presentation order.
 
     Args:
-        stream: of the pictures.
+        sample_aspect_ratio: width of a stored pixel by its height; None for square ones.
         check_shape: refuses heights and widths; asked before a picture is made, since headers lie and sizes change.
         damaged: takes one line for every frame that has no picture.
         notes: takes what else a user should know, once.
@@ -32,12 +33,12 @@ class Viewing:
 
     def __init__(
         self,
-        stream: "av.VideoStream",
+        sample_aspect_ratio: Fraction | None,
         check_shape: Callable[[int, int], None],
         damaged: list[str],
         notes: list[str],
     ) -> None:
-        self._aspect = stream.sample_aspect_ratio
+        self._aspect = sample_aspect_ratio
         self._check_shape, self._damaged, self._notes = check_shape, damaged, notes
         self._rgb = RgbConversion()
         self._matrix: bytes | None = None

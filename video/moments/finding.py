@@ -56,7 +56,7 @@ class _Finder:
             stream.codec_context.thread_count = 1  # as in one pass: threads take sound neighbours of damage away
             rate = frames_per_second(container, stream)
             clock = Clock(container.format.name, rate, self._header.duration_seconds or 0.0, damaged)
-            viewing = Viewing(stream, self._check_shape, damaged, [])
+            viewing = Viewing(self._header.sample_aspect_ratio, self._check_shape, damaged, [])
             frames = self._within_limits(
                 way(Reading(self._path, container, stream, clock, damaged, self._beat), self._begin_seconds)
             )

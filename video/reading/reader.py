@@ -10,6 +10,7 @@ pictures. `clips_in_worker` does the same in a process of its own.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,7 +122,10 @@ class VideoSource:
             UsageError: the file does not exist.
             MismatchError: others make its views than those that the model learned from, and that is to be refused.
         """
-        frames = read_frames(self.path, self.limits, on_frame=on_frame)
+        with closing(read_frames(self.path, self.limits, on_frame=on_frame, is_ahead=True)) as frames:
+            yield from self._clips_of(frames, on_frame)
+
+    def _clips_of(self, frames: FrameStream, on_frame: Callable[[], None] | None) -> Iterator[MultiViewClip]:
         stored = self._look_into_store(frames.display_shape, on_frame)
         live = [view for view in self.requests if view not in stored and view not in self.missing]
         if not live and not stored:
