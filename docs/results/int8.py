@@ -11,10 +11,10 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from cocon.training.reproduce.markdown import machine, markdown_table
 from cocon.training.reproduce.rows import mean_and_sd
 from cocon.training.run_folder.files import RunFolder
 from cocon.video.clips import grid_indices
+from cocon.video.store.dataset import content_sha256
 
 HERE = Path(__file__).parent
 FIGURES = ("R@1", "mixed R@1", "probe", "classifier")
@@ -51,9 +52,14 @@ def main() -> None:
     """Judge everything and write page and rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", action="append", nargs="+", required=True, dest="sets", metavar=("NAME", "RUN"))
+    parser.add_argument("--view", action="append", dest="views", help="repeatable; default: all of the runs")
+    parser.add_argument("--kept", type=Path, help="folder where judged files are kept, and found again")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = [row for name, *runs in options.sets for row in judged(name, [RunFolder.open(Path(run)) for run in runs])]
+    rows: list[Row] = []
+    for name, *paths in options.sets:
+        runs = [RunFolder.open(Path(path)) for path in paths]
+        rows += judged(name, runs, options.views or runs[0].views, options.kept)
     table = averaged(rows)
     (HERE / "int8.json").write_text(json.dumps({"runs": rows, "rows": table}, indent=1) + "\n")
     command = shlex.join(["python", "docs/results/int8.py", *sys.argv[1:]])
@@ -61,15 +67,15 @@ def main() -> None:
     (HERE / "int8.md").write_text(page(table, rows, trained, command))
 
 
-def judged(name: str, runs: Sequence[RunFolder]) -> Iterator[Row]:
-    """A row for each run and view; videos are decoded once for all runs."""
-    videos = EvaluationVideos(runs[0].config, progress_bar=progress_bar)
-    for seed, run in enumerate(runs):
-        for view in run.views:
-            yield {"set": name, "seed": seed, "view": view} | row_of(run, view, videos)
+def judged(name: str, runs: Sequence[RunFolder], views: Sequence[str], kept: Path | None) -> Iterator[Row]:
+    """A row for each run and view; videos are decoded once for all runs, if any must be."""
+    videos = cache(lambda: EvaluationVideos(runs[0].config, progress_bar=progress_bar))
+    for view in views:
+        for seed, run in enumerate(runs):
+            yield {"set": name, "seed": seed, "view": view} | row_of(run, view, videos, kept)
 
 
-def row_of(run: RunFolder, view: str, videos: EvaluationVideos) -> Row:
+def row_of(run: RunFolder, view: str, videos: Callable[[], EvaluationVideos], kept: Path | None) -> Row:
     """What INT8 of one encoder is worth, and whether its gate would have it."""
     encoder, contract = run.encoder(view)
     empty = np.empty((0, *contract.clip_shape), np.uint8)
@@ -78,11 +84,25 @@ def row_of(run: RunFolder, view: str, videos: EvaluationVideos) -> Row:
         reference, path = Path(folder) / "reference.onnx", Path(folder) / "model.onnx"
         write_encoder(source, ONNX, reference)
         write_variant(source, INT8, lambda: reference, path)
-        known, variant = (ModelEmbedder(LocalSession(file, contract, num_threads=1)) for file in (reference, path))
-        with progress_bar(f"embedding {view} videos with {run}") as on_progress:
-            found = measure_fidelity(known, variant, every_video(videos, contract, on_progress), source="videos")
+        found = found_of(reference, path, contract, videos, kept)
         share = path.stat().st_size / reference.stat().st_size
     return asdict(found) | {"passes": passes(found), "size": round(share, 3)}
+
+
+def found_of(
+    reference: Path, path: Path, contract: ModelContract, videos: Callable[[], EvaluationVideos], kept: Path | None
+) -> Fidelity:
+    """Compare two files, unless it has been done."""
+    place = kept and kept / f"{content_sha256(reference)[:16]}-{content_sha256(path)[:16]}.json"
+    if place and place.is_file():
+        return Fidelity.from_json(place.read_text())
+    known, variant = (ModelEmbedder(LocalSession(file, contract, num_threads=1)) for file in (reference, path))
+    with progress_bar(f"embedding {contract.view} videos") as on_progress:
+        found = measure_fidelity(known, variant, every_video(videos(), contract, on_progress), source="videos")
+    if place:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(found.to_json())
+    return found
 
 
 def every_video(videos: EvaluationVideos, contract: ModelContract, on_progress: Any) -> Iterator[JudgedVideo]:  # noqa: ANN401
