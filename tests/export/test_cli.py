@@ -52,6 +52,15 @@ def test_a_run_becomes_a_repository_and_a_table(run: Path, tmp_path: Path) -> No
     assert "is up to date: nothing to export" in third.stdout
 
 
+def test_a_variant_is_judged_on_drawn_figures_where_the_videos_are_gone(run: Path, tmp_path: Path) -> None:
+    arguments = ["--run", str(run), "--repository", str(tmp_path / "repository"), "--no-torchscript", "--views", "mask"]
+    result = CliRunner().invoke(app, [*arguments, "--variant", "fp16", "--variant", "fp16"], catch_exceptions=False)
+    assert "exported 2 models" in result.stdout
+    assert "cocon_mask_fp16: mean cosine 1.0000, least " in result.stdout
+    assert result.stdout.endswith("24 clips of 24 generated figures, as the run's own videos are gone\n")
+    assert "cocon_mask_fp16: comparing with cocon_mask on videos" in result.stderr
+
+
 def test_a_missing_run_or_view_is_a_usage_error(run: Path, tmp_path: Path) -> None:
     for arguments in (
         ["--run", str(tmp_path / "nowhere")],
