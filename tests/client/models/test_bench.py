@@ -26,8 +26,8 @@ def test_requests_come_when_they_come(server: ServerProcess, client: Client) -> 
     result = client("bench", "--url", server.url, "-m", "cocon_flow", "--request-rate-range", "40", *SHORT)
     assert result.returncode == 0, result.stderr
     (level,) = json.loads(result.stdout)["levels"]
-    assert level["concurrency"] is None
-    assert 0 < level["requests"] < 40
+    assert (level["concurrency"], level["request_rate"]) == (None, 40.0)
+    assert level["server"]["cocon_flow"]["requests"] == level["requests"] > 0
 
 
 def test_the_clips_of_a_video_go_to_a_server(server: ServerProcess, client: Client, videos: list[Path]) -> None:
