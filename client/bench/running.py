@@ -47,6 +47,7 @@ class Bench:
         input_data: `random`, `zero`, or a video.
         timeout_s: Deadline of a request.
         limits: Of the video.
+        shares_memory: Whether tensors go through memory that a server on this machine sees too, where it does.
     """
 
     url: str
@@ -58,6 +59,7 @@ class Bench:
     input_data: str = "random"
     timeout_s: float = 30.0
     limits: MediaLimits = field(default_factory=MediaLimits)
+    shares_memory: bool = True
 
 
 def run_bench(bench: Bench, on_progress: OnProgress) -> Facts:
@@ -77,7 +79,7 @@ def run_bench(bench: Bench, on_progress: OnProgress) -> Facts:
         model = (
             InProcess(root, bench.model_name)
             if root is not None
-            else ServedModel(bench.url, bench.model_name, timeout_s=bench.timeout_s)
+            else ServedModel(bench.url, bench.model_name, timeout_s=bench.timeout_s, shares_memory=bench.shares_memory)
         )
         opened.callback(model.close)
         if model.max_batch_size and bench.batch_size > model.max_batch_size:
@@ -97,7 +99,9 @@ def run_bench(bench: Bench, on_progress: OnProgress) -> Facts:
         for measured in measure_levels(model, bare, requests, bench.levels, bench.pace):
             levels.append(level_facts(measured, bench.batch_size, bench.pace))
             on_progress(len(levels), len(bench.levels))
-        return facts | {"bare_software": bare.software if bare else None, "levels": levels}
+        shared = None if root is not None else "system" if bench.shares_memory else "none"
+        ran = {"shared_memory": shared, "bare_software": bare.software if bare else None}
+        return facts | ran | {"levels": levels}
 
 
 def _bare(place: str, model: ServedModel | InProcess, requests: Sequence[Request]) -> BareOnnx | BareEnsemble:

@@ -28,14 +28,15 @@ class ServedModel:
         url: As `Target.parse` takes it.
         name: Of the model; its newest version is measured.
         timeout_s: Deadline of every request.
+        shares_memory: As of `TritonChannel`.
 
     Raises:
         ServerError: The server does not answer.
         UsageError: It has no such model, or one whose rows have no fixed shape.
     """
 
-    def __init__(self, url: str, name: str, *, timeout_s: float) -> None:
-        self._target, self._timeout_s = Target.parse(url), timeout_s
+    def __init__(self, url: str, name: str, *, timeout_s: float, shares_memory: bool) -> None:
+        self._target, self._timeout_s, self._shares_memory = Target.parse(url), timeout_s, shares_memory
         self._channel = self._connected()
         try:
             self._described = self._channel.newest(name, contract_key="")
@@ -69,7 +70,7 @@ class ServedModel:
         self._channel.close()
 
     def _connected(self) -> TritonChannel:
-        return TritonChannel(self._target, timeout_s=self._timeout_s)
+        return TritonChannel(self._target, timeout_s=self._timeout_s, shares_memory=self._shares_memory)
 
 
 class _ServedCaller:

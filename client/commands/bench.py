@@ -107,6 +107,10 @@ def bench(
     input_data: Annotated[
         str, typer.Option("--input-data", metavar="random|zero|VIDEO", help="What is sent.")
     ] = "random",
+    shared_memory: Annotated[
+        Literal["none", "system"],
+        typer.Option("--shared-memory", help="With a server on this machine, where it allows that."),
+    ] = "system",
     bare: Annotated[
         str | None,
         typer.Option(
@@ -144,7 +148,7 @@ def bench(
     levels, pace, limits = load_options.levels, window_options.pace(load_options), MediaLimits.parse(limit or ())
     if latency_report_file is not None:
         check_output(latency_report_file, option="--latency-report-file")
-    asked = Bench(url, name, levels, pace, batch_size, bare, input_data, timeout_s, limits)
+    asked = Bench(url, name, levels, pace, batch_size, bare, input_data, timeout_s, limits, shared_memory == "system")
     with progress_bar("measuring", unit="levels", is_quiet=quiet) as on_progress:
         facts = run_bench(asked, on_progress)
     if latency_report_file is not None:

@@ -23,9 +23,22 @@ def test_a_server_is_measured_with_its_own_account(server: ServerProcess, client
 
 
 def test_requests_come_when_they_come(server: ServerProcess, client: Client) -> None:
-    result = client("bench", "--url", server.url, "-m", "cocon_flow", "--request-rate-range", "40", *SHORT)
+    result = client(
+        "bench",
+        "--url",
+        server.url,
+        "-m",
+        "cocon_flow",
+        "--request-rate-range",
+        "40",
+        "--shared-memory",
+        "none",
+        *SHORT,
+    )
     assert result.returncode == 0, result.stderr
-    (level,) = json.loads(result.stdout)["levels"]
+    facts = json.loads(result.stdout)
+    assert facts["shared_memory"] == "none"
+    (level,) = facts["levels"]
     assert (level["concurrency"], level["request_rate"]) == (None, 40.0)
     assert level["server"]["cocon_flow"]["requests"] == level["requests"] > 0
 
