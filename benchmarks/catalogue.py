@@ -27,7 +27,7 @@ BENCHMARKS = (
     Benchmark("serving", "through Triton"),
     Benchmark("client_bench", "client bench", needs_repository=True),
     Benchmark("overlap", "overlapping clips"),
-    Benchmark("embed", "client embed"),
+    Benchmark("embed", "client embed", takes_videos=True),
     Benchmark("bulk", "client embed with Ray", needs_repository=True),
     Benchmark("fold", "folding time into the batch"),
     Benchmark("encoders", "encoders of the methods"),

@@ -15,14 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from results_file import Row
 
-from cocon.training.evaluation.report.plots import LIGHT
-
 if TYPE_CHECKING:
     from performance import Results
 
 __all__ = ["draw"]
 
-_GOOD, _SHORT = LIGHT.series[0], LIGHT.series[1]
+# As in the report of an evaluation, whose module would load torch: two that colour-blind people tell apart.
+_GOOD, _SHORT, _INK, _LINE = "#0072b2", "#d55e00", "#2b3036", "#d5d9de"
 _LINE_INCHES, _STRIP_INCHES, _MARGIN_INCHES = 0.42, 0.3, 0.95
 _WIDTH_INCHES = 10.0
 _LABEL_WIDTH = 58  # characters
@@ -43,10 +42,10 @@ def draw(results: "Sequence[Results]", path: Path) -> None:
     settings = {
         "font.size": 9,
         "font.family": "DejaVu Sans",
-        "text.color": LIGHT.ink,
-        "axes.labelcolor": LIGHT.ink,
-        "xtick.color": LIGHT.ink,
-        "ytick.color": LIGHT.ink,
+        "text.color": _INK,
+        "axes.labelcolor": _INK,
+        "xtick.color": _INK,
+        "ytick.color": _INK,
     }
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=(_WIDTH_INCHES, sum(heights)), layout="constrained")
@@ -64,7 +63,7 @@ def _draw_asked(axes: Axes, rows: Sequence[Row]) -> None:
         is_met = row.ratio >= row.wanted
         colour = _GOOD if is_met else _SHORT
         axes.plot([row.wanted, row.ratio], [line, line], color=colour, lw=1.4, alpha=0.5, zorder=2)
-        axes.plot(row.wanted, line, "|", color=LIGHT.ink, ms=13, mew=1.6, zorder=3)
+        axes.plot(row.wanted, line, "|", color=_INK, ms=13, mew=1.6, zorder=3)
         axes.plot(row.ratio, line, "o" if is_met else "D", color=colour, ms=7 if is_met else 6, zorder=4)
         axes.annotate(
             f"{row.ratio:.2f}",
@@ -86,7 +85,7 @@ def _draw_asked(axes: Axes, rows: Sequence[Row]) -> None:
 def _draw_others(axes: Axes, groups: dict[str, list[Row]], what: str) -> None:
     for line, rows in enumerate(groups.values()):
         ratios = [row.ratio for row in rows]
-        axes.plot([min(ratios), max(ratios)], [line, line], color=LIGHT.line, lw=3, solid_capstyle="round", zorder=1)
+        axes.plot([min(ratios), max(ratios)], [line, line], color=_LINE, lw=3, solid_capstyle="round", zorder=1)
         for ratio in ratios:
             is_better = ratio >= 1
             axes.plot(
@@ -106,8 +105,8 @@ def _on_a_scale_of_ratios(axes: Axes, ratios: Sequence[float], ticks: Sequence[f
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    axes.axvline(1.0, color=LIGHT.ink, lw=1.1, zorder=0)
-    axes.grid(axis="x", color=LIGHT.line, lw=0.6)
+    axes.axvline(1.0, color=_INK, lw=1.1, zorder=0)
+    axes.grid(axis="x", color=_LINE, lw=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
