@@ -227,7 +227,7 @@ class RayEmbedder(Closing):
                 _logger.warning("%s", sentence)
 
     def _job(self) -> str:
-        settings = asdict(replace(self._settings, num_cores=1))
+        settings = asdict(replace(self._settings, num_cores=1, has_probabilities=False))
         return json.dumps(
             {
                 "settings": settings,

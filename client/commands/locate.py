@@ -61,7 +61,8 @@ def locate(
         raise UsageError("--classifier and --index both name actions; give one of them")
     check_file(video, "video")
     chosen = view_named(view).name
-    with options.EmbedderOptions(url, [chosen], timeout_s=timeout_s, limit=limit).open() as embedder:
+    embedder_options = options.EmbedderOptions(url, [chosen], timeout_s=timeout_s, limit=limit)
+    with embedder_options.open(has_probabilities=classifier) as embedder:
         model = embedder.model
         with closing(connect(url, timeout_s=timeout_s)) as host:
             boundaries = host.open(BOUNDARY_MODEL, chosen)

@@ -90,7 +90,7 @@ VotingIndex = Annotated[
         show_default=False,
     ),
 ]
-Overlap = Annotated[float, typer.Option("--overlap", min=0.0, max=0.9, help="Share of a clip that the next repeats.")]
+Overlap = Annotated[float, typer.Option("--overlap", min=0.0, max=0.9, help="Share of a clip that the next repeats, in whole blocks.")]
 TimeoutS = Annotated[float, typer.Option("--timeout-s", min=0.001, help="Deadline of a request, in seconds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Write to a file; its ending can name the format.")]
@@ -129,7 +129,9 @@ class EmbedderOptions:
         """Those of a repeated `--limit`."""
         return MediaLimits.parse(self.limit or ())
 
-    def settings(self, default_views: tuple[str, ...] = ("rgb",)) -> "EmbedderSettings":
+    def settings(
+        self, default_views: tuple[str, ...] = ("rgb",), *, has_probabilities: bool = False
+    ) -> "EmbedderSettings":
         """What the options describe, for the views of a repeated, comma-separated `--view`."""
         from cocon.client.pipeline.embedder_settings import EmbedderSettings
 
@@ -143,11 +145,12 @@ class EmbedderOptions:
             limits=self.limits,
             is_strict=self.strict,
             shares_memory=self.shared_memory,
+            has_probabilities=has_probabilities,
         )
 
-    def open(self, default_views: tuple[str, ...] = ("rgb",)) -> "VideoEmbedder":
+    def open(self, default_views: tuple[str, ...] = ("rgb",), *, has_probabilities: bool = False) -> "VideoEmbedder":
         """The embedder that the options describe."""
-        return self.settings(default_views).open()
+        return self.settings(default_views, has_probabilities=has_probabilities).open()
 
     @contextmanager
     def run(
@@ -162,10 +165,12 @@ class EmbedderOptions:
     ) -> "Iterator[tuple[VideoEmbedder, list[Path], BatchReport]]":
         """Work on the files that `videos` name: the embedder, the files, and the report, by which the command ends.
 
-        Nothing is written over them, nor over the files of an `index` that is asked.
+        The embedder tells classes unless an `index` is asked for them. Nothing is written over the files, nor over
+        those of the index.
         """
         paths = _checked_inputs(videos, failures, output, index)
-        with self.open(default_views) as embedder, _reporting(paths, failures, quiet=quiet) as report:
+        opened = self.open(default_views, has_probabilities=index is None)
+        with opened as embedder, _reporting(paths, failures, quiet=quiet) as report:
             yield embedder, paths, report
         raise typer.Exit(report.exit_code)
 

@@ -43,7 +43,7 @@ def web(
             Thread(target=webbrowser.open, args=(access.ticket_url(),), daemon=True).start()
 
     opened = open_index(index)
-    settings = embedder_options.settings(opened.facts.views)
+    settings = embedder_options.settings(opened.facts.views, has_probabilities=True)
     uploads = MediaLimits.parse([*UPLOAD_LIMITS, *(embedder_options.limit or ())])
     # The default actions would skip every clean-up; SystemExit does not. The server takes SIGTERM while it runs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
