@@ -90,7 +90,9 @@ VotingIndex = Annotated[
         show_default=False,
     ),
 ]
-Overlap = Annotated[float, typer.Option("--overlap", min=0.0, max=0.9, help="Share of a clip that the next repeats, in whole blocks.")]
+Overlap = Annotated[
+    float, typer.Option("--overlap", min=0.0, max=0.9, help="Share of a clip that the next repeats, in whole blocks.")
+]
 TimeoutS = Annotated[float, typer.Option("--timeout-s", min=0.001, help="Deadline of a request, in seconds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Write to a file; its ending can name the format.")]
