@@ -100,13 +100,19 @@ def test_located_actions_are_the_same(released: Walk) -> None:
     _assert_alike(found, expected)
 
 
-def test_a_run_is_already_exported(copied: Walk) -> None:
+def test_a_run_is_already_exported_but_for_an_output_that_came_since(copied: Walk) -> None:
     repository = copied.folder / "repository"
     before = {path: path.read_bytes() for path in sorted(repository.rglob("*")) if path.is_file()}
     copied("cocon", "export", "--run", "run", "--repository", "repository", "--feature-maps", "--no-torchscript")
     after = {path: path.read_bytes() for path in sorted(repository.rglob("*")) if path.is_file()}
-    assert {path for path in before if before[path] != after.get(path)} == set()
-    assert {path.name for path in set(after) - set(before)} == {".writer.lock"}
+    encoders = {repository / f"cocon_{view}" for view in VIEWS}
+    changed = {path for path in before if before[path] != after.get(path) and path.name != "README.md"}
+    assert changed == {encoder / "config.pbtxt" for encoder in encoders}
+    new = {encoder / "2" / name for encoder in encoders for name in ("model.onnx", "contract.json")}
+    assert set(after) - set(before) == {*new, repository / ".writer.lock"}
+    for view in VIEWS:
+        earlier, now = (repository / f"cocon_{view}" / version / "contract.json" for version in "12")
+        assert after[earlier] == after[now]
 
 
 def test_a_packed_run_is_exported_as_the_same_encoders(copied: Walk) -> None:
