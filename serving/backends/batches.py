@@ -10,7 +10,7 @@ Triton's Python worker; the rest is plain NumPy.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +20,12 @@ __all__ = ["Arrays", "Batcher", "Infer", "Signature"]
 
 Arrays = Sequence[NDArray[Any]]
 Infer = Callable[[Arrays], Arrays]
+
+
+_TYPES = {
+    np.dtype(name.lower().replace("fp", "float")): f"TYPE_{name}"
+    for name in ("UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64")
+} | {np.dtype(bool): "TYPE_BOOL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,14 @@ class Signature:
             is_batched=config["max_batch_size"] > 0,
             warm_up_sizes=tuple(sorted(each["batch_size"] for each in config.get("model_warmup", ()))),
         )
+
+    def fault(self, outputs: Arrays) -> str | None:
+        """What is wrong with the types of a model's outputs, in the words of the C++ backends; None if nothing is."""
+        for name, expected, array in zip(self.outputs, self.output_types, outputs, strict=True):
+            found = _TYPES.get(array.dtype, str(array.dtype))
+            if found != expected:
+                return f"output '{name}' is {found}, the configuration says {expected}"
+        return None
 
 
 class Batcher:
@@ -97,26 +111,24 @@ class Batcher:
 
         names = self._signature.inputs
         arrays = [[triton.get_input_tensor_by_name(each, name).as_numpy() for name in names] for each in requests]
-        dtypes = [np.dtype(triton.triton_string_to_numpy(name)) for name in self._signature.output_types]
 
         def response(answer: Arrays | Exception) -> object:
-            if isinstance(answer, Exception):
-                return triton.InferenceResponse([], triton.TritonError(str(answer)))
-            for name, dtype, array in zip(self._signature.outputs, dtypes, answer, strict=True):
-                if array.dtype != dtype:  # the C++ backends refuse it too
-                    error = f"output '{name}' is {array.dtype}, the configuration says {dtype}"
-                    return triton.InferenceResponse([], triton.TritonError(error))
+            error = str(answer) if isinstance(answer, Exception) else self._signature.fault(answer)
+            if error is not None:
+                return triton.InferenceResponse([], triton.TritonError(error))
             return triton.InferenceResponse(list(map(triton.Tensor, self._signature.outputs, answer)))
 
         return [response(answer) for answer in self.infer_together(arrays)]
 
     def _infer_batch(self, requests: Sequence[Arrays]) -> list[Arrays]:
         joined = [stack.join(parts) for stack, parts in zip(self._stacks, zip(*requests, strict=True), strict=True)]
-        ends = [0, *np.cumsum([len(request[0]) for request in requests])]
-        outputs = self._infer(joined)
+        outputs, num_rows = self._infer(joined), len(joined[0])
         for output in outputs:
-            if len(output) != len(joined[0]):
-                raise ValueError(f"an output has {len(output)} rows for a batch of {len(joined[0])}")
+            if len(output) != num_rows:
+                raise ValueError(f"an output has {len(output)} rows for a batch of {num_rows}")
+        if len(requests) == 1 and len(requests[0][0]) == num_rows:
+            return [outputs]
+        ends = list(accumulate((len(request[0]) for request in requests), initial=0))
         return [[output[start:end] for output in outputs] for start, end in pairwise(ends)]
 
 
@@ -129,6 +141,8 @@ class _Stack:
 
     def join(self, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """The parts one after the other, filled up; valid until the next call."""
+        if len(parts) == 1 and not self._sizes:
+            return parts[0]
         end = sum(map(len, parts))
         num_rows = next((size for size in self._sizes if size >= end), end)
         if len(parts) == 1 and num_rows == end:
