@@ -112,13 +112,16 @@ class Batcher:
         names = self._signature.inputs
         arrays = [[triton.get_input_tensor_by_name(each, name).as_numpy() for name in names] for each in requests]
 
-        def response(answer: Arrays | Exception) -> object:
-            error = str(answer) if isinstance(answer, Exception) else self._signature.fault(answer)
-            if error is not None:
-                return triton.InferenceResponse([], triton.TritonError(error))
-            return triton.InferenceResponse(list(map(triton.Tensor, self._signature.outputs, answer)))
+        def response(request: Any, answer: Arrays | Exception) -> object:  # noqa: ANN401  # of Triton's worker
+            if isinstance(answer, Exception):
+                return triton.InferenceResponse([], triton.TritonError(str(answer)))
+            if fault := self._signature.fault(answer):
+                return triton.InferenceResponse([], triton.TritonError(fault))
+            wanted = set(request.requested_output_names())  # a tensor that nobody asked for would be made and dropped
+            named = zip(self._signature.outputs, answer, strict=True)
+            return triton.InferenceResponse([triton.Tensor(*each) for each in named if each[0] in wanted])
 
-        return [response(answer) for answer in self.infer_together(arrays)]
+        return list(map(response, requests, self.infer_together(arrays)))
 
     def _infer_batch(self, requests: Sequence[Arrays]) -> list[Arrays]:
         joined = [stack.join(parts) for stack, parts in zip(self._stacks, zip(*requests, strict=True), strict=True)]
