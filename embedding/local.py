@@ -24,7 +24,7 @@ from cocon.embedding.open_model import Contract, OpenModel, outputs_given
 from cocon.embedding.repository import ONNX, ModelFormat, check_repository
 from cocon.video.views import VIEWS
 
-__all__ = ["LocalRepository", "LocalSession", "execution_providers"]
+__all__ = ["LocalRepository", "LocalSession", "execution_providers", "is_by_gpu"]
 
 # Some releases of ONNX Runtime prepare to tell its makers of its use, and leave a file in the system's place for
 # temporary ones. It looks when it is imported, which is done late.
@@ -147,6 +147,11 @@ def execution_providers() -> Sequence[str]:
 
     has_cuda = _CUDA in onnxruntime.get_available_providers() and Path("/dev/nvidia0").exists()
     return (_CUDA, *_CPU) if has_cuda else _CPU
+
+
+def is_by_gpu() -> bool:
+    """Whether models in this process run on a GPU."""
+    return _CUDA in execution_providers()
 
 
 def _onnx_session(model_path: Path, num_threads: int, providers: Sequence[str]) -> Any:  # noqa: ANN401  # onnxruntime is imported late

@@ -93,7 +93,10 @@ class BulkOptions:
     def ray_settings(self, settings: "EmbedderSettings", folder: Path) -> "RaySettings":
         """An embedder that keeps its shards in a folder."""
         from cocon.client.bulk.ray_embedder import RaySettings
+        from cocon.core.errors import UsageError
 
+        if settings.profile is not None:
+            raise UsageError("--profile counts what this process and its workers do; leave it out with --engine ray")
         return RaySettings(settings, folder, self.ray_address)
 
 

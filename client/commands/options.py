@@ -30,6 +30,8 @@ __all__ = [
     "ModelFormatOption",
     "Output",
     "Overlap",
+    "ProfileOutput",
+    "Profiled",
     "Quiet",
     "RowFormat",
     "SharedMemory",
@@ -108,6 +110,10 @@ Strict = Annotated[
         "--strict", help="Refuse damaged videos, and views made by other estimators than the model learned from."
     ),
 ]
+Profiled = Annotated[bool, typer.Option("--profile", help="Tell at the end how long each stage took.")]
+ProfileOutput = Annotated[
+    Path | None, typer.Option("--profile-output", help="File for that as JSON, in place of a table.")
+]
 WaitS = Annotated[
     float, typer.Option("--wait-s", min=0.0, help="How long to wait for another writer of the index, in seconds.")
 ]
@@ -125,6 +131,8 @@ class EmbedderOptions:
     limit: Limits = None
     strict: Strict = False
     shared_memory: SharedMemory = True
+    profile: Profiled = False
+    profile_output: ProfileOutput = None
 
     @property
     def limits(self) -> MediaLimits:
@@ -148,6 +156,7 @@ class EmbedderOptions:
             is_strict=self.strict,
             shares_memory=self.shared_memory,
             has_probabilities=has_probabilities,
+            profile=str(self.profile_output) if self.profile_output else "" if self.profile else None,
         )
 
     def open(self, default_views: tuple[str, ...] = ("rgb",), *, has_probabilities: bool = False) -> "VideoEmbedder":
@@ -170,7 +179,7 @@ class EmbedderOptions:
         The embedder tells classes unless an `index` is asked for them. Nothing is written over the files, nor over
         those of the index.
         """
-        paths = _checked_inputs(videos, failures, output, index)
+        paths = _checked_inputs(videos, failures, output, index, profile=self.profile_output)
         opened = self.open(default_views, has_probabilities=index is None)
         with opened as embedder, _reporting(paths, failures, quiet=quiet) as report:
             yield embedder, paths, report
@@ -191,7 +200,7 @@ class EmbedderOptions:
 
         What nothing is called by may be a name all the same, see `expand_inputs`.
         """
-        paths = _checked_inputs(videos, failures, output, is_name=is_name)
+        paths = _checked_inputs(videos, failures, output, is_name=is_name, profile=self.profile_output)
         settings = self.settings(default_views)
         with _reporting(paths, failures, quiet=quiet) as report:
             yield settings, paths, report
@@ -205,6 +214,7 @@ def _checked_inputs(
     index: str | None = None,
     *,
     is_name: Callable[[str], bool] = lambda argument: False,
+    profile: Path | None = None,
 ) -> list[Path]:
     """The files that `videos` name; nothing that is written is one of them, nor of an index that is asked."""
     from cocon.client.commands.inputs import expand_inputs, lists_named
@@ -213,8 +223,10 @@ def _checked_inputs(
 
     paths = expand_inputs(videos, sys.stdin.buffer, is_name=is_name)
     inputs = [*paths, *lists_named(videos), *files_of(index)]
-    check_different(output=output, failures=failures)
+    check_different(output=output, failures=failures, **{"profile-output": profile})
     check_no_input(failures, inputs, option="--failures")
+    if profile is not None:
+        check_no_input(profile, inputs, option="--profile-output")
     if output is not None:
         check_output(output, inputs)
     return paths

@@ -8,10 +8,11 @@ from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
 from cocon.core.errors import UsageError
 from cocon.embedding.fusion_record import FusionRecord
-from cocon.embedding.local import LocalRepository
+from cocon.embedding.local import LocalRepository, is_by_gpu
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, OpenModel
 from cocon.embedding.repository import FORMATS, ONNX_RUNTIME, FormatName, check_repository
+from cocon.video.workers.pool import num_cores
 
 __all__ = ["ModelHost", "check_url", "connect", "local_root"]
 
@@ -32,6 +33,16 @@ class ModelHost(Protocol):
     @property
     def num_lanes(self) -> int:
         """Connections that keep it busy."""
+        ...
+
+    @property
+    def num_calls(self) -> int:
+        """Calls that a model of a connection takes at a time, from as many threads."""
+        ...
+
+    @property
+    def computes_in_threads(self) -> bool:
+        """Whether the thread that asks a model is the one that computes, rather than wait for who does."""
         ...
 
     @property
@@ -80,7 +91,7 @@ def connect(
             this process.
         timeout_s: Deadline of every request to a server.
         model_format: Which export of a view to use; one that ONNX Runtime runs without a server.
-        num_threads: Of a model in this process; all cores by default.
+        num_threads: Of each call of a model in this process; all cores by default.
         shares_memory: Whether large tensors go through memory that a server on this machine sees too, where it does.
 
     Raises:
@@ -120,7 +131,16 @@ class _LocalHost(LocalRepository):
 
     @property
     def num_lanes(self) -> int:
-        return 1  # ONNX Runtime uses all cores for one batch
+        return 1
+
+    @property
+    def num_calls(self) -> int:
+        """As many as there are threads for, on a processor. ONNX Runtime's sessions may be called at the same time."""
+        return max(1, num_cores() // self.num_threads) if self.computes_in_threads else 1
+
+    @property
+    def computes_in_threads(self) -> bool:
+        return self.num_threads > 0 and not is_by_gpu()
 
     @property
     def software(self) -> str:

@@ -96,6 +96,16 @@ class TritonServer(Closing):
         return 2
 
     @property
+    def num_calls(self) -> int:
+        """One: a channel belongs to a thread."""
+        return 1
+
+    @property
+    def computes_in_threads(self) -> bool:
+        """No: the server does."""
+        return False
+
+    @property
     def software(self) -> str:
         """Triton and its version."""
         return self._channel.software

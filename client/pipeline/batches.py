@@ -7,6 +7,7 @@ while the first is computed.
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from cocon.client.models.block_rows import BlockVectors
 from cocon.client.models.fused_model import FusedModel
+from cocon.client.pipeline.stage_profile import Profile
 from cocon.embedding.embedder import Outputs
 from cocon.video.reading.reader import MultiViewClip
 
@@ -110,12 +112,17 @@ class Batches(Generic[Source]):
     """Collects the blocks of clips and embeds them. A context manager.
 
     Args:
-        lanes: The same models over as many connections as batches may be out at a time: none is used by two threads.
+        lanes: The same models as often as batches may be out at a time. Over a connection, none is used by two threads.
+        max_rows: Of a batch; as many as the models take by default.
+        profile: Counts what the models take.
     """
 
-    def __init__(self, lanes: Sequence[FusedModel]) -> None:
+    def __init__(
+        self, lanes: Sequence[FusedModel], *, max_rows: int | None = None, profile: Profile | None = None
+    ) -> None:
+        self._profile = profile
         self._lanes = deque(lanes)
-        self._size = lanes[0].max_batch_size * lanes[0].clip.num_blocks
+        self._size = (max_rows or lanes[0].max_batch_size) * lanes[0].clip.num_blocks
         self._waiting: deque[_Run[Source]] = deque()
         self._out: deque[tuple[_Batch[Source], Future[list[dict[str, BlockVectors]]]]] = deque()
         self._threads = ThreadPoolExecutor(len(lanes), thread_name_prefix="embed")
@@ -145,8 +152,12 @@ class Batches(Generic[Source]):
             return
         if len(self._out) == len(self._lanes):
             self._settle()  # batches are settled in order, so the next lane in turn is free then
-        self._out.append((batch, self._threads.submit(self._lanes[0].embed, [run.pixels for run in batch])))
+        self._out.append((batch, self._threads.submit(self._ask, self._lanes[0], [run.pixels for run in batch])))
         self._lanes.rotate(-1)
+
+    def _ask(self, lane: FusedModel, runs: Sequence[Pixels]) -> list[dict[str, BlockVectors]]:
+        with self._profile.asking() if self._profile else nullcontext():
+            return lane.embed(runs)
 
     def _next_batch(self) -> _Batch[Source]:
         """As many waiting blocks as fit; those of a video that turned out to be bad are not worth a request."""

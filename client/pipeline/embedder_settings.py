@@ -31,6 +31,7 @@ class EmbedderSettings:
     num_cores: int | None = None
     has_probabilities: bool = True
     shares_memory: bool = True
+    profile: str | None = None
 
     def __post_init__(self) -> None:
         check_overlap(self.overlap)
@@ -60,6 +61,7 @@ class EmbedderSettings:
             num_cores=self.num_cores,
             has_probabilities=self.has_probabilities,
             shares_memory=self.shares_memory,
+            profile=self.profile,
         )
 
 

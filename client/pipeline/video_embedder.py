@@ -9,7 +9,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -20,8 +20,10 @@ import numpy as np
 from cocon.client.models.connect import connect
 from cocon.client.models.defaults import DEFAULT_URL
 from cocon.client.models.fused_model import FusedModel, open_fused
+from cocon.client.models.served_work import ServedWork
 from cocon.client.pipeline.ahead import produce_ahead
 from cocon.client.pipeline.batches import Batches, Gathering
+from cocon.client.pipeline.stage_profile import Profile, tell_profile
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, unreadable
 from cocon.core.closing import Closing
 from cocon.core.errors import ServerError, UsageError, VideoError
@@ -69,6 +71,8 @@ class VideoEmbedder(Closing):
         has_probabilities: Whether those of classes are wanted; without them, blocks that clips share are computed once
             also where a classifier must see whole clips.
         shares_memory: Whether clips go through memory that a server on this machine sees too, where it does.
+        profile: Where to tell, at the end, how long each stage took: a file for JSON, or empty for a table on standard
+            error; nothing is counted by default.
 
     Attributes:
         overlap: As it was given.
@@ -93,22 +97,26 @@ class VideoEmbedder(Closing):
         num_cores: int | None = None,
         has_probabilities: bool = True,
         shares_memory: bool = True,
+        profile: str | None = None,
     ) -> None:
         check_overlap(overlap)
         self.overlap = overlap
         self.hop_frames: int | None = None
         self.limits = limits or MediaLimits()
         self.is_strict = is_strict
-        self._num_decoders = min(_MAX_DECODERS, num_cores or cores_here())
+        self._num_cores = num_cores or cores_here()
+        self._profile = Profile(self._num_cores) if profile is not None else None
         self._told: set[str] = set()
         self._indexed_by: Mapping[str, tuple[str, ...]] = {}
         with ExitStack() as connections:
+            self._workers = connections.enter_context(WorkerPool(self.limits))
+            self._workers.prepare()
             connected = partial(
                 connect,
                 url,
                 timeout_s=timeout_s,
                 model_format=model_format,
-                num_threads=num_cores or 0,
+                num_threads=1,
                 shares_memory=shares_memory,
             )
             host = connected()
@@ -118,7 +126,10 @@ class VideoEmbedder(Closing):
             self._lanes = [open_fused(host, views, has_probabilities=has_probabilities) for host in self._hosts]
             if len({(lane.version, lane.fingerprint) for lane in self._lanes}) > 1:
                 raise ServerError(f"the models on {url} changed while they were looked up; try again")
-            self._workers = connections.enter_context(WorkerPool(self.limits))
+            self._num_calls = min(host.num_calls, self._num_cores)
+            if self._profile is not None:
+                self._profile.opened(is_waited=not host.computes_in_threads, served=self._served)
+                connections.callback(self._tell_profile, self._profile, profile)
             self._connections = connections.pop_all()
 
     @property
@@ -158,9 +169,18 @@ class VideoEmbedder(Closing):
         sources = (self._source(path) for path in paths)
         videos: deque[Gathering[_Source]] = deque()
         ahead = produce_ahead(
-            sources, self._clips, num_threads=self._num_decoders, max_waiting=_MAX_WAITING, on_stop=self._workers.close
+            sources,
+            self._clips,
+            num_threads=min(_MAX_DECODERS, self._num_cores),
+            max_waiting=_MAX_WAITING,
+            on_stop=self._workers.close,
         )
-        with closing(ahead), Batches[_Source](self._lanes) as batches:
+        # A processor is as fast with a row as with many, and so the cores share also the clips of a short video.
+        max_rows = 1 if self._num_calls > 1 else None
+        with (
+            closing(ahead),
+            Batches[_Source](self._lanes * self._num_calls, max_rows=max_rows, profile=self._profile) as batches,
+        ):
             for decoded in ahead:
                 videos.append(video := Gathering(decoded.source))
                 try:
@@ -184,6 +204,11 @@ class VideoEmbedder(Closing):
         """Close the connections and stop the decoders."""
         self._connections.close()
 
+    def _batches(self) -> Batches[_Source]:
+        # A processor is as fast with a row as with many, and so the cores share also the clips of a short video.
+        max_rows = 1 if self._num_calls > 1 else None
+        return Batches(self._lanes * self._num_calls, max_rows=max_rows, profile=self._profile)
+
     def _source(self, path: str | PathLike[str]) -> _Source:
         spec, shares_blocks = self.model.clip, self.model.shares_blocks
         hop = self.hop_frames or overlap_hop(spec, self.overlap)
@@ -204,8 +229,26 @@ class VideoEmbedder(Closing):
         if error := unreadable(source.video):
             raise error
         clips.limits.check(clips.path, "max_bytes", clips.path.stat().st_size, "bytes")
-        clips.content_sha256 = content_sha256(clips.path)
-        yield from clips_in_worker(self._workers, clips)
+        with self._measured("decode"):
+            clips.content_sha256 = content_sha256(clips.path)
+        with self._measured("pack"):
+            yield from clips_in_worker(self._workers, clips)
+        if self._profile is not None:
+            self._profile.told(clips.stage_seconds)
+
+    def _measured(self, stage: str) -> AbstractContextManager[None]:
+        return nullcontext() if self._profile is None else self._profile.here(stage)
+
+    def _served(self) -> list[ServedWork]:
+        """What a server has done for the models so far."""
+        models = self.model.models.values()
+        return [work for model in models if (work := self._hosts[0].statistics(model.name, model.version)) is not None]
+
+    def _tell_profile(self, profile: Profile, output: str | None) -> None:
+        try:
+            tell_profile(profile.conclude(), Path(output) if output else None)
+        except ServerError as error:
+            _logger.warning("where the time went is not known: %s", error)
 
     def _tell(self, differences: Sequence[str]) -> None:
         """Warn of views that others make than those that the models learned from; once of each."""
@@ -217,6 +260,10 @@ class VideoEmbedder(Closing):
             )
 
     def _result(self, video: Gathering[_Source]) -> VideoEmbedding | FailedVideo:
+        with self._measured("fuse"):
+            return self._fused(video)
+
+    def _fused(self, video: Gathering[_Source]) -> VideoEmbedding | FailedVideo:
         source = video.source
         if video.error is not None:
             return FailedVideo(source.video, video.error)

@@ -44,6 +44,7 @@ class FrameStream:
         duration_seconds: end of the last frame given (its time plus the interval before it), 0 being the first one's.
         lost: after the last frame: why pictures are missing or damaged; empty if none is known to be.
         notes: what else a user should know of the pictures, such as that their colours were converted.
+        decode_seconds: of a processor, that decoding took; known after the last frame, where it is done ahead.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class FrameStream:
     _declared_seconds: float | None = field(repr=False)
     _damaged: list[str] = field(repr=False)
     notes: list[str] = field(repr=False)
+    _spent_s: list[float] = field(repr=False)
     _on_frame: Callable[[], None] | None = field(repr=False)
     num_frames: int = 0
     height: int = 0
@@ -67,6 +69,11 @@ class FrameStream:
     def __next__(self) -> Frame:
         seconds, picture = self._advance()
         return seconds, picture.pixels
+
+    @property
+    def decode_seconds(self) -> float:
+        """See above."""
+        return sum(self._spent_s)
 
     def close(self) -> None:
         """Stop decoding, if that is under way."""
@@ -143,8 +150,10 @@ def read_frames(
     header, check_shape = checked_header(path, limits)
     damaged: list[str] = []
     notes: list[str] = []
-    pictures = decoded_pictures(path, header, check_shape, damaged, notes, is_ahead=is_ahead)
-    return FrameStream(path, header.display_shape, pictures, limits, header.duration_seconds, damaged, notes, on_frame)
+    spent_s: list[float] = []
+    pictures = decoded_pictures(path, header, check_shape, damaged, notes, spent_s, is_ahead=is_ahead)
+    seconds = header.duration_seconds
+    return FrameStream(path, header.display_shape, pictures, limits, seconds, damaged, notes, spent_s, on_frame)
 
 
 def checked_header(path: Path, limits: MediaLimits) -> tuple[Header, Callable[[int, int], None]]:

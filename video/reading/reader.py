@@ -9,6 +9,7 @@ A view stored in the dataset folder that the video belongs to is read from there
 pictures. `clips_in_worker` does the same in a process of its own.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -85,6 +86,8 @@ class VideoSource:
         duration_seconds: after the last clip: end of the last frame.
         lost: after the last clip: why some of the pictures are missing; empty if none is known to be.
         notes: after the last clip: what else a user should know, such as that nobody was found.
+        stage_seconds: after the last clip: seconds of a processor for `decode`, and with `clips_in_worker` also for
+            `views` and `pack`.
     """
 
     path: Path
@@ -103,6 +106,7 @@ class VideoSource:
     duration_seconds: float = 0.0
     lost: str = ""
     notes: list[str] = field(default_factory=list)
+    stage_seconds: dict[str, float] = field(default_factory=dict)
 
     def find_store(self) -> None:
         """Look up where views of this video are stored; manifests that cannot be read are warned of."""
@@ -137,6 +141,7 @@ class VideoSource:
         count = PeopleCount()
         rows = self._rows(frames, live, stored, count)
         yield from self._cut(rows, [*live, *stored], frames)
+        self.stage_seconds = {"decode": frames.decode_seconds}
         self.num_frames, self.duration_seconds, self.lost = frames.num_frames, frames.duration_seconds, frames.lost
         if self.is_strict and self.lost:
             raise TruncatedVideoError(
@@ -221,13 +226,27 @@ def clips_in_worker(pool: WorkerPool, source: VideoSource) -> Iterator[MultiView
                 setattr(source, name, value)
 
 
-_KNOWN_AFTERWARDS = ("missing", "made_by", "differences", "num_frames", "duration_seconds", "lost", "notes")
+_KNOWN_AFTERWARDS = (
+    "missing",
+    "made_by",
+    "differences",
+    "num_frames",
+    "duration_seconds",
+    "lost",
+    "notes",
+    "stage_seconds",
+)
 
 
 def _clip_job(beat: Beat, source: VideoSource) -> Iterator[Message]:
+    begin_s, pack_s = time.process_time(), 0.0
     for clip in source.clips(on_frame=beat):
         fields = {name: getattr(clip, name) for name in ("index", "start_seconds", "end_seconds", "blocks")}
+        before_s = time.thread_time()
         yield Message(fields, clip.pixels)
+        pack_s += time.thread_time() - before_s
+    views_s = time.process_time() - begin_s - pack_s - source.stage_seconds["decode"]
+    source.stage_seconds |= {"views": views_s, "pack": pack_s}
     yield Message({name: getattr(source, name) for name in _KNOWN_AFTERWARDS})
 
 
