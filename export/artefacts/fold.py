@@ -17,13 +17,20 @@ import copy
 import logging
 import operator
 from collections import Counter
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from cocon.export.artefacts.fold_twins import CannotFoldError, twin_of
+from cocon.export.artefacts.fold_twins import (
+    CannotFoldError,
+    ChannelsConv,
+    ChannelsToFrames,
+    FramesToChannels,
+    twin_of,
+)
 from cocon.training.models.encoder import Encoder
 
 __all__ = ["FoldedTrunk", "fold", "fold_trunk"]
@@ -39,7 +46,7 @@ class FoldedTrunk(nn.Module):
     """Drop-in for a trunk: the same numbers from the same input, computed on `[M·T, C, H, W]` inside.
 
     Args:
-        frames_trunk: `float [M·T, C, H, W]` to `float [M·T', D, s, s]`.
+        frames_trunk: `float [M·T, C, H, W]` to `float [M·T', D, s, s]`, or to `float [M, T'·D, s, s]`.
         num_frames: T' after the trunk.
     """
 
@@ -50,8 +57,9 @@ class FoldedTrunk(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`float [M, C, T, H, W]` to `float [M, D, T', s, s]`."""
-        features = self.frames_trunk(x.transpose(1, 2).flatten(0, 1))  # [M·T', D, s, s]
-        return features.reshape(-1, self.num_frames, *features.shape[1:]).transpose(1, 2)  # [M, D, T', s, s]
+        features = self.frames_trunk(x.transpose(1, 2).flatten(0, 1))  # [M·T', D, s, s] or [M, T'·D, s, s]
+        maps = features.reshape(x.shape[0], self.num_frames, -1, *features.shape[2:])  # [M, T', D, s, s]
+        return maps.transpose(1, 2)
 
 
 def fold(encoder: Encoder, num_frames: int) -> Encoder:
@@ -85,13 +93,13 @@ def fold_trunk(trunk: nn.Module, num_frames: int) -> FoldedTrunk | None:
     try:
         graph = _trace(copy.deepcopy(trunk))
         _fuse_batch_norms(graph)
-        num_frames = _fold_nodes(graph, num_frames)
+        frames = _fold_nodes(graph, num_frames)
     except CannotFoldError as error:
         _logger.info("the trunk stays three-dimensional: %s", error)
         return None
     graph.delete_all_unused_submodules()
     graph.recompile()
-    return FoldedTrunk(graph, num_frames).eval()
+    return FoldedTrunk(graph, frames.count).eval()
 
 
 def _trace(trunk: nn.Module) -> fx.GraphModule:
@@ -118,25 +126,59 @@ def _fuse_batch_norms(graph: fx.GraphModule) -> None:
         graph.graph.erase_node(node)
 
 
-def _fold_nodes(graph: fx.GraphModule, num_frames: int) -> int:
-    """Replace every module by its 2-D twin; returns T' of the result."""
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """What a tensor's frames are: how many, and whether side by side as channels."""
+
+    count: int
+    are_channels: bool = False
+
+
+def _fold_nodes(graph: fx.GraphModule, num_frames: int) -> _Frames:
+    """Replace every module by its 2-D twin; returns the frames of the result."""
     modules = dict(graph.named_modules())
-    frames: dict[fx.Node, int] = {}
+    frames: dict[fx.Node, _Frames] = {}
     for node in list(graph.graph.nodes):
-        inputs = {frames[parent] for parent in node.all_input_nodes}
-        frames[node] = inputs.pop() if inputs else num_frames
-        if inputs:
+        counts = {frames[parent].count for parent in node.all_input_nodes}
+        if len(counts) > 1:
             raise CannotFoldError(f"'{node}' joins different numbers of frames")
+        count = counts.pop() if counts else num_frames
+        are_channels = any(frames[parent].are_channels for parent in node.all_input_nodes)
         if node.op == "call_module" and not isinstance(modules[str(node.target)], _POINTWISE_MODULES):
-            twin, frames[node] = twin_of(modules[str(node.target)], frames[node])
+            twin, count_out = twin_of(modules[str(node.target)], count)
+            are_channels = isinstance(twin, ChannelsConv)
             # Named after the node: one module may be used twice, on different numbers of frames.
             graph.add_submodule(f"folded_{node.name}", twin)
             node.target = f"folded_{node.name}"
-        elif node.op == "call_function" and node.target not in _POINTWISE_FUNCTIONS and not _joins_channels(node):
-            raise CannotFoldError(f"function {node.target}")
+        elif node.op == "call_function" and node.target not in _POINTWISE_FUNCTIONS:
+            if not _joins_channels(node):
+                raise CannotFoldError(f"function {node.target}")
+            are_channels, count_out = False, count
         elif node.op in ("call_method", "get_attr"):
             raise CannotFoldError(f"{node.op} '{node.target}'")
+        else:
+            count_out = count
+        _arrange_inputs(graph, node, frames, are_channels=are_channels)
+        frames[node] = _Frames(count_out, are_channels)
     return frames[node]
+
+
+def _arrange_inputs(
+    graph: fx.GraphModule, node: fx.Node, frames: dict[fx.Node, _Frames], *, are_channels: bool
+) -> None:
+    """Have a node read tensors whose frames are where it wants them."""
+    for parent in node.all_input_nodes:
+        found = frames[parent]
+        if found.are_channels == are_channels or node.op == "output":
+            continue
+        name = f"{parent.name}_{'channels' if are_channels else 'frames'}"
+        if name not in dict(graph.named_children()):
+            graph.add_submodule(name, FramesToChannels(found.count) if are_channels else ChannelsToFrames(found.count))
+            with graph.graph.inserting_after(parent):
+                arranged = graph.graph.call_module(name, (parent,))
+            frames[arranged] = _Frames(found.count, are_channels)
+        arranged = next(user for user in parent.users if user.target == name)
+        node.replace_input_with(parent, arranged)
 
 
 def _joins_channels(node: fx.Node) -> bool:

@@ -1,6 +1,7 @@
 """The 2-D twin of every 3-D layer that has one; see `cocon.export.artefacts.fold` for what they are for.
 
-All of them take `float [M·T, C, H, W]`, the T frames of a block one after another, and give `float [M·T', C', H', W']`.
+All of them take `float [M·T, C, H, W]`, the T frames of a block one after another, and give `float [M·T', C', H', W']`;
+all but `ChannelsConv`, where frames are side by side: `float [M, T·C, H, W]` to `float [M, T'·C', H', W']`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,16 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
-__all__ = ["CannotFoldError", "GatheredConv", "NeighbourConv", "NeighbourMax", "twin_of"]
+__all__ = [
+    "CannotFoldError",
+    "ChannelsConv",
+    "ChannelsToFrames",
+    "FramesToChannels",
+    "GatheredConv",
+    "NeighbourConv",
+    "NeighbourMax",
+    "twin_of",
+]
 
 
 class CannotFoldError(Exception):
@@ -28,7 +38,7 @@ def twin_of(module: nn.Module, num_frames: int) -> tuple[nn.Module, int]:
             raise CannotFoldError(f"{module}")
         if (module.kernel_size[0], module.stride[0], _padding(module)[0]) == (1, 1, 0):
             return _conv2d(module, module.weight.detach().squeeze(2)), num_frames
-        conv = NeighbourConv(module, num_frames)
+        conv = ChannelsConv(module, num_frames) if _is_dense(module, num_frames) else NeighbourConv(module, num_frames)
         return conv, conv.num_frames_out
     if isinstance(module, nn.MaxPool3d) and not module.ceil_mode and not module.return_indices:
         return _pooling_twin(module, num_frames)
@@ -48,15 +58,12 @@ class NeighbourConv(nn.Module):
 
     def __init__(self, conv: nn.Conv3d, num_frames: int) -> None:
         super().__init__()
-        (taps, *_), (stride, *_), (dilation, *_) = conv.kernel_size, conv.stride, conv.dilation
-        padding = _padding(conv)[0]
-        starts = range(-padding, num_frames + padding - dilation * (taps - 1), stride)
-        inside = [tuple(tap for tap in range(taps) if 0 <= start + dilation * tap < num_frames) for start in starts]
+        inside = _frames_inside(conv, num_frames)
         self.num_frames = num_frames
-        self.num_frames_out = len(starts)
+        self.num_frames_out = len(inside)
         self.parts = nn.ModuleList()
-        for kept, members in groupby(range(len(starts)), key=inside.__getitem__):
-            positions = [starts[index] + dilation * tap for index in members for tap in kept]
+        for kept, members in groupby(inside, key=tuple):
+            positions = [frame for frames in members for frame in frames.values()]
             self.parts.append(GatheredConv(conv, kept, positions))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,6 +101,72 @@ class GatheredConv(nn.Module):
         x = x.reshape(-1, self.num_taps, *x.shape[2:]).permute(0, 2, 3, 1, 4).flatten(3)  # [M·n, H, W, k·C]
         y = self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # [M·n, H', W', C']
         return y.reshape(-1, self.num_frames_out, *y.shape[1:])
+
+
+class FramesToChannels(nn.Module):
+    """Lays the frames of a block side by side as channels.
+
+    Args:
+        num_frames: T.
+    """
+
+    def __init__(self, num_frames: int) -> None:
+        super().__init__()
+        self.num_frames = num_frames
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [M·T, C, H, W]` to `float [M, T·C, H, W]`."""
+        x = x.permute(0, 2, 3, 1)
+        x = x.reshape(-1, self.num_frames, *x.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3)  # [M, H, W, T·C]
+        return x.permute(0, 3, 1, 2)
+
+
+class ChannelsToFrames(nn.Module):
+    """The way back from `FramesToChannels`.
+
+    Args:
+        num_frames: T.
+    """
+
+    def __init__(self, num_frames: int) -> None:
+        super().__init__()
+        self.num_frames = num_frames
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [M, T·C, H, W]` to `float [M·T, C, H, W]`."""
+        x = x.permute(0, 2, 3, 1)
+        x = x.reshape(*x.shape[:3], self.num_frames, -1).permute(0, 3, 1, 2, 4).flatten(0, 1)  # [M·T, H, W, C]
+        return x.permute(0, 3, 1, 2)
+
+
+class ChannelsConv(nn.Module):
+    """A convolution in time and space of few frames, as 2-D convolutions over all of them.
+
+    Where no two output frames see the same taps there is no weight to share, so nothing is gathered: every output frame
+    reads a range of channels by a convolution of its own.
+
+    Args:
+        conv: the 3-D convolution, without dilation in time.
+        num_frames: T of its input.
+    """
+
+    def __init__(self, conv: nn.Conv3d, num_frames: int) -> None:
+        super().__init__()
+        inside = _frames_inside(conv, num_frames)
+        self.num_frames_out = len(inside)
+        self.ranges: list[tuple[int, int]] = []
+        self.parts = nn.ModuleList()
+        for frames in inside:
+            # [C', C, k, kh, kw] → [C', k·C, kh, kw], the channels of one frame together
+            weight = conv.weight.detach()[:, :, list(frames)].transpose(1, 2).flatten(1, 2)
+            self.parts.append(_conv2d(conv, weight))
+            first, *_, last = *frames.values(), *frames.values()
+            self.ranges.append((first * conv.in_channels, (last + 1) * conv.in_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [M, T·C, H, W]` to `float [M, T'·C', H', W']`."""
+        pairs = zip(self.parts, self.ranges, strict=True)
+        return torch.cat([part(x[:, first:last]) for part, (first, last) in pairs], dim=1)
 
 
 class NeighbourMax(nn.Module):
@@ -138,6 +211,21 @@ def _pooling_twin(module: nn.MaxPool3d, num_frames: int) -> tuple[nn.Module, int
         raise CannotFoldError(f"{module}")
     twin = NeighbourMax(pool, taps=kernel[0], stride=stride[0], padding=padding[0], num_frames=num_frames)
     return twin, twin.num_frames_out
+
+
+def _frames_inside(conv: nn.Conv3d, num_frames: int) -> list[dict[int, int]]:
+    """For every output frame its taps that are inside the block, and the input frames where they are."""
+    (taps, *_), (stride, *_), (dilation, *_) = conv.kernel_size, conv.stride, conv.dilation
+    padding = _padding(conv)[0]
+    starts = range(-padding, num_frames + padding - dilation * (taps - 1), stride)
+    frames = [{tap: start + dilation * tap for tap in range(taps)} for start in starts]
+    return [{tap: frame for tap, frame in each.items() if 0 <= frame < num_frames} for each in frames]
+
+
+def _is_dense(conv: nn.Conv3d, num_frames: int) -> bool:
+    """Whether no two output frames share their taps, and all of them read neighbouring frames."""
+    inside = [tuple(frames) for frames in _frames_inside(conv, num_frames)]
+    return all(inside) and len(set(inside)) == len(inside) and conv.dilation[0] == 1
 
 
 def _conv2d(conv: nn.Conv3d, weight: Tensor) -> nn.Conv2d:
