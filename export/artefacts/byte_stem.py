@@ -1,11 +1,10 @@
-"""The first convolution on bytes: normalisation in its weights, several pixels at a time as channels.
+"""The first convolution on bytes: normalisation in its weights, four pixels at a time as channels.
 
 A network normalises every byte before its first layer: (byte − mean) / deviation. Both are linear, so the divisor goes
 into the weights and the mean into the bias, and the convolution reads the bytes of a clip as they are. Few channels
-leave its arithmetic units idle, so neighbouring pixels of a row are laid side by side as channels, which in the bytes
-they are already, and the convolution computes neighbouring places of its output as channels too:
+leave its arithmetic units idle, so of a convolution with stride two every square of four pixels becomes one place:
 
-    bytes [M, H, W, C] = [M, H, W/4, 4·C] → Conv, kernel 7×3 → [M, H', W'/2, 2·C'] = [M, H', W', C']
+    bytes [M, H, W, C] → [M, H/2, W/2, 4·C] → Conv, kernel 4×4, stride 1 in place of 7×7, stride 2
 
 Outside the picture is the byte nearest to the mean of all channels, not the mean of each: of colours a faint tint.
 """
@@ -22,9 +21,8 @@ from cocon.export.artefacts.byte_graph import drop_unused
 
 __all__ = ["Kernel", "read_bytes"]
 
-_TO_CHANNELS, _TO_PLACES = (0, 3, 1, 2), (0, 2, 3, 1)
+_TO_CHANNELS = (0, 3, 1, 2)
 _NORMALISING = {"Cast", "Reshape", "Transpose", "Sub", "Div"}
-_PIXELS = 4  # laid side by side
 
 
 def read_bytes(graph: ir.Graph, contract: ModelContract) -> bool:
@@ -43,18 +41,19 @@ def read_bytes(graph: ir.Graph, contract: ModelContract) -> bool:
     *_, H, W, C = contract.clip_shape
     weight, bias, zero = _on_bytes(conv, contract)
     kernel = Kernel.of(conv, weight)
-    places = [kernel.num_places(size, axis) for axis, size in enumerate((H, W))]
-    wide = kernel.widened(W) or kernel
-    num_channels, num_pixels = len(weight), wide.weight.shape[1] // C
+    squares = kernel.on_squares(H, W)
     add = _Adder(graph, before=conv)
-    rows = add.node("Reshape", graph.inputs[0], add.integers("rows", [-1, H, W // num_pixels, num_pixels * C]))
+    pixels, places = graph.inputs[0], [-1, H, W, C]
+    if squares is not None:
+        kernel, places = squares, [-1, H // 2, W // 2, 4 * C]
+        pairs = add.node("Reshape", pixels, add.integers("pairs", [-1, H // 2, 2, W // 2, 2 * C]))
+        # Joining copies a third of what a transposition takes.
+        rows = (add.node("Gather", pairs, add.integers(f"row_{row}", [row]), axis=2) for row in (0, 1))
+        pixels = add.node("Concat", *rows, axis=4)
+    pixels = add.node("Reshape", pixels, add.integers("places", places))
     scale = (add.constant("step", np.array(1, np.float32)), add.constant("zero", np.array(zero, np.uint8)))
-    numbers = add.node("DequantizeLinear", add.node("Transpose", rows, perm=_TO_CHANNELS), *scale)
-    maps = add.convolution(numbers, wide, np.tile(bias, len(wide.weight) // num_channels))
-    if wide is not kernel:
-        maps = add.node("Transpose", maps, perm=_TO_PLACES)
-        maps = add.node("Reshape", maps, add.integers("places", [-1, *places, num_channels]))
-        maps = add.node("Transpose", maps, perm=_TO_CHANNELS)
+    numbers = add.node("DequantizeLinear", add.node("Transpose", pixels, perm=_TO_CHANNELS), *scale)
+    maps = add.convolution(numbers, kernel, bias)
     conv.outputs[0].replace_all_uses_with(maps)
     drop_unused(graph)
     return True
@@ -86,30 +85,31 @@ class Kernel:
         padded = size + self.pads[axis] + self.pads[axis + 2]
         return (padded - self.weight.shape[axis + 2]) // self.strides[axis] + 1
 
-    def widened(self, width: int) -> "Kernel | None":
-        """The same on groups of pixels as channels, whose neighbouring outputs are channels too.
+    def on_squares(self, height: int, width: int) -> "Kernel | None":
+        """The same on squares of two by two pixels.
 
         Args:
-            width: of the input, in pixels.
+            height: of the input, in pixels.
+            width: likewise.
 
         Returns:
-            Its weight is `[m·C', 4·C, kh, kw']`, places and pixels of a group before channels; None where rows are no
-            whole number of groups.
+            Its weight is `[C', 4·C, kh', kw']`, rows and columns of a square before channels; None unless it makes one
+            place of every square.
         """
-        stride, left = self.strides[1], self.pads[1]
-        if width % _PIXELS or _PIXELS % stride or self.num_places(width, 1) * stride != width:
+        if self.strides != (2, 2) or [2 * self.num_places(size, axis) for axis, size in enumerate((height, width))] != [
+            height,
+            width,
+        ]:
             return None
-        num_out, num_in, kernel_height, kernel_width = self.weight.shape
-        num_places = _PIXELS // stride
-        first = -left // _PIXELS
-        last = (stride * (num_places - 1) - left + kernel_width - 1) // _PIXELS
-        wide = np.zeros((num_places, num_out, _PIXELS, num_in, kernel_height, last - first + 1))
-        for place in range(num_places):
-            for tap in range(kernel_width):
-                group, pixel = divmod(stride * place - left + tap, _PIXELS)
-                wide[place, :, pixel, :, :, group - first] = self.weight[..., tap]
-        weight = wide.reshape(num_places * num_out, _PIXELS * num_in, *wide.shape[4:])
-        return Kernel(weight, (self.strides[0], 1), (self.pads[0], -first, self.pads[2], last))
+        num_out, num_in, *size = self.weight.shape
+        first = [-pad // 2 for pad in self.pads[:2]]
+        last = [(taps - 1 - pad) // 2 for taps, pad in zip(size, self.pads[:2], strict=True)]
+        weight = np.zeros((num_out, 2, 2, num_in, last[0] - first[0] + 1, last[1] - first[1] + 1))
+        for row, column in np.ndindex(*size):
+            (top, lower), (left, right) = divmod(row - self.pads[0], 2), divmod(column - self.pads[1], 2)
+            weight[:, lower, right, :, top - first[0], left - first[1]] = self.weight[:, :, row, column]
+        pads = (-first[0], -first[1], last[0], last[1])
+        return Kernel(weight.reshape(num_out, 4 * num_in, *weight.shape[4:]), (1, 1), pads)
 
 
 class _Adder:
@@ -123,7 +123,7 @@ class _Adder:
     def __init__(self, graph: ir.Graph, *, before: ir.Node) -> None:
         self._graph, self._before = graph, before
 
-    def node(self, op: str, *inputs: ir.Value, **attributes: Sequence[int]) -> ir.Value:
+    def node(self, op: str, *inputs: ir.Value, **attributes: int | Sequence[int]) -> ir.Value:
         made = ir.node(op, inputs, attributes, name=f"bytes_{op}_{len(self._graph)}")
         made.outputs[0].name = f"{made.name}_output"
         self._graph.insert_before(self._before, made)

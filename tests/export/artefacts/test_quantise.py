@@ -90,17 +90,17 @@ def test_every_trunk_has_an_int8_form(
     assert (expected.blocks * found.blocks).sum(axis=-1).min() > 0.99
 
 
-@pytest.mark.parametrize("width", [8, 10, 13])
-@pytest.mark.parametrize(("size", "stride", "pad"), [(7, 2, 3), (3, 1, 1), (3, 2, 1), (4, 2, 1)])
-def test_a_kernel_of_groups_of_pixels_is_the_kernel(size: int, stride: int, pad: int, width: int) -> None:
+@pytest.mark.parametrize("side_px", [8, 9])
+@pytest.mark.parametrize(("size", "stride", "pad"), [(7, 2, 3), (3, 1, 1), (3, 2, 1), (4, 2, 1), (2, 2, 0)])
+def test_a_kernel_on_squares_of_pixels_is_the_kernel(size: int, stride: int, pad: int, side_px: int) -> None:
     generator = np.random.default_rng(0)
     kernel = Kernel(generator.normal(size=(5, 3, size, size)), (stride, stride), (pad, pad, pad, pad))
-    pixels = torch.from_numpy(generator.normal(size=(2, 9, width, 3)))
-    wide = kernel.widened(width)
-    assert (wide is not None) == (width == 8)
-    if wide is not None:
-        groups = pixels.reshape(2, 9, 2, 12)
-        torch.testing.assert_close(_convolved(wide, groups).reshape(2, -1, 8 // stride, 5), _convolved(kernel, pixels))
+    pixels = torch.from_numpy(generator.normal(size=(2, side_px, side_px + 2, 3)))
+    on_squares = kernel.on_squares(side_px, side_px + 2)
+    assert (on_squares is not None) == (stride == 2 and side_px == 8)
+    if on_squares is not None:
+        squares = pixels.unflatten(2, (5, 2)).unflatten(1, (4, 2)).transpose(2, 3).flatten(3)
+        torch.testing.assert_close(_convolved(on_squares, squares), _convolved(kernel, pixels))
 
 
 def _convolved(kernel: Kernel, pixels: torch.Tensor) -> torch.Tensor:
