@@ -1,6 +1,6 @@
 """A model behind a Triton server, asked over the client's own channel."""
 
-import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +16,9 @@ from cocon.core.errors import UsageError
 from cocon.embedding.repository import ONNX
 
 __all__ = ["ServedModel"]
+
+# A session is opened for each of them to compare with.
+_MOST_INSTANCES = 64
 
 
 class ServedModel:
@@ -48,7 +51,7 @@ class ServedModel:
             raise
         config = self._described.config
         self.max_batch_size = max(1, config.max_batch_size)
-        self.num_instances = sum(group.count for group in config.instance_group) or 1
+        self.num_instances = min(_MOST_INSTANCES, sum(group.count for group in config.instance_group) or 1)
         self.num_threads = _number(config.parameters, ONNX.threads_parameter)
         self.steps: tuple[Any, ...] = tuple(config.ensemble_scheduling.step)
 
@@ -101,6 +104,6 @@ def _input_specs(described: DescribedVersion) -> dict[str, TensorSpec]:
 
 
 def _number(parameters: Any, key: str) -> int:  # noqa: ANN401  # generated, untyped
-    """A parameter of a configuration; 0 where it has none, or no number."""
-    text = parameters[key].string_value if key in parameters else ""
-    return int(text) if text.isascii() and text.isdigit() and math.log10(int(text) + 1) < 5 else 0
+    """A parameter of a configuration; 0 where it has none, or no number of threads."""
+    text = str(parameters[key].string_value) if key in parameters else ""
+    return int(text) if re.fullmatch("[0-9]{1,3}", text) else 0

@@ -102,7 +102,7 @@ def bench(
         str | None,
         typer.Option("--model-name", "-m", help="Any model of the server, in place of a view's.", show_default=False),
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", "-b", min=1, help="Clips of a request.")] = 1,
+    batch_size: Annotated[int, typer.Option("--batch-size", "-b", min=1, max=256, help="Clips of a request.")] = 1,
     load_options: _LoadOptions = _LoadOptions(),
     input_data: Annotated[
         str, typer.Option("--input-data", metavar="random|zero|VIDEO", help="What is sent.")
@@ -159,6 +159,7 @@ def bench(
 def _print(facts: "Facts", *, as_json: bool) -> None:
     from cocon.client.bench.report import shown_columns, shown_row
     from cocon.client.output.sinks import print_rows
+    from cocon.core.printable import printable
     from cocon.core.texts.json_text import print_json
 
     if as_json:
@@ -169,4 +170,4 @@ def _print(facts: "Facts", *, as_json: bool) -> None:
         f"{facts['model']} version {facts['version']} at {facts['url']} ({facts['software']}), "
         f"{facts['instances']} x {facts['threads'] or 'all'} threads, {facts['batch_size']} clips a request"
     )
-    print_rows(shown_columns(rows), rows, title=title)
+    print_rows(shown_columns(rows), rows, title=printable(title))
