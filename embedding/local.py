@@ -21,7 +21,7 @@ from cocon.embedding.embedder import ENCODER
 from cocon.embedding.fusion_record import FusionRecord
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, OpenModel, outputs_given
-from cocon.embedding.repository import ONNX, ModelFormat, check_repository
+from cocon.embedding.repository import ONNX, ModelFormat, check_repository, variant_of
 from cocon.video.views import VIEWS
 
 __all__ = ["LocalRepository", "LocalSession", "execution_providers", "is_by_gpu"]
@@ -136,8 +136,11 @@ class LocalRepository:
     def _no_model(self, kind: ModelKind[Any, Any], view: str) -> UsageError:
         check_repository(self.root)
         missing = f"model of view '{view}'; it has: {', '.join(self.views) or 'none'}"
+        name = kind.name(view, self.model_format)
         if kind.remedy:
-            missing = f"model '{kind.name(view)}'; {kind.remedy}"
+            missing = f"model '{name}'; {kind.remedy}"
+        elif variant := variant_of(name):
+            missing = f"model '{name}'; make it with 'cocon export --variant {variant}'"
         return UsageError(f"model repository '{self.root}' has no {missing}")
 
 

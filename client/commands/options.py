@@ -65,7 +65,10 @@ Views = Annotated[
     list[str] | None,
     typer.Option("--view", help=f"{', '.join(VIEWS)}; several are fused; all.", show_default="rgb, or the index's"),
 ]
-ModelFormatOption = Annotated[FormatName, typer.Option("--model-format", help="Which export a server should run.")]
+ModelFormatOption = Annotated[
+    FormatName,
+    typer.Option("--model-format", help="Which export to run; int8 and fp16 are near the others, docs/export.md."),
+]
 SharedMemory = Annotated[
     bool,
     typer.Option(

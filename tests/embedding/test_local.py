@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import BLOCKS, EMBEDDING, LOGITS, EncoderSpec, ModelContract
 from cocon.embedding.embedder import ENCODER, Embedder, ModelEmbedder
 from cocon.embedding.local import LocalRepository, LocalSession, execution_providers
+from cocon.embedding.repository import INT8
 
 MakeContract = Callable[..., ModelContract]
 
@@ -166,6 +168,8 @@ def test_a_missing_repository_says_how_to_make_one(tmp_path: Path) -> None:
 def test_a_missing_model_lists_what_there_is(root: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no model of view 'pose'; it has: rgb"):
         LocalRepository(root).open(ENCODER, "pose")
+    with pytest.raises(UsageError, match=r"no model 'cocon_rgb_int8'; make it with 'cocon export --variant int8'"):
+        replace(LocalRepository(root), model_format=INT8).open(ENCODER, "rgb")
     with pytest.raises(UsageError, match="it has: none"):
         LocalRepository(tmp_path).open(ENCODER, "rgb")
 

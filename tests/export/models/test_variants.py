@@ -30,12 +30,14 @@ def source(make_source: MakeSource) -> ViewSource:
 @pytest.fixture(scope="module")
 def exported(source: ViewSource, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Exported]]:
     repository = tmp_path_factory.mktemp("variants") / "model_repository"
+    export_encoders([source], repository, ExportOptions(formats=(ONNX,)))
     return repository, export_encoders([source], repository, OPTIONS)
 
 
 def test_variants_stand_beside_their_reference(exported: tuple[Path, list[Exported]], source: ViewSource) -> None:
     repository, models = exported
     assert [model.model for model in models] == ["cocon_rgb", "cocon_rgb_int8", "cocon_rgb_fp16"]
+    assert [model.is_new for model in models] == [False, True, True]  # made from the file that was there
     reference, int8, fp16 = models
     assert int8.num_bytes < reference.num_bytes and fp16.num_bytes < 0.6 * reference.num_bytes
     assert reference.fidelity is None and int8.parity is None
