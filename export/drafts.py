@@ -13,7 +13,7 @@ from cocon.embedding.local import LocalSession
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, OpenModel
-from cocon.embedding.repository import ENSEMBLE, FUSE, FUSION_FILE, ONNX, ModelFormat
+from cocon.embedding.repository import CONFIG_FILE, ENSEMBLE, FUSE, FUSION_FILE, ONNX, ModelFormat
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS, FeatureMapContract
 from cocon.export.artefacts.fidelity import Fidelity
 from cocon.export.artefacts.parity import Parity
@@ -28,7 +28,7 @@ from cocon.export.models.fusion import Fusion, check_fuse, write_ensemble, write
 from cocon.export.models.variants import check_variant, write_variant
 from cocon.export.repository.deployment import ONE_THREAD, Deployment
 from cocon.export.repository.folder import newest_contract
-from cocon.export.repository.model_config import ensemble_config, kind_config, model_config
+from cocon.export.repository.model_config import ensemble_config, kind_config, model_config, read_config
 from cocon.export.repository.stage import Draft
 from cocon.export.sources import FEATURE_MAP_VIEW, ExportOptions, FeatureMapOptions, ViewSource
 from cocon.training.run_folder.view_files import tensors_sha256
@@ -180,7 +180,9 @@ def fusion_drafts(sources: Sequence[ViewSource], repository: Path) -> list[Draft
     if len(present) < 2:
         return []
     training = _common_training(sources, present)
-    fusion = Fusion(present, training.fusion_weights(present) if training else None)
+    learned = training.fusion_weights(present) if training else None
+    kept = [contract for contract in present if contract.view not in {source.contract.view for source in sources}]
+    fusion = Fusion(present, learned, frozenset(_lacking(kept, repository)))
     outputs = fusion.output_shapes
     fuse = Draft(
         model_config(FUSE, fusion.input_shapes, outputs, input_type="float32", model_format=ONNX, is_light=True),
@@ -194,7 +196,7 @@ def fusion_drafts(sources: Sequence[ViewSource], repository: Path) -> list[Draft
         labels=fusion.labels,
     )
     ensemble = Draft(
-        ensemble_config(ENSEMBLE, fusion.clip_shapes, outputs, fusion.steps),
+        ensemble_config(ENSEMBLE, fusion.clip_shapes, outputs | fusion.view_shapes, fusion.steps),
         FUSION_FILE,
         identity={FUSION_KEY: fusion.record.to_json()},
         write=partial(write_ensemble, fusion),
@@ -203,6 +205,14 @@ def fusion_drafts(sources: Sequence[ViewSource], repository: Path) -> list[Draft
         labels=fusion.labels,
     )
     return [fuse, ensemble]
+
+
+def _lacking(contracts: Sequence[ModelContract], repository: Path) -> Iterator[str]:
+    """Outputs `<name>_<view>` that encoders which are there, and stay, do not give: they came later."""
+    for contract in contracts:
+        config = read_config(repository / ENCODER.name(contract.view) / CONFIG_FILE)
+        given = {output.name for output in config.output}
+        yield from (f"{name}_{contract.view}" for name in contract.output_shapes if name not in given)
 
 
 def _common_training(sources: Sequence[ViewSource], present: Sequence[ModelContract]) -> TrainingRecord | None:

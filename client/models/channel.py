@@ -218,6 +218,9 @@ class TritonChannel:
         now = self._ask_of(model, lambda left_s: self._config(model.name, model.version, left_s))
         if replace(model, config=now).contract != model.contract:
             raise MismatchError(f"{model.source} has changed meanwhile; {ONE_MODEL}")
+        for part in model.parts:  # an ensemble asks the newest version of each
+            if self.newest(part.name, part.contract_key.rpartition(".")[0]).identity != part.identity:
+                raise MismatchError(f"{part.source} has changed meanwhile; {ONE_MODEL}")
         self._seen_at[model.identity] = asked_at
         self._unseen.pop(model.identity, None)
 

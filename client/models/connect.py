@@ -1,12 +1,17 @@
 """From a URL to where the models are: a Triton server, or a model repository opened in this process."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cocon.client.models.defaults import DEFAULT_URL
 from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
 from cocon.core.errors import UsageError
+from cocon.embedding.embedder import ModelEmbedder, Outputs
 from cocon.embedding.fusion_record import FusionRecord
 from cocon.embedding.local import LocalRepository, is_by_gpu
 from cocon.embedding.model_kind import ModelKind
@@ -14,12 +19,25 @@ from cocon.embedding.open_model import Contract, OpenModel
 from cocon.embedding.repository import FORMATS, ONNX_RUNTIME, FormatName, check_repository
 from cocon.video.workers.pool import num_cores
 
-__all__ = ["ModelHost", "check_url", "connect", "local_root"]
+__all__ = ["JointAnswers", "ModelHost", "check_url", "connect", "local_root"]
 
 _LOCAL = "local:"
 
 _Contract = TypeVar("_Contract", bound=Contract)
 _Model = TypeVar("_Model", bound=OpenModel[Any])
+
+
+class JointAnswers(Protocol):
+    """Something that asks the encoders of several views together; see `JointEncoders`."""
+
+    @property
+    def max_batch_size(self) -> int:
+        """Most rows of one call."""
+        ...
+
+    def embed(self, clips: Mapping[str, NDArray[np.uint8]]) -> dict[str, Outputs]:
+        """Embed the rows of all views."""
+        ...
 
 
 class ModelHost(Protocol):
@@ -65,6 +83,10 @@ class ModelHost(Protocol):
 
     def fusion(self) -> FusionRecord | None:
         """How its views are to be fused; None where nothing is said of it."""
+        ...
+
+    def joint(self, models: Mapping[str, ModelEmbedder]) -> JointAnswers | None:
+        """One model that answers for these encoders, view → encoder, by less than a request each; None without."""
         ...
 
     def confirm(self) -> None:
@@ -150,6 +172,9 @@ class _LocalHost(LocalRepository):
 
     def statistics(self, name: str, version: str) -> None:
         """Nothing is counted: whoever calls can take the time."""
+
+    def joint(self, models: Mapping[str, ModelEmbedder]) -> None:
+        """None: a request in this process costs nothing."""
 
     def confirm(self) -> None:
         """Nothing can have changed: a session keeps its file."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.models.block_rows import BlockVectors, as_rows
-from cocon.client.models.connect import ModelHost
+from cocon.client.models.connect import JointAnswers, ModelHost
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.embedder import ENCODER, ModelEmbedder, Outputs
@@ -29,11 +29,13 @@ class FusedModel:
         models: View → its encoder, in alphabetical order.
         weights: View → how much it counts, positive; only their ratios matter.
         has_probabilities: Whether they are wanted, where the encoders have classifiers.
+        joint: Asks all of them by one request, where that is cheaper.
     """
 
     models: Mapping[str, ModelEmbedder]
     weights: Mapping[str, float] = field(default_factory=lambda: EQUAL_WEIGHTS)
     has_probabilities: bool = True
+    joint: JointAnswers | None = None
 
     def __post_init__(self) -> None:
         clips = {view: model.contract.clip for view, model in self.models.items()}
@@ -88,7 +90,8 @@ class FusedModel:
     @property
     def max_batch_size(self) -> int:
         """Most rows of one call."""
-        return min(model.max_batch_size for model in self.models.values())
+        sizes = [model.max_batch_size for model in self.models.values()]
+        return min(sizes if self.joint is None else [*sizes, self.joint.max_batch_size])
 
     @property
     def shares_blocks(self) -> bool:
@@ -116,6 +119,8 @@ class FusedModel:
         Returns:
             For each run, view → what its encoder says of the blocks, of the views it has.
         """
+        if self.joint is not None and all(run.keys() >= self.models.keys() for run in runs):
+            return self._embed_jointly(self.joint, runs)
         found: list[dict[str, BlockVectors]] = [{} for _ in runs]
         for view, model in self.models.items():
             having = [position for position, run in enumerate(runs) if view in run]
@@ -141,14 +146,28 @@ class FusedModel:
         """The same for the blocks: `float32 [K, N, D]`."""
         return self._fused({view: clips[view].blocks for view in self.models})
 
+    def _embed_jointly(
+        self, joint: JointAnswers, runs: Sequence[Mapping[str, Pixels]]
+    ) -> list[dict[str, BlockVectors]]:
+        """The same by one request, of runs that have all views."""
+        of_views = {view: [run[view] for run in runs] for view in self.models}
+        outputs = joint.embed({view: self._rows(pixels) for view, pixels in of_views.items()})
+        parts = {view: self._split(outputs[view], pixels) for view, pixels in of_views.items()}
+        return [{view: vectors[position] for view, vectors in parts.items()} for position in range(len(runs))]
+
     def _vectors(self, model: ModelEmbedder, runs: Sequence[Pixels]) -> list[BlockVectors]:
         """What one encoder says of the blocks of each run."""
+        return self._split(model.embed(self._rows(runs)), runs)
+
+    def _rows(self, runs: Sequence[Pixels]) -> Pixels:
         num_blocks, lengths = self.clip.num_blocks, [len(run) for run in runs]
-        are_clips = not self.shares_blocks
-        if are_clips and lengths != [num_blocks] * len(runs):
+        if not self.shares_blocks and lengths != [num_blocks] * len(runs):
             raise ValueError(f"runs of {lengths} blocks are no clips of {num_blocks}")
-        outputs = model.embed(as_rows(runs, num_blocks))
-        return BlockVectors.of_rows(outputs, are_clips=are_clips).split(lengths)
+        return as_rows(runs, num_blocks)
+
+    def _split(self, outputs: Outputs, runs: Sequence[Pixels]) -> list[BlockVectors]:
+        """What is said of the rows of some runs, run by run."""
+        return BlockVectors.of_rows(outputs, are_clips=not self.shares_blocks).split([len(run) for run in runs])
 
     def _fused(self, embeddings: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         return fuse_embeddings(embeddings, self.weights) if len(embeddings) > 1 else next(iter(embeddings.values()))
@@ -171,7 +190,8 @@ def open_fused(host: ModelHost, views: Sequence[str], *, has_probabilities: bool
     if not names:
         raise UsageError(f"'{host.url}' has no encoder of any view; export one with 'cocon export'")
     models = {view: host.open(ENCODER, view) for view in sorted(names)}
-    return FusedModel(models, weights_at(host, models), has_probabilities)
+    joint = host.joint(models) if len(models) > 1 else None
+    return FusedModel(models, weights_at(host, models), has_probabilities, joint)
 
 
 def weights_at(host: ModelHost, models: Mapping[str, ModelEmbedder]) -> Mapping[str, float]:

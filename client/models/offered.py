@@ -30,6 +30,7 @@ class DescribedVersion:
         config: Its configuration, a message of Triton's protocol.
         contract_key: Of the parameter that carries its contract.
         source: Where that is from, in words.
+        parts: The models that it is made of, where it is an ensemble.
     """
 
     name: str
@@ -37,6 +38,7 @@ class DescribedVersion:
     config: Any
     contract_key: str
     source: str
+    parts: "tuple[DescribedVersion, ...]" = ()
 
     @property
     def identity(self) -> tuple[str, ...]:

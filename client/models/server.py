@@ -6,22 +6,25 @@
 The client keeps no constants: what a model takes and gives is read from the contract in its configuration.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.models.channel import TritonChannel
+from cocon.client.models.joint_encoders import JointEncoders
 from cocon.client.models.offered import DescribedVersion
 from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
 from cocon.core.closing import Closing
 from cocon.core.errors import MismatchError
-from cocon.embedding.embedder import ENCODER
+from cocon.embedding.embedder import ENCODER, ModelEmbedder
 from cocon.embedding.fusion_record import FUSION_KEY, FusionRecord
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, OpenModel, outputs_given
-from cocon.embedding.repository import ENSEMBLE, FORMATS, FormatName
+from cocon.embedding.repository import ENSEMBLE, FORMATS, ONNX, FormatName
 from cocon.video.views import VIEWS
 
 __all__ = ["TritonServer", "TritonSession"]
@@ -83,6 +86,7 @@ class TritonServer(Closing):
         self, url: str, *, timeout_s: float = 30.0, model_format: FormatName = "onnx", shares_memory: bool = True
     ) -> None:
         self._format = FORMATS[model_format]
+        self._opened: dict[str, DescribedVersion] = {}
         self._channel = TritonChannel(Target.parse(url), timeout_s=timeout_s, shares_memory=shares_memory)
 
     @property
@@ -129,6 +133,7 @@ class TritonServer(Closing):
         contract = kind.read(described.contract, source=described.source)
         if contract.view != view:
             raise MismatchError(f"{described.source} is of another model, of view '{contract.view}'; export it again")
+        self._opened[name] = described
         return kind.model(TritonSession(self._channel, described, contract))
 
     def statistics(self, name: str, version: str) -> ServedWork:
@@ -146,10 +151,25 @@ class TritonServer(Closing):
             ServerError: The server does not answer.
             MismatchError: The ensemble carries no such record, or a damaged one.
         """
-        if ENSEMBLE not in self._channel.model_names():
+        described = self._ensemble()
+        return None if described is None else FusionRecord.from_json(described.contract, source=described.source)
+
+    def joint(self, models: Mapping[str, ModelEmbedder]) -> JointEncoders | None:
+        """The ensemble that asks these encoders together, which were opened here; None where there is none of them.
+
+        Raises:
+            ServerError: The server does not answer.
+            MismatchError: The ensemble carries no record of what it fuses, or a damaged one.
+        """
+        described = self._ensemble() if self._format is ONNX else None
+        if described is None:
             return None
-        described = self._channel.newest(ENSEMBLE, FUSION_KEY)
-        return FusionRecord.from_json(described.contract, source=described.source)
+        record = FusionRecord.from_json(described.contract, source=described.source)
+        if record.fingerprints != {view: model.contract.fingerprint for view, model in models.items()}:
+            return None  # of some of the views, or of others
+        parts = tuple(self._opened[model.name] for model in models.values())
+        joint = JointEncoders(models, self._channel, replace(described, parts=parts))
+        return joint if joint.is_sound else None
 
     def confirm(self) -> None:
         """See that all answers so far are of the models that were opened; raises like `TritonSession.run`."""
@@ -158,3 +178,8 @@ class TritonServer(Closing):
     def close(self) -> None:
         """Close the channel."""
         self._channel.close()
+
+    def _ensemble(self) -> DescribedVersion | None:
+        """That of all views, where it is ready."""
+        is_ready = ENSEMBLE in self._channel.model_names()
+        return self._channel.newest(ENSEMBLE, FUSION_KEY) if is_ready else None

@@ -115,7 +115,11 @@ def ensemble_card(fusion: Fusion, training: TrainingRecord | None, exported: Exp
         summary="Embeds the clips of all views at once: a Triton ensemble of the encoders "
         f"{', '.join(f'`{model_name(view)}`' for view in fusion.weights)} and `{FUSE}`, which computes nothing itself.",
         facts=file_facts(exported) | facts,
-        tensors=[*_io(fusion.clip_shapes, "uint8", "input: the same moment in this view"), *_outputs(fusion)],
+        tensors=[
+            *_io(fusion.clip_shapes, "uint8", "input: the same moment in this view"),
+            *_outputs(fusion),
+            *_io(fusion.view_shapes, "float32", "what the view's own encoder gives"),
+        ],
         labels=fusion.labels,
         views=(_judged(fusion),),
         purpose=_purpose(fusion.labels),

@@ -35,10 +35,12 @@ class Fusion:
         contracts: of the views' encoders, views in alphabetical order.
         learned: view → weight, positive, as `cocon evaluate` found it; None where every view counts the same. Only
             their ratios matter.
+        lacking: outputs `<name>_<view>` that encoders of before do not give.
     """
 
     contracts: tuple[ModelContract, ...]
     learned: Mapping[str, float] | None = None
+    lacking: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         views = [contract.view for contract in self.contracts]
@@ -76,13 +78,19 @@ class Fusion:
         return {f"{CLIP}_{contract.view}": contract.clip_shape for contract in self.contracts}
 
     @property
+    def view_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of what every view's encoder gives, `<name>_<view>`, for one row: a client makes clips of it."""
+        shapes = {f"{name}_{c.view}": shape for c in self.contracts for name, shape in c.output_shapes.items()}
+        return {name: shape for name, shape in shapes.items() if name not in self.lacking}
+
+    @property
     def steps(self) -> list[EnsembleStep]:
-        """What the ensemble does: every view's encoder, then `cocon_fuse`."""
-        wanted = (EMBEDDING, LOGITS) if self.labels else (EMBEDDING,)
-        steps = [
-            EnsembleStep(model_name(view), {CLIP: f"{CLIP}_{view}"}, {name: f"{name}_{view}" for name in wanted})
-            for view in self.weights
-        ]
+        """What the ensemble does: every view's encoder, then `cocon_fuse`, which Triton leaves out if nobody asks."""
+        steps = []
+        for contract in self.contracts:
+            view, names = contract.view, contract.output_shapes
+            outputs = {name: f"{name}_{view}" for name in names if f"{name}_{view}" in self.view_shapes}
+            steps.append(EnsembleStep(model_name(view), {CLIP: f"{CLIP}_{view}"}, outputs))
         given, found = ({name: name for name in shapes} for shapes in (self.input_shapes, self.output_shapes))
         return [*steps, EnsembleStep(FUSE, given, found)]
 
