@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput
 
+from cocon.client.models.connect import connect
+from cocon.client.models.fused_model import open_fused
 from cocon.client.models.server import TritonServer
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
@@ -153,6 +157,31 @@ def test_the_ensemble_answers_what_fusion_in_the_client_does(client: InferenceSe
     logits = {view: outputs.logits for view, outputs in local.items() if outputs.logits is not None}
     shares = {view: softmax(array) for view, array in logits.items()}
     assert_near(served["probabilities"], fuse_probabilities(shares))
+
+
+def test_a_client_asks_all_views_by_one_request_and_is_told_the_same(
+    client: InferenceServerClient, url: str, repository: Path
+) -> None:
+    def num_requests(name: str) -> int:
+        return int(client.get_inference_statistics(name).model_stats[0].inference_stats.success.count)
+
+    blocks = {view: clips_of(repository, view).reshape(-1, 4, 32, 32, view_named(view).channels) for view in VIEWS}
+    runs = [{view: pixels[begin:end] for view, pixels in blocks.items()} for begin, end in ((0, 3), (3, 8), (8, 40))]
+    with closing(connect(url)) as host:
+        model = open_fused(host, ["all"])
+        before = {name: num_requests(name) for name in ("cocon", "cocon_fuse")}
+        together, apart = (each.embed(runs) for each in (model, replace(model, joint=None)))
+        for run, expected in zip(together, apart, strict=True):
+            for view in VIEWS:
+                np.testing.assert_array_equal(run[view].vectors, expected[view].vectors)
+                np.testing.assert_array_equal(run[view].logits, expected[view].logits)
+        assert num_requests("cocon") == before["cocon"] + 1
+        assert num_requests("cocon_fuse") == before["cocon_fuse"]  # nobody asked for it
+        lacking = [runs[0], {"rgb": runs[1]["rgb"]}]
+        assert [list(run) for run in model.embed(lacking)] == [["flow", "rgb"], ["rgb"]]
+        assert num_requests("cocon") == before["cocon"] + 1
+        host.confirm()
+        assert open_fused(host, ["rgb"]).joint is None
 
 
 def test_boundaries_of_any_length_are_what_the_head_says(url: str, head: BoundaryHead) -> None:

@@ -58,5 +58,12 @@ def test_a_models_configuration_is_that_of_the_last_release(repository: Path, mo
 def test_fusion_and_ensemble_are_configured_as_in_the_last_release(repository: Path) -> None:
     found = {draft.config.name: draft.config for draft in fusion_drafts([], repository)}
     assert list(found) == ["cocon_fuse", "cocon"]
+    # Since then the ensemble also gives what the encoders give, which here are those of then.
+    ensemble = found["cocon"]
+    of_views, views = [output.name for output in ensemble.output[2:]], ("flow", "mask", "pose", "rgb")
+    assert of_views == [f"{name}_{view}" for view in views for name in ("embedding", "blocks", "logits")]
+    del ensemble.output[2:]
+    for step in ensemble.ensemble_scheduling.step:
+        step.output_map.pop("blocks", None)
     for name, config in found.items():
         assert without_versions(config) == without_versions(read_config(repository / name / CONFIG_FILE))
