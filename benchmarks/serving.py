@@ -146,7 +146,7 @@ def measured(title: str, repository: Path, cases: list[Case], side_s: float) -> 
         main_process = psutil.Process(server.identity.pid)
         processes = [psutil.Process(), main_process, *main_process.children(recursive=True)]
         for case in cases:
-            with closing(ServedModel(server.url, case.model, timeout_s=120)) as served:
+            with closing(ServedModel(server.url, case.model, timeout_s=120, shares_memory=True)) as served:
                 rows += rows_of(title, case, served, repository, partial(cpu_seconds, processes), side_s)
             for row in rows[-2:]:
                 print(f"{row.case}: {row.value:.2f} {row.unit}, {row.ratio:.3f}× {row.versus}", flush=True)
