@@ -61,6 +61,18 @@ def test_a_variant_is_judged_on_drawn_figures_where_the_videos_are_gone(run: Pat
     assert "cocon_mask_fp16: comparing with cocon_mask on videos" in result.stderr
 
 
+def test_for_whom_models_are_served_is_written_again_where_they_are_up_to_date(run: Path, tmp_path: Path) -> None:
+    arguments = ["--run", str(run), "--repository", str(tmp_path), "--views", "rgb", "--no-torchscript"]
+    CliRunner().invoke(app, arguments, catch_exceptions=False)
+    config = tmp_path / "cocon_rgb" / "config.pbtxt"
+    assert "count: 1" in config.read_text()
+    again = CliRunner().invoke(app, [*arguments, "--instances", "2", "--target", "gpu"], catch_exceptions=False)
+    assert "is up to date: nothing to export" in again.stdout
+    assert "cocon_rgb: other settings for the server" in again.stderr
+    assert "count: 2" in config.read_text()
+    assert 'value: "FP32"' in config.read_text()
+
+
 def test_a_missing_run_or_view_is_a_usage_error(run: Path, tmp_path: Path) -> None:
     for arguments in (
         ["--run", str(tmp_path / "nowhere")],
