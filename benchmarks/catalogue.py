@@ -29,7 +29,6 @@ BENCHMARKS = (
     Benchmark("overlap", "overlapping clips"),
     Benchmark("embed", "client embed", takes_videos=True),
     Benchmark("bulk", "client embed with Ray", needs_repository=True),
-    Benchmark("fold", "folding time into the batch"),
     Benchmark("encoders", "encoders of the methods"),
     Benchmark("views", "decoding and views", takes_videos=True),
     Benchmark("moments", "stills of a moment"),

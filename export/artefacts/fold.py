@@ -7,10 +7,10 @@ neighbouring frames laid side by side as channels, so every `Conv3d` has an exac
     kernel 3×3×3    each frame with its two neighbours, zero frames outside
                                                                     [M·T', 3·C, H, W] → Conv2d(3·C, C')
 
-A maximum over time is one over each frame and then one over neighbouring frames; `fold_twins` has the twins. BatchNorm,
-a constant in evaluation, goes into the weights of the convolution before it. The rewrite follows the trained module's
-own graph (`torch.fx`), node by node; there is no second definition of the network. A trunk with an operation that has
-no such twin stays as it is.
+Blocks of two or three frames stay side by side from one such convolution to the next. A maximum over time is one over
+each frame and then one over neighbouring frames; `fold_twins` has the twins. BatchNorm, a constant in evaluation, goes
+into the weights of the convolution before it. The rewrite follows the trained module's own graph (`torch.fx`), node by
+node; there is no second definition of the network. A trunk with an operation that has no such twin stays as it is.
 """
 
 import copy

@@ -1,7 +1,6 @@
 """TorchScript, for programs that load it already; PyTorch itself has deprecated the format, ONNX comes first.
 
-The folded graph is written here too: as fast as the Conv3d graph at full width, faster by a quarter for a small network
-on one core (`benchmarks/fold.py`).
+The folded graph is written here too: as fast as the Conv3d graph (`benchmarks/variants.py`), and one less to prove.
 """
 
 import warnings
