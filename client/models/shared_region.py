@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 __all__ = ["SharedRegion", "is_leftover", "remove_leftovers"]
 
 _FOLDER = Path("/dev/shm")  # where POSIX shared memory is on Linux, the one system that Triton runs on
-_PREFIX = "cocon-"
+# Not that of the regions which `cocon serve` has Triton share with its own processes.
+_PREFIX = "cocon-client-"
 
 
 class SharedRegion:

@@ -54,10 +54,10 @@ def test_a_region_is_its_owners_alone_and_goes_when_it_is_removed() -> None:
 
 def test_what_there_is_no_room_for_is_an_error_and_leaves_nothing() -> None:
     remove_leftovers()
-    before = set(Path("/dev/shm").glob("cocon-*"))
+    before = set(Path("/dev/shm").glob("cocon-client-*"))
     with pytest.raises(OSError, match=r"No space|too large"):
         SharedRegion.create(1 << 50)
-    assert set(Path("/dev/shm").glob("cocon-*")) <= before
+    assert set(Path("/dev/shm").glob("cocon-client-*")) <= before
 
 
 def test_a_process_that_ends_takes_its_region_with_it(other: tuple[subprocess.Popen[str], Path]) -> None:
@@ -91,7 +91,7 @@ def test_a_forked_process_takes_nothing_with_it() -> None:
 def test_links_and_pipes_of_such_names_are_left_alone(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_text("mine")
-    link, pipe = (path_of(f"cocon-{token_hex(16)}") for _ in range(2))
+    link, pipe = (path_of(f"cocon-client-{token_hex(16)}") for _ in range(2))
     link.symlink_to(target)
     os.mkfifo(pipe)
     try:
@@ -102,6 +102,16 @@ def test_links_and_pipes_of_such_names_are_left_alone(tmp_path: Path) -> None:
         pipe.unlink()
 
 
-@pytest.mark.parametrize("key", ["/other", "/cocon-a/../b", "cocon", ""])
+def test_what_a_server_shares_with_its_own_processes_is_left_alone() -> None:
+    of_a_server = path_of(f"cocon-8001-{token_hex(16)}")  # as `cocon serve` has Triton call it
+    of_a_server.touch()
+    try:
+        remove_leftovers()
+        assert of_a_server.exists()
+    finally:
+        of_a_server.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("key", ["/other", "/cocon-client-a/../b", "/cocon-8001-a", "cocon", ""])
 def test_regions_of_others_are_no_leftovers(key: str) -> None:
     assert not is_leftover(key)
