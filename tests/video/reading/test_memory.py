@@ -38,8 +38,9 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
 
 
 def _peak_bytes(path: Path) -> tuple[int, int]:
-    """Read a video's clips: the most that its worker had, and the most that this process had meanwhile."""
-    source = VideoSource(path, ClipSpec(4, 5, step_seconds=0.2), {"rgb": ViewRequest(Geometry(64, 64))})
+    """Read a video's overlapping clips: the most that its worker had, and the most that this process had meanwhile."""
+    spec, requests = ClipSpec(4, 5, step_seconds=0.2), {"rgb": ViewRequest(Geometry(64, 64))}
+    source = VideoSource(path, spec, requests, hop=5, shares_blocks=True)
     before, ours = children_of(os.getpid()), 0
     with WorkerPool() as pool:
         for _ in clips_in_worker(pool, source):

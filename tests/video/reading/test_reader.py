@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.core.errors import TooLargeError, TruncatedVideoError, UnreadableVideoError, UsageError
+from cocon.video.blocks import distinct_blocks
 from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy, dense_windows, grid_indices
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import FlowSpec
@@ -63,6 +64,41 @@ def test_streamed_clips_are_the_dense_windows_of_the_grid(
     assert [_numbers(clip.pixels["rgb"], number_of) for clip in clips] == expected.tolist()
     assert [clip.index for clip in clips] == list(range(len(clips)))
     assert {clip.pixels["rgb"].shape for clip in clips} == {(2, 3, 32, 32, 3)}
+
+
+@pytest.mark.parametrize("tail", get_args(TailPolicy))
+@pytest.mark.parametrize("hop", [None, 1, 3, 4])
+@pytest.mark.parametrize("views", [RGB, {**RGB, **FLOW}], ids=["rgb", "both"])
+def test_clips_that_share_blocks_bring_each_once_and_are_made_of_the_same_pixels(
+    tail: TailPolicy, hop: int | None, views: dict[str, ViewRequest], videos: dict[str, Path]
+) -> None:
+    spec, path = ClipSpec(2, 3, tail=tail), videos["variable"]
+    whole = list(VideoSource(path, spec, views, hop).clips())
+    shared = list(VideoSource(path, spec, views, hop, shares_blocks=True).clips())
+    blocks = {view: np.concatenate([clip.pixels[view] for clip in shared]) for view in views}  # each [U, T, H, W, C]
+    num_grid = len(grid_indices(RATES["variable"], spec))
+    assert len(blocks["rgb"]) == len(distinct_blocks(dense_windows(num_grid, spec, hop=hop), 3)[0])
+    num_known = 0
+    for clip, other in zip(whole, shared, strict=True):
+        assert clip.blocks == (2 * clip.index, 2 * clip.index + 1)
+        assert (clip.index, clip.start_seconds, clip.end_seconds) == (
+            other.index,
+            other.start_seconds,
+            other.end_seconds,
+        )
+        num_known += len(other.pixels["rgb"])
+        assert max(other.blocks) < num_known  # nothing that is still to come
+        for view in views:
+            np.testing.assert_array_equal(blocks[view][list(other.blocks)], clip.pixels[view])
+
+
+@pytest.mark.parametrize("policy", get_args(ShortVideoPolicy))
+def test_a_block_that_a_short_video_repeats_comes_once(policy: ShortVideoPolicy, videos: dict[str, Path]) -> None:
+    spec, path = ClipSpec(40, 1, short_video=policy), videos["variable"]
+    (whole,) = VideoSource(path, spec, RGB).clips()
+    (shared,) = VideoSource(path, spec, RGB, shares_blocks=True).clips()
+    assert len(shared.pixels["rgb"]) == len(set(shared.blocks)) < 40
+    np.testing.assert_array_equal(shared.pixels["rgb"][list(shared.blocks)], whole.pixels["rgb"])
 
 
 @pytest.mark.parametrize("policy", get_args(ShortVideoPolicy))
