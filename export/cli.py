@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -128,7 +128,7 @@ def _export(path: Path, views: list[str] | None, repository: Path, options: "Exp
                 clips_of_run(run, contract),
                 training,
                 sound_boundary_head(run, contract.view),
-                partial(clips_for_variants, run, contract),
+                cache(partial(clips_for_variants, run, contract)),  # to make it, and to judge it
             )
             for encoder, contract in loaded
         ]

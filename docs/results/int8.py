@@ -69,7 +69,8 @@ def main() -> None:
 
 def judged(name: str, runs: Sequence[RunFolder], views: Sequence[str], kept: Path | None) -> Iterator[Row]:
     """A row for each run and view; videos are decoded once for all runs, if any must be."""
-    videos = cache(lambda: EvaluationVideos(runs[0].config, progress_bar=progress_bar))
+    config = runs[0].config.model_copy(update={"views": tuple(views)})  # no other is to be decoded
+    videos = cache(lambda: EvaluationVideos(config, progress_bar=progress_bar))
     for view in views:
         for seed, run in enumerate(runs):
             yield {"set": name, "seed": seed, "view": view} | row_of(run, view, videos, kept)
