@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +180,23 @@ def test_nothing_is_left_among_temporary_files(
     monkeypatch.setenv("TMPDIR", str(temporary))
     assert process("embed", videos[0], "--output", "rows.parquet", "-q").returncode == 0
     assert [*temporary.iterdir()] == []
+
+
+def test_a_profile_counts_what_was_done_in_workers_and_here(
+    repository: Path, videos: list[Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "profile.json"
+    with VideoEmbedder(f"local:{repository}", profile=str(output)) as embedder:
+        list(embedder.embed_many(videos))
+        assert not output.exists()
+    profile = json.loads(output.read_text())
+    stages = profile["stages"]
+    assert all(stages[name] > 0 for name in ("start", "decode", "views", "pack", "compute", "fuse"))
+    assert (stages["send"], stages["queue"]) == (0, 0)  # there is no server
+
+
+def test_the_cores_share_the_clips_of_one_video(repository: Path, videos: list[Path]) -> None:
+    with VideoEmbedder(f"local:{repository}", num_cores=1) as alone, VideoEmbedder(f"local:{repository}") as shared:
+        one, many = alone.embed(videos[0]), shared.embed(videos[0])
+    np.testing.assert_allclose(many.embedding, one.embedding, atol=1e-6)
+    assert np.array_equal(many.start_seconds, one.start_seconds)
