@@ -1,4 +1,4 @@
-"""The models of an ensemble in ONNX Runtime, one after the other, each with all cores: what one would write oneself."""
+"""The models of an ensemble in ONNX Runtime, one after the other: what one would write oneself."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,18 +34,21 @@ class BareEnsemble:
         name: Of the ensemble.
         version: Of the ensemble.
         steps: In an order in which each has what it needs.
+        num_threads: Of each model; 0 for all cores.
         spins: As of `BareOnnx`.
 
     Raises:
         MismatchError: ONNX Runtime cannot load one of them.
     """
 
-    num_instances, num_threads, max_batch_size = 1, 0, 0
+    num_instances, max_batch_size = 1, 0
 
-    def __init__(self, name: str, version: str, steps: Sequence[BareStep], *, spins: bool = True) -> None:
-        self.name, self.version = name, version
+    def __init__(
+        self, name: str, version: str, steps: Sequence[BareStep], *, num_threads: int = 0, spins: bool = True
+    ) -> None:
+        self.name, self.version, self.num_threads = name, version, num_threads
         self.software = bare_software(spins=spins)
-        self._steps = [(bare_session(step.path, spins=spins), step) for step in steps]
+        self._steps = [(bare_session(step.path, num_threads, spins=spins), step) for step in steps]
         made = {name for step in steps for name in step.outputs.values()}
         given = {
             step.inputs[name]: spec for session, step in self._steps for name, spec in input_specs(session).items()
