@@ -6,11 +6,12 @@ leave its arithmetic units idle, so of a convolution with stride two every squar
 
     bytes [M, H, W, C] → [M, H/2, W/2, 4·C] → Conv, kernel 4×4, stride 1 in place of 7×7, stride 2
 
-Outside the picture is the byte nearest to the mean of all channels, not the mean of each: of colours a faint tint.
+What is outside a picture must be nothing to the network, which is another byte in each channel: that of its mean. So
+pictures are framed with such pixels, and the convolution pads nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,18 +43,22 @@ def read_bytes(graph: ir.Graph, contract: ModelContract) -> bool:
     weight, bias, zero = _on_bytes(conv, contract)
     kernel = Kernel.of(conv, weight)
     squares = kernel.on_squares(H, W)
+    side = 1 if squares is None else 2
+    kernel = squares or kernel
     add = _Adder(graph, before=conv)
-    pixels, places = graph.inputs[0], [-1, H, W, C]
+    pads = [side * pad for pad in kernel.pads]
+    pixels = add.framed(add.node("Reshape", graph.inputs[0], add.integers("rows", [-1, H, W * C])), pads, contract)
+    height, width = (size + pads[axis] + pads[axis + 2] for axis, size in enumerate((H, W)))
     if squares is not None:
-        kernel, places = squares, [-1, H // 2, W // 2, 4 * C]
-        pairs = add.node("Reshape", pixels, add.integers("pairs", [-1, H // 2, 2, W // 2, 2 * C]))
-        # Joining copies a third of what a transposition takes.
+        pairs = add.node("Reshape", pixels, add.integers("pairs", [-1, height // 2, 2, width // 2, 2 * C]))
+        # Joining copies in a third of the time of a transposition.
         rows = (add.node("Gather", pairs, add.integers(f"row_{row}", [row]), axis=2) for row in (0, 1))
         pixels = add.node("Concat", *rows, axis=4)
-    pixels = add.node("Reshape", pixels, add.integers("places", places))
+    places = add.integers("places", [-1, height // side, width // side, side**2 * C])
+    pixels = add.node("Reshape", pixels, places)
     scale = (add.constant("step", np.array(1, np.float32)), add.constant("zero", np.array(zero, np.uint8)))
     numbers = add.node("DequantizeLinear", add.node("Transpose", pixels, perm=_TO_CHANNELS), *scale)
-    maps = add.convolution(numbers, kernel, bias)
+    maps = add.convolution(numbers, replace(kernel, pads=(0, 0, 0, 0)), bias)
     conv.outputs[0].replace_all_uses_with(maps)
     drop_unused(graph)
     return True
@@ -136,6 +141,24 @@ class _Adder:
 
     def integers(self, name: str, numbers: Sequence[int]) -> ir.Value:
         return self.constant(name, np.array(numbers, np.int64))
+
+    def framed(self, rows: ir.Value, pads: Sequence[int], contract: ModelContract) -> ir.Value:
+        """Bytes `[M, H, W·C]` with pixels of the mean colour around them, which are nothing to the convolution."""
+        *_, H, W, C = contract.clip_shape
+        mean = np.rint(255.0 * np.array(contract.view_spec.mean)).astype(np.uint8)
+        count = self.node("Shape", rows, start=0, end=1)
+
+        def outside(side: str, height: int, width: int) -> list[ir.Value]:
+            if not height * width:
+                return []
+            shape = self.node("Concat", count, self.integers(f"{side}_shape", [height, width * C]), axis=0)
+            pixels = np.tile(mean, height * width).reshape(1, height, width * C)
+            return [self.node("Expand", self.constant(side, pixels), shape)]
+
+        top, left, bottom, right = pads
+        rows = self.node("Concat", *outside("above", top, W), rows, *outside("below", bottom, W), axis=1)
+        height = top + H + bottom
+        return self.node("Concat", *outside("left", height, left), rows, *outside("right", height, right), axis=2)
 
     def convolution(self, numbers: ir.Value, kernel: Kernel, bias: NDArray[np.float64]) -> ir.Value:
         arrays = {"weight": kernel.weight, "bias": bias}

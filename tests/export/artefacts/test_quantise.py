@@ -9,10 +9,11 @@ import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
+from onnxscript import ir
 
 from cocon.embedding.embedder import ModelEmbedder
 from cocon.embedding.local import LocalSession
-from cocon.export.artefacts.byte_stem import Kernel
+from cocon.export.artefacts.byte_stem import Kernel, read_bytes
 from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
 from cocon.export.artefacts.fold import fold
 from cocon.export.artefacts.parity_clips import mixed_with_noise
@@ -29,13 +30,28 @@ def source(make_source: MakeSource) -> ViewSource:
 
 
 @pytest.fixture(scope="module")
-def int8_file(source: ViewSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("int8")
-    reference, path = folder / "fp32.onnx", folder / "model.onnx"
-    export_onnx(Deployable(fold(source.encoder, 5)), source.contract, reference)
-    quantise(reference, mixed_with_noise(source.clips, 4), source.contract, path)
-    reference.unlink()
+def fp32_file(source: ViewSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("fp32") / "model.onnx"
+    export_onnx(Deployable(fold(source.encoder, 5)), source.contract, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def int8_file(source: ViewSource, fp32_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("int8") / "model.onnx"
+    quantise(fp32_file, mixed_with_noise(source.clips, 4), source.contract, path)
+    return path
+
+
+def test_reading_bytes_changes_nothing_but_the_rounding_of_the_frame(
+    source: ViewSource, fp32_file: Path, tmp_path: Path
+) -> None:
+    model = ir.load(fp32_file)
+    assert read_bytes(model.graph, source.contract)
+    ir.save(model, tmp_path / "bytes.onnx")
+    clips = mixed_with_noise(source.clips, 4)
+    expected, found = (_embedder(path, source).embed(clips) for path in (fp32_file, tmp_path / "bytes.onnx"))
+    assert (expected.blocks * found.blocks).sum(axis=-1).min() > 0.99999
 
 
 def test_it_is_the_encoder_within_its_bound_at_any_batch(source: ViewSource, int8_file: Path) -> None:
