@@ -165,8 +165,6 @@ def _onnx_session(model_path: Path, num_threads: int, providers: Sequence[str]) 
     options.log_severity_level = 3
     # Waiting threads sleep: decoders need the cores, and no model here is slower for it.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Processors without VNNI add products of bytes in 16 bits, which overflow; this has them computed exactly there.
-    options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return onnxruntime.InferenceSession(str(model_path), options, providers=list(providers))
     except Exception as error:  # onnxruntime's exceptions share no public base class
