@@ -25,6 +25,7 @@ class Benchmark:
 BENCHMARKS = (
     Benchmark("variants", "encoders in ONNX Runtime"),
     Benchmark("serving", "through Triton"),
+    Benchmark("transport", "between client and server", needs_repository=True),
     Benchmark("client_bench", "client bench", needs_repository=True),
     Benchmark("overlap", "overlapping clips"),
     Benchmark("embed", "client embed", takes_videos=True),
