@@ -4,7 +4,7 @@ python benchmarks/embed.py                      # films of 640 × 360 are genera
 
 The script is decord, at the size that the network takes, in a process per core ahead of the network, and the network as
 it was trained, in PyTorch, four clips at a time on all cores. Both are whole commands, each in a process of its own, in
-turn; what they take for a video of a moment is their start, which is also taken off. *Stages* is the processor time of
+turn; what they take for videos of a moment is their start, which is also taken off. *Stages* is the processor time of
 decoding, cutting and computing, each alone on one thread, divided by the cores: what no arrangement of the same work on
 these cores can beat. On a machine that is not quiet, read the processor time.
 """
@@ -93,24 +93,25 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        moment = write_film(scratch / "moment.mp4", seed=99, num_frames=2)
+        # One for each core, so that all processes of both sides are started.
+        moments = [write_film(scratch / f"moment{core}.mp4", seed=90 + core, num_frames=2) for core in range(NUM_CORES)]
         videos = find_videos(given.videos).videos if given.videos else films(scratch / "films")
         for case in CASES:
             if not given.case or case.split()[0] in given.case:
-                rows += measure(case, list(videos), moment, scratch, given.rounds)
+                rows += measure(case, list(videos), moments, scratch, given.rounds)
     for row in rows:
         print(f"{row.case}: {row.value:.2f} {row.unit}, {row.ratio:.2f}× {row.versus}")
     print(write_results("embed", rows, packages=PACKAGES))
 
 
-def measure(case: str, videos: Sequence[Path], moment: Path, scratch: Path, num_rounds: int) -> list[Row]:
-    """Time all commands in turn, with all videos and with one of a moment."""
+def measure(case: str, videos: Sequence[Path], moments: Sequence[Path], scratch: Path, num_rounds: int) -> list[Row]:
+    """Time all commands in turn, with all videos and with some of a moment."""
     repository = write_repository(CASES[case], scratch / f"repository{len(case)}", videos[0])
     output = scratch / "rows"
     commands = {
         (who, what): [*command, *map(str, named)]
         for who, command in commands_of(CASES[case], repository, output).items()
-        for what, named in (("all", videos), ("start", [moment]))
+        for what, named in (("all", videos), ("start", moments))
     }
     taken: dict[tuple[str, str], list[tuple[float, float]]] = {key: [] for key in commands}
     for number in range(num_rounds):
