@@ -118,8 +118,9 @@ def test_an_index_refuses_the_next_trainings_model(walk: Walk) -> None:
     walk("client", "index", "add", *place, walk.videos("train")[0])
     walk("cocon", "train", "--config", "tiny.toml", "--output", "runs/two", "--seed", 1, "--set", 'views=["rgb"]')
     walk("cocon", "export", "--run", "runs/two", "--repository", "other_repository", "--no-torchscript")
+    # Another video: what the index holds of the first one needs no model.
     refused = walk(
-        "client", "search", walk.videos("train")[0], "--url", "local:other_repository", "--index", "index_refusing",
+        "client", "search", walk.videos("train")[1], "--url", "local:other_repository", "--index", "index_refusing",
         code=5,
     )  # fmt: skip
     assert "index" in refused.stderr and len(refused.stderr.strip().splitlines()) == 1
