@@ -2,12 +2,14 @@
 
     quantise(Path("model.onnx"), clips, contract, Path("int8.onnx"))
 
-Weights have a scale per output channel, activations one per tensor, measured on real clips (static quantisation). The
-file is plain ONNX with QuantizeLinear and DequantizeLinear, so any runtime reads it; see `byte_graph` and `byte_stem`
-for what is done so that little else than convolutions is left to compute.
+Weights have a scale per output channel, activations one per tensor, chosen on real clips (static quantisation) so that
+the squares of what rounding and cutting off take away are least. The file is plain ONNX with QuantizeLinear and
+DequantizeLinear, so any runtime reads it; see `byte_graph` and `byte_stem` for what is done so that little else than
+convolutions is left to compute.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +24,16 @@ from cocon.export.artefacts.to_onnx import check_signature
 
 __all__ = ["quantise"]
 
+# A clip's share in what the scales are chosen by; all numbers would take gigabytes.
+_NUMBERS_PER_CLIP = 4096
+
 
 def quantise(onnx_path: Path, clips: NDArray[np.uint8], contract: ModelContract, path: Path) -> None:
     """Write an encoder with its convolutions in INT8.
 
     Args:
         onnx_path: the encoder as `export_onnx` wrote it, folded.
-        clips: `uint8 [K, N, T, H, W, C]`, real ones, K ≥ 1: the ranges of activations are measured on them.
+        clips: `uint8 [K, N, T, H, W, C]`, real ones, K ≥ 1: the scales of activations are chosen on them.
         contract: the encoder's.
         path: file to write.
 
@@ -44,27 +49,49 @@ def quantise(onnx_path: Path, clips: NDArray[np.uint8], contract: ModelContract,
     check_signature(path, contract)
 
 
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """What a tensor holds on some clips: its smallest and largest number, and some of them, `float32 [n]`."""
+
+    low: float
+    high: float
+    sample: NDArray[np.float32]
+
+
 def _scales(model: ir.Model, tensors: ByteTensors, clips: NDArray[np.uint8]) -> dict[str, ByteScale]:
-    """The scale of every measured tensor: of all numbers that its group takes on the clips."""
-    ranges = _ranges(model, tensors.measured, clips)
+    """The scale of every measured tensor: the same for all of its group."""
+    numbers = _numbers(model, tensors.measured, clips)
     scales: dict[str, ByteScale] = {}
     for group in tensors.groups:
-        names = [str(value.name) for value in group if value.name in ranges]
-        lows, highs = zip(*(ranges[name] for name in names), strict=True)
-        scales |= dict.fromkeys(names, ByteScale.of_range(min(lows), max(highs)))
+        names = [str(value.name) for value in group if value.name in numbers]
+        scales |= dict.fromkeys(names, _nearest_scale([numbers[name] for name in names]))
     return scales
 
 
-def _ranges(model: ir.Model, names: Sequence[str], clips: NDArray[np.uint8]) -> dict[str, tuple[float, float]]:
-    """Smallest and largest number of some tensors, over all clips."""
+def _nearest_scale(numbers: Sequence[_Numbers]) -> ByteScale:
+    low, high = min(each.low for each in numbers), max(each.high for each in numbers)
+    return ByteScale.nearest(low, high, np.concatenate([each.sample for each in numbers]))
+
+
+def _numbers(model: ir.Model, names: Sequence[str], clips: NDArray[np.uint8]) -> dict[str, _Numbers]:
+    """What some tensors hold on all clips."""
     import onnxruntime
 
     proto = ir.to_proto(model)
-    bounds = [(f"{op}:{name}", op, name) for name in names for op in ("ReduceMin", "ReduceMax")]
-    proto.graph.node.extend(helper.make_node(op, [name], [output], keepdims=0) for output, op, name in bounds)
     del proto.graph.output[:]
-    proto.graph.output.extend(helper.make_tensor_value_info(output, TensorProto.FLOAT, []) for output, *_ in bounds)
+    proto.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    found = np.array([session.run(None, {CLIP: clip[None]}) for clip in clips])  # [K, 2·names]
-    lows, highs = found[:, ::2].min(axis=0), found[:, 1::2].max(axis=0)
-    return dict(zip(names, zip(lows.tolist(), highs.tolist(), strict=True), strict=True))
+    rng = np.random.default_rng(0)
+    of_clips: dict[str, list[_Numbers]] = {name: [] for name in names}
+    for clip in clips:
+        for name, values in zip(names, session.run(None, {CLIP: clip[None]}), strict=True):
+            sample = rng.choice(values.reshape(-1), _NUMBERS_PER_CLIP)
+            of_clips[name].append(_Numbers(float(values.min()), float(values.max()), sample))
+    return {
+        name: _Numbers(
+            min(each.low for each in found),
+            max(each.high for each in found),
+            np.concatenate([each.sample for each in found]),
+        )
+        for name, found in of_clips.items()
+    }

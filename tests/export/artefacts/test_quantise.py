@@ -13,6 +13,7 @@ from onnxscript import ir
 
 from cocon.embedding.embedder import ModelEmbedder
 from cocon.embedding.local import LocalSession
+from cocon.export.artefacts.byte_graph import ByteScale
 from cocon.export.artefacts.byte_stem import Kernel, read_bytes
 from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
 from cocon.export.artefacts.fold import fold
@@ -64,6 +65,22 @@ def test_it_is_the_encoder_within_its_bound_at_any_batch(source: ViewSource, int
         assert not np.array_equal(expected.embedding, found.embedding)
         assert expected.logits is not None and found.logits is not None
         assert np.abs(expected.logits - found.logits).max() < 0.1 * np.abs(expected.logits).max()
+
+
+def test_a_scale_is_of_most_numbers_and_not_of_the_few_largest() -> None:
+    rng = np.random.default_rng(0)
+    usual = rng.standard_normal(200_000).astype(np.float32)
+    low, high = float(usual.min()), 9.0  # one is twice as large as all others
+    scale = ByteScale.nearest(low, high, np.append(usual, np.float32(high)))
+    everything = ByteScale.of_range(low, high)
+    assert scale.step < 0.8 * everything.step
+    assert np.square(scale.rounded(usual) - usual).mean() < 0.7 * np.square(everything.rounded(usual) - usual).mean()
+    assert scale.rounded(np.zeros(1, np.float32)) == 0.0
+
+
+def test_a_scale_of_numbers_that_fill_their_range_is_of_all_of_them() -> None:
+    even = np.linspace(-1.0, 3.0, 10_001, dtype=np.float32)
+    assert ByteScale.nearest(-1.0, 3.0, even) == ByteScale.of_range(-1.0, 3.0)
 
 
 def test_it_is_one_file_whose_convolutions_are_in_bytes(int8_file: Path) -> None:
