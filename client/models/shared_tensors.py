@@ -27,7 +27,7 @@ import tritonclient.grpc as grpc_client
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from cocon.client.models.failures import is_interruption, said, status
+from cocon.client.models.failures import is_interruption, is_unreachable, said, status
 from cocon.client.models.shared_region import SharedRegion, is_leftover, remove_leftovers
 
 __all__ = ["SHARED_MEMORY_VARIABLE", "SharedRequest", "SharedTensors", "is_about_memory"]
@@ -42,7 +42,8 @@ _FIRST_BYTES = 1 << 20
 _ALIGNMENT = 64
 # The first release that refuses to let go of a region while a request uses it, and does not crash.
 _OLDEST_SERVER = (2, 51)
-# Regions that may be lost, by a server that was started anew or a deadline that was missed, before the wire is used.
+# Regions that may be lost, by a server that was started anew or a deadline that was missed, or not be opened, before
+# the wire is used.
 _MOST_LOST = 4
 _CLOSING_S = 1.0
 # A NaN that no computation gives: what is not written over is no answer.
@@ -144,9 +145,11 @@ class SharedTensors:
         try:
             self._region = self._registered(size, left_s)
         except InferenceServerException as error:
-            if is_interruption(error) or status(error) == "DEADLINE_EXCEEDED":
+            if is_unreachable(error) or status(error) == "DEADLINE_EXCEEDED":
                 raise
-            self._may = False
+            # One that forbids it says the same as one that is about to end: this request goes over the wire.
+            self._may = is_interruption(error)
+            self._num_lost += 1
             _logger.debug("the server opens no shared memory: %s", said(error))
         except OSError as error:
             self._may = False
@@ -189,6 +192,8 @@ class SharedTensors:
             except InferenceServerException as error:
                 if "in use" in said(error):
                     self._lost.append(name)
+                elif status(error) == "DEADLINE_EXCEEDED":
+                    return  # nobody waits as long again for each of the others; another client has them forgotten
 
 
 def is_about_memory(error: BaseException) -> bool:

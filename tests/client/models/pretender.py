@@ -1,7 +1,9 @@
 """A server that says what it is told to say, and writes nothing into the memory that it says it shares."""
 
+import time
 from typing import Any
 
+import grpc
 import numpy as np
 from tritonclient.grpc import model_config_pb2, service_pb2
 
@@ -28,26 +30,35 @@ class Pretender(Flaky):
         version: Of the Triton that it says it is.
         contract: Of its model.
         asked: What it was asked for, in order.
+        refuses: Whether it forbids to share memory, as Triton's `--grpc-restricted-protocol=shared-memory:KEY=VALUE`.
+        is_stuck: Whether it does not answer that it has forgotten a region.
     """
 
     def __init__(self, version: str = "2.51.0") -> None:
         super().__init__()
         self.version, self.contract = version, "{}"
         self.asked: list[str] = []
+        self.refuses = self.is_stuck = False
 
     def ServerMetadata(self, request: object, context: object) -> object:  # noqa: N802  # the protocol's name
         return service_pb2.ServerMetadataResponse(
             name="triton", version=self.version, extensions=["system_shared_memory"]
         )
 
-    def SystemSharedMemoryRegister(self, request: object, context: object) -> object:  # noqa: N802  # likewise
+    def SystemSharedMemoryRegister(self, request: object, context: grpc.ServicerContext) -> object:  # noqa: N802  # likewise
         self.asked.append("register")
+        if self.refuses:
+            reason = "This protocol is restricted, expecting header 'triton-grpc-protocol-key'"
+            context.abort(grpc.StatusCode.UNAVAILABLE, reason)
         return service_pb2.SystemSharedMemoryRegisterResponse()
 
     def SystemSharedMemoryStatus(self, request: object, context: object) -> object:  # noqa: N802  # likewise
         return service_pb2.SystemSharedMemoryStatusResponse()
 
     def SystemSharedMemoryUnregister(self, request: object, context: object) -> object:  # noqa: N802  # likewise
+        if self.is_stuck:
+            self.asked.append("unregister")
+            time.sleep(0.3)
         return service_pb2.SystemSharedMemoryUnregisterResponse()
 
     def ModelConfig(self, request: object, context: object) -> object:  # noqa: N802  # likewise

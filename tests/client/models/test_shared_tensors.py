@@ -125,3 +125,23 @@ def test_an_answer_that_was_not_written_is_none(version: str, asked: list[str]) 
             found = channel.infer(PRETENDED, {"clip": np.ones((2, 2), np.uint8)}, {"embedding": "embedding"})
             assert found["embedding"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert servicer.asked == asked
+
+
+def test_a_server_that_forbids_it_is_asked_over_the_wire_at_once() -> None:
+    servicer = Pretender()
+    servicer.refuses = True
+    with serving(servicer) as url, closing(TritonChannel(Target.parse(url), timeout_s=30)) as channel:
+        for _ in range(7):
+            channel.infer(PRETENDED, {"clip": np.ones((2, 2), np.uint8)}, {"embedding": "embedding"})
+    assert servicer.asked.count("wire") == 7
+    assert servicer.asked.count("register") == 5  # one that was about to end may be another by now
+
+
+def test_closing_waits_no_longer_for_a_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_tensors, "_CLOSING_S", 0.1)
+    servicer = Pretender()
+    servicer.is_stuck = True
+    with serving(servicer) as url, closing(TritonChannel(Target.parse(url), timeout_s=30)) as channel:
+        channel._shared._lost = ["cocon-client-1", "cocon-client-2", "cocon-client-3"]
+        channel.close()
+    assert servicer.asked == ["unregister"]
