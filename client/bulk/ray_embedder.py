@@ -30,6 +30,7 @@ from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.closing import Closing
 from cocon.core.errors import StorageError, UsageError, WorkerDiedError
 from cocon.core.printable import escaped, printable
+from cocon.video.blocks import overlap_hop
 
 __all__ = ["RayEmbedder", "RaySettings"]
 
@@ -244,7 +245,7 @@ class RayEmbedder(Closing):
         content = {
             "fingerprint": self.model.fingerprint,
             "model": [self.model.name, self.model.version],
-            "overlap": self._settings.overlap,
+            "hop": overlap_hop(self.model.clip, self._settings.overlap),  # not the overlap, which was rounded otherwise
             "limits": asdict(self._settings.limits),
             "strict": self._settings.is_strict,
             "cocon": version("cocon"),
