@@ -18,7 +18,7 @@ class Picture:
         make: gives RGB `uint8 [H, W, 3]`; called once at most, and let go of then, with the frame that it holds.
     """
 
-    __slots__ = ("_make", "_pixels")
+    __slots__ = ("__weakref__", "_make", "_pixels")
 
     def __init__(self, make: Callable[[], Pixels]) -> None:
         self._make: Callable[[], Pixels] | None = make

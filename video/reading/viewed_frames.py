@@ -13,6 +13,7 @@ Every view comes in the form in which it would be stored, so that clips are the 
 before or not.
 """
 
+import weakref
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -33,6 +34,9 @@ __all__ = ["ViewedFrame", "viewed_frames"]
 Pixels = NDArray[np.uint8]
 
 _ONE_MOMENT = np.zeros(1)
+# Reduced pictures that may wait, each with a frame of full size, for somebody to look at them. At 60 frames a second
+# flow waits for four; a file may have its frames much nearer to each other.
+_MAX_UNMADE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +118,14 @@ def _reduced(
 ) -> Iterator[tuple[ViewedFrame, Picture]]:
     """Each frame as it will be kept, and its picture."""
     reduce = partial(resize_short_side, short_side_px=flow.size_px)
+    latest: deque[weakref.ref[Picture]] = deque()
     for seconds, given in frames:
         picture = given if isinstance(given, Picture) else Picture.of(given)
         reduced = picture.changed(reduce) if "flow" in makers else None
+        if reduced is not None:
+            latest.append(weakref.ref(reduced))
+        if len(latest) > _MAX_UNMADE and (waiting := latest.popleft()()) is not None:
+            _ = waiting.pixels
         yield ViewedFrame(seconds, flow, picture if "decoding" in makers else None, reduced), picture
 
 

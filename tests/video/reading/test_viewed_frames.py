@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cocon.video.decoding.frames import Frame
+from cocon.video.decoding.picture import Picture
 from cocon.video.estimation.flow import FlowSpec, estimate_flow
 from cocon.video.geometry import resize_short_side
 from cocon.video.reading.viewed_frames import viewed_frames
@@ -63,3 +64,18 @@ def test_a_view_of_the_users_own_cannot_be_made() -> None:
     (frame, *_) = viewed_frames(iter(_frames()), ("rgb",), FLOW)
     with pytest.raises(ValueError, match="view 'depth' cannot be made"):
         frame.view("depth")
+
+
+def test_of_frames_close_together_few_are_held_in_full_until_their_flow_is_known() -> None:
+    held: list[weakref.ref[np.ndarray]] = []
+
+    def pictures() -> Iterator[tuple[float, Picture]]:
+        for index in range(100):
+            pixels = np.full((48, 64, 3), index, np.uint8)
+            held.append(weakref.ref(pixels))
+            yield index / 1000, Picture(lambda pixels=pixels: pixels)
+            del pixels
+            assert sum(picture() is not None for picture in held) <= 20
+
+    frames = list(viewed_frames(pictures(), ("flow",), FLOW))  # all of it within one interval
+    assert [int(frame.reduced.pixels[0, 0, 0]) for frame in frames if frame.reduced] == list(range(100))
