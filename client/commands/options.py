@@ -229,7 +229,7 @@ def _checked_inputs(
     check_different(output=output, failures=failures, **{"profile-output": profile})
     check_no_input(failures, inputs, option="--failures")
     if profile is not None:
-        check_no_input(profile, inputs, option="--profile-output")
+        check_output(profile, inputs, option="--profile-output")
     if output is not None:
         check_output(output, inputs)
     return paths

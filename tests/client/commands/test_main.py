@@ -311,6 +311,8 @@ def test_a_list_of_failures_that_cannot_be_written_is_said_and_the_rows_and_the_
         (["embed", "b.mp4", "--output", "a.mp4", "--format", "npz"], "--output 'a.mp4' is a video that was not drawn"),
         (["embed", "b.mp4", "--failures", "a.mp4"], "--failures 'a.mp4' is a video that was not drawn"),
         (["embed", "a.mp4", "--output", "x.jsonl", "--failures", "./x.jsonl"], "--output and --failures are the same"),
+        (["embed", "a.mp4", "--profile-output", "."], "--profile-output '.' is a folder; name a file"),
+        (["embed", "a.mp4", "--profile-output", ""], "--profile-output '.' is a folder; name a file"),
         (["classify", "a.mp4", "--output", "twin.parquet", "--format", "json"], "--output 'twin.parquet' is the video"),
         (["index", "add", "b.mp4", "a.mp4", "--failures", "a.mp4"], "--failures 'a.mp4' is the video itself"),
         (["search", "a.mp4", "--output", "twin.parquet", "--format", "json"], "--output 'twin.parquet' is the video"),
