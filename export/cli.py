@@ -41,13 +41,14 @@ def export(
     ] = "cpu",
     prefer: Annotated[
         Literal["latency", "throughput"],
-        typer.Option(help="All cores for one batch, or an instance per core with one thread each."),
+        typer.Option(help="For a processor: all cores for one batch, or an instance per core with one thread each."),
     ] = "latency",
     instances: Annotated[
-        int | None, typer.Option(min=1, help="Batches of a model at the same time. Default: by --prefer.")
+        int | None, typer.Option(min=1, max=256, help="Batches of a model at the same time. Default: by --prefer.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of one inference on a CPU server. Default: by --prefer.")
+        int | None,
+        typer.Option(min=1, max=1024, help="Threads of one inference on a CPU server. Default: by --prefer."),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace models of another contract, and those that are up to date.")

@@ -14,6 +14,7 @@ from typing import Literal, Self, TypeAlias
 
 from tritonclient.grpc import model_config_pb2 as triton
 
+from cocon.core.errors import UsageError
 from cocon.embedding.repository import FP16, INT8, ONNX_RUNTIME, ModelFormat
 
 __all__ = ["ONE_THREAD", "WARM_UP_SIZES", "Deployment", "Preference", "TargetName"]
@@ -65,8 +66,15 @@ class Deployment:
                 inferences take one thread; no thread waits for another, so a clip costs less.
             num_instances: if it is to be another number; they share the cores.
             num_threads: if it is to be another number.
+
+        Raises:
+            UsageError: throughput is preferred on a GPU, whose models do not share the cores.
         """
-        per_core = prefer == "throughput" and target == "cpu"
+        per_core = prefer == "throughput"
+        if per_core and target == "gpu":
+            raise UsageError(
+                "--prefer throughput shares out the cores of a processor; with --target gpu say --instances"
+            )
         instances = num_instances or (num_cores if per_core else 1)
         return cls(target, instances, num_threads or max(1, num_cores // instances))
 

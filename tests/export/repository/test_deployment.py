@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tritonclient.grpc import model_config_pb2 as triton
 
+from cocon.core.errors import UsageError
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL, BoundaryContract
 from cocon.embedding.repository import ONNX, TORCHSCRIPT
@@ -26,12 +27,17 @@ MakeSource = Callable[..., ViewSource]
         ({"num_instances": 2}, 2, 4),
         ({"num_instances": 16}, 16, 1),
         ({"num_threads": 3}, 1, 3),
-        ({"prefer": "throughput", "target": "gpu"}, 1, 8),
+        ({"target": "gpu"}, 1, 8),
     ],
 )
 def test_instances_share_the_cores(given: dict[str, object], instances: int, threads: int) -> None:
     deployment = Deployment.on(8, **given)  # type: ignore[arg-type]
     assert (deployment.num_instances, deployment.num_threads) == (instances, threads)
+
+
+def test_an_instance_per_core_is_nothing_for_a_gpu() -> None:
+    with pytest.raises(UsageError, match="with --target gpu say --instances"):
+        Deployment.on(8, prefer="throughput", target="gpu")
 
 
 def test_the_configuration_has_instances_and_threads_of_each(make_source: MakeSource) -> None:
