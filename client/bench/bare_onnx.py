@@ -11,6 +11,7 @@ import numpy as np
 from cocon.client.bench.measured_model import Request, TensorSpec
 from cocon.client.models.served_work import ServedWork
 from cocon.core.errors import MismatchError, UsageError
+from cocon.core.printable import printable
 from cocon.embedding.local import execution_providers
 from cocon.embedding.repository import ONNX, latest_version
 
@@ -86,7 +87,15 @@ def onnx_file(repository: Path, name: str, version: str) -> Path:
 
 
 def input_specs(session: Any) -> dict[str, TensorSpec]:  # noqa: ANN401  # as above
-    """Inputs of a session by name."""
+    """Inputs of a session by name.
+
+    Raises:
+        UsageError: One is of a type that no model of this project takes.
+    """
+    if other := [tensor for tensor in session.get_inputs() if tensor.type not in _TYPES]:
+        raise UsageError(
+            f"input '{printable(other[0].name)}' of the model is {other[0].type}; --bare knows {', '.join(_TYPES)}"
+        )
     return {
         tensor.name: TensorSpec(np.dtype(_TYPES[tensor.type]), tuple(tensor.shape[1:]))
         for tensor in session.get_inputs()

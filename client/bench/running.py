@@ -18,9 +18,9 @@ from cocon.client.bench.served import ServedModel
 from cocon.client.bench.tensors import clip_requests, made_requests
 from cocon.client.models.connect import local_root
 from cocon.core.errors import UsageError
-from cocon.core.printable import escaped
+from cocon.core.printable import escaped, printable
 from cocon.core.progress import OnProgress
-from cocon.embedding.contract import ModelContract
+from cocon.embedding.contract import CLIP, ModelContract
 from cocon.embedding.embedder import ENCODER
 from cocon.video.decoding.limits import MediaLimits
 
@@ -132,6 +132,9 @@ def _fastest(candidates: Sequence[_Bare], requests: Sequence[Request]) -> _Bare:
 def _requests(bench: Bench, model: ServedModel | InProcess) -> list[Request]:
     if bench.input_data in _MADE:
         return made_requests(model.inputs, bench.batch_size, is_random=bench.input_data == "random")
+    if set(model.inputs) != {CLIP}:
+        takes = f"model '{model.name}' takes {', '.join(model.inputs)}, and not the clips of one view"
+        raise UsageError(f"--input-data '{printable(bench.input_data)}': {takes}; give random or zero")
     return clip_requests(Path(bench.input_data), _contract(model), bench.batch_size, bench.limits)
 
 

@@ -47,7 +47,8 @@ class _LoadOptions:
         from cocon.client.bench.ranges import concurrencies, request_rates
 
         if self.request_rate_range is None:
-            return [Level(concurrency=number) for number in concurrencies(self.concurrency_range or "1")]
+            callers = "1" if self.concurrency_range is None else self.concurrency_range
+            return [Level(concurrency=number) for number in concurrencies(callers)]
         if self.concurrency_range is not None:
             raise UsageError("--concurrency-range and --request-rate-range exclude each other; give one of them")
         return [Level(request_rate=rate) for rate in request_rates(self.request_rate_range)]
@@ -144,7 +145,8 @@ def bench(
     from cocon.video.output_file import check_output
     from cocon.video.views import view_named
 
-    name = model_name or ENCODER.name(view_named(view).name, FORMATS[model_format])
+    encoder = ENCODER.name(view_named(view).name, FORMATS[model_format])
+    name = encoder if model_name is None else model_name
     levels, pace, limits = load_options.levels, window_options.pace(load_options), MediaLimits.parse(limit or ())
     if latency_report_file is not None:
         check_output(latency_report_file, option="--latency-report-file")

@@ -7,8 +7,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from cocon.client.bench.bare_ensemble import BareEnsemble, BareStep
-from cocon.client.bench.bare_onnx import onnx_file
+from cocon.client.bench.bare_onnx import bare_session, input_specs, onnx_file
 from cocon.client.bench.tensors import made_requests
+from cocon.core.errors import UsageError
 from tests.client.conftest import DIM
 
 
@@ -44,3 +45,12 @@ def test_every_model_is_asked(steps: list[BareStep]) -> None:
     del request["embedding_rgb"]
     with pytest.raises(KeyError, match="embedding_rgb"):
         ensemble.caller().call(request)
+
+
+def test_inputs_that_no_model_of_ours_takes_are_refused_by_name(tmp_path: Path) -> None:
+    ends = [helper.make_tensor_value_info(name, TensorProto.INT64, ["B", 2]) for name in ("ids", "same")]
+    graph = helper.make_graph([helper.make_node("Identity", ["ids"], ["same"])], "ids", ends[:1], ends[1:])
+    path = tmp_path / "ids.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    with pytest.raises(UsageError, match=r"input 'ids' of the model is tensor\(int64\); --bare knows"):
+        input_specs(bare_session(path))

@@ -49,7 +49,9 @@ def test_bench_with_the_clips_of_a_video(client: Client, videos: list[Path]) -> 
     [
         (("--concurrency-range", "0"), 2, "must go up, from at least 1"),
         (("--concurrency-range", "1", "--request-rate-range", "5"), 2, "exclude each other"),
+        (("--concurrency-range", ""), 2, "--concurrency-range '' is not START:END:STEP"),
         (("-m", "cocon_nothing"), 2, "it has: cocon_rgb, cocon_flow"),
+        (("-m", ""), 2, "has no encoder ''"),
         (("--bare", "nowhere"), 2, "does not exist: --bare"),
         (("--input-data", "gone.mp4"), 2, "gone.mp4"),
         (("--view", "smell"), 2, "smell"),
