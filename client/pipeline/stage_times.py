@@ -1,10 +1,12 @@
 """How long the stages of some work take, summed over threads and processes.
 
-times = StageTimes()
-with times.thread("fuse"):
-...
-times.add("decode", 1.25)       # what another process has told
-times.seconds                   # {"fuse": 0.01, "decode": 1.25}
+    times = StageTimes()
+    with times.thread("fuse"):
+        ...
+    times.add("decode", 1.25)       # what another process has told
+    times.seconds                   # {"fuse": 0.01, "decode": 1.25}
+
+`stage_profile` says which stages there are.
 """
 
 import threading
