@@ -26,7 +26,8 @@ from cocon.video.decoding.frames import read_frames
 from cocon.video.estimation.flow import FlowSpec, estimate_flow, with_later_frame
 from cocon.video.estimation.people import people_of
 from cocon.video.geometry import Geometry, resize_short_side
-from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
+from cocon.video.reading.reader import VideoSource, ViewRequest
+from cocon.video.reading.worker_clips import clips_in_worker
 from cocon.video.store.found_videos import find_videos
 from cocon.video.workers.pool import WorkerPool
 

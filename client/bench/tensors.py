@@ -12,7 +12,8 @@ from cocon.client.bench.measured_model import Request, TensorSpec
 from cocon.core.paths import check_file
 from cocon.embedding.contract import CLIP, ModelContract
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
+from cocon.video.reading.reader import VideoSource, ViewRequest
+from cocon.video.reading.worker_clips import clips_in_worker
 from cocon.video.workers.pool import WorkerPool
 
 __all__ = ["clip_requests", "made_requests"]

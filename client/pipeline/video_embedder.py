@@ -31,7 +31,8 @@ from cocon.core.paths import check_file
 from cocon.embedding.repository import FormatName
 from cocon.video.blocks import overlap_hop
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.reading.reader import MultiViewClip, VideoSource, clips_in_worker
+from cocon.video.reading.reader import MultiViewClip, VideoSource
+from cocon.video.reading.worker_clips import clips_in_worker
 from cocon.video.store.dataset import content_sha256
 from cocon.video.workers.pool import WorkerPool
 from cocon.video.workers.pool import num_cores as cores_here

@@ -11,7 +11,8 @@ from cocon.core.errors import VideoError
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
-from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
+from cocon.video.reading.reader import VideoSource, ViewRequest
+from cocon.video.reading.worker_clips import clips_in_worker
 from cocon.video.views import view_named
 from cocon.video.workers.pool import WorkerPool
 

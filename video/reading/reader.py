@@ -6,10 +6,9 @@
     source.missing, source.lost, source.notes
 
 A view stored in the dataset folder that the video belongs to is read from there; the others are made from the
-pictures. `clips_in_worker` does the same in a process of its own.
+pictures. `worker_clips` has the same done in a process of its own.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -28,10 +27,8 @@ from cocon.video.reading.live import PeopleCount, ViewRequest, differences, live
 from cocon.video.reading.windowed_rows import windowed_rows
 from cocon.video.store.belonging import entry_of
 from cocon.video.store.stored_view import StoredView
-from cocon.video.workers.messages import Message
-from cocon.video.workers.pool import Beat, WorkerPool, named
 
-__all__ = ["MultiViewClip", "VideoSource", "ViewRequest", "clips_in_worker"]
+__all__ = ["MultiViewClip", "VideoSource", "ViewRequest"]
 
 Pixels = NDArray[np.uint8]
 Row = tuple[float, list[Pixels]]
@@ -86,8 +83,8 @@ class VideoSource:
         duration_seconds: after the last clip: end of the last frame.
         lost: after the last clip: why some of the pictures are missing; empty if none is known to be.
         notes: after the last clip: what else a user should know, such as that nobody was found.
-        stage_seconds: after the last clip: seconds of a processor for `decode`, and with `clips_in_worker` also for
-            `views` and `pack`.
+        stage_seconds: after the last clip: seconds of a processor for `decode`, and where a worker process has made
+            them also for `views` and `pack`.
     """
 
     path: Path
@@ -106,7 +103,7 @@ class VideoSource:
     duration_seconds: float = 0.0
     lost: str = ""
     notes: list[str] = field(default_factory=list)
-    stage_seconds: dict[str, float] = field(default_factory=dict)
+    stage_seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
     def find_store(self) -> None:
         """Look up where views of this video are stored; manifests that cannot be read are warned of."""
@@ -205,49 +202,6 @@ class VideoSource:
             return self.spec.step_seconds
         assert self.spec.step_frames is not None
         return self.spec.step_frames * frames.duration_seconds / max(1, frames.num_frames)
-
-
-def clips_in_worker(pool: WorkerPool, source: VideoSource) -> Iterator[MultiViewClip]:
-    """`source.clips()` made by a worker process; what `source` knows afterwards is the same.
-
-    Raises:
-        TimedOutError: the decoder hangs.
-        VideoError: it died, or as `VideoSource.clips`.
-        UsageError: the file does not exist.
-        MismatchError: as `VideoSource.clips`.
-    """
-    source.find_store()  # here, where somebody reads the warnings
-    for message in named(pool.run(_clip_job, source), source.path):
-        if message.arrays:
-            fields = {**message.fields, "blocks": tuple(message.fields["blocks"])}
-            yield MultiViewClip(pixels=message.arrays, **fields)
-        else:
-            for name, value in message.fields.items():
-                setattr(source, name, value)
-
-
-_KNOWN_AFTERWARDS = (
-    "missing",
-    "made_by",
-    "differences",
-    "num_frames",
-    "duration_seconds",
-    "lost",
-    "notes",
-    "stage_seconds",
-)
-
-
-def _clip_job(beat: Beat, source: VideoSource) -> Iterator[Message]:
-    begin_s, pack_s = time.process_time(), 0.0
-    for clip in source.clips(on_frame=beat):
-        fields = {name: getattr(clip, name) for name in ("index", "start_seconds", "end_seconds", "blocks")}
-        before_s = time.thread_time()
-        yield Message(fields, clip.pixels)
-        pack_s += time.thread_time() - before_s
-    views_s = time.process_time() - begin_s - pack_s - source.stage_seconds["decode"]
-    source.stage_seconds |= {"views": views_s, "pack": pack_s}
-    yield Message({name: getattr(source, name) for name in _KNOWN_AFTERWARDS})
 
 
 def _stored_frame(stored: StoredView, request: ViewRequest, seconds: float) -> Pixels:

@@ -9,7 +9,8 @@ import pytest
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import Geometry
-from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
+from cocon.video.reading.reader import VideoSource, ViewRequest
+from cocon.video.reading.worker_clips import clips_in_worker
 from cocon.video.workers.pool import WorkerPool
 from tests.video.endings import CLIPS, ending_of
 from tests.video.mutations import mutated_files

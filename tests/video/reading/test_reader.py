@@ -14,7 +14,8 @@ from cocon.video.clips import ClipSpec, ShortVideoPolicy, TailPolicy, dense_wind
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
-from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
+from cocon.video.reading.reader import VideoSource, ViewRequest
+from cocon.video.reading.worker_clips import clips_in_worker
 from cocon.video.workers.pool import WorkerPool
 
 Pixels = NDArray[np.uint8]

@@ -17,7 +17,8 @@ from cocon.video.estimation.flow import FlowSpec, estimate_flow, flow_from_bytes
 from cocon.video.estimation.identity import MADE_BY, identity_of
 from cocon.video.estimation.people import people_of
 from cocon.video.geometry import Geometry
-from cocon.video.reading.reader import VideoSource, ViewRequest, clips_in_worker
+from cocon.video.reading.reader import VideoSource, ViewRequest
+from cocon.video.reading.worker_clips import clips_in_worker
 from cocon.video.store.dataset import content_sha256
 from cocon.video.store.files import view_path, write_frames, write_keypoints
 from cocon.video.workers.pool import WorkerPool
