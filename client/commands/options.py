@@ -147,7 +147,10 @@ class EmbedderOptions:
     ) -> "EmbedderSettings":
         """What the options describe, for the views of a repeated, comma-separated `--view`."""
         from cocon.client.pipeline.embedder_settings import EmbedderSettings
+        from cocon.video.output_file import check_output
 
+        if self.profile_output is not None:
+            check_output(self.profile_output, option="--profile-output")
         named = tuple(name.strip() for view in self.view or () for name in view.split(",") if name.strip())
         return EmbedderSettings(
             self.url,

@@ -87,7 +87,15 @@ def search(
     wanted = answer_options.search_options(filter_options.filters)
     asked, liked, unliked = (_names(each or ()) for each in (queries, like, unlike))
     _check(asked, liked, unliked, picture)
-    _check_files([*asked, *liked, *unliked], index, output=output, picture=picture, gallery=gallery, failures=failures)
+    _check_files(
+        [*asked, *liked, *unliked],
+        index,
+        output=output,
+        picture=picture,
+        gallery=gallery,
+        failures=failures,
+        profile=embedder_options.profile_output,
+    )
     opened = open_index(index)
     with ExitStack() as held:
         read = _reader(opened, embedder_options, held)
@@ -133,6 +141,7 @@ def _check_files(
     picture: Path | None,
     gallery: Path | None,
     failures: Path,
+    profile: Path | None,
 ) -> None:
     """Refuse to write over what is read."""
     from cocon.client.engines import files_of
@@ -140,8 +149,11 @@ def _check_files(
 
     # Of a part, `q.mp4#1-2`, the file; whether it is one is seen later, when a wrong line of a list fails alone.
     inputs = [*map(Path, names), *(Path(name.rpartition("#")[0]) for name in names if "#" in name), *files_of(index)]
-    check_different(output=output, picture=picture, gallery=gallery, failures=failures)
+    written = {"output": output, "picture": picture, "gallery": gallery, "failures": failures}
+    check_different(**written, **{"profile-output": profile})
     check_no_input(failures, inputs, option="--failures")
+    if profile is not None:
+        check_output(profile, inputs, option="--profile-output")
     if output is not None:
         check_output(output, inputs)
     if picture is not None:

@@ -26,7 +26,7 @@ from cocon.client.pipeline.batches import Batches, Gathering
 from cocon.client.pipeline.stage_profile import Profile, tell_profile
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, unreadable
 from cocon.core.closing import Closing
-from cocon.core.errors import ServerError, UsageError, VideoError
+from cocon.core.errors import MismatchError, ServerError, UsageError, VideoError
 from cocon.core.paths import check_file
 from cocon.embedding.repository import FormatName
 from cocon.video.blocks import overlap_hop
@@ -176,12 +176,7 @@ class VideoEmbedder(Closing):
             max_waiting=_MAX_WAITING,
             on_stop=self._workers.close,
         )
-        # A processor is as fast with a row as with many, and so the cores share also the clips of a short video.
-        max_rows = 1 if self._num_calls > 1 else None
-        with (
-            closing(ahead),
-            Batches[_Source](self._lanes * self._num_calls, max_rows=max_rows, profile=self._profile) as batches,
-        ):
+        with closing(ahead), self._batches() as batches:
             for decoded in ahead:
                 videos.append(video := Gathering(decoded.source))
                 try:
@@ -248,7 +243,7 @@ class VideoEmbedder(Closing):
     def _tell_profile(self, profile: Profile, output: str | None) -> None:
         try:
             tell_profile(profile.conclude(), Path(output) if output else None)
-        except ServerError as error:
+        except (ServerError, MismatchError) as error:  # such as that a model is gone
             _logger.warning("where the time went is not known: %s", error)
 
     def _tell(self, differences: Sequence[str]) -> None:

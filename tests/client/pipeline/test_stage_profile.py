@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cocon.client import VideoEmbedder
 from cocon.client.models.served_work import ServedWork
 from cocon.client.pipeline.stage_profile import Profile, tell_profile
+from cocon.core.errors import MismatchError
 
 _NOTHING = ServedWork(0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -56,3 +58,19 @@ def test_a_profile_is_a_table_on_standard_error_or_a_file(tmp_path: Path, capsys
     assert [line.split()[0] for line in printed.err.splitlines() if line.strip()][2:11] == list(found["stages"])
     tell_profile(found, tmp_path / "profile.json")
     assert json.loads((tmp_path / "profile.json").read_text()) == found
+
+
+def test_that_a_server_has_other_models_by_now_does_not_spoil_what_was_done(
+    repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def served() -> list[ServedWork]:
+        if is_gone:
+            raise MismatchError("model 'cocon_rgb' is gone")
+        return []
+
+    is_gone = False
+    with VideoEmbedder(f"local:{repository}", profile="") as embedder:
+        assert embedder._profile is not None
+        embedder._profile.opened(is_waited=True, served=served)
+        is_gone = True
+    assert "is gone" in caplog.text
