@@ -45,7 +45,7 @@ _WEIGHED = {
 }
 _ALMOST = (
     "Its vectors compare with those of the reference, whose fingerprint it has, and are almost but not quite the same; "
-    'the figures under "How good" are of the reference.'
+    'the figures under "How good" are of the reference. It was judged on the processor of the machine that exported it.'
 )
 _SEARCH = "To find similar moments of videos"
 

@@ -5,7 +5,8 @@ Written with Triton's own protobuf classes. Under `parameters`, besides thread c
     <contract>.<version>  its contract as JSON, under the key of its kind; a client reads that of the version it asks
     sha256.<version>      of the model file
     weights.<version>     sha256 of all trained tensors, the classifier's too: what decides whether an export is news
-    parity.<version>      figures of the parity gate as JSON
+    parity.<version>      figures of the parity gate as JSON; of a variant
+    fidelity.<version>    those of its gate
 """
 
 from collections.abc import Mapping, Sequence
