@@ -29,8 +29,9 @@ from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ModelEmbedder
 from cocon.embedding.local import LocalSession
 from cocon.embedding.repository import INT8, ONNX
-from cocon.export.artefacts.fidelity import Fidelity, JudgedVideo, measure_fidelity
+from cocon.export.artefacts.fidelity import Fidelity
 from cocon.export.artefacts.variant_clips import clips_for_variants
+from cocon.export.artefacts.variant_comparison import JudgedVideo, measure_fidelity
 from cocon.export.models.encoders import write_encoder
 from cocon.export.models.variants import variant_bound, write_variant
 from cocon.export.sources import ViewSource

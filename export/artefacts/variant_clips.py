@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from cocon.core.errors import UsageError, VideoError
 from cocon.core.printable import printable
 from cocon.embedding.contract import ModelContract
-from cocon.export.artefacts.fidelity import JudgedVideo
 from cocon.export.artefacts.parity_clips import figure_clips
+from cocon.export.artefacts.variant_comparison import JudgedVideo
 from cocon.training.data.augment import centred_clip
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import load_video

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cocon.embedding.repository import FP16, INT8, ModelFormat
-from cocon.export.artefacts.fidelity import Fidelity, FidelityBound, measure_fidelity
+from cocon.export.artefacts.fidelity import Fidelity, FidelityBound
 from cocon.export.artefacts.half_precision import halve
 from cocon.export.artefacts.parity import check_rows_independent
 from cocon.export.artefacts.quantise import quantise
 from cocon.export.artefacts.to_onnx import check_signature
 from cocon.export.artefacts.variant_clips import VariantClips, given_clips
+from cocon.export.artefacts.variant_comparison import measure_fidelity
 from cocon.export.models.encoders import open_onnx
 from cocon.export.sources import ViewSource
 

@@ -10,14 +10,8 @@ import torch
 from cocon.core.errors import GateError
 from cocon.embedding.embedder import Embedder
 from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
-from cocon.export.artefacts.fidelity import (
-    Fidelity,
-    FidelityBound,
-    JudgedVideo,
-    PairedFigure,
-    measure_fidelity,
-    paired_figure,
-)
+from cocon.export.artefacts.fidelity import Fidelity, FidelityBound, PairedFigure, paired_figure
+from cocon.export.artefacts.variant_comparison import JudgedVideo, measure_fidelity
 from cocon.export.sources import ViewSource
 
 MakeSource = Callable[..., ViewSource]
