@@ -11,7 +11,9 @@ from cocon.embedding.embedder import ENCODER
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.repository import FP16, INT8, ONNX
 from cocon.export.artefacts.fidelity import Fidelity
-from cocon.export.artefacts.variant_clips import given_clips
+from cocon.export.artefacts.parity_clips import moving_squares
+from cocon.export.artefacts.variant_clips import VariantClips, given_clips
+from cocon.export.artefacts.variant_comparison import JudgedVideo
 from cocon.export.publishing import VariantRefusedError, export_encoders
 from cocon.export.repository.model_config import read_config
 from cocon.export.repository.stage import Exported
@@ -24,7 +26,14 @@ OPTIONS = ExportOptions(formats=(ONNX,), variants=(INT8, FP16))
 
 @pytest.fixture(scope="module")
 def source(make_source: MakeSource) -> ViewSource:
-    return make_source()
+    source = make_source()
+    clips = moving_squares(source.contract, 12)
+    judged = [
+        JudgedVideo(clip[None], source.contract.labels[position // 2 % 3], str(position), is_query=position % 2 == 0)
+        for position, clip in enumerate(clips)
+    ]
+    # Labelled: which neighbour is the nearest says nothing of an encoder that has learned nothing.
+    return replace(source, for_variants=lambda: VariantClips("squares", lambda: clips, lambda: iter(judged)))
 
 
 @pytest.fixture(scope="module")
