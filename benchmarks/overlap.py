@@ -18,6 +18,7 @@ import av
 import numpy as np
 import psutil
 import torch
+from processor_time import processor_seconds
 from results_file import Row, write_results
 
 from cocon.client.models.fused_model import FusedModel
@@ -94,16 +95,14 @@ def zipped(seconds: Mapping[str, list[tuple[float, float]]], part: int) -> list[
 
 def taken_seconds(embedder: VideoEmbedder, video: Path) -> tuple[float, float]:
     """Wall and processor time of embedding a video."""
-    wall, processor = time.perf_counter(), processor_seconds()
+    wall, processor = time.perf_counter(), with_children_s()
     embedder.embed(video)
-    return time.perf_counter() - wall, processor_seconds() - processor
+    return time.perf_counter() - wall, with_children_s() - processor
 
 
-def processor_seconds() -> float:
-    """Of this process and its living children."""
-    own = psutil.Process()
-    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
+def with_children_s() -> float:
+    """Seconds of processors, of this process and its living children."""
+    return processor_seconds(psutil.Process().children(recursive=True))
 
 
 def full_width() -> ViewSource:

@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
+from processor_time import processor_seconds
 from results_file import Row, write_results
 
-from cocon.client.bench.bare_ensemble import BareEnsemble, BareStep
+from cocon.client.bench.bare_ensemble import BareEnsemble, bare_steps
 from cocon.client.bench.bare_onnx import BareOnnx, onnx_file
 from cocon.client.bench.measured_model import Caller, MeasuredModel, Request
 from cocon.client.bench.served import ServedModel
@@ -148,10 +149,10 @@ def measured(title: str, repository: Path, cases: list[Case], side_s: float) -> 
         repository, Address.on_free_ports(), log=repository.with_suffix(".log"), timeout_s=600
     ) as server:
         main_process = psutil.Process(server.identity.pid)
-        processes = [psutil.Process(), main_process, *main_process.children(recursive=True)]
+        processes = [main_process, *main_process.children(recursive=True)]
         for case in cases:
             with closing(ServedModel(server.url, case.model, timeout_s=120, shares_memory=True)) as served:
-                rows += rows_of(title, case, served, repository, partial(cpu_seconds, processes), side_s)
+                rows += rows_of(title, case, served, repository, partial(processor_seconds, processes), side_s)
             for row in rows[-2:]:
                 print(f"{row.case}: {row.value:.2f} {row.unit}, {row.ratio:.3f}× {row.versus}", flush=True)
     return rows
@@ -191,11 +192,7 @@ def rows_of(
 def bare_models(case: Case, served: ServedModel, repository: Path) -> dict[str, MeasuredModel]:
     """What one would write oneself: threads that wait by sleeping, as ours, and by spinning, as is the default."""
     if case.model == ENSEMBLE:
-        steps = [
-            BareStep(onnx_file(repository, step.model_name, ""), dict(step.input_map), dict(step.output_map))
-            for step in served.steps
-        ]
-        whole = partial(BareEnsemble, ENSEMBLE, "1", steps)
+        whole = partial(BareEnsemble, ENSEMBLE, "1", bare_steps(repository, served.steps))
         return {f"{BARE}, all cores for each view": whole(spins=True), BARE: whole(num_threads=1, spins=False)}
     path = onnx_file(repository, case.model, "")
     each = partial(BareOnnx, path, num_instances=served.num_instances, num_threads=served.num_threads)
@@ -233,12 +230,6 @@ def repeated(
 def _ask(caller: Caller, request: Request, num_calls: int) -> None:
     for _ in range(num_calls):
         caller.call(request)
-
-
-def cpu_seconds(processes: list[psutil.Process]) -> float:
-    """Processor's time of this process, of the server and of its workers, so far."""
-    times = [process.cpu_times() for process in processes]
-    return sum(each.user + each.system for each in times)
 
 
 if __name__ == "__main__":

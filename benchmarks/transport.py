@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from processor_time import processor_seconds
 from results_file import Row, write_results
 
 from cocon.client.models.connect import connect
@@ -70,7 +71,7 @@ def measured(ways: dict[str, Way], num_requests: int, processes: list[psutil.Pro
 def processor_s(processes: list[psutil.Process]) -> float:
     """Processor's seconds of the server's processes and of this one so far."""
     time.sleep(0.05)  # what is in hand is finished, and counted
-    return sum(sum(process.cpu_times()[:2]) for process in processes) + time.process_time()
+    return processor_seconds(processes)
 
 
 def rows_of(size: int, found: dict[str, tuple[float, ...]]) -> list[Row]:

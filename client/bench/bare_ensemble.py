@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cocon.client.bench.bare_onnx import bare_session, bare_software, input_specs
+from cocon.client.bench.bare_onnx import bare_session, bare_software, input_specs, onnx_file
 from cocon.client.bench.measured_model import Request
 from cocon.client.models.served_work import ServedWork
 
-__all__ = ["BareEnsemble", "BareStep"]
+__all__ = ["BareEnsemble", "BareStep", "bare_steps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,22 @@ class BareEnsemble:
     def close(self) -> None:
         """Free the sessions."""
         self._steps.clear()
+
+
+def bare_steps(repository: Path, steps: Sequence[Any]) -> list[BareStep]:
+    """Those of an ensemble on a server, by the newest files of a repository folder.
+
+    Args:
+        repository: The folder.
+        steps: As of `ServedModel`.
+
+    Raises:
+        UsageError: It has not all of them.
+    """
+    return [
+        BareStep(onnx_file(repository, step.model_name, ""), dict(step.input_map), dict(step.output_map))
+        for step in steps
+    ]
 
 
 class _StepsCaller:

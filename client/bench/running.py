@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from cocon.client.bench.bare_ensemble import BareEnsemble, BareStep
+from cocon.client.bench.bare_ensemble import BareEnsemble, bare_steps
 from cocon.client.bench.bare_onnx import BareOnnx, onnx_file
 from cocon.client.bench.in_process import InProcess
 from cocon.client.bench.load import Load
@@ -108,10 +108,7 @@ def _bare(place: str, model: ServedModel | InProcess, requests: Sequence[Request
     """The same model in bare ONNX Runtime."""
     repository = local_root(place) or Path(place)
     if isinstance(model, ServedModel) and model.steps:
-        steps = [
-            BareStep(onnx_file(repository, step.model_name, ""), dict(step.input_map), dict(step.output_map))
-            for step in model.steps
-        ]
+        steps = bare_steps(repository, model.steps)
         return _fastest(
             [BareEnsemble(model.name, model.version, steps, spins=spins) for spins in (True, False)], requests
         )
