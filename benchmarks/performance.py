@@ -24,8 +24,9 @@ PAGE, PICTURE = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.p
 HEAD = """# Performance
 
 Made by `make bench` of the files in [benchmarks/results](../benchmarks/results); `python benchmarks/performance.py`
-makes it anew. Every figure stands beside an alternative that was measured in turn with it, in the same run: a ratio
-above 1 is better than the alternative. *Asked* is the least ratio that was wanted; **bold** is what falls short of it.
+makes it anew. Every figure stands beside an alternative that was measured in turn with it, in the same run, or beside a
+bound that was set before: a ratio above 1 is better. *Asked* is the least ratio that was wanted; **bold** is what falls
+short of it. Each benchmark has a date and a machine of its own, [below](#machines).
 
 ![Ratios of all figures to their alternatives](performance.png)
 """
