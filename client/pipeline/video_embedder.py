@@ -130,7 +130,7 @@ class VideoEmbedder(Closing):
             self._num_calls = min(host.num_calls, self._num_cores)
             if self._profile is not None:
                 self._profile.opened(is_waited=not host.computes_in_threads, served=self._served)
-                connections.callback(self._tell_profile, self._profile, profile)
+                connections.callback(self._tell_profile, profile)
             self._connections = connections.pop_all()
 
     @property
@@ -200,6 +200,11 @@ class VideoEmbedder(Closing):
         """Close the connections and stop the decoders."""
         self._connections.close()
 
+    def __exit__(self, *exception: object) -> None:
+        if exception[:1] == (KeyboardInterrupt,):
+            self._profile = None  # who interrupts does not wait for what a server has to say of it
+        self.close()
+
     def _batches(self) -> Batches[_Source]:
         # A processor is as fast with a row as with many, and so the cores share also the clips of a short video.
         max_rows = 1 if self._num_calls > 1 else None
@@ -240,9 +245,11 @@ class VideoEmbedder(Closing):
         models = self.model.models.values()
         return [work for model in models if (work := self._hosts[0].statistics(model.name, model.version)) is not None]
 
-    def _tell_profile(self, profile: Profile, output: str | None) -> None:
+    def _tell_profile(self, output: str | None) -> None:
+        if self._profile is None:
+            return
         try:
-            tell_profile(profile.conclude(), Path(output) if output else None)
+            tell_profile(self._profile.conclude(), Path(output) if output else None)
         except (ServerError, MismatchError) as error:  # such as that a model is gone
             _logger.warning("where the time went is not known: %s", error)
 

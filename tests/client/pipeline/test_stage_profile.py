@@ -74,3 +74,9 @@ def test_that_a_server_has_other_models_by_now_does_not_spoil_what_was_done(
         embedder._profile.opened(is_waited=True, served=served)
         is_gone = True
     assert "is gone" in caplog.text
+
+
+def test_who_interrupts_does_not_wait_for_a_profile(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), VideoEmbedder(f"local:{repository}", profile=""):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == ""
