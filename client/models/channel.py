@@ -15,7 +15,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from cocon.client.models.failures import is_interruption, is_unreachable, translated
 from cocon.client.models.offered import ONE_MODEL, DescribedVersion, check_ready, check_still_offered, ready_names
-from cocon.client.models.retries import NoAnswerError, Retries
+from cocon.client.models.retries import NoAnswerError, Retries, seconds_until
 from cocon.client.models.served_work import ServedWork
 from cocon.client.models.shared_tensors import SharedTensors, is_about_memory
 from cocon.client.models.target import Target
@@ -149,12 +149,13 @@ class TritonChannel:
         self, model: DescribedVersion, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, str], left_s: float
     ) -> dict[str, NDArray[Any]]:
         """Ask once: in memory that the server sees too, or else over the wire."""
+        deadline_s = time.monotonic() + left_s
         num_rows = len(next(iter(inputs.values())))
         shapes = _answer_shapes(model, outputs, num_rows) if self._shared.suits(inputs) else None
-        shared = self._shared.request(inputs, shapes, left_s=left_s) if shapes else None
+        shared = self._shared.request(inputs, shapes, deadline_s=deadline_s) if shapes else None
         if shared is not None:
             try:
-                found = shared.answer(self._once(model, shared.inputs, shared.outputs, left_s))
+                found = shared.answer(self._once(model, shared.inputs, shared.outputs, deadline_s))
             except BaseException as error:
                 self._shared.give_up()
                 if not is_about_memory(error):
@@ -164,7 +165,7 @@ class TritonChannel:
                     return {output: found[name] for output, name in outputs.items()}
                 self._shared.refuse()
         wanted = [grpc_client.InferRequestedOutput(name) for name in outputs.values()]
-        result = self._once(model, _sent(inputs), wanted, left_s)
+        result = self._once(model, _sent(inputs), wanted, deadline_s)
         return {output: result.as_numpy(name) for output, name in outputs.items()}
 
     def _once(
@@ -172,8 +173,9 @@ class TritonChannel:
         model: DescribedVersion,
         inputs: list[grpc_client.InferInput],
         outputs: list[grpc_client.InferRequestedOutput],
-        left_s: float,
+        deadline_s: float,
     ) -> grpc_client.InferResult:
+        left_s = seconds_until(deadline_s)
         return self._client.infer(
             model.name, inputs, model_version=model.version, outputs=outputs, client_timeout=left_s
         )

@@ -9,7 +9,7 @@ from tritonclient.utils import InferenceServerException
 
 from cocon.client.models.failures import is_interruption, is_unreachable, status
 
-__all__ = ["NoAnswerError", "Retries"]
+__all__ = ["NoAnswerError", "Retries", "seconds_until"]
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
 _SHORTEST_S = 0.001
@@ -56,7 +56,7 @@ class Retries:
         failures: list[InferenceServerException] = []
         while True:
             try:
-                answer = request(max(_SHORTEST_S, deadline - time.monotonic()))
+                answer = request(seconds_until(deadline))
             except InferenceServerException as error:
                 failures.append(self._judged(error, deadline))
             else:
@@ -79,7 +79,7 @@ class Retries:
             return failure
         self._has_answered = True
         try:
-            self._check_live(max(_SHORTEST_S, deadline - time.monotonic()))
+            self._check_live(seconds_until(deadline))
         except InferenceServerException as error:
             return error
         return failure
@@ -90,3 +90,8 @@ class Retries:
             return False
         self._has_answered |= not is_unreachable(last)
         return self._has_answered or len(failures) < _MOST_FIRST_REQUESTS
+
+
+def seconds_until(deadline_s: float) -> float:
+    """How long a request may last until a moment of `time.monotonic`; never 0, which is no limit."""
+    return max(_SHORTEST_S, deadline_s - time.monotonic())

@@ -1,7 +1,7 @@
 """Tensors of requests in memory that client and server share, where both are on one machine: nothing of them is sent.
 
     tensors = SharedTensors(client)
-    request = tensors.request({"clip": clips}, {"embedding": (len(clips), 64)}, left_s=30)
+    request = tensors.request({"clip": clips}, {"embedding": (len(clips), 64)}, deadline_s=time.monotonic() + 30)
     if request is not None:
         result = client.infer("cocon_rgb", request.inputs, outputs=request.outputs)
         embedding = request.answer(result)["embedding"]
@@ -16,6 +16,7 @@ import logging
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from cocon.client.models.failures import is_interruption, is_unreachable, said, status
+from cocon.client.models.retries import seconds_until
 from cocon.client.models.shared_region import SharedRegion, is_leftover, remove_leftovers
 
 __all__ = ["SHARED_MEMORY_VARIABLE", "SharedRequest", "SharedTensors", "is_about_memory"]
@@ -96,21 +98,21 @@ class SharedTensors:
         return self._may and sum(values.nbytes for values in inputs.values()) >= _LEAST_BYTES
 
     def request(
-        self, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, tuple[int, ...]], *, left_s: float
+        self, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, tuple[int, ...]], *, deadline_s: float
     ) -> SharedRequest | None:
         """Put a request's tensors into the region; None where it is to go over the wire.
 
         Args:
             inputs: Name → values.
             outputs: Name → shape, of `float32`.
-            left_s: How long the server may take to open a region.
+            deadline_s: Until when the server may take to open a region, by `time.monotonic`.
 
         Raises:
             InferenceServerException: The server is away.
         """
         needed = sum(_aligned(values.nbytes) for values in inputs.values())
         needed += sum(_aligned(4 * prod(shape)) for shape in outputs.values())
-        region = self._with_room(needed, left_s) if self.suits(inputs) and needed <= _MOST_BYTES else None
+        region = self._with_room(needed, deadline_s) if self.suits(inputs) and needed <= _MOST_BYTES else None
         return None if region is None else _placed(region, inputs, outputs)
 
     def give_up(self, *, is_failure: bool = True) -> None:
@@ -131,19 +133,19 @@ class SharedTensors:
         """Let the server forget the region, and remove it."""
         self._may = False
         self.give_up()
-        self._forget(_CLOSING_S)
+        self._forget(time.monotonic() + _CLOSING_S)
 
-    def _with_room(self, num_bytes: int, left_s: float) -> SharedRegion | None:
+    def _with_room(self, num_bytes: int, deadline_s: float) -> SharedRegion | None:
         if self._region is not None and self._region.array.nbytes >= num_bytes:
             return self._region
         if self._region is not None:
             self.give_up(is_failure=False)
         if self._num_lost > _MOST_LOST:
             return None
-        self._forget(left_s)
+        self._forget(deadline_s)
         size = max(_FIRST_BYTES, 1 << (num_bytes - 1).bit_length())
         try:
-            self._region = self._registered(size, left_s)
+            self._region = self._registered(size, deadline_s)
         except InferenceServerException as error:
             if is_unreachable(error) or status(error) == "DEADLINE_EXCEEDED":
                 raise
@@ -156,39 +158,41 @@ class SharedTensors:
             _logger.debug("no shared memory here: %s", error)
         return self._region
 
-    def _registered(self, num_bytes: int, left_s: float) -> SharedRegion | None:
+    def _registered(self, num_bytes: int, deadline_s: float) -> SharedRegion | None:
         """A new region that the server has opened, or None where it must not be asked to."""
-        if not self._is_safe(left_s):
+        if not self._is_safe(deadline_s):
             self._may = False
             return None
         region = SharedRegion.create(num_bytes)
         try:
+            left_s = seconds_until(deadline_s)
             self._client.register_system_shared_memory(region.name, region.key, num_bytes, client_timeout=left_s)
         except BaseException:
             region.remove()
             raise
-        self._clean_up(left_s)
+        self._clean_up(deadline_s)
         return region
 
-    def _is_safe(self, left_s: float) -> bool:
-        server = self._client.get_server_metadata(client_timeout=left_s)
+    def _is_safe(self, deadline_s: float) -> bool:
+        server = self._client.get_server_metadata(client_timeout=seconds_until(deadline_s))
         found = tuple(int(number) for number in re.findall("[0-9]+", server.version)[:2])
         return server.name == "triton" and "system_shared_memory" in server.extensions and found >= _OLDEST_SERVER
 
-    def _clean_up(self, left_s: float) -> None:
+    def _clean_up(self, deadline_s: float) -> None:
         """Have the server forget what killed processes have left: it sees the same files as this process."""
         remove_leftovers()
         with suppress(InferenceServerException):
+            left_s = seconds_until(deadline_s)
             regions = self._client.get_system_shared_memory_status(client_timeout=left_s).regions
             self._lost += [name for name, region in regions.items() if is_leftover(region.key)]
-            self._forget(left_s)
+            self._forget(deadline_s)
 
-    def _forget(self, left_s: float) -> None:
+    def _forget(self, deadline_s: float) -> None:
         """Have the server let go of what was given up; what a request still uses, it keeps for the next time."""
         lost, self._lost = self._lost, []
         for name in lost:
             try:
-                self._client.unregister_system_shared_memory(name, client_timeout=left_s)
+                self._client.unregister_system_shared_memory(name, client_timeout=seconds_until(deadline_s))
             except InferenceServerException as error:
                 if "in use" in said(error):
                     self._lost.append(name)

@@ -31,6 +31,7 @@ class Pretender(Flaky):
         contract: Of its model.
         asked: What it was asked for, in order.
         refuses: Whether it forbids to share memory, as Triton's `--grpc-restricted-protocol=shared-memory:KEY=VALUE`.
+        pause_s: How long it takes to open a region, and to answer.
         is_stuck: Whether it does not answer that it has forgotten a region.
     """
 
@@ -39,6 +40,7 @@ class Pretender(Flaky):
         self.version, self.contract = version, "{}"
         self.asked: list[str] = []
         self.refuses = self.is_stuck = False
+        self.pause_s = 0.0
 
     def ServerMetadata(self, request: object, context: object) -> object:  # noqa: N802  # the protocol's name
         return service_pb2.ServerMetadataResponse(
@@ -47,6 +49,7 @@ class Pretender(Flaky):
 
     def SystemSharedMemoryRegister(self, request: object, context: grpc.ServicerContext) -> object:  # noqa: N802  # likewise
         self.asked.append("register")
+        time.sleep(self.pause_s)
         if self.refuses:
             reason = "This protocol is restricted, expecting header 'triton-grpc-protocol-key'"
             context.abort(grpc.StatusCode.UNAVAILABLE, reason)
@@ -66,6 +69,7 @@ class Pretender(Flaky):
         return service_pb2.ModelConfigResponse(config=_config(self.contract))
 
     def ModelInfer(self, request: Any, context: object) -> object:  # noqa: N802  # likewise
+        time.sleep(self.pause_s)
         is_shared = "shared_memory_region" in request.outputs[0].parameters
         self.asked.append("shared" if is_shared else "wire")
         answer = service_pb2.ModelInferResponse(model_name="m", model_version="1")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cocon.client.models import shared_region, shared_tensors
 from cocon.client.models.channel import TritonChannel
 from cocon.client.models.target import Target
+from cocon.core.errors import ServerError
 from cocon.serving.launcher import ServerProcess
 from tests.client.conftest import contract
 from tests.client.models.conftest import serving
@@ -145,3 +146,11 @@ def test_closing_waits_no_longer_for_a_server_that_does_not_answer(monkeypatch: 
         channel._shared._lost = ["cocon-client-1", "cocon-client-2", "cocon-client-3"]
         channel.close()
     assert servicer.asked == ["unregister"]
+
+
+def test_opening_a_region_and_the_answer_have_one_deadline_together() -> None:
+    servicer = Pretender()
+    servicer.pause_s = 0.6
+    late = pytest.raises(ServerError, match="did not answer within 1 s")
+    with serving(servicer) as url, closing(TritonChannel(Target.parse(url), timeout_s=1)) as channel, late:
+        channel.infer(PRETENDED, {"clip": np.ones((2, 2), np.uint8)}, {"embedding": "embedding"})
