@@ -53,7 +53,8 @@ client bench --url local:model_repository --batch-size 4 --json         # withou
 Options are called as those of `perf_analyzer`. A level is measured in windows (`-p`, in ms) until speed and latency of
 the last three agree within 10 % (`-s`), five at least and ten at most (`-r`); speed is the median of the windows,
 percentiles are of all requests. Latency counts from when a request was due, so that waiting for a free caller is part
-of it. `queue`, `input`, `infer` and `output` are Triton's own account of the model, in ms of a request. With `--bare`,
+of it. `queue`, `input`, `infer` and `output` are Triton's own account of the model, in ms of a request; those
+of an ensemble are sums over its models, which are computed side by side, so they can exceed the latency. With `--bare`,
 windows of the same file in ONNX Runtime, with as many sessions and threads as the server has, take turns with those of
 the server; its threads spin or sleep while they wait, whichever is faster here. An ensemble's files run one after the
 other, each with all cores. `-f` writes the columns of `perf_analyzer`'s CSV.

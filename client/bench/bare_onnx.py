@@ -82,7 +82,7 @@ def onnx_file(repository: Path, name: str, version: str) -> Path:
     chosen = version or str(latest_version(repository / name) or "")
     path = repository / name / chosen / ONNX.file_name
     if not path.is_file():
-        raise UsageError(f"'{path}' does not exist: --bare takes the folder that the server has its models from")
+        raise UsageError(f"'{path}' does not exist: --bare takes the folder that the server has its ONNX models from")
     return path
 
 

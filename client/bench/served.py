@@ -13,7 +13,7 @@ from cocon.client.models.offered import DescribedVersion
 from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
 from cocon.core.errors import UsageError
-from cocon.embedding.repository import ONNX
+from cocon.embedding.repository import FORMATS
 
 __all__ = ["ServedModel"]
 
@@ -52,7 +52,8 @@ class ServedModel:
         config = self._described.config
         self.max_batch_size = max(1, config.max_batch_size)
         self.num_instances = min(_MOST_INSTANCES, sum(group.count for group in config.instance_group) or 1)
-        self.num_threads = _number(config.parameters, ONNX.threads_parameter)
+        keys = {each.threads_parameter for each in FORMATS.values() if each.backend == config.backend}
+        self.num_threads = max((_number(config.parameters, key) for key in keys), default=0)
         self.steps: tuple[Any, ...] = tuple(config.ensemble_scheduling.step)
 
     def caller(self) -> "_ServedCaller":

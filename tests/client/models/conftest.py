@@ -1,7 +1,7 @@
 """A real server for the tiny models, and one that says what it is told to say."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +19,9 @@ from cocon.serving.launcher import ServerProcess
 from tests.client.conftest import contract
 
 
-def write_config(folder: Path, model: ModelContract, backend: str, *, record: str | None = None) -> None:
+def write_config(
+    folder: Path, model: ModelContract, backend: str, *, record: str | None = None, threads: Mapping[str, str] = {}
+) -> None:
     file_name, is_indexed = ("model.onnx", False) if backend == "onnxruntime" else ("model.pt", True)
     config = model_config_pb2.ModelConfig(
         name=folder.name, backend=backend, max_batch_size=4, default_model_filename=file_name
@@ -30,6 +32,8 @@ def write_config(folder: Path, model: ModelContract, backend: str, *, record: st
         config.output.add(name=tensor, data_type=model_config_pb2.TYPE_FP32, dims=shape)
     config.instance_group.add(count=1, kind=model_config_pb2.ModelInstanceGroup.KIND_CPU)
     config.parameters["contract.1"].string_value = model.to_json() if record is None else record
+    for key, number in threads.items():
+        config.parameters[key].string_value = number
     (folder / "config.pbtxt").write_text(text_format.MessageToString(config))
 
 
@@ -54,7 +58,7 @@ def write_torchscript(repository: Path, model: ModelContract) -> None:
     with pytest.warns(DeprecationWarning):
         traced = torch.jit.trace(Encoder().eval(), torch.zeros(2, *model.clip_shape, dtype=torch.uint8))  # type: ignore[no-untyped-call]
         traced.save(str(folder / "1" / "model.pt"))
-    write_config(folder, model, "pytorch")
+    write_config(folder, model, "pytorch", threads={"INTRA_OP_THREAD_COUNT": "3"})
 
 
 @pytest.fixture(scope="session")

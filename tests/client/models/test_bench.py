@@ -58,3 +58,9 @@ def test_what_a_server_does_not_take_is_one_line(server: ServerProcess, client: 
         assert (result.returncode, result.stdout) == (2, "")
         assert told in result.stderr
         assert result.stderr.count("\n") == 1
+
+
+def test_the_threads_of_a_model_are_told_whatever_its_format(server: ServerProcess, client: Client) -> None:
+    result = client("bench", "--url", server.url, "--model-format", "torchscript", *SHORT)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["threads"] == 3
