@@ -59,7 +59,7 @@ def main() -> None:
             rows += measure(case, repository(Path(folder) / case, source), video)
     for row in rows:
         print(f"{row.case}: {row.value} {row.unit}, {row.ratio:.2f}× {row.versus}")
-    print(write_results("overlap", rows, packages=["onnxruntime", "av", "numpy"]))
+    print(write_results("overlap", rows, packages=["onnxruntime-gpu", "av", "numpy"]))
 
 
 def measure(case: str, url: str, video: Path) -> list[Row]:
