@@ -37,7 +37,7 @@ def twin_of(module: nn.Module, num_frames: int) -> tuple[nn.Module, int]:
         if module.padding_mode != "zeros" or module.groups != 1:
             raise CannotFoldError(f"{module}")
         if (module.kernel_size[0], module.stride[0], _padding(module)[0]) == (1, 1, 0):
-            return _conv2d(module, module.weight.detach().squeeze(2)), num_frames
+            return _conv2d(module, [0]), num_frames
         conv = ChannelsConv(module, num_frames) if _is_dense(module, num_frames) else NeighbourConv(module, num_frames)
         return conv, conv.num_frames_out
     if isinstance(module, nn.MaxPool3d) and not module.ceil_mode and not module.return_indices:
@@ -90,15 +90,13 @@ class GatheredConv(nn.Module):
         self.register_buffer("positions", torch.tensor(positions), persistent=False)
         self.num_taps = len(taps)
         self.num_frames_out = len(positions) // len(taps)
-        # [C', C, k, kh, kw] → [C', k·C, kh, kw], the channels of one frame together
-        weight = conv.weight.detach()[:, :, list(taps)].transpose(1, 2).flatten(1, 2)
-        self.conv = _conv2d(conv, weight)
+        self.conv = _conv2d(conv, taps)
 
     def forward(self, x: Tensor) -> Tensor:
         """`float [M, T, H, W, C]` to `float [M, n, H', W', C']`."""
         # One gather copies less than slices and a concatenation.
         x = x.index_select(1, self.positions)  # [M, n·k, H, W, C]
-        x = x.reshape(-1, self.num_taps, *x.shape[2:]).permute(0, 2, 3, 1, 4).flatten(3)  # [M·n, H, W, k·C]
+        x = _side_by_side(x, self.num_taps)  # [M·n, H, W, k·C]
         y = self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # [M·n, H', W', C']
         return y.reshape(-1, self.num_frames_out, *y.shape[1:])
 
@@ -116,9 +114,7 @@ class FramesToChannels(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`float [M·T, C, H, W]` to `float [M, T·C, H, W]`."""
-        x = x.permute(0, 2, 3, 1)
-        x = x.reshape(-1, self.num_frames, *x.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3)  # [M, H, W, T·C]
-        return x.permute(0, 3, 1, 2)
+        return _side_by_side(x.permute(0, 2, 3, 1), self.num_frames).permute(0, 3, 1, 2)
 
 
 class ChannelsToFrames(nn.Module):
@@ -157,9 +153,7 @@ class ChannelsConv(nn.Module):
         self.ranges: list[tuple[int, int]] = []
         self.parts = nn.ModuleList()
         for frames in inside:
-            # [C', C, k, kh, kw] → [C', k·C, kh, kw], the channels of one frame together
-            weight = conv.weight.detach()[:, :, list(frames)].transpose(1, 2).flatten(1, 2)
-            self.parts.append(_conv2d(conv, weight))
+            self.parts.append(_conv2d(conv, list(frames)))
             first, *_, last = *frames.values(), *frames.values()
             self.ranges.append((first * conv.in_channels, (last + 1) * conv.in_channels))
 
@@ -228,8 +222,15 @@ def _is_dense(conv: nn.Conv3d, num_frames: int) -> bool:
     return all(inside) and len(set(inside)) == len(inside) and conv.dilation[0] == 1
 
 
-def _conv2d(conv: nn.Conv3d, weight: Tensor) -> nn.Conv2d:
-    """A `Conv2d` with the spatial settings of `conv` and the weight `[C', C, kh, kw]`."""
+def _side_by_side(x: Tensor, num_frames: int) -> Tensor:
+    """Every k frames `float [..., H, W, C]` as one, `float [M, H, W, k·C]`."""
+    return x.reshape(-1, num_frames, *x.shape[-3:]).permute(0, 2, 3, 1, 4).flatten(3)
+
+
+def _conv2d(conv: nn.Conv3d, taps: Sequence[int]) -> nn.Conv2d:
+    """A `Conv2d` over the frames that some taps of `conv` see, laid side by side as channels."""
+    # [C', C, k, kh, kw] → [C', k·C, kh, kw], the channels of one frame together
+    weight = conv.weight.detach()[:, :, list(taps)].transpose(1, 2).flatten(1, 2)
     (_, *stride), (_, *padding), (_, *dilation) = conv.stride, _padding(conv), conv.dilation
     channels_out, channels_in, *kernel = weight.shape
     twin = nn.Conv2d(
