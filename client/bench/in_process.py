@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from cocon.client.bench.measured_model import Request, TensorSpec
+from cocon.client.models.connect import connect
 from cocon.client.models.served_work import ServedWork
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import CLIP, ModelContract
 from cocon.embedding.embedder import ENCODER, ModelEmbedder
-from cocon.embedding.local import LocalRepository
-from cocon.embedding.repository import FORMATS, ONNX_RUNTIME, check_repository
+from cocon.embedding.repository import FORMATS, ONNX_RUNTIME, FormatName, check_repository
 from cocon.video.views import VIEWS
 
 __all__ = ["InProcess"]
@@ -33,17 +33,12 @@ class InProcess:
     num_threads = 0
 
     def __init__(self, root: Path, name: str) -> None:
-        check_repository(root)
-        self._model = _opened(root, name)
+        view, model_format = _known(root, name)
+        host = connect(f"local:{root}", model_format=model_format)
+        self.software = host.software
+        self._model = host.open(ENCODER, view)
         self.name, self.version, self.max_batch_size = name, self._model.version, 0
         self.inputs = {CLIP: TensorSpec(np.dtype(np.uint8), self._model.contract.clip_shape)}
-
-    @property
-    def software(self) -> str:
-        """What runs it, and its version."""
-        import onnxruntime
-
-        return f"onnxruntime {onnxruntime.__version__}, in this process"
 
     @property
     def contract(self) -> ModelContract:
@@ -74,13 +69,14 @@ class _EmbedderCaller:
         """Nothing is held: the model is the subject's."""
 
 
-def _opened(root: Path, name: str) -> ModelEmbedder:
-    formats = [chosen for chosen in FORMATS.values() if chosen.backend == ONNX_RUNTIME]
-    known = {ENCODER.name(view, chosen): (view, chosen) for view in VIEWS for chosen in formats}
+def _known(root: Path, name: str) -> tuple[str, FormatName]:
+    """View and format of an encoder of a repository folder."""
+    check_repository(root)
+    formats = {chosen: each for chosen, each in FORMATS.items() if each.backend == ONNX_RUNTIME}
+    known = {ENCODER.name(view, each): (view, chosen) for view in VIEWS for chosen, each in formats.items()}
     present = [other for other in known if (root / other).is_dir()]
     if name not in present:
         raise UsageError(
             f"'local:{root}' has no encoder '{name}' that runs without a server; it has: {', '.join(present) or 'none'}"
         )
-    view, chosen = known[name]
-    return LocalRepository(root, chosen).open(ENCODER, view)
+    return known[name]

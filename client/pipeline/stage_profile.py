@@ -18,7 +18,7 @@ What several threads wait for at a time counts for each. A server counts for all
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,9 @@ class Profile:
         self._is_waited, self._served, self._served_before = is_waited, served, served()
         self._here.add("start", time.process_time())
 
-    @contextmanager
-    def here(self, stage: str) -> Iterator[None]:
+    def here(self, stage: str) -> AbstractContextManager[None]:
         """Count the processor time of this thread within the block."""
-        with self._here.thread(stage):
-            yield
+        return self._here.thread(stage)
 
     def told(self, seconds: Mapping[str, float]) -> None:
         """Count what a worker process says of its stages."""
@@ -73,13 +71,13 @@ class Profile:
     @contextmanager
     def asking(self) -> Iterator[None]:
         """Count the block, in which this thread asks the models for something."""
-        begin_s, processor_s = time.perf_counter(), time.thread_time()
-        yield
-        spent_s = time.thread_time() - processor_s
         if not self._is_waited:
-            self._here.add("compute", spent_s)
-        else:
-            self._asked.add("wall", time.perf_counter() - begin_s)
+            with self.here("compute"):
+                yield
+            return
+        begin_s = time.perf_counter()
+        yield
+        self._asked.add("wall", time.perf_counter() - begin_s)
 
     def conclude(self) -> dict[str, Any]:
         """All of it: `seconds` by the clock and `cores`, the share of them that was `busy`, and seconds by `stages`.
