@@ -92,7 +92,8 @@ def main() -> None:
     one = [Case("cocon_rgb", 1, batch_size, wanted_speed=0.9) for batch_size in (1, 4)]
     many = [Case("cocon_rgb", 2 * NUM_CORES, batch_size, wanted_speed=0.95) for batch_size in (1, 4)]
     together = [
-        Case(ENSEMBLE, callers, batch_size, wanted_work=0.9) for callers, batch_size in ((1, 1), (1, 4), (4, 4))
+        Case(ENSEMBLE, callers, batch_size, wanted_work=0.9)
+        for callers, batch_size in ((1, 1), (1, 4), (4, 4), (4, 16))
     ]
     plans: list[tuple[str, Callable[[], list[ViewSource]], Preference, list[Case]]] = [
         ("R18, 64 wide, 128 px", full_width, "latency", one),

@@ -28,6 +28,9 @@ WARM_UP_SIZES = (1, 2, 4, 8, 16)
 # What TensorRT may compute in, by the format of the file: that which its gate was about.
 _PRECISIONS = {FP16: "FP16", INT8: "INT8"}
 _WORKSPACE_BYTES = 1 << 30
+# Requests that wait go to the instances one by one. Joined, all would go to one of them while the others wait, and a
+# processor computes a clip hardly faster in a larger batch.
+_ALONE = 1
 # ONNX Runtime's number of the search that estimates. Its default tries every algorithm, for seconds per batch size.
 _HEURISTIC = "1"
 
@@ -90,6 +93,8 @@ class Deployment:
         """
         config.instance_group.add(count=self.num_instances, kind=triton.ModelInstanceGroup.KIND_AUTO)
         config.parameters[model_format.threads_parameter].string_value = str(self.num_threads)
+        if self.target == "cpu" and self.num_instances > 1:
+            config.dynamic_batching.preferred_batch_size.append(_ALONE)
         if self.target == "gpu" and model_format.backend == ONNX_RUNTIME:
             config.dynamic_batching.preferred_batch_size.extend(WARM_UP_SIZES[1:])
             config.parameters["cudnn_conv_algo_search"].string_value = _HEURISTIC

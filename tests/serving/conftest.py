@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tritonclient.grpc import InferenceServerClient, model_config_pb2
 
+from cocon.embedding.repository import ONNX
+from cocon.export.repository.deployment import Deployment
 from cocon.serving.address import Address
 from cocon.serving.installation import find_installation
 from cocon.serving.launcher import ServerProcess
@@ -44,6 +46,7 @@ def full_repository(tmp_path_factory: pytest.TempPathFactory, weight: NDArray[np
     folder = tmp_path_factory.mktemp("full") / "José's $(exit) models\n"
     write_encoder(folder, "cocon_rgb", weight)
     write_encoder(folder, "cocon_flow", -weight)
+    write_encoder(folder, "cocon_busy", -weight, Deployment(num_instances=2))
     write_torchscript(folder, "cocon_rgb_torchscript", weight, ["embedding", "blocks", "logits"])
     write_torchscript(folder, "cocon_rgb_indexed", weight, ["logits__2", "embedding__0"])
     write_fusion(folder)
@@ -145,9 +148,11 @@ def write_graph(folder: Path, name: str, graph: onnx.GraphProto) -> None:
     onnx.save(model, folder / name / "1" / "model.onnx")
 
 
-def write_encoder(folder: Path, name: str, weight: NDArray[np.float32]) -> None:
+def write_encoder(folder: Path, name: str, weight: NDArray[np.float32], deployment: Deployment | None = None) -> None:
     """blocks = mean over T, H, W; embedding = mean over N; logits = embedding @ weight."""
     config = new_config(name, "onnxruntime")
+    if deployment is not None:
+        deployment.describe(config, ONNX, {"clip": CLIP})
     add_encoder_tensors(config, ["embedding", "blocks", "logits"])
     config.parameters["intra_op_thread_count"].string_value = "1"
     # What is for a GPU does no harm where there is none.

@@ -64,25 +64,32 @@ def test_ensemble_runs_both_encoders_and_the_fusion(
     np.testing.assert_allclose(served["logits"], 2 * expected["logits"], rtol=1e-5)  # flow's weights are -rgb's
 
 
-def test_concurrent_requests_share_a_batch_and_get_their_own_rows(
-    server: ServerProcess, client: InferenceServerClient, clips: Clips, expected: dict[str, NDArray[np.float32]]
+@pytest.mark.parametrize(("model", "shares_batches"), [("cocon_flow", True), ("cocon_busy", False)])
+def test_concurrent_requests_share_a_batch_unless_instances_share_them(
+    model: str,
+    shares_batches: bool,
+    server: ServerProcess,
+    client: InferenceServerClient,
+    clips: Clips,
+    expected: dict[str, NDArray[np.float32]],
 ) -> None:
     def statistics() -> Any:
-        return client.get_inference_statistics("cocon_flow").model_stats[0]
+        return client.get_inference_statistics(model).model_stats[0]
 
     before = statistics()
     sizes = [1, 2, 3, 1, 2, 3, 1, 2]
     ends = np.cumsum(sizes)
     with ThreadPoolExecutor(len(sizes)) as pool, InferenceServerClient(server.url) as shared:
         parts = [clips[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-        answers = list(pool.map(lambda part: infer(shared, "cocon_flow", {"clip": part})["logits"], parts))
+        answers = list(pool.map(lambda part: infer(shared, model, {"clip": part})["logits"], parts))
     for end, size, answer in zip(ends, sizes, answers, strict=True):
         np.testing.assert_allclose(answer, -expected["logits"][end - size : end], rtol=1e-5)
     deadline = time.monotonic() + 60  # a server counts after it has answered
     while (after := statistics()).inference_count < before.inference_count + sum(sizes) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert after.inference_count - before.inference_count == sum(sizes)
-    assert after.execution_count - before.execution_count < len(sizes)
+    num_batches = after.execution_count - before.execution_count
+    assert num_batches < len(sizes) if shares_batches else num_batches == len(sizes)
 
 
 def test_a_batch_larger_than_the_maximum_is_refused(client: InferenceServerClient, clips: Clips) -> None:

@@ -49,6 +49,9 @@ def test_the_configuration_has_instances_and_threads_of_each(make_source: MakeSo
         ]
         assert config.parameters[key].string_value == "2"
         assert not config.HasField("optimization")
+        assert list(config.dynamic_batching.preferred_batch_size) == [1]  # no instance takes what another could
+        alone = kind_config(ENCODER, contract, model_format, Deployment(num_threads=2))
+        assert alone.HasField("dynamic_batching") and not alone.dynamic_batching.preferred_batch_size
 
 
 def test_what_is_light_runs_once_on_the_processor() -> None:
@@ -90,4 +93,5 @@ def test_other_settings_reach_a_model_that_is_up_to_date_and_nothing_else_change
     assert after.instance_group[0].count == 2
     assert (model / "1" / "model.onnx").stat().st_mtime_ns == mtime
     after.instance_group[0].count = 1
+    after.dynamic_batching.ClearField("preferred_batch_size")
     assert after == before
