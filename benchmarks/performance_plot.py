@@ -23,8 +23,8 @@ __all__ = ["draw"]
 # As in the report of an evaluation, whose module would load torch: two that colour-blind people tell apart.
 _GOOD, _SHORT, _INK, _LINE = "#0072b2", "#d55e00", "#2b3036", "#d5d9de"
 _LINE_INCHES, _STRIP_INCHES, _MARGIN_INCHES = 0.42, 0.3, 0.95
-_WIDTH_INCHES = 10.0
-_LABEL_WIDTH = 58  # characters
+_WIDTH_INCHES = 11.5
+_LABEL_WIDTH = 80  # characters; cases differ at their ends
 _NEAR_TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 10)
 _FAR_TICKS = (0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1000)
 
