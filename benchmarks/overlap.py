@@ -21,10 +21,10 @@ import torch
 from processor_time import processor_seconds
 from results_file import Row, write_results
 
-from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.repository import ONNX
+from cocon.embedding.videos.fused_model import FusedModel
 from cocon.export.artefacts.parity_clips import moving_squares
 from cocon.export.models.encoders import write_encoder
 from cocon.export.sources import ViewSource

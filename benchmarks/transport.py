@@ -23,7 +23,7 @@ from processor_time import processor_seconds
 from results_file import Row, write_results
 
 from cocon.client.models.connect import connect
-from cocon.client.models.fused_model import FusedModel, open_fused
+from cocon.embedding.videos.fused_model import FusedModel, open_fused
 from cocon.serving.address import Address
 from cocon.serving.launcher import ServerProcess
 

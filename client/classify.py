@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from cocon.client.index.folder import VideoIndex
 from cocon.client.index.query.queries import Example, Query
-from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedding import Row, VideoEmbedding
 from cocon.core.errors import MismatchError
 from cocon.core.printable import escaped, printable
+from cocon.embedding.videos.fused_model import FusedModel
 
 __all__ = ["UNKNOWN", "Prediction", "check_labels", "classify_by_index", "top_actions"]
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from cocon.client.classify import check_labels
 from cocon.client.index.folder import VideoIndex
-from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.block_order import ordered_blocks
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.client.pipeline.video_embedding import Row, VideoEmbedding
@@ -25,6 +24,7 @@ from cocon.embedding.locating.boundary_model import BoundaryModel
 from cocon.embedding.locating.detection import find_segments, label_segments, members, segment_embeddings
 from cocon.embedding.locating.proposals import Segment
 from cocon.embedding.locating.suppression import distinct_segments
+from cocon.embedding.videos.fused_model import FusedModel
 from cocon.video.clips import ClipSpec
 
 __all__ = [

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput
 
 from cocon.client.models.connect import connect
-from cocon.client.models.fused_model import open_fused
 from cocon.client.models.server import TritonServer
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
@@ -22,6 +21,7 @@ from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities, softmax
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL, BoundaryContract
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS
+from cocon.embedding.videos.fused_model import open_fused
 from cocon.export.artefacts.deployable import Deployable, TorchEmbedder
 from cocon.export.artefacts.parity_clips import mixed_with_noise, moving_squares
 from cocon.export.models.boundaries import sound_boundary_head

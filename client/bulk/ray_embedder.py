@@ -24,12 +24,12 @@ from cocon.client.bulk.shard import Shard, ShardInput
 from cocon.client.bulk.shard_folder import ShardFolder, ShardPlace
 from cocon.client.bulk.warnings_heard import heard_warnings
 from cocon.client.index.catalogue.file_stamp import FileStamp
-from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.embedder_settings import AroundSettings, EmbedderSettings
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.closing import Closing
 from cocon.core.errors import StorageError, UsageError, WorkerDiedError
 from cocon.core.printable import escaped, printable
+from cocon.embedding.videos.fused_model import FusedModel
 from cocon.video.blocks import overlap_hop
 
 __all__ = ["RayEmbedder", "RaySettings"]

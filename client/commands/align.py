@@ -9,7 +9,7 @@ from cocon.client.commands import options
 
 if TYPE_CHECKING:
     from cocon.client.aligning.spans import Alignment
-    from cocon.client.models.fused_model import FusedModel
+    from cocon.embedding.videos.fused_model import FusedModel
 
 __all__ = ["align"]
 

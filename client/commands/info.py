@@ -9,7 +9,6 @@ from typing import Any
 from cocon.client.engines import open_index
 from cocon.client.index.records import IndexFacts
 from cocon.client.models.connect import connect
-from cocon.client.models.fused_model import FusedModel, weights_at
 from cocon.client.output.sinks import print_rows
 from cocon.client.pipeline.video_embedding import Row
 from cocon.core.errors import ServerError
@@ -18,6 +17,7 @@ from cocon.core.proxies import without_credentials
 from cocon.core.texts.json_text import print_json
 from cocon.embedding.embedder import ENCODER, ModelEmbedder
 from cocon.embedding.repository import FormatName
+from cocon.embedding.videos.fused_model import FusedModel, weights_at
 from cocon.video.estimation.identity import difference, identity_of
 
 __all__ = ["gather_facts", "print_facts"]

@@ -12,7 +12,7 @@ from cocon.video.views import VIEWS, view_named
 
 if TYPE_CHECKING:
     from cocon.client.locate import LocatedAction, Namer
-    from cocon.client.models.fused_model import FusedModel
+    from cocon.embedding.videos.fused_model import FusedModel
 
 __all__ = ["locate"]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from cocon.client.fetching.remote_files import RemoteFiles
 from cocon.client.fetching.urls import is_remote
-from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.embedder_settings import AroundSettings, EmbedderSettings
 from cocon.client.pipeline.many_videos import ManyVideosEmbedder
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.closing import Closing
 from cocon.core.errors import VideoError
 from cocon.core.printable import printable
+from cocon.embedding.videos.fused_model import FusedModel
 
 __all__ = ["RemoteEmbedder", "RemoteSettings"]
 

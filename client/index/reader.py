@@ -30,12 +30,12 @@ from cocon.client.index.upkeep.kept_folder import KeptFolder
 from cocon.client.index.vote.labels import labels_at
 from cocon.client.index.vote.voters import Voters
 from cocon.client.models.defaults import DEFAULT_INDEX
-from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 from cocon.core.progress import OnProgress, no_progress
+from cocon.embedding.videos.fused_model import FusedModel
 
 __all__ = ["IndexReader"]
 

@@ -2,51 +2,25 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Protocol
 
 from cocon.client.models.defaults import DEFAULT_URL
 from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
 from cocon.core.errors import UsageError
-from cocon.embedding.embedder import ModelEmbedder, Outputs
-from cocon.embedding.fusion_record import FusionRecord
+from cocon.embedding.embedder import ModelEmbedder
 from cocon.embedding.local import LocalRepository, is_by_gpu
-from cocon.embedding.model_kind import ModelKind
-from cocon.embedding.open_model import Contract, OpenModel
 from cocon.embedding.repository import FORMATS, ONNX_RUNTIME, FormatName, check_repository
+from cocon.embedding.videos.fused_model import EncoderHost
 from cocon.video.workers.pool import num_cores
 
-__all__ = ["JointAnswers", "ModelHost", "check_url", "connect", "local_root"]
+__all__ = ["ModelHost", "check_url", "connect", "local_root"]
 
 _LOCAL = "local:"
 
-_Contract = TypeVar("_Contract", bound=Contract)
-_Model = TypeVar("_Model", bound=OpenModel[Any])
 
-
-class JointAnswers(Protocol):
-    """Something that asks the encoders of several views together; see `JointEncoders`."""
-
-    @property
-    def max_batch_size(self) -> int:
-        """Most rows of one call."""
-        ...
-
-    def embed(self, clips: Mapping[str, NDArray[np.uint8]]) -> dict[str, Outputs]:
-        """Embed the rows of all views."""
-        ...
-
-
-class ModelHost(Protocol):
-    """Something that offers models."""
-
-    @property
-    def url(self) -> str:
-        """What it was connected by."""
-        ...
+class ModelHost(EncoderHost, Protocol):
+    """Something that offers models, and is connected to."""
 
     @property
     def num_lanes(self) -> int:
@@ -68,25 +42,8 @@ class ModelHost(Protocol):
         """What runs the models, and its version."""
         ...
 
-    @property
-    def views(self) -> tuple[str, ...]:
-        """Views that have an encoder here."""
-        ...
-
-    def open(self, kind: ModelKind[_Contract, _Model], view: str) -> _Model:
-        """The newest model of a kind and view; see `TritonServer.open` and `LocalRepository.open`."""
-        ...
-
     def statistics(self, name: str, version: str) -> ServedWork | None:
         """What it has done for a version of a model so far; None where nobody counts, as in this process."""
-        ...
-
-    def fusion(self) -> FusionRecord | None:
-        """How its views are to be fused; None where nothing is said of it."""
-        ...
-
-    def joint(self, models: Mapping[str, ModelEmbedder]) -> JointAnswers | None:
-        """One model that answers for these encoders, view → encoder, by less than a request each; None without."""
         ...
 
     def confirm(self) -> None:

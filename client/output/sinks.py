@@ -12,13 +12,13 @@ from typing import Literal, Protocol, TextIO
 
 import numpy as np
 
-from cocon.client.models.fused_model import FusedModel
 from cocon.client.output.row_file import row_file
 from cocon.client.pipeline.video_embedding import Row
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable, short_path
 from cocon.core.tables import cell, new_table, print_table
 from cocon.core.texts.json_text import json_text
+from cocon.embedding.videos.fused_model import FusedModel
 
 __all__ = ["ARCHIVES", "Format", "Sink", "chosen_format", "open_sink", "print_rows"]
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from typing import Protocol, Self
 
-from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
+from cocon.embedding.videos.fused_model import FusedModel
 from cocon.video.decoding.limits import MediaLimits
 
 __all__ = ["ManyVideosEmbedder", "ManyVideosSettings"]

@@ -15,20 +15,18 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
-
 from cocon.client.models.connect import connect
 from cocon.client.models.defaults import DEFAULT_URL
-from cocon.client.models.fused_model import FusedModel, open_fused
 from cocon.client.models.served_work import ServedWork
 from cocon.client.pipeline.ahead import produce_ahead
-from cocon.client.pipeline.batches import Batches, Gathering
 from cocon.client.pipeline.stage_profile import Profile, tell_profile
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, unreadable
 from cocon.core.closing import Closing
 from cocon.core.errors import MismatchError, ServerError, UsageError, VideoError
 from cocon.core.paths import check_file
 from cocon.embedding.repository import FormatName
+from cocon.embedding.videos.batches import Batches, Gathering
+from cocon.embedding.videos.fused_model import FusedModel, open_fused
 from cocon.video.blocks import overlap_hop
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.reading.reader import MultiViewClip, VideoSource
@@ -208,7 +206,8 @@ class VideoEmbedder(Closing):
     def _batches(self) -> Batches[_Source]:
         # A processor is as fast with a row as with many, and so the cores share also the clips of a short video.
         max_rows = 1 if self._num_calls > 1 else None
-        return Batches(self._lanes * self._num_calls, max_rows=max_rows, profile=self._profile)
+        asking = nullcontext if self._profile is None else self._profile.asking
+        return Batches(self._lanes * self._num_calls, max_rows=max_rows, asking=asking)
 
     def _source(self, path: str | PathLike[str]) -> _Source:
         spec, shares_blocks = self.model.clip, self.model.shares_blocks
@@ -271,30 +270,13 @@ class VideoEmbedder(Closing):
         if video.error is not None:
             return FailedVideo(source.video, video.error)
         self._tell(source.clips.differences)
-        missing, clips = dict(source.clips.missing), video.clips()
-        model = self.model.restricted(clips) if missing else self.model
-        if missing:
-            _logger.warning("%s: embedded as %s alone: %s", source.video, model.view, "; ".join(missing.values()))
+        embedding = VideoEmbedding.of(source.video, video, source.clips, self.model)
+        if embedding.missing:
+            reasons = "; ".join(embedding.missing.values())
+            _logger.warning("%s: embedded as %s alone: %s", source.video, embedding.view, reasons)
         for note in [*filter(None, [source.clips.lost]), *source.clips.notes]:
             _logger.warning("%s: %s", source.video, note)
-        embedding, probabilities = model.fuse(clips)
-        return VideoEmbedding(
-            video=source.video,
-            content_sha256=source.clips.content_sha256 or "",
-            view=model.view,
-            start_seconds=np.array(video.start_seconds),
-            end_seconds=np.array(video.end_seconds),
-            embedding=embedding,
-            blocks=model.fuse_blocks(clips),
-            probabilities=probabilities,
-            num_frames=source.clips.num_frames,
-            truncated=bool(source.clips.lost),
-            model=model.name,
-            version=model.version,
-            fingerprint=model.fingerprint,
-            missing=missing,
-            made_by=source.clips.made_by,
-        )
+        return embedding
 
 
 def check_overlap(overlap: float) -> None:

@@ -21,12 +21,12 @@ from cocon.client.index.query.filters import NO_FILTERS, Filters
 from cocon.client.index.ranking.keeping import keep_ranking
 from cocon.client.index.records import IndexFacts, check_fingerprint
 from cocon.client.index.vote.keeping import keep_rule
-from cocon.client.models.fused_model import FusedModel
 from cocon.client.pipeline.many_videos import ManyVideosEmbedder, ManyVideosSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.printable import unescaped
 from cocon.core.progress import OnProgress
+from cocon.embedding.videos.fused_model import FusedModel
 
 __all__ = ["add_videos", "describe_videos", "prune_videos", "remove_videos"]
 

@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.client import FailedVideo, VideoEmbedder, VideoEmbedding
-from cocon.client.models.block_rows import BlockVectors, as_rows
-from cocon.client.pipeline.batches import Gathering
 from cocon.core.errors import MismatchError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ModelEmbedder, Outputs
 from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities, softmax
+from cocon.embedding.videos.batches import Gathering
+from cocon.embedding.videos.block_rows import BlockVectors, as_rows
 from cocon.video.blocks import distinct_blocks, overlap_hop
 from cocon.video.clips import ClipSpec, dense_windows
 from cocon.video.reading.reader import MultiViewClip, VideoSource

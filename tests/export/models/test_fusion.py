@@ -12,11 +12,11 @@ import onnxruntime
 import pytest
 
 from cocon.client.models.connect import connect
-from cocon.client.models.fused_model import open_fused
 from cocon.core.errors import MismatchError
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.embedding.fusion_record import FusionRecord
 from cocon.embedding.neighbours import unit_vectors
+from cocon.embedding.videos.fused_model import open_fused
 from cocon.export.cards.record import TrainingRecord
 from cocon.export.drafts import fusion_drafts
 from cocon.export.repository.folder import publish, staging

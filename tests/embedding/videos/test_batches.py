@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cocon.client.pipeline.batches import Batches, Gathering
+from cocon.embedding.videos.batches import Batches, Gathering
 from cocon.video.clips import ClipSpec
 from cocon.video.reading.reader import MultiViewClip
 

@@ -2,23 +2,68 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.models.block_rows import BlockVectors, as_rows
-from cocon.client.models.connect import JointAnswers, ModelHost
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.embedder import ENCODER, ModelEmbedder, Outputs
 from cocon.embedding.fusion import EQUAL_WEIGHTS, fuse_embeddings, fuse_probabilities, softmax
+from cocon.embedding.fusion_record import FusionRecord
+from cocon.embedding.model_kind import ModelKind
+from cocon.embedding.open_model import Contract, OpenModel
+from cocon.embedding.videos.block_rows import BlockVectors, as_rows
 from cocon.video.clips import ClipSpec
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.views import view_named
 
-__all__ = ["FusedModel", "open_fused", "weights_at"]
+__all__ = ["EncoderHost", "FusedModel", "JointAnswers", "open_fused", "weights_at"]
 
 Pixels = NDArray[np.uint8]
+
+_Contract = TypeVar("_Contract", bound=Contract)
+_Model = TypeVar("_Model", bound=OpenModel[Any])
+
+
+class JointAnswers(Protocol):
+    """Something that asks the encoders of several views together; see `JointEncoders`."""
+
+    @property
+    def max_batch_size(self) -> int:
+        """Most rows of one call."""
+        ...
+
+    def embed(self, clips: Mapping[str, NDArray[np.uint8]]) -> dict[str, Outputs]:
+        """Embed the rows of all views."""
+        ...
+
+
+class EncoderHost(Protocol):
+    """Something that has the encoders of views."""
+
+    @property
+    def url(self) -> str:
+        """What it is known by."""
+        ...
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Views that have an encoder here."""
+        ...
+
+    def open(self, kind: ModelKind[_Contract, _Model], view: str) -> _Model:
+        """The newest model of a kind and view; see `TritonServer.open` and `LocalRepository.open`."""
+        ...
+
+    def fusion(self) -> FusionRecord | None:
+        """How its views are to be fused; None where nothing is said of it."""
+        ...
+
+    def joint(self, models: Mapping[str, ModelEmbedder]) -> JointAnswers | None:
+        """One model that answers for these encoders, view → encoder, by less than a request each; None without."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +218,7 @@ class FusedModel:
         return fuse_embeddings(embeddings, self.weights) if len(embeddings) > 1 else next(iter(embeddings.values()))
 
 
-def open_fused(host: ModelHost, views: Sequence[str], *, has_probabilities: bool = True) -> FusedModel:
+def open_fused(host: EncoderHost, views: Sequence[str], *, has_probabilities: bool = True) -> FusedModel:
     """Open the encoders of some views.
 
     Args:
@@ -194,7 +239,7 @@ def open_fused(host: ModelHost, views: Sequence[str], *, has_probabilities: bool
     return FusedModel(models, weights_at(host, models), has_probabilities, joint)
 
 
-def weights_at(host: ModelHost, models: Mapping[str, ModelEmbedder]) -> Mapping[str, float]:
+def weights_at(host: EncoderHost, models: Mapping[str, ModelEmbedder]) -> Mapping[str, float]:
     """How much each of some models counts where they are: what `cocon export` wrote there, else all the same.
 
     Raises:

@@ -5,19 +5,18 @@ while the first is computed.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.models.block_rows import BlockVectors
-from cocon.client.models.fused_model import FusedModel
-from cocon.client.pipeline.stage_profile import Profile
 from cocon.embedding.embedder import Outputs
+from cocon.embedding.videos.block_rows import BlockVectors
+from cocon.embedding.videos.fused_model import FusedModel
 from cocon.video.reading.reader import MultiViewClip
 
 __all__ = ["Batches", "Gathering"]
@@ -114,13 +113,17 @@ class Batches(Generic[Source]):
     Args:
         lanes: The same models as often as batches may be out at a time. Over a connection, none is used by two threads.
         max_rows: Of a batch; as many as the models take by default.
-        profile: Counts what the models take.
+        asking: What a thread is in while it asks the models.
     """
 
     def __init__(
-        self, lanes: Sequence[FusedModel], *, max_rows: int | None = None, profile: Profile | None = None
+        self,
+        lanes: Sequence[FusedModel],
+        *,
+        max_rows: int | None = None,
+        asking: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._profile = profile
+        self._asking = asking
         self._lanes = deque(lanes)
         self._size = (max_rows or lanes[0].max_batch_size) * lanes[0].clip.num_blocks
         self._waiting: deque[_Run[Source]] = deque()
@@ -156,7 +159,7 @@ class Batches(Generic[Source]):
         self._lanes.rotate(-1)
 
     def _ask(self, lane: FusedModel, runs: Sequence[Pixels]) -> list[dict[str, BlockVectors]]:
-        with self._profile.asking() if self._profile else nullcontext():
+        with self._asking():
             return lane.embed(runs)
 
     def _next_batch(self) -> _Batch[Source]:
