@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from cocon.core.tables import plain_console
+from cocon.core.waits import awaited
 
 __all__ = [
     "OnProgress",
@@ -139,7 +140,7 @@ def no_progress(done: int, total: int | None) -> None:
 
 
 class _Rates(ProgressColumn):
-    """Speed, time left and failures, beside a bar."""
+    """Speed, time left, failures and what is waited for, beside a bar."""
 
     def render(self, task: Task) -> Text:
         return Text(", ".join(_rates(task)))
@@ -175,7 +176,7 @@ def _line(task: Task) -> str:
 
 
 def _rates(task: Task) -> Iterator[str]:
-    """How fast it is, what is left, and what failed, as far as that is known."""
+    """How fast it is, what is left, what failed, and what all wait for, as far as that is known."""
     speed, fields = task.speed, task.fields
     if speed:
         yield _per_time(speed, fields["unit"])
@@ -185,6 +186,7 @@ def _rates(task: Task) -> Iterator[str]:
             yield f"{_duration((task.total - task.completed) / speed)} left"
     if fields["num_failed"]:
         yield f"{fields['num_failed']} failed"
+    yield from (f"waiting for {what}" for what in awaited())
 
 
 def _per_time(per_s: float, unit: str) -> str:

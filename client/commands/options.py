@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cocon.client.collection.urls import is_collection_url
-from cocon.client.models.defaults import DEFAULT_URL
+from cocon.client.models.defaults import BATCH_DEADLINE_S, DEFAULT_URL
 from cocon.core.options import Quiet, takes_options
 from cocon.embedding.repository import FormatName
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsJson",
+    "DeadlineS",
     "EmbedderOptions",
     "Failures",
     "IndexName",
@@ -99,6 +100,15 @@ Overlap = Annotated[
     float, typer.Option("--overlap", min=0.0, max=0.9, help="Share of a clip that the next repeats, in whole blocks.")
 ]
 TimeoutS = Annotated[float, typer.Option("--timeout-s", min=0.001, help="Deadline of a request, in seconds.")]
+DeadlineS = Annotated[
+    float | None,
+    typer.Option(
+        "--deadline-s",
+        min=0.001,
+        help="How long to ask again while a server is away or has no room, in seconds; if given, also one not yet up.",
+        show_default=f"{BATCH_DEADLINE_S:g} for embed, classify and index add, once it has answered; else --timeout-s",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Write to a file; its ending can name the format.")]
 RowFormat = Annotated[
@@ -131,6 +141,7 @@ class EmbedderOptions:
     overlap: Overlap = 0.0
     model_format: ModelFormatOption = "onnx"
     timeout_s: TimeoutS = 30.0
+    deadline_s: DeadlineS = None
     limit: Limits = None
     strict: Strict = False
     shared_memory: SharedMemory = True
@@ -143,9 +154,13 @@ class EmbedderOptions:
         return MediaLimits.parse(self.limit or ())
 
     def settings(
-        self, default_views: tuple[str, ...] = ("rgb",), *, has_probabilities: bool = False
+        self,
+        default_views: tuple[str, ...] = ("rgb",),
+        *,
+        has_probabilities: bool = False,
+        deadline_s: float | None = None,
     ) -> "EmbedderSettings":
-        """What the options describe, for the views of a repeated, comma-separated `--view`."""
+        """What the options describe, for the views of a repeated, comma-separated `--view`; `deadline_s` by default."""
         from cocon.client.pipeline.embedder_settings import EmbedderSettings
         from cocon.video.output_file import check_output
 
@@ -157,6 +172,8 @@ class EmbedderOptions:
             views=named or default_views,
             overlap=self.overlap,
             timeout_s=self.timeout_s,
+            deadline_s=deadline_s if self.deadline_s is None else self.deadline_s,
+            awaits_start=self.deadline_s is not None,
             model_format=self.model_format,
             limits=self.limits,
             is_strict=self.strict,
@@ -186,8 +203,8 @@ class EmbedderOptions:
         those of the index.
         """
         paths = _checked_inputs(videos, failures, output, index, profile=self.profile_output)
-        opened = self.open(default_views, has_probabilities=index is None)
-        with opened as embedder, _reporting(paths, failures, quiet=quiet) as report:
+        settings = self.settings(default_views, has_probabilities=index is None, deadline_s=BATCH_DEADLINE_S)
+        with settings.open() as embedder, _reporting(paths, failures, quiet=quiet) as report:
             yield embedder, paths, report
         raise typer.Exit(report.exit_code)
 
@@ -207,7 +224,7 @@ class EmbedderOptions:
         What nothing is called by may be a name all the same, see `expand_inputs`.
         """
         paths = _checked_inputs(videos, failures, output, is_name=is_name, profile=self.profile_output)
-        settings = self.settings(default_views)
+        settings = self.settings(default_views, deadline_s=BATCH_DEADLINE_S)
         with _reporting(paths, failures, quiet=quiet) as report:
             yield settings, paths, report
         raise typer.Exit(report.exit_code)

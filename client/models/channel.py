@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2 as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from cocon.client.models.failures import is_interruption, is_unreachable, translated
+from cocon.client.models.failures import is_interruption, is_refused, is_unreachable, translated
 from cocon.client.models.offered import ONE_MODEL, DescribedVersion, check_ready, check_still_offered, ready_names
 from cocon.client.models.retries import NoAnswerError, Retries, seconds_until
 from cocon.client.models.served_work import ServedWork
@@ -47,14 +47,26 @@ class TritonChannel:
 
     Args:
         target: The server.
-        timeout_s: Deadline of every request, its repetitions included.
+        timeout_s: Deadline of every request.
+        deadline_s: Of a request and its repetitions while the server is away or has no room; `timeout_s` by default.
+        awaits_start: Whether a server that has never answered is waited for as long.
         shares_memory: Whether large tensors go through memory that a server on this machine sees too, where it does.
     """
 
-    def __init__(self, target: Target, *, timeout_s: float, shares_memory: bool = True) -> None:
+    def __init__(
+        self,
+        target: Target,
+        *,
+        timeout_s: float,
+        deadline_s: float | None = None,
+        awaits_start: bool = False,
+        shares_memory: bool = True,
+    ) -> None:
         self.target = target
-        self._timeout_s = timeout_s
-        self._retries = Retries(self._check_live, timeout_s=timeout_s)
+        self._timeout_s, self._deadline_s = timeout_s, deadline_s
+        self._retries = Retries(
+            target.name, self._check_live, timeout_s=timeout_s, deadline_s=deadline_s, awaits_start=awaits_start
+        )
         self._proxy = proxy_for(target.host, target.port) if target.host else None
         way = () if self._proxy and self._proxy.is_usable else DIRECT
         # One client and one channel per object: tritonclient shares neither between threads.
@@ -233,6 +245,8 @@ class TritonChannel:
             try:
                 return request(left_s)
             except InferenceServerException as error:
+                if is_refused(error):  # it is the same, and need not be asked more
+                    raise
                 self._seen_at.clear()  # it may be another server by now
                 if is_interruption(error) and not is_unreachable(error):
                     with suppress(InferenceServerException):  # it is the server that is not ready
@@ -246,8 +260,14 @@ class TritonChannel:
         try:
             return self._retries.ask(request)
         except NoAnswerError as error:
-            given = error.failure, self.target, self._proxy
-            raise translated(*given, timeout_s=self._timeout_s, has_answered=error.has_answered) from error
+            raise translated(
+                error.failure,
+                self.target,
+                self._proxy,
+                timeout_s=self._timeout_s,
+                deadline_s=self._deadline_s,
+                has_answered=error.has_answered,
+            ) from error
 
 
 def _sent(inputs: Mapping[str, NDArray[Any]]) -> list[grpc_client.InferInput]:

@@ -59,6 +59,8 @@ def connect(
     url: str = DEFAULT_URL,
     *,
     timeout_s: float = 30.0,
+    deadline_s: float | None = None,
+    awaits_start: bool = False,
     model_format: FormatName = "onnx",
     num_threads: int = 0,
     shares_memory: bool = True,
@@ -69,6 +71,8 @@ def connect(
         url: `host:port` or `grpc://host:port` for Triton (see `Target.parse`), `local:FOLDER` for a model repository in
             this process.
         timeout_s: Deadline of every request to a server.
+        deadline_s: Of a request and its repetitions while a server is away or has no room; `timeout_s` by default.
+        awaits_start: Whether a server that has never answered is waited for as long.
         model_format: Which export of a view to use; one that ONNX Runtime runs without a server.
         num_threads: Of each call of a model in this process; all cores by default.
         shares_memory: Whether large tensors go through memory that a server on this machine sees too, where it does.
@@ -81,7 +85,14 @@ def connect(
         return _LocalHost(root, FORMATS[model_format], num_threads)
     from cocon.client.models.server import TritonServer
 
-    return TritonServer(url, timeout_s=timeout_s, model_format=model_format, shares_memory=shares_memory)
+    return TritonServer(
+        url,
+        timeout_s=timeout_s,
+        deadline_s=deadline_s,
+        awaits_start=awaits_start,
+        model_format=model_format,
+        shares_memory=shares_memory,
+    )
 
 
 def check_url(url: str, model_format: FormatName) -> None:

@@ -2,7 +2,9 @@
 
 from cocon.embedding.server_ports import GRPC_PORT
 
-__all__ = ["DEFAULT_INDEX", "DEFAULT_URL"]
+__all__ = ["BATCH_DEADLINE_S", "DEFAULT_INDEX", "DEFAULT_URL"]
 
 DEFAULT_URL = f"127.0.0.1:{GRPC_PORT}"
 DEFAULT_INDEX = "index"
+# How long work on many videos waits for a server that went away.
+BATCH_DEADLINE_S = 300.0

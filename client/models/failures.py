@@ -9,10 +9,14 @@ from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, ServerError
 from cocon.core.proxies import Proxy
 
-__all__ = ["is_interruption", "is_unreachable", "said", "status", "translated"]
+__all__ = ["is_interruption", "is_refused", "is_unreachable", "said", "status", "translated"]
 
 # What gRPC itself says where no server does.
 _UNREACHABLE = re.compile(r"connect|[Rr]esol|Socket closed|recvmsg|sendmsg|Broken pipe|GOAWAY|keepalive")
+# What Triton says where a queue is full, or a request has waited in one for too long.
+_REFUSED = re.compile(r"maximum queue size|[Tt]imeout expired|max_inflight|[Oo]verload")
+# RESOURCE_EXHAUSTED too, and no less so the next time.
+_TOO_LARGE = re.compile(r"larger than max|message length")
 _START = "start it with 'cocon serve', or work without one: --url local:model_repository"
 
 
@@ -31,7 +35,14 @@ def is_interruption(error: InferenceServerException) -> bool:
 
     A server that ends knows its models no longer, and cancels the requests it has.
     """
-    return status(error) in ("UNAVAILABLE", "CANCELLED", "NOT_FOUND")
+    return status(error) in ("UNAVAILABLE", "CANCELLED", "NOT_FOUND") or is_refused(error)
+
+
+def is_refused(error: InferenceServerException) -> bool:
+    """Whether a sound server has no room for the request now."""
+    if status(error) == "RESOURCE_EXHAUSTED":
+        return _TOO_LARGE.search(said(error)) is None
+    return status(error) == "UNAVAILABLE" and _REFUSED.search(said(error)) is not None
 
 
 def is_unreachable(error: InferenceServerException) -> bool:
@@ -40,7 +51,13 @@ def is_unreachable(error: InferenceServerException) -> bool:
 
 
 def translated(
-    error: InferenceServerException, target: Target, proxy: Proxy | None, *, timeout_s: float, has_answered: bool
+    error: InferenceServerException,
+    target: Target,
+    proxy: Proxy | None,
+    *,
+    timeout_s: float,
+    deadline_s: float | None = None,
+    has_answered: bool,
 ) -> ServerError | MismatchError:
     """Our error for one of tritonclient's.
 
@@ -48,18 +65,24 @@ def translated(
         error: The last one.
         target: The server.
         proxy: What stands before it.
-        timeout_s: How long it had.
+        timeout_s: How long a request had.
+        deadline_s: How long they had together, if not as long.
         has_answered: Whether the server ever did.
     """
     message = said(error)
     url = f"{target.name} ({_way(proxy, target, message)})" if proxy else target.name
+    within = f"within {deadline_s or timeout_s:g} s"
+    longer = f"{'--timeout-s' if deadline_s is None else '--deadline-s'} waits longer"
     match status(error):
+        case "UNAVAILABLE" | "RESOURCE_EXHAUSTED" if is_refused(error):
+            return ServerError(f"server {url} has no room ({message}), and had none {within}; ask it less, or {longer}")
+        case "RESOURCE_EXHAUSTED":
+            return ServerError(f"server {url} refuses the size of a request or of its answer: {message}")
         case "UNAVAILABLE" | "CANCELLED" | "NOT_FOUND" if has_answered:
             reason = (
                 "went away, and was not back" if is_unreachable(error) else f"is not ready ({message}), and was not"
             )
-            remedy = "see that it runs, and run the command again; --timeout-s waits longer"
-            return ServerError(f"server {url} {reason} within {timeout_s:g} s; {remedy}")
+            return ServerError(f"server {url} {reason} {within}; see that it runs, and run the command again; {longer}")
         case "UNAVAILABLE" if is_unreachable(error):
             other = None if proxy and proxy.is_usable else told_by_http(target)
             return ServerError(other or f"no Triton server answers at {url}; {_START}")

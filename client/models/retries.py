@@ -1,17 +1,29 @@
-"""Ask a server again while it stops, starts, loads or has no room, until the deadline."""
+"""Ask a server again while it stops, starts, loads, hangs or has no room, until the deadline.
 
+A restart takes seconds, and its clients come back at their own moments: pauses grow, and each is a random share of its
+length, so that a server that has just begun, or has no room, is not asked by all at once.
+"""
+
+import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TypeVar
 
 from tritonclient.utils import InferenceServerException
 
-from cocon.client.models.failures import is_interruption, is_unreachable, status
+from cocon.client.models.failures import is_interruption, is_refused, is_unreachable, said, status
+from cocon.core.waits import waiting_for
 
 __all__ = ["NoAnswerError", "Retries", "seconds_until"]
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
+# One that is away is found within a second; one that has no room is given time.
+_LONGEST_PAUSE_OF_REFUSED_S = 4.0
+_LEAST_SHARE = 0.5
+# So many failures are no blip: the user is told.
+_MOST_UNTOLD = 4
 _SHORTEST_S = 0.001
 # Where nothing has ever answered, to wait for the deadline would only hide that nobody is there.
 _MOST_FIRST_REQUESTS = 4
@@ -36,13 +48,25 @@ class Retries:
     """Asks one server; knows whether it has ever answered. Not safe for several threads.
 
     Args:
+        server: What it is called where it is waited for.
         check_live: Raises what a server says that is about to end, and nothing else; takes the seconds it may last.
-        timeout_s: Deadline of every request, its repetitions included.
+        timeout_s: Deadline of a request.
+        deadline_s: Of a request and its repetitions; none is repeated after its time is up unless this is longer.
+        awaits_start: Whether a server that has never answered is waited for as long; else it is asked a few times.
     """
 
-    def __init__(self, check_live: Callable[[float], object], *, timeout_s: float) -> None:
-        self._check_live = check_live
-        self._timeout_s = timeout_s
+    def __init__(
+        self,
+        server: str,
+        check_live: Callable[[float], object],
+        *,
+        timeout_s: float,
+        deadline_s: float | None = None,
+        awaits_start: bool = False,
+    ) -> None:
+        self._server, self._check_live = server, check_live
+        self._timeout_s, self._deadline_s = timeout_s, timeout_s if deadline_s is None else deadline_s
+        self._awaits_start = awaits_start
         self._has_answered = False
         self._closed = threading.Event()
 
@@ -52,30 +76,39 @@ class Retries:
         Raises:
             NoAnswerError: There is none, or it is a refusal.
         """
-        deadline, pause_s = time.monotonic() + self._timeout_s, _FIRST_PAUSE_S
+        deadline = time.monotonic() + self._deadline_s
         failures: list[InferenceServerException] = []
-        while True:
-            try:
-                answer = request(seconds_until(deadline))
-            except InferenceServerException as error:
-                failures.append(self._judged(error, deadline))
-            else:
-                self._has_answered = True
-                return answer
-            is_late = time.monotonic() + pause_s >= deadline
-            if not self._is_worth_another(failures) or is_late or self._closed.wait(pause_s):
-                # That the time was up says less than what it was spent on.
-                telling = [error for error in failures if status(error) != "DEADLINE_EXCEEDED"] or failures
-                raise NoAnswerError(telling[-1], has_answered=self._has_answered) from failures[-1]
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        with ExitStack() as waiting:
+            while True:
+                try:
+                    answer = request(min(self._timeout_s, seconds_until(deadline)))
+                except InferenceServerException as error:
+                    failures.append(self._judged(error, deadline))
+                else:
+                    self._has_answered = True
+                    return answer
+                if not self._is_worth_another(failures) or self._has_paused_past(deadline, failures):
+                    # That the time was up says less than what it was spent on.
+                    telling = [error for error in failures if status(error) != "DEADLINE_EXCEEDED"] or failures
+                    raise NoAnswerError(telling[-1], has_answered=self._has_answered) from failures[-1]
+                if len(failures) == 1:
+                    say = waiting.enter_context(waiting_for(f"server {self._server}"))
+                elif len(failures) == _MOST_UNTOLD:
+                    say(f"{said(failures[-1])}; up to {self._deadline_s:g} s")
 
     def close(self) -> None:
         """Give up what a thread is about to ask again."""
         self._closed.set()
 
+    def _has_paused_past(self, deadline: float, failures: list[InferenceServerException]) -> bool:
+        """Pause before the next request; True where it would be too late, or is not wanted any more."""
+        longest_s = _LONGEST_PAUSE_OF_REFUSED_S if is_refused(failures[-1]) else _LONGEST_PAUSE_S
+        pause_s = min(_FIRST_PAUSE_S * 2 ** min(len(failures) - 1, 16), longest_s) * random.uniform(_LEAST_SHARE, 1)
+        return time.monotonic() + pause_s >= deadline or self._closed.wait(pause_s)
+
     def _judged(self, failure: InferenceServerException, deadline: float) -> InferenceServerException:
         """The failure, or that the server is about to end: what it refuses by then, it may be able to do again."""
-        if is_interruption(failure) or status(failure) == "DEADLINE_EXCEEDED":
+        if is_interruption(failure) or _is_late(failure):
             return failure
         self._has_answered = True
         try:
@@ -86,10 +119,15 @@ class Retries:
 
     def _is_worth_another(self, failures: list[InferenceServerException]) -> bool:
         last = failures[-1]
-        if not is_interruption(last):
+        if not is_interruption(last) and not _is_late(last):
             return False
-        self._has_answered |= not is_unreachable(last)
-        return self._has_answered or len(failures) < _MOST_FIRST_REQUESTS
+        self._has_answered |= not is_unreachable(last) and not _is_late(last)
+        return self._has_answered or self._awaits_start or len(failures) < _MOST_FIRST_REQUESTS
+
+
+def _is_late(failure: InferenceServerException) -> bool:
+    """Whether the time of a request was up before there was an answer."""
+    return status(failure) == "DEADLINE_EXCEEDED"
 
 
 def seconds_until(deadline_s: float) -> float:

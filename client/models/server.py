@@ -77,17 +77,32 @@ class TritonServer(Closing):
 
     Args:
         url: As `Target.parse` takes it.
-        timeout_s: Deadline of every request, its retries included.
+        timeout_s: Deadline of every request.
+        deadline_s: As of `TritonChannel`.
+        awaits_start: Likewise.
         model_format: Which export of a view is used.
         shares_memory: Whether large tensors go through memory that a server on this machine sees too, where it does.
     """
 
     def __init__(
-        self, url: str, *, timeout_s: float = 30.0, model_format: FormatName = "onnx", shares_memory: bool = True
+        self,
+        url: str,
+        *,
+        timeout_s: float = 30.0,
+        deadline_s: float | None = None,
+        awaits_start: bool = False,
+        model_format: FormatName = "onnx",
+        shares_memory: bool = True,
     ) -> None:
         self._format = FORMATS[model_format]
         self._opened: dict[str, DescribedVersion] = {}
-        self._channel = TritonChannel(Target.parse(url), timeout_s=timeout_s, shares_memory=shares_memory)
+        self._channel = TritonChannel(
+            Target.parse(url),
+            timeout_s=timeout_s,
+            deadline_s=deadline_s,
+            awaits_start=awaits_start,
+            shares_memory=shares_memory,
+        )
 
     @property
     def url(self) -> str:

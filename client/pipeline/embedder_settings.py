@@ -25,6 +25,8 @@ class EmbedderSettings:
     views: Sequence[str] = ("rgb",)
     overlap: float = 0.0
     timeout_s: float = 30.0
+    deadline_s: float | None = None
+    awaits_start: bool = False
     model_format: FormatName = "onnx"
     limits: MediaLimits = field(default_factory=MediaLimits)
     is_strict: bool = False
@@ -55,6 +57,8 @@ class EmbedderSettings:
             views=self.views,
             overlap=self.overlap,
             timeout_s=self.timeout_s,
+            deadline_s=self.deadline_s,
+            awaits_start=self.awaits_start,
             model_format=self.model_format,
             limits=self.limits,
             is_strict=self.is_strict,

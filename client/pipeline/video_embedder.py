@@ -62,6 +62,8 @@ class VideoEmbedder(Closing):
         views: Names of views, fused when there are several; `("all",)` for every view that has an encoder.
         overlap: Share of a clip that the next one repeats, from 0 to 0.9.
         timeout_s: Deadline of every request to a server.
+        deadline_s: Of a request and its repetitions while a server is away or has no room; `timeout_s` by default.
+        awaits_start: Whether a server that has never answered is waited for as long.
         model_format: Which export of a view to use: `onnx` or `torchscript`.
         limits: How much of a video is read before it is refused, and how long a decoder may hang.
         is_strict: Refuse damaged videos, and views that others make than those that the models learned from, in
@@ -90,6 +92,8 @@ class VideoEmbedder(Closing):
         views: Sequence[str] = ("rgb",),
         overlap: float = 0.0,
         timeout_s: float = 30.0,
+        deadline_s: float | None = None,
+        awaits_start: bool = False,
         model_format: FormatName = "onnx",
         limits: MediaLimits | None = None,
         is_strict: bool = False,
@@ -114,6 +118,8 @@ class VideoEmbedder(Closing):
                 connect,
                 url,
                 timeout_s=timeout_s,
+                deadline_s=deadline_s,
+                awaits_start=awaits_start,
                 model_format=model_format,
                 num_threads=1,
                 shares_memory=shares_memory,

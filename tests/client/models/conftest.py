@@ -1,6 +1,7 @@
 """A real server for the tiny models, and one that says what it is told to say."""
 
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -82,21 +83,29 @@ class Flaky(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc
     """Fails a few times before it answers; it is about to end as long as it fails, where that is said."""
 
     def __init__(
-        self, status: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE, num_failures: int = 0, *, is_ending: bool = False
+        self,
+        status: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE,
+        num_failures: int = 0,
+        *,
+        is_ending: bool = False,
+        message: str = "not now",
+        hangs_s: float = 0.0,
     ) -> None:
-        self._status = status
-        self._num_failures = num_failures
+        self._status, self._message, self._hangs_s = status, message, hangs_s
+        self.num_failures = num_failures
         self._is_ending = is_ending
-        self.num_requests = 0
+        self.num_requests = self.num_lives = 0
 
     def ServerMetadata(self, request: object, context: grpc.ServicerContext) -> object:  # noqa: N802  # the protocol's name
         self.num_requests += 1
-        if self.num_requests <= self._num_failures:
-            context.abort(self._status, "not now")
+        if self.num_requests <= self.num_failures:
+            time.sleep(self._hangs_s)
+            context.abort(self._status, self._message)
         return service_pb2.ServerMetadataResponse(name="triton", version="2.0")
 
     def ServerLive(self, request: object, context: grpc.ServicerContext) -> object:  # noqa: N802  # likewise
-        if self._is_ending and self.num_requests <= self._num_failures:
+        self.num_lives += 1
+        if self._is_ending and self.num_requests <= self.num_failures:
             context.abort(grpc.StatusCode.UNAVAILABLE, "Server exiting")
         return service_pb2.ServerLiveResponse(live=True)
 

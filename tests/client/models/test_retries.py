@@ -16,6 +16,7 @@ from tritonclient.utils import InferenceServerException
 
 from cocon.client.models.server import TritonServer
 from cocon.core.errors import MismatchError, ServerError
+from cocon.core.waits import awaited
 from cocon.embedding.embedder import ENCODER
 from cocon.serving.address import Address
 from cocon.serving.launcher import ServerProcess
@@ -54,6 +55,52 @@ def test_after_the_deadline_it_is_the_server_that_failed(status: grpc.StatusCode
     ):
         _ = triton.software
     assert servicer.num_requests > 1
+
+
+FULL = "[request id: 7] Exceeds maximum queue size"
+
+
+@pytest.mark.parametrize(("status", "message"), [(UNAVAILABLE, FULL), (grpc.StatusCode.RESOURCE_EXHAUSTED, "no room")])
+def test_a_server_without_room_is_asked_again_and_not_whether_it_ends(status: grpc.StatusCode, message: str) -> None:
+    servicer = Flaky(status, 3, message=message)
+    with serving(servicer) as url, TritonServer(url) as triton:
+        assert triton.software == "triton 2.0"
+    assert (servicer.num_requests, servicer.num_lives) == (4, 0)
+    with (
+        serving(Flaky(status, 1000, message=message)) as url,
+        TritonServer(url, timeout_s=0.2, deadline_s=0.4) as triton,
+        pytest.raises(ServerError, match=r"has no room \(.*\), and had none within 0\.4 s; .* --deadline-s waits"),
+    ):
+        _ = triton.software
+
+
+def test_what_is_too_large_is_no_smaller_the_next_time() -> None:
+    servicer = Flaky(grpc.StatusCode.RESOURCE_EXHAUSTED, 9, message="Received message larger than max (9 vs. 4)")
+    with serving(servicer) as url, TritonServer(url) as triton, pytest.raises(ServerError, match="size of a request"):
+        _ = triton.software
+    assert servicer.num_requests == 1
+
+
+def test_a_server_that_hung_is_asked_again_within_the_deadline_if_it_ever_answered() -> None:
+    hanging = Flaky(hangs_s=1.0)
+    with serving(hanging) as url, TritonServer(url, timeout_s=0.3, deadline_s=600) as triton:
+        assert triton.software == "triton 2.0"
+        hanging.num_failures = 2  # which is the next request alone
+        assert triton.software == "triton 2.0"
+    assert hanging.num_requests == 3
+
+
+def test_a_server_that_is_not_up_yet_is_waited_for_where_that_is_wanted() -> None:
+    url = Address.on_free_ports().url
+    with TritonServer(url, deadline_s=600) as triton, pytest.raises(ServerError, match="no Triton server answers"):
+        _ = triton.software
+    with ThreadPoolExecutor(1) as thread, TritonServer(url, deadline_s=600, awaits_start=True) as triton:
+        waiting = thread.submit(lambda: triton.software)
+        while awaited() != [f"server {url}"]:
+            assert not waiting.done()
+        with serving(Flaky(), url):
+            assert waiting.result(timeout=60) == "triton 2.0"
+    assert awaited() == []
 
 
 @pytest.mark.parametrize(
