@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from cocon.core.tables import plain_console
-from cocon.core.waits import awaited
+from cocon.core.telling.waits import awaited
 
 __all__ = [
     "OnProgress",

@@ -15,6 +15,8 @@ __all__ = ["is_interruption", "is_refused", "is_unreachable", "said", "status", 
 _UNREACHABLE = re.compile(r"connect|[Rr]esol|Socket closed|recvmsg|sendmsg|Broken pipe|GOAWAY|keepalive")
 # What Triton says where a queue is full, or a request has waited in one for too long.
 _REFUSED = re.compile(r"maximum queue size|[Tt]imeout expired|max_inflight|[Oo]verload")
+# Of a model whose worker has died; who watches the server starts another.
+_UNHEALTHY = re.compile(r"[Ss]tub process .*is not healthy|[Uu]nhealthy")
 # RESOURCE_EXHAUSTED too, and no less so the next time.
 _TOO_LARGE = re.compile(r"larger than max|message length")
 _START = "start it with 'cocon serve', or work without one: --url local:model_repository"
@@ -31,11 +33,12 @@ def said(error: InferenceServerException) -> str:
 
 
 def is_interruption(error: InferenceServerException) -> bool:
-    """Whether the request was not worked on and may be later: the server stops, starts, loads, or has no room.
+    """Whether the request was not worked on and may be later: the server stops, starts, loads, mends, or has no room.
 
     A server that ends knows its models no longer, and cancels the requests it has.
     """
-    return status(error) in ("UNAVAILABLE", "CANCELLED", "NOT_FOUND") or is_refused(error)
+    is_worker_gone = status(error) == "INTERNAL" and _UNHEALTHY.search(said(error)) is not None
+    return status(error) in ("UNAVAILABLE", "CANCELLED", "NOT_FOUND") or is_worker_gone or is_refused(error)
 
 
 def is_refused(error: InferenceServerException) -> bool:
@@ -78,7 +81,7 @@ def translated(
             return ServerError(f"server {url} has no room ({message}), and had none {within}; ask it less, or {longer}")
         case "RESOURCE_EXHAUSTED":
             return ServerError(f"server {url} refuses the size of a request or of its answer: {message}")
-        case "UNAVAILABLE" | "CANCELLED" | "NOT_FOUND" if has_answered:
+        case "UNAVAILABLE" | "CANCELLED" | "NOT_FOUND" | "INTERNAL" if has_answered and is_interruption(error):
             reason = (
                 "went away, and was not back" if is_unreachable(error) else f"is not ready ({message}), and was not"
             )

@@ -14,7 +14,7 @@ from typing import TypeVar
 from tritonclient.utils import InferenceServerException
 
 from cocon.client.models.failures import is_interruption, is_refused, is_unreachable, said, status
-from cocon.core.waits import waiting_for
+from cocon.core.telling.waits import waiting_for
 
 __all__ = ["NoAnswerError", "Retries", "seconds_until"]
 

@@ -16,7 +16,7 @@ from tritonclient.utils import InferenceServerException
 
 from cocon.client.models.server import TritonServer
 from cocon.core.errors import MismatchError, ServerError
-from cocon.core.waits import awaited
+from cocon.core.telling.waits import awaited
 from cocon.embedding.embedder import ENCODER
 from cocon.serving.address import Address
 from cocon.serving.launcher import ServerProcess
@@ -72,6 +72,13 @@ def test_a_server_without_room_is_asked_again_and_not_whether_it_ends(status: gr
         pytest.raises(ServerError, match=r"has no room \(.*\), and had none within 0\.4 s; .* --deadline-s waits"),
     ):
         _ = triton.software
+
+
+def test_a_model_whose_worker_has_died_is_waited_for() -> None:
+    servicer = Flaky(INTERNAL, 3, message="Stub process 'cocon_rgb_0_0' is not healthy.")
+    with serving(servicer) as url, TritonServer(url) as triton:
+        assert triton.software == "triton 2.0"
+    assert (servicer.num_requests, servicer.num_lives) == (4, 0)
 
 
 def test_what_is_too_large_is_no_smaller_the_next_time() -> None:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from cocon.core import progress
-from cocon.core.waits import awaited, waiting_for
+from cocon.core.telling.waits import awaited, waiting_for
 
 
 def test_two_who_wait_for_the_same_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:

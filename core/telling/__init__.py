@@ -1,0 +1,1 @@
+"""What a command tells while it works: what it waits for."""
