@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from cocon.client.index.upkeep.rebuilding import RebuildReport
     from cocon.client.locate import LocatedAction, locate_actions
     from cocon.client.models.connect import connect
+    from cocon.client.models.connections.credentials import Credentials
     from cocon.client.pipeline.video_embedder import FailedVideo, VideoEmbedder, VideoEmbedding
     from cocon.client.tracking.boxes import TrackedFrame, track_box, tracking_model
 
@@ -51,6 +52,7 @@ __all__ = [
     "Cluster",
     "CompactReport",
     "Condition",
+    "Credentials",
     "Example",
     "ExportReport",
     "FailedVideo",
@@ -104,6 +106,7 @@ _NAMES = {
     "index.upkeep.rebuilding": ("RebuildReport",),
     "locate": ("LocatedAction", "locate_actions"),
     "models.connect": ("connect",),
+    "models.connections.credentials": ("Credentials",),
     "pipeline.video_embedder": ("FailedVideo", "VideoEmbedder", "VideoEmbedding"),
     "tracking.boxes": ("TrackedFrame", "track_box", "tracking_model"),
 }

@@ -17,6 +17,7 @@ from cocon.client.bench.report import Facts, facts_of, level_facts
 from cocon.client.bench.served import ServedModel
 from cocon.client.bench.tensors import clip_requests, made_requests
 from cocon.client.models.connect import local_root
+from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.core.errors import UsageError
 from cocon.core.printable import escaped, printable
 from cocon.core.progress import OnProgress
@@ -48,6 +49,7 @@ class Bench:
         timeout_s: Deadline of a request.
         limits: Of the video.
         shares_memory: Whether tensors go through memory that a server on this machine sees too, where it does.
+        credentials: By which a server is known, and who asks it.
     """
 
     url: str
@@ -60,6 +62,7 @@ class Bench:
     timeout_s: float = 30.0
     limits: MediaLimits = field(default_factory=MediaLimits)
     shares_memory: bool = True
+    credentials: Credentials = NO_CREDENTIALS
 
 
 def run_bench(bench: Bench, on_progress: OnProgress) -> Facts:
@@ -79,7 +82,13 @@ def run_bench(bench: Bench, on_progress: OnProgress) -> Facts:
         model = (
             InProcess(root, bench.model_name)
             if root is not None
-            else ServedModel(bench.url, bench.model_name, timeout_s=bench.timeout_s, shares_memory=bench.shares_memory)
+            else ServedModel(
+                bench.url,
+                bench.model_name,
+                timeout_s=bench.timeout_s,
+                shares_memory=bench.shares_memory,
+                credentials=bench.credentials,
+            )
         )
         opened.callback(model.close)
         if model.max_batch_size and bench.batch_size > model.max_batch_size:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from tritonclient.utils import triton_to_np_dtype
 
 from cocon.client.bench.measured_model import Request, TensorSpec
 from cocon.client.models.channel import TritonChannel
+from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.offered import DescribedVersion
 from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
@@ -32,14 +34,29 @@ class ServedModel:
         name: Of the model; its newest version is measured.
         timeout_s: Deadline of every request.
         shares_memory: As of `TritonChannel`.
+        credentials: Likewise.
 
     Raises:
         ServerError: The server does not answer.
         UsageError: It has no such model, or one whose rows have no fixed shape.
     """
 
-    def __init__(self, url: str, name: str, *, timeout_s: float, shares_memory: bool) -> None:
-        self._target, self._timeout_s, self._shares_memory = Target.parse(url), timeout_s, shares_memory
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        *,
+        timeout_s: float,
+        shares_memory: bool,
+        credentials: Credentials = NO_CREDENTIALS,
+    ) -> None:
+        self._connected = partial(
+            TritonChannel,
+            Target.parse(url),
+            timeout_s=timeout_s,
+            shares_memory=shares_memory,
+            credentials=credentials,
+        )
         self._channel = self._connected()
         try:
             self._described = self._channel.newest(name, contract_key="")
@@ -72,9 +89,6 @@ class ServedModel:
     def close(self) -> None:
         """Close the channel."""
         self._channel.close()
-
-    def _connected(self) -> TritonChannel:
-        return TritonChannel(self._target, timeout_s=self._timeout_s, shares_memory=self._shares_memory)
 
 
 class _ServedCaller:

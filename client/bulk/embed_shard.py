@@ -10,6 +10,7 @@ from typing import Any
 from cocon.client.bulk.shard import Shard, ShardHead, ShardInput, shard_bytes
 from cocon.client.bulk.warnings_heard import heard_warnings
 from cocon.client.index.records import is_lasting_kind
+from cocon.client.models.connections.credentials import Credentials
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, completed
@@ -89,7 +90,8 @@ def _told(error: CoconError) -> str:
 
 def settings_from_json(content: Mapping[str, Any]) -> EmbedderSettings:
     """Settings from what `dataclasses.asdict` made of them."""
-    return EmbedderSettings(**{**content, "limits": MediaLimits(**content["limits"])})
+    limits, credentials = MediaLimits(**content["limits"]), Credentials(**content["credentials"])
+    return EmbedderSettings(**{**content, "limits": limits, "credentials": credentials})
 
 
 def _enter(folder: str) -> None:

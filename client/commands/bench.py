@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cocon.client.commands import options
-from cocon.client.models.defaults import DEFAULT_URL
 from cocon.core.errors import UsageError
 from cocon.core.options import takes_options
 
@@ -93,10 +92,11 @@ class _WindowOptions:
         )
 
 
+@options.takes_server_options
 @takes_options(_LoadOptions)
 @takes_options(_WindowOptions)
 def bench(
-    url: options.Url = DEFAULT_URL,
+    server_options: options.ServerOptions = options.ServerOptions(),
     view: Annotated[str, typer.Option("--view", help="View whose encoder is measured.")] = "rgb",
     model_format: options.ModelFormatOption = "onnx",
     model_name: Annotated[
@@ -123,7 +123,6 @@ def bench(
         Path | None,
         typer.Option("--latency-report-file", "-f", help="CSV, a line for each level.", show_default=False),
     ] = None,
-    timeout_s: options.TimeoutS = 30.0,
     limit: options.Limits = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -150,7 +149,19 @@ def bench(
     levels, pace, limits = load_options.levels, window_options.pace(load_options), MediaLimits.parse(limit or ())
     if latency_report_file is not None:
         check_output(latency_report_file, option="--latency-report-file")
-    asked = Bench(url, name, levels, pace, batch_size, bare, input_data, timeout_s, limits, shared_memory == "system")
+    asked = Bench(
+        server_options.url,
+        name,
+        levels,
+        pace,
+        batch_size,
+        bare,
+        input_data,
+        server_options.timeout_s,
+        limits,
+        shares_memory=shared_memory == "system",
+        credentials=server_options.credentials,
+    )
     with progress_bar("measuring", unit="levels", is_quiet=quiet) as on_progress:
         facts = run_bench(asked, on_progress)
     if latency_report_file is not None:

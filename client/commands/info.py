@@ -6,9 +6,9 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
+from cocon.client.commands.options import ServerOptions
 from cocon.client.engines import open_index
 from cocon.client.index.records import IndexFacts
-from cocon.client.models.connect import connect
 from cocon.client.output.sinks import print_rows
 from cocon.client.pipeline.video_embedding import Row
 from cocon.core.errors import ServerError
@@ -30,13 +30,12 @@ _FITS = {
 _MODEL_COLUMNS = ("view", "model", "version", "method", "clip", "embedding_dim", "num_labels", "fingerprint")
 
 
-def gather_facts(url: str, index: str, *, timeout_s: float, model_format: FormatName) -> tuple[Row, ServerError | None]:
+def gather_facts(server: ServerOptions, index: str, *, model_format: FormatName) -> tuple[Row, ServerError | None]:
     """Ask the server and the index; the index also where no server answers.
 
     Args:
-        url: Where the models are.
+        server: Where the models are.
         index: Its name, which need not exist.
-        timeout_s: Deadline of every request.
         model_format: Which exports to look at.
 
     Returns:
@@ -47,12 +46,12 @@ def gather_facts(url: str, index: str, *, timeout_s: float, model_format: Format
         CoconError: As `connect`, `ModelHost.open` and `VideoIndex.facts` do.
     """
     try:
-        with closing(connect(url, timeout_s=timeout_s, model_format=model_format)) as host:
+        with closing(server.connect(model_format)) as host:
             models = {view: host.open(ENCODER, view) for view in host.views}
             weights = weights_at(host, models)
             named = {"url": escaped(host.url), "software": host.software}
     except ServerError as error:
-        unknown = {"url": escaped(without_credentials(url)), "software": None, "models": None}
+        unknown = {"url": escaped(without_credentials(server.url)), "software": None, "models": None}
         return unknown | {"index": _index_row(index, {}, None)}, error
     rows = [_model_row(view, model) for view, model in models.items()]
     return {**named, "models": rows, "index": _index_row(index, weights, models)}, None

@@ -1,13 +1,13 @@
 """The command `client locate`."""
 
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cocon.client.commands import options
-from cocon.client.models.defaults import DEFAULT_URL
 from cocon.video.views import VIEWS, view_named
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ __all__ = ["locate"]
 _COLUMNS = ("start_seconds", "end_seconds", "label", "score")
 
 
+@options.takes_server_options
 def locate(
     video: Annotated[Path, typer.Argument(help="A video of several actions.", show_default=False)],
     index: Annotated[
@@ -37,8 +38,7 @@ def locate(
     min_score: Annotated[
         float, typer.Option("--min-score", min=0.0, max=1.0, help="Leave out what scores less.")
     ] = 0.0,
-    url: options.Url = DEFAULT_URL,
-    timeout_s: options.TimeoutS = 30.0,
+    server_options: options.ServerOptions = options.ServerOptions(),
     limit: options.Limits = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -52,7 +52,6 @@ def locate(
     """
     from cocon.client.engines import open_index
     from cocon.client.locate import check_boundaries, dense_hop, locate_actions
-    from cocon.client.models.connect import connect
     from cocon.core.errors import UsageError
     from cocon.core.paths import check_file
     from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
@@ -61,10 +60,10 @@ def locate(
         raise UsageError("--classifier and --index both name actions; give one of them")
     check_file(video, "video")
     chosen = view_named(view).name
-    embedder_options = options.EmbedderOptions(url, [chosen], timeout_s=timeout_s, limit=limit)
+    embedder_options = options.EmbedderOptions(**asdict(server_options), view=[chosen], limit=limit)
     with embedder_options.open(has_probabilities=classifier) as embedder:
         model = embedder.model
-        with closing(connect(url, timeout_s=timeout_s)) as host:
+        with closing(server_options.connect()) as host:
             boundaries = host.open(BOUNDARY_MODEL, chosen)
             check_boundaries(model, boundaries)
             name = _namer(model, index, is_by_classifier=classifier)

@@ -22,7 +22,7 @@ from cocon.client.commands.remote_options import RemoteOptions, takes_remote_opt
 from cocon.client.commands.search import search
 from cocon.client.commands.track import track
 from cocon.client.commands.web import web
-from cocon.client.models.defaults import DEFAULT_INDEX, DEFAULT_URL
+from cocon.client.models.defaults import DEFAULT_INDEX
 
 if TYPE_CHECKING:
     from cocon.client.classify import Prediction
@@ -135,11 +135,11 @@ def classify(
 
 
 @app.command()
+@options.takes_server_options
 def info(
-    url: options.Url = DEFAULT_URL,
+    server_options: options.ServerOptions = options.ServerOptions(),
     index: options.IndexName = DEFAULT_INDEX,
     model_format: options.ModelFormatOption = "onnx",
-    timeout_s: options.TimeoutS = 30.0,
     as_json: options.AsJson = False,
 ) -> None:
     """Show the server, its models and the index, and whether they belong together; the index also without a server.
@@ -148,7 +148,7 @@ def info(
     """
     from cocon.client.commands.info import gather_facts, print_facts
 
-    facts, no_server = gather_facts(url, index, timeout_s=timeout_s, model_format=model_format)
+    facts, no_server = gather_facts(server_options, index, model_format=model_format)
     print_facts(facts, as_json=as_json)
     if no_server is not None:
         raise no_server

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cocon.client.collection.urls import is_collection_url
-from cocon.client.models.defaults import BATCH_DEADLINE_S, DEFAULT_URL
+from cocon.client.models.defaults import API_KEY_HEADER, BATCH_DEADLINE_S, DEFAULT_URL
 from cocon.core.options import Quiet, takes_options
 from cocon.embedding.repository import FormatName
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 from cocon.video.views import VIEWS
 
 if TYPE_CHECKING:
+    from cocon.client.models.connect import ModelHost
+    from cocon.client.models.connections.credentials import Credentials
     from cocon.client.output.batch_report import BatchReport
     from cocon.client.pipeline.embedder_settings import EmbedderSettings
     from cocon.client.pipeline.video_embedder import VideoEmbedder
@@ -35,6 +37,7 @@ __all__ = [
     "Profiled",
     "Quiet",
     "RowFormat",
+    "ServerOptions",
     "SharedMemory",
     "Strict",
     "TextFormat",
@@ -46,6 +49,7 @@ __all__ = [
     "WaitS",
     "named_index",
     "takes_embedder_options",
+    "takes_server_options",
 ]
 
 
@@ -60,7 +64,45 @@ Videos = Annotated[
     list[str], typer.Argument(help="Files, folders, globs, @list.txt, or - for a list on stdin.", show_default=False)
 ]
 Url = Annotated[
-    str, typer.Option("--url", envvar="COCON_URL", help="HOST:PORT of Triton, or local:FOLDER without a server.")
+    str,
+    typer.Option("--url", envvar="COCON_URL", help="HOST:PORT of Triton, grpcs://HOST:PORT by TLS, or local:FOLDER."),
+]
+CertificatesOfSigners = Annotated[
+    str | None,
+    typer.Option(
+        "--ca",
+        envvar="COCON_CA",
+        metavar="FILE",
+        help="Certificates that a server's must be signed by.",
+        show_default="those of the system",
+    ),
+]
+OwnCertificate = Annotated[
+    str | None,
+    typer.Option(
+        "--cert",
+        envvar="COCON_CERT",
+        metavar="FILE",
+        help="Certificate to show to a server that asks for one.",
+        show_default=False,
+    ),
+]
+OwnKey = Annotated[
+    str | None,
+    typer.Option("--key", envvar="COCON_KEY", metavar="FILE", help="Private key of --cert.", show_default=False),
+]
+ApiKeyFile = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key-file",
+        envvar="COCON_API_KEY_FILE",
+        metavar="FILE",
+        help="Key to send with every request.",
+        show_default="COCON_API_KEY",
+    ),
+]
+ApiKeyHeader = Annotated[
+    str, typer.Option("--api-key-header", envvar="COCON_API_KEY_HEADER", metavar="NAME", help="What it is sent as.")
 ]
 Views = Annotated[
     list[str] | None,
@@ -133,14 +175,38 @@ WaitS = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class EmbedderOptions:
-    """The options of every command that embeds videos. A command that `takes_embedder_options` has them as its own."""
+class ServerOptions:
+    """The options of every command that asks models. A command that `takes_server_options` has them as its own."""
 
     url: Url = DEFAULT_URL
+    timeout_s: TimeoutS = 30.0
+    ca: CertificatesOfSigners = None
+    cert: OwnCertificate = None
+    key: OwnKey = None
+    api_key_file: ApiKeyFile = None
+    api_key_header: ApiKeyHeader = API_KEY_HEADER
+
+    @property
+    def credentials(self) -> "Credentials":
+        """By which a server is known, and who asks it."""
+        from cocon.client.models.connections.credentials import Credentials
+
+        return Credentials(self.ca, self.cert, self.key, self.api_key_file, self.api_key_header)
+
+    def connect(self, model_format: FormatName = "onnx") -> "ModelHost":
+        """Where the models are; raises like `connect`."""
+        from cocon.client.models.connect import connect
+
+        return connect(self.url, timeout_s=self.timeout_s, model_format=model_format, credentials=self.credentials)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderOptions(ServerOptions):
+    """The options of every command that embeds videos. A command that `takes_embedder_options` has them as its own."""
+
     view: Views = None
     overlap: Overlap = 0.0
     model_format: ModelFormatOption = "onnx"
-    timeout_s: TimeoutS = 30.0
     deadline_s: DeadlineS = None
     limit: Limits = None
     strict: Strict = False
@@ -180,6 +246,7 @@ class EmbedderOptions:
             shares_memory=self.shared_memory,
             has_probabilities=has_probabilities,
             profile=str(self.profile_output) if self.profile_output else "" if self.profile else None,
+            credentials=self.credentials,
         )
 
     def open(self, default_views: tuple[str, ...] = ("rgb",), *, has_probabilities: bool = False) -> "VideoEmbedder":
@@ -262,3 +329,4 @@ def _reporting(paths: Sequence[Path], failures: Path, *, quiet: bool) -> "Abstra
 
 
 takes_embedder_options = takes_options(EmbedderOptions)
+takes_server_options = takes_options(ServerOptions)

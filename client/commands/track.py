@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cocon.client.commands import options
-from cocon.client.models.defaults import DEFAULT_URL
 
 if TYPE_CHECKING:
     from cocon.client.tracking.boxes import TrackedFrame
@@ -21,6 +20,7 @@ _COLUMNS = ("frame", "seconds", "x", "y", "width", "height", "score", "is_lost")
 _LEAST_CELLS = 2.0
 
 
+@options.takes_server_options
 def track(
     video: Annotated[Path, typer.Argument(help="A video.", show_default=False)],
     box: Annotated[
@@ -33,8 +33,7 @@ def track(
     start_seconds: Annotated[
         float, typer.Option("--start-seconds", min=0.0, help="Where the box is, and to begin.")
     ] = 0.0,
-    url: options.Url = DEFAULT_URL,
-    timeout_s: options.TimeoutS = 30.0,
+    server_options: options.ServerOptions = options.ServerOptions(),
     limit: options.Limits = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -61,7 +60,9 @@ def track(
     rows: list[dict[str, object]] = []
     notes: list[str] = []
     with (
-        tracking_model(url, timeout_s=timeout_s) as model,
+        tracking_model(
+            server_options.url, timeout_s=server_options.timeout_s, credentials=server_options.credentials
+        ) as model,
         progress_bar("tracking", unit="frames", is_quiet=quiet) as on_progress,
         WorkerPool(limits) as pool,
     ):

@@ -1,1 +1,1 @@
-"""What answers: models behind a server or in this process."""
+"""What answers: models behind a server or in this process; `connections` to servers that ask who asks."""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2 as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
+from cocon.client.models.connections.opening import open_client
 from cocon.client.models.failures import is_interruption, is_refused, is_unreachable, translated
 from cocon.client.models.offered import ONE_MODEL, DescribedVersion, check_ready, check_still_offered, ready_names
 from cocon.client.models.retries import NoAnswerError, Retries, seconds_until
@@ -51,6 +53,10 @@ class TritonChannel:
         deadline_s: Of a request and its repetitions while the server is away or has no room; `timeout_s` by default.
         awaits_start: Whether a server that has never answered is waited for as long.
         shares_memory: Whether large tensors go through memory that a server on this machine sees too, where it does.
+        credentials: By which the server is known, and who asks it.
+
+    Raises:
+        UsageError: The credentials are none, or not for this server.
     """
 
     def __init__(
@@ -61,8 +67,10 @@ class TritonChannel:
         deadline_s: float | None = None,
         awaits_start: bool = False,
         shares_memory: bool = True,
+        credentials: Credentials = NO_CREDENTIALS,
     ) -> None:
         self.target = target
+        self._credentials = credentials
         self._timeout_s, self._deadline_s = timeout_s, deadline_s
         self._retries = Retries(
             target.name, self._check_live, timeout_s=timeout_s, deadline_s=deadline_s, awaits_start=awaits_start
@@ -70,7 +78,7 @@ class TritonChannel:
         self._proxy = proxy_for(target.host, target.port) if target.host else None
         way = () if self._proxy and self._proxy.is_usable else DIRECT
         # One client and one channel per object: tritonclient shares neither between threads.
-        self._client = grpc_client.InferenceServerClient(target.name, channel_args=[*_CHANNEL_OPTIONS, *way])
+        self._client = open_client(target, credentials, [*_CHANNEL_OPTIONS, *way])
         is_beside = target.is_here and way is DIRECT
         self._seen_at: dict[tuple[str, ...], float] = {}
         self._unseen: dict[tuple[str, ...], DescribedVersion] = {}
@@ -264,6 +272,7 @@ class TritonChannel:
                 error.failure,
                 self.target,
                 self._proxy,
+                self._credentials,
                 timeout_s=self._timeout_s,
                 deadline_s=self._deadline_s,
                 has_answered=error.has_answered,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.defaults import DEFAULT_URL
 from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
@@ -64,23 +65,26 @@ def connect(
     model_format: FormatName = "onnx",
     num_threads: int = 0,
     shares_memory: bool = True,
+    credentials: Credentials = NO_CREDENTIALS,
 ) -> ModelHost:
     """Connect to where the models are.
 
     Args:
-        url: `host:port` or `grpc://host:port` for Triton (see `Target.parse`), `local:FOLDER` for a model repository in
-            this process.
+        url: `host:port` for Triton, `grpcs://host:port` by TLS (see `Target.parse`), `local:FOLDER` for a model
+            repository in this process.
         timeout_s: Deadline of every request to a server.
         deadline_s: Of a request and its repetitions while a server is away or has no room; `timeout_s` by default.
         awaits_start: Whether a server that has never answered is waited for as long.
         model_format: Which export of a view to use; one that ONNX Runtime runs without a server.
         num_threads: Of each call of a model in this process; all cores by default.
         shares_memory: Whether large tensors go through memory that a server on this machine sees too, where it does.
+        credentials: By which a server is known, and who asks it.
 
     Raises:
-        UsageError: The URL has another form, the folder does not exist, or TorchScript is asked for without a server.
+        UsageError: The URL has another form, the folder does not exist, TorchScript is asked for without a server, or
+            the credentials are none or not for that server.
     """
-    check_url(url, model_format)
+    check_url(url, model_format, credentials)
     if (root := local_root(url)) is not None:
         return _LocalHost(root, FORMATS[model_format], num_threads)
     from cocon.client.models.server import TritonServer
@@ -92,13 +96,14 @@ def connect(
         awaits_start=awaits_start,
         model_format=model_format,
         shares_memory=shares_memory,
+        credentials=credentials,
     )
 
 
-def check_url(url: str, model_format: FormatName) -> None:
+def check_url(url: str, model_format: FormatName, credentials: Credentials = NO_CREDENTIALS) -> None:
     """Refuse what `connect` cannot connect to, whether or not a server is there; raises like it."""
     if (root := local_root(url)) is None:
-        Target.parse(url)
+        credentials.check(Target.parse(url))
         return
     check_repository(root)
     if FORMATS[model_format].backend != ONNX_RUNTIME:

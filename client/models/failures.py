@@ -4,6 +4,8 @@ import re
 
 from tritonclient.utils import InferenceServerException
 
+from cocon.client.models.connections.credentials import Credentials
+from cocon.client.models.connections.tls_answers import told_by_tls
 from cocon.client.models.http_ports import told_by_http
 from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, ServerError
@@ -19,6 +21,7 @@ _REFUSED = re.compile(r"maximum queue size|[Tt]imeout expired|max_inflight|[Oo]v
 _UNHEALTHY = re.compile(r"[Ss]tub process .*is not healthy|[Uu]nhealthy")
 # RESOURCE_EXHAUSTED too, and no less so the next time.
 _TOO_LARGE = re.compile(r"larger than max|message length")
+_KEY = "name a key that it knows: --api-key-file FILE"
 _START = "start it with 'cocon serve', or work without one: --url local:model_repository"
 
 
@@ -57,6 +60,7 @@ def translated(
     error: InferenceServerException,
     target: Target,
     proxy: Proxy | None,
+    credentials: Credentials,
     *,
     timeout_s: float,
     deadline_s: float | None = None,
@@ -68,6 +72,7 @@ def translated(
         error: The last one.
         target: The server.
         proxy: What stands before it.
+        credentials: That it was shown.
         timeout_s: How long a request had.
         deadline_s: How long they had together, if not as long.
         has_answered: Whether the server ever did.
@@ -87,8 +92,10 @@ def translated(
             )
             return ServerError(f"server {url} {reason} {within}; see that it runs, and run the command again; {longer}")
         case "UNAVAILABLE" if is_unreachable(error):
-            other = None if proxy and proxy.is_usable else told_by_http(target)
+            other = None if proxy and proxy.is_usable else told_by_tls(target, credentials) or told_by_http(target)
             return ServerError(other or f"no Triton server answers at {url}; {_START}")
+        case "UNAUTHENTICATED" | "PERMISSION_DENIED":
+            return ServerError(f"server {url} refuses who asks: {message or 'no reason given'}; {_KEY}")
         case "DEADLINE_EXCEEDED":
             return ServerError(f"server {url} did not answer within {timeout_s:g} s; raise --timeout-s")
         case "INVALID_ARGUMENT":

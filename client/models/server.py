@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.models.channel import TritonChannel
+from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.joint_encoders import JointEncoders
 from cocon.client.models.offered import DescribedVersion
 from cocon.client.models.served_work import ServedWork
@@ -82,6 +83,10 @@ class TritonServer(Closing):
         awaits_start: Likewise.
         model_format: Which export of a view is used.
         shares_memory: Whether large tensors go through memory that a server on this machine sees too, where it does.
+        credentials: By which the server is known, and who asks it.
+
+    Raises:
+        UsageError: The URL has another form, or the credentials are none or not for it.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class TritonServer(Closing):
         awaits_start: bool = False,
         model_format: FormatName = "onnx",
         shares_memory: bool = True,
+        credentials: Credentials = NO_CREDENTIALS,
     ) -> None:
         self._format = FORMATS[model_format]
         self._opened: dict[str, DescribedVersion] = {}
@@ -102,12 +108,13 @@ class TritonServer(Closing):
             deadline_s=deadline_s,
             awaits_start=awaits_start,
             shares_memory=shares_memory,
+            credentials=credentials,
         )
 
     @property
     def url(self) -> str:
         """What it is connected to."""
-        return self._channel.target.name
+        return self._channel.target.url
 
     @property
     def num_lanes(self) -> int:

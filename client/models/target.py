@@ -23,15 +23,17 @@ class Target:
         name: What gRPC connects to: `host:port`, `[address]:port` or `unix:path`.
         host: Without brackets; empty for a socket in the file system.
         port: 0 for a socket in the file system.
+        is_tls: Whether it is asked by TLS.
     """
 
     name: str
     host: str = ""
     port: int = 0
+    is_tls: bool = False
 
     @classmethod
     def parse(cls, url: str) -> "Target":
-        """Read `host:port`, `[IPv6]:port`, either behind `grpc://`, or `unix:path`.
+        """Read `host:port`, `[IPv6]:port`, either behind `grpc://` or, for TLS, `grpcs://`, or `unix:path`.
 
         Raises:
             UsageError: The URL has another form; the message says what to write.
@@ -40,9 +42,9 @@ class Target:
         if scheme == "unix" and rest:
             return cls(f"unix:{rest}")
         match = re.fullmatch(r"(\[[^][/@\s]+\]|[^][:/@?#\s]+):([0-9]+)/?", rest)
-        if scheme != "grpc" or match is None or not 0 < int(match[2]) <= _LAST_PORT:
+        if scheme not in ("grpc", "grpcs") or match is None or not 0 < int(match[2]) <= _LAST_PORT:
             raise UsageError(
-                f"--url '{without_credentials(url)}' is neither HOST:PORT, grpc://HOST:PORT nor local:FOLDER; "
+                f"--url '{without_credentials(url)}' is neither HOST:PORT, grpcs://HOST:PORT nor local:FOLDER; "
                 + _remedy(scheme, rest)
             )
         host, port = match[1].strip("[]"), int(match[2])
@@ -51,7 +53,12 @@ class Target:
         address = numeric_address(host)
         # gRPC knows no short forms, as 127.1.
         name = with_port(str(address) if address and ":" not in host else host, port)
-        return cls(name, host, port)
+        return cls(name, host, port, is_tls=scheme == "grpcs")
+
+    @property
+    def url(self) -> str:
+        """What `--url` names it by."""
+        return f"grpcs://{self.name}" if self.is_tls else self.name
 
     @property
     def is_here(self) -> bool:
@@ -72,20 +79,22 @@ def _remedy(scheme: str, rest: str) -> str:
     """What to write instead."""
     server, _, path = rest.rpartition("@")[2].partition("/")
     if scheme in ("http", "https"):
-        return f"the client speaks gRPC without TLS, to another port than HTTP: --url {_beside_http(server)}"
+        tls = "grpcs://" if scheme == "https" else ""
+        return f"the client speaks gRPC, to another port than HTTP: --url {tls}{_beside_http(server)}"
     if rest and Path(rest).is_dir():
         return f"for that folder: --url local:{rest}"
-    if scheme != "grpc" or not server or server.startswith("."):
+    if scheme not in ("grpc", "grpcs") or not server or server.startswith("."):
         return f"such as --url {DEFAULT_URL}"
+    tls = "grpcs://" if scheme == "grpcs" else ""
     if ("@" in rest or path) and re.search(":[0-9]+$", server):
-        return f"there is neither a user nor a path in it: --url {server}"
+        return f"there is neither a user nor a path in it: --url {tls}{server}"
     if (address := _ipv6_with_port(server)) is not None:
-        return f"an IPv6 address stands in brackets, before the port: --url {address}"
+        return f"an IPv6 address stands in brackets, before the port: --url {tls}{address}"
     host, separator, port = server.rpartition(":")
     if not separator:
-        return f"name the port too: --url {with_port(server, GRPC_PORT)}"
+        return f"name the port too: --url {tls}{with_port(server, GRPC_PORT)}"
     if not host:
-        return f"name the host too: --url 127.0.0.1:{port or GRPC_PORT}"
+        return f"name the host too: --url {tls}127.0.0.1:{port or GRPC_PORT}"
     return f"a port is a number from 1 to {_LAST_PORT}, and a host a name or an address"
 
 

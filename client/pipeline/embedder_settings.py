@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cocon.client.models.connect import check_url
+from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.defaults import DEFAULT_URL
 from cocon.client.pipeline.video_embedder import VideoEmbedder, check_overlap
 from cocon.embedding.repository import FormatName
@@ -34,10 +35,11 @@ class EmbedderSettings:
     has_probabilities: bool = True
     shares_memory: bool = True
     profile: str | None = None
+    credentials: Credentials = NO_CREDENTIALS
 
     def __post_init__(self) -> None:
         check_overlap(self.overlap)
-        check_url(self.url, self.model_format)
+        check_url(self.url, self.model_format, self.credentials)
         if not self.has_all_views:
             self.named_views()
 
@@ -66,6 +68,7 @@ class EmbedderSettings:
             has_probabilities=self.has_probabilities,
             shares_memory=self.shares_memory,
             profile=self.profile,
+            credentials=self.credentials,
         )
 
 

@@ -16,6 +16,7 @@ from os import PathLike
 from pathlib import Path
 
 from cocon.client.models.connect import connect
+from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.defaults import DEFAULT_URL
 from cocon.client.models.served_work import ServedWork
 from cocon.client.pipeline.ahead import produce_ahead
@@ -58,7 +59,8 @@ class VideoEmbedder(Closing):
     """Embeds videos in one or several views. Not safe for several threads: make one per thread.
 
     Args:
-        url: `host:port` of a Triton server, or `local:FOLDER` for a model repository in this process.
+        url: `host:port` of a Triton server, `grpcs://host:port` by TLS, or `local:FOLDER` for a model repository in
+            this process.
         views: Names of views, fused when there are several; `("all",)` for every view that has an encoder.
         overlap: Share of a clip that the next one repeats, from 0 to 0.9.
         timeout_s: Deadline of every request to a server.
@@ -74,6 +76,7 @@ class VideoEmbedder(Closing):
         shares_memory: Whether clips go through memory that a server on this machine sees too, where it does.
         profile: Where to tell, at the end, how long each stage took: a file for JSON, or empty for a table on standard
             error; nothing is counted by default.
+        credentials: By which a server is known, and who asks it.
 
     Attributes:
         overlap: As it was given.
@@ -101,6 +104,7 @@ class VideoEmbedder(Closing):
         has_probabilities: bool = True,
         shares_memory: bool = True,
         profile: str | None = None,
+        credentials: Credentials = NO_CREDENTIALS,
     ) -> None:
         check_overlap(overlap)
         self.overlap = overlap
@@ -123,6 +127,7 @@ class VideoEmbedder(Closing):
                 model_format=model_format,
                 num_threads=1,
                 shares_memory=shares_memory,
+                credentials=credentials,
             )
             host = connected()
             self._hosts = [host] + [connected() for _ in range(1, host.num_lanes)]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.models.connect import connect
+from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.core.errors import UsageError
 from cocon.embedding.tracking.box_tracking import TrackedBox, box_to_labels, tracked_boxes
 from cocon.embedding.tracking.cell_grid import CellGrid
@@ -64,19 +65,22 @@ def parse_box(text: str) -> Box:
 
 
 @contextmanager
-def tracking_model(url: str, *, timeout_s: float = 30.0) -> Iterator[FeatureMaps]:
+def tracking_model(
+    url: str, *, timeout_s: float = 30.0, credentials: Credentials = NO_CREDENTIALS
+) -> Iterator[FeatureMaps]:
     """The model that tracking asks, as long as the block lasts.
 
     Args:
         url: `host:port` of a Triton server, or `local:FOLDER` for a model repository in this process.
         timeout_s: Deadline of every request to a server.
+        credentials: By which a server is known, and who asks it.
 
     Raises:
         UsageError: There is no such model; the message says how to make it.
         ServerError: The server does not answer.
         MismatchError: The model's contract is damaged, or is another model's.
     """
-    with closing(connect(url, timeout_s=timeout_s)) as host:
+    with closing(connect(url, timeout_s=timeout_s, credentials=credentials)) as host:
         yield host.open(FEATURE_MAPS, _VIEW)
         host.confirm()
 

@@ -23,7 +23,13 @@ from cocon.core.errors import UsageError
     ],
 )
 def test_forms(url: str, name: str) -> None:
-    assert Target.parse(url).name == name
+    target = Target.parse(url)
+    assert (target.name, target.url, target.is_tls) == (name, name, False)
+
+
+def test_tls() -> None:
+    target = Target.parse("GRPCS://gpu:8001/")
+    assert (target.name, target.url, target.is_tls) == ("gpu:8001", "grpcs://gpu:8001", True)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +37,8 @@ def test_forms(url: str, name: str) -> None:
     [
         ("", "such as --url 127.0.0.1:8001"),
         ("grpc://", "such as --url 127.0.0.1:8001"),
+        ("grpcs://gpu", "name the port too: --url grpcs://gpu:8001"),
+        ("grpcs://::1", "in brackets, before the port: --url grpcs://[::1]:8001"),
         ("tcp://gpu:8001", "such as --url 127.0.0.1:8001"),
         ("localhost", "name the port too: --url localhost:8001"),
         (":8001", "name the host too: --url 127.0.0.1:8001"),
@@ -44,8 +52,8 @@ def test_forms(url: str, name: str) -> None:
         ("gpu:65536", "a port is a number"),
         ("gpu:8001/v2", "neither a user nor a path in it: --url gpu:8001"),
         ("grpc://me:secret@gpu:8001", "neither a user nor a path in it: --url gpu:8001"),
-        ("http://gpu:8000", "the client speaks gRPC without TLS, to another port than HTTP: --url gpu:8001"),
-        ("https://gpu:9001/v2", "to another port than HTTP: --url gpu:9001"),
+        ("http://gpu:8000", "the client speaks gRPC, to another port than HTTP: --url gpu:8001"),
+        ("https://gpu:9001/v2", "to another port than HTTP: --url grpcs://gpu:9001"),
         ("HTTP://[::1]", "to another port than HTTP: --url [::1]:8001"),
         ("models", "for that folder: --url local:models"),
     ],
@@ -58,7 +66,7 @@ def test_other_forms_are_refused_with_what_to_write(
     with pytest.raises(UsageError) as caught:
         Target.parse(url)
     assert remedy in str(caught.value)
-    assert "is neither HOST:PORT, grpc://HOST:PORT nor local:FOLDER" in str(caught.value)
+    assert "is neither HOST:PORT, grpcs://HOST:PORT nor local:FOLDER" in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
