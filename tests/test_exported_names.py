@@ -65,6 +65,7 @@ def _order(name: str) -> tuple[int, str]:
 # Run and never imported: by `python -m`, by Triton's worker, as a process of its own.
 RUN_AS_SCRIPTS = {
     "client/__main__.py",
+    "serving/backends/cocon_video/model.py",
     "serving/backends/onnxruntime/model.py",
     "serving/backends/pytorch/model.py",
     "serving/tether.py",

@@ -13,9 +13,12 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.core.errors import UsageError
 from cocon.video.clips import ClipSpec
 
-__all__ = ["DistinctBlocks", "distinct_blocks", "overlap_hop"]
+__all__ = ["DistinctBlocks", "check_overlap", "distinct_blocks", "overlap_hop"]
+
+_MAX_OVERLAP = 0.9
 
 
 class DistinctBlocks:
@@ -77,6 +80,12 @@ def distinct_blocks(
         numbers += numbered
         blocks.append(window.reshape(-1, frames_per_block)[new])
     return np.concatenate(blocks), np.array(numbers, np.int64)
+
+
+def check_overlap(overlap: float) -> None:
+    """Raise `UsageError` unless a share of a clip may be repeated by the next."""
+    if not 0 <= overlap <= _MAX_OVERLAP:
+        raise UsageError(f"overlap ({overlap}) must be from 0 to {_MAX_OVERLAP}")
 
 
 def overlap_hop(spec: ClipSpec, overlap: float) -> int:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from cocon.client.models.connect import check_url
 from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.defaults import DEFAULT_URL
-from cocon.client.pipeline.video_embedder import VideoEmbedder, check_overlap
+from cocon.client.pipeline.video_embedder import VideoEmbedder
 from cocon.embedding.repository import FormatName
+from cocon.video.blocks import check_overlap
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.views import view_named
 

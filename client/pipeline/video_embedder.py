@@ -23,12 +23,12 @@ from cocon.client.pipeline.ahead import produce_ahead
 from cocon.client.pipeline.stage_profile import Profile, tell_profile
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, unreadable
 from cocon.core.closing import Closing
-from cocon.core.errors import MismatchError, ServerError, UsageError, VideoError
+from cocon.core.errors import MismatchError, ServerError, VideoError
 from cocon.core.paths import check_file
 from cocon.embedding.repository import FormatName
 from cocon.embedding.videos.batches import Batches, Gathering
 from cocon.embedding.videos.fused_model import FusedModel, open_fused
-from cocon.video.blocks import overlap_hop
+from cocon.video.blocks import check_overlap, overlap_hop
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.reading.reader import MultiViewClip, VideoSource
 from cocon.video.reading.worker_clips import clips_in_worker
@@ -36,11 +36,10 @@ from cocon.video.store.dataset import content_sha256
 from cocon.video.workers.pool import WorkerPool
 from cocon.video.workers.pool import num_cores as cores_here
 
-__all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding", "check_overlap"]
+__all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding"]
 
 _logger = logging.getLogger(__name__)
 
-_MAX_OVERLAP = 0.9
 # One process per core makes views as fast as the machine can; more of them than this feed no encoder.
 _MAX_DECODERS = 16
 # Clips of one video that wait for inference: up to some 6 MB each.
@@ -288,9 +287,3 @@ class VideoEmbedder(Closing):
         for note in [*filter(None, [source.clips.lost]), *source.clips.notes]:
             _logger.warning("%s: %s", source.video, note)
         return embedding
-
-
-def check_overlap(overlap: float) -> None:
-    """Raise `UsageError` unless a share of a clip may be repeated by the next."""
-    if not 0 <= overlap <= _MAX_OVERLAP:
-        raise UsageError(f"overlap ({overlap}) must be from 0 to {_MAX_OVERLAP}")

@@ -1,0 +1,88 @@
+"""Publish `cocon_video`: bytes of a video in, vectors of its clips out, by the encoders of the same repository."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tritonclient.grpc import model_config_pb2 as triton
+
+from cocon.embedding.contract import BLOCKS, EMBEDDING, PROBABILITIES, ModelContract
+from cocon.embedding.repository import LABELS_FILE, model_name
+from cocon.embedding.videos.call_record import (
+    VIDEO_BACKEND,
+    VIDEO_FILE,
+    VIDEO_MODEL,
+    CalledEncoder,
+    CallRecord,
+)
+from cocon.export.repository.deployment import Deployment
+from cocon.export.repository.model_config import MAX_BATCH_SIZE
+from cocon.video.views import VIEWS
+
+__all__ = ["call_record", "video_config", "write_video"]
+
+_ANY = -1
+# One long video must not keep all others waiting; more workers than this feed no encoder.
+_LEAST_INSTANCES, _MOST_INSTANCES = 2, 8
+# Smaller than what the client reads: bytes of a request lie in memory, and a worker keeps as much as its largest took.
+_LIMITS = "max_bytes=536870912 max_seconds=7200"
+_DEADLINE_S = 600
+
+
+def call_record(
+    contracts: Sequence[ModelContract],
+    versions: Mapping[str, int],
+    weights: Mapping[str, float],
+    lacking: frozenset[str] = frozenset(),
+) -> CallRecord:
+    """What the model calls: the encoders of those views that can be made of a video alone.
+
+    Args:
+        contracts: Of the encoders that there are.
+        versions: Name of an encoder → the version to call.
+        weights: View → how much it counts.
+        lacking: Outputs `<name>_<view>` that an encoder of before does not give.
+    """
+    calls = {}
+    for contract in contracts:
+        view, model = contract.view, model_name(contract.view)
+        if VIEWS[view].maker != "user":
+            outputs = tuple(name for name in contract.output_shapes if f"{name}_{view}" not in lacking)
+            calls[view] = CalledEncoder(model, versions[model], contract, outputs)
+    return CallRecord(calls, {view: weights[view] for view in calls}, MAX_BATCH_SIZE)
+
+
+def video_config(record: CallRecord, deployment: Deployment) -> triton.ModelConfig:
+    """Its configuration, without any version yet."""
+    config = triton.ModelConfig(name=VIDEO_MODEL, backend=VIDEO_BACKEND, default_model_filename=VIDEO_FILE)
+    config.input.add(name="video", data_type=triton.TYPE_UINT8, dims=[_ANY])
+    for name, data_type, dims in _outputs(record):
+        labels = LABELS_FILE if name == PROBABILITIES else ""
+        config.output.add(name=name, data_type=data_type, dims=dims, label_filename=labels)
+    cores = deployment.num_instances * deployment.num_threads
+    count = min(max(cores, _LEAST_INSTANCES), _MOST_INSTANCES)
+    config.instance_group.add(count=count, kind=triton.ModelInstanceGroup.KIND_CPU)
+    config.parameters["limits"].string_value = _LIMITS
+    config.parameters["deadline_s"].string_value = str(_DEADLINE_S)
+    # Who asks whether it lives: when all instances have a long video, an answer may take as long.
+    config.parameters["probe_timeout_s"].string_value = str(_DEADLINE_S + 60)
+    return config
+
+
+def write_video(record: CallRecord, path: Path) -> None:
+    """Write what the backend reads."""
+    path.write_text(record.to_json(), encoding="utf-8")
+
+
+def _outputs(record: CallRecord) -> Iterator[tuple[str, int, list[int]]]:
+    """Name, type and shape of every output."""
+    contracts = {view: encoder.contract for view, encoder in sorted(record.encoders.items())}
+    num_blocks = next(iter(contracts.values())).clip.num_blocks
+    yield "start_seconds", triton.TYPE_FP64, [_ANY]
+    yield "end_seconds", triton.TYPE_FP64, [_ANY]
+    yield EMBEDDING, triton.TYPE_FP32, [_ANY, _ANY]
+    yield BLOCKS, triton.TYPE_FP32, [_ANY, num_blocks, _ANY]
+    if any(contract.labels for contract in contracts.values()):
+        yield PROBABILITIES, triton.TYPE_FP32, [_ANY, _ANY]
+    for view, contract in contracts.items():
+        yield f"{EMBEDDING}_{view}", triton.TYPE_FP32, [_ANY, contract.embedding_dim]
+    yield "about", triton.TYPE_STRING, [1]
