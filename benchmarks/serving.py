@@ -28,11 +28,12 @@ from cocon.client.bench.bare_ensemble import BareEnsemble, bare_steps
 from cocon.client.bench.bare_onnx import BareOnnx, onnx_file
 from cocon.client.bench.measured_model import Caller, MeasuredModel, Request
 from cocon.client.bench.served import ServedModel
+from cocon.embedding.config_files import write_config
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.repository import ENSEMBLE, ONNX
 from cocon.export.drafts import drafts_of
 from cocon.export.repository.deployment import Deployment, Preference
-from cocon.export.repository.model_config import add_version, write_config
+from cocon.export.repository.model_config import add_version
 from cocon.export.sources import ExportOptions, ViewSource
 from cocon.serving.address import Address
 from cocon.serving.launcher import ServerProcess

@@ -18,6 +18,8 @@ __all__ = ["app"]
 
 _FIGURES = ("version", "D", "labels", "size", "cosine", "max Δ")
 
+_MAX_DIGITS = 9
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -50,6 +52,9 @@ def export(
         int | None,
         typer.Option(min=1, max=1024, help="Threads of one inference on a CPU server. Default: by --prefer."),
     ] = None,
+    version: Annotated[
+        str, typer.Option(help="Number of all that is new, above all used before; auto: the next one of each model.")
+    ] = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace models of another contract, and those that are up to date.")
     ] = False,
@@ -85,6 +90,7 @@ def export(
         overwrite=overwrite,
         folded=fold,
         feature_maps=FeatureMapOptions(feature_map_stage, feature_map_px) if feature_maps else None,
+        version=_number_of(version),
     )
     try:
         exported = _export(run, views, repository, options)
@@ -102,6 +108,21 @@ def _variant_named(name: str) -> "ModelFormat":
     if name not in VARIANTS:
         raise UsageError(f"--variant '{printable(name)}' is unknown; available: {', '.join(VARIANTS)}")
     return VARIANTS[name]
+
+
+def _number_of(version: str) -> int | None:
+    """A version's number; None for the next one."""
+    from cocon.core.errors import UsageError
+    from cocon.core.printable import printable
+    from cocon.embedding.repository import is_version
+
+    if version == "auto":
+        return None
+    if not version.isascii() or not is_version(version) or len(version) > _MAX_DIGITS:
+        raise UsageError(
+            f"--version '{printable(version)}' is no number of a version (1 to {'9' * _MAX_DIGITS}); or say 'auto'"
+        )
+    return int(version)
 
 
 def _export(path: Path, views: list[str] | None, repository: Path, options: "ExportOptions") -> "list[Exported]":

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cocon.core.errors import UsageError
+from cocon.embedding.config_files import STEPS_KEY, steps_text, tensors_of
 from cocon.embedding.contract import EMBEDDING, ModelContract
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.fusion_record import FUSION_KEY
@@ -13,7 +14,7 @@ from cocon.embedding.local import LocalSession
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, OpenModel
-from cocon.embedding.repository import CONFIG_FILE, ENSEMBLE, FUSE, FUSION_FILE, ONNX, ModelFormat
+from cocon.embedding.repository import ENSEMBLE, FUSE, FUSION_FILE, ONNX, ModelFormat, latest_version
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS, FeatureMapContract
 from cocon.export.artefacts.fidelity import Fidelity
 from cocon.export.artefacts.parity import Parity
@@ -28,7 +29,7 @@ from cocon.export.models.fusion import Fusion, check_fuse, write_ensemble, write
 from cocon.export.models.variants import check_variant, write_variant
 from cocon.export.repository.deployment import ONE_THREAD, Deployment
 from cocon.export.repository.folder import newest_contract
-from cocon.export.repository.model_config import ensemble_config, kind_config, model_config, read_config
+from cocon.export.repository.model_config import ensemble_config, kind_config, model_config
 from cocon.export.repository.stage import Draft
 from cocon.export.sources import FEATURE_MAP_VIEW, ExportOptions, FeatureMapOptions, ViewSource
 from cocon.training.run_folder.view_files import tensors_sha256
@@ -42,8 +43,10 @@ _Model = TypeVar("_Model", bound=OpenModel[Any])
 
 def drafts_of(
     sources: Sequence[ViewSource], repository: Path, options: ExportOptions, *, staged: Path | None = None
-) -> list[Draft]:
+) -> Iterator[Draft]:
     """All models that come of some encoders, in the order in which they are to be prepared and published.
+
+    One by one: what calls the others names their versions, which are known once those are prepared.
 
     Args:
         sources: one per view.
@@ -51,15 +54,21 @@ def drafts_of(
         options: how.
         staged: where they are prepared; variants are made from the file that lies there, or else in the repository.
 
+    Yields:
+        The next one; those before are to be prepared by then.
+
     Raises:
         UsageError: feature maps are wanted that cannot be, or others are there and not to be overwritten.
         MismatchError: a boundary head was trained on another encoder, or a model that is there cannot be read.
     """
     folders = [repository] if staged is None else [staged, repository]
-    encoders = (_encoder(source, each, options) for source in sources for each in options.formats)
-    variants = (_variant(source, each, options, folders) for source in sources for each in options.variants)
     feature_maps = _feature_maps(sources, repository, options)
-    return [*encoders, *variants, *_boundaries(sources), *feature_maps, *fusion_drafts(sources, repository)]
+    boundaries = list(_boundaries(sources))  # what cannot be is known before anything is written
+    yield from (_encoder(source, each, options) for source in sources for each in options.formats)
+    yield from (_variant(source, each, options, folders) for source in sources for each in options.variants)
+    yield from boundaries
+    yield from feature_maps
+    yield from fusion_drafts(sources, repository, staged=staged)
 
 
 def _encoder(source: ViewSource, model_format: ModelFormat, options: ExportOptions) -> Draft:
@@ -172,19 +181,24 @@ def _refuse_other_maps(contract: FeatureMapContract, repository: Path) -> None:
         )
 
 
-def fusion_drafts(sources: Sequence[ViewSource], repository: Path) -> list[Draft]:
-    """The fusing model and the ensemble of all views, new and present, if there are two or more."""
+def fusion_drafts(sources: Sequence[ViewSource], repository: Path, *, staged: Path | None = None) -> Iterator[Draft]:
+    """The fusing model and the ensemble of all views, new and present, if there are two or more; as `drafts_of`."""
     contracts = {view: newest_contract(repository, ENCODER, view) for view in VIEWS}
     contracts |= {source.contract.view: source.contract for source in sources}
     present = tuple(contract for _, contract in sorted(contracts.items()) if contract is not None)
     if len(present) < 2:
-        return []
+        return
     training = _common_training(sources, present)
     learned = training.fusion_weights(present) if training else None
     kept = [contract for contract in present if contract.view not in {source.contract.view for source in sources}]
     fusion = Fusion(present, learned, frozenset(_lacking(kept, repository)))
+    yield _fuse(fusion, training)
+    yield _ensemble(fusion, training, [repository] if staged is None else [staged, repository])
+
+
+def _fuse(fusion: Fusion, training: TrainingRecord | None) -> Draft:
     outputs = fusion.output_shapes
-    fuse = Draft(
+    return Draft(
         model_config(FUSE, fusion.input_shapes, outputs, input_type="float32", model_format=ONNX, is_light=True),
         ONNX.file_name,
         identity={"formula": fusion.formula()},
@@ -195,22 +209,34 @@ def fusion_drafts(sources: Sequence[ViewSource], repository: Path) -> list[Draft
         embedding_dim=outputs[EMBEDDING][0],
         labels=fusion.labels,
     )
-    ensemble = Draft(
-        ensemble_config(ENSEMBLE, fusion.clip_shapes, outputs | fusion.view_shapes, fusion.steps),
+
+
+def _ensemble(fusion: Fusion, training: TrainingRecord | None, folders: Sequence[Path]) -> Draft:
+    """The ensemble over the newest versions of its parts, in the first folder that has them."""
+    outputs = fusion.output_shapes
+    versions = {step.model: _newest_version(folders, step.model) for step in fusion.steps}
+    return Draft(
+        ensemble_config(ENSEMBLE, fusion.clip_shapes, outputs | fusion.view_shapes, fusion.steps, versions),
         FUSION_FILE,
-        identity={FUSION_KEY: fusion.record.to_json()},
+        identity={FUSION_KEY: fusion.record.to_json(), STEPS_KEY: steps_text(versions)},
         write=partial(write_ensemble, fusion),
         card=partial(ensemble_card, fusion, training),
-        embedding_dim=fuse.embedding_dim,
+        embedding_dim=outputs[EMBEDDING][0],
         labels=fusion.labels,
     )
-    return [fuse, ensemble]
+
+
+def _newest_version(folders: Sequence[Path], model: str) -> int:
+    """Of a model, in the first folder that has one."""
+    found = (latest_version(folder / model) for folder in folders)
+    return next(version for version in found if version is not None)
 
 
 def _lacking(contracts: Sequence[ModelContract], repository: Path) -> Iterator[str]:
     """Outputs `<name>_<view>` that encoders which are there, and stay, do not give: they came later."""
     for contract in contracts:
-        config = read_config(repository / ENCODER.name(contract.view) / CONFIG_FILE)
+        model = repository / ENCODER.name(contract.view)
+        config = tensors_of(model, _newest_version([repository], model.name))
         given = {output.name for output in config.output}
         yield from (f"{name}_{contract.view}" for name in contract.output_shapes if name not in given)
 

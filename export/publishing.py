@@ -12,6 +12,7 @@ from cocon.embedding.embedder import ENCODER
 from cocon.embedding.repository import ModelFormat
 from cocon.export.drafts import drafts_of
 from cocon.export.repository.folder import newest_contract, publish, publish_texts, staging
+from cocon.export.repository.numbering import remember
 from cocon.export.repository.stage import Exported, Stage
 from cocon.export.sources import ExportOptions, Progress, ViewSource
 
@@ -53,7 +54,8 @@ def export_encoders(
         A row per model, in the order of publication.
 
     Raises:
-        UsageError: a model of that name has another contract, or another export writes here.
+        UsageError: a model of that name has another contract or had a version of that number, or another export writes
+            here.
         GateError: an exported file does not compute what the encoder does.
         VariantRefusedError: variants do not pass their gates; raised when the others are published.
         MismatchError: a model that is there cannot be read.
@@ -61,7 +63,7 @@ def export_encoders(
     with staging(repository) as folder:
         if not options.overwrite:
             _refuse_incompatible(sources, repository, [*options.formats, *options.variants])
-        stage = Stage(repository, folder, options.overwrite, on_progress)
+        stage = Stage(repository, folder, options.overwrite, on_progress, options.version)
         exported: list[Exported] = []
         refused: list[str] = []
         for draft in drafts_of(sources, repository, options, staged=folder):
@@ -71,6 +73,7 @@ def export_encoders(
                 if not draft.is_optional:
                     raise
                 refused.append(str(error))
+        remember(repository, {model.model: model.version for model in exported})
         for model in exported:
             staged, target = folder / model.model, repository / model.model
             if model.is_new:

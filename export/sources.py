@@ -74,6 +74,7 @@ class ExportOptions:
         overwrite: replace models, even those that have another contract or are up to date.
         folded: export the faster, equal graph (see `cocon.export.artefacts.fold`).
         feature_maps: which feature maps of single frames to publish as well; None for none.
+        version: number of all that is new, above every number that those models ever had; None for the next of each.
     """
 
     formats: tuple[ModelFormat, ...] = (ONNX, TORCHSCRIPT)
@@ -82,3 +83,4 @@ class ExportOptions:
     overwrite: bool = False
     folded: bool = True
     feature_maps: FeatureMapOptions | None = None
+    version: int | None = None

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from cocon.core.errors import UsageError
 from cocon.core.storage import refused, storing
+from cocon.embedding.config_files import read_config
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract
 from cocon.embedding.repository import (
@@ -27,7 +28,6 @@ from cocon.embedding.repository import (
     check_name,
     version_folders,
 )
-from cocon.export.repository.model_config import read_config
 
 __all__ = [
     "newest_contract",

@@ -9,15 +9,13 @@ Written with Triton's own protobuf classes. Under `parameters`, besides thread c
     fidelity.<version>    those of its gate
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
-from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
-from cocon.core.errors import MismatchError
+from cocon.embedding.config_files import CURRENT_KEY, parameter, take_tensors
 from cocon.embedding.contract import LOGITS, PROBABILITIES
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract
@@ -31,10 +29,7 @@ __all__ = [
     "ensemble_config",
     "kind_config",
     "model_config",
-    "parameter",
-    "read_config",
     "take_records",
-    "write_config",
 ]
 
 MAX_BATCH_SIZE = WARM_UP_SIZES[-1]
@@ -123,14 +118,24 @@ def ensemble_config(
     inputs: Mapping[str, Sequence[int]],
     outputs: Mapping[str, Sequence[int]],
     steps: Sequence[EnsembleStep],
+    versions: Mapping[str, int],
     *,
     input_type: str = "uint8",
 ) -> triton.ModelConfig:
-    """Configuration of an ensemble, which hands tensors from model to model; arguments as of `model_config`."""
+    """Configuration of an ensemble, which hands tensors from model to model.
+
+    Args:
+        name: as of `model_config`, as are the tensors.
+        inputs: likewise.
+        outputs: likewise.
+        steps: the models that it calls.
+        versions: model → its version that is called.
+        input_type: likewise.
+    """
     config = _described(name, inputs, outputs, input_type)
     config.platform = "ensemble"
     for step in steps:
-        added = config.ensemble_scheduling.step.add(model_name=step.model, model_version=-1)
+        added = config.ensemble_scheduling.step.add(model_name=step.model, model_version=versions[step.model])
         added.input_map.update(step.inputs)
         added.output_map.update(step.outputs)
     return config
@@ -148,48 +153,30 @@ def _described(
     return config
 
 
-def add_version(
-    config: triton.ModelConfig, version: int, record: Mapping[str, str], earlier: triton.ModelConfig | None = None
-) -> None:
+def add_version(config: triton.ModelConfig, version: int, record: Mapping[str, str]) -> None:
     """Record a version in the parameters.
 
     Args:
-        config: the new configuration.
+        config: is written to.
         version: its number.
         record: what to write under `<key>.<version>`.
-        earlier: configuration of the same model whose versions stay; their records are taken over.
     """
-    if earlier is not None:
-        take_records(config, earlier)
     for key, text in record.items():
         config.parameters[version_key(key, version)].string_value = text
 
 
-def take_records(config: triton.ModelConfig, earlier: triton.ModelConfig) -> None:
-    """Take over what another configuration of the same model has recorded of its versions."""
-    for key, value in earlier.parameters.items():
-        if is_version(key.rpartition(".")[2]):
-            config.parameters[key].string_value = value.string_value
+def take_records(config: triton.ModelConfig, earlier: triton.ModelConfig, versions: Collection[int]) -> None:
+    """Take over what another configuration of the same model has recorded of the versions that are still there.
 
-
-def parameter(config: triton.ModelConfig, key: str) -> str | None:
-    """A parameter's text; None when it is not there."""
-    # Indexing a protobuf map would add the key.
-    return str(config.parameters[key].string_value) if key in config.parameters else None
-
-
-def read_config(path: Path) -> triton.ModelConfig:
-    """Read a `config.pbtxt`.
-
-    Raises:
-        MismatchError: it is no model configuration.
+    Where it says which versions are served, that stays so, and so do their tensors: `cocon serve promote` changes both.
     """
-    try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), triton.ModelConfig())
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise MismatchError(f"'{path}' is no model configuration: {error}; export with --overwrite") from error
-
-
-def write_config(config: triton.ModelConfig, path: Path) -> None:
-    """Write a `config.pbtxt`."""
-    path.write_text(text_format.MessageToString(config, as_utf8=True), encoding="utf-8")
+    for key, value in earlier.parameters.items():
+        number = key.rpartition(".")[2]
+        if is_version(number) and int(number) in versions:
+            config.parameters[key].string_value = value.string_value
+    current = parameter(earlier, CURRENT_KEY)
+    if current is not None and int(current) in versions:
+        config.parameters[CURRENT_KEY].string_value = current
+        served = [version for version in earlier.version_policy.specific.versions if version in versions]
+        config.version_policy.specific.versions.extend(served)
+        take_tensors(config, earlier)

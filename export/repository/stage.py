@@ -1,5 +1,6 @@
 """Prepare new versions of models beside the repository they are for."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +9,12 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import GateError, MismatchError
 from cocon.core.printable import printable
-from cocon.embedding.repository import CARD_FILE, CONFIG_FILE, LABELS_FILE, latest_version, version_key
+from cocon.embedding.config_files import CURRENT_KEY, parameter, read_config, tensors_of, write_config
+from cocon.embedding.repository import CARD_FILE, CONFIG_FILE, LABELS_FILE, latest_version, version_folders, version_key
 from cocon.export.artefacts.fidelity import Fidelity
 from cocon.export.artefacts.parity import Parity
-from cocon.export.repository.model_config import add_version, parameter, read_config, take_records, write_config
+from cocon.export.repository.model_config import add_version, take_records
+from cocon.export.repository.numbering import new_version
 from cocon.video.store.dataset import content_sha256
 
 __all__ = ["Draft", "Exported", "Stage"]
@@ -86,12 +89,14 @@ class Stage:
         folder: where they are prepared, on the same file system.
         overwrite: prepare even what is up to date, and forget earlier versions.
         on_progress: called with what happens next, in words.
+        version: number of what is new; None for the next one of each model.
     """
 
     repository: Path
     folder: Path
     overwrite: bool
     on_progress: Callable[[str], None]
+    version: int | None = None
 
     def prepare(self, draft: Draft) -> Exported:
         """Write a new version of a model into `folder`, unless the newest one in the repository is up to date.
@@ -101,20 +106,23 @@ class Stage:
 
         Raises:
             GateError: the file does not compute what it stands for.
+            UsageError: the model had a version of the wanted number, or one above it.
+            MismatchError: what is there cannot be read.
         """
         model = self.repository / draft.config.name
         earlier = None
         if not self.overwrite and (model / CONFIG_FILE).is_file():
             earlier = read_config(model / CONFIG_FILE)
         version = latest_version(model)
-        if earlier is not None and version is not None and _is_up_to_date(model / str(version), draft, earlier):
+        if earlier is not None and version is not None and _is_up_to_date(model, version, draft, earlier):
             text = parameter(earlier, version_key(draft.figures.KEY, version))
             path = model / str(version) / draft.file_name
             exported = _exported(draft, path, draft.figures.from_json(text) if text else None, is_new=False)
             self._write_card(draft, exported)
             self._write_settings(draft, earlier)
             return exported
-        path = self.folder / draft.config.name / str((version or 0) + 1) / draft.file_name
+        number = new_version(self.repository, draft.config.name, self.version)
+        path = self.folder / draft.config.name / str(number) / draft.file_name
         path.parent.mkdir(parents=True)
         exported = _exported(draft, path, self._written(draft, path), is_new=True)
         self._describe(draft, exported, earlier)
@@ -147,7 +155,7 @@ class Stage:
         """Write the configuration of a model that is up to date, if it is to be served in another way."""
         config = triton.ModelConfig()
         config.CopyFrom(draft.config)
-        take_records(config, earlier)
+        take_records(config, earlier, version_folders(self.repository / draft.config.name))
         if config != earlier:
             self.on_progress(f"{draft.config.name}: other settings for the server")
             write_config(config, self.folder / draft.config.name / CONFIG_FILE)
@@ -158,12 +166,22 @@ class Stage:
         record = {**draft.identity, "sha256": exported.sha256} | ({figures.KEY: figures.to_json()} if figures else {})
         config = triton.ModelConfig()
         config.CopyFrom(draft.config)
-        add_version(config, exported.version, record, earlier)
-        model = self.folder / draft.config.name
+        add_version(config, exported.version, record)
+        model, present = self.folder / draft.config.name, self.repository / draft.config.name
+        write_config(draft.config, model / str(exported.version) / CONFIG_FILE)
+        if earlier is not None:
+            take_records(config, earlier, version_folders(present))
         write_config(config, model / CONFIG_FILE)
-        if draft.labels:
+        if CURRENT_KEY in config.parameters:  # the labels, too, are those of the version that is served
+            _keep_labels(present, model)
+        elif draft.labels:
             labels = "".join(f"{printable(label)}\n" for label in draft.labels)  # a line each
             (model / LABELS_FILE).write_text(labels, encoding="utf-8")
+
+
+def _keep_labels(present: Path, staged: Path) -> None:
+    if (present / LABELS_FILE).is_file():
+        shutil.copyfile(present / LABELS_FILE, staged / LABELS_FILE)
 
 
 def _exported(draft: Draft, path: Path, figures: Parity | Fidelity | None, *, is_new: bool) -> Exported:
@@ -180,9 +198,11 @@ def _exported(draft: Draft, path: Path, figures: Parity | Fidelity | None, *, is
     )
 
 
-def _is_up_to_date(folder: Path, draft: Draft, config: triton.ModelConfig) -> bool:
+def _is_up_to_date(model: Path, version: int, draft: Draft, config: triton.ModelConfig) -> bool:
     """Whether a version has the draft's identity and tensors, and its file is sound."""
-    version, path = folder.name, folder / draft.file_name
+    path = model / str(version) / draft.file_name
     same = all(parameter(config, version_key(key, version)) == text for key, text in draft.identity.items())
-    same = same and [tensor.name for tensor in config.output] == [tensor.name for tensor in draft.config.output]
+    same = same and [tensor.name for tensor in tensors_of(model, version).output] == [
+        tensor.name for tensor in draft.config.output
+    ]
     return same and path.is_file() and parameter(config, version_key("sha256", version)) == content_sha256(path)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from cocon.core.errors import MismatchError
+from cocon.embedding.config_files import parameter, read_config
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.repository import ONNX
 from cocon.export.artefacts.parity import Parity
@@ -18,7 +19,6 @@ from cocon.export.cards.card import cell, code, plain
 from cocon.export.cards.record import TrainingRecord, training_of_run
 from cocon.export.cards.texts import encoder_card
 from cocon.export.publishing import export_encoders
-from cocon.export.repository.model_config import parameter, read_config
 from cocon.export.repository.stage import Exported
 from cocon.export.sources import ExportOptions, ViewSource
 from cocon.training.config.run import Config

@@ -12,12 +12,12 @@ import torch
 from typer.testing import CliRunner
 
 from cocon.core.errors import MismatchError, UsageError
+from cocon.embedding.config_files import read_config
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS, SIZE_PX, STAGE, FeatureMapContract
 from cocon.export.cli import app, export
 from cocon.export.models.feature_maps import FrameMaps
 from cocon.export.publishing import export_encoders
-from cocon.export.repository.model_config import read_config
 from cocon.export.sources import ExportOptions, FeatureMapOptions, ViewSource
 from cocon.training.config.run import Config
 from cocon.training.run_folder.files import RunFolder

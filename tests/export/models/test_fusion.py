@@ -13,6 +13,7 @@ import pytest
 
 from cocon.client.models.connect import connect
 from cocon.core.errors import MismatchError
+from cocon.embedding.config_files import parameter, read_config
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.embedding.fusion_record import FusionRecord
 from cocon.embedding.neighbours import unit_vectors
@@ -20,7 +21,6 @@ from cocon.embedding.videos.fused_model import open_fused
 from cocon.export.cards.record import TrainingRecord
 from cocon.export.drafts import fusion_drafts
 from cocon.export.repository.folder import publish, staging
-from cocon.export.repository.model_config import parameter, read_config
 from cocon.export.repository.stage import Stage
 from cocon.export.sources import ViewSource
 
@@ -54,7 +54,11 @@ def fused(repository: Path, sources: list[ViewSource]) -> list[str]:
     """Export the fusion again, of encoders that are there or come; which of its models are new."""
     with staging(repository) as folder:
         stage = Stage(repository, folder, overwrite=False, on_progress=lambda text: None)
-        new = [row.model for draft in fusion_drafts(sources, repository) if (row := stage.prepare(draft)).is_new]
+        new = [
+            row.model
+            for draft in fusion_drafts(sources, repository, staged=folder)
+            if (row := stage.prepare(draft)).is_new
+        ]
         for name in new:
             publish(folder / name, repository / name)
     return new

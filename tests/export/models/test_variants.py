@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cocon.embedding.config_files import read_config
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.repository import FP16, INT8, ONNX
@@ -15,7 +16,6 @@ from cocon.export.artefacts.parity_clips import moving_squares
 from cocon.export.artefacts.variant_clips import VariantClips, given_clips
 from cocon.export.artefacts.variant_comparison import JudgedVideo
 from cocon.export.publishing import VariantRefusedError, export_encoders
-from cocon.export.repository.model_config import read_config
 from cocon.export.repository.stage import Exported
 from cocon.export.sources import ExportOptions, ViewSource
 

@@ -7,12 +7,13 @@ import pytest
 from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import UsageError
+from cocon.embedding.config_files import read_config
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL, BoundaryContract
 from cocon.embedding.repository import ONNX, TORCHSCRIPT
 from cocon.export.publishing import export_encoders
 from cocon.export.repository.deployment import Deployment
-from cocon.export.repository.model_config import kind_config, read_config
+from cocon.export.repository.model_config import kind_config
 from cocon.export.sources import ExportOptions, ViewSource
 
 MakeSource = Callable[..., ViewSource]

@@ -11,6 +11,7 @@ import pytest
 from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import GateError, StorageError, UsageError
+from cocon.embedding.config_files import read_config, write_config
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER, assert_congruent
 from cocon.embedding.local import LocalRepository
@@ -21,7 +22,6 @@ from cocon.export.models import encoders
 from cocon.export.models.fusion import Fusion, check_fuse, write_fuse
 from cocon.export.publishing import export_encoders
 from cocon.export.repository.folder import publish, staging
-from cocon.export.repository.model_config import read_config, write_config
 from cocon.export.sources import ExportOptions, ViewSource
 from tests.disks import full_disk, unwritable
 
@@ -46,18 +46,21 @@ def newest_of(repository: Path) -> tuple[ModelContract, str]:
 
 def encoder_files(view: str) -> list[str]:
     formats = {f"cocon_{view}": "onnx", f"cocon_{view}_torchscript": "pt"}
-    names = ("1/contract.json", "1/model.{}", "README.md", "config.pbtxt", "labels.txt")
+    names = ("1/config.pbtxt", "1/contract.json", "1/model.{}", "README.md", "config.pbtxt", "labels.txt")
     return [f"{model}/{name.format(ending)}" for model, ending in formats.items() for name in names]
 
 
 def test_layout(two_views: Path) -> None:
     assert sorted(content(two_views)) == [
+        ".versions.json",
         ".writer.lock",
+        "cocon/1/config.pbtxt",
         "cocon/1/fusion.json",
         "cocon/README.md",
         "cocon/config.pbtxt",
         "cocon/labels.txt",
         *encoder_files("flow"),
+        "cocon_fuse/1/config.pbtxt",
         "cocon_fuse/1/model.onnx",
         "cocon_fuse/README.md",
         "cocon_fuse/config.pbtxt",
@@ -122,15 +125,16 @@ def test_a_model_of_before_there_was_an_output_is_written_anew(repository: Path,
     config = read_config(path)
     assert config.output.pop().name == "block_logits"
     write_config(config, path)
+    (repository / "cocon_rgb" / "1" / "config.pbtxt").unlink()  # that came later, too
     exported = export_encoders([make_source("rgb")], repository, ONNX_ONLY)
-    assert [(row.model, row.version) for row in exported if row.is_new] == [("cocon_rgb", 2)]
+    assert [(row.model, row.version) for row in exported if row.is_new] == [("cocon_rgb", 2), ("cocon", 2)]
     assert read_config(path).output[3].name == "block_logits"
 
 
 def test_a_damaged_model_is_written_anew(repository: Path, make_source: MakeSource) -> None:
     (repository / "cocon_rgb" / "1" / "model.onnx").write_bytes(b"damaged")
     exported = export_encoders([make_source("rgb")], repository, ONNX_ONLY)
-    assert [(row.model, row.version) for row in exported if row.is_new] == [("cocon_rgb", 2)]
+    assert [(row.model, row.version) for row in exported if row.is_new] == [("cocon_rgb", 2), ("cocon", 2)]
 
 
 def test_new_weights_become_a_new_version_and_the_old_one_stays(repository: Path, make_source: MakeSource) -> None:
@@ -153,7 +157,7 @@ def test_a_new_classifier_alone_is_a_new_version(repository: Path, make_source: 
     source = make_source("rgb")
     source.encoder.get_parameter("classifier.fc.bias").data += 1.0
     exported = export_encoders([source], repository, ONNX_ONLY)
-    assert [(row.model, row.version) for row in exported if row.is_new] == [("cocon_rgb", 2)]
+    assert [(row.model, row.version) for row in exported if row.is_new] == [("cocon_rgb", 2), ("cocon", 2)]
 
 
 def test_other_labels_are_a_new_version_with_a_new_label_file(repository: Path, make_source: MakeSource) -> None:

@@ -7,6 +7,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
+from cocon.embedding.config_files import parameter, read_config
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
 from cocon.embedding.repository import CONFIG_FILE, ONNX, TORCHSCRIPT
@@ -14,7 +15,7 @@ from cocon.embedding.tracking.feature_maps import FEATURE_MAPS
 from cocon.export.drafts import fusion_drafts
 from cocon.export.repository.deployment import Deployment
 from cocon.export.repository.folder import newest_contract
-from cocon.export.repository.model_config import kind_config, parameter, read_config
+from cocon.export.repository.model_config import kind_config
 
 RELEASED = Path(__file__).resolve().parents[2] / "released" / "released.tar.xz"
 KINDS = {
@@ -65,5 +66,7 @@ def test_fusion_and_ensemble_are_configured_as_in_the_last_release(repository: P
     del ensemble.output[2:]
     for step in ensemble.ensemble_scheduling.step:
         step.output_map.pop("blocks", None)
+        assert step.model_version == 1
+        step.model_version = -1  # the newest, as it was
     for name, config in found.items():
         assert without_versions(config) == without_versions(read_config(repository / name / CONFIG_FILE))
