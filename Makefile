@@ -18,7 +18,7 @@ HTTP_PORT    ?= 8000
 METRICS_PORT ?= 8002
 PORTS        := --grpc-port $(GRPC_PORT) --http-port $(HTTP_PORT) --metrics-port $(METRICS_PORT)
 
-.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser tracer format lint types bench results results-methods results-tasks results-utd results-labels results-int8 durability robustness scale pretrained clean
+.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser promtool tracer format lint types bench results results-methods results-tasks results-utd results-labels results-int8 durability robustness scale pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,17 +59,20 @@ demo: $(VENV)/.installed-demo ## The packed encoders on a real Triton: classify,
 	@GRPC_PORT=$(GRPC_PORT) HTTP_PORT=$(HTTP_PORT) METRICS_PORT=$(METRICS_PORT) \
 		PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
 
-test: browser setup ## Run the tests, two at a time (15 minutes on two cores, installation included)
+test: browser promtool setup ## Run the tests, two at a time (15 minutes on two cores, installation included)
 	$(PYTEST) -m "not slow and not real_videos"
 
-test-all: browser tracer setup ## The same, the slowest proofs (repeated kills, hundreds of damaged files), and coverage
+test-all: browser promtool tracer setup ## The same, the slowest proofs (repeated kills, hundreds of damaged files), and coverage
 	$(PYTEST) -m "not real_videos" --cov --cov-report=term:skip-covered --cov-fail-under=80
 
-test-fast: setup ## Only what is quick (a minute and a half): no training, no videos, no server, no browser
+test-fast: promtool setup ## Only what is quick (a minute and a half): no training, no videos, no server, no browser
 	$(PYTEST) -m "not slow and not training and not videos and not triton and not browser and not real_videos"
 
 browser: # Chromium for the tests that open pages; installed where that is allowed
 	@.ci/browser
+
+promtool: # for the tests of Prometheus's rules
+	@command -v promtool >/dev/null || .ci/apt prometheus
 
 tracer: # strace for the test of what decoders open
 	@command -v strace >/dev/null || .ci/apt strace
