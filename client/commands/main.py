@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cocon.client.classify import Prediction
     from cocon.client.index.folder import VideoIndex
     from cocon.client.output.batch_report import BatchReport
+    from cocon.client.output.resumed_job import RowJob
     from cocon.client.output.sinks import Sink
     from cocon.client.pipeline.video_embedder import VideoEmbedder
     from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
@@ -77,11 +78,13 @@ def embed(
 ) -> None:
     """Embed videos: one vector per clip, with its time span.
 
-    With --engine ray, --output is a folder of Parquet files; a run that was stopped goes on from what is in it.
+    A run with --output FILE that was stopped or killed goes on from what was finished: the same command again embeds no
+    file twice. With --engine ray, --output is a folder of Parquet files, and a run goes on from what is in it.
 
     Example: client embed videos/ --output rows.parquet
     """
-    from cocon.client.output.sinks import ARCHIVES, chosen_format, open_sink
+    from cocon.client.output.resumed_job import open_job
+    from cocon.client.output.sinks import ARCHIVES, chosen_format
 
     remote_options.check(by_ray=bulk_options.by_ray)
     if bulk_options.by_ray:
@@ -94,10 +97,18 @@ def embed(
     with (
         run as (settings, paths, report),
         remote_options.opened(paths, settings) as (embedder, names),
-        open_sink(chosen, output, columns=_CLIP_COLUMNS, model=embedder.model) as sink,
+        open_job(
+            chosen,
+            output,
+            columns=_CLIP_COLUMNS,
+            model=embedder.model,
+            choices=settings.choices,
+            on_kept=report.note_kept,
+        ) as job,
     ):
-        for video in _sound(embedder.embed_many(names), report, sink, needs_all_views=chosen in ARCHIVES):
-            sink.write(list(video.rows()))
+        results = embedder.embed_many(job.remaining(names))
+        for video in _sound(results, report, job, needs_all_views=chosen in ARCHIVES):
+            job.write(list(video.rows()), content_sha256=video.content_sha256)
 
 
 @app.command()
@@ -178,7 +189,11 @@ def _namer(
 
 
 def _sound(
-    results: "Iterable[VideoEmbedding | FailedVideo]", report: "BatchReport", sink: "Sink", *, needs_all_views: bool
+    results: "Iterable[VideoEmbedding | FailedVideo]",
+    report: "BatchReport",
+    sink: "Sink | RowJob",
+    *,
+    needs_all_views: bool,
 ) -> "Iterator[VideoEmbedding]":
     """The videos that could be embedded, in all views if need be; the others are reported."""
     from cocon.client.pipeline.video_embedding import FailedVideo, completed

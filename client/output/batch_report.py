@@ -23,6 +23,7 @@ class BatchReport:
         num_videos: In all.
         failures: So far.
         failed_before: Those of them that were not tried again.
+        kept: Numbers of clips of the videos that were finished before.
     """
 
     num_videos: int
@@ -30,6 +31,7 @@ class BatchReport:
     _task: ProgressTask
     failures: list[FailedVideo] = field(default_factory=list)
     failed_before: list[FailedVideo] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -61,6 +63,11 @@ class BatchReport:
         reason = failure.message.removeprefix(f"video '{printable(failure.video)}'").lstrip(": ")
         self._shown.tell(f"failed: {printable(failure.video)}: {reason}")
 
+    def note_kept(self, num_clips: int) -> None:
+        """One more video was finished before; that is told in one line at the end."""
+        self.kept.append(num_clips)
+        self._task.advance(num_parts=num_clips)
+
 
 @contextmanager
 def batch_report(num_videos: int, *, quiet: bool, failures: Path, what: str = "videos") -> Iterator[BatchReport]:
@@ -81,6 +88,8 @@ def batch_report(num_videos: int, *, quiet: bool, failures: Path, what: str = "v
         try:
             yield report
         finally:
+            if count := len(report.kept):
+                shown.tell(f"{count} of {num_videos} {what} were finished before, and were not worked on again")
             if count := len(report.failed_before):
                 told = f"{count} failed before and did not change since; --retry-failed tries again"
                 shown.tell(told)

@@ -1,7 +1,7 @@
 """Where rows go: a table for people, JSON, JSON lines, Parquet or NumPy arrays; to standard output or to a file.
 
 A file appears under its name when it is complete; what a stopped command had finished stays beside it in
-`NAME.partial`.
+`NAME.partial`. Work on many videos keeps its rows in a journal of that name instead, see `resumed_job.py`.
 """
 
 import sys
@@ -20,7 +20,7 @@ from cocon.core.tables import cell, new_table, print_table
 from cocon.core.texts.json_text import json_text
 from cocon.embedding.videos.fused_model import FusedModel
 
-__all__ = ["ARCHIVES", "Format", "Sink", "chosen_format", "open_sink", "print_rows"]
+__all__ = ["ARCHIVES", "Format", "Sink", "chosen_format", "file_sink", "open_sink", "print_rows"]
 
 Format = Literal["table", "json", "jsonl", "parquet", "npz"]
 
@@ -110,7 +110,7 @@ def open_sink(
         sink.finish()
         return
     with row_file(output, is_archive=chosen in ARCHIVES, is_lines=chosen == "jsonl") as stream:
-        sink = _file_sink(chosen, stream, model)
+        sink = file_sink(chosen, stream, model)
         try:
             yield sink
         except BaseException:
@@ -167,7 +167,8 @@ def _text_sink(chosen: Format, stream: TextIO) -> Sink:
     return _JsonLines(stream) if chosen == "jsonl" else _JsonArray(stream)
 
 
-def _file_sink(chosen: Format, stream: TextIO, model: FusedModel | None) -> Sink:
+def file_sink(chosen: Format, stream: TextIO, model: FusedModel | None) -> Sink:
+    """What writes rows of a format into an open file."""
     if chosen not in ARCHIVES:
         return _text_sink(chosen, stream)
     from cocon.client.output.archives import NpzSink, ParquetSink

@@ -1,7 +1,8 @@
 """What an embedder is to be like, before one is needed: nothing is connected yet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 
 from cocon.client.models.connect import check_url
 from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
@@ -52,6 +53,12 @@ class EmbedderSettings:
     def named_views(self) -> tuple[str, ...]:
         """Names of the views, in alphabetical order."""
         return tuple(sorted({view_named(view).name for view in self.views}))
+
+    @property
+    def choices(self) -> dict[str, object]:
+        """What decides about vectors besides model and videos, as JSON takes it."""
+        limits = asdict(self.limits)
+        return {"overlap": self.overlap, "limits": limits, "is_strict": self.is_strict, "cocon": version("cocon")}
 
     def open(self) -> VideoEmbedder:
         """Connect; raises like `VideoEmbedder`."""
