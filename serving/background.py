@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cocon.core.errors import ServerError
 from cocon.serving.address import Address
+from cocon.serving.checking.repository_check import Scrutiny, check_served
 from cocon.serving.launcher import ServerProcess, end_server, model_names
 from cocon.serving.readiness import ModelState, wait_until_ready
 from cocon.serving.record import ServerRecord, exclusive, log_path, repository_digest
@@ -30,7 +31,7 @@ class Detached:
     is_new: bool
 
 
-def detach(repository: Path, address: Address, *, timeout_s: float) -> Detached:
+def detach(repository: Path, address: Address, *, timeout_s: float, scrutiny: Scrutiny = "full") -> Detached:
     """Serve a repository in the background, and return when every model is READY.
 
     A server that serves this repository on this port is kept; it is replaced when the repository has changed since.
@@ -39,9 +40,11 @@ def detach(repository: Path, address: Address, *, timeout_s: float) -> Detached:
         repository: The model repository.
         address: Where to listen.
         timeout_s: How long the models may take to load, in seconds.
+        scrutiny: How closely to look at the repository before it is served.
 
     Raises:
-        UsageError: The repository or one of its models is broken.
+        UsageError: The repository or one of its models is broken, or could run code.
+        MismatchError: A model is not what its configuration says; a server that runs goes on.
         ServerError: The port is in use, by a server of another repository for instance, or a model was not in time.
     """
     repository = repository.resolve()
@@ -51,11 +54,12 @@ def detach(repository: Path, address: Address, *, timeout_s: float) -> Detached:
             remedy = f"end it with: cocon serve --stop --grpc-port {address.grpc_port}"
             raise ServerError(f"{running.address.url} serves {running.repository}; {remedy}")
         if running is not None and running.digest != repository_digest(repository):
+            check_served(repository, scrutiny)  # a server that works is not ended for one that will not start
             _logger.warning("%s has changed since its server was started: starting anew", repository)
             _end(running)
             running = None
         if running is None:
-            return _start(repository, address, timeout_s=timeout_s)
+            return _start(repository, address, timeout_s=timeout_s, scrutiny=scrutiny)
         is_alive, models = running.process.is_alive, model_names(repository)
         ready = wait_until_ready(running.address, models, log=running.log, is_alive=is_alive, timeout_s=timeout_s)
         return Detached(running, ready, is_new=False)
@@ -90,10 +94,10 @@ def _running(grpc_port: int) -> ServerRecord | None:
     return record
 
 
-def _start(repository: Path, address: Address, *, timeout_s: float) -> Detached:
+def _start(repository: Path, address: Address, *, timeout_s: float, scrutiny: Scrutiny) -> Detached:
     digest = repository_digest(repository)  # before the start: a change while models load must count as one
     log = log_path(address.grpc_port)
-    server = ServerProcess(repository, address, log=log, timeout_s=timeout_s, detached=True)
+    server = ServerProcess(repository, address, log=log, timeout_s=timeout_s, detached=True, scrutiny=scrutiny)
     try:
         server.start()
         record = ServerRecord(server.identity, address, repository, digest, log)

@@ -16,6 +16,7 @@ from cocon.embedding.server_ports import GRPC_PORT, HTTP_PORT, METRICS_PORT
 
 if TYPE_CHECKING:
     from cocon.serving.address import Address
+    from cocon.serving.checking.repository_check import Scrutiny
     from cocon.serving.readiness import ModelState
 
 __all__ = ["app"]
@@ -38,6 +39,10 @@ def serve(
     detach: Annotated[bool, typer.Option("--detach", help="Serve in the background; return when READY.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End the server in the background.")] = False,
     status: Annotated[bool, typer.Option("--status", help="Show the models of the server in the background.")] = False,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust-repository", help="Let whoever made the repository run code here, as other backends do."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Host a model repository with Triton; the table appears when every model is READY.
@@ -54,32 +59,33 @@ def serve(
     # The default action would skip every clean-up; SystemExit does not.
     signal.signal(signal.SIGTERM, _exit_cleanly)
     address = Address(host, grpc_port, http_port, metrics_port)
+    scrutiny: Scrutiny = "trusting" if trust else "full"
     if stop:
         _stop(grpc_port, as_json=as_json)
     elif status:
         _status(grpc_port, as_json=as_json)
     elif detach:
-        _detach(repository, address, timeout_s=timeout_s, as_json=as_json)
+        _detach(repository, address, timeout_s=timeout_s, scrutiny=scrutiny, as_json=as_json)
     else:
-        _serve(repository, address, timeout_s=timeout_s, as_json=as_json)
+        _serve(repository, address, timeout_s=timeout_s, scrutiny=scrutiny, as_json=as_json)
 
 
-def _serve(repository: Path, address: "Address", *, timeout_s: float, as_json: bool) -> None:
+def _serve(repository: Path, address: "Address", *, timeout_s: float, scrutiny: "Scrutiny", as_json: bool) -> None:
     from cocon.core.errors import ServerError
     from cocon.serving.launcher import ServerProcess
     from cocon.serving.record import log_path
 
     log = log_path(address.grpc_port)
-    with ServerProcess(repository, address, log=log, timeout_s=timeout_s) as server:
+    with ServerProcess(repository, address, log=log, timeout_s=timeout_s, scrutiny=scrutiny) as server:
         _show("serving", server.url, server.repository, log, server.models, as_json=as_json)
         exit_status = server.wait()
     raise ServerError(f"tritonserver ended by itself with status {exit_status}; log: {log}")
 
 
-def _detach(repository: Path, address: "Address", *, timeout_s: float, as_json: bool) -> None:
+def _detach(repository: Path, address: "Address", *, timeout_s: float, scrutiny: "Scrutiny", as_json: bool) -> None:
     from cocon.serving.background import detach
 
-    detached = detach(repository, address, timeout_s=timeout_s)
+    detached = detach(repository, address, timeout_s=timeout_s, scrutiny=scrutiny)
     record, verb = detached.record, "serving" if detached.is_new else "already serving"
     _show(verb, record.address.url, record.repository, record.log, detached.models, as_json=as_json)
 

@@ -15,6 +15,7 @@ from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 from cocon.embedding.repository import check_repository
 from cocon.serving.address import Address
+from cocon.serving.checking.repository_check import Scrutiny, check_served
 from cocon.serving.installation import Installation, find_installation
 from cocon.serving.processes import ProcessIdentity, end_group
 from cocon.serving.readiness import ModelState, wait_until_ready
@@ -48,12 +49,14 @@ class ServerProcess:
         log: Path,
         timeout_s: float = 120.0,
         detached: bool = False,
+        scrutiny: Scrutiny = "full",
     ) -> None:
         self.repository = repository.resolve()
         self.address = address or Address()
         self.log = log
         self._timeout_s = timeout_s
         self._detached = detached
+        self._scrutiny = scrutiny
         self.models: list[ModelState] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._identity: ProcessIdentity | None = None
@@ -86,10 +89,12 @@ class ServerProcess:
         """Start the process; its models are not READY yet.
 
         Raises:
-            UsageError: The repository is missing or empty, or the host is not allowed.
+            UsageError: The repository is missing, empty or could run code, or the host is not allowed.
+            MismatchError: A model is not what its configuration says.
             ServerError: No server can run on this machine, or a port is in use.
         """
         model_names(self.repository)
+        check_served(self.repository, self._scrutiny)
         installation = find_installation(self.repository)
         _check_host(self.address, installation)
         self.address.check_free()

@@ -177,23 +177,14 @@ def test_missing_and_empty_repositories(cli: Cli, tmp_path: Path) -> None:
     assert cli(tmp_path).returncode == 2
 
 
-@pytest.mark.parametrize(
-    ("broken_file", "content", "reason"),
-    [
-        ("1/model.onnx", b"garbage", "INVALID_PROTOBUF"),
-        ("config.pbtxt", b"garbage", "failed to read text proto"),
-    ],
-)
-def test_a_broken_model_is_named_with_the_reason(
-    cli: Cli, repository: Path, ports: list[str], tmp_path: Path, broken_file: str, content: bytes, reason: str
-) -> None:
+def test_a_broken_model_is_named_with_the_reason(cli: Cli, repository: Path, ports: list[str], tmp_path: Path) -> None:
     copy = tmp_path / "model_repository"
     shutil.copytree(repository, copy)
-    (copy / "cocon_rgb" / broken_file).write_bytes(content)
+    (copy / "cocon_rgb" / "1" / "model.onnx").write_bytes(b"garbage")
     result = cli(copy, "--detach", *ports)
     assert result.returncode == 2
     assert result.stderr.startswith("error: model 'cocon_rgb' does not load: ")
-    assert reason in result.stderr
+    assert "INVALID_PROTOBUF" in result.stderr
     assert result.stderr.count("\n") == 1
     assert cli("--status", *ports).returncode == 4
 
