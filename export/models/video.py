@@ -56,7 +56,7 @@ def video_config(record: CallRecord, deployment: Deployment) -> triton.ModelConf
     config = triton.ModelConfig(name=VIDEO_MODEL, backend=VIDEO_BACKEND, default_model_filename=VIDEO_FILE)
     config.input.add(name="video", data_type=triton.TYPE_UINT8, dims=[_ANY])
     for name, data_type, dims in _outputs(record):
-        labels = LABELS_FILE if name == PROBABILITIES else ""
+        labels = LABELS_FILE if name == PROBABILITIES and record.fusion.labels else ""
         config.output.add(name=name, data_type=data_type, dims=dims, label_filename=labels)
     cores = deployment.num_instances * deployment.num_threads
     count = min(max(cores, _LEAST_INSTANCES), _MOST_INSTANCES)

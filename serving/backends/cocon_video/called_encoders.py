@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.core.errors import ServerError, UsageError
+from cocon.core.errors import MismatchError, ServerError, UsageError
+from cocon.core.printable import in_one_line
 from cocon.embedding.embedder import ModelEmbedder
 from cocon.embedding.fusion_record import FusionRecord
 from cocon.embedding.model_kind import ModelKind
@@ -21,6 +22,8 @@ _Model = TypeVar("_Model", bound=OpenModel[Any])
 
 # An encoder whose queue is full, or that is being loaded again, is asked again for so long.
 _PATIENCE_S = 20.0
+# What Triton says of a model whose worker has died; who watches the server starts another.
+_UNHEALTHY = "is not healthy"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 
 
@@ -42,7 +45,8 @@ class CalledSession(Generic[_Contract]):
         """See `Session.run`.
 
         Raises:
-            ServerError: The encoder does not answer.
+            ServerError: The encoder is away, or has no room for so long.
+            MismatchError: It refuses the request.
         """
         deadline_s, pause_s = time.monotonic() + _PATIENCE_S, _FIRST_PAUSE_S
         while True:
@@ -70,10 +74,10 @@ class CalledSession(Generic[_Contract]):
         )
         response = request.exec()
         if response.has_error():
-            error = response.error()
-            if error.code() in (triton.TritonError.UNAVAILABLE, triton.TritonError.NOT_FOUND):
-                return None, f"is not ready ({error.message()})"
-            raise ServerError(f"model '{self.name}' version {self.version} failed: {error.message()}")
+            code, message = response.error().code(), in_one_line(response.error().message())
+            if code in (triton.TritonError.UNAVAILABLE, triton.TritonError.NOT_FOUND) or _UNHEALTHY in message:
+                return None, f"is not ready ({message})"
+            raise MismatchError(f"model '{self.name}' version {self.version} refuses the request: {message}")
         # Copied: what Triton gives lies in memory that all requests of this worker share.
         tensors = {tensor.name(): tensor.as_numpy().copy() for tensor in response.output_tensors()}
         return tensors, ""

@@ -34,6 +34,7 @@ from cocon.embedding.videos.call_record import VIDEO_FILE, CallRecord
 from cocon.serving.backends.cocon_video.asked import Asked
 from cocon.serving.backends.cocon_video.called_encoders import CalledEncoders
 from cocon.serving.backends.cocon_video.embedding_service import CancelledRequestError, EmbeddedVideo, EmbeddingService
+from cocon.serving.backends.cocon_video.told_metrics import VideoMetrics
 from cocon.video.decoding.limits import MediaLimits
 
 _logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class TritonPythonModel:
         record = CallRecord.from_json(path.read_text(encoding="utf-8"), source=f"'{path}'")
         limits = MediaLimits.parse(_parameter(config, "limits").split())
         deadline_s = float(_parameter(config, "deadline_s") or _DEADLINE_S)
+        self._metrics = VideoMetrics()
         self._service = EmbeddingService(CalledEncoders(record), limits, deadline_s=deadline_s)
 
     def execute(self, requests: Sequence[Any]) -> list[object]:
@@ -70,20 +72,22 @@ class TritonPythonModel:
     def _response(self, request: Any) -> object:  # noqa: ANN401  # of Triton's worker
         import triton_python_backend_utils as triton  # exists only there
 
+        content: NDArray[np.uint8] = triton.get_input_tensor_by_name(request, _VIDEO).as_numpy()
         wanted = set(request.requested_output_names())
         try:
-            content = triton.get_input_tensor_by_name(request, _VIDEO).as_numpy()
-            answer = self._service.embed(
+            video = self._service.embed(
                 content,
                 Asked.of(request.parameters()),
                 has_probabilities=PROBABILITIES in wanted,
                 is_cancelled=request.is_cancelled,
             )
-            tensors = [triton.Tensor(name, values) for name, values in _outputs(answer) if name in wanted]
-            return triton.InferenceResponse(tensors)
+            tensors = [triton.Tensor(name, values) for name, values in _outputs(video) if name in wanted]
         except Exception as error:  # whatever it is belongs to this request, not to the server
+            self._metrics.count(content.nbytes, error=error)
             code, text = _told(error)
             return triton.InferenceResponse([], triton.TritonError(text, getattr(triton.TritonError, code)))
+        self._metrics.count(content.nbytes, num_clips=len(video.embedding))
+        return triton.InferenceResponse(tensors)
 
 
 def _outputs(answer: EmbeddedVideo) -> Iterator[tuple[str, NDArray[Any]]]:

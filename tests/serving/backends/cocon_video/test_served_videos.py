@@ -1,0 +1,203 @@
+"""A real Triton that takes videos: over gRPC as its own client sends them, and over HTTP with nothing but a body."""
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from google.protobuf import text_format
+from numpy.typing import NDArray
+from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.utils import InferenceServerException
+
+from cocon.client import VideoEmbedder
+from cocon.client.pipeline.video_embedding import FailedVideo
+from cocon.embedding.embedder import ENCODER
+from cocon.embedding.repository import CONFIG_FILE, LABELS_FILE
+from cocon.embedding.videos.call_record import VIDEO_FILE, VIDEO_MODEL
+from cocon.export.models.video import call_record, video_config, write_video
+from cocon.export.repository.deployment import Deployment
+from cocon.serving.address import Address
+from cocon.serving.launcher import ServerProcess
+from tests.client.conftest import contract, make_repository
+from tests.client.conftest import write_video as write_film
+from tests.client.models.conftest import write_config
+
+pytestmark = [pytest.mark.triton, pytest.mark.videos]
+
+VIEWS = ("flow", "rgb")
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("served") / "model_repository"
+    contracts = [contract("flow", weights="2"), contract("rgb")]
+    make_repository(root, *contracts)
+    for each in contracts:
+        write_config(root / ENCODER.name(each.view), each, "onnxruntime")
+    record = call_record(contracts, {ENCODER.name(view): 1 for view in VIEWS}, dict.fromkeys(VIEWS, 1.0))
+    record = replace(record, max_batch_size=4)
+    (root / VIDEO_MODEL / "1").mkdir(parents=True)
+    write_video(record, root / VIDEO_MODEL / "1" / VIDEO_FILE)
+    config = video_config(record, Deployment())
+    config.parameters["limits"].string_value = "max_bytes=4194304"
+    (root / VIDEO_MODEL / CONFIG_FILE).write_text(text_format.MessageToString(config))
+    (root / VIDEO_MODEL / LABELS_FILE).write_text("".join(f"{label}\n" for label in record.fusion.labels))
+    return root
+
+
+@pytest.fixture(scope="module")
+def video_server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "TMPDIR"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        log = tmp_path_factory.mktemp("log") / "triton.log"
+        with ServerProcess(repository, Address.on_free_ports(), log=log, timeout_s=600) as process:
+            yield process
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("films")
+    films = {f"a{number}": write_film(root / f"a{number}.mp4", seed=number) for number in range(2)}
+    films["long"] = write_film(root / "long.mp4", seed=2, num_frames=2500)
+    whole = films["a0"].read_bytes()
+    for name, content in {"empty": b"", "text": b"no video", "cut": whole[: len(whole) // 2]}.items():
+        films[name] = root / f"{name} \x1b[31m.mp4"
+        films[name].write_bytes(content)
+    return films
+
+
+def ask(
+    url: str, content: NDArray[np.uint8], outputs: tuple[str, ...] = (), **parameters: str | float | bool
+) -> dict[str, NDArray[Any]]:
+    video = InferInput("video", [len(content)], "UINT8")
+    video.set_data_from_numpy(content)
+    wanted = [InferRequestedOutput(name) for name in outputs] or None
+    with InferenceServerClient(url) as client:
+        result = client.infer(VIDEO_MODEL, [video], outputs=wanted, parameters=parameters or None)
+        return {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
+
+
+def refused(url: str, content: NDArray[np.uint8], **parameters: str | float | bool) -> tuple[str, str]:
+    """Status and message of a request that fails."""
+    with pytest.raises(InferenceServerException) as error:
+        ask(url, content, **parameters)
+    return str(error.value.status()).removeprefix("StatusCode."), error.value.message()
+
+
+@pytest.mark.parametrize(("views", "overlap"), [(("rgb",), 0.0), (VIEWS, 0.5)])
+def test_it_gives_the_rows_of_the_client_and_its_errors(
+    video_server: ServerProcess, films: dict[str, Path], views: tuple[str, ...], overlap: float
+) -> None:
+    names = ("a0", "a1", "empty", "text", "cut")
+    with VideoEmbedder(video_server.url, views=views, overlap=overlap) as embedder:
+        expected = list(embedder.embed_many(films[name] for name in names))
+    for name, result in zip(names, expected, strict=True):
+        path, asked = films[name], {"views": ",".join(views), "overlap": overlap, "name": str(films[name])}
+        content = np.fromfile(path, np.uint8)
+        if isinstance(result, FailedVideo):
+            message = f"{type(result.error).__name__}: {result.message}"
+            assert refused(video_server.url, content, **asked) == ("INVALID_ARGUMENT", message)
+            continue
+        found = ask(video_server.url, content, **asked)
+        about = json.loads(found["about"][0])
+        for fact in ("content_sha256", "view", "num_frames", "truncated", "model", "version", "fingerprint"):
+            assert about[fact] == getattr(result, fact)
+        assert about["labels"] == list(contract("rgb").labels)
+        np.testing.assert_array_equal(found["start_seconds"], result.start_seconds)
+        np.testing.assert_array_equal(found["end_seconds"], result.end_seconds)
+        for output in ("embedding", "blocks", "probabilities"):
+            np.testing.assert_allclose(found[output], getattr(result, output), atol=1e-5)
+        assert {output for output in found if output.startswith("embedding_")} == {
+            f"embedding_{view}" for view in views
+        }
+
+
+def test_only_what_is_asked_for_comes(video_server: ServerProcess, films: dict[str, Path]) -> None:
+    content = np.fromfile(films["a0"], np.uint8)
+    found = ask(video_server.url, content, ("embedding", "start_seconds"), views="all")
+    assert {name: list(values.shape) for name, values in found.items()} == {
+        "start_seconds": [5],
+        "embedding": [5, 2 * 8],
+    }
+
+
+def test_what_is_wrong_with_a_request_is_said(video_server: ServerProcess, films: dict[str, Path]) -> None:
+    content = np.fromfile(films["a0"], np.uint8)
+    assert refused(video_server.url, content, views="smell")[0] == "INVALID_ARGUMENT"
+    status, message = refused(video_server.url, content, overlap=2)
+    assert (status, message) == ("INVALID_ARGUMENT", "UsageError: overlap (2.0) must be from 0 to 0.9")
+    status, message = refused(video_server.url, np.zeros((4 << 20) + 1, np.uint8), name="a.mp4")
+    assert (status, message.partition(";")[0]) == (
+        "INVALID_ARGUMENT",
+        "TooLargeError: video 'a.mp4' has 4,194,305 bytes, the limit max_bytes is 4,194,304",
+    )
+
+
+def test_a_long_video_does_not_keep_a_short_one_waiting(video_server: ServerProcess, films: dict[str, Path]) -> None:
+    ended: dict[str, float] = {}
+
+    def send(name: str) -> None:
+        ask(video_server.url, np.fromfile(films[name], np.uint8), overlap=0.9)
+        ended[name] = time.monotonic()
+
+    threads = [threading.Thread(target=send, args=(name,)) for name in ("long", "a0", "a1")]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.2)
+    for thread in threads:
+        thread.join(120)
+    assert ended.keys() == {"long", "a0", "a1"}
+    assert max(ended["a0"], ended["a1"]) < ended["long"]
+
+
+def test_who_gives_up_frees_the_worker_and_nothing_is_left(
+    video_server: ServerProcess, films: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = np.fromfile(films["long"], np.uint8)
+    video = InferInput("video", [len(content)], "UINT8")
+    video.set_data_from_numpy(content)
+    with InferenceServerClient(video_server.url) as client:
+        for _ in range(4):
+            with pytest.raises(InferenceServerException, match="Deadline Exceeded"):
+                client.infer(VIDEO_MODEL, [video], parameters={"overlap": 0.9}, client_timeout=0.2)
+    assert len(ask(video_server.url, np.fromfile(films["a0"], np.uint8))["embedding"]) == 5
+    folders = [Path(process.environ()["TMPDIR"]) for process in _workers(video_server)][:1]
+    assert [path for path in folders[0].rglob("video*") if path.is_file()] == []
+
+
+def test_a_decoder_that_is_killed_costs_one_video(video_server: ServerProcess, films: dict[str, Path]) -> None:
+    for worker in _workers(video_server):
+        worker.kill()
+    content = np.fromfile(films["a0"], np.uint8)
+    assert len(ask(video_server.url, content)["embedding"]) == len(ask(video_server.url, content)["embedding"]) == 5
+
+
+def _workers(server: ServerProcess) -> list[psutil.Process]:
+    """Processes that decode for a server."""
+    children = psutil.Process(server.identity.pid).children(recursive=True)
+    return [process for process in children if "cocon.video.workers.worker_main" in process.cmdline()]
+
+
+def test_a_body_over_http_is_enough(video_server: ServerProcess, films: dict[str, Path]) -> None:
+    address = video_server.address
+    url = f"http://{address.host}:{address.http_port}/v2/models/{VIDEO_MODEL}/infer"
+    header = {"Inference-Header-Content-Length": "0", "Content-Type": "application/octet-stream"}
+    with urllib.request.urlopen(urllib.request.Request(url, films["a0"].read_bytes(), header)) as answer:
+        length = int(answer.headers["Inference-Header-Content-Length"])
+        told = json.loads(answer.read()[:length])
+    shapes = {output["name"]: output["shape"] for output in told["outputs"]}
+    assert shapes["embedding"] == [5, 8]
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(urllib.request.Request(url, b"no video", header))
+    assert error.value.code == 400
+    assert json.loads(error.value.read())["error"].startswith("UnreadableVideoError: video 'video' cannot be decoded")
