@@ -10,6 +10,7 @@
     cocon_rgb_feature_map/1/model.onnx, feature_map.json
     cocon_fuse/1/model.onnx                  fuses the vectors of all views
     cocon/1/fusion.json                      ensemble of all views and `cocon_fuse`
+    cocon_video/1/video.json                 takes whole videos, and calls the encoders, on demand
 
 A version is a folder with a number for a name; the highest one is served. Suffix and contract of every kind of model
 are in its `ModelKind`; both travel in `config.pbtxt` too, for those who see a server and no folder.

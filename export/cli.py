@@ -65,6 +65,12 @@ def export(
     feature_map_px: Annotated[
         int, typer.Option(min=1, help="Side of the frames for feature maps, a multiple of the pixels of a cell.")
     ] = 160,
+    video: Annotated[
+        bool, typer.Option("--video", help="Also publish cocon_video, which takes whole videos; it stays up to date.")
+    ] = False,
+    video_limit: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="Of cocon_video: what it reads at most; repeatable.")
+    ] = None,
     fold: Annotated[bool, typer.Option(hidden=True, help="Rewrite 3-D convolutions as 2-D ones.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
@@ -77,6 +83,7 @@ def export(
     Example: cocon export --run runs/default --repository model_repository
     """
     from cocon.embedding.repository import ONNX, TORCHSCRIPT
+    from cocon.export.models.video import video_limits
     from cocon.export.publishing import VariantRefusedError
     from cocon.export.repository.deployment import Deployment
     from cocon.export.sources import ExportOptions, FeatureMapOptions
@@ -90,6 +97,7 @@ def export(
         overwrite=overwrite,
         folded=fold,
         feature_maps=FeatureMapOptions(feature_map_stage, feature_map_px) if feature_maps else None,
+        video=video_limits(video_limit or ()) if video or video_limit else None,
         version=_number_of(version),
     )
     try:

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cocon.core.errors import UsageError
-from cocon.embedding.config_files import STEPS_KEY, steps_text, tensors_of
-from cocon.embedding.contract import EMBEDDING, ModelContract
+from cocon.embedding.config_files import STEPS_KEY, steps_text
+from cocon.embedding.contract import EMBEDDING
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.fusion_record import FUSION_KEY
 from cocon.embedding.local import LocalSession
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, OpenModel
-from cocon.embedding.repository import ENSEMBLE, FUSE, FUSION_FILE, ONNX, ModelFormat, latest_version
+from cocon.embedding.repository import ENSEMBLE, FUSE, FUSION_FILE, ONNX, ModelFormat
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS, FeatureMapContract
 from cocon.export.artefacts.fidelity import Fidelity
 from cocon.export.artefacts.parity import Parity
@@ -27,13 +27,14 @@ from cocon.export.models.encoders import check_encoder, write_encoder
 from cocon.export.models.feature_maps import check_feature_maps, feature_map_contract, write_feature_maps
 from cocon.export.models.fusion import Fusion, check_fuse, write_ensemble, write_fuse
 from cocon.export.models.variants import check_variant, write_variant
+from cocon.export.present_encoders import PresentEncoders, newest_version
 from cocon.export.repository.deployment import ONE_THREAD, Deployment
 from cocon.export.repository.folder import newest_contract
 from cocon.export.repository.model_config import ensemble_config, kind_config, model_config
 from cocon.export.repository.stage import Draft
 from cocon.export.sources import FEATURE_MAP_VIEW, ExportOptions, FeatureMapOptions, ViewSource
+from cocon.export.video_drafts import video_drafts
 from cocon.training.run_folder.view_files import tensors_sha256
-from cocon.video.views import VIEWS
 
 __all__ = ["drafts_of", "fusion_drafts"]
 
@@ -69,6 +70,7 @@ def drafts_of(
     yield from boundaries
     yield from feature_maps
     yield from fusion_drafts(sources, repository, staged=staged)
+    yield from video_drafts(sources, repository, options, staged=staged)
 
 
 def _encoder(source: ViewSource, model_format: ModelFormat, options: ExportOptions) -> Draft:
@@ -183,17 +185,12 @@ def _refuse_other_maps(contract: FeatureMapContract, repository: Path) -> None:
 
 def fusion_drafts(sources: Sequence[ViewSource], repository: Path, *, staged: Path | None = None) -> Iterator[Draft]:
     """The fusing model and the ensemble of all views, new and present, if there are two or more; as `drafts_of`."""
-    contracts = {view: newest_contract(repository, ENCODER, view) for view in VIEWS}
-    contracts |= {source.contract.view: source.contract for source in sources}
-    present = tuple(contract for _, contract in sorted(contracts.items()) if contract is not None)
-    if len(present) < 2:
+    present = PresentEncoders.of(sources, repository)
+    if len(present.contracts) < 2:
         return
-    training = _common_training(sources, present)
-    learned = training.fusion_weights(present) if training else None
-    kept = [contract for contract in present if contract.view not in {source.contract.view for source in sources}]
-    fusion = Fusion(present, learned, frozenset(_lacking(kept, repository)))
-    yield _fuse(fusion, training)
-    yield _ensemble(fusion, training, [repository] if staged is None else [staged, repository])
+    fusion = Fusion(present.contracts, present.learned, present.lacking)
+    yield _fuse(fusion, present.training)
+    yield _ensemble(fusion, present.training, [repository] if staged is None else [staged, repository])
 
 
 def _fuse(fusion: Fusion, training: TrainingRecord | None) -> Draft:
@@ -214,7 +211,7 @@ def _fuse(fusion: Fusion, training: TrainingRecord | None) -> Draft:
 def _ensemble(fusion: Fusion, training: TrainingRecord | None, folders: Sequence[Path]) -> Draft:
     """The ensemble over the newest versions of its parts, in the first folder that has them."""
     outputs = fusion.output_shapes
-    versions = {step.model: _newest_version(folders, step.model) for step in fusion.steps}
+    versions = {step.model: newest_version(folders, step.model) for step in fusion.steps}
     return Draft(
         ensemble_config(ENSEMBLE, fusion.clip_shapes, outputs | fusion.view_shapes, fusion.steps, versions),
         FUSION_FILE,
@@ -224,31 +221,6 @@ def _ensemble(fusion: Fusion, training: TrainingRecord | None, folders: Sequence
         embedding_dim=outputs[EMBEDDING][0],
         labels=fusion.labels,
     )
-
-
-def _newest_version(folders: Sequence[Path], model: str) -> int:
-    """Of a model, in the first folder that has one."""
-    found = (latest_version(folder / model) for folder in folders)
-    return next(version for version in found if version is not None)
-
-
-def _lacking(contracts: Sequence[ModelContract], repository: Path) -> Iterator[str]:
-    """Outputs `<name>_<view>` that encoders which are there, and stay, do not give: they came later."""
-    for contract in contracts:
-        model = repository / ENCODER.name(contract.view)
-        config = tensors_of(model, _newest_version([repository], model.name))
-        given = {output.name for output in config.output}
-        yield from (f"{name}_{contract.view}" for name in contract.output_shapes if name not in given)
-
-
-def _common_training(sources: Sequence[ViewSource], present: Sequence[ModelContract]) -> TrainingRecord | None:
-    """The training that all views of the repository come from, as far as this export knows."""
-    trainings = [source.training for source in sources]
-    known = trainings[0] if trainings and all(training == trainings[0] for training in trainings) else None
-    if known is None:
-        return None
-    trained = {**known.encoders, **{source.contract.view: source.contract.fingerprint for source in sources}}
-    return known if all(trained.get(contract.view) == contract.fingerprint for contract in present) else None
 
 
 def _draft(

@@ -16,15 +16,18 @@ from cocon.embedding.videos.call_record import (
 )
 from cocon.export.repository.deployment import Deployment
 from cocon.export.repository.model_config import MAX_BATCH_SIZE
+from cocon.video.decoding.limits import MediaLimits
 from cocon.video.views import VIEWS
 
-__all__ = ["call_record", "video_config", "write_video"]
+__all__ = ["LIMITS_KEY", "call_record", "video_config", "video_limits", "write_video"]
 
 _ANY = -1
 # One long video must not keep all others waiting; more workers than this feed no encoder.
 _LEAST_INSTANCES, _MOST_INSTANCES = 2, 8
 # Smaller than what the client reads: bytes of a request lie in memory, and a worker keeps as much as its largest took.
-_LIMITS = "max_bytes=536870912 max_seconds=7200"
+_LIMITS = {"max_bytes": 512 << 20, "max_seconds": 7200}
+LIMITS_KEY = "limits"
+"""Of the parameter that says how much of a video is read before it is refused."""
 _DEADLINE_S = 600
 
 
@@ -51,8 +54,14 @@ def call_record(
     return CallRecord(calls, {view: weights[view] for view in calls}, MAX_BATCH_SIZE)
 
 
-def video_config(record: CallRecord, deployment: Deployment) -> triton.ModelConfig:
-    """Its configuration, without any version yet."""
+def video_config(record: CallRecord, deployment: Deployment, limits: str) -> triton.ModelConfig:
+    """Its configuration, without any version yet.
+
+    Args:
+        record: What it calls.
+        deployment: Whose cores its instances share.
+        limits: As `video_limits` gives them.
+    """
     config = triton.ModelConfig(name=VIDEO_MODEL, backend=VIDEO_BACKEND, default_model_filename=VIDEO_FILE)
     config.input.add(name="video", data_type=triton.TYPE_UINT8, dims=[_ANY])
     for name, data_type, dims in _outputs(record):
@@ -61,11 +70,25 @@ def video_config(record: CallRecord, deployment: Deployment) -> triton.ModelConf
     cores = deployment.num_instances * deployment.num_threads
     count = min(max(cores, _LEAST_INSTANCES), _MOST_INSTANCES)
     config.instance_group.add(count=count, kind=triton.ModelInstanceGroup.KIND_CPU)
-    config.parameters["limits"].string_value = _LIMITS
+    config.parameters[LIMITS_KEY].string_value = limits
     config.parameters["deadline_s"].string_value = str(_DEADLINE_S)
     # Who asks whether it lives: when all instances have a long video, an answer may take as long.
     config.parameters["probe_timeout_s"].string_value = str(_DEADLINE_S + 60)
     return config
+
+
+def video_limits(settings: Sequence[str] = ()) -> str:
+    """How much of a video is read before it is refused: `NAME=NUMBER` with blanks between them.
+
+    Args:
+        settings: `NAME=NUMBER` in place of what it is by itself.
+
+    Raises:
+        UsageError: One has another form, an unknown name, or a number out of range.
+    """
+    MediaLimits.parse(settings)
+    given = dict(setting.split("=", 1) for setting in settings)
+    return " ".join(f"{name}={number}" for name, number in (_LIMITS | given).items())
 
 
 def write_video(record: CallRecord, path: Path) -> None:

@@ -23,7 +23,7 @@ from cocon.client.pipeline.video_embedding import FailedVideo
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.repository import CONFIG_FILE, LABELS_FILE
 from cocon.embedding.videos.call_record import VIDEO_FILE, VIDEO_MODEL
-from cocon.export.models.video import call_record, video_config, write_video
+from cocon.export.models.video import call_record, video_config, video_limits, write_video
 from cocon.export.repository.deployment import Deployment
 from cocon.serving.address import Address
 from cocon.serving.launcher import ServerProcess
@@ -47,8 +47,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record = replace(record, max_batch_size=4)
     (root / VIDEO_MODEL / "1").mkdir(parents=True)
     write_video(record, root / VIDEO_MODEL / "1" / VIDEO_FILE)
-    config = video_config(record, Deployment())
-    config.parameters["limits"].string_value = "max_bytes=4194304"
+    config = video_config(record, Deployment(), video_limits(["max_bytes=4194304"]))
     (root / VIDEO_MODEL / CONFIG_FILE).write_text(text_format.MessageToString(config))
     (root / VIDEO_MODEL / LABELS_FILE).write_text("".join(f"{label}\n" for label in record.fusion.labels))
     return root
