@@ -14,9 +14,8 @@ REPOSITORY ?= model_repository
 PRETRAINED ?= pretrained/figures-tiny
 
 GRPC_PORT    ?= 8001
-HTTP_PORT    ?= 8000
 METRICS_PORT ?= 8002
-PORTS        := --grpc-port $(GRPC_PORT) --http-port $(HTTP_PORT) --metrics-port $(METRICS_PORT)
+PORTS        := --grpc-port $(GRPC_PORT) --metrics-port $(METRICS_PORT)
 
 .PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser promtool tracer format lint types bench results results-methods results-tasks results-utd results-labels results-int8 durability robustness scale pretrained clean
 
@@ -56,7 +55,7 @@ stop: ## Stop it
 	@if [ -x $(BIN)/cocon ]; then $(BIN)/cocon serve --stop --grpc-port $(GRPC_PORT); fi
 
 demo: $(VENV)/.installed-demo ## The packed encoders on a real Triton: classify, index, search, a page of hits (3 minutes)
-	@GRPC_PORT=$(GRPC_PORT) HTTP_PORT=$(HTTP_PORT) METRICS_PORT=$(METRICS_PORT) \
+	@GRPC_PORT=$(GRPC_PORT) METRICS_PORT=$(METRICS_PORT) \
 		PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
 
 test: browser promtool setup ## Run the tests, two at a time (15 minutes on two cores, installation included)

@@ -31,9 +31,9 @@ cocon export --run pretrained/figures-tiny --repository "$repository" --no-torch
 if has_triton; then
     step "a real Triton: cocon serve"
     cocon serve "$repository" --detach --timeout-s 600 \
-        --grpc-port "$GRPC_PORT" --http-port "$HTTP_PORT" --metrics-port "$METRICS_PORT" || {
+        --grpc-port "$GRPC_PORT" --metrics-port "$METRICS_PORT" || {
         code=$?
-        echo "other ports: make demo GRPC_PORT=18001 HTTP_PORT=18000 METRICS_PORT=18002" >&2
+        echo "other ports: make demo GRPC_PORT=18001 METRICS_PORT=18002" >&2
         exit "$code"
     }
     trap stop_server EXIT

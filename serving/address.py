@@ -9,7 +9,7 @@ from typing import Self
 
 from cocon.core.errors import ServerError
 from cocon.core.hosts import is_loopback, numeric_address, with_port
-from cocon.embedding.server_ports import GRPC_PORT, HTTP_PORT, METRICS_PORT
+from cocon.embedding.server_ports import GRPC_PORT, METRICS_PORT
 
 __all__ = ["Address"]
 
@@ -19,24 +19,25 @@ class Address:
     """Where a server listens.
 
     Attributes:
-        host: Address of the interface, for all three.
+        host: Address of the interface, for all ports.
         grpc_port: The protocol our client speaks.
-        http_port: The same protocol over HTTP.
+        http_port: The same protocol over HTTP; None where it is not spoken.
         metrics_port: Prometheus metrics.
     """
 
     host: str = "127.0.0.1"
     grpc_port: int = GRPC_PORT
-    http_port: int = HTTP_PORT
+    http_port: int | None = None
     metrics_port: int = METRICS_PORT
 
     @classmethod
-    def on_free_ports(cls, host: str = "127.0.0.1") -> Self:
-        """An address whose three ports nobody uses at this moment."""
+    def on_free_ports(cls, host: str = "127.0.0.1", *, http: bool = False) -> Self:
+        """An address whose ports nobody uses at this moment; with one for HTTP on demand."""
         interface = cls(host).interface
         with ExitStack() as stack:
             sockets = [stack.enter_context(_listening(interface, 0)) for _ in range(3)]
-            return cls(host, *(bound.getsockname()[1] for bound in sockets))
+            grpc_port, http_port, metrics_port = (bound.getsockname()[1] for bound in sockets)
+        return cls(host, grpc_port, http_port if http else None, metrics_port)
 
     @property
     def url(self) -> str:
@@ -73,6 +74,8 @@ class Address:
             ServerError: A port is in use, or the host is not of this machine.
         """
         for option, port in [("grpc", self.grpc_port), ("http", self.http_port), ("metrics", self.metrics_port)]:
+            if port is None:
+                continue
             try:
                 _listening(self.interface, port).close()
             except OSError as error:

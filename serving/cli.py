@@ -33,7 +33,10 @@ def serve(
     grpc_port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the protocol the client speaks.")
     ] = GRPC_PORT,
-    http_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the same protocol over HTTP.")] = HTTP_PORT,
+    http: Annotated[
+        bool, typer.Option("--http", help="Speak the same protocol over HTTP too, for clients that need it.")
+    ] = False,
+    http_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of it with --http.")] = HTTP_PORT,
     metrics_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Prometheus metrics.")] = METRICS_PORT,
     timeout_s: Annotated[float, typer.Option(min=0, help="Seconds the models may take to load.")] = 120.0,
     detach: Annotated[bool, typer.Option("--detach", help="Serve in the background; return when READY.")] = False,
@@ -58,7 +61,7 @@ def serve(
         raise UsageError("--detach, --stop and --status exclude each other")
     # The default action would skip every clean-up; SystemExit does not.
     signal.signal(signal.SIGTERM, _exit_cleanly)
-    address = Address(host, grpc_port, http_port, metrics_port)
+    address = Address(host, grpc_port, http_port if http else None, metrics_port)
     scrutiny: Scrutiny = "trusting" if trust else "full"
     if stop:
         _stop(grpc_port, as_json=as_json)

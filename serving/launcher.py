@@ -13,9 +13,12 @@ from typing import Self
 
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
+from cocon.core.storage import storing
 from cocon.embedding.repository import check_repository
+from cocon.embedding.server_keys import KEYS, ServerKey
 from cocon.serving.address import Address
 from cocon.serving.checking.repository_check import Scrutiny, check_served
+from cocon.serving.command_line import EXIT_TIMEOUT_S, server_command, shared_memory_prefix
 from cocon.serving.installation import Installation, find_installation
 from cocon.serving.processes import ProcessIdentity, end_group
 from cocon.serving.readiness import ModelState, wait_until_ready
@@ -24,8 +27,6 @@ __all__ = ["ServerProcess", "end_server", "model_names"]
 
 # What a shell takes as it stands.
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
-# In-flight requests get this long at shutdown; then Triton leaves.
-_EXIT_TIMEOUT_S = 5
 
 
 class ServerProcess:
@@ -100,7 +101,7 @@ class ServerProcess:
         self.address.check_free()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         served = _plainly_named(self.repository, self.log) if installation.is_bundled else self.repository
-        command = _command(installation, served, self.address)
+        command = server_command(installation, served, self.address, _new_keys(self.address))
         if not self._detached:
             tether = Path(__file__).with_name("tether.py")
             command = [sys.executable, "-I", "-S", str(tether), str(os.getpid()), *command]
@@ -157,10 +158,20 @@ def model_names(repository: Path) -> list[str]:
 
 
 def end_server(server: ProcessIdentity, address: Address) -> None:
-    """End a server, its workers, and the shared memory that killed ones leave behind."""
-    end_group(server, timeout_s=_EXIT_TIMEOUT_S + 5)
-    for region in Path("/dev/shm").glob(f"{_shared_memory_prefix(address)}*"):
+    """End a server, its workers, and the shared memory that killed ones leave behind; its keys unlock nothing more."""
+    end_group(server, timeout_s=EXIT_TIMEOUT_S + 5)
+    for region in Path("/dev/shm").glob(f"{shared_memory_prefix(address)}*"):
         region.unlink(missing_ok=True)
+    for key in KEYS:
+        key.forget(address.grpc_port)
+
+
+def _new_keys(address: Address) -> dict[ServerKey, str]:
+    keys = {}
+    for key in KEYS:
+        with storing(key.path(address.grpc_port)):
+            keys[key] = key.make(address.grpc_port)
+    return keys
 
 
 def _plainly_named(repository: Path, log: Path) -> Path:
@@ -182,39 +193,6 @@ def _plainly_named(repository: Path, log: Path) -> Path:
     link.unlink(missing_ok=True)
     link.symlink_to(repository)
     return link
-
-
-def _command(installation: Installation, repository: Path, address: Address) -> list[str]:
-    interface = address.interface
-    # Its HTTP server reads an IPv6 address as another one unless it is told, and its gRPC server wants brackets.
-    over_http = f"ipv6:{interface}" if ":" in interface else interface
-    options = {
-        "model-repository": repository,
-        "model-control-mode": "none",
-        "grpc-address": f"[{interface}]" if ":" in interface else interface,
-        "grpc-port": address.grpc_port,
-        "http-address": over_http,
-        "http-port": address.http_port,
-        "metrics-address": over_http,
-        "metrics-port": address.metrics_port,
-        # A model that fails must not end the server: it is asked for the reason.
-        "exit-on-error": "false",
-        "strict-readiness": "true",
-        "exit-timeout-secs": _EXIT_TIMEOUT_S,
-    }
-    if installation.backend_directory is not None:
-        options["backend-directory"] = installation.backend_directory
-    # Auto-completion would silently set a maximum batch size of 4 where config.pbtxt is incomplete.
-    arguments = [f"--{name}={value}" for name, value in options.items()]
-    if installation.backend_directory is not None:
-        for backend in installation.backend_directory.iterdir():
-            prefix = _shared_memory_prefix(address)
-            arguments.append(f"--backend-config={backend.name},shm-region-prefix-name={prefix}")
-    return [str(installation.binary), *arguments, "--disable-auto-complete-config"]
-
-
-def _shared_memory_prefix(address: Address) -> str:
-    return f"cocon-{address.grpc_port}-"
 
 
 def _check_host(address: Address, installation: Installation) -> None:

@@ -11,8 +11,8 @@ from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from cocon.core.errors import ServerError, UsageError
-from cocon.core.proxies import DIRECT
 from cocon.serving.address import Address
+from cocon.serving.operator_client import OperatorClient
 
 __all__ = ["ModelState", "model_states", "wait_until_ready"]
 
@@ -80,22 +80,21 @@ def model_states(address: Address) -> list[ModelState]:
     Raises:
         ServerError: It does not answer.
     """
-    try:
-        with InferenceServerClient(address.url, channel_args=list(DIRECT)) as client:
-            entries = client.get_model_repository_index(client_timeout=_CALL_TIMEOUT_S).models
+    with OperatorClient(address) as server:
+        entries = [entry for entry in server.index() if not entry.name.startswith(".")]
+        try:
             states = [
                 ModelState(
                     entry.name,
                     entry.version,
                     entry.state or "UNAVAILABLE",
-                    _backend(client, entry.name, entry.version) if entry.state == "READY" else "",
+                    _backend(server.connection, entry.name, entry.version) if entry.state == "READY" else "",
                     _one_line(entry.reason),
                 )
                 for entry in entries
-                if not entry.name.startswith(".")
             ]
-    except InferenceServerException as error:
-        raise ServerError(f"the server at {address.url} does not answer: {error.message()}") from error
+        except InferenceServerException as error:
+            raise ServerError(f"the server at {address.url} does not answer: {error.message()}") from error
     return sorted(states, key=lambda state: (state.model, state.version))
 
 

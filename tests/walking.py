@@ -44,7 +44,6 @@ class Walk:
         address = Address.on_free_ports()
         ports = [
             *("--grpc-port", address.grpc_port),
-            *("--http-port", address.http_port),
             *("--metrics-port", address.metrics_port),
         ]
         served = self("cocon", "serve", repository, "--detach", "--timeout-s", 600, *ports)

@@ -15,8 +15,15 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.connections.opening import open_client
-from cocon.client.models.failures import is_interruption, is_refused, is_unreachable, translated
-from cocon.client.models.offered import ONE_MODEL, DescribedVersion, check_ready, check_still_offered, ready_names
+from cocon.client.models.failures import is_interruption, is_refused, is_restricted, is_unreachable, translated
+from cocon.client.models.offered import (
+    ONE_MODEL,
+    DescribedVersion,
+    check_ready,
+    check_still_offered,
+    listed_without_key,
+    ready_names,
+)
 from cocon.client.models.retries import NoAnswerError, Retries, seconds_until
 from cocon.client.models.served_work import ServedWork
 from cocon.client.models.shared_tensors import SharedTensors, is_about_memory
@@ -24,6 +31,7 @@ from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.proxies import DIRECT, proxy_for
 from cocon.embedding.repository import version_key
+from cocon.embedding.server_keys import MEMORY_KEY
 
 __all__ = ["TritonChannel"]
 
@@ -82,7 +90,8 @@ class TritonChannel:
         is_beside = target.is_here and way is DIRECT
         self._seen_at: dict[tuple[str, ...], float] = {}
         self._unseen: dict[tuple[str, ...], DescribedVersion] = {}
-        self._shared = SharedTensors(self._client, is_wanted=shares_memory and is_beside)
+        keys = MEMORY_KEY.headers(target.port) if is_beside else {}
+        self._shared = SharedTensors(self._client, is_wanted=shares_memory and is_beside, headers=keys)
 
     @property
     def software(self) -> str:
@@ -200,13 +209,19 @@ class TritonChannel:
             model.name, inputs, model_version=model.version, outputs=outputs, client_timeout=left_s
         )
 
-    def _index(self, left_s: float) -> Sequence[Any]:
-        models: Sequence[Any] = self._client.get_model_repository_index(client_timeout=left_s).models
+    def _index(self, left_s: float, name: str = "") -> Sequence[Any]:
+        """What the server tells of its models, and of the one that is asked for."""
+        try:
+            models: Sequence[Any] = self._client.get_model_repository_index(client_timeout=left_s).models
+        except InferenceServerException as error:
+            if not is_restricted(error):
+                raise
+            return listed_without_key(self._client, name, timeout_s=left_s)
         return models
 
     def _described(self, name: str, contract_key: str, remedy: str, left_s: float) -> DescribedVersion:
         try:
-            check_ready(name, self._index(left_s), self.target.name, remedy=remedy)
+            check_ready(name, self._index(left_s, name), self.target.name, remedy=remedy)
         except UsageError:
             self._check_live(left_s)
             raise
@@ -258,7 +273,7 @@ class TritonChannel:
                 self._seen_at.clear()  # it may be another server by now
                 if is_interruption(error) and not is_unreachable(error):
                     with suppress(InferenceServerException):  # it is the server that is not ready
-                        check_still_offered(model, self._index(left_s), self.target.name)
+                        check_still_offered(model, self._index(left_s, model.name), self.target.name)
                 raise
 
         return self._ask(once)

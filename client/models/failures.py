@@ -11,7 +11,7 @@ from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, ServerError
 from cocon.core.proxies import Proxy
 
-__all__ = ["is_interruption", "is_refused", "is_unreachable", "said", "status", "translated"]
+__all__ = ["is_interruption", "is_refused", "is_restricted", "is_unreachable", "said", "status", "translated"]
 
 # What gRPC itself says where no server does.
 _UNREACHABLE = re.compile(r"connect|[Rr]esol|Socket closed|recvmsg|sendmsg|Broken pipe|GOAWAY|keepalive")
@@ -41,6 +41,8 @@ def is_interruption(error: InferenceServerException) -> bool:
     A server that ends knows its models no longer, and cancels the requests it has.
     """
     is_worker_gone = status(error) == "INTERNAL" and _UNHEALTHY.search(said(error)) is not None
+    if is_restricted(error):
+        return False
     return status(error) in ("UNAVAILABLE", "CANCELLED", "NOT_FOUND") or is_worker_gone or is_refused(error)
 
 
@@ -49,6 +51,11 @@ def is_refused(error: InferenceServerException) -> bool:
     if status(error) == "RESOURCE_EXHAUSTED":
         return _TOO_LARGE.search(said(error)) is None
     return status(error) == "UNAVAILABLE" and _REFUSED.search(said(error)) is not None
+
+
+def is_restricted(error: InferenceServerException) -> bool:
+    """Whether the server keeps this verb to those who have a key."""
+    return "protocol is restricted" in said(error)
 
 
 def is_unreachable(error: InferenceServerException) -> bool:

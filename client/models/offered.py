@@ -4,11 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from cocon.client.models.failures import said
 from cocon.core.errors import MismatchError, ServerError, UsageError
 
-__all__ = ["ONE_MODEL", "DescribedVersion", "check_ready", "check_still_offered", "ready_names"]
+__all__ = [
+    "ONE_MODEL",
+    "DescribedVersion",
+    "ListedModel",
+    "check_ready",
+    "check_still_offered",
+    "listed_without_key",
+    "ready_names",
+]
 
 ONE_MODEL = "run the command again, with one model for all"
 
@@ -16,8 +26,50 @@ _ON_THE_WAY = ("LOADING", "UNLOADING")
 # The reason of a model that somebody took away, who may be about to bring it back.
 _UNLOADED = "unloaded"
 
-# Messages of Triton's protocol, each with name, version, state and reason.
+# How a server that lists its models to its operator alone says that it has one, and no version of it at the moment.
+_NO_VERSION = "has no available versions"
+
+# Messages of Triton's protocol, each with name, version, state and reason, or what stands for them.
 _Listed = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """What stands for an entry of a server's list that is not to be had.
+
+    Attributes:
+        name: Of the model.
+        version: Its number; empty where it has none at the moment.
+        state: `READY` or `UNAVAILABLE`.
+        reason: Why it is not ready.
+    """
+
+    name: str
+    version: str
+    state: str = "READY"
+    reason: str = ""
+
+
+def listed_without_key(client: InferenceServerClient, name: str, *, timeout_s: float) -> list[ListedModel]:
+    """What a server that keeps its repository to its operator tells of its models: those that are ready.
+
+    Args:
+        client: Of the server.
+        name: The model that is asked for, which may be on its way; empty for none.
+        timeout_s: How long each of two requests may take.
+
+    Raises:
+        InferenceServerException: It tells nothing of the kind.
+    """
+    found = client.get_inference_statistics(client_timeout=timeout_s).model_stats
+    listed = [ListedModel(model.name, model.version) for model in found]
+    if name and all(model.name != name for model in listed):
+        try:
+            client.get_model_metadata(name, client_timeout=timeout_s)
+        except InferenceServerException as error:
+            if _NO_VERSION in said(error):
+                listed.append(ListedModel(name, "", "UNAVAILABLE", _UNLOADED))
+    return listed
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,10 +84,17 @@ class SharedTensors:
     Args:
         client: The connection; not closed here.
         is_wanted: Whether a region may be made at all: the server is on this machine, and nobody has said no.
+        headers: What unlocks the verbs of shared memory, where the server is this user's and has closed them.
     """
 
-    def __init__(self, client: grpc_client.InferenceServerClient, *, is_wanted: bool) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: grpc_client.InferenceServerClient,
+        *,
+        is_wanted: bool,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._client, self._headers = client, dict(headers or {})
         self._may = is_wanted and sys.platform == "linux" and os.environ.get(SHARED_MEMORY_VARIABLE, "1") != "0"
         self._region: SharedRegion | None = None
         self._num_lost = 0
@@ -149,7 +156,7 @@ class SharedTensors:
         except InferenceServerException as error:
             if is_unreachable(error) or status(error) == "DEADLINE_EXCEEDED":
                 raise
-            # One that forbids it says the same as one that is about to end: this request goes over the wire.
+            # One that is about to end says something else when it is back: only this request goes over the wire.
             self._may = is_interruption(error)
             self._num_lost += 1
             _logger.debug("the server opens no shared memory: %s", said(error))
@@ -166,7 +173,9 @@ class SharedTensors:
         region = SharedRegion.create(num_bytes)
         try:
             left_s = seconds_until(deadline_s)
-            self._client.register_system_shared_memory(region.name, region.key, num_bytes, client_timeout=left_s)
+            self._client.register_system_shared_memory(
+                region.name, region.key, num_bytes, headers=self._headers, client_timeout=left_s
+            )
         except BaseException:
             region.remove()
             raise
@@ -183,7 +192,7 @@ class SharedTensors:
         remove_leftovers()
         with suppress(InferenceServerException):
             left_s = seconds_until(deadline_s)
-            regions = self._client.get_system_shared_memory_status(client_timeout=left_s).regions
+            regions = self._client.get_system_shared_memory_status(headers=self._headers, client_timeout=left_s).regions
             self._lost += [name for name, region in regions.items() if is_leftover(region.key)]
             self._forget(deadline_s)
 
@@ -192,7 +201,9 @@ class SharedTensors:
         lost, self._lost = self._lost, []
         for name in lost:
             try:
-                self._client.unregister_system_shared_memory(name, client_timeout=seconds_until(deadline_s))
+                self._client.unregister_system_shared_memory(
+                    name, headers=self._headers, client_timeout=seconds_until(deadline_s)
+                )
             except InferenceServerException as error:
                 if "in use" in said(error):
                     self._lost.append(name)

@@ -115,11 +115,10 @@ def command(*arguments: str | Path) -> list[str]:
 
 @pytest.fixture
 def ports() -> list[str]:
-    """Command line options for three free ports."""
+    """Command line options for free ports."""
     address = Address.on_free_ports()
     return [
         f"--grpc-port={address.grpc_port}",
-        f"--http-port={address.http_port}",
         f"--metrics-port={address.metrics_port}",
     ]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cocon.serving.address import Address
 from cocon.serving.processes import ProcessIdentity, group_members
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -118,9 +119,10 @@ def test_all_three_ports_listen_on_the_named_host_and_no_proxy_is_asked(
     for variable in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(variable, raising=False)
     try:
-        started = cli(repository, "--detach", "--host", host, *ports)
+        http_port = Address.on_free_ports(http=True).http_port
+        started = cli(repository, "--detach", "--host", host, *ports, "--http", f"--http-port={http_port}")
         assert started.returncode == 0, started.stderr
-        for port in ports:
+        for port in [*ports, f"--http-port={http_port}"]:
             socket.create_connection((interface, int(port.partition("=")[2]))).close()
         status = cli("--status", "--json", *ports)
         assert [model["state"] for model in json.loads(status.stdout)["models"]] == ["READY"]
@@ -161,7 +163,7 @@ def test_stop_leaves_a_recycled_pid_alone(cli: Cli, start: Start, ports: list[st
 def test_port_in_use(cli: Cli, repository: Path, ports: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        result = cli(repository, *ports, f"--http-port={port}")
+        result = cli(repository, *ports, "--http", f"--http-port={port}")
     assert result.returncode == 4
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
     assert "--http-port" in result.stderr

@@ -76,7 +76,9 @@ def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
             patch.setenv(name, str(tmp_path_factory.mktemp("xdg")))
         # One of its contracts is damaged: what a client says of that is tested here.
-        with ServerProcess(served, Address.on_free_ports(), log=log, timeout_s=600, scrutiny="none") as process:
+        with ServerProcess(
+            served, Address.on_free_ports(http=True), log=log, timeout_s=600, scrutiny="none"
+        ) as process:
             yield process
 
 
