@@ -5,7 +5,6 @@ The dispatcher lives below every room that offers a verb, so no room imports ano
 
 import errno
 import io
-import logging
 import os
 import stat
 import sys
@@ -21,6 +20,7 @@ from cocon.core.errors import CoconError, StorageError, UsageError
 from cocon.core.extras import extra_of
 from cocon.core.printable import ESCAPING, in_one_line, printable
 from cocon.core.storage import cause_of_storage, refused
+from cocon.core.telling.logs import prepare_log, tell_error
 
 __all__ = ["main", "run"]
 
@@ -38,13 +38,6 @@ class _Verbs(TyperGroup):
         command = typer.main.get_command(verb.load())
         command.name = cmd_name  # a group of commands does not know what it is called
         return command
-
-
-class _PrintableFormatter(logging.Formatter):
-    """Writes each message as one line of what can be printed; tracebacks keep theirs."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging calls it so
-        return printable(super().formatMessage(record))
 
 
 app = typer.Typer(cls=_Verbs, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
@@ -95,7 +88,7 @@ def main() -> NoReturn:
 def _fail(error: Exception, exit_code: int) -> NoReturn:
     if os.environ.get("COCON_DEBUG"):
         raise error
-    print("error:", in_one_line(error), file=sys.stderr)
+    tell_error(in_one_line(error), exit_code)
     sys.exit(exit_code)
 
 
@@ -108,9 +101,7 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=ESCAPING)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_PrintableFormatter("%(levelname)s: %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    prepare_log()
 
 
 def _fail_by_system(error: OSError) -> NoReturn:

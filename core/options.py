@@ -7,8 +7,33 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["Quiet", "takes_options"]
+from cocon.core.telling.logs import LogForm, say_all, write_json
 
+__all__ = ["Log", "Quiet", "Verbose", "takes_options"]
+
+
+def _say_all(is_verbose: bool) -> bool:  # Typer calls it so
+    if is_verbose:
+        say_all()
+    return is_verbose
+
+
+def _write_as(form: LogForm) -> LogForm:
+    if form == "json":
+        write_json()
+    return form
+
+
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", callback=_say_all, help="Log all that is done, as every request to a server."),
+]
+Log = Annotated[
+    LogForm,
+    typer.Option(
+        "--log", envvar="COCON_LOG", callback=_write_as, is_eager=True, help="Form of the log on standard error."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, neither a bar nor a line a minute.")]
 
 

@@ -10,6 +10,7 @@ wanted.
             on_progress(done, len(videos))
 """
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from cocon.core.tables import plain_console
+from cocon.core.telling.logs import says_json
 from cocon.core.telling.waits import awaited
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
 OnProgress = Callable[[int, int | None], None]
 # Makes a bar from its description, and the unit if it is not videos, such as `progress_bar`.
 ProgressBar = Callable[..., AbstractContextManager[OnProgress]]
+
+_logger = logging.getLogger(__name__)
 
 _LINE_EVERY_S = 60.0
 # Speeds are those of the last minutes; rich keeps a thousand updates, so that more frequent ones are left out.
@@ -97,8 +101,11 @@ class ProgressLines:
         return ProgressTask(self._progress, self._progress.add_task(description, total=total, **fields))
 
     def tell(self, line: str) -> None:
-        """Print a line on stderr, above the bars."""
-        self._progress.console.print(line, soft_wrap=True)
+        """Print a line on stderr, above the bars; or log it where the log is for programs."""
+        if says_json():
+            _logger.warning("%s", line)
+        else:
+            self._progress.console.print(line, soft_wrap=True)
 
 
 @contextmanager
@@ -109,7 +116,7 @@ def progress_lines(*, is_quiet: bool = False) -> Iterator[ProgressLines]:
         is_quiet: Show nothing of them; what is told is.
     """
     console = plain_console()
-    is_watched = console.is_terminal and not console.is_dumb_terminal
+    is_watched = console.is_terminal and not console.is_dumb_terminal and not says_json()
     progress = Progress(
         *(TextColumn("{task.description}", markup=False), BarColumn(_BAR_WIDTH), MofNCompleteColumn(), _Rates()),
         console=console,
@@ -154,8 +161,9 @@ def _lines_of(progress: Progress, *, is_needed: bool) -> Iterator[None]:
     def tell() -> None:
         with suppress(OSError, ValueError):  # nobody reads any more; rich would end standard output as well
             while not ended.wait(_LINE_EVERY_S):
-                lines = [_line(task) + "\n" for task in progress.tasks if not task.finished]
-                sys.stderr.write("".join(lines))
+                for task in progress.tasks:
+                    if not task.finished:
+                        _tell_line(_line(task))
                 sys.stderr.flush()
 
     teller = Thread(target=tell, name="progress", daemon=True)
@@ -167,6 +175,13 @@ def _lines_of(progress: Progress, *, is_needed: bool) -> Iterator[None]:
         ended.set()
         if is_needed:
             teller.join()
+
+
+def _tell_line(line: str) -> None:
+    if says_json():
+        _logger.info("%s", line)
+    else:
+        sys.stderr.write(f"{line}\n")
 
 
 def _line(task: Task) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from cocon.client.collection.urls import is_collection_url
 from cocon.client.models.defaults import API_KEY_HEADER, BATCH_DEADLINE_S, DEFAULT_URL
-from cocon.core.options import Quiet, takes_options
+from cocon.core.options import Log, Quiet, Verbose, takes_options
 from cocon.embedding.repository import FormatName
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 from cocon.video.views import VIEWS
@@ -185,6 +185,8 @@ class ServerOptions:
     key: OwnKey = None
     api_key_file: ApiKeyFile = None
     api_key_header: ApiKeyHeader = API_KEY_HEADER
+    verbose: Verbose = False
+    log: Log = "text"
 
     @property
     def credentials(self) -> "Credentials":

@@ -15,6 +15,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.connections.opening import open_client
+from cocon.client.models.connections.request_log import asked
 from cocon.client.models.failures import is_interruption, is_refused, is_restricted, is_unreachable, translated
 from cocon.client.models.offered import (
     ONE_MODEL,
@@ -205,9 +206,15 @@ class TritonChannel:
         deadline_s: float,
     ) -> grpc_client.InferResult:
         left_s = seconds_until(deadline_s)
-        return self._client.infer(
-            model.name, inputs, model_version=model.version, outputs=outputs, client_timeout=left_s
-        )
+        with asked(self.target.name, model.name, model.version) as request_id:
+            return self._client.infer(
+                model.name,
+                inputs,
+                model_version=model.version,
+                outputs=outputs,
+                request_id=request_id,
+                client_timeout=left_s,
+            )
 
     def _index(self, left_s: float, name: str = "") -> Sequence[Any]:
         """What the server tells of its models, and of the one that is asked for."""

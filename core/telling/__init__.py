@@ -1,1 +1,1 @@
-"""What a command tells while it works: what it waits for."""
+"""What a command tells while it works: what it waits for, and its log."""
