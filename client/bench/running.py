@@ -21,6 +21,7 @@ from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credenti
 from cocon.core.errors import UsageError
 from cocon.core.printable import escaped, printable
 from cocon.core.progress import OnProgress
+from cocon.core.proxies import without_credentials
 from cocon.embedding.contract import CLIP, ModelContract
 from cocon.embedding.embedder import ENCODER
 from cocon.video.decoding.limits import MediaLimits
@@ -79,6 +80,8 @@ def run_bench(bench: Bench, on_progress: OnProgress) -> Facts:
     """
     with ExitStack() as opened:
         root = local_root(bench.url)
+        if root is None and "," in bench.url:
+            raise UsageError(f"--url '{without_credentials(bench.url)}' names several servers; measure one at a time")
         model = (
             InProcess(root, bench.model_name)
             if root is not None

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -42,7 +43,7 @@ __all__ = [
     "Strict",
     "TextFormat",
     "TimeoutS",
-    "Url",
+    "Urls",
     "Videos",
     "Views",
     "VotingIndex",
@@ -63,9 +64,13 @@ def named_index(name: str) -> str:
 Videos = Annotated[
     list[str], typer.Argument(help="Files, folders, globs, @list.txt, or - for a list on stdin.", show_default=False)
 ]
-Url = Annotated[
-    str,
-    typer.Option("--url", envvar="COCON_URL", help="HOST:PORT of Triton, grpcs://HOST:PORT by TLS, or local:FOLDER."),
+Urls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--url",
+        help="HOST:PORT of Triton, grpcs://HOST:PORT by TLS, or local:FOLDER; several servers share the work.",
+        show_default=f"COCON_URL, or {DEFAULT_URL}",
+    ),
 ]
 CertificatesOfSigners = Annotated[
     str | None,
@@ -178,7 +183,7 @@ WaitS = Annotated[
 class ServerOptions:
     """The options of every command that asks models. A command that `takes_server_options` has them as its own."""
 
-    url: Url = DEFAULT_URL
+    urls: Urls = None
     timeout_s: TimeoutS = 30.0
     ca: CertificatesOfSigners = None
     cert: OwnCertificate = None
@@ -187,6 +192,22 @@ class ServerOptions:
     api_key_header: ApiKeyHeader = API_KEY_HEADER
     verbose: Verbose = False
     log: Log = "text"
+
+    @property
+    def url(self) -> str:
+        """Those of a repeated `--url`, with commas between; the variable COCON_URL by default.
+
+        Raises:
+            UsageError: A folder is named beside other places.
+        """
+        from cocon.client.models.connect import local_root
+        from cocon.core.errors import UsageError
+
+        given = self.urls or ()
+        for url in given:
+            if len(given) > 1 and local_root(url) is not None:
+                raise UsageError(f"--url '{url}' is a folder, which stands alone; name it, or servers")
+        return ",".join(given) or os.environ.get("COCON_URL") or DEFAULT_URL
 
     @property
     def credentials(self) -> "Credentials":

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2 as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from cocon.client.models.connections.alike_servers import AlikeServers
 from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
-from cocon.client.models.connections.opening import open_client
 from cocon.client.models.connections.request_log import asked
-from cocon.client.models.failures import is_interruption, is_refused, is_restricted, is_unreachable, translated
+from cocon.client.models.connections.server_connection import ServerConnection
+from cocon.client.models.failures import is_interruption, is_late, is_refused, is_restricted, is_unreachable, translated
 from cocon.client.models.offered import (
     ONE_MODEL,
     DescribedVersion,
@@ -30,22 +32,10 @@ from cocon.client.models.served_work import ServedWork
 from cocon.client.models.shared_tensors import SharedTensors, is_about_memory
 from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, UsageError
-from cocon.core.proxies import DIRECT, proxy_for
 from cocon.embedding.repository import version_key
-from cocon.embedding.server_keys import MEMORY_KEY
 
 __all__ = ["TritonChannel"]
 
-_CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
-    # gRPC's own default of 4 MiB is less than three clips.
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
-    # `Retries` asks again, until the deadline.
-    ("grpc.enable_retries", 0),
-    # A server that comes back is found within a second; gRPC's own pauses grow to two minutes.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-)
 # How long a model that was seen to be the one described is believed to be it. To ask costs a server half as much as the
 # rest of a small request; one that is started anew takes longer, and its clients are told by the interruption.
 _BELIEVED_S = 1.0
@@ -58,6 +48,7 @@ class TritonChannel:
 
     Args:
         target: The server.
+        others: Servers with the same models, which are asked in turn where it fails.
         timeout_s: Deadline of every request.
         deadline_s: Of a request and its repetitions while the server is away or has no room; `timeout_s` by default.
         awaits_start: Whether a server that has never answered is waited for as long.
@@ -71,6 +62,7 @@ class TritonChannel:
     def __init__(
         self,
         target: Target,
+        others: Sequence[Target] = (),
         *,
         timeout_s: float,
         deadline_s: float | None = None,
@@ -78,21 +70,27 @@ class TritonChannel:
         shares_memory: bool = True,
         credentials: Credentials = NO_CREDENTIALS,
     ) -> None:
-        self.target = target
         self._credentials = credentials
         self._timeout_s, self._deadline_s = timeout_s, deadline_s
+        connected = partial(ServerConnection.open, credentials=credentials, shares_memory=shares_memory)
+        self._servers = AlikeServers([target, *others], connected)
+        self._asked = self._servers.current
+        self._gone_from: set[str] = set()
         self._retries = Retries(
-            target.name, self._check_live, timeout_s=timeout_s, deadline_s=deadline_s, awaits_start=awaits_start
+            self._servers.names,
+            self._check_live,
+            timeout_s=timeout_s,
+            # Where one hangs, there is time for each of the others.
+            deadline_s=timeout_s * (1 + len(others)) if deadline_s is None else deadline_s,
+            awaits_start=awaits_start,
         )
-        self._proxy = proxy_for(target.host, target.port) if target.host else None
-        way = () if self._proxy and self._proxy.is_usable else DIRECT
-        # One client and one channel per object: tritonclient shares neither between threads.
-        self._client = open_client(target, credentials, [*_CHANNEL_OPTIONS, *way])
-        is_beside = target.is_here and way is DIRECT
         self._seen_at: dict[tuple[str, ...], float] = {}
         self._unseen: dict[tuple[str, ...], DescribedVersion] = {}
-        keys = MEMORY_KEY.headers(target.port) if is_beside else {}
-        self._shared = SharedTensors(self._client, is_wanted=shares_memory and is_beside, headers=keys)
+
+    @property
+    def target(self) -> Target:
+        """The server whose turn it is."""
+        return self._servers.current.target
 
     @property
     def software(self) -> str:
@@ -172,8 +170,7 @@ class TritonChannel:
     def close(self) -> None:
         """Close the channel; who waits for an answer in another thread waits no longer."""
         self._retries.close()
-        self._shared.close()
-        self._client.close()
+        self._servers.close()
 
     def _answer(
         self, model: DescribedVersion, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, str], left_s: float
@@ -273,32 +270,66 @@ class TritonChannel:
 
         def once(left_s: float) -> _Answer:
             try:
-                return request(left_s)
+                answer = request(left_s)
             except InferenceServerException as error:
                 if is_refused(error):  # it is the same, and need not be asked more
                     raise
                 self._seen_at.clear()  # it may be another server by now
                 if is_interruption(error) and not is_unreachable(error):
                     with suppress(InferenceServerException):  # it is the server that is not ready
-                        check_still_offered(model, self._index(left_s, model.name), self.target.name)
+                        self._check_still_offered(model, left_s)
                 raise
+            self._gone_from.clear()
+            return answer
 
         return self._ask(once)
+
+    def _check_still_offered(self, model: DescribedVersion, left_s: float) -> None:
+        """See `check_still_offered`; what one server has no more, another may still have."""
+        try:
+            check_still_offered(model, self._index(left_s, model.name), self.target.name)
+        except MismatchError:
+            self._gone_from.add(self.target.name)
+            if len(self._gone_from) == self._servers.number:
+                raise
 
     def _ask(self, request: Callable[[float], _Answer]) -> _Answer:
         """The one place where tritonclient's errors become ours."""
         try:
-            return self._retries.ask(request)
+            return self._retries.ask(partial(self._ask_in_turn, request))
         except NoAnswerError as error:
-            raise translated(
+            told = translated(
                 error.failure,
-                self.target,
-                self._proxy,
+                self._asked.target,
+                self._asked.proxy,
                 self._credentials,
                 timeout_s=self._timeout_s,
                 deadline_s=self._deadline_s,
                 has_answered=error.has_answered,
-            ) from error
+            )
+            if self._servers.number > 1:
+                told = type(told)(f"{told} (asked in turn: {self._servers.names})")
+            raise told from error
+
+    def _ask_in_turn(self, request: Callable[[float], _Answer], left_s: float) -> _Answer:
+        """Ask the server whose turn it is; where it does not answer, the next request is for another."""
+        if self._servers.turn_home():
+            self._seen_at.clear()  # it may have other models
+        self._asked = self._servers.current
+        try:
+            return request(left_s)
+        except InferenceServerException as error:
+            if (is_interruption(error) or is_late(error)) and self._servers.turn_to_next():
+                self._seen_at.clear()
+            raise
+
+    @property
+    def _client(self) -> grpc_client.InferenceServerClient:
+        return self._servers.current.client
+
+    @property
+    def _shared(self) -> SharedTensors:
+        return self._servers.current.shared
 
 
 def _sent(inputs: Mapping[str, NDArray[Any]]) -> list[grpc_client.InferInput]:

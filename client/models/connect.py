@@ -66,12 +66,13 @@ def connect(
     num_threads: int = 0,
     shares_memory: bool = True,
     credentials: Credentials = NO_CREDENTIALS,
+    lane: int = 0,
 ) -> ModelHost:
     """Connect to where the models are.
 
     Args:
-        url: `host:port` for Triton, `grpcs://host:port` by TLS (see `Target.parse`), `local:FOLDER` for a model
-            repository in this process.
+        url: `host:port` for Triton, `grpcs://host:port` by TLS (see `Target.parse`), several with commas between,
+            which have the same models; `local:FOLDER` for a model repository in this process.
         timeout_s: Deadline of every request to a server.
         deadline_s: Of a request and its repetitions while a server is away or has no room; `timeout_s` by default.
         awaits_start: Whether a server that has never answered is waited for as long.
@@ -79,6 +80,7 @@ def connect(
         num_threads: Of each call of a model in this process; all cores by default.
         shares_memory: Whether large tensors go through memory that a server on this machine sees too, where it does.
         credentials: By which a server is known, and who asks it.
+        lane: Its number among `num_lanes` connections that work side by side.
 
     Raises:
         UsageError: The URL has another form, the folder does not exist, TorchScript is asked for without a server, or
@@ -97,13 +99,15 @@ def connect(
         model_format=model_format,
         shares_memory=shares_memory,
         credentials=credentials,
+        lane=lane,
     )
 
 
 def check_url(url: str, model_format: FormatName, credentials: Credentials = NO_CREDENTIALS) -> None:
     """Refuse what `connect` cannot connect to, whether or not a server is there; raises like it."""
     if (root := local_root(url)) is None:
-        credentials.check(Target.parse(url))
+        for target in Target.parse_all(url):
+            credentials.check(target)
         return
     check_repository(root)
     if FORMATS[model_format].backend != ONNX_RUNTIME:

@@ -11,7 +11,16 @@ from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, ServerError
 from cocon.core.proxies import Proxy
 
-__all__ = ["is_interruption", "is_refused", "is_restricted", "is_unreachable", "said", "status", "translated"]
+__all__ = [
+    "is_interruption",
+    "is_late",
+    "is_refused",
+    "is_restricted",
+    "is_unreachable",
+    "said",
+    "status",
+    "translated",
+]
 
 # What gRPC itself says where no server does.
 _UNREACHABLE = re.compile(r"connect|[Rr]esol|Socket closed|recvmsg|sendmsg|Broken pipe|GOAWAY|keepalive")
@@ -56,6 +65,11 @@ def is_refused(error: InferenceServerException) -> bool:
 def is_restricted(error: InferenceServerException) -> bool:
     """Whether the server keeps this verb to those who have a key."""
     return "protocol is restricted" in said(error)
+
+
+def is_late(error: InferenceServerException) -> bool:
+    """Whether the time of a request was up before there was an answer."""
+    return status(error) == "DEADLINE_EXCEEDED"
 
 
 def is_unreachable(error: InferenceServerException) -> bool:

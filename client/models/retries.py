@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tritonclient.utils import InferenceServerException
 
-from cocon.client.models.failures import is_interruption, is_refused, is_unreachable, said, status
+from cocon.client.models.failures import is_interruption, is_late, is_refused, is_unreachable, said
 from cocon.core.telling.waits import waiting_for
 
 __all__ = ["NoAnswerError", "Retries", "seconds_until"]
@@ -89,7 +89,7 @@ class Retries:
                     return answer
                 if not self._is_worth_another(failures) or self._has_paused_past(deadline, failures):
                     # That the time was up says less than what it was spent on.
-                    telling = [error for error in failures if status(error) != "DEADLINE_EXCEEDED"] or failures
+                    telling = [error for error in failures if not is_late(error)] or failures
                     raise NoAnswerError(telling[-1], has_answered=self._has_answered) from failures[-1]
                 if len(failures) == 1:
                     say = waiting.enter_context(waiting_for(f"server {self._server}"))
@@ -108,7 +108,7 @@ class Retries:
 
     def _judged(self, failure: InferenceServerException, deadline: float) -> InferenceServerException:
         """The failure, or that the server is about to end: what it refuses by then, it may be able to do again."""
-        if is_interruption(failure) or _is_late(failure):
+        if is_interruption(failure) or is_late(failure):
             return failure
         self._has_answered = True
         try:
@@ -119,15 +119,10 @@ class Retries:
 
     def _is_worth_another(self, failures: list[InferenceServerException]) -> bool:
         last = failures[-1]
-        if not is_interruption(last) and not _is_late(last):
+        if not is_interruption(last) and not is_late(last):
             return False
-        self._has_answered |= not is_unreachable(last) and not _is_late(last)
+        self._has_answered |= not is_unreachable(last) and not is_late(last)
         return self._has_answered or self._awaits_start or len(failures) < _MOST_FIRST_REQUESTS
-
-
-def _is_late(failure: InferenceServerException) -> bool:
-    """Whether the time of a request was up before there was an answer."""
-    return status(failure) == "DEADLINE_EXCEEDED"
 
 
 def seconds_until(deadline_s: float) -> float:

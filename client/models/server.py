@@ -77,13 +77,15 @@ class TritonServer(Closing):
     """A Triton server, as far as these models go. Holds a channel; not safe for several threads.
 
     Args:
-        url: As `Target.parse` takes it.
+        url: As `Target.parse_all` takes it: of several servers with the same models one is asked at a time, and the
+            next where it fails.
         timeout_s: Deadline of every request.
         deadline_s: As of `TritonChannel`.
         awaits_start: Likewise.
         model_format: Which export of a view is used.
         shares_memory: Whether large tensors go through memory that a server on this machine sees too, where it does.
         credentials: By which the server is known, and who asks it.
+        lane: Its number among connections that work side by side: each begins with another server.
 
     Raises:
         UsageError: The URL has another form, or the credentials are none or not for it.
@@ -99,11 +101,15 @@ class TritonServer(Closing):
         model_format: FormatName = "onnx",
         shares_memory: bool = True,
         credentials: Credentials = NO_CREDENTIALS,
+        lane: int = 0,
     ) -> None:
         self._format = FORMATS[model_format]
         self._opened: dict[str, DescribedVersion] = {}
+        targets = Target.parse_all(url)
+        self._num_servers, first = len(targets), lane % len(targets)
         self._channel = TritonChannel(
-            Target.parse(url),
+            targets[first],
+            (*targets[first + 1 :], *targets[:first]),
             timeout_s=timeout_s,
             deadline_s=deadline_s,
             awaits_start=awaits_start,
@@ -113,13 +119,13 @@ class TritonServer(Closing):
 
     @property
     def url(self) -> str:
-        """What it is connected to."""
+        """What it is connected to now."""
         return self._channel.target.url
 
     @property
     def num_lanes(self) -> int:
-        """Two: one batch is packed and sent while the other is computed."""
-        return 2
+        """Two a server: one batch is packed and sent while the other is computed."""
+        return 2 * self._num_servers
 
     @property
     def num_calls(self) -> int:

@@ -55,6 +55,19 @@ class Target:
         name = with_port(str(address) if address and ":" not in host else host, port)
         return cls(name, host, port, is_tls=scheme == "grpcs")
 
+    @classmethod
+    def parse_all(cls, urls: str) -> "tuple[Target, ...]":
+        """Read one or several of them, with commas between; raises like `parse`.
+
+        Raises:
+            UsageError: One is named twice.
+        """
+        targets = tuple(map(cls.parse, urls.split(",")))
+        for number, target in enumerate(targets):
+            if target in targets[:number]:
+                raise UsageError(f"--url names {target.url} twice; name each server once")
+        return targets
+
     @property
     def url(self) -> str:
         """What `--url` names it by."""

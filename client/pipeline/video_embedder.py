@@ -15,7 +15,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
-from cocon.client.models.connect import connect
+from cocon.client.models.connect import ModelHost, connect
 from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.defaults import DEFAULT_URL
 from cocon.client.models.served_work import ServedWork
@@ -58,8 +58,8 @@ class VideoEmbedder(Closing):
     """Embeds videos in one or several views. Not safe for several threads: make one per thread.
 
     Args:
-        url: `host:port` of a Triton server, `grpcs://host:port` by TLS, or `local:FOLDER` for a model repository in
-            this process.
+        url: `host:port` of a Triton server, `grpcs://host:port` by TLS, several with commas between, which share the
+            work, or `local:FOLDER` for a model repository in this process.
         views: Names of views, fused when there are several; `("all",)` for every view that has an encoder.
         overlap: Share of a clip that the next one repeats, from 0 to 0.9.
         timeout_s: Deadline of every request to a server.
@@ -129,12 +129,11 @@ class VideoEmbedder(Closing):
                 credentials=credentials,
             )
             host = connected()
-            self._hosts = [host] + [connected() for _ in range(1, host.num_lanes)]
+            self._hosts = [host] + [connected(lane=lane) for lane in range(1, host.num_lanes)]
             for host in self._hosts:
                 connections.callback(host.close)
             self._lanes = [open_fused(host, views, has_probabilities=has_probabilities) for host in self._hosts]
-            if len({(lane.version, lane.fingerprint) for lane in self._lanes}) > 1:
-                raise ServerError(f"the models on {url} changed while they were looked up; try again")
+            _check_alike(self._hosts, self._lanes)
             self._num_calls = min(host.num_calls, self._num_cores)
             if self._profile is not None:
                 self._profile.opened(is_waited=not host.computes_in_threads, served=self._served)
@@ -251,8 +250,9 @@ class VideoEmbedder(Closing):
 
     def _served(self) -> list[ServedWork]:
         """What a server has done for the models so far."""
-        models = self.model.models.values()
-        return [work for model in models if (work := self._hosts[0].statistics(model.name, model.version)) is not None]
+        models, hosts = self.model.models.values(), {host.url: host for host in self._hosts}.values()
+        found = [host.statistics(model.name, model.version) for host in hosts for model in models]
+        return [work for work in found if work is not None]
 
     def _tell_profile(self, output: str | None) -> None:
         if self._profile is None:
@@ -287,3 +287,17 @@ class VideoEmbedder(Closing):
         for note in [*filter(None, [source.clips.lost]), *source.clips.notes]:
             _logger.warning("%s: %s", source.video, note)
         return embedding
+
+
+def _check_alike(hosts: Sequence[ModelHost], lanes: Sequence[FusedModel]) -> None:
+    """Refuse servers that have not the same models, and one whose models changed while they were looked up."""
+    first, told = lanes[0], [(lane.version, lane.fingerprint, lane.labels) for lane in lanes]
+    for host, lane, its in zip(hosts, lanes, told, strict=True):
+        if its == told[0]:
+            continue
+        if host.url == hosts[0].url:
+            raise ServerError(f"the models on {host.url} changed while they were looked up; try again")
+        raise MismatchError(
+            f"{hosts[0].url} has {first.name} version {first.version} of fingerprint {first.fingerprint[:12]}, and "
+            f"{host.url} has version {lane.version} of {lane.fingerprint[:12]}; name servers of the same models"
+        )
