@@ -14,13 +14,14 @@ from typing import Literal, TypeAlias
 
 from cocon.core.errors import CoconError, MismatchError, UsageError
 from cocon.core.printable import printable
-from cocon.embedding.repository import check_repository
+from cocon.embedding.repository import TORCHSCRIPT, check_repository
 from cocon.serving.checking.config_rules import config_faults
 from cocon.serving.checking.configured_model import ConfiguredModel
 from cocon.serving.checking.ensemble_rules import ensemble_faults
 from cocon.serving.checking.faults import Fault, Faults, Matter, in_model
 from cocon.serving.checking.folder_rules import folder_faults, hidden_faults, link_faults
 from cocon.serving.checking.identity_rules import content_faults, contract_faults
+from cocon.serving.checking.torchscript_rules import torchscript_faults
 
 __all__ = ["Scrutiny", "check_served", "repository_faults"]
 
@@ -80,6 +81,8 @@ def _model_faults(model: ConfiguredModel, others: dict[str, ConfiguredModel]) ->
     yield from form
     if any(fault.matter is Matter.FORM for fault in form):
         return  # what else it says cannot be relied on: a file may be a pipe, a name lead elsewhere
+    if model.kind == TORCHSCRIPT.backend:
+        yield from torchscript_faults(model)
     yield from content_faults(model)
     yield from contract_faults(model)
     if model.is_ensemble:
