@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 import numpy as np
 import tritonclient.grpc as grpc_client
 from numpy.typing import NDArray
-from tritonclient.grpc import model_config_pb2 as triton
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import InferenceServerException
 
 from cocon.client.models.connections.alike_servers import AlikeServers
 from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.connections.request_log import asked
+from cocon.client.models.connections.request_tensors import answer_shapes, sent_inputs
+from cocon.client.models.connections.row_chunks import RowChunks
 from cocon.client.models.connections.server_connection import ServerConnection
 from cocon.client.models.failures import is_interruption, is_late, is_refused, is_restricted, is_unreachable, translated
 from cocon.client.models.offered import (
@@ -76,6 +77,7 @@ class TritonChannel:
         self._servers = AlikeServers([target, *others], connected)
         self._asked = self._servers.current
         self._gone_from: set[str] = set()
+        self._chunks = RowChunks()
         self._retries = Retries(
             self._servers.names,
             self._check_live,
@@ -129,9 +131,10 @@ class TritonChannel:
     def infer(
         self, model: DescribedVersion, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, str]
     ) -> dict[str, NDArray[np.float32]]:
-        """One request; the answer is of the model that was described, and of no other by its name.
+        """What a model says of some rows: by one request, or by several where it does not take as much at once.
 
-        That is asked at most once a second, and after each interruption; `confirm` asks it of the answers since.
+        The answer is of the model that was described, and of no other by its name. That is asked at most once a second,
+        and after each interruption; `confirm` asks it of the answers since.
 
         Args:
             model: The version to ask.
@@ -146,16 +149,7 @@ class TritonChannel:
                 request.
             ServerError: It does not answer in time.
         """
-        tensors = self._ask_of(model, lambda left_s: self._answer(model, inputs, outputs, left_s))
-        self._unseen[model.identity] = model
-        if time.monotonic() - self._seen_at.get(model.identity, -math.inf) > _BELIEVED_S:
-            self._check_unchanged(model)
-        num_rows = len(next(iter(inputs.values())))
-        for output, values in tensors.items():
-            if values is None or values.dtype != np.float32 or len(values) != num_rows:
-                where = f"model '{model.name}' on {self.target.name}"
-                raise MismatchError(f"{where} gave no sound '{output}'; export it again")
-        return tensors
+        return self._chunks.ask(model, inputs, lambda part: self._infer(model, part, outputs))
 
     def confirm(self) -> None:
         """See that the answers so far are of the models that were described.
@@ -172,13 +166,28 @@ class TritonChannel:
         self._retries.close()
         self._servers.close()
 
+    def _infer(
+        self, model: DescribedVersion, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """The same by one request."""
+        tensors = self._ask_of(model, lambda left_s: self._answer(model, inputs, outputs, left_s))
+        self._unseen[model.identity] = model
+        if time.monotonic() - self._seen_at.get(model.identity, -math.inf) > _BELIEVED_S:
+            self._check_unchanged(model)
+        num_rows = len(next(iter(inputs.values())))
+        for output, values in tensors.items():
+            if values is None or values.dtype != np.float32 or len(values) != num_rows:
+                where = f"model '{model.name}' on {self.target.name}"
+                raise MismatchError(f"{where} gave no sound '{output}'; export it again")
+        return tensors
+
     def _answer(
         self, model: DescribedVersion, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, str], left_s: float
     ) -> dict[str, NDArray[Any]]:
         """Ask once: in memory that the server sees too, or else over the wire."""
         deadline_s = time.monotonic() + left_s
         num_rows = len(next(iter(inputs.values())))
-        shapes = _answer_shapes(model, outputs, num_rows) if self._shared.suits(inputs) else None
+        shapes = answer_shapes(model, outputs, num_rows) if self._shared.suits(inputs) else None
         shared = self._shared.request(inputs, shapes, deadline_s=deadline_s) if shapes else None
         if shared is not None:
             try:
@@ -192,7 +201,7 @@ class TritonChannel:
                     return {output: found[name] for output, name in outputs.items()}
                 self._shared.refuse()
         wanted = [grpc_client.InferRequestedOutput(name) for name in outputs.values()]
-        result = self._once(model, _sent(inputs), wanted, deadline_s)
+        result = self._once(model, sent_inputs(inputs), wanted, deadline_s)
         return {output: result.as_numpy(name) for output, name in outputs.items()}
 
     def _once(
@@ -330,25 +339,3 @@ class TritonChannel:
     @property
     def _shared(self) -> SharedTensors:
         return self._servers.current.shared
-
-
-def _sent(inputs: Mapping[str, NDArray[Any]]) -> list[grpc_client.InferInput]:
-    """Tensors that go over the wire."""
-    given = []
-    for name, values in inputs.items():
-        given.append(grpc_client.InferInput(name, list(values.shape), np_to_triton_dtype(values.dtype)))
-        given[-1].set_data_from_numpy(values)
-    return given
-
-
-def _answer_shapes(
-    model: DescribedVersion, outputs: Mapping[str, str], num_rows: int
-) -> dict[str, tuple[int, ...]] | None:
-    """Shapes of the outputs of a batch; None where the configuration does not say, or they are no `float32`."""
-    rows = {
-        tensor.name: tuple(tensor.dims)
-        for tensor in model.config.output
-        if tensor.data_type == triton.TYPE_FP32 and -1 not in tensor.dims
-    }
-    is_known = model.config.max_batch_size > 0 and rows.keys() >= set(outputs.values())
-    return {name: (num_rows, *rows[name]) for name in outputs.values()} if is_known else None

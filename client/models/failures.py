@@ -12,6 +12,7 @@ from cocon.core.errors import MismatchError, ServerError
 from cocon.core.proxies import Proxy
 
 __all__ = [
+    "RequestTooLargeError",
     "is_interruption",
     "is_late",
     "is_refused",
@@ -32,6 +33,10 @@ _UNHEALTHY = re.compile(r"[Ss]tub process .*is not healthy|[Uu]nhealthy")
 _TOO_LARGE = re.compile(r"larger than max|message length")
 _KEY = "name a key that it knows: --api-key-file FILE"
 _START = "start it with 'cocon serve', or work without one: --url local:model_repository"
+
+
+class RequestTooLargeError(ServerError):
+    """A request, or its answer, is larger than a server or a proxy before it takes."""
 
 
 def status(error: InferenceServerException) -> str:
@@ -106,7 +111,7 @@ def translated(
         case "UNAVAILABLE" | "RESOURCE_EXHAUSTED" if is_refused(error):
             return ServerError(f"server {url} has no room ({message}), and had none {within}; ask it less, or {longer}")
         case "RESOURCE_EXHAUSTED":
-            return ServerError(f"server {url} refuses the size of a request or of its answer: {message}")
+            return RequestTooLargeError(f"server {url} refuses the size of a request or of its answer: {message}")
         case "UNAVAILABLE" | "CANCELLED" | "NOT_FOUND" | "INTERNAL" if has_answered and is_interruption(error):
             reason = (
                 "went away, and was not back" if is_unreachable(error) else f"is not ready ({message}), and was not"

@@ -114,8 +114,15 @@ class Flaky(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc
 
 
 @contextmanager
-def serving(servicer: Flaky, place: str = "127.0.0.1:0") -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(2))
+def serving(servicer: Flaky, place: str = "127.0.0.1:0", *, most_bytes: int = -1) -> Iterator[str]:
+    """A server; gives its URL.
+
+    Args:
+        servicer: What it says.
+        place: Where it listens.
+        most_bytes: Of a request; -1 for any.
+    """
+    server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", most_bytes)])
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port(place)
     server.start()

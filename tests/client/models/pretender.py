@@ -10,7 +10,7 @@ from tritonclient.grpc import model_config_pb2, service_pb2
 from cocon.client.models.offered import DescribedVersion
 from tests.client.models.conftest import Flaky
 
-__all__ = ["PRETENDED", "Pretender"]
+__all__ = ["PRETENDED", "Echo", "Pretender"]
 
 
 def _config(contract: str) -> Any:  # generated, untyped
@@ -21,6 +21,29 @@ def _config(contract: str) -> Any:  # generated, untyped
 
 
 PRETENDED = DescribedVersion("m", "1", _config("{}"), "contract.1", "the model")
+
+
+class Echo(Flaky):
+    """Has the same model, which says the first byte of each row.
+
+    Attributes:
+        num_rows: Of each request.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_rows: list[int] = []
+
+    def ModelConfig(self, request: object, context: object) -> object:  # noqa: N802  # the protocol's name
+        return service_pb2.ModelConfigResponse(config=_config("{}"))
+
+    def ModelInfer(self, request: Any, context: object) -> object:  # noqa: N802  # likewise
+        rows = np.frombuffer(request.raw_input_contents[0], np.uint8).reshape(request.inputs[0].shape)
+        self.num_rows.append(len(rows))
+        answer = service_pb2.ModelInferResponse(model_name="m", model_version="1")
+        answer.outputs.add(name="embedding", datatype="FP32", shape=[len(rows), 3])
+        answer.raw_output_contents.append(rows[:, :1].astype(np.float32).repeat(3, axis=1).tobytes())
+        return answer
 
 
 class Pretender(Flaky):
