@@ -8,12 +8,20 @@ from cocon.core.errors import ServerError
 from cocon.serving.address import Address
 from cocon.serving.checking.repository_check import Scrutiny, check_served
 from cocon.serving.launcher import ServerProcess, end_server, model_names
+from cocon.serving.processes import end_group
 from cocon.serving.readiness import ModelState, wait_until_ready
 from cocon.serving.record import ServerRecord, exclusive, log_path, repository_digest
+from cocon.serving.supervision.crash_logs import keep_log, kept_logs
+from cocon.serving.supervision.incidents import IncidentFile
+from cocon.serving.supervision.keeper import start_keeper
+from cocon.serving.supervision.settings import WatchSettings
 
 __all__ = ["Detached", "detach", "find", "stop"]
 
 _logger = logging.getLogger(__name__)
+
+# It may have to end a server that it is just starting.
+_KEEPER_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,14 @@ class Detached:
     is_new: bool
 
 
-def detach(repository: Path, address: Address, *, timeout_s: float, scrutiny: Scrutiny = "full") -> Detached:
+def detach(
+    repository: Path,
+    address: Address,
+    *,
+    timeout_s: float,
+    scrutiny: Scrutiny = "full",
+    watch: WatchSettings | None = None,
+) -> Detached:
     """Serve a repository in the background, and return when every model is READY.
 
     A server that serves this repository on this port is kept; it is replaced when the repository has changed since.
@@ -41,6 +56,7 @@ def detach(repository: Path, address: Address, *, timeout_s: float, scrutiny: Sc
         address: Where to listen.
         timeout_s: How long the models may take to load, in seconds.
         scrutiny: How closely to look at the repository before it is served.
+        watch: How closely to watch a new server; None leaves it alone.
 
     Raises:
         UsageError: The repository or one of its models is broken, or could run code.
@@ -59,7 +75,7 @@ def detach(repository: Path, address: Address, *, timeout_s: float, scrutiny: Sc
             _end(running)
             running = None
         if running is None:
-            return _start(repository, address, timeout_s=timeout_s, scrutiny=scrutiny)
+            return _start(repository, address, timeout_s=timeout_s, scrutiny=scrutiny, watch=watch)
         is_alive, models = running.process.is_alive, model_names(repository)
         ready = wait_until_ready(running.address, models, log=running.log, is_alive=is_alive, timeout_s=timeout_s)
         return Detached(running, ready, is_new=False)
@@ -69,16 +85,22 @@ def find(grpc_port: int) -> ServerRecord:
     """Look up the server in the background on this port.
 
     Raises:
-        ServerError: None runs there.
+        ServerError: None runs there; one that crashed is told with its log.
     """
     record = ServerRecord.load(grpc_port)
-    if record is None or not record.process.is_alive():
+    if record is None:
         raise ServerError(f"no server in the background on port {grpc_port}; start one with: cocon serve --detach")
+    if not record.process.is_alive():
+        log = next(iter(kept_logs(record.log)), record.log)
+        if record.is_kept():
+            raise ServerError(f"the server on port {grpc_port} crashed and is being started again; log: {log}")
+        raise ServerError(f"the server on port {grpc_port} crashed; log: {log}; start it with: cocon serve --detach")
     return record
 
 
 def stop(grpc_port: int) -> ServerRecord | None:
     """End the server in the background on this port, and return what it was; None when there was none."""
+    _dismiss(ServerRecord.load(grpc_port))  # without waiting for it: it may be starting the server again
     with exclusive(grpc_port):
         record = _running(grpc_port)
         if record is not None:
@@ -89,20 +111,26 @@ def stop(grpc_port: int) -> ServerRecord | None:
 def _running(grpc_port: int) -> ServerRecord | None:
     record = ServerRecord.load(grpc_port)
     if record is not None and not record.process.is_alive():
+        keep_log(record.log)
         _end(record)  # it crashed: its workers may still be there
         return None
     return record
 
 
-def _start(repository: Path, address: Address, *, timeout_s: float, scrutiny: Scrutiny) -> Detached:
+def _start(
+    repository: Path, address: Address, *, timeout_s: float, scrutiny: Scrutiny, watch: WatchSettings | None
+) -> Detached:
     digest = repository_digest(repository)  # before the start: a change while models load must count as one
     log = log_path(address.grpc_port)
+    IncidentFile(log).forget()
     server = ServerProcess(repository, address, log=log, timeout_s=timeout_s, detached=True, scrutiny=scrutiny)
     try:
         server.start()
         record = ServerRecord(server.identity, address, repository, digest, log)
         record.save()
         models = server.wait_until_ready()
+        if watch is not None:
+            record = start_keeper(record, server, watch)
     except BaseException:  # also an interrupt: nothing half-started may stay behind
         server.stop()
         ServerRecord.forget(address.grpc_port)
@@ -110,6 +138,12 @@ def _start(repository: Path, address: Address, *, timeout_s: float, scrutiny: Sc
     return Detached(record, models, is_new=True)
 
 
+def _dismiss(record: ServerRecord | None) -> None:
+    if record is not None and record.keeper is not None:
+        end_group(record.keeper, timeout_s=_KEEPER_TIMEOUT_S)
+
+
 def _end(record: ServerRecord) -> None:
+    _dismiss(record)
     end_server(record.process, record.address)
     ServerRecord.forget(record.address.grpc_port)

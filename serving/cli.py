@@ -3,10 +3,10 @@
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from cocon.serving.address import Address
     from cocon.serving.checking.repository_check import Scrutiny
     from cocon.serving.readiness import ModelState
+    from cocon.serving.supervision.settings import WatchSettings
 
 __all__ = ["app"]
+
+_SHOWN_INCIDENTS = 5
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -46,6 +49,15 @@ def serve(
         bool,
         typer.Option("--trust-repository", help="Let whoever made the repository run code here, as other backends do."),
     ] = False,
+    supervise: Annotated[
+        bool, typer.Option(help="Ask the models, and restart what died or hangs: a model, or the server.")
+    ] = True,
+    probe_interval_s: Annotated[
+        float, typer.Option(min=0.1, help="Seconds after which an idle model is asked whether it works.")
+    ] = 10.0,
+    probe_timeout_s: Annotated[
+        float, typer.Option(min=1, help="Seconds without any answer after which a model hangs.")
+    ] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Host a model repository with Triton; the table appears when every model is READY.
@@ -56,6 +68,7 @@ def serve(
     """
     from cocon.core.errors import UsageError
     from cocon.serving.address import Address
+    from cocon.serving.supervision.settings import WatchSettings
 
     if detach + stop + status > 1:
         raise UsageError("--detach, --stop and --status exclude each other")
@@ -65,30 +78,54 @@ def serve(
     scrutiny: Scrutiny = "trusting" if trust else "full"
     if stop:
         _stop(grpc_port, as_json=as_json)
-    elif status:
+        return
+    if status:
         _status(grpc_port, as_json=as_json)
-    elif detach:
-        _detach(repository, address, timeout_s=timeout_s, scrutiny=scrutiny, as_json=as_json)
+        return
+    watch = WatchSettings(probe_interval_s, probe_timeout_s, timeout_s) if supervise else None
+    if detach:
+        _detach(repository, address, timeout_s=timeout_s, scrutiny=scrutiny, watch=watch, as_json=as_json)
     else:
-        _serve(repository, address, timeout_s=timeout_s, scrutiny=scrutiny, as_json=as_json)
+        _serve(repository, address, timeout_s=timeout_s, scrutiny=scrutiny, watch=watch, as_json=as_json)
 
 
-def _serve(repository: Path, address: "Address", *, timeout_s: float, scrutiny: "Scrutiny", as_json: bool) -> None:
+def _serve(
+    repository: Path,
+    address: "Address",
+    *,
+    timeout_s: float,
+    scrutiny: "Scrutiny",
+    watch: "WatchSettings | None",
+    as_json: bool,
+) -> None:
     from cocon.core.errors import ServerError
     from cocon.serving.launcher import ServerProcess
     from cocon.serving.record import log_path
+    from cocon.serving.supervision.incidents import IncidentFile
+    from cocon.serving.supervision.supervisor import Supervisor
 
     log = log_path(address.grpc_port)
+    IncidentFile(log).forget()
     with ServerProcess(repository, address, log=log, timeout_s=timeout_s, scrutiny=scrutiny) as server:
         _show("serving", server.url, server.repository, log, server.models, as_json=as_json)
+        if watch is not None:
+            Supervisor(server, watch).watch()
         exit_status = server.wait()
     raise ServerError(f"tritonserver ended by itself with status {exit_status}; log: {log}")
 
 
-def _detach(repository: Path, address: "Address", *, timeout_s: float, scrutiny: "Scrutiny", as_json: bool) -> None:
+def _detach(
+    repository: Path,
+    address: "Address",
+    *,
+    timeout_s: float,
+    scrutiny: "Scrutiny",
+    watch: "WatchSettings | None",
+    as_json: bool,
+) -> None:
     from cocon.serving.background import detach
 
-    detached = detach(repository, address, timeout_s=timeout_s, scrutiny=scrutiny)
+    detached = detach(repository, address, timeout_s=timeout_s, scrutiny=scrutiny, watch=watch)
     record, verb = detached.record, "serving" if detached.is_new else "already serving"
     _show(verb, record.address.url, record.repository, record.log, detached.models, as_json=as_json)
 
@@ -96,10 +133,17 @@ def _detach(repository: Path, address: "Address", *, timeout_s: float, scrutiny:
 def _status(grpc_port: int, *, as_json: bool) -> None:
     from cocon.serving.background import find
     from cocon.serving.readiness import model_states
+    from cocon.serving.supervision.incidents import IncidentFile
 
     record = find(grpc_port)
     states = model_states(record.address)
-    _show("serving", record.address.url, record.repository, record.log, states, as_json=as_json)
+    incidents = IncidentFile(record.log).read()
+    health = {"supervised": record.is_kept(), "incidents": [incident.fields() for incident in incidents]}
+    _show("serving", record.address.url, record.repository, record.log, states, as_json=as_json, health=health)
+    if not as_json:
+        print("supervised" if record.is_kept() else "not supervised: what fails is not restarted")
+        for incident in incidents[-_SHOWN_INCIDENTS:]:
+            print(printable(incident))
 
 
 def _stop(grpc_port: int, *, as_json: bool) -> None:
@@ -114,13 +158,20 @@ def _stop(grpc_port: int, *, as_json: bool) -> None:
         print(f"no server in the background on port {grpc_port}")
 
 
-def _show(verb: str, url: str, repository: Path, log: Path, models: "Sequence[ModelState]", *, as_json: bool) -> None:
+def _show(
+    verb: str,
+    url: str,
+    repository: Path,
+    log: Path,
+    models: "Sequence[ModelState]",
+    *,
+    as_json: bool,
+    health: Mapping[str, object] = MappingProxyType({}),
+) -> None:
     if as_json:
         states = [asdict(model) for model in models]
-        print(
-            json.dumps({"url": url, "repository": escaped(repository), "log": escaped(log), "models": states}),
-            flush=True,
-        )
+        shown = {"url": url, "repository": escaped(repository), "log": escaped(log), "models": states, **health}
+        print(json.dumps(shown), flush=True)
         return
     from rich.table import Table
 

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -40,6 +41,7 @@ class ServerProcess:
         address: Where it listens.
         log: The file its output goes to.
         models: What it serves, once READY.
+        scrutiny: How closely the repository is looked at before a start.
     """
 
     def __init__(
@@ -57,10 +59,38 @@ class ServerProcess:
         self.log = log
         self._timeout_s = timeout_s
         self._detached = detached
-        self._scrutiny = scrutiny
+        self.scrutiny = scrutiny
         self.models: list[ModelState] = []
+        self._command: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._identity: ProcessIdentity | None = None
+
+    @classmethod
+    def adopt(
+        cls,
+        identity: ProcessIdentity,
+        command: Sequence[str],
+        repository: Path,
+        address: Address,
+        *,
+        log: Path,
+        timeout_s: float = 120.0,
+        scrutiny: Scrutiny = "full",
+    ) -> Self:
+        """Take over a server in the background that another process has started.
+
+        Args:
+            identity: The server process.
+            command: What it was started with; see `command`.
+            repository: What it serves.
+            address: Where it listens.
+            log: Where its output goes.
+            timeout_s: How long its models may take to load when it is started again, in seconds.
+            scrutiny: How closely to look at the repository before that.
+        """
+        server = cls(repository, address, log=log, timeout_s=timeout_s, detached=True, scrutiny=scrutiny)
+        server._command, server._identity = list(command), identity
+        return server
 
     def __enter__(self) -> Self:
         self.start()
@@ -86,6 +116,11 @@ class ServerProcess:
             raise RuntimeError("the server has not been started")
         return self._identity
 
+    @property
+    def command(self) -> list[str]:
+        """What it was started with. The keys are in it, so it is not to be written down."""
+        return list(self._command)
+
     def start(self) -> None:
         """Start the process; its models are not READY yet.
 
@@ -95,13 +130,29 @@ class ServerProcess:
             ServerError: No server can run on this machine, or a port is in use.
         """
         model_names(self.repository)
-        check_served(self.repository, self._scrutiny)
+        check_served(self.repository, self.scrutiny)
         installation = find_installation(self.repository)
         _check_host(self.address, installation)
         self.address.check_free()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         served = _plainly_named(self.repository, self.log) if installation.is_bundled else self.repository
-        command = server_command(installation, served, self.address, _new_keys(self.address))
+        self._command = server_command(installation, served, self.address, _new_keys(self.address))
+        self._launch(installation)
+
+    def start_again(self) -> None:
+        """Start the process with the command it had, after `end`; its models are not READY yet.
+
+        Raises:
+            UsageError: The repository is missing, empty or could run code by now.
+            MismatchError: A model is not what its configuration says.
+            ServerError: No server can run on this machine any more.
+        """
+        model_names(self.repository)
+        check_served(self.repository, self.scrutiny)
+        self._launch(find_installation(self.repository))
+
+    def _launch(self, installation: Installation) -> None:
+        command = self._command
         if not self._detached:
             tether = Path(__file__).with_name("tether.py")
             command = [sys.executable, "-I", "-S", str(tether), str(os.getpid()), *command]
@@ -128,7 +179,9 @@ class ServerProcess:
 
     def is_alive(self) -> bool:
         """Whether the process runs."""
-        return self._process is not None and self._process.poll() is None
+        if self._process is None:
+            return self._identity is not None and self._identity.is_alive()
+        return self._process.poll() is None
 
     def wait(self) -> int:
         """Wait for the process to end by itself, and return its exit status."""
@@ -138,10 +191,16 @@ class ServerProcess:
 
     def stop(self) -> None:
         """End the server and its workers; without effect when it is not running."""
-        if self._process is None or self._identity is None:
-            return
-        end_server(self._identity, self.address)
-        self._process.wait()
+        self.end()
+        if self._identity is not None:
+            _forget_keys(self.address)
+
+    def end(self) -> None:
+        """End the server and its workers, and leave its keys for `start_again`."""
+        if self._identity is not None:
+            _end_processes(self._identity, self.address)
+        if self._process is not None:
+            self._process.wait()
 
 
 def model_names(repository: Path) -> list[str]:
@@ -159,9 +218,19 @@ def model_names(repository: Path) -> list[str]:
 
 def end_server(server: ProcessIdentity, address: Address) -> None:
     """End a server, its workers, and the shared memory that killed ones leave behind; its keys unlock nothing more."""
+    _end_processes(server, address)
+    _forget_keys(address)
+
+
+def _end_processes(server: ProcessIdentity, address: Address) -> None:
+    """The same, but the keys stay for a server that takes its place."""
     end_group(server, timeout_s=EXIT_TIMEOUT_S + 5)
     for region in Path("/dev/shm").glob(f"{shared_memory_prefix(address)}*"):
         region.unlink(missing_ok=True)
+
+
+def _forget_keys(address: Address) -> None:
+    """Delete the keys of the server that listened here."""
     for key in KEYS:
         key.forget(address.grpc_port)
 

@@ -30,6 +30,7 @@ class ServerRecord:
         repository: Absolute path of its model repository.
         digest: `repository_digest` at its start; another one now means that it serves old models.
         log: Its log.
+        keeper: The process that supervises it, if one does.
     """
 
     process: ProcessIdentity
@@ -37,6 +38,11 @@ class ServerRecord:
     repository: Path
     digest: str
     log: Path
+    keeper: ProcessIdentity | None = None
+
+    def is_kept(self) -> bool:
+        """Whether a process supervises the server."""
+        return self.keeper is not None and self.keeper.is_alive()
 
     @classmethod
     def load(cls, grpc_port: int) -> Self | None:
@@ -51,6 +57,7 @@ class ServerRecord:
             repository=Path(unescaped(fields["repository"])),
             digest=fields["digest"],
             log=Path(unescaped(fields["log"])),
+            keeper=ProcessIdentity(**fields["keeper"]) if fields.get("keeper") else None,
         )
 
     def save(self) -> None:

@@ -70,7 +70,7 @@ def test_server_ends_when_its_caller_is_killed(start: Start, repository: Path, p
 def test_a_crashed_server_is_an_error_and_its_workers_are_ended(
     start: Start, repository: Path, ports: list[str]
 ) -> None:
-    caller = start(repository, *ports, "--json")
+    caller = start(repository, *ports, "--json", "--no-supervise")
     wait_until_ready(caller)
     processes = server_processes(caller)
     processes[0].send(signal.SIGKILL)

@@ -1,0 +1,103 @@
+"""Everything that can be seen of one server from outside: its workers, and what its models answer.
+
+with Lookout(address, server.identity, WatchSettings()) as lookout:
+    for answer in lookout.look():
+        print(answer.model, answer.verdict)
+"""
+
+import logging
+import signal
+import time
+from typing import Self
+
+from cocon.serving.address import Address
+from cocon.serving.operator_client import OperatorClient
+from cocon.serving.processes import ProcessIdentity
+from cocon.serving.supervision.probe import ModelAnswer, Probe, Verdict
+from cocon.serving.supervision.repair import restart_model, served_versions
+from cocon.serving.supervision.settings import WatchSettings
+from cocon.serving.supervision.workers import ServerWorker, WorkerWatch
+
+__all__ = ["Lookout"]
+
+_logger = logging.getLogger(__name__)
+
+_DISCOVERY_INTERVAL_S = 1.0
+
+
+class Lookout:
+    """Looks at one server, from its start to its end: a context manager.
+
+    Its methods raise ServerError where the server does not answer.
+
+    Args:
+        address: Where the server listens.
+        server: The server process.
+        settings: How closely to look.
+    """
+
+    def __init__(self, address: Address, server: ProcessIdentity, settings: WatchSettings) -> None:
+        self._operator = OperatorClient(address)
+        self._probe = Probe(self._operator.connection, timeout_s=settings.timeout_s)
+        self._workers = WorkerWatch(server)
+        self._settings = settings
+        self._next_round = self._next_discovery = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._operator.close()
+
+    def look(self) -> list[ModelAnswer]:
+        """What is known now that was not at the last look; questions that are due are sent, and not waited for."""
+        now = time.monotonic()
+        if now >= self._next_discovery:
+            self._workers.discover()
+            self._next_discovery = now + _DISCOVERY_INTERVAL_S
+        seen = [*self._look_at_workers(), *self._probe.answers()]
+        if now >= self._next_round:
+            seen += self._ask_all()
+            self._next_round = now + self._settings.interval_s
+        return seen
+
+    def restart(self, model: str) -> None:
+        """Restart a model, and ask it whether that has helped; see `repair.restart_model`."""
+        self._probe.forget(model)
+        restart_model(model, self._operator, self._workers, timeout_s=self._settings.loading_timeout_s)
+        self._probe.ask(model)
+
+    def _look_at_workers(self) -> list[ModelAnswer]:
+        ended, stopped = self._workers.look()
+        for worker in stopped:
+            _logger.warning(
+                "a worker of model '%s' is stopped (process %d): ending it", worker.model, worker.process.pid
+            )
+            worker.process.send(signal.SIGKILL)
+        if not ended:
+            return []
+        self._workers.discover()
+        served = served_versions(self._operator)
+        missed = [worker for worker in ended if int(worker.version) in served.get(worker.model, [])]
+        return [answer for worker in missed if (answer := self._miss(worker)) is not None]
+
+    def _miss(self, worker: ServerWorker) -> ModelAnswer | None:
+        """A worker has ended whose model is READY: the model is dead, or has others, and is asked."""
+        if self._workers.of(worker.model, worker.version):
+            self._probe.ask(worker.model)
+            return None
+        return ModelAnswer(worker.model, Verdict.DEAD, "its worker has ended")
+
+    def _ask_all(self) -> list[ModelAnswer]:
+        """Ask the models with work of their own; an ensemble is as well as its parts."""
+        answers = []
+        for model in served_versions(self._operator):
+            if self._probe.has_answered_others(model):
+                answers.append(ModelAnswer(model, Verdict.WORKS))
+            else:
+                self._probe.ask(model)
+        return answers
