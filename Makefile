@@ -17,7 +17,7 @@ GRPC_PORT    ?= 8001
 METRICS_PORT ?= 8002
 PORTS        := --grpc-port $(GRPC_PORT) --metrics-port $(METRICS_PORT)
 
-.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser promtool tracer format lint types bench results results-methods results-tasks results-utd results-labels results-int8 durability robustness scale pretrained clean
+.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser promtool tracer format lint types bench results results-methods results-tasks results-utd results-labels results-int8 durability robustness scale soak pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -141,6 +141,9 @@ durability: setup ## Kill, starve, cut and damage an index (about ten minutes); 
 
 robustness: setup ## Read damaged, many and long videos (about 15 minutes); writes docs/results
 	SVT_LOG=0 $(BIN)/python docs/results/robustness.py
+
+soak: setup ## Ask a supervised server at 80 % of its peak for MINUTES=30 on a quiet machine; writes benchmarks/results
+	$(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),30)
 
 scale: setup ## Fill indexes with 0.1, 1, 3 and 10 million made-up clips (half an hour, 10 GB of disk); writes docs/results
 	$(BIN)/python docs/results/scale.py
