@@ -30,6 +30,7 @@ BENCHMARKS = (
     Benchmark("client_bench", "client bench", needs_repository=True),
     Benchmark("overlap", "overlapping clips"),
     Benchmark("embed", "client embed", takes_videos=True),
+    Benchmark("video_model", "whole videos to the server", takes_videos=True),
     Benchmark("bulk", "client embed with Ray", needs_repository=True),
     Benchmark("encoders", "encoders of the methods"),
     Benchmark("views", "decoding and views", takes_videos=True),

@@ -62,6 +62,8 @@ _PARAMETERS = frozenset(
         # ours
         "current_version",
         "probe_timeout_s",
+        "limits",
+        "deadline_s",
     }
 )
 _RECORD = re.compile(r"[a-z][a-z0-9_]*")  # of a version: contract.3

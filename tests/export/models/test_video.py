@@ -13,6 +13,7 @@ from cocon.export.models.video import video_limits
 from cocon.export.publishing import export_encoders
 from cocon.export.repository.deployment import Deployment
 from cocon.export.sources import ExportOptions
+from cocon.serving.checking.repository_check import check_served
 from cocon.video.decoding.limits import MediaLimits
 from tests.export.conftest import MakeSource
 
@@ -54,6 +55,7 @@ def test_it_is_made_on_demand_and_follows_its_encoders(repository: Path, make_so
     assert parameter(config, "video.2") == exported(repository).to_json()
     assert parameter(config, "limits") == "max_bytes=536870912 max_seconds=60"
     assert config.instance_group[0].count == 4
+    check_served(repository)
     assert "`cocon_rgb` version 2" in (repository / VIDEO_MODEL / "README.md").read_text()
 
 

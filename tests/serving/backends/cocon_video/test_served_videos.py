@@ -59,7 +59,7 @@ def video_server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "TMPDIR"):
             patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
         log = tmp_path_factory.mktemp("log") / "triton.log"
-        with ServerProcess(repository, Address.on_free_ports(), log=log, timeout_s=600) as process:
+        with ServerProcess(repository, Address.on_free_ports(), log=log, timeout_s=600, scrutiny="none") as process:
             yield process
 
 
