@@ -45,7 +45,7 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_
 class _Worker:
     """One worker process."""
 
-    def __init__(self, frame_timeout_s: float) -> None:
+    def __init__(self, frame_timeout_s: float, niceness: int) -> None:
         self._frame_timeout_s = frame_timeout_s
         self._connection, theirs = Pipe()
         self._process = subprocess.Popen(
@@ -59,6 +59,8 @@ class _Worker:
             start_new_session=True,  # Ctrl-C is the parent's business
         )
         theirs.close()
+        if niceness:  # now, so that its threads, which are yet to come, have it too
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, niceness)
         self._is_ready = False
         self.num_jobs = 0
         self.is_idle = True
@@ -146,9 +148,11 @@ class WorkerPool(Closing):
 
     Args:
         limits: its `frame_timeout_s` is the deadline of every job.
+        niceness: of the processes, where they are to give way to others; the system's own number.
     """
 
-    def __init__(self, limits: MediaLimits | None = None) -> None:
+    def __init__(self, limits: MediaLimits | None = None, *, niceness: int = 0) -> None:
+        self._niceness = niceness
         self._frame_timeout_s = (limits or MediaLimits()).frame_timeout_s
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
@@ -158,7 +162,7 @@ class WorkerPool(Closing):
         """Start a process for the first job that comes, while something else is done."""
         with self._lock:
             if not self._idle:
-                self._idle.append(_Worker(self._frame_timeout_s))
+                self._idle.append(_Worker(self._frame_timeout_s, self._niceness))
 
     def run(
         self, job: Callable[Concatenate[Beat, P], Iterator[Message]], *arguments: P.args, **options: P.kwargs
@@ -202,7 +206,7 @@ class WorkerPool(Closing):
                     break
                 worker.stop()
             else:
-                worker = _Worker(self._frame_timeout_s)
+                worker = _Worker(self._frame_timeout_s, self._niceness)
             self._busy.add(worker)
             return worker
 

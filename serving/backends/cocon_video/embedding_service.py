@@ -40,6 +40,9 @@ _DEFAULT_VIEW = "rgb"
 # One batch is made and handed over while the other is computed.
 _NUM_LANES = 2
 _LOOK_S = 0.25
+# Triton gives up a worker that does not get to run for a second; decoders, of which there is always more to do, give
+# way to it, and to the encoders.
+_NICENESS = 5
 
 
 class CancelledRequestError(CoconError):
@@ -76,7 +79,7 @@ class EmbeddingService(Closing):
         self._host, self._limits, self._deadline_s = host, limits, deadline_s
         self._models: dict[tuple[tuple[str, ...], bool], FusedModel] = {}
         self._files = FileKeeper()
-        self._workers = WorkerPool(limits)
+        self._workers = WorkerPool(limits, niceness=_NICENESS)
         self._workers.prepare()
 
     def embed(

@@ -65,6 +65,16 @@ def test_a_prepared_process_takes_the_first_job(jobs: ModuleType, pool: WorkerPo
     assert children_of(os.getpid()) - before == started
 
 
+def test_processes_give_way_where_they_are_to(jobs: ModuleType) -> None:
+    before, ours = children_of(os.getpid()), os.getpriority(os.PRIO_PROCESS, 0)
+    with WorkerPool(niceness=3) as polite:
+        assert len(list(polite.run(jobs.count, 3, step=1))) == 3
+        (process,) = children_of(os.getpid()) - before
+        threads = [int(thread.name) for thread in Path(f"/proc/{process}/task").iterdir()]
+        assert {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads} == {3}
+    assert os.getpriority(os.PRIO_PROCESS, 0) == ours
+
+
 def test_arrays_larger_than_any_buffer_and_empty_ones_arrive_whole(jobs: ModuleType, pool: WorkerPool) -> None:
     (message,) = pool.run(jobs.give_large, 3_000_000)
     assert np.array_equal(message.arrays["ramp"], np.arange(3_000_000))
