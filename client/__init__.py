@@ -42,17 +42,21 @@ if TYPE_CHECKING:
     from cocon.client.locate import LocatedAction, locate_actions
     from cocon.client.models.connect import connect
     from cocon.client.models.connections.credentials import Credentials
+    from cocon.client.pipeline.async_embedder import AsyncVideoEmbedder
+    from cocon.client.pipeline.embedder_settings import EmbedderSettings
     from cocon.client.pipeline.video_embedder import FailedVideo, VideoEmbedder, VideoEmbedding
     from cocon.client.tracking.boxes import TrackedFrame, track_box, tracking_model
 
 __all__ = [
     "AddReport",
     "Alignment",
+    "AsyncVideoEmbedder",
     "BackupReport",
     "Cluster",
     "CompactReport",
     "Condition",
     "Credentials",
+    "EmbedderSettings",
     "Example",
     "ExportReport",
     "FailedVideo",
@@ -107,6 +111,8 @@ _NAMES = {
     "locate": ("LocatedAction", "locate_actions"),
     "models.connect": ("connect",),
     "models.connections.credentials": ("Credentials",),
+    "pipeline.async_embedder": ("AsyncVideoEmbedder",),
+    "pipeline.embedder_settings": ("EmbedderSettings",),
     "pipeline.video_embedder": ("FailedVideo", "VideoEmbedder", "VideoEmbedding"),
     "tracking.boxes": ("TrackedFrame", "track_box", "tracking_model"),
 }

@@ -8,7 +8,7 @@ with VideoEmbedder("127.0.0.1:8001", views=("rgb", "flow")) as embedder:
 import logging
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +25,7 @@ from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, u
 from cocon.core.closing import Closing
 from cocon.core.errors import MismatchError, ServerError, VideoError
 from cocon.core.paths import check_file
+from cocon.core.printable import printable
 from cocon.embedding.repository import FormatName
 from cocon.embedding.videos.batches import Batches, Gathering
 from cocon.embedding.videos.fused_model import FusedModel, open_fused
@@ -52,6 +53,7 @@ class _Source:
 
     video: str
     clips: VideoSource
+    is_wanted: Callable[[], bool]
 
 
 class VideoEmbedder(Closing):
@@ -161,11 +163,18 @@ class VideoEmbedder(Closing):
             raise result.error
         return result
 
-    def embed_many(self, paths: Iterable[str | PathLike[str]]) -> Iterator[VideoEmbedding | FailedVideo]:
+    def embed_many(
+        self,
+        paths: Iterable[str | PathLike[str]],
+        *,
+        is_wanted: Callable[[str | PathLike[str]], bool] = lambda path: True,
+    ) -> Iterator[VideoEmbedding | FailedVideo]:
         """Embed videos; the next ones are decoded while the current one is embedded.
 
         Args:
             paths: Read lazily, a few ahead.
+            is_wanted: Whether a video, as `paths` gave it, is still wanted; asked in other threads at each of its
+                clips. One that is not is a failed video.
 
         Yields:
             One result per path, in order; a bad video does not stop the others.
@@ -174,7 +183,7 @@ class VideoEmbedder(Closing):
             ServerError: The server does not answer.
             MismatchError: As `embed`.
         """
-        sources = (self._source(path) for path in paths)
+        sources = (self._source(path, partial(is_wanted, path)) for path in paths)
         videos: deque[Gathering[_Source]] = deque()
         ahead = produce_ahead(
             sources,
@@ -218,7 +227,7 @@ class VideoEmbedder(Closing):
         asking = nullcontext if self._profile is None else self._profile.asking
         return Batches(self._lanes * self._num_calls, max_rows=max_rows, asking=asking)
 
-    def _source(self, path: str | PathLike[str]) -> _Source:
+    def _source(self, path: str | PathLike[str], is_wanted: Callable[[], bool]) -> _Source:
         spec, shares_blocks = self.model.clip, self.model.shares_blocks
         hop = self.hop_frames or overlap_hop(spec, self.overlap)
         requests = {
@@ -230,7 +239,7 @@ class VideoEmbedder(Closing):
         clips = VideoSource(
             Path(path), spec, requests, hop, shares_blocks, limits=self.limits, is_strict=self.is_strict
         )
-        return _Source(os.fspath(path), clips)
+        return _Source(os.fspath(path), clips, is_wanted)
 
     def _clips(self, source: _Source) -> Iterator[MultiViewClip]:
         """The clips of a video; called in a thread, which waits for a worker process."""
@@ -241,7 +250,10 @@ class VideoEmbedder(Closing):
         with self._measured("decode"):
             clips.content_sha256 = content_sha256(clips.path)
         with self._measured("pack"):
-            yield from clips_in_worker(self._workers, clips)
+            for clip in clips_in_worker(self._workers, clips):
+                if not source.is_wanted():
+                    raise VideoError(f"video '{printable(source.video)}' is not wanted any more")
+                yield clip
         if self._profile is not None:
             self._profile.told(clips.stage_seconds)
 
