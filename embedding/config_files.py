@@ -9,8 +9,9 @@ for an ensemble the steps, which that version has: two versions may differ in th
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cocon.core.errors import MismatchError
 from cocon.embedding.repository import CONFIG_FILE, version_key
@@ -23,6 +24,7 @@ __all__ = [
     "STEPS_KEY",
     "parameter",
     "read_config",
+    "recorded_texts",
     "steps_of",
     "steps_text",
     "take_tensors",
@@ -62,6 +64,43 @@ def parameter(config: "triton.ModelConfig", key: str) -> str | None:
     """A parameter's text; None when it is not there."""
     # Indexing a protobuf map would add the key.
     return str(config.parameters[key].string_value) if key in config.parameters else None
+
+
+def recorded_texts(path: Path) -> dict[str, str]:
+    """The parameters of a `config.pbtxt`, without the classes of Triton, which take a quarter of a second to import.
+
+    Raises:
+        MismatchError: it cannot be read, or is no text of a message.
+    """
+    from google.protobuf import text_format
+
+    try:
+        config = text_format.Parse(path.read_text("utf-8"), _parameters_class()(), allow_unknown_field=True)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise MismatchError(f"'{path}' cannot be read: {error.strerror}; export the model again") from error
+    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        raise MismatchError(f"'{path}' is no model configuration: {error}; export the model again") from error
+    return {each.key: each.value.string_value for each in config.parameters}
+
+
+@cache
+def _parameters_class() -> Any:  # noqa: ANN401  # a class that is made here
+    """A message with the field `parameters` of Triton's `ModelConfig`; as text, a map is a list of keys and values."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    field = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="cocon_parameters.proto", package="cocon")
+    value, entry, whole = (file.message_type.add(name=name) for name in ("Value", "Entry", "Parameters"))
+    text: dict[str, Any] = {"type": field.TYPE_STRING, "label": field.LABEL_OPTIONAL}
+    value.field.add(name="string_value", number=1, **text)
+    entry.field.add(name="key", number=1, **text)
+    entry.field.add(name="value", number=2, label=field.LABEL_OPTIONAL, type_name=".cocon.Value")
+    whole.field.add(name="parameters", number=1, label=field.LABEL_REPEATED, type_name=".cocon.Entry")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("cocon.Parameters"))
 
 
 def tensors_of(model: Path, version: int) -> "triton.ModelConfig":

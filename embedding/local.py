@@ -8,7 +8,7 @@ The highest version folder wins, as in Triton.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,9 +19,19 @@ from numpy.typing import NDArray
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.fusion_record import FusionRecord
-from cocon.embedding.model_kind import ModelKind
+from cocon.embedding.model_kind import ModelKind, ModelVersion
 from cocon.embedding.open_model import Contract, OpenModel, outputs_given
-from cocon.embedding.repository import ONNX, ModelFormat, check_repository, variant_of
+from cocon.embedding.repository import (
+    CONFIG_FILE,
+    NO_OTHER_FILE,
+    ONNX,
+    SHA256_KEY,
+    ModelFormat,
+    check_repository,
+    sound_content,
+    variant_of,
+    version_key,
+)
 from cocon.video.views import VIEWS
 
 __all__ = ["LocalRepository", "LocalSession", "execution_providers", "is_by_gpu"]
@@ -48,17 +58,24 @@ class LocalSession(Generic[_Contract]):
         contract: the file's contract.
         num_threads: of ONNX Runtime; all cores by default.
         providers: ONNX Runtime's names of what may run it, best first; by default whatever this machine has.
+        sha256: that the file must have, if it is known.
 
     Raises:
-        MismatchError: ONNX Runtime cannot load the file, or its tensors are not the contract's.
+        MismatchError: it is another file, ONNX Runtime cannot load it, or its tensors are not the contract's.
     """
 
     def __init__(
-        self, model_path: Path, contract: _Contract, *, num_threads: int = 0, providers: Sequence[str] | None = None
+        self,
+        model_path: Path,
+        contract: _Contract,
+        *,
+        num_threads: int = 0,
+        providers: Sequence[str] | None = None,
+        sha256: str | None = None,
     ) -> None:
         self.contract = contract
         self.name, self.version = model_path.parent.parent.name, model_path.parent.name
-        self._session = _onnx_session(model_path, num_threads, providers or execution_providers())
+        self._session = _onnx_session(model_path, sha256, num_threads, providers or execution_providers())
         (self._input,) = contract.input_shapes
         self.output_names = _checked_outputs(model_path, self._session, contract)
 
@@ -106,22 +123,30 @@ class LocalRepository:
 
         Raises:
             UsageError: the repository has no such model.
-            MismatchError: its contract or its file cannot be read, or they do not belong together.
+            MismatchError: its contract or its file cannot be read, they do not belong together, or are not those that
+                its configuration records.
         """
         while True:
             newest = kind.newest(self.root, view, self.model_format)
             if newest is None:
                 raise self._no_model(kind, view)
             providers = _CPU if kind.is_light else None
+            recorded = newest.recorded()
             try:
                 contract = newest.contract()
-                threads = num_threads or self.num_threads
-                session = LocalSession(newest.model_path, contract, num_threads=threads, providers=providers)
+                _check_contract(kind, newest, contract, recorded)
+                session = LocalSession(
+                    newest.model_path,
+                    contract,
+                    num_threads=num_threads or self.num_threads,
+                    providers=providers,
+                    sha256=recorded.get(version_key(SHA256_KEY, newest.folder.name)),
+                )
                 if newest.contract() == contract:
                     return kind.model(session)
                 session.close()
             except MismatchError:
-                if newest.folder.is_dir():
+                if newest.folder.is_dir() and newest.recorded() == recorded:
                     raise
             # The version has been replaced since: look again.
 
@@ -157,16 +182,30 @@ def is_by_gpu() -> bool:
     return _CUDA in execution_providers()
 
 
-def _onnx_session(model_path: Path, num_threads: int, providers: Sequence[str]) -> Any:  # noqa: ANN401  # onnxruntime is imported late
+def _check_contract(
+    kind: ModelKind[_Contract, Any], version: ModelVersion[_Contract], contract: _Contract, recorded: Mapping[str, str]
+) -> None:
+    """See that the contract beside a file is the one that the configuration records for it, where it records one."""
+    key = version_key(kind.contract_key, version.folder.name)
+    if key in recorded and kind.read(recorded[key], source=f"parameter '{key}'") != contract:
+        raise MismatchError(
+            f"'{version.contract_path}' is another contract than '{key}' in '{CONFIG_FILE}'; export the model again"
+        )
+
+
+def _onnx_session(model_path: Path, sha256: str | None, num_threads: int, providers: Sequence[str]) -> Any:  # noqa: ANN401  # onnxruntime is imported late
     import onnxruntime
+
+    content = sound_content(model_path, sha256)
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.log_severity_level = 3
     # Waiting threads sleep: decoders need the cores, and no model here is slower for it.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry(*NO_OTHER_FILE)
     try:
-        return onnxruntime.InferenceSession(str(model_path), options, providers=list(providers))
+        return onnxruntime.InferenceSession(content, options, providers=list(providers))
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise MismatchError(f"model '{model_path}' cannot be loaded: {error}; export it again") from error
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from cocon.core.errors import MismatchError
+from cocon.embedding.config_files import recorded_texts
 from cocon.embedding.open_model import Contract, OpenModel, Session
-from cocon.embedding.repository import ONNX, ModelFormat, latest_version, model_name
+from cocon.embedding.repository import CONFIG_FILE, ONNX, ModelFormat, latest_version, model_name
 
 __all__ = ["ModelKind", "ModelVersion"]
 
@@ -55,6 +56,14 @@ class ModelVersion(Generic[_Contract]):
         except OSError as error:
             raise MismatchError(f"'{path}' cannot be read: {error.strerror}; export the model again") from error
         return self.read(text, source=f"'{path}'")
+
+    def recorded(self) -> dict[str, str]:
+        """What the configuration of the model records in its parameters; nothing where there is none.
+
+        Raises:
+            MismatchError: it cannot be read.
+        """
+        return recorded_texts(self.folder.parent / CONFIG_FILE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,14 @@ A version is a folder with a number for a name; the highest one is served. Suffi
 are in its `ModelKind`; both travel in `config.pbtxt` too, for those who see a server and no folder.
 """
 
+import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from cocon.core.errors import UsageError
+from cocon.core.errors import MismatchError, UsageError
 from cocon.core.paths import check_folder
 from cocon.core.printable import is_utf8, printable
 
@@ -35,8 +37,10 @@ __all__ = [
     "FUSION_FILE",
     "INT8",
     "LABELS_FILE",
+    "NO_OTHER_FILE",
     "ONNX",
     "ONNX_RUNTIME",
+    "SHA256_KEY",
     "TORCHSCRIPT",
     "VARIANTS",
     "FormatName",
@@ -46,6 +50,7 @@ __all__ = [
     "is_version",
     "latest_version",
     "model_name",
+    "sound_content",
     "variant_of",
     "version_folders",
     "version_key",
@@ -56,10 +61,16 @@ LABELS_FILE = "labels.txt"
 CARD_FILE = "README.md"
 FUSION_FILE = "fusion.json"
 
+SHA256_KEY = "sha256"
+"""Of the parameter that says which file is a version's, before that version."""
+
 ENSEMBLE = "cocon"
 FUSE = "cocon_fuse"
 
 ONNX_RUNTIME = "onnxruntime"
+
+NO_OTHER_FILE = ("session.model_external_initializers_file_folder_path", os.devnull)
+"""Of a session of ONNX Runtime: where weights that stand in other files are. It would look in the working directory."""
 
 FormatName: TypeAlias = Literal["onnx", "torchscript", "int8", "fp16"]
 
@@ -111,6 +122,28 @@ def variant_of(model: str) -> str:
 def version_key(key: str, version: int | str) -> str:
     """What a configuration's parameters call a fact of one version, such as `contract.3`."""
     return f"{key}.{version}"
+
+
+def sound_content(path: Path, sha256: str | None) -> bytes:
+    """A model's file, as it will be run: read once, so that nobody can put another in its place after it was looked at.
+
+    Args:
+        path: of the file.
+        sha256: that it must have, if it is known.
+
+    Raises:
+        MismatchError: it is another file, or cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise MismatchError(f"model '{path}' cannot be loaded: {error.strerror}; export it again") from error
+    if sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != sha256:
+        raise MismatchError(
+            f"model '{path}' is another file than was exported (its sha256 is {found[:12]}…, recorded is "
+            f"{sha256[:12]}…); export it again"
+        )
+    return content
 
 
 def check_repository(root: Path) -> None:

@@ -10,7 +10,15 @@ from tritonclient.grpc import model_config_pb2 as triton
 from cocon.core.errors import GateError, MismatchError
 from cocon.core.printable import printable
 from cocon.embedding.config_files import CURRENT_KEY, parameter, read_config, tensors_of, write_config
-from cocon.embedding.repository import CARD_FILE, CONFIG_FILE, LABELS_FILE, latest_version, version_folders, version_key
+from cocon.embedding.repository import (
+    CARD_FILE,
+    CONFIG_FILE,
+    LABELS_FILE,
+    SHA256_KEY,
+    latest_version,
+    version_folders,
+    version_key,
+)
 from cocon.export.artefacts.fidelity import Fidelity
 from cocon.export.artefacts.parity import Parity
 from cocon.export.repository.model_config import add_version, take_records
@@ -163,7 +171,7 @@ class Stage:
     def _describe(self, draft: Draft, exported: Exported, earlier: triton.ModelConfig | None) -> None:
         """Write configuration and labels of a version that has just been written."""
         figures = exported.parity or exported.fidelity
-        record = {**draft.identity, "sha256": exported.sha256} | ({figures.KEY: figures.to_json()} if figures else {})
+        record = {**draft.identity, SHA256_KEY: exported.sha256} | ({figures.KEY: figures.to_json()} if figures else {})
         config = triton.ModelConfig()
         config.CopyFrom(draft.config)
         add_version(config, exported.version, record)
@@ -205,4 +213,4 @@ def _is_up_to_date(model: Path, version: int, draft: Draft, config: triton.Model
     same = same and [tensor.name for tensor in tensors_of(model, version).output] == [
         tensor.name for tensor in draft.config.output
     ]
-    return same and path.is_file() and parameter(config, version_key("sha256", version)) == content_sha256(path)
+    return same and path.is_file() and parameter(config, version_key(SHA256_KEY, version)) == content_sha256(path)

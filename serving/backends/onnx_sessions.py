@@ -15,10 +15,11 @@ An accelerator of another name is refused, as there; one that this machine lacks
 
 import ctypes.util
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import onnxruntime
+
+from cocon.embedding.repository import NO_OTHER_FILE
 
 __all__ = ["open_session", "session_options", "session_providers"]
 
@@ -50,11 +51,11 @@ _TENSORRT_NAMES = {
 }
 
 
-def open_session(path: Path, config: Config, kind: str, device_id: str) -> onnxruntime.InferenceSession:
+def open_session(content: bytes, config: Config, kind: str, device_id: str) -> onnxruntime.InferenceSession:
     """Open a model.
 
     Args:
-        path: of the file.
+        content: of the file; one that refers to other files is refused.
         config: of the model.
         kind: of the instance, as Triton has resolved it: `CPU` or `GPU`.
         device_id: number of the GPU.
@@ -65,7 +66,7 @@ def open_session(path: Path, config: Config, kind: str, device_id: str) -> onnxr
     providers = session_providers(config, kind, device_id)
     if any(name == _CUDA for name, _ in providers) and hasattr(onnxruntime, "preload_dlls"):  # since 1.21
         onnxruntime.preload_dlls()  # CUDA and cuDNN from pip packages
-    return onnxruntime.InferenceSession(path, session_options(config), providers=list(providers))
+    return onnxruntime.InferenceSession(content, session_options(config), providers=list(providers))
 
 
 def session_options(config: Config) -> onnxruntime.SessionOptions:
@@ -86,6 +87,7 @@ def session_options(config: Config) -> onnxruntime.SessionOptions:
     options.add_session_config_entry(on_device, _parameter(config, on_device, "0"))
     # Waiting threads sleep: other models and the server itself need the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry(*NO_OTHER_FILE)
     return options
 
 

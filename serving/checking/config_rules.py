@@ -61,9 +61,9 @@ _PARAMETERS = frozenset(
         "ENABLE_CACHE_CLEANING",
         # ours
         "current_version",
-        "probe_timeout_s",
-        "limits",
         "deadline_s",
+        "limits",
+        "probe_timeout_s",
     }
 )
 _RECORD = re.compile(r"[a-z][a-z0-9_]*")  # of a version: contract.3

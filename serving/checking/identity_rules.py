@@ -19,7 +19,7 @@ from cocon.embedding.fusion_record import FUSION_KEY
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, outputs_given
-from cocon.embedding.repository import LABELS_FILE, ModelFormat
+from cocon.embedding.repository import LABELS_FILE, SHA256_KEY, ModelFormat
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS
 from cocon.serving.checking.configured_model import ConfiguredModel
 from cocon.serving.checking.faults import Faults, Matter, in_model
@@ -30,17 +30,16 @@ _Kind: TypeAlias = ModelKind[Any, Any]
 
 _KINDS: tuple[_Kind, ...] = (ENCODER, BOUNDARY_MODEL, FEATURE_MAPS)
 _CLAIMS = (*(kind.contract_key for kind in _KINDS), FUSION_KEY, "video")
-_SHA256 = "sha256"
 _TYPES = {"uint8": triton.TYPE_UINT8, "float32": triton.TYPE_FP32}
 
 
 def content_faults(model: ConfiguredModel) -> Faults:
     """Files that are not those whose sha256 the configuration records; every recorded file is read."""
     for version, folder in model.versions.items():
-        recorded = model.parameter(_SHA256, version)
+        recorded = model.parameter(SHA256_KEY, version)
         claims = [key for key in _CLAIMS if model.parameter(key, version) is not None]
         if recorded is None and claims:
-            what = f"its version {version} has the parameter '{claims[0]}.{version}', and no '{_SHA256}.{version}'"
+            what = f"its version {version} has the parameter '{claims[0]}.{version}', and no '{SHA256_KEY}.{version}'"
             yield in_model(model.name, f"{what} that says of which file", Matter.IDENTITY)
         elif recorded is not None:
             yield from _file_faults(model, folder / model.file_name, recorded)

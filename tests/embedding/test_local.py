@@ -1,5 +1,8 @@
 """A model repository read by ONNX Runtime in this process."""
 
+import hashlib
+import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -158,6 +161,64 @@ def test_a_version_that_is_written_anew_while_it_is_opened_is_not_mixed_with_wha
     with connect(f"local:{root}").open(ENCODER, "rgb") as embedder:
         assert embedder.contract.weights_sha256 == "2" * 64
         assert np.allclose(embedder.embed(CLIPS).embedding, _reference_embedding(0.5), atol=1e-5)
+
+
+def _record(root: Path, **parameters: str) -> None:
+    """Write what an export would record of version 1, among what else a configuration has."""
+    text = "".join(
+        f"parameters {{ key: {json.dumps(f'{key}.1')} value {{ string_value: {json.dumps(value)} }} }}\n"
+        for key, value in parameters.items()
+    )
+    (root / "cocon_rgb" / "config.pbtxt").write_text(
+        f'name: "cocon_rgb"\ninput {{ name: "clip" dims: [2, 3] }}\n{text}'
+    )
+
+
+def test_a_model_file_that_is_not_the_recorded_one_is_a_mismatch(root: Path, make_contract: MakeContract) -> None:
+    path = root / "cocon_rgb" / "1" / "model.onnx"
+    _record(root, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    LocalRepository(root).open(ENCODER, "rgb").close()
+    before = path.stat()
+    _write_model(root / "aside", make_contract(), scale=0.5)
+    path.write_bytes((root / "aside" / "model.onnx").read_bytes())
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    with pytest.raises(MismatchError, match=r"model\.onnx' is another file than was exported .*; export it again"):
+        LocalRepository(root).open(ENCODER, "rgb")
+
+
+def test_a_contract_that_is_not_the_recorded_one_is_a_mismatch(root: Path, make_contract: MakeContract) -> None:
+    _record(root, contract=make_contract().to_json())
+    LocalRepository(root).open(ENCODER, "rgb").close()
+    (root / "cocon_rgb" / "1" / "contract.json").write_text(make_contract(weights_sha256="1" * 64).to_json())
+    with pytest.raises(MismatchError, match=r"another contract than 'contract\.1' in 'config\.pbtxt'"):
+        LocalRepository(root).open(ENCODER, "rgb")
+
+
+def test_a_model_and_its_record_that_are_written_anew_while_they_are_read_are_read_again(
+    root: Path, make_contract: MakeContract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read_bytes = root / "cocon_rgb" / "1" / "model.onnx", Path.read_bytes
+    _record(root, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    _write_model(root / "aside", make_contract(), scale=0.5)
+    renewed = (root / "aside" / "model.onnx").read_bytes()
+
+    def read_after_an_export(of: Path) -> bytes:
+        if of == path and read_bytes(path) != renewed:
+            path.write_bytes(renewed)
+            _record(root, sha256=hashlib.sha256(renewed).hexdigest())
+        return read_bytes(of)
+
+    monkeypatch.setattr(Path, "read_bytes", read_after_an_export)
+    with LocalRepository(root).open(ENCODER, "rgb") as embedder:
+        assert np.allclose(embedder.embed(CLIPS).embedding, _reference_embedding(0.5), atol=1e-5)
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"\xff\xfe", b"input {" * 5_000])
+def test_a_configuration_that_is_none_is_a_mismatch_that_names_it(root: Path, content: bytes) -> None:
+    (root / "cocon_rgb" / "config.pbtxt").write_bytes(content)
+    with pytest.raises(MismatchError, match=r"config\.pbtxt' is no model configuration"):
+        LocalRepository(root).open(ENCODER, "rgb")
 
 
 def test_a_missing_repository_says_how_to_make_one(tmp_path: Path) -> None:

@@ -86,6 +86,6 @@ def test_an_unknown_accelerator_is_refused(kind: str, accelerators: dict[str, An
 def test_a_session_runs_with_them(repository: Path) -> None:
     path = repository / "cocon_rgb" / "1" / "model.onnx"
     config = parameters(intra_op_thread_count="1") | {"optimization": {"graph": {"level": 2}}}
-    session = open_session(path, config, "CPU", "0")
+    session = open_session(path.read_bytes(), config, "CPU", "0")
     assert session.get_providers() == ["CPUExecutionProvider"]
     assert session.get_session_options().intra_op_num_threads == 1

@@ -1,14 +1,15 @@
 """Stand-in for Triton's C++ `onnxruntime` backend, loaded by the Python worker of the wheel's server.
 
-Honours from `config.pbtxt`: tensor names, `default_model_filename`, `instance_group`, and what
+Honours from `config.pbtxt`: tensor names, `default_model_filename`, `sha256.<version>`, `instance_group`, and what
 `cocon.serving.backends.onnx_sessions` names. On a GPU, batches are filled up to the sizes of `model_warmup`.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from cocon.embedding.repository import ONNX
 from cocon.serving.backends.batches import Arrays, Batcher, Signature
+from cocon.serving.backends.model_files import model_content
 from cocon.serving.backends.onnx_sessions import open_session
 
 
@@ -19,13 +20,14 @@ class TritonPythonModel:
         """Open the session.
 
         Raises:
+            MismatchError: The file is not the one that the configuration records.
             ValueError: The configuration names other tensors than the graph, or asks for what there is not.
         """
         config = json.loads(args["model_config"])
-        path = Path(args["model_repository"], args["model_version"], config["default_model_filename"] or "model.onnx")
+        content = model_content(args, config, ONNX)
         signature = Signature.from_config(config)
         kind = args["model_instance_kind"]
-        self._session = open_session(path, config, kind, args["model_instance_device_id"])
+        self._session = open_session(content, config, kind, args["model_instance_device_id"])
         _check_names("input", signature.inputs, [tensor.name for tensor in self._session.get_inputs()])
         _check_names("output", signature.outputs, [tensor.name for tensor in self._session.get_outputs()])
         self._inputs, self._outputs = list(signature.inputs), list(signature.outputs)

@@ -11,19 +11,21 @@ Outputs, the position in the tuple (or NamedTuple, or list) that `forward` retur
 1. all are called `<name>__<index>`: that index, the name before it is free (`embedding__0`, `OUTPUT__1`);
 2. otherwise the order of the configuration (`embedding`, `blocks`, `logits`), and it may stop early.
 
-Honours from `config.pbtxt`: `default_model_filename`, `instance_group` kind, and the parameters `INTRA_OP_THREAD_COUNT`
-and `INTER_OP_THREAD_COUNT` (0 or absent: PyTorch's choice).
+Honours from `config.pbtxt`: `default_model_filename`, `instance_group` kind, `sha256.<version>`, and the parameters
+`INTRA_OP_THREAD_COUNT` and `INTER_OP_THREAD_COUNT` (0 or absent: PyTorch's choice).
 """
 
+import io
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from cocon.embedding.repository import TORCHSCRIPT
 from cocon.serving.backends.batches import Arrays, Batcher, Signature
+from cocon.serving.backends.model_files import model_content
 
 
 class TritonPythonModel:
@@ -33,14 +35,15 @@ class TritonPythonModel:
         """Load the module.
 
         Raises:
+            MismatchError: The file is not the one that the configuration records.
             ValueError: The configuration has another number of inputs than `forward`.
         """
         config = json.loads(args["model_config"])
-        path = Path(args["model_repository"], args["model_version"], config["default_model_filename"] or "model.pt")
+        content = io.BytesIO(model_content(args, config, TORCHSCRIPT))
         _set_thread_counts(config["parameters"])
         gpu = args["model_instance_kind"] == "GPU" and torch.cuda.is_available()
         self._device = torch.device(f"cuda:{args['model_instance_device_id']}" if gpu else "cpu")
-        self._module = torch.jit.load(str(path), map_location=self._device).eval()  # type: ignore[no-untyped-call]
+        self._module = torch.jit.load(content, map_location=self._device).eval()  # type: ignore[no-untyped-call]
         signature = Signature.from_config(config)
         arguments = [argument.name for argument in self._module.forward.schema.arguments[1:]]  # without self
         if len(arguments) != len(signature.inputs):
