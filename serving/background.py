@@ -1,12 +1,14 @@
 """Servers in the background: start one, look it up, end it."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cocon.core.errors import ServerError
 from cocon.serving.address import Address
 from cocon.serving.checking.repository_check import Scrutiny, check_served
+from cocon.serving.command_line import check_flags
 from cocon.serving.launcher import ServerProcess, end_server, model_names
 from cocon.serving.processes import end_group
 from cocon.serving.readiness import ModelState, wait_until_ready
@@ -46,10 +48,12 @@ def detach(
     timeout_s: float,
     scrutiny: Scrutiny = "full",
     watch: WatchSettings | None = None,
+    flags: Sequence[str] = (),
 ) -> Detached:
     """Serve a repository in the background, and return when every model is READY.
 
-    A server that serves this repository on this port is kept; it is replaced when the repository has changed since.
+    A server that serves this repository on this port is kept; it is replaced when the repository has changed since,
+    or when it was started with other options.
 
     Args:
         repository: The model repository.
@@ -57,6 +61,7 @@ def detach(
         timeout_s: How long the models may take to load, in seconds.
         scrutiny: How closely to look at the repository before it is served.
         watch: How closely to watch a new server; None leaves it alone.
+        flags: The operator's own flags of tritonserver's.
 
     Raises:
         UsageError: The repository or one of its models is broken, or could run code.
@@ -69,13 +74,16 @@ def detach(
         if running is not None and running.repository != repository:
             remedy = f"end it with: cocon serve --stop --grpc-port {address.grpc_port}"
             raise ServerError(f"{running.address.url} serves {running.repository}; {remedy}")
-        if running is not None and running.digest != repository_digest(repository):
+        news = "" if running is None else _news(running, address, flags)
+        if running is not None and news:
+            address.check_reach()
+            check_flags(flags)
             check_served(repository, scrutiny)  # a server that works is not ended for one that will not start
-            _logger.warning("%s has changed since its server was started: starting anew", repository)
+            _logger.warning("%s %s: starting anew", repository, news)
             _end(running)
             running = None
         if running is None:
-            return _start(repository, address, timeout_s=timeout_s, scrutiny=scrutiny, watch=watch)
+            return _start(repository, address, timeout_s=timeout_s, scrutiny=scrutiny, flags=flags, watch=watch)
         is_alive, models = running.process.is_alive, model_names(repository)
         ready = wait_until_ready(running.address, models, log=running.log, is_alive=is_alive, timeout_s=timeout_s)
         return Detached(running, ready, is_new=False)
@@ -117,16 +125,31 @@ def _running(grpc_port: int) -> ServerRecord | None:
     return record
 
 
+def _news(running: ServerRecord, address: Address, flags: Sequence[str]) -> str:
+    """Why a server that runs is not the one that is wanted; empty where it is."""
+    if running.digest != repository_digest(running.repository):
+        return "has changed since its server was started"
+    return "" if (running.address, running.flags) == (address, tuple(flags)) else "is served with other options"
+
+
 def _start(
-    repository: Path, address: Address, *, timeout_s: float, scrutiny: Scrutiny, watch: WatchSettings | None
+    repository: Path,
+    address: Address,
+    *,
+    timeout_s: float,
+    scrutiny: Scrutiny,
+    flags: Sequence[str],
+    watch: WatchSettings | None,
 ) -> Detached:
     digest = repository_digest(repository)  # before the start: a change while models load must count as one
     log = log_path(address.grpc_port)
     IncidentFile(log).forget()
-    server = ServerProcess(repository, address, log=log, timeout_s=timeout_s, detached=True, scrutiny=scrutiny)
+    server = ServerProcess(
+        repository, address, log=log, timeout_s=timeout_s, detached=True, scrutiny=scrutiny, flags=flags
+    )
     try:
         server.start()
-        record = ServerRecord(server.identity, address, repository, digest, log)
+        record = ServerRecord(server.identity, address, repository, digest, log, tuple(flags))
         record.save()
         models = server.wait_until_ready()
         if watch is not None:

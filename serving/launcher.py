@@ -19,7 +19,7 @@ from cocon.embedding.repository import check_repository
 from cocon.embedding.server_keys import KEYS, ServerKey
 from cocon.serving.address import Address
 from cocon.serving.checking.repository_check import Scrutiny, check_served
-from cocon.serving.command_line import EXIT_TIMEOUT_S, server_command, shared_memory_prefix
+from cocon.serving.command_line import EXIT_TIMEOUT_S, check_flags, server_command, shared_memory_prefix
 from cocon.serving.installation import Installation, find_installation
 from cocon.serving.processes import ProcessIdentity, end_group
 from cocon.serving.readiness import ModelState, wait_until_ready
@@ -53,6 +53,7 @@ class ServerProcess:
         timeout_s: float = 120.0,
         detached: bool = False,
         scrutiny: Scrutiny = "full",
+        flags: Sequence[str] = (),
     ) -> None:
         self.repository = repository.resolve()
         self.address = address or Address()
@@ -60,6 +61,7 @@ class ServerProcess:
         self._timeout_s = timeout_s
         self._detached = detached
         self.scrutiny = scrutiny
+        self._flags = tuple(flags)
         self.models: list[ModelState] = []
         self._command: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -130,13 +132,15 @@ class ServerProcess:
             ServerError: No server can run on this machine, or a port is in use.
         """
         model_names(self.repository)
+        self.address.check_reach()
+        check_flags(self._flags)
         check_served(self.repository, self.scrutiny)
         installation = find_installation(self.repository)
         _check_host(self.address, installation)
         self.address.check_free()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         served = _plainly_named(self.repository, self.log) if installation.is_bundled else self.repository
-        self._command = server_command(installation, served, self.address, _new_keys(self.address))
+        self._command = server_command(installation, served, self.address, _new_keys(self.address), self._flags)
         self._launch(installation)
 
     def start_again(self) -> None:
@@ -265,8 +269,10 @@ def _plainly_named(repository: Path, log: Path) -> Path:
 
 
 def _check_host(address: Address, installation: Installation) -> None:
-    if installation.is_bundled and not address.is_loopback:
+    is_known = address.tls is not None and address.tls.ca  # who connects has been certified
+    if installation.is_bundled and not (address.is_loopback or is_known or address.is_insecure):
         raise UsageError(
-            f"--host {address.host}: the tritonserver of nvidia-pytriton is old and has published vulnerabilities, "
-            "so it listens on loopback only; to serve other machines use the NGC image"
+            f"--host {address.host}: the tritonserver of nvidia-pytriton is old and has published vulnerabilities, so "
+            "strangers must not reach it; have clients show certificates (--tls-ca), use the NGC image, or say "
+            "--insecure"
         )

@@ -39,7 +39,10 @@ class OperatorClient:
     def __init__(self, address: Address) -> None:
         self._address = address
         self.headers: Mapping[str, str] = OPERATOR_KEY.headers(address.grpc_port)
-        self.connection = InferenceServerClient(address.url, channel_args=list(DIRECT))
+        tls, options = address.tls.operator_credentials() if address.tls else (None, [])
+        self.connection = InferenceServerClient(
+            address.url, ssl=tls is not None, creds=tls, channel_args=[*DIRECT, *options]
+        )
 
     def __enter__(self) -> Self:
         return self

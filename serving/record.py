@@ -31,6 +31,7 @@ class ServerRecord:
         digest: `repository_digest` at its start; another one now means that it serves old models.
         log: Its log.
         keeper: The process that supervises it, if one does.
+        flags: Flags of tritonserver's that the operator has added.
     """
 
     process: ProcessIdentity
@@ -38,6 +39,7 @@ class ServerRecord:
     repository: Path
     digest: str
     log: Path
+    flags: tuple[str, ...] = ()
     keeper: ProcessIdentity | None = None
 
     def is_kept(self) -> bool:
@@ -53,11 +55,12 @@ class ServerRecord:
             return None
         return cls(
             process=ProcessIdentity(**fields["process"]),
-            address=Address(**fields["address"]),
+            address=Address.from_fields(fields["address"]),
             repository=Path(unescaped(fields["repository"])),
             digest=fields["digest"],
             log=Path(unescaped(fields["log"])),
             keeper=ProcessIdentity(**fields["keeper"]) if fields.get("keeper") else None,
+            flags=tuple(fields.get("flags", ())),
         )
 
     def save(self) -> None:

@@ -17,7 +17,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
@@ -84,7 +84,8 @@ class SharedTensors:
     Args:
         client: The connection; not closed here.
         is_wanted: Whether a region may be made at all: the server is on this machine, and nobody has said no.
-        headers: What unlocks the verbs of shared memory, where the server is this user's and has closed them.
+        key: Reads the headers that unlock the verbs of shared memory, where the server is this user's; it is asked
+            for each region, since a server that was started anew has another.
     """
 
     def __init__(
@@ -92,9 +93,10 @@ class SharedTensors:
         client: grpc_client.InferenceServerClient,
         *,
         is_wanted: bool,
-        headers: Mapping[str, str] | None = None,
+        key: Callable[[], dict[str, str]] = dict,
     ) -> None:
-        self._client, self._headers = client, dict(headers or {})
+        self._client, self._key = client, key
+        self._headers = key()
         self._may = is_wanted and sys.platform == "linux" and os.environ.get(SHARED_MEMORY_VARIABLE, "1") != "0"
         self._region: SharedRegion | None = None
         self._num_lost = 0
@@ -170,7 +172,7 @@ class SharedTensors:
         if not self._is_safe(deadline_s):
             self._may = False
             return None
-        region = SharedRegion.create(num_bytes)
+        region, self._headers = SharedRegion.create(num_bytes), self._key()
         try:
             left_s = seconds_until(deadline_s)
             self._client.register_system_shared_memory(

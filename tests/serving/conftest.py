@@ -18,6 +18,7 @@ from cocon.export.repository.deployment import Deployment
 from cocon.serving.address import Address
 from cocon.serving.installation import find_installation
 from cocon.serving.launcher import ServerProcess
+from tests.certificates import Pki, make_pki
 
 CLIP = [2, 2, 8, 8, 3]  # N, T, H, W, C
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -74,6 +75,11 @@ def server(full_repository: Path, can_serve: None, tmp_path_factory: pytest.Temp
     log = tmp_path_factory.mktemp("log") / "triton.log"
     with ServerProcess(full_repository, Address.on_free_ports(), log=log, timeout_s=600) as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return make_pki(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture

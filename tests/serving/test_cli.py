@@ -15,6 +15,7 @@ import pytest
 
 from cocon.serving.address import Address
 from cocon.serving.processes import ProcessIdentity, group_members
+from tests.certificates import Pki
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -197,13 +198,18 @@ def test_models_that_are_not_ready_in_time(cli: Cli, repository: Path, ports: li
     assert "not READY within 0 s" in result.stderr
 
 
-def test_the_old_server_listens_on_loopback_only(cli: Cli, repository: Path) -> None:
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_other_machines_do_not_get_in_by_mistake(cli: Cli, repository: Path, pki: Pki, host: str) -> None:
+    plain = cli(repository, f"--host={host}")
+    assert plain.returncode == 2
+    assert "add --tls-cert and --tls-key, or say --insecure" in plain.stderr
     if shutil.which("tritonserver"):
         pytest.skip("only the server of nvidia-pytriton is restricted")
-    for host in ("0.0.0.0", "::"):
-        result = cli(repository, f"--host={host}")
-        assert result.returncode == 2
-        assert "listens on loopback only" in result.stderr
+    tls = ["--tls-cert", pki.file("server.pem"), "--tls-key", pki.file("server.key")]
+    strangers = cli(repository, f"--host={host}", *tls)
+    assert strangers.returncode == 2
+    assert "is old and has published vulnerabilities, so strangers must not reach it" in strangers.stderr
+    assert strangers.stderr.count("\n") == 1
 
 
 def test_actions_exclude_each_other(cli: Cli) -> None:

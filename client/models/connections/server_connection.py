@@ -1,6 +1,7 @@
 """One connection to one server: past proxies or through them, by TLS and with a key where those are asked for."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import grpc
@@ -60,8 +61,10 @@ class ServerConnection:
         proxy = proxy_for(target.host, target.port) if target.host else None
         way = () if proxy and proxy.is_usable else DIRECT
         client, is_beside = _client(target, credentials, way), target.is_here and way is DIRECT
-        keys = MEMORY_KEY.headers(target.port) if is_beside else {}
-        return cls(target, proxy, client, SharedTensors(client, is_wanted=shares_memory and is_beside, headers=keys))
+        shared = SharedTensors(
+            client, is_wanted=shares_memory and is_beside, key=partial(MEMORY_KEY.headers, target.port)
+        )
+        return cls(target, proxy, client, shared)
 
     def close(self) -> None:
         """Close it; who waits for an answer in another thread waits no longer."""
