@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cocon.client.commands.options import ServerOptions
@@ -11,10 +11,11 @@ from cocon.client.engines import open_index
 from cocon.client.index.records import IndexFacts
 from cocon.client.output.sinks import print_rows
 from cocon.client.pipeline.video_embedding import Row
-from cocon.core.errors import ServerError
-from cocon.core.printable import escaped, printable
+from cocon.core.errors import CoconError, MismatchError, ServerError
+from cocon.core.printable import escaped, in_one_line, printable
 from cocon.core.proxies import without_credentials
 from cocon.core.texts.json_text import print_json
+from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER, ModelEmbedder
 from cocon.embedding.repository import FormatName
 from cocon.embedding.videos.fused_model import FusedModel, weights_at
@@ -30,8 +31,24 @@ _FITS = {
 _MODEL_COLUMNS = ("view", "model", "version", "method", "clip", "embedding_dim", "num_labels", "fingerprint")
 
 
-def gather_facts(server: ServerOptions, index: str, *, model_format: FormatName) -> tuple[Row, ServerError | None]:
-    """Ask the server and the index; the index also where no server answers.
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """What one place says of its models; `error` is why it says nothing."""
+
+    url: str
+    software: str | None = None
+    models: dict[str, ModelEmbedder] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    error: ServerError | None = None
+
+    @property
+    def offer(self) -> dict[str, tuple[str, ModelContract]]:
+        """What must be the same on all servers."""
+        return {view: (model.version, model.contract) for view, model in self.models.items()}
+
+
+def gather_facts(server: ServerOptions, index: str, *, model_format: FormatName) -> tuple[Row, CoconError | None]:
+    """Ask the servers and the index; the index also where no server answers.
 
     Args:
         server: Where the models are.
@@ -39,22 +56,26 @@ def gather_facts(server: ServerOptions, index: str, *, model_format: FormatName)
         model_format: Which exports to look at.
 
     Returns:
-        `url, software, models: [...], index: {...} or null`, in plain JSON types; and why there is no server: then
-        `software` and `models` are null, and so is `fits_models` of the index.
+        `url, software, models: [...], servers: [...], index: {...} or null`, in plain JSON types, of the first server
+        that answers; and what is wrong: none does, or they have other models. Without one `software` and `models` are
+        null, and so is `fits_models` of the index.
 
     Raises:
         CoconError: As `connect`, `ModelHost.open` and `VideoIndex.facts` do.
     """
-    try:
-        with closing(server.connect(model_format)) as host:
-            models = {view: host.open(ENCODER, view) for view in host.views}
-            weights = weights_at(host, models)
-            named = {"url": escaped(host.url), "software": host.software}
-    except ServerError as error:
+    servers = [_asked(each, model_format) for each in server.each()]
+    first = next((each for each in servers if each.error is None), None)
+    if first is None:
         unknown = {"url": escaped(without_credentials(server.url)), "software": None, "models": None}
-        return unknown | {"index": _index_row(index, {}, None)}, error
-    rows = [_model_row(view, model) for view, model in models.items()]
-    return {**named, "models": rows, "index": _index_row(index, weights, models)}, None
+        listed = [_server_row(each, servers[0]) for each in servers]
+        return unknown | {"servers": listed, "index": _index_row(index, {}, None)}, servers[0].error
+    rows = [_model_row(view, model) for view, model in first.models.items()]
+    named = {"url": escaped(first.url), "software": first.software}
+    listed = [_server_row(each, first) for each in servers]
+    facts: Row = {**named, "models": rows, "servers": listed, "index": _index_row(index, first.weights, first.models)}
+    others = [each.url for each in servers if each.error is None and each.offer != first.offer]
+    told = f"{', '.join(others)}: other models than on {first.url}; name servers of the same models"
+    return facts, MismatchError(told) if others else None
 
 
 def print_facts(facts: Row, *, as_json: bool) -> None:
@@ -66,6 +87,7 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
     if isinstance(models, list):
         sys.stdout.write(f"{printable(facts['url'])}: {facts['software']}\n")
         _print_models(models)
+        _print_others(facts)
     if not isinstance(index, dict):
         sys.stdout.write("no index here yet; make one with 'client index add'\n")
         return
@@ -81,6 +103,31 @@ def _print_models(models: list[dict[str, Any]]) -> None:
     for row in models:
         if told := difference(f"view '{row['view']}'", row["made_here_by"], row["learned_from"]):
             sys.stdout.write(f"{told}: vectors can differ from those of others\n")
+
+
+def _print_others(facts: Row) -> None:
+    """The servers beside the one whose models were shown."""
+    servers = facts["servers"]
+    assert isinstance(servers, list)
+    for server in servers:
+        if server["url"] != facts["url"]:
+            what = server["error"] or f"{server['software']}, {'the same' if server['is_same'] else 'OTHER'} models"
+            sys.stdout.write(f"{printable(server['url'])}: {printable(what)}\n")
+
+
+def _asked(server: ServerOptions, model_format: FormatName) -> _Server:
+    try:
+        with closing(server.connect(model_format)) as host:
+            models = {view: host.open(ENCODER, view) for view in host.views}
+            return _Server(host.url, host.software, models, weights_at(host, models))
+    except ServerError as error:
+        return _Server(without_credentials(server.url), error=error)
+
+
+def _server_row(server: _Server, first: _Server) -> Row:
+    is_same = None if server.error is not None else server.offer == first.offer
+    error = None if server.error is None else in_one_line(server.error)
+    return {"url": escaped(server.url), "software": server.software, "is_same": is_same, "error": error}
 
 
 def _model_row(view: str, model: ModelEmbedder) -> Row:

@@ -153,16 +153,16 @@ def info(
     model_format: options.ModelFormatOption = "onnx",
     as_json: options.AsJson = False,
 ) -> None:
-    """Show the server, its models and the index, and whether they belong together; the index also without a server.
+    """Show the servers, their models and the index, and whether they belong together; the index also without a server.
 
     Example: client info --url local:model_repository
     """
     from cocon.client.commands.info import gather_facts, print_facts
 
-    facts, no_server = gather_facts(server_options, index, model_format=model_format)
+    facts, problem = gather_facts(server_options, index, model_format=model_format)
     print_facts(facts, as_json=as_json)
-    if no_server is not None:
-        raise no_server
+    if problem is not None:
+        raise problem
 
 
 def main() -> NoReturn:

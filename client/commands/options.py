@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -208,6 +208,13 @@ class ServerOptions:
             if len(given) > 1 and local_root(url) is not None:
                 raise UsageError(f"--url '{url}' is a folder, which stands alone; name it, or servers")
         return ",".join(given) or os.environ.get("COCON_URL") or DEFAULT_URL
+
+    def each(self) -> "list[ServerOptions]":
+        """The same for each of several servers alone; raises like `url`."""
+        from cocon.client.models.connect import local_root
+
+        urls = [self.url] if local_root(self.url) is not None else self.url.split(",")
+        return [replace(self, urls=[url.strip()]) for url in urls]
 
     @property
     def credentials(self) -> "Credentials":

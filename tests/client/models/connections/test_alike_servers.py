@@ -1,8 +1,9 @@
 """Several servers with the same models: work is shared, and goes on where one ends."""
 
+import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import grpc
@@ -14,10 +15,11 @@ from cocon.client.models.channel import TritonChannel
 from cocon.client.models.connections import alike_servers
 from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, ServerError, UsageError
+from cocon.embedding.contract import ModelContract
 from cocon.embedding.videos.video_embedding import VideoEmbedding
 from cocon.serving.address import Address
 from cocon.serving.launcher import ServerProcess
-from tests.client.conftest import contract, make_repository
+from tests.client.conftest import Client, contract, make_repository
 from tests.client.models.conftest import Flaky, serving, write_config
 from tests.client.models.pretender import PRETENDED, Pretender
 
@@ -112,15 +114,41 @@ def test_a_server_is_named_once() -> None:
         Target.parse_all("a:1, grpc://a:1/")
 
 
+@contextmanager
+def served(root: Path, *models: ModelContract) -> Iterator[ServerProcess]:
+    folder = make_repository(root / "model_repository", *models)
+    for model in models:
+        write_config(folder / f"cocon_{model.view}", model, "onnxruntime")
+    log = root / "triton.log"
+    with ServerProcess(folder, Address.on_free_ports(), log=log, timeout_s=600, scrutiny="none") as process:
+        yield process
+
+
 @pytest.fixture(scope="module")
 def second(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Another server with the same encoder of RGB, and another of flow."""
-    folder = make_repository(tmp_path_factory.mktemp("second"), contract("rgb"), contract("flow", weights="3"))
-    write_config(folder / "cocon_rgb", contract("rgb"), "onnxruntime")
-    write_config(folder / "cocon_flow", contract("flow", weights="3"), "onnxruntime")
-    log = tmp_path_factory.mktemp("log") / "triton.log"
-    with ServerProcess(folder, Address.on_free_ports(), log=log, timeout_s=600, scrutiny="none") as process:
+    models = contract("rgb"), contract("flow", weights="3")
+    with served(tmp_path_factory.mktemp("second"), *models) as process:
         yield process
+
+
+def test_info_tells_of_each_of_them(second: ServerProcess, client: Client, tmp_path: Path) -> None:
+    again, nobody = second.url.replace("127.0.0.1", "localhost"), "127.0.0.1:9"
+    told = client("info", "--url", nobody, "--url", f"{second.url},{again}", "--json")
+    facts = json.loads(told.stdout)
+    assert (told.returncode, facts["url"]) == (0, second.url)
+    assert [row["is_same"] for row in facts["servers"]] == [None, True, True]
+    assert "no Triton server answers" in facts["servers"][0]["error"]
+    with served(tmp_path, contract("rgb", weights="3")) as third:
+        told = client("info", "--url", second.url, "--url", third.url)
+    assert told.returncode == 5
+    assert f"{third.url}: triton 2.51.0, OTHER models" in told.stdout
+    assert f"{third.url}: other models than on {second.url}; name servers of the same models" in told.stderr
+
+
+def test_a_folder_stands_alone(client: Client) -> None:
+    refused = client("info", "--url", "local:models", "--url", "a:8001")
+    assert (refused.returncode, "is a folder, which stands alone" in refused.stderr) == (2, True)
 
 
 def test_servers_share_the_work_and_one_goes_on_alone(
