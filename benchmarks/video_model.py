@@ -67,11 +67,11 @@ def main() -> None:
                 SERVER: partial(by_server, server.url, videos, views, num_callers),
                 CLIENT: partial(by_client, embedder, videos),
             }
-            rows += measured(" and ".join(views), ways, psutil.Process(server.identity.pid), given.rounds)
+            rows += measured(" and ".join(views), ways, given.rounds)
     print(write_results("video_model", rows, packages=["tritonclient", "onnxruntime-gpu", "nvidia-pytriton", "av"]))
 
 
-def measured(case: str, ways: dict[str, Callable[[], Vectors]], server: psutil.Process, num_rounds: int) -> list[Row]:
+def measured(case: str, ways: dict[str, Callable[[], Vectors]], num_rounds: int) -> list[Row]:
     """Clips a second, and what they cost the processors, the ways in turn."""
     found = {name: way() for name, way in ways.items()}  # everything is started and warm by then
     check_same(found[CLIENT], found[SERVER])
@@ -79,7 +79,7 @@ def measured(case: str, ways: dict[str, Callable[[], Vectors]], server: psutil.P
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for number in range(num_rounds):
         for name, way in ways.items():
-            processes = [server, *server.children(recursive=True)]
+            processes = psutil.Process().children(recursive=True)  # the server's, and the decoders of this one
             before, begin_s = processor_seconds(processes), time.perf_counter()
             way()
             wall_s = time.perf_counter() - begin_s
