@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from cocon.core.errors import ServerError, UsageError
+from cocon.embedding.repository import ENSEMBLE
 from cocon.serving.address import Address
 from cocon.serving.operator_client import OperatorClient
 
@@ -67,6 +69,9 @@ def wait_until_ready(
             raise ServerError(f"not READY within {timeout_s:g} s: {_loading(log)}; raise --timeout-s; log: {log}")
         time.sleep(_POLL_INTERVAL_S)
     states = model_states(address)
+    if any(_was_starved(state) for state in states):
+        _load_again(address, [state.model for state in states if state.state != "READY"], deadline)
+        states = model_states(address)
     reasons = {state.model: state.reason or _reason(log, state.model) for state in states if state.state != "READY"}
     reasons |= {model: _reason(log, model) for model in set(models) - {state.model for state in states}}
     if reasons:
@@ -96,6 +101,19 @@ def model_states(address: Address) -> list[ModelState]:
         except InferenceServerException as error:
             raise ServerError(f"the server at {address.url} does not answer: {error.message()}") from error
     return sorted(states, key=lambda state: (state.model, state.version))
+
+
+def _was_starved(state: ModelState) -> bool:
+    """Whether its worker got no processor for a second while it loaded, which Triton takes for its death."""
+    return state.state != "READY" and "is not healthy" in state.reason
+
+
+def _load_again(address: Address, models: Sequence[str], deadline: float) -> None:
+    """Load models once more, ensembles last; why one does not load is in the server's index."""
+    with OperatorClient(address) as server:
+        for model in sorted(models, key=lambda model: model == ENSEMBLE):
+            with suppress(ServerError):
+                server.load(model, timeout_s=max(_CALL_TIMEOUT_S, deadline - time.monotonic()))
 
 
 def _backend(client: InferenceServerClient, model: str, version: str) -> str:
