@@ -1,5 +1,6 @@
 """A real server for the tiny models, and one that says what it is told to say."""
 
+import hashlib
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,8 @@ def write_config(
         config.output.add(name=tensor, data_type=model_config_pb2.TYPE_FP32, dims=shape)
     config.instance_group.add(count=1, kind=model_config_pb2.ModelInstanceGroup.KIND_CPU)
     config.parameters["contract.1"].string_value = model.to_json() if record is None else record
+    if (served := folder / "1" / file_name).exists():
+        config.parameters["sha256.1"].string_value = hashlib.sha256(served.read_bytes()).hexdigest()
     for key, number in threads.items():
         config.parameters[key].string_value = number
     (folder / "config.pbtxt").write_text(text_format.MessageToString(config))

@@ -1,0 +1,150 @@
+"""A job of a real client at a real, supervised server, and what is done to them while it runs.
+
+with served(repository, address):
+    report = run_disturbed(videos, output, address, ["kill worker", "restart server", "kill job"])
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from cocon.serving.address import Address
+from cocon.serving.record import ServerRecord
+
+__all__ = ["DISTURBANCES", "Disturbed", "run_disturbed", "served"]
+
+_LIMIT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbed:
+    """A job that came to its end.
+
+    Attributes:
+        exit_code: Of its last process.
+        num_disturbances: That were made before it ended.
+        num_waits: How often it said that it waits for the server.
+        stderr: What its processes said.
+    """
+
+    exit_code: int
+    num_disturbances: int
+    num_waits: int
+    stderr: str
+
+
+@contextmanager
+def served(repository: Path, address: Address) -> Iterator[None]:
+    """A supervised server in the background."""
+    _serve(repository, address)
+    try:
+        yield
+    finally:
+        _stop(address)
+
+
+def run_disturbed(
+    videos: Path, output: Path, repository: Path, address: Address, disturbances: Sequence[str]
+) -> Disturbed:
+    """Embed a folder, and disturb that at as many moments, each when so many more videos are finished."""
+    num_videos = sum(1 for _ in videos.iterdir())
+    journal, log = output.with_name(f"{output.name}.partial"), output.with_suffix(".stderr")
+    job, num_done = _begin(videos, output, address, log), 0
+    for number, disturbance in enumerate(disturbances, start=1):
+        if not _wait_until(lambda at=number: _num_finished(journal) >= at * num_videos // (len(disturbances) + 1), job):
+            break
+        if disturbance == "kill job":
+            job.send_signal(signal.SIGKILL)
+            job.wait()
+            job = _begin(videos, output, address, log)
+        else:
+            DISTURBANCES[disturbance](repository, address)
+        num_done += 1
+    exit_code = job.wait(timeout=_LIMIT_S)
+    stderr = log.read_text()
+    return Disturbed(exit_code, num_done, stderr.count("waiting for server"), stderr)
+
+
+def _serve(repository: Path, address: Address) -> None:
+    ports = (f"--metrics-port={address.metrics_port}", "--probe-interval-s=1", "--probe-timeout-s=10")
+    _cocon(repository, "--detach", f"--grpc-port={address.grpc_port}", *ports)
+
+
+def _stop(address: Address) -> None:
+    _cocon("--stop", f"--grpc-port={address.grpc_port}")
+
+
+def _cocon(*arguments: str | Path) -> None:
+    command = [sys.executable, "-c", "from cocon.core.command import main; main()", "serve", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=_LIMIT_S)
+
+
+def _begin(videos: Path, output: Path, address: Address, log: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "cocon.client", "embed", videos, "--output", output, "--url", address.url, "-q"]
+    with log.open("ab") as stderr:
+        return subprocess.Popen(command, stderr=stderr, cwd=output.parent, env={**os.environ, "COCON_LOG": "text"})
+
+
+def _num_finished(journal: Path) -> int:
+    with suppress(FileNotFoundError):
+        return journal.read_bytes().count(b'\n{"finished"')
+    return 0
+
+
+def _wait_until(condition: Callable[[], bool], job: "subprocess.Popen[bytes]") -> bool:
+    """Whether it came to hold before the job ended."""
+    deadline_s = time.monotonic() + _LIMIT_S
+    while not condition():
+        if job.poll() is not None:
+            return False
+        assert time.monotonic() < deadline_s, "the job stands still"
+        time.sleep(0.01)
+    return True
+
+
+def _kill_worker(repository: Path, address: Address) -> None:
+    """As by the system where memory is short; while the server itself is away, it has none."""
+    for worker in _running(address).children():
+        if "/cocon_" in " ".join(worker.cmdline()):
+            worker.kill()
+            return
+    raise AssertionError("no worker runs")
+
+
+def _kill_server(repository: Path, address: Address) -> None:
+    _running(address).kill()
+
+
+def _restart_server(repository: Path, address: Address) -> None:
+    """As an operator does."""
+    _running(address)
+    _stop(address)
+    _serve(repository, address)
+
+
+def _running(address: Address) -> psutil.Process:
+    """The server's process, once there is one with a worker."""
+    deadline_s = time.monotonic() + _LIMIT_S
+    while time.monotonic() < deadline_s:
+        record = ServerRecord.load(address.grpc_port)
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(record.process.pid) if record is not None else None
+            if process is not None and process.children():
+                return process
+        time.sleep(0.05)
+    raise AssertionError("no server runs")
+
+
+DISTURBANCES: dict[str, Callable[[Path, Address], None]] = {
+    "kill worker": _kill_worker,
+    "kill server": _kill_server,
+    "restart server": _restart_server,
+}
