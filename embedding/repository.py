@@ -19,6 +19,8 @@ are in its `ModelKind`; both travel in `config.pbtxt` too, for those who see a s
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -26,6 +28,7 @@ from typing import Literal, TypeAlias
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.paths import check_folder
 from cocon.core.printable import is_utf8, printable
+from cocon.core.storage import refused
 
 __all__ = [
     "CARD_FILE",
@@ -54,7 +57,11 @@ __all__ = [
     "variant_of",
     "version_folders",
     "version_key",
+    "writing",
 ]
+
+# Hidden: Triton and clients pass over it.
+_LOCK = ".writer.lock"
 
 CONFIG_FILE = "config.pbtxt"
 LABELS_FILE = "labels.txt"
@@ -176,3 +183,27 @@ def version_folders(model_folder: Path) -> dict[int, Path]:
 def latest_version(model_folder: Path) -> int | None:
     """The highest version of a model; None where there is none."""
     return max(version_folders(model_folder), default=None)
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Have a repository, which exists, for oneself.
+
+    Raises:
+        UsageError: another process changes it now.
+        StorageError: it cannot be written to.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(root / _LOCK, blocking=False, thread_local=False, fallback_to_soft=False)
+    try:
+        held = lock.acquire()
+    except Timeout as error:
+        raise UsageError(
+            f"another export writes to '{printable(root)}' now, or versions of it are being promoted; wait for it, or "
+            "use --repository"
+        ) from error
+    except OSError as error:
+        raise refused(error, f"model repository '{printable(root)}'") from error
+    with held:
+        yield

@@ -2,8 +2,8 @@
 
 `checking` looks at the repository first, `installation` finds the server, `launcher` starts it as a process
 (`processes`, `tether`) that listens on an `address`, `readiness` waits for its models, `record` and `background` keep
-it running behind the caller, `supervision` restarts what fails of it; `backends` stand in for those that a wheel's
-server lacks.
+it running behind the caller, `supervision` restarts what fails of it, `rollout` changes the versions that it serves;
+`backends` stand in for those that a wheel's server lacks.
 """
 
 if __name__ != "cocon.serving":

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType, MappingProxyType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from cocon.core.printable import escaped, printable
 from cocon.embedding.server_ports import GRPC_PORT, HTTP_PORT, METRICS_PORT
+from cocon.serving.rollout.cli import promote, rollback, version_status
 
 if TYPE_CHECKING:
     from cocon.serving.address import Address
@@ -25,11 +27,29 @@ __all__ = ["app"]
 
 _REPOSITORY = "model_repository"
 _SHOWN_INCIDENTS = 5
+_SERVE = "-"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+class _ServeVerbs(TyperGroup):
+    """`cocon serve REPOSITORY`, unless the first word is one of the other verbs: such a folder is `./status`."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # vendored Context is not public
+        others = [name for name in self.commands if name != _SERVE]
+        parsed: list[str] = super().parse_args(ctx, args if args[:1] and args[0] in others else [_SERVE, *args])
+        return parsed
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]  # noqa: ANN401  # as above
+        name, command, rest = super().resolve_command(ctx, args)
+        return (None if name == _SERVE else name), command, rest
 
 
-@app.command(context_settings={"allow_extra_args": True})
+app = typer.Typer(cls=_ServeVerbs, add_completion=False, pretty_exceptions_enable=False)
+app.command()(promote)
+app.command()(rollback)
+app.command("status")(version_status)
+
+
+@app.command(_SERVE, context_settings={"allow_extra_args": True})
 def serve(
     context: typer.Context,
     repository: Annotated[Path, typer.Argument(help="Model repository, as `cocon export` writes it.")] = Path(
@@ -73,6 +93,7 @@ def serve(
 
     Flags of tritonserver's go behind '--'. Other machines get in by TLS (--host, --tls-cert, --tls-key).
     Ends cleanly on Ctrl-C (exit code 130) and SIGTERM (0). A server in the background is known by its gRPC port.
+    Which versions it serves is changed by 'cocon serve promote' and 'rollback', and shown by 'cocon serve status'.
 
     Example: cocon serve model_repository --detach -- --log-verbose=1
     """
@@ -200,7 +221,7 @@ def _show(
     health: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
     if as_json:
-        states = [asdict(model) for model in models]
+        states = [asdict(model) | {"newer_on_disk": _newer(repository, model)} for model in models]
         shown = {"url": url, "repository": escaped(repository), "log": escaped(log), "models": states, **health}
         print(json.dumps(shown), flush=True)
         return
@@ -208,11 +229,19 @@ def _show(
 
     from cocon.core.tables import plain_console
 
-    table = Table("model", "version", "state", "backend")
+    table = Table("model", "version", "state", "backend", "newer on disk")
     for model in models:
-        table.add_row(model.model, model.version, model.state, model.backend)
+        newer = ", ".join(map(str, _newer(repository, model)))
+        table.add_row(model.model, model.version, model.state, model.backend, newer)
     print(f"{verb} {printable(repository)} on {url}")
     plain_console(file=sys.stdout).print(table)
+
+
+def _newer(repository: Path, model: "ModelState") -> list[int]:
+    """Versions that lie there and are above the one that is served: 'cocon serve promote' has them served."""
+    from cocon.embedding.repository import version_folders
+
+    return sorted(version for version in version_folders(repository / model.model) if version > int(model.version or 0))
 
 
 def _exit_cleanly(signal_number: int, frame: FrameType | None) -> None:

@@ -20,6 +20,8 @@ __all__ = ["ModelState", "model_states", "wait_until_ready"]
 
 _POLL_INTERVAL_S = 0.05
 _CALL_TIMEOUT_S = 10.0
+# Triton's reason of a version that an operator took away.
+_UNLOADED = "unloaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +82,15 @@ def wait_until_ready(
 
 
 def model_states(address: Address) -> list[ModelState]:
-    """Ask a server for its models, sorted by name.
+    """Ask a server for its models, sorted by name; versions that another one has taken the place of are left out.
 
     Raises:
         ServerError: It does not answer.
     """
     with OperatorClient(address) as server:
         entries = [entry for entry in server.index() if not entry.name.startswith(".")]
+        ready = {entry.name for entry in entries if entry.state == "READY"}
+        entries = [entry for entry in entries if entry.name not in ready or entry.reason != _UNLOADED]
         try:
             states = [
                 ModelState(

@@ -12,10 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock, Timeout
-
-from cocon.core.errors import UsageError
-from cocon.core.storage import refused, storing
+from cocon.core.storage import storing
 from cocon.embedding.config_files import read_config
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract
@@ -27,6 +24,7 @@ from cocon.embedding.repository import (
     ModelFormat,
     check_name,
     version_folders,
+    writing,
 )
 
 __all__ = [
@@ -38,8 +36,7 @@ __all__ = [
 
 _Contract = TypeVar("_Contract", bound=Contract)
 
-# Hidden, as are the folders: Triton and clients pass over it.
-_LOCK = ".writer.lock"
+# Hidden: Triton and clients pass over them.
 _STAGED = ".staged-"
 _REPLACED = ".replaced-"
 
@@ -57,14 +54,7 @@ def staging(root: Path) -> Iterator[Path]:
     """
     check_name(root)
     root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(root / _LOCK, blocking=False, thread_local=False, fallback_to_soft=False)
-    try:
-        held = lock.acquire()
-    except Timeout as error:
-        raise UsageError(f"another export writes to '{root}' now; wait for it, or use --repository") from error
-    except OSError as error:
-        raise refused(error, f"model repository '{root}'") from error
-    with held, storing(root, "model repository"):
+    with writing(root), storing(root, "model repository"):
         _recover(root)
         folder = Path(tempfile.mkdtemp(prefix=_STAGED, dir=root))
         try:

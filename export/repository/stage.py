@@ -127,7 +127,7 @@ class Stage:
             path = model / str(version) / draft.file_name
             exported = _exported(draft, path, draft.figures.from_json(text) if text else None, is_new=False)
             self._write_card(draft, exported)
-            self._write_settings(draft, earlier)
+            self._write_settings(draft, earlier, version)
             return exported
         number = new_version(self.repository, draft.config.name, self.version)
         path = self.folder / draft.config.name / str(number) / draft.file_name
@@ -159,11 +159,12 @@ class Stage:
         path.parent.mkdir(exist_ok=True)
         path.write_text(draft.card(exported), encoding="utf-8")
 
-    def _write_settings(self, draft: Draft, earlier: triton.ModelConfig) -> None:
+    def _write_settings(self, draft: Draft, earlier: triton.ModelConfig, version: int) -> None:
         """Write the configuration of a model that is up to date, if it is to be served in another way."""
         config = triton.ModelConfig()
         config.CopyFrom(draft.config)
         take_records(config, earlier, version_folders(self.repository / draft.config.name))
+        _name_version(config, version)
         if config != earlier:
             self.on_progress(f"{draft.config.name}: other settings for the server")
             write_config(config, self.folder / draft.config.name / CONFIG_FILE)
@@ -179,12 +180,19 @@ class Stage:
         write_config(draft.config, model / str(exported.version) / CONFIG_FILE)
         if earlier is not None:
             take_records(config, earlier, version_folders(present))
+        _name_version(config, exported.version)
         write_config(config, model / CONFIG_FILE)
         if CURRENT_KEY in config.parameters:  # the labels, too, are those of the version that is served
             _keep_labels(present, model)
         elif draft.labels:
             labels = "".join(f"{printable(label)}\n" for label in draft.labels)  # a line each
             (model / LABELS_FILE).write_text(labels, encoding="utf-8")
+
+
+def _name_version(config: triton.ModelConfig, version: int) -> None:
+    """Have an ensemble served in that version alone: what it calls is said once for all of them."""
+    if config.HasField("ensemble_scheduling") and CURRENT_KEY not in config.parameters:
+        config.version_policy.specific.versions[:] = [version]
 
 
 def _keep_labels(present: Path, staged: Path) -> None:

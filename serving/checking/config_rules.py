@@ -63,6 +63,7 @@ _PARAMETERS = frozenset(
         "current_version",
         "deadline_s",
         "limits",
+        "previous_version",
         "probe_timeout_s",
     }
 )

@@ -50,7 +50,14 @@ def test_foreground_ends_cleanly_on_a_signal(
 ) -> None:
     caller = start(repository, *ports, "--json")
     assert wait_until_ready(caller)["models"] == [
-        {"model": "cocon_rgb", "version": "1", "state": "READY", "backend": "onnxruntime", "reason": ""}
+        {
+            "model": "cocon_rgb",
+            "version": "1",
+            "state": "READY",
+            "backend": "onnxruntime",
+            "reason": "",
+            "newer_on_disk": [],
+        }
     ]
     processes = server_processes(caller)
     assert len(processes) == 2  # the server and one worker

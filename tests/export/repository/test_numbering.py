@@ -67,6 +67,7 @@ def test_a_deleted_number_is_not_used_again_and_its_records_go(
     ensemble = read_config(repository / "cocon" / CONFIG_FILE)
     assert steps_of(ensemble, 2)["cocon_rgb"] == 2
     assert steps_of(ensemble, 3) == {"cocon_flow": 1, "cocon_fuse": 1, "cocon_rgb": 3}
+    assert list(ensemble.version_policy.specific.versions) == [3]  # the steps are of that one
     called = {step.model_name: step.model_version for step in ensemble.ensemble_scheduling.step}
     assert called == steps_of(ensemble, 3)
     assert {

@@ -1,0 +1,1 @@
+"""Which versions a running server serves: promoted and rolled back without a lost request."""
