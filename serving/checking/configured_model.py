@@ -15,6 +15,7 @@ from cocon.embedding.repository import (
     version_folders,
     version_key,
 )
+from cocon.embedding.videos.call_record import VIDEO_BACKEND, VIDEO_FILE
 
 __all__ = ["ENSEMBLE_PLATFORM", "MODEL_FILES", "ConfiguredModel"]
 
@@ -24,7 +25,7 @@ MODEL_FILES = {
     ONNX.backend: ONNX.file_name,
     TORCHSCRIPT.backend: TORCHSCRIPT.file_name,
     ENSEMBLE_PLATFORM: FUSION_FILE,
-    "cocon_video": "video.json",
+    VIDEO_BACKEND: VIDEO_FILE,
 }
 """Who may run a model without further trust → the file of a version: those whose files we know not to run code."""
 

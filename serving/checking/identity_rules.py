@@ -5,7 +5,6 @@ index, and the sha256 of the file. Who claims the one must say the other.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,6 +20,8 @@ from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, outputs_given
 from cocon.embedding.repository import LABELS_FILE, SHA256_KEY, ModelFormat
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS
+from cocon.embedding.videos.call_record import VIDEO_KEY
+from cocon.serving.checking.calling_rules import says_the_same
 from cocon.serving.checking.configured_model import ConfiguredModel
 from cocon.serving.checking.faults import Faults, Matter, in_model
 
@@ -29,7 +30,7 @@ __all__ = ["content_faults", "contract_faults"]
 _Kind: TypeAlias = ModelKind[Any, Any]
 
 _KINDS: tuple[_Kind, ...] = (ENCODER, BOUNDARY_MODEL, FEATURE_MAPS)
-_CLAIMS = (*(kind.contract_key for kind in _KINDS), FUSION_KEY, "video")
+_CLAIMS = (*(kind.contract_key for kind in _KINDS), FUSION_KEY, VIDEO_KEY)
 _TYPES = {"uint8": triton.TYPE_UINT8, "float32": triton.TYPE_FP32}
 
 
@@ -67,7 +68,7 @@ def contract_faults(model: ConfiguredModel) -> Faults:
                 continue
             try:
                 contract = kind.read(text, source=f"its parameter '{kind.contract_key}.{version}'")
-                is_beside = _is_beside(folder / kind.contract_file, text)
+                is_same = says_the_same(folder / kind.contract_file, text)
             except CoconError as error:
                 yield in_model(model.name, str(error), Matter.IDENTITY)
                 continue
@@ -76,18 +77,10 @@ def contract_faults(model: ConfiguredModel) -> Faults:
                 yield in_model(model.name, what, Matter.IDENTITY)
                 continue
             for what in (
-                *([] if is_beside else [_not_beside(kind, version)]),
+                *([] if is_same else [_not_beside(kind, version)]),
                 *_differences(model, version, kind, contract),
             ):
                 yield in_model(model.name, f"its version {version} {what}", Matter.IDENTITY)
-
-
-def _is_beside(path: Path, text: str) -> bool:
-    """Whether the file of a contract says what the parameter does; a server needs none."""
-    try:
-        return not path.is_file() or json.loads(path.read_bytes()) == json.loads(text)
-    except ValueError:
-        return False
 
 
 def _not_beside(kind: _Kind, version: int) -> str:

@@ -15,9 +15,9 @@ from typing import Literal, TypeAlias
 from cocon.core.errors import CoconError, MismatchError, UsageError
 from cocon.core.printable import printable
 from cocon.embedding.repository import TORCHSCRIPT, check_repository
+from cocon.serving.checking.calling_rules import calling_faults
 from cocon.serving.checking.config_rules import config_faults
 from cocon.serving.checking.configured_model import ConfiguredModel
-from cocon.serving.checking.ensemble_rules import ensemble_faults
 from cocon.serving.checking.faults import Fault, Faults, Matter, in_model
 from cocon.serving.checking.folder_rules import folder_faults, hidden_faults, link_faults
 from cocon.serving.checking.identity_rules import content_faults, contract_faults
@@ -85,5 +85,4 @@ def _model_faults(model: ConfiguredModel, others: dict[str, ConfiguredModel]) ->
         yield from torchscript_faults(model)
     yield from content_faults(model)
     yield from contract_faults(model)
-    if model.is_ensemble:
-        yield from ensemble_faults(model, others)
+    yield from calling_faults(model, others)

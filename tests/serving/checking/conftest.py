@@ -13,7 +13,6 @@ from tritonclient.grpc import model_config_pb2 as triton
 from cocon.embedding.config_files import read_config, write_config
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.embedder import ENCODER
-from cocon.embedding.fusion_record import FusionRecord
 from cocon.embedding.repository import ENSEMBLE, FUSE, ONNX
 from cocon.export.models.fusion import Fusion
 from cocon.export.repository.deployment import Deployment
@@ -92,10 +91,3 @@ def write_negation(path: Path) -> None:
     tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", 3]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "negation", tensors[:1], tensors[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
-
-
-def fusion_record(record: str, **changes: object) -> str:
-    """A record of a fusion with other fields, and the fingerprint that goes with them."""
-    import dataclasses
-
-    return dataclasses.replace(FusionRecord.from_json(record), **changes).to_json()  # type: ignore[arg-type]

@@ -187,18 +187,33 @@ WAYS = {
 
 
 def test_every_way_runs_code_on_a_server_that_nobody_protects(can_serve: None, tmp_path: Path) -> None:
-    hostile = Hostile(tmp_path)
-    for name, way in WAYS.items():
-        way(hostile, name)
-    process = ServerProcess(hostile.root, Address.on_free_ports(), log=tmp_path / "log", timeout_s=60, scrutiny="none")
+    """A busy machine's server may end in the midst of all that: what has not run yet is tried again."""
+    done: set[str] = set()
+    for attempt in range(4):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        hostile = Hostile(folder)
+        for name in WAYS.keys() - done:
+            WAYS[name](hostile, name)
+        done |= _canaries_of_a_server(hostile, len(WAYS) - len(done))
+        if len(done) == len(WAYS):
+            break
+    assert done == set(WAYS)
+
+
+def _canaries_of_a_server(hostile: Hostile, num_ways: int) -> set[str]:
+    """What sits there when all do, or none comes any more."""
+    process = ServerProcess(hostile.root, Address.on_free_ports(), log=hostile.root.with_name("log"), scrutiny="none")
     process.start()
     try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and len(list(hostile.canaries.iterdir())) < len(WAYS):
+        deadline = time.monotonic() + 30
+        while process.is_alive() and time.monotonic() < deadline:
+            if len(list(hostile.canaries.iterdir())) == num_ways:
+                break
             time.sleep(0.1)
     finally:
         process.stop()
-    assert {canary.name for canary in hostile.canaries.iterdir()} == set(WAYS)
+    return {canary.name for canary in hostile.canaries.iterdir()}
 
 
 @pytest.mark.parametrize("name", WAYS)

@@ -11,9 +11,10 @@ import pytest
 from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import MismatchError, UsageError
+from cocon.embedding.videos.call_record import CalledEncoder, CallRecord
 from cocon.serving.checking.faults import Matter
 from cocon.serving.checking.repository_check import check_served, repository_faults
-from tests.serving.checking.conftest import Edit, encoder_contract, fusion_record, write_version
+from tests.serving.checking.conftest import Edit, encoder_contract, write, write_version
 
 Config = triton.ModelConfig
 
@@ -218,13 +219,15 @@ def test_a_model_under_another_views_name_is_a_mismatch(root: Path, edit: Edit) 
 
 def test_an_ensemble_calls_what_its_record_says(root: Path, edit: Edit) -> None:
     write_version(root, encoder_contract("rgb", "7"), 2)
-    assert "its steps call" in _only_fault(root)[1]
+    assert "for those of 'cocon_rgb', and calls" in _only_fault(root)[1]
     edit("cocon", lambda config: setattr(config.ensemble_scheduling.step[1], "model_version", 1))
+    assert "it calls version 1 of 'cocon_rgb', which is not served" in _only_fault(root)[1]
+    edit("cocon_rgb", lambda config: config.version_policy.specific.versions.extend([1, 2]))
     check_served(root)
     edit("cocon", lambda config: setattr(config.ensemble_scheduling.step[1], "model_version", 3))
-    assert "it calls version 3 of 'cocon_rgb', which is not here" in str(repository_faults(root)[0])
+    assert "it calls version 3 of 'cocon_rgb', which is not served" in str(repository_faults(root)[0])
     edit("cocon", lambda config: config.ensemble_scheduling.step.pop(1))
-    assert "no step calls an encoder of 'cocon_rgb'" in _only_fault(root)[1]
+    assert "and calls no encoder of that name" in _only_fault(root)[1]
 
 
 def test_an_ensemble_weighs_as_the_model_that_fuses_does(root: Path, edit: Edit) -> None:
@@ -237,12 +240,29 @@ def test_an_ensemble_weighs_as_the_model_that_fuses_does(root: Path, edit: Edit)
 
 
 def test_a_record_that_was_edited_is_a_mismatch(root: Path, edit: Edit) -> None:
-    def edited(config: Config) -> None:
-        record = config.parameters["fusion.1"]
-        record.string_value = fusion_record(record.string_value, embedding_dim=9).replace('"mask": 0.5', '"mask": 0.6')
+    path = root / "cocon" / "1" / "fusion.json"
+    edited = path.read_text().replace('"mask": 0.5', '"mask": 0.6')
+    edit("cocon", lambda config: setattr(config.parameters["fusion.1"], "string_value", edited))
+    assert "is not what its file '1/fusion.json' says" in _only_fault(root)[1]
+    path.unlink()
+    assert any("was changed after it was written" in str(fault) for fault in repository_faults(root))
 
-    edit("cocon", edited)
-    assert "was changed after it was written" in _only_fault(root)[1]
+
+def test_the_model_of_videos_calls_what_its_record_says(root: Path) -> None:
+    def record(version: int, weights: str) -> str:
+        encoder = CalledEncoder(
+            "cocon_rgb", version, encoder_contract("rgb", weights), ("embedding", "blocks", "logits")
+        )
+        return CallRecord({"rgb": encoder}, {"rgb": 1.0}, 4).to_json()
+
+    for version, told in enumerate([record(1, "0"), record(1, "7"), record(2, "0")], start=1):
+        config = triton.ModelConfig(name="cocon_video", backend="cocon_video")
+        write(root, config, "video.json", told, {"video": told, "steps": "{}"}, version)
+        faults = [str(fault) for fault in repository_faults(root)]
+        assert len(faults) == [0, 1, 2][version - 1], faults
+    assert "it calls version 2 of 'cocon_rgb', which is not served" in faults[0]
+    (root / "cocon_video" / "3" / "video.json").write_text("{}")
+    assert len(repository_faults(root)) == 2
 
 
 def test_several_faults_are_a_line_each(root: Path, edit: Edit, caplog: pytest.LogCaptureFixture) -> None:
