@@ -17,7 +17,7 @@ GRPC_PORT    ?= 8001
 METRICS_PORT ?= 8002
 PORTS        := --grpc-port $(GRPC_PORT) --metrics-port $(METRICS_PORT)
 
-.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser promtool tracer format lint types bench results results-methods results-tasks results-utd results-labels results-int8 durability robustness scale soak pretrained clean
+.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser promtool tracer format lint types bench results results-methods results-tasks results-utd results-labels results-int8 durability hostile robustness scale soak pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -144,6 +144,10 @@ robustness: setup ## Read damaged, many and long videos (about 15 minutes); writ
 
 soak: setup ## Ask a supervised server at 80 % of its peak for MINUTES=30 on a quiet machine; writes benchmarks/results
 	$(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),30)
+
+hostile: setup ## Send a server thousands of malformed requests (ten minutes); writes docs/results
+	$(BIN)/cocon export --run $(PRETRAINED) --repository runs/hostile --video
+	SVT_LOG=0 $(BIN)/python docs/results/hostile.py --repository runs/hostile
 
 scale: setup ## Fill indexes with 0.1, 1, 3 and 10 million made-up clips (half an hour, 10 GB of disk); writes docs/results
 	$(BIN)/python docs/results/scale.py

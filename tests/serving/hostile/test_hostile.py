@@ -12,9 +12,17 @@ from tritonclient.grpc import InferenceServerClient
 from cocon.serving.address import Address
 from cocon.serving.launcher import ServerProcess
 from tests.serving.conftest import CLIP, write_encoder, write_ensemble, write_fusion
-from tests.serving.hostile.grpc_attacks import VERBS, grpc_attacks
+from tests.serving.hostile.grpc_attacks import VERBS, grpc_attacks, written_into_workers
 from tests.serving.hostile.http_attacks import http_attacks
-from tests.serving.hostile.siege import Neighbour, Outcome, new_question, resident_bytes, send_all, send_over_http
+from tests.serving.hostile.siege import (
+    Neighbour,
+    Outcome,
+    new_question,
+    resident_bytes,
+    send_all,
+    send_over_http,
+    wait_for_port,
+)
 
 pytestmark = pytest.mark.triton
 
@@ -34,7 +42,9 @@ def besieged(
         write_encoder(folder / "models", f"cocon_{view}", weight)
     write_fusion(folder / "models")
     write_ensemble(folder / "models")
-    with ServerProcess(folder / "models", Address.on_free_ports(), log=folder / "log", timeout_s=600) as process:
+    with ServerProcess(
+        folder / "models", Address.on_free_ports(http=True), log=folder / "log", timeout_s=600
+    ) as process:
         yield process
 
 
@@ -73,6 +83,17 @@ def test_what_is_no_http_and_what_is_no_question(
     besieged: ServerProcess, tmp_path: Path, seed: int, num_random: int
 ) -> None:
     canary, port = tmp_path / "canary", besieged.address.http_port
+    assert port is not None
     attacks = list(http_attacks(random.Random(seed), num_random, canary))
+    wait_for_port((besieged.address.interface, port))
     outcome = unharmed(besieged, lambda: send_over_http((besieged.address.interface, port), attacks), canary)
     assert outcome.number == len(attacks) > 550
+
+
+def test_no_stranger_has_answers_written_into_the_workers_memory(besieged: ServerProcess, tmp_path: Path) -> None:
+    """It ended the server at the second answer, when anybody could register memory."""
+    regions = sorted(Path("/dev/shm").glob(f"cocon-{besieged.address.grpc_port}-*"))
+    assert regions, "the workers' memory has another name than before"
+    attacks = list(written_into_workers(QUESTION, regions))
+    outcome = unharmed(besieged, lambda: send_all(besieged.url, attacks), tmp_path / "canary")
+    assert outcome.statuses["answers into the workers' own memory"].keys() == {"UNAVAILABLE", "NOT_FOUND"}
