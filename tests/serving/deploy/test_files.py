@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -103,6 +104,14 @@ def test_the_server_is_started_alike_everywhere(path: str, kind: str) -> None:
     assert common(triton_container(FILES / path, kind)["args"]) == common(composed_command())
 
 
+def test_the_page_gives_the_same_command() -> None:
+    page = (FILES.parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"docker run .+?\n```", page, flags=re.DOTALL)
+    written = shlex.split(block.removesuffix("```").replace("\\\n", " "))
+    composed = [re.sub(r"\$\{COCON_OPERATOR_KEY.*\}", "$COCON_OPERATOR_KEY", part) for part in composed_command()]
+    assert written[written.index("tritonserver") :] == composed
+
+
 @pytest.mark.parametrize(
     ("path", "kind"), [("kubernetes/server.yaml", "Deployment"), ("kserve/inference-service.yaml", "ServingRuntime")]
 )
@@ -130,6 +139,10 @@ def test_composed_containers_may_do_little() -> None:
     assert server["volumes"][0]["read_only"] is True
     assert server["shm_size"]
     assert "ports" not in server
+
+
+def test_the_dockerfile_has_nothing_that_its_linter_warns_of() -> None:
+    run(installed("hadolint"), "--failure-threshold", "warning", "Dockerfile")
 
 
 def test_the_server_knows_every_flag(can_serve: None) -> None:
