@@ -85,6 +85,7 @@ class TritonChannel:
             # Where one hangs, there is time for each of the others.
             deadline_s=timeout_s * (1 + len(others)) if deadline_s is None else deadline_s,
             awaits_start=awaits_start,
+            num_servers=self._servers.number,
         )
         self._seen_at: dict[tuple[str, ...], float] = {}
         self._unseen: dict[tuple[str, ...], DescribedVersion] = {}

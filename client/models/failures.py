@@ -25,6 +25,8 @@ __all__ = [
 
 # What gRPC itself says where no server does.
 _UNREACHABLE = re.compile(r"connect|[Rr]esol|Socket closed|recvmsg|sendmsg|Broken pipe|GOAWAY|keepalive")
+# What gRPC says where a certificate shows nothing, or there is no TLS: it is so the next time too.
+_DISTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|[Vv]erification check failed|WRONG_VERSION_NUMBER")
 # What Triton says where a queue is full, or a request has waited in one for too long.
 _REFUSED = re.compile(r"maximum queue size|[Tt]imeout expired|max_inflight|[Oo]verload")
 # Of a model whose worker has died; who watches the server starts another.
@@ -55,7 +57,7 @@ def is_interruption(error: InferenceServerException) -> bool:
     A server that ends knows its models no longer, and cancels the requests it has.
     """
     is_worker_gone = status(error) == "INTERNAL" and _UNHEALTHY.search(said(error)) is not None
-    if is_restricted(error):
+    if is_restricted(error) or _DISTRUSTED.search(said(error)):
         return False
     return status(error) in ("UNAVAILABLE", "CANCELLED", "NOT_FOUND") or is_worker_gone or is_refused(error)
 
@@ -122,6 +124,8 @@ def translated(
             return ServerError(other or f"no Triton server answers at {url}; {_START}")
         case "UNAUTHENTICATED" | "PERMISSION_DENIED":
             return ServerError(f"server {url} refuses who asks: {message or 'no reason given'}; {_KEY}")
+        case "UNAVAILABLE" if is_restricted(error):
+            return ServerError(f"server {url} refuses who asks: {message}; {_KEY} --api-key-header NAME")
         case "DEADLINE_EXCEEDED":
             return ServerError(f"server {url} did not answer within {timeout_s:g} s; raise --timeout-s")
         case "INVALID_ARGUMENT":

@@ -53,6 +53,7 @@ class Retries:
         timeout_s: Deadline of a request.
         deadline_s: Of a request and its repetitions; none is repeated after its time is up unless this is longer.
         awaits_start: Whether a server that has never answered is waited for as long; else it is asked a few times.
+        num_servers: How many there are to be asked in turn.
     """
 
     def __init__(
@@ -63,10 +64,12 @@ class Retries:
         timeout_s: float,
         deadline_s: float | None = None,
         awaits_start: bool = False,
+        num_servers: int = 1,
     ) -> None:
         self._server, self._check_live = server, check_live
         self._timeout_s, self._deadline_s = timeout_s, timeout_s if deadline_s is None else deadline_s
         self._awaits_start = awaits_start
+        self._most_first_requests = max(_MOST_FIRST_REQUESTS, 2 * num_servers)
         self._has_answered = False
         self._closed = threading.Event()
 
@@ -122,7 +125,7 @@ class Retries:
         if not is_interruption(last) and not is_late(last):
             return False
         self._has_answered |= not is_unreachable(last) and not is_late(last)
-        return self._has_answered or self._awaits_start or len(failures) < _MOST_FIRST_REQUESTS
+        return self._has_answered or self._awaits_start or len(failures) < self._most_first_requests
 
 
 def seconds_until(deadline_s: float) -> float:

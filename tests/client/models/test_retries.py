@@ -134,7 +134,7 @@ def test_who_closes_the_connection_ends_the_waiting() -> None:
 @contextmanager
 def hosted(repository: Path, address: Address) -> Iterator[ServerProcess]:
     log = repository.with_suffix(".log")
-    with ServerProcess(repository, address, log=log, timeout_s=600) as process:
+    with ServerProcess(repository, address, log=log, timeout_s=600, scrutiny="none") as process:
         yield process
 
 

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import grpc
 import pytest
 
 from cocon.client.models.connect import connect
 from cocon.client.models.connections.credentials import Credentials
 from cocon.client.models.server import TritonServer
 from cocon.core.errors import ServerError, UsageError
+from tests.certificates import Pki
 from tests.client.models.conftest import Flaky, serving
-from tests.client.models.connections.conftest import KeyKeeper, Pki, serving_tls
+from tests.client.models.connections.conftest import KeyKeeper, serving_tls
 
 
 @pytest.fixture
@@ -38,6 +40,20 @@ def test_a_key_lets_in_who_has_it(
         monkeypatch.setenv("COCON_API_KEY", "s3cret")
         with TritonServer(url, credentials=Credentials(ca, api_key_header=header)) as server:
             assert server.software == "triton 2.0"
+
+
+class _Restricted(Flaky):
+    """Says what a Triton with `--grpc-restricted-protocol=health,metadata:key=VALUE` says."""
+
+    def ServerMetadata(self, request: object, context: grpc.ServicerContext) -> object:  # noqa: N802  # the protocol's name
+        reason = "This protocol is restricted, expecting header 'triton-grpc-protocol-key'"
+        context.abort(grpc.StatusCode.UNAVAILABLE, reason)
+
+
+def test_a_triton_that_restricts_its_protocol_says_which_header() -> None:
+    told = r"restricted, expecting header 'triton-grpc-protocol-key'; name a key .* --api-key-header NAME"
+    with serving(_Restricted()) as place, TritonServer(place) as server, pytest.raises(ServerError, match=told):
+        _ = server.software
 
 
 def test_a_key_goes_over_no_network_in_clear(key_file: str, monkeypatch: pytest.MonkeyPatch) -> None:

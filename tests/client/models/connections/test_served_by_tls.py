@@ -2,21 +2,19 @@
 
 import json
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cocon.client import Credentials, connect
 from cocon.serving.address import Address
-from cocon.serving.command_line import server_command
-from cocon.serving.installation import find_installation
+from cocon.serving.launcher import ServerProcess
+from cocon.serving.tls_files import TlsFiles
+from tests.certificates import Pki
 from tests.client.conftest import Client, contract
 from tests.client.models.conftest import write_config
-from tests.client.models.connections.conftest import Pki
 
 pytestmark = [pytest.mark.triton, pytest.mark.videos]
 
@@ -24,34 +22,14 @@ pytestmark = [pytest.mark.triton, pytest.mark.videos]
 @pytest.fixture(scope="module")
 def served_by_tls(repository: Path, pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its URL."""
-    folder, address = tmp_path_factory.mktemp("tls") / "model_repository", Address.on_free_ports()
+    folder = tmp_path_factory.mktemp("tls") / "model_repository"
     shutil.copytree(repository, folder)
     for model in (contract("rgb"), contract("flow", weights="2")):
         write_config(folder / f"cocon_{model.view}", model, "onnxruntime")
-    installation = find_installation(folder)
-    command = [
-        *server_command(installation, folder, address, {}),
-        "--grpc-use-ssl=1",
-        "--grpc-use-ssl-mutual=1",
-        f"--grpc-server-cert={pki.file('server.pem')}",
-        f"--grpc-server-key={pki.file('server.key')}",
-        f"--grpc-root-cert={pki.file('ca.pem')}",
-    ]
-    with (folder.parent / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=dict(installation.environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/"
-        )
-    url = f"grpcs://{address.url}"
-    try:
-        shown = Credentials(pki.file("ca.pem"), pki.file("me.pem"), pki.file("me.key"))
-        host = connect(url, deadline_s=300, awaits_start=True, credentials=shown)
-        while "rgb" not in host.views:
-            time.sleep(0.1)
-        host.close()
-        yield url
-    finally:
-        process.terminate()
-        process.wait(60)
+    tls = TlsFiles.checked(pki.file("server.pem"), pki.file("server.key"), pki.file("ca.pem"))
+    address = replace(Address.on_free_ports(), tls=tls)
+    with ServerProcess(folder, address, log=folder.parent / "log", timeout_s=600, scrutiny="none"):
+        yield f"grpcs://{address.url}"
 
 
 def test_rows_are_those_of_no_server_and_strangers_get_none(

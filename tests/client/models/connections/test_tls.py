@@ -5,8 +5,9 @@ import pytest
 from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.server import TritonServer
 from cocon.core.errors import ServerError
+from tests.certificates import Pki
 from tests.client.models.conftest import Flaky, serving
-from tests.client.models.connections.conftest import Pki, serving_tls
+from tests.client.models.connections.conftest import serving_tls
 
 
 def software(url: str, credentials: Credentials = NO_CREDENTIALS) -> str:
@@ -66,6 +67,15 @@ def test_tls_where_there_is_none_and_none_where_there_is(pki: Pki) -> None:
         assert "speaks TLS, and --url names it without" in refusal(url.removeprefix("grpcs://"))
     with serving(Flaky()) as place:
         assert f"server {place} speaks no TLS" in refusal(f"grpcs://{place}", Credentials(ca=pki.file("ca.pem")))
+
+
+def test_a_wrong_certificate_is_waited_for_by_nobody(pki: Pki) -> None:
+    with (
+        serving_tls(pki, "expired") as url,
+        TritonServer(url, deadline_s=600, awaits_start=True, credentials=Credentials(ca=pki.file("ca.pem"))) as server,
+        pytest.raises(ServerError, match="certificate has expired"),
+    ):
+        _ = server.software
 
 
 def test_nobody_there_is_that_by_tls_too(pki: Pki) -> None:
