@@ -111,16 +111,12 @@ def _wait_until(condition: Callable[[], bool], job: "subprocess.Popen[bytes]") -
 
 
 def _kill_worker(repository: Path, address: Address) -> None:
-    """As by the system where memory is short; while the server itself is away, it has none."""
-    for worker in _running(address).children():
-        if "/cocon_" in " ".join(worker.cmdline()):
-            worker.kill()
-            return
-    raise AssertionError("no worker runs")
+    """As the system does where memory is short."""
+    _running(address)[1].kill()
 
 
 def _kill_server(repository: Path, address: Address) -> None:
-    _running(address).kill()
+    _running(address)[0].kill()
 
 
 def _restart_server(repository: Path, address: Address) -> None:
@@ -130,15 +126,16 @@ def _restart_server(repository: Path, address: Address) -> None:
     _serve(repository, address)
 
 
-def _running(address: Address) -> psutil.Process:
-    """The server's process, once there is one with a worker."""
+def _running(address: Address) -> tuple[psutil.Process, psutil.Process]:
+    """The server's process and that of its worker, once they run."""
     deadline_s = time.monotonic() + _LIMIT_S
     while time.monotonic() < deadline_s:
         record = ServerRecord.load(address.grpc_port)
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(record.process.pid) if record is not None else None
-            if process is not None and process.children():
-                return process
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            server = psutil.Process(record.process.pid) if record is not None else None
+            for child in server.children() if server is not None else ():
+                if server is not None and any("/cocon_" in argument for argument in child.cmdline()):
+                    return server, child
         time.sleep(0.05)
     raise AssertionError("no server runs")
 
