@@ -29,6 +29,7 @@ _LIMITS = {"max_bytes": 512 << 20, "max_seconds": 7200}
 LIMITS_KEY = "limits"
 """Of the parameter that says how much of a video is read before it is refused."""
 _DEADLINE_S = 600
+_QUEUED_PER_INSTANCE = 4
 
 
 def call_record(
@@ -70,6 +71,9 @@ def video_config(record: CallRecord, deployment: Deployment, limits: str) -> tri
     cores = deployment.num_instances * deployment.num_threads
     count = min(max(cores, _LEAST_INSTANCES), _MOST_INSTANCES)
     config.instance_group.add(count=count, kind=triton.ModelInstanceGroup.KIND_CPU)
+    # Who waits holds a whole video in memory; who comes when these do is refused at once.
+    policy = config.dynamic_batching.default_queue_policy
+    policy.max_queue_size, policy.default_timeout_microseconds = _QUEUED_PER_INSTANCE * count, _DEADLINE_S * 1_000_000
     config.parameters[LIMITS_KEY].string_value = limits
     config.parameters["deadline_s"].string_value = str(_DEADLINE_S)
     # Who asks whether it lives: when all instances have a long video, an answer may take as long.

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cocon.core.errors import UsageError
+from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.config_files import parameter, read_config, steps_of
+from cocon.embedding.fusion import EQUAL_WEIGHTS
 from cocon.embedding.repository import CONFIG_FILE, latest_version
 from cocon.embedding.videos.call_record import VIDEO_FILE, VIDEO_MODEL, CallRecord
-from cocon.export.models.video import video_limits
+from cocon.export.models.video import call_record, video_limits
 from cocon.export.publishing import export_encoders
 from cocon.export.repository.deployment import Deployment
 from cocon.export.sources import ExportOptions
@@ -59,11 +60,20 @@ def test_it_is_made_on_demand_and_follows_its_encoders(repository: Path, make_so
     assert "`cocon_rgb` version 2" in (repository / VIDEO_MODEL / "README.md").read_text()
 
 
-def test_views_that_no_video_can_give_are_not_among_its(tmp_path: Path, make_source: MakeSource) -> None:
-    export_encoders([make_source("rgb"), make_source("depth", seed=1)], tmp_path / "repository", WANTED)
-    assert list(exported(tmp_path / "repository").encoders) == ["rgb"]
-    rows = export_encoders([make_source("depth")], tmp_path / "depth", WANTED)
-    assert VIDEO_MODEL not in [row.model for row in rows]
+def test_views_that_no_video_can_give_are_not_among_its(make_source: MakeSource) -> None:
+    contracts = [make_source(view).contract for view in ("depth", "rgb")]
+    versions = {"cocon_depth": 1, "cocon_rgb": 3}
+    record = call_record(contracts, versions, EQUAL_WEIGHTS, frozenset({"block_logits_rgb"}))
+    assert {view: (each.version, each.outputs) for view, each in record.encoders.items()} == {
+        "rgb": (3, ("embedding", "blocks", "logits"))
+    }
+    assert not call_record(contracts[:1], versions, EQUAL_WEIGHTS).encoders
+
+
+@pytest.mark.parametrize("damage", ["{}", "no JSON", '{"encoders": {}, "weights": {}, "max_batch_size": 1}'])
+def test_a_damaged_record_is_said(damage: str) -> None:
+    with pytest.raises(MismatchError, match=r"^'video.json' is no record of a video model: .*; export again$"):
+        CallRecord.from_json(damage, source="'video.json'")
 
 
 def test_limits_are_those_that_were_given_and_else_its_own() -> None:

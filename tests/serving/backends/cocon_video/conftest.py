@@ -19,6 +19,7 @@ from tests.client.conftest import write_video as write_film
 from tests.client.models.conftest import write_config
 
 VIEWS = ("flow", "rgb")
+QUEUE_SIZE = 2
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,8 @@ def video_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / VIDEO_MODEL / "1").mkdir(parents=True)
     write_video(record, root / VIDEO_MODEL / "1" / VIDEO_FILE)
     config = video_config(record, Deployment(), video_limits(["max_bytes=4194304"]))
+    assert config.dynamic_batching.default_queue_policy.max_queue_size == 8
+    config.dynamic_batching.default_queue_policy.max_queue_size = QUEUE_SIZE
     (root / VIDEO_MODEL / CONFIG_FILE).write_text(text_format.MessageToString(config))
     (root / VIDEO_MODEL / LABELS_FILE).write_text("".join(f"{label}\n" for label in record.fusion.labels))
     return root

@@ -5,6 +5,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,9 @@ from cocon.client.pipeline.video_embedding import FailedVideo
 from cocon.embedding.videos.call_record import VIDEO_MODEL
 from cocon.serving.launcher import ServerProcess
 from tests.client.conftest import contract
+from tests.serving.backends.cocon_video.conftest import QUEUE_SIZE, VIEWS
 
 pytestmark = [pytest.mark.triton, pytest.mark.videos]
-
-VIEWS = ("flow", "rgb")
 
 
 def ask(
@@ -108,6 +109,26 @@ def test_a_long_video_does_not_keep_a_short_one_waiting(video_server: ServerProc
         thread.join(120)
     assert ended.keys() == {"long", "a0", "a1"}
     assert max(ended["a0"], ended["a1"]) < ended["long"]
+
+
+def test_who_finds_a_full_queue_is_refused_at_once(video_server: ServerProcess, films: dict[str, Path]) -> None:
+    long, short = (np.fromfile(films[name], np.uint8) for name in ("long", "a0"))
+
+    def outcome(content: NDArray[np.uint8], overlap: float) -> str:
+        try:
+            return f"{len(ask(video_server.url, content, ('embedding',), overlap=overlap)['embedding'])} clips"
+        except InferenceServerException as error:
+            return f"{error.status()} {error.message()}"
+
+    with ThreadPoolExecutor(10) as threads:
+        busy = [threads.submit(outcome, long, 0.9) for _ in range(2)]  # as many as there are instances
+        time.sleep(0.5)
+        waiting = [threads.submit(outcome, short, 0.0) for _ in range(QUEUE_SIZE + 3)]
+        outcomes = Counter(future.result() for future in waiting)
+        assert not outcomes.pop("5 clips", 0) < QUEUE_SIZE
+        assert sum(outcomes.values()) == 3
+        assert all("UNAVAILABLE" in each and "Exceeds maximum queue size" in each for each in outcomes)
+        assert all(future.result().endswith("clips") for future in busy)
 
 
 def test_who_gives_up_frees_the_worker_and_nothing_is_left(
