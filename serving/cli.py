@@ -83,7 +83,7 @@ def serve(
     ] = True,
     probe_interval_s: Annotated[
         float, typer.Option(min=0.1, help="Seconds after which an idle model is asked whether it works.")
-    ] = 10.0,
+    ] = 30.0,
     probe_timeout_s: Annotated[
         float, typer.Option(min=1, help="Seconds without any answer after which a model hangs.")
     ] = 30.0,

@@ -22,7 +22,7 @@ __all__ = ["Lookout"]
 
 _logger = logging.getLogger(__name__)
 
-_DISCOVERY_INTERVAL_S = 1.0
+_DISCOVERY_INTERVAL_S = 5.0
 
 
 class Lookout:
@@ -69,6 +69,7 @@ class Lookout:
         """Restart a model, and ask it whether that has helped; see `repair.restart_model`."""
         self._probe.forget(model)
         restart_model(model, self._operator, self._workers, timeout_s=self._settings.loading_timeout_s)
+        self._workers.discover()
         self._probe.ask(model)
 
     def _look_at_workers(self) -> list[ModelAnswer]:

@@ -15,6 +15,6 @@ class WatchSettings:
         loading_timeout_s: How long a model, or all of them, may take to load when they are restarted, in seconds.
     """
 
-    interval_s: float = 10.0
+    interval_s: float = 30.0
     timeout_s: float = 30.0
     loading_timeout_s: float = 120.0
