@@ -48,11 +48,11 @@ def says_the_same(path: Path, text: str) -> bool:
 
 
 def _ensemble_faults(model: ConfiguredModel, others: Mapping[str, ConfiguredModel]) -> Faults:
-    steps: dict[str, int] = {}
-    for step in model.config.ensemble_scheduling.step:
-        steps[step.model_name] = _resolved(step.model_version, others.get(step.model_name))
-        yield from _call_faults(model, step.model_name, steps[step.model_name], others)
     for version in model.served_versions:
+        steps: dict[str, int] = {}
+        for step in model.of_version(version).config.ensemble_scheduling.step:
+            steps[step.model_name] = _resolved(step.model_version, others.get(step.model_name))
+            yield from _call_faults(model, step.model_name, steps[step.model_name], others)
         record = _record(model, version, FUSION_KEY, FUSION_FILE, FusionRecord.from_json)
         if record is None:
             continue

@@ -95,7 +95,7 @@ def config_faults(model: ConfiguredModel) -> Faults:
             yield in_model(model.name, f"its parameter '{printable(name)}' is none that is known", Matter.TRUST)
     yield from _instance_faults(model)
     yield from _accelerator_faults(model)
-    yield from _named_file_faults(model)
+    yield from _named_file_faults(model.of_version(model.promoted) if model.promoted in model.versions else model)
 
 
 def _name_faults(model: ConfiguredModel) -> Faults:

@@ -1,12 +1,13 @@
 """A model of a repository as the server will read it: its folder, and what its `config.pbtxt` says."""
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import MismatchError, UsageError
-from cocon.embedding.config_files import parameter, read_config
+from cocon.embedding.config_files import parameter, read_config, take_tensors, tensors_of
 from cocon.embedding.repository import (
     CONFIG_FILE,
     FUSION_FILE,
@@ -17,7 +18,7 @@ from cocon.embedding.repository import (
 )
 from cocon.embedding.videos.call_record import VIDEO_BACKEND, VIDEO_FILE
 
-__all__ = ["ENSEMBLE_PLATFORM", "MODEL_FILES", "ConfiguredModel"]
+__all__ = ["ENSEMBLE_PLATFORM", "MAX_TEXT_BYTES", "MODEL_FILES", "ConfiguredModel"]
 
 ENSEMBLE_PLATFORM = "ensemble"
 
@@ -29,8 +30,8 @@ MODEL_FILES = {
 }
 """Who may run a model without further trust → the file of a version: those whose files we know not to run code."""
 
-# A contract is some kilobytes a version.
-_MAX_CONFIG_BYTES = 16 << 20
+MAX_TEXT_BYTES = 16 << 20
+"""Of a configuration, which has some kilobytes of contract a version, and of any other text in a repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,20 @@ class ConfiguredModel:
     Attributes:
         folder: of the model.
         config: what its `config.pbtxt` says.
+        promoted: a version that is to be served too; 0 for none.
     """
 
     folder: Path
     config: triton.ModelConfig
+    promoted: int = 0
 
     @classmethod
-    def read(cls, folder: Path) -> "ConfiguredModel":
+    def read(cls, folder: Path, *, promoted: int = 0) -> "ConfiguredModel":
         """Read the configuration of a model.
+
+        Args:
+            folder: of the model.
+            promoted: a version that is to be served too.
 
         Raises:
             UsageError: it is missing, too large, or no model configuration; the message is a reason, without names.
@@ -56,9 +63,9 @@ class ConfiguredModel:
         try:
             if not path.is_file():
                 raise UsageError(f"it has no file {CONFIG_FILE}")
-            if path.stat().st_size > _MAX_CONFIG_BYTES:
-                raise UsageError(f"its {CONFIG_FILE} is larger than {_MAX_CONFIG_BYTES >> 20} MiB")
-            return cls(folder, read_config(path))
+            if path.stat().st_size > MAX_TEXT_BYTES:
+                raise UsageError(f"its {CONFIG_FILE} is larger than {MAX_TEXT_BYTES >> 20} MiB")
+            return cls(folder, read_config(path), promoted)
         except (MismatchError, RecursionError) as error:
             raise UsageError(f"its {CONFIG_FILE} is no model configuration: {error.__cause__ or error}") from error
         except OSError as error:
@@ -86,11 +93,26 @@ class ConfiguredModel:
 
     @property
     def served_versions(self) -> list[int]:
-        """Versions that the server will load by the `version_policy`; the newest where there is none."""
+        """Versions that the server loads by the `version_policy`, without one the newest, and the promoted one."""
+        served = self._versions_of_policy
+        return [*served, *({self.promoted} & self.versions.keys() - set(served))]
+
+    @property
+    def _versions_of_policy(self) -> list[int]:
         policy, present = self.config.version_policy, list(self.versions)
         if policy.HasField("specific"):
             return [version for version in policy.specific.versions if version in present]
         return present if policy.HasField("all") else present[-(policy.latest.num_versions or 1) :]
+
+    def of_version(self, version: int) -> "ConfiguredModel":
+        """The model as it is when this version is served: one that is promoted brings tensors and steps of its own."""
+        if version in self._versions_of_policy:
+            return self
+        config = triton.ModelConfig()
+        config.CopyFrom(self.config)
+        with suppress(MismatchError):  # a promotion fails by that
+            take_tensors(config, tensors_of(self.folder, version))
+        return replace(self, config=config)
 
     @property
     def file_name(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 from cocon.embedding.repository import is_version
-from cocon.serving.checking.configured_model import ConfiguredModel
+from cocon.serving.checking.configured_model import MAX_TEXT_BYTES, ConfiguredModel
 from cocon.serving.checking.faults import Fault, Faults, Matter, in_model
 
 __all__ = ["folder_faults", "hidden_faults", "is_plain_name", "link_faults"]
@@ -64,6 +64,8 @@ def _file_faults(model: ConfiguredModel, path: Path, model_file: str) -> Faults:
         expected = f"the model '{model_file}' or " if model_file else ""
         what = f"{named} is none that is known; there may be {expected}texts ({', '.join(sorted(_TEXT_ENDINGS))})"
         yield in_model(model.name, what, Matter.TRUST)
+    elif path.name != model_file and path.stat().st_size > MAX_TEXT_BYTES:
+        yield in_model(model.name, f"{named} is a text of more than {MAX_TEXT_BYTES >> 20} MiB", Matter.FORM)
 
 
 def _is_hidden_mark(path: Path) -> bool:

@@ -96,8 +96,8 @@ def _differences(model: ConfiguredModel, version: int, kind: _Kind, contract: Co
         yield f"has the contract of {' or '.join(map(repr, formats))}, and is '{printable(model.name)}' of {backend}"
         return
     if version not in model.served_versions:
-        return  # the tensors and labels of the configuration are those of the versions that are served
-    yield from _tensor_differences(model, kind, contract, model_format)
+        return  # it is looked at when it is promoted
+    yield from _tensor_differences(model.of_version(version), kind, contract, model_format)
     labels: tuple[str, ...] = getattr(contract, "labels", ())
     told = model.folder / LABELS_FILE
     if labels and told.is_file() and told.read_bytes() != "".join(f"{printable(label)}\n" for label in labels).encode():

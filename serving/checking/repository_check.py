@@ -2,13 +2,14 @@
 
     check_served(Path("model_repository"))                          # raises where anything is wrong
     check_served(Path("model_repository"), "trusting")              # its maker may run code here
-    check_served(Path("model_repository"), models=["cocon_rgb"])    # a model that is to be loaded now
+    check_served(Path("model_repository"), models=["cocon_rgb"])    # a model that is to be loaded again
+    check_served(Path("model_repository"), models={"cocon_rgb": 3}) # and with another version
 
 What it reads may be written to while it reads: it is for whoever serves a repository that nobody else writes to.
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -31,13 +32,15 @@ Scrutiny: TypeAlias = Literal["full", "trusting", "none"]
 """How closely to look: at everything; at what is no matter of trust in the maker; at nothing."""
 
 
-def check_served(root: Path, scrutiny: Scrutiny = "full", *, models: Collection[str] | None = None) -> None:
+def check_served(
+    root: Path, scrutiny: Scrutiny = "full", *, models: Collection[str] | Mapping[str, int] | None = None
+) -> None:
     """Refuse a repository that could run code, or serves something else than it says.
 
     Args:
         root: the repository.
         scrutiny: how closely; `trusting` is what `--trust-repository` says.
-        models: names of those to look at; all by default.
+        models: names of those to look at, or name → version that is to be served too; all as they are by default.
 
     Raises:
         UsageError: the repository does not exist, or has a fault. Of several, each is a line of the log.
@@ -58,8 +61,9 @@ def check_served(root: Path, scrutiny: Scrutiny = "full", *, models: Collection[
     raise kind(f"model repository '{printable(root)}' has {len(faults)} faults, named above; it is not served")
 
 
-def repository_faults(root: Path, models: Collection[str] | None = None) -> list[Fault]:
-    """Everything that is wrong with a repository, or with those of its models that are named."""
+def repository_faults(root: Path, models: Collection[str] | Mapping[str, int] | None = None) -> list[Fault]:
+    """Everything that is wrong with a repository, or with those of its models that are named, as of `check_served`."""
+    promoted = models if isinstance(models, Mapping) else {}
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir())
     shown = {folder.name: folder for folder in folders if not folder.name.startswith(".")}
     faults = list(link_faults(root))
@@ -68,7 +72,7 @@ def repository_faults(root: Path, models: Collection[str] | None = None) -> list
     read: dict[str, ConfiguredModel] = {}
     for name, folder in shown.items():
         try:
-            read[name] = ConfiguredModel.read(folder)
+            read[name] = ConfiguredModel.read(folder, promoted=promoted.get(name, 0))
         except UsageError as error:
             if models is None or name in models:
                 faults.append(in_model(name, str(error), Matter.FORM))
@@ -77,10 +81,11 @@ def repository_faults(root: Path, models: Collection[str] | None = None) -> list
 
 
 def _model_faults(model: ConfiguredModel, others: dict[str, ConfiguredModel]) -> Faults:
-    form = [*config_faults(model), *folder_faults(model)]
-    yield from form
-    if any(fault.matter is Matter.FORM for fault in form):
-        return  # what else it says cannot be relied on: a file may be a pipe, a name lead elsewhere
+    for rule in (folder_faults, config_faults):
+        faults = list(rule(model))
+        yield from faults
+        if any(fault.matter is Matter.FORM for fault in faults):
+            return  # what else it says cannot be relied on: a file may be a pipe, a name lead elsewhere
     if model.kind == TORCHSCRIPT.backend:
         yield from torchscript_faults(model)
     yield from content_faults(model)

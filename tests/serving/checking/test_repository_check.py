@@ -11,6 +11,7 @@ import pytest
 from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import MismatchError, UsageError
+from cocon.embedding.config_files import read_config, write_config
 from cocon.embedding.videos.call_record import CalledEncoder, CallRecord
 from cocon.serving.checking.faults import Matter
 from cocon.serving.checking.repository_check import check_served, repository_faults
@@ -228,6 +229,27 @@ def test_an_ensemble_calls_what_its_record_says(root: Path, edit: Edit) -> None:
     assert "it calls version 3 of 'cocon_rgb', which is not served" in str(repository_faults(root)[0])
     edit("cocon", lambda config: config.ensemble_scheduling.step.pop(1))
     assert "and calls no encoder of that name" in _only_fault(root)[1]
+
+
+def test_a_version_that_is_promoted_is_looked_at_with_its_own_tensors_and_steps(root: Path, edit: Edit) -> None:
+    write_version(root, encoder_contract("rgb"), 2)
+    folder = edit("cocon_rgb", lambda config: config.version_policy.specific.versions.append(1))
+    config = read_config(folder / "config.pbtxt")
+    check_served(root, models={"cocon_rgb": 2})
+    config.output[0].label_filename = "../../secret"
+    config.output[1].dims[0] = 99
+    write_config(config, folder / "2" / "config.pbtxt")
+    check_served(root)
+    faults = [str(fault) for fault in repository_faults(root, {"cocon_rgb": 2})]
+    assert len(faults) == 2
+    assert "has the labels of '../../secret'" in faults[0]
+    assert "its version 2 has the outputs embedding [4], blocks [99, 4]" in faults[1]
+
+
+def test_a_text_that_is_no_text_by_its_size_is_not_read(root: Path) -> None:
+    with (root / "cocon_rgb" / "1" / "contract.json").open("wb") as file:
+        file.truncate(17 << 20)
+    assert "is a text of more than 16 MiB" in _only_fault(root)[1]
 
 
 def test_an_ensemble_weighs_as_the_model_that_fuses_does(root: Path, edit: Edit) -> None:
