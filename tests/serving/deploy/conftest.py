@@ -22,7 +22,7 @@ from cocon.serving.processes import ProcessIdentity, end_group
 from tests.serving.conftest import write_encoder
 
 FILES = Path(__file__).resolve().parents[3] / "serving" / "deploy"
-OPERATOR_KEY = "a-key-of-the-operator"
+KEY_OF_OPERATOR = "0123456789abcdef" * 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,12 @@ class Deployed:
     Attributes:
         url: Of its gRPC port.
         metrics_url: Of its metrics.
+        address: Where it listens.
     """
 
     url: str
     metrics_url: str
+    address: Address
 
 
 def installed(name: str) -> str:
@@ -76,7 +78,8 @@ def deployed(can_serve: None, weight: NDArray[Any], tmp_path_factory: pytest.Tem
         "--exit-timeout-secs=50": "--exit-timeout-secs=2",
     }
     command = [
-        here.pop(part, part.partition("${")[0] + OPERATOR_KEY if "${" in part else part) for part in composed_command()
+        here.pop(part, part.partition("${")[0] + KEY_OF_OPERATOR if "${" in part else part)
+        for part in composed_command()
     ]
     assert here == {}, "compose.yaml no longer says this"
     if installation.backend_directory is not None:
@@ -89,7 +92,7 @@ def deployed(can_serve: None, weight: NDArray[Any], tmp_path_factory: pytest.Tem
     assert identity is not None
     try:
         _wait_until_ready(address.url, process, folder / "log")
-        yield Deployed(address.url, f"http://127.0.0.1:{address.metrics_port}/metrics")
+        yield Deployed(address.url, f"http://127.0.0.1:{address.metrics_port}/metrics", address)
     finally:
         end_group(identity, timeout_s=10)
         process.wait()

@@ -138,7 +138,7 @@ def test_composed_containers_may_do_little() -> None:
     assert server["user"] == "1000:1000"
     assert server["volumes"][0]["read_only"] is True
     assert server["shm_size"]
-    assert "ports" not in server
+    assert [port.partition(":")[0] for port in server["ports"]] == ["127.0.0.1"]
 
 
 def test_the_dockerfile_has_nothing_that_its_linter_warns_of() -> None:
