@@ -40,6 +40,8 @@ _DEFAULT_VIEW = "rgb"
 # One batch is made and handed over while the other is computed.
 _NUM_LANES = 2
 _LOOK_S = 0.25
+# What can be done about a limit, at the client and here.
+_REMEDY, _REMEDY_HERE = "raise it with --limit", "who serves it raises it with cocon export --video-limit"
 # Triton gives up a worker that does not get to run for a second; decoders, of which there is always more to do, give
 # way to it, and to the encoders.
 _NICENESS = 5
@@ -106,8 +108,9 @@ class EmbeddingService(Closing):
             CancelledRequestError: The request was cancelled.
         """
         model = self._model(asked.views, has_probabilities)
-        self._limits.check(printable(asked.name), "max_bytes", content.nbytes, "bytes")
-        with self._files.kept(content, asked.suffix) as path, _called(path, asked.name):
+        with _told(asked.name):
+            self._limits.check(printable(asked.name), "max_bytes", content.nbytes, "bytes")
+        with self._files.kept(content, asked.suffix) as path, _told(asked.name, path):
             source = VideoSource(
                 path,
                 model.clip,
@@ -154,13 +157,13 @@ def _answer(name: str, gathered: Gathering[VideoSource], source: VideoSource, mo
 
 
 @contextmanager
-def _called(path: Path, name: str) -> Iterator[None]:
-    """Have errors name the video as its sender does, and not the file that it is in here."""
+def _told(name: str, path: Path | None = None) -> Iterator[None]:
+    """Have errors name the video as its sender does, and not the file that it is in here; and who can raise a limit."""
     try:
         yield
     except VideoError as error:
-        shown = printable(name)
-        reason = str(error).replace(str(path), shown)
+        shown, reason = printable(name), str(error).replace(_REMEDY, _REMEDY_HERE)
+        reason = reason if path is None else reason.replace(str(path), shown)
         raise type(error)(reason if shown in reason else f"video '{shown}': {reason}") from error
 
 

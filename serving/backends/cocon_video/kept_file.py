@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from cocon.core.closing import Closing
+from cocon.core.errors import ServerError
 
 __all__ = ["FileKeeper"]
 
@@ -45,12 +46,14 @@ class FileKeeper(Closing):
             suffix: Ending of its name.
 
         Raises:
-            OSError: The disk is full.
+            ServerError: The disk is full.
         """
-        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+        with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as folder:
             path = Path(folder) / f"video{suffix}"
-            with path.open("xb") as file:
-                file.write(content.data)
+            try:
+                path.write_bytes(content.data)
+            except OSError as error:
+                raise ServerError(f"the server has no room for the video: {error.strerror}; try again later") from error
             yield path
 
     def close(self) -> None:

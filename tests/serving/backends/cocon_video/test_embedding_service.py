@@ -10,12 +10,21 @@ import pytest
 
 from cocon.client import VideoEmbedder
 from cocon.client.models.connect import connect
-from cocon.core.errors import CoconError, MissingViewError, TimedOutError, TooLargeError, UsageError, VideoError
+from cocon.core.errors import (
+    CoconError,
+    MissingViewError,
+    ServerError,
+    TimedOutError,
+    TooLargeError,
+    UsageError,
+    VideoError,
+)
 from cocon.serving.backends.cocon_video.asked import Asked
 from cocon.serving.backends.cocon_video.embedding_service import CancelledRequestError, EmbeddingService
 from cocon.serving.backends.cocon_video.kept_file import FileKeeper
 from cocon.video.decoding.limits import MediaLimits
 from tests.client.conftest import contract, make_repository, write_video
+from tests.disks import full_disk
 
 pytestmark = pytest.mark.videos
 
@@ -93,8 +102,15 @@ def test_its_errors_are_those_of_the_client(
 
 
 def test_a_video_that_is_too_large_is_not_even_kept(service: EmbeddingService) -> None:
-    with pytest.raises(TooLargeError, match=r"video 'a.mp4' has 1,048,577 bytes, the limit max_bytes is 1,048,576"):
+    message = r"video 'a.mp4' has 1,048,577 bytes, the limit max_bytes is 1,048,576; who serves it raises it with cocon"
+    with pytest.raises(TooLargeError, match=message):
         service.embed(np.zeros((1 << 20) + 1, np.uint8), Asked(name="a.mp4"))
+
+
+def test_a_full_disk_is_the_servers_fault(service: EmbeddingService, files: Path) -> None:
+    with full_disk(), pytest.raises(ServerError, match="the server has no room for the video: File too large; try"):
+        service.embed(np.zeros(1 << 10, np.uint8), Asked())
+    assert left(files) == []
 
 
 def test_what_is_not_there_is_said_and_the_next_video_works(service: EmbeddingService, video: Path) -> None:
