@@ -13,6 +13,7 @@ import pytest
 from cocon.client import VideoEmbedder
 from cocon.client.models.channel import TritonChannel
 from cocon.client.models.connections import alike_servers
+from cocon.client.models.server import TritonServer
 from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, ServerError, UsageError
 from cocon.embedding.contract import ModelContract
@@ -159,15 +160,17 @@ def test_servers_share_the_work_and_one_goes_on_alone(
     both = f"{server.url},{second.url}"
     with pytest.raises(MismatchError, match=rf"{second.url} has version 1 of \w+; name servers of the same models"):
         VideoEmbedder(both, views=["flow"])
-    with VideoEmbedder(both, timeout_s=60) as embedder:
-        host = {host.url: host for host in embedder._hosts}
-        assert set(host) == {server.url, second.url}
-        before = {url: each.statistics("cocon_rgb", "1").num_requests for url, each in host.items()}
-        found = list(embedder.embed_many(videos))
-        for name, each in host.items():
-            assert each.statistics("cocon_rgb", "1").num_requests > before[name]
-        second.stop()
-        found += embedder.embed_many(videos)
+    with ExitStack() as opened:
+        watched = [opened.enter_context(TritonServer(process.url)) for process in (server, second)]
+        before = [each.statistics("cocon_rgb", "1").num_requests for each in watched]
+        embedder = opened.enter_context(VideoEmbedder(both, timeout_s=60))
+        found = []
+        for result in embedder.embed_many([*videos, *videos]):
+            found.append(result)
+            if len(found) == len(videos):
+                after = [each.statistics("cocon_rgb", "1").num_requests for each in watched]
+                second.stop()  # in the midst
+    assert all(num_after > num_before for num_after, num_before in zip(after, before, strict=True))
     for video, same in zip(found, [*expected, *expected], strict=True):
         assert isinstance(video, VideoEmbedding)
         np.testing.assert_allclose(video.embedding, same.embedding, atol=1e-5)
