@@ -17,7 +17,7 @@ GRPC_PORT    ?= 8001
 METRICS_PORT ?= 8002
 PORTS        := --grpc-port $(GRPC_PORT) --metrics-port $(METRICS_PORT)
 
-.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser promtool tracer format lint types bench results results-methods results-tasks results-utd results-labels results-int8 durability hostile robustness scale soak pretrained clean
+.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser promtool tracer format lint types bench results results-methods results-tasks results-utd results-labels results-int8 disturbed-jobs durability hostile robustness scale soak pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -138,6 +138,9 @@ results-int8: data ## INT8 against float32, three seeds; also on UTD-MHAD if UTD
 
 durability: setup ## Kill, starve, cut and damage an index (about ten minutes); writes docs/results
 	$(BIN)/python docs/results/durability.py
+
+disturbed-jobs: setup ## End workers, servers and the job while a job runs (about five minutes); writes docs/results
+	$(BIN)/python docs/results/disturbed_jobs.py
 
 robustness: setup ## Read damaged, many and long videos (about 15 minutes); writes docs/results
 	SVT_LOG=0 $(BIN)/python docs/results/robustness.py

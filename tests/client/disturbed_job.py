@@ -4,6 +4,7 @@ with served(repository, address):
     report = run_disturbed(videos, output, address, ["kill worker", "restart server", "kill job"])
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -14,12 +15,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
+import pyarrow.parquet
 
+from cocon.client import VideoEmbedder
 from cocon.serving.address import Address
 from cocon.serving.record import ServerRecord
 
-__all__ = ["DISTURBANCES", "Disturbed", "run_disturbed", "served"]
+__all__ = ["DISTURBANCES", "Disturbed", "check_rows", "read_rows", "run_disturbed", "served"]
 
 _LIMIT_S = 600.0
 
@@ -71,6 +75,31 @@ def run_disturbed(
     exit_code = job.wait(timeout=_LIMIT_S)
     stderr = log.read_text()
     return Disturbed(exit_code, num_done, stderr.count("waiting for server"), stderr)
+
+
+def read_rows(output: Path) -> list[tuple[str, int, list[float]]]:
+    """Video, clip and embedding of every row, whatever the format."""
+    match output.suffix:
+        case ".parquet":
+            rows = pyarrow.parquet.read_table(output).to_pylist()
+        case ".npz":
+            with np.load(output, allow_pickle=False) as arrays:
+                names = ("video", "clip", "embedding")
+                rows = [dict(zip(names, row, strict=True)) for row in zip(*map(arrays.get, names), strict=True)]
+        case ".json":
+            rows = json.loads(output.read_text())
+        case _:
+            rows = list(map(json.loads, output.read_text().splitlines()))
+    return [(str(row["video"]), int(row["clip"]), list(map(float, row["embedding"]))) for row in rows]
+
+
+def check_rows(output: Path, paths: Sequence[Path], embedder: VideoEmbedder) -> int:
+    """See that a file has every row once, in order, and each the right one; gives how many there are."""
+    found, expected = read_rows(output), [row for path in paths for row in embedder.embed(path).rows()]
+    assert [row[:2] for row in found] == [(str(row["video"]), row["clip"]) for row in expected]
+    vectors = np.array([row["embedding"] for row in expected])
+    np.testing.assert_allclose(np.array([row[2] for row in found]), vectors, atol=1e-5)
+    return len(found)
 
 
 def _serve(repository: Path, address: Address) -> None:
@@ -131,13 +160,21 @@ def _running(address: Address) -> tuple[psutil.Process, psutil.Process]:
     deadline_s = time.monotonic() + _LIMIT_S
     while time.monotonic() < deadline_s:
         record = ServerRecord.load(address.grpc_port)
-        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+        with suppress(psutil.NoSuchProcess):
             server = psutil.Process(record.process.pid) if record is not None else None
-            for child in server.children() if server is not None else ():
-                if server is not None and any("/cocon_" in argument for argument in child.cmdline()):
-                    return server, child
+            workers = list(filter(_is_worker, server.children())) if server is not None else []
+            if server is not None and workers:
+                return server, workers[0]
         time.sleep(0.05)
     raise AssertionError("no server runs")
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    """Whether a process serves a model; not if it has ended, which a server takes no notice of."""
+    try:
+        return any("/cocon_" in argument for argument in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 DISTURBANCES: dict[str, Callable[[Path, Address], None]] = {

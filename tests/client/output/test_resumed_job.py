@@ -1,6 +1,5 @@
 """Rows of many videos that are gone on with after a stop, a kill or a full disk: each once, in order of the inputs."""
 
-import json
 import os
 import shutil
 import signal
@@ -10,8 +9,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet
 import pytest
 
 from cocon.client import VideoEmbedder
@@ -19,25 +16,10 @@ from cocon.client.output.resumed_job import open_job
 from cocon.client.output.sinks import Format
 from cocon.core.errors import StorageError, UsageError
 from tests.client.conftest import Client, write_video
+from tests.client.disturbed_job import read_rows
 from tests.disks import full_disk
 
 FORMATS: tuple[Format, ...] = ("jsonl", "json", "parquet", "npz")
-
-
-def read(output: Path) -> list[tuple[str, int, list[float]]]:
-    """Video, clip and embedding of every row, whatever the format."""
-    match output.suffix:
-        case ".parquet":
-            rows = pyarrow.parquet.read_table(output).to_pylist()
-        case ".npz":
-            with np.load(output, allow_pickle=False) as arrays:
-                names = ("video", "clip", "embedding")
-                rows = [dict(zip(names, row, strict=True)) for row in zip(*map(arrays.get, names), strict=True)]
-        case ".json":
-            rows = json.loads(output.read_text())
-        case _:
-            rows = list(map(json.loads, output.read_text().splitlines()))
-    return [(str(row["video"]), int(row["clip"]), list(map(float, row["embedding"]))) for row in rows]
 
 
 def embed(
@@ -81,7 +63,7 @@ def test_a_stopped_job_goes_on_and_gives_what_an_undisturbed_one_gives(
     journal = stopped(embedder, videos[:4], output, after=1)
     assert stopped(embedder, videos[:4], output, after=1) == journal
     assert embed(embedder, videos[:4], output) == ["v2.mp4", "v3.mp4"]
-    assert read(output) == read(whole)
+    assert read_rows(output) == read_rows(whole)
     assert chosen in ("parquet", "npz") or output.read_bytes() == whole.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"rows.{chosen}", f"whole.{chosen}"]
 
@@ -94,7 +76,7 @@ def test_what_is_finished_is_known_by_its_content_and_only_what_is_asked_for_is_
     renamed = Path(shutil.copy(videos[1], tmp_path / "renamed.mp4"))
     other = Path(shutil.copy(videos[2], tmp_path / "v0.mp4"))  # another content by the name of a finished one
     assert embed(embedder, [other, renamed], output) == ["v0.mp4"]
-    rows = read(output)
+    rows = read_rows(output)
     assert [row[0] for row in rows] == [str(other)] * 5 + [str(renamed)] * 5
     assert [row[2] for row in rows[5:]] == [list(map(float, vector)) for vector in embedder.embed(videos[1]).embedding]
 
@@ -120,7 +102,9 @@ def test_a_video_that_was_being_written_is_done_again(
     for content, num_kept in [*cases, (bytes(flipped), 0)]:
         journal.write_bytes(content)
         assert len(embed(embedder, videos[:3], output)) == 3 - num_kept, content[-60:]
-        assert [row[:2] for row in read(output)] == [(str(video), clip) for video in videos[:3] for clip in range(5)]
+        assert [row[:2] for row in read_rows(output)] == [
+            (str(video), clip) for video in videos[:3] for clip in range(5)
+        ]
 
 
 def test_rows_by_other_options_are_put_aside(
@@ -159,7 +143,7 @@ def test_a_full_disk_loses_no_finished_video(
         embed(embedder, videos[:4], output)
     assert output.read_text() == "old"
     assert 1 <= len(embed(embedder, videos[:4], output)) < 4
-    assert [row[0] for row in read(output)] == [str(video) for video in videos[:4] for _ in range(5)]
+    assert [row[0] for row in read_rows(output)] == [str(video) for video in videos[:4] for _ in range(5)]
 
 
 def test_what_failed_is_tried_again_and_is_one_row(client: Client, tmp_path: Path, videos: list[Path]) -> None:
@@ -203,7 +187,7 @@ def assert_survives_kills(client: Client, tmp_path: Path, url: str, output: str,
     finished = client("embed", folder, "--output", output, "--overlap", "0.5")
     assert finished.returncode == 0
     assert "of 12 videos were finished before" in finished.stderr
-    assert read(tmp_path / output) == read(tmp_path / f"whole-{output}")
+    assert read_rows(tmp_path / output) == read_rows(tmp_path / f"whole-{output}")
     assert not (tmp_path / f"{output}.partial").exists()
 
 
