@@ -4,6 +4,7 @@ Each way would leave a file, its canary. One server that looks at nothing is giv
 are ways; then each is given to one that looks.
 """
 
+import json
 import subprocess
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from cocon.serving.checking.faults import Matter
 from cocon.serving.checking.repository_check import check_served, repository_faults
 from cocon.serving.launcher import ServerProcess
 from tests.serving.checking.conftest import write_negation
+from tests.serving.conftest import Cli
 
 pytestmark = pytest.mark.triton
 
@@ -228,3 +230,23 @@ def test_a_repository_that_could_run_code_is_refused_and_has_not(name: str, tmp_
     assert not process.log.exists()
     assert {fault.matter for fault in repository_faults(hostile.root)} <= {Matter.TRUST, Matter.FORM}
     assert list(hostile.canaries.iterdir()) == []
+
+
+def test_who_is_trusted_may_run_code(cli: Cli, ports: list[str], tmp_path: Path) -> None:
+    hostile = Hostile(tmp_path)
+    folder = hostile.model("own", lambda config: setattr(config, "backend", "python"))
+    (folder / "1" / "model.onnx").unlink()
+    (folder / "1" / "model.py").write_text(f"{hostile.python('own')}class TritonPythonModel:\n    pass\n")
+    refused = cli(hostile.root, "--detach", *ports)
+    assert refused.returncode == 2
+    lines = refused.stderr.splitlines()
+    assert [line for line in lines if "model 'own'" in line] == lines[:-1]
+    assert all(line.endswith("serve it with --trust-repository if you trust whoever made it") for line in lines[:-1])
+    assert lines[-1] == f"error: model repository '{hostile.root}' has 2 faults, named above; it is not served"
+    assert list(hostile.canaries.iterdir()) == []
+    try:
+        served = cli(hostile.root, "--detach", "--trust-repository", "--json", *ports)
+        assert [(model["model"], model["state"]) for model in json.loads(served.stdout)["models"]] == [("own", "READY")]
+        assert [canary.name for canary in hostile.canaries.iterdir()] == ["own"]
+    finally:
+        cli("--stop", *ports)
