@@ -18,6 +18,7 @@ from tritonclient.utils import InferenceServerException
 
 from cocon.core.errors import ServerError
 from cocon.serving.supervision.questions import instance_count, patience_s, question
+from cocon.serving.supervision.settings import QUESTION_ID
 
 __all__ = ["ModelAnswer", "Probe", "Verdict"]
 
@@ -111,7 +112,9 @@ class Probe:
         self._asked[model] = asked
         for _ in range(asked.due):
             answered = partial(self._came, model, asked)
-            self._connection.async_infer(model, question(config), answered, client_timeout=timeout_s)
+            self._connection.async_infer(
+                model, question(config), answered, request_id=QUESTION_ID, client_timeout=timeout_s
+            )
 
     def forget(self, model: str) -> None:
         """Take no notice of what comes to a question that is under way."""

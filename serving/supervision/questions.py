@@ -1,5 +1,6 @@
 """A real question to a model: the smallest request that its configuration allows, all of it zeros."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,9 @@ from tritonclient.utils import triton_to_np_dtype
 
 __all__ = ["instance_count", "patience_s", "question"]
 
-_PATIENCE_PARAMETER = "probe_timeout_s"
+# How long one request may take, in seconds: parameters that say so, and backends of which it is known.
+_PATIENCE_PARAMETERS = ("probe_timeout_s", "deadline_s")
+_PATIENCE_S = {"cocon_video": 600.0}
 
 
 def question(config: ModelConfig) -> list[InferInput]:
@@ -29,11 +32,10 @@ def instance_count(config: ModelConfig) -> int:
 
 
 def patience_s(config: ModelConfig, default_s: float) -> float:
-    """How long a model may take for one request, in seconds: its parameter `probe_timeout_s`, or the default."""
-    try:
-        return max(default_s, float(config.parameters[_PATIENCE_PARAMETER].string_value))
-    except ValueError:  # there is none
-        return default_s
+    """How long a model may take for one request, in seconds: by its parameters or backend, at least the default."""
+    said = [config.parameters[name].string_value for name in _PATIENCE_PARAMETERS if name in config.parameters]
+    numbers = [float(text) for text in said if re.fullmatch(r"\d{1,6}(\.\d+)?", text)]
+    return max(default_s, *(numbers or [_PATIENCE_S.get(config.backend, 0.0)]))
 
 
 def _zeros(name: str, shape: Sequence[int], type_name: str) -> InferInput:

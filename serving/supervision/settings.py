@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-__all__ = ["WatchSettings"]
+__all__ = ["QUESTION_ID", "WatchSettings"]
+
+QUESTION_ID = "cocon-supervisor"
+"""The request id of a supervisor's question, by which a model knows it from those of clients."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from cocon.serving.backends.cocon_video.asked import Asked
 from cocon.serving.backends.cocon_video.called_encoders import CalledEncoders
 from cocon.serving.backends.cocon_video.embedding_service import CancelledRequestError, EmbeddedVideo, EmbeddingService
 from cocon.serving.backends.cocon_video.told_metrics import VideoMetrics
+from cocon.serving.supervision.settings import QUESTION_ID
 from cocon.video.decoding.limits import MediaLimits
 
 _logger = logging.getLogger(__name__)
@@ -83,7 +84,8 @@ class TritonPythonModel:
             )
             tensors = [triton.Tensor(name, values) for name, values in _outputs(video) if name in wanted]
         except Exception as error:  # whatever it is belongs to this request, not to the server
-            self._metrics.count(content.nbytes, error=error)
+            if request.request_id() != QUESTION_ID:  # which is no video, and need not be one
+                self._metrics.count(content.nbytes, error=error)
             code, text = _told(error)
             return triton.InferenceResponse([], triton.TritonError(text, getattr(triton.TritonError, code)))
         self._metrics.count(content.nbytes, num_clips=len(video.embedding))
