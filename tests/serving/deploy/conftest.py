@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,3 +121,10 @@ def free_port() -> int:
 def environment_without_proxies() -> dict[str, str]:
     """This environment, for a program that shall ask nobody but this machine."""
     return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
+def fetched(url: str) -> str:
+    """What an address of this machine answers."""
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=30) as answer:
+        text: str = answer.read().decode()
+    return text

@@ -13,7 +13,15 @@ import trustme
 from tritonclient.grpc import service_pb2
 
 from tests.serving.conftest import CLIP
-from tests.serving.deploy.conftest import FILES, Deployed, environment_without_proxies, free_port, installed, run
+from tests.serving.deploy.conftest import (
+    FILES,
+    Deployed,
+    environment_without_proxies,
+    fetched,
+    free_port,
+    installed,
+    run,
+)
 from tests.serving.hostile.grpc_attacks import SERVICE, VERBS
 from tests.serving.hostile.siege import new_question
 
@@ -39,24 +47,28 @@ class Proxy:
 
     Attributes:
         url: Of its port for clients.
+        metrics_url: Of its own metrics.
         authority: The certificate that signed its own.
         keys: Its file of API keys.
+        log: What it says, the log of requests in it.
     """
 
     url: str
+    metrics_url: str
     authority: bytes
     keys: Path
+    log: Path
 
 
-def configured(folder: Path, server_url: str) -> tuple[Path, int]:
-    """The deployed configuration with the paths and ports of this machine; and the port for clients."""
+def configured(folder: Path, server_url: str) -> tuple[Path, int, int]:
+    """The deployed configuration with the paths and ports of this machine; the ports for clients and for metrics."""
     text = (FILES / "envoy" / "envoy.yaml").read_text(encoding="utf-8")
-    port = free_port()
+    port, metrics_port = free_port(), free_port()
     here = {
         "/etc/envoy": str(folder),
         "port_value: 8443": f"port_value: {port}",
         "port_value: 9901": f"port_value: {free_port()}",
-        "port_value: 9902": f"port_value: {free_port()}",
+        "port_value: 9902": f"port_value: {metrics_port}",
         "{address: server, port_value: 8001}": f"{{address: 127.0.0.1, port_value: {server_url.rpartition(':')[2]}}}",
         "0.0.0.0": "127.0.0.1",
     }
@@ -65,7 +77,7 @@ def configured(folder: Path, server_url: str) -> tuple[Path, int]:
         text = text.replace(there, changed)
     path = folder / "envoy.yaml"
     path.write_text(text, encoding="utf-8")
-    return path, port
+    return path, port, metrics_port
 
 
 def write_keys(path: Path, key: str) -> None:
@@ -88,13 +100,14 @@ def proxy(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Itera
         blob.write_to_path(folder / "tls" / "tls.crt", append=True)
     keys = folder / "keys" / "api-keys.yaml"
     write_keys(keys, KEY)
-    path, port = configured(folder, deployed.url)
+    path, port, metrics_port = configured(folder, deployed.url)
     command = [installed("envoy"), "--config-path", str(path), "--use-dynamic-base-id", "--concurrency", "1"]
     run(*command[:3], "--mode", "validate")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment_without_proxies())
     try:
-        known = Proxy(f"127.0.0.1:{port}", authority.cert_pem.bytes(), keys)
+        metrics_url = f"http://127.0.0.1:{metrics_port}/stats/prometheus"
+        known = Proxy(f"127.0.0.1:{port}", metrics_url, authority.cert_pem.bytes(), keys, folder / "log")
         with channel(known) as opened:
             grpc.channel_ready_future(opened).result(timeout=60)
         wait_for_status(known, grpc.StatusCode.OK)
@@ -172,3 +185,13 @@ def test_a_replaced_key_is_another_key_without_a_restart(proxy: Proxy) -> None:
     finally:
         write_keys(proxy.keys, KEY)
         wait_for_status(proxy, grpc.StatusCode.OK)
+
+
+def test_requests_are_counted_and_logged_by_the_name_of_the_client_and_without_its_key(proxy: Proxy) -> None:
+    assert asked(proxy, "ServerReady")[0] is grpc.StatusCode.OK
+    assert "envoy_http_downstream_rq_total" in fetched(proxy.metrics_url)
+    deadline = time.monotonic() + 30  # Envoy writes its log when it has time
+    while '"client":"first"' not in (told := proxy.log.read_text(encoding="utf-8")):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert KEY not in told

@@ -16,7 +16,7 @@ from tritonclient.grpc import InferenceServerClient
 
 from tests.asking import infer
 from tests.serving.conftest import CLIP
-from tests.serving.deploy.conftest import FILES, Deployed, documents, free_port
+from tests.serving.deploy.conftest import FILES, Deployed, documents, fetched, free_port
 
 pytestmark = pytest.mark.triton
 
@@ -45,13 +45,6 @@ def told(deployed: Deployed) -> str:
     with InferenceServerClient(deployed.url) as client:
         infer(client, "cocon_rgb", {"clip": np.zeros((1, *CLIP), np.uint8)})
     return fetched(deployed.metrics_url)
-
-
-def fetched(url: str) -> str:
-    """What an address of this machine answers."""
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=30) as answer:
-        text: str = answer.read().decode()
-    return text
 
 
 def test_every_series_that_is_asked_for_is_told(told: str) -> None:
