@@ -29,8 +29,9 @@ _UNREACHABLE = re.compile(r"connect|[Rr]esol|Socket closed|recvmsg|sendmsg|Broke
 _DISTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|[Vv]erification check failed|WRONG_VERSION_NUMBER")
 # What Triton says where a queue is full, or a request has waited in one for too long.
 _REFUSED = re.compile(r"maximum queue size|[Tt]imeout expired|max_inflight|[Oo]verload")
-# Of a model whose worker has died; who watches the server starts another.
-_UNHEALTHY = re.compile(r"[Ss]tub process .*is not healthy|[Uu]nhealthy")
+# Of a model whose worker has died; who watches the server starts another. And of one that was given a request together
+# with a stranger's whose tensors are not what it says they are: Triton refuses all of them.
+_UNHEALTHY = re.compile(r"[Ss]tub process .*is not healthy|[Uu]nhealthy|batch size \d+ for .*, max allowed is")
 # RESOURCE_EXHAUSTED too, and no less so the next time.
 _TOO_LARGE = re.compile(r"larger than max|message length")
 _KEY = "name a key that it knows: --api-key-file FILE"

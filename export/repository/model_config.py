@@ -11,8 +11,10 @@ Written with Triton's own protobuf classes. Under `parameters`, besides thread c
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeVar
 
+import numpy as np
 from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.embedding.config_files import CURRENT_KEY, parameter, take_tensors
@@ -21,6 +23,7 @@ from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract
 from cocon.embedding.repository import LABELS_FILE, ModelFormat, is_version, version_key
 from cocon.export.repository.deployment import ONE_THREAD, WARM_UP_SIZES, Deployment
+from cocon.export.repository.queueing import bound_queue
 
 __all__ = [
     "MAX_BATCH_SIZE",
@@ -35,6 +38,9 @@ __all__ = [
 MAX_BATCH_SIZE = WARM_UP_SIZES[-1]
 
 _Contract = TypeVar("_Contract", bound=Contract)
+
+# Blocks of a video of a quarter of an hour, or pictures of a size, where the configuration leaves it open.
+_LONG = 1024
 
 _TYPES = {"uint8": triton.TYPE_UINT8, "float32": triton.TYPE_FP32}
 _LABELLED = (LOGITS, PROBABILITIES)
@@ -88,14 +94,21 @@ def model_config(
         config.parameters[model_format.threads_parameter].string_value = "1"
     else:
         deployment.describe(config, model_format, inputs)
-    if not any(-1 in shape for shape in inputs.values()):  # rows of different lengths cannot wait for each other
-        config.dynamic_batching.SetInParent()
+    if any(-1 in shape for shape in inputs.values()):  # rows of different lengths cannot wait for each other
+        del config.dynamic_batching.preferred_batch_size[:]
+        config.dynamic_batching.preferred_batch_size.append(1)
+    bound_queue(config, row_bytes=_row_bytes(inputs, input_type))
     for size in WARM_UP_SIZES if is_warmed_up else ():
         warm_up = config.model_warmup.add(name=f"batch {size}", batch_size=size)
         for tensor, shape in inputs.items():
             zeros = triton.ModelWarmup.Input(data_type=_TYPES[input_type], dims=shape, zero_data=True)
             warm_up.inputs[tensor].CopyFrom(zeros)
     return config
+
+
+def _row_bytes(inputs: Mapping[str, Sequence[int]], input_type: str) -> int:
+    values = sum(prod(_LONG if size == -1 else size for size in shape) for shape in inputs.values())
+    return values * np.dtype(input_type).itemsize
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def without_versions(config: triton.ModelConfig) -> str:
     for key in [key for key in config.parameters if key.endswith(".1")]:
         del config.parameters[key]
+    queue = config.dynamic_batching  # bounded since then
+    for field in ("default_queue_policy", "priority_levels", "default_priority_level"):
+        queue.ClearField(field)
+    if any(-1 in tensor.dims for tensor in config.input):
+        config.ClearField("dynamic_batching")
     return str(text_format.MessageToString(config, as_utf8=True))
 
 
