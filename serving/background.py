@@ -107,8 +107,17 @@ def find(grpc_port: int) -> ServerRecord:
 
 
 def stop(grpc_port: int) -> ServerRecord | None:
-    """End the server in the background on this port, and return what it was; None when there was none."""
-    _dismiss(ServerRecord.load(grpc_port))  # without waiting for it: it may be starting the server again
+    """End the server in the background on this port, and return what it was; None when there was none.
+
+    Where its record is damaged, it is known by its own command.
+    """
+    try:
+        _dismiss(ServerRecord.load(grpc_port))  # without waiting for it: it may be starting the server again
+    except ServerError:
+        ServerRecord.forget(grpc_port)
+        if (found := ServerRecord.found(grpc_port)) is not None:
+            _end(found)
+        return found
     with exclusive(grpc_port):
         record = _running(grpc_port)
         if record is not None:

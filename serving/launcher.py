@@ -23,6 +23,7 @@ from cocon.serving.command_line import EXIT_TIMEOUT_S, check_flags, server_comma
 from cocon.serving.installation import Installation, find_installation
 from cocon.serving.processes import ProcessIdentity, end_group
 from cocon.serving.readiness import ModelState, wait_until_ready
+from cocon.serving.worker_memory import check_worker_memory
 
 __all__ = ["ServerProcess", "end_server", "model_names"]
 
@@ -137,6 +138,8 @@ class ServerProcess:
         check_served(self.repository, self.scrutiny)
         installation = find_installation(self.repository)
         _check_host(self.address, installation)
+        if installation.is_bundled:
+            check_worker_memory(self.repository)
         self.address.check_free()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         served = _plainly_named(self.repository, self.log) if installation.is_bundled else self.repository

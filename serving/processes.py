@@ -4,13 +4,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import psutil
 
-__all__ = ["ProcessIdentity", "end_group", "group_members"]
+__all__ = ["ProcessIdentity", "end_group", "group_members", "running_commands"]
 
 _POLL_INTERVAL_S = 0.02
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -80,6 +81,17 @@ def end_group(leader: ProcessIdentity, *, timeout_s: float) -> None:
     for member in members:
         member.send(signal.SIGKILL)
     _wait_until_gone(members, timeout_s=5.0)
+
+
+def running_commands(name: str) -> Iterator[tuple[ProcessIdentity, list[str]]]:
+    """The processes of this user whose program has a name, each with its command."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            command = process.cmdline()
+            if command and Path(command[0]).name == name and process.uids().effective == os.geteuid():
+                identity = ProcessIdentity.of(process.pid)
+                if identity is not None:
+                    yield identity, command
 
 
 def _wait_until_gone(processes: Sequence[ProcessIdentity], *, timeout_s: float) -> None:

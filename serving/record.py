@@ -5,17 +5,19 @@ One file per gRPC port, in `$XDG_STATE_HOME/cocon` (default `~/.local/state/coco
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from filelock import FileLock
 
 from cocon.core.atomic import replacing
-from cocon.core.printable import escaped, unescaped
+from cocon.core.errors import ServerError
+from cocon.core.printable import escaped, printable, unescaped
 from cocon.embedding.server_ports import record_path
 from cocon.serving.address import Address
-from cocon.serving.processes import ProcessIdentity
+from cocon.serving.processes import ProcessIdentity, running_commands
 
 __all__ = ["ServerRecord", "exclusive", "log_path", "repository_digest"]
 
@@ -48,11 +50,22 @@ class ServerRecord:
 
     @classmethod
     def load(cls, grpc_port: int) -> Self | None:
-        """The record of this port; None when there is none. The server in it may have ended."""
+        """The record of this port; None when there is none. The server in it may have ended.
+
+        Raises:
+            ServerError: It is damaged.
+        """
+        path = _path(grpc_port)
         try:
-            fields = json.loads(_path(grpc_port).read_text(encoding="utf-8"))
+            return cls._of(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            remedy = f"end the server with: cocon serve --stop --grpc-port {grpc_port}"
+            raise ServerError(f"the record '{printable(path)}' of a server is damaged; {remedy}") from error
+
+    @classmethod
+    def _of(cls, fields: Mapping[str, Any]) -> Self:
         return cls(
             process=ProcessIdentity(**fields["process"]),
             address=Address.from_fields(fields["address"]),
@@ -62,6 +75,16 @@ class ServerRecord:
             keeper=ProcessIdentity(**fields["keeper"]) if fields.get("keeper") else None,
             flags=tuple(fields.get("flags", ())),
         )
+
+    @classmethod
+    def found(cls, grpc_port: int) -> Self | None:
+        """What a record would say of the server of this user on a port, as far as its own command does."""
+        for process, command in running_commands("tritonserver"):
+            flags = dict(flag.removeprefix("--").partition("=")[::2] for flag in command[1:])
+            if flags.get("grpc-port") == str(grpc_port):
+                repository = Path(flags.get("model-repository", ""))
+                return cls(process, Address(grpc_port=grpc_port), repository, "", log_path(grpc_port))
+        return None
 
     def save(self) -> None:
         """Write the record, whole or not at all."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cocon.embedding.server_ports import record_path
 from cocon.serving.address import Address
 from cocon.serving.processes import ProcessIdentity, group_members
 from tests.certificates import Pki
@@ -166,6 +167,31 @@ def test_stop_leaves_a_recycled_pid_alone(cli: Cli, start: Start, ports: list[st
     (folder / f"serve-{port}.json").write_text(json.dumps(record), encoding="utf-8")
     assert cli("--status", *ports).returncode == 4
     assert cli("--stop", *ports).returncode == 0
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"process": {}}', "\udcff"])
+def test_a_damaged_record_is_one_line_and_the_port_is_free_again(cli: Cli, ports: list[str], content: str) -> None:
+    record = record_path(ports[0].partition("=")[2])
+    record.parent.mkdir(exist_ok=True)
+    record.write_text(content, encoding="utf-8", errors="surrogateescape")
+    status = cli("--status", *ports)
+    assert (status.returncode, status.stderr.count("\n")) == (4, 1)
+    assert "is damaged; end the server with: cocon serve --stop" in status.stderr
+    assert cli("--stop", *ports).returncode == 0
+    assert not record.exists()
+
+
+def test_a_server_whose_record_is_damaged_can_be_stopped(cli: Cli, repository: Path, ports: list[str]) -> None:
+    started = cli(repository, "--detach", "--no-supervise", *ports)
+    assert started.returncode == 0, started.stderr
+    record = record_path(ports[0].partition("=")[2])
+    server = ProcessIdentity(**json.loads(record.read_text())["process"])
+    processes = group_members(server)
+    record.write_text("{")
+    again = cli(repository, "--detach", *ports)
+    assert again.returncode == 4 and "is damaged" in again.stderr
+    assert cli("--stop", *ports).stdout.startswith(f"stopped the server of {repository}")
+    assert_gone(processes)
 
 
 def test_port_in_use(cli: Cli, repository: Path, ports: list[str]) -> None:
