@@ -19,7 +19,15 @@ from cocon.client.models.connections.request_log import asked
 from cocon.client.models.connections.request_tensors import answer_shapes, sent_inputs
 from cocon.client.models.connections.row_chunks import RowChunks
 from cocon.client.models.connections.server_connection import ServerConnection
-from cocon.client.models.failures import is_interruption, is_late, is_refused, is_restricted, is_unreachable, translated
+from cocon.client.models.failures import (
+    is_distrusted,
+    is_interruption,
+    is_late,
+    is_refused,
+    is_restricted,
+    is_unreachable,
+    translated,
+)
 from cocon.client.models.offered import (
     ONE_MODEL,
     DescribedVersion,
@@ -329,7 +337,8 @@ class TritonChannel:
         try:
             return request(left_s)
         except InferenceServerException as error:
-            if (is_interruption(error) or is_late(error)) and self._servers.turn_to_next():
+            is_to_turn = is_interruption(error) or is_late(error) or is_distrusted(error)
+            if is_to_turn and self._servers.turn_to_next():
                 self._seen_at.clear()
             raise
 

@@ -13,6 +13,7 @@ from cocon.core.proxies import Proxy
 
 __all__ = [
     "RequestTooLargeError",
+    "is_distrusted",
     "is_interruption",
     "is_late",
     "is_refused",
@@ -58,7 +59,7 @@ def is_interruption(error: InferenceServerException) -> bool:
     A server that ends knows its models no longer, and cancels the requests it has.
     """
     is_worker_gone = status(error) == "INTERNAL" and _UNHEALTHY.search(said(error)) is not None
-    if is_restricted(error) or _DISTRUSTED.search(said(error)):
+    if is_restricted(error) or is_distrusted(error):
         return False
     return status(error) in ("UNAVAILABLE", "CANCELLED", "NOT_FOUND") or is_worker_gone or is_refused(error)
 
@@ -73,6 +74,11 @@ def is_refused(error: InferenceServerException) -> bool:
 def is_restricted(error: InferenceServerException) -> bool:
     """Whether the server keeps this verb to those who have a key."""
     return "protocol is restricted" in said(error)
+
+
+def is_distrusted(error: InferenceServerException) -> bool:
+    """Whether a server did not show by a certificate that it is the one, which it will not the next time either."""
+    return _DISTRUSTED.search(said(error)) is not None
 
 
 def is_late(error: InferenceServerException) -> bool:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tritonclient.utils import InferenceServerException
 
-from cocon.client.models.failures import is_interruption, is_late, is_refused, is_unreachable, said
+from cocon.client.models.failures import is_distrusted, is_interruption, is_late, is_refused, is_unreachable, said
 from cocon.core.telling.waits import waiting_for
 
 __all__ = ["NoAnswerError", "Retries", "seconds_until"]
@@ -69,7 +69,7 @@ class Retries:
         self._server, self._check_live = server, check_live
         self._timeout_s, self._deadline_s = timeout_s, timeout_s if deadline_s is None else deadline_s
         self._awaits_start = awaits_start
-        self._most_first_requests = max(_MOST_FIRST_REQUESTS, 2 * num_servers)
+        self._num_servers = num_servers
         self._has_answered = False
         self._closed = threading.Event()
 
@@ -111,7 +111,7 @@ class Retries:
 
     def _judged(self, failure: InferenceServerException, deadline: float) -> InferenceServerException:
         """The failure, or that the server is about to end: what it refuses by then, it may be able to do again."""
-        if is_interruption(failure) or is_late(failure):
+        if is_interruption(failure) or is_late(failure) or is_distrusted(failure):
             return failure
         self._has_answered = True
         try:
@@ -122,10 +122,14 @@ class Retries:
 
     def _is_worth_another(self, failures: list[InferenceServerException]) -> bool:
         last = failures[-1]
+        if is_distrusted(last):
+            return len(failures) < self._num_servers
         if not is_interruption(last) and not is_late(last):
             return False
         self._has_answered |= not is_unreachable(last) and not is_late(last)
-        return self._has_answered or self._awaits_start or len(failures) < self._most_first_requests
+        return (
+            self._has_answered or self._awaits_start or len(failures) < max(_MOST_FIRST_REQUESTS, 2 * self._num_servers)
+        )
 
 
 def seconds_until(deadline_s: float) -> float:

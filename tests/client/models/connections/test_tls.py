@@ -78,5 +78,12 @@ def test_a_wrong_certificate_is_waited_for_by_nobody(pki: Pki) -> None:
         _ = server.software
 
 
+def test_another_server_is_asked_where_a_certificate_is_refused(pki: Pki) -> None:
+    with serving_tls(pki, "expired") as expired, serving_tls(pki) as url:
+        assert software(f"{expired},{url}", Credentials(ca=pki.file("ca.pem"))) == "triton 2.0"
+        for other in ("grpcs://127.0.0.2:9", expired.replace("127.0.0.1", "localhost")):
+            assert " is refused: " in refusal(f"{expired},{other}", Credentials(ca=pki.file("ca.pem")))
+
+
 def test_nobody_there_is_that_by_tls_too(pki: Pki) -> None:
     assert "no Triton server answers at 127.0.0.1:9" in refusal("grpcs://127.0.0.1:9")
