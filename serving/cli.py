@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from cocon.core.printable import escaped, printable
 from cocon.embedding.server_ports import GRPC_PORT, HTTP_PORT, METRICS_PORT
+from cocon.serving.checking.cli import check
 from cocon.serving.rollout.cli import promote, rollback, version_status
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class _ServeVerbs(TyperGroup):
 app = typer.Typer(cls=_ServeVerbs, add_completion=False, pretty_exceptions_enable=False)
 app.command()(promote)
 app.command()(rollback)
+app.command()(check)
 app.command("status")(version_status)
 
 
@@ -93,7 +95,8 @@ def serve(
 
     Flags of tritonserver's go behind '--'. Other machines get in by TLS (--host, --tls-cert, --tls-key).
     Ends cleanly on Ctrl-C (exit code 130) and SIGTERM (0). A server in the background is known by its gRPC port.
-    Which versions it serves is changed by 'cocon serve promote' and 'rollback', and shown by 'cocon serve status'.
+    Which versions it serves is changed by 'cocon serve promote' and 'rollback', and shown by 'cocon serve status';
+    'cocon serve check' looks at a repository, and serves nothing.
 
     Example: cocon serve model_repository --detach -- --log-verbose=1
     """

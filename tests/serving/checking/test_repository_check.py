@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -303,3 +305,18 @@ def test_a_model_can_be_looked_at_alone(root: Path) -> None:
     check_served(root, models=["cocon_rgb", "cocon"])
     with pytest.raises(UsageError, match=r"x\.so"):
         check_served(root, models=["cocon_mask"])
+
+
+def test_the_command_says_what_it_found(root: Path) -> None:
+    command = [sys.executable, "-c", "from cocon.core.command import main; main()", "serve", "check", root]
+    sound = subprocess.run(command, capture_output=True, text=True)
+    assert (sound.returncode, sound.stderr) == (0, "")
+    assert sound.stdout == f"{root} may be served; models: cocon, cocon_fuse, cocon_mask, cocon_rgb\n"
+    (root / "cocon_rgb" / "1" / "model.onnx").write_text("other weights")
+    swapped = subprocess.run(command, capture_output=True, text=True)
+    assert (swapped.returncode, swapped.stdout) == (5, "")
+    assert swapped.stderr.startswith("error: model 'cocon_rgb': its file '1/model.onnx' has the sha256 ")
+    assert swapped.stderr.endswith("it is another file than was exported; export the model again\n")
+    (root / "cocon_mask" / "x.so").touch()
+    assert subprocess.run([*command, "--trust-repository"], capture_output=True).returncode == 5
+    assert subprocess.run(command, capture_output=True).returncode == 2
