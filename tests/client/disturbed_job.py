@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pyarrow.parquet
+from tritonclient.grpc import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
 from cocon.client import VideoEmbedder
 from cocon.serving.address import Address
@@ -118,6 +120,7 @@ def _cocon(*arguments: str | Path) -> None:
 
 def _begin(videos: Path, output: Path, address: Address, log: Path) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "cocon.client", "embed", videos, "--output", output, "--url", address.url, "-q"]
+    command.append(f"--deadline-s={_LIMIT_S:g}")  # given, it makes a job wait for a server that is away when it begins
     with log.open("ab") as stderr:
         return subprocess.Popen(command, stderr=stderr, cwd=output.parent, env={**os.environ, "COCON_LOG": "text"})
 
@@ -156,17 +159,23 @@ def _restart_server(repository: Path, address: Address) -> None:
 
 
 def _running(address: Address) -> tuple[psutil.Process, psutil.Process]:
-    """The server's process and that of its worker, once they run."""
+    """The server's process and that of its worker, once the model is ready: what is still loading is not disturbed."""
     deadline_s = time.monotonic() + _LIMIT_S
     while time.monotonic() < deadline_s:
         record = ServerRecord.load(address.grpc_port)
         with suppress(psutil.NoSuchProcess):
             server = psutil.Process(record.process.pid) if record is not None else None
             workers = list(filter(_is_worker, server.children())) if server is not None else []
-            if server is not None and workers:
+            if server is not None and workers and _is_ready(address):
                 return server, workers[0]
         time.sleep(0.05)
     raise AssertionError("no server runs")
+
+
+def _is_ready(address: Address) -> bool:
+    with InferenceServerClient(address.url) as client, suppress(InferenceServerException):
+        return bool(client.is_model_ready("cocon_rgb", client_timeout=5))
+    return False
 
 
 def _is_worker(process: psutil.Process) -> bool:
