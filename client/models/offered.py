@@ -65,10 +65,12 @@ def listed_without_key(client: InferenceServerClient, name: str, *, timeout_s: f
     listed = [ListedModel(model.name, model.version) for model in found]
     if name and all(model.name != name for model in listed):
         try:
-            client.get_model_metadata(name, client_timeout=timeout_s)
+            versions = client.get_model_metadata(name, client_timeout=timeout_s).versions
         except InferenceServerException as error:
             if _NO_VERSION in said(error):
                 listed.append(ListedModel(name, "", "UNAVAILABLE", _UNLOADED))
+        else:  # it came between the two requests
+            listed += [ListedModel(name, version) for version in versions]
     return listed
 
 

@@ -131,3 +131,32 @@ def test_answers_of_a_model_that_has_changed_are_found_out_within_a_second_or_at
         monkeypatch.setattr(channel_module, "_BELIEVED_S", 0.0)
         with pytest.raises(MismatchError, match="the model has changed meanwhile"):
             ask()
+
+
+class _Repaired(Pretender):
+    """Keeps its list of models to its operator; the one that it has is loaded again while somebody asks for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_infers = 0
+
+    def RepositoryIndex(self, request: object, context: grpc.ServicerContext) -> object:  # noqa: N802  # likewise
+        context.abort(grpc.StatusCode.UNAVAILABLE, "This protocol is restricted, expecting header 'a'")
+
+    def ModelStatistics(self, request: object, context: object) -> object:  # noqa: N802  # likewise
+        return service_pb2.ModelStatisticsResponse()
+
+    def ModelMetadata(self, request: object, context: object) -> object:  # noqa: N802  # likewise
+        return service_pb2.ModelMetadataResponse(name="m", versions=["1"])
+
+    def ModelInfer(self, request: object, context: grpc.ServicerContext) -> object:  # noqa: N802  # likewise
+        self.num_infers += 1
+        if self.num_infers == 1:
+            context.abort(grpc.StatusCode.NOT_FOUND, "unknown model: 'm' has no available versions")
+        return super().ModelInfer(request, context)
+
+
+def test_a_model_that_comes_back_while_its_server_is_asked_for_it_is_not_gone() -> None:
+    with serving(_Repaired()) as url, closing(TritonChannel(Target.parse(url), timeout_s=30.0)) as channel:
+        found = channel.infer(PRETENDED, {"clip": np.zeros((2, 3), np.uint8)}, {"embedding": "embedding"})
+    assert found["embedding"].shape == (2, 3)
