@@ -60,12 +60,12 @@ def served(repository: Path, address: Address) -> Iterator[None]:
 def run_disturbed(
     videos: Path, output: Path, repository: Path, address: Address, disturbances: Sequence[str]
 ) -> Disturbed:
-    """Embed a folder, and disturb that at as many moments, each when so many more videos are finished."""
-    num_videos = sum(1 for _ in videos.iterdir())
+    """Embed a folder, and disturb that at as many moments, each when some more videos are finished."""
+    share = sum(1 for _ in videos.iterdir()) // (2 * len(disturbances))
     journal, log = output.with_name(f"{output.name}.partial"), output.with_suffix(".stderr")
-    job, num_done = _begin(videos, output, address, log), 0
-    for number, disturbance in enumerate(disturbances, start=1):
-        if not _wait_until(lambda at=number: _num_finished(journal) >= at * num_videos // (len(disturbances) + 1), job):
+    job, num_done, at = _begin(videos, output, address, log), 0, share
+    for disturbance in disturbances:
+        if not _wait_until(lambda at=at: _num_finished(journal) >= at, job):
             break
         if disturbance == "kill job":
             job.send_signal(signal.SIGKILL)
@@ -73,7 +73,7 @@ def run_disturbed(
             job = _begin(videos, output, address, log)
         else:
             DISTURBANCES[disturbance](repository, address)
-        num_done += 1
+        num_done, at = num_done + 1, _num_finished(journal) + share
     exit_code = job.wait(timeout=_LIMIT_S)
     stderr = log.read_text()
     return Disturbed(exit_code, num_done, stderr.count("waiting for server"), stderr)
