@@ -59,7 +59,7 @@ class ServedModel:
         )
         self._channel = self._connected()
         try:
-            self._described = self._channel.newest(name, contract_key="")
+            self._described = self._channel.described(name, "")
             self.name, self.version = name, self._described.version
             self.software = self._channel.software
             self.inputs = _input_specs(self._described)
@@ -84,7 +84,7 @@ class ServedModel:
 
     def contract(self, key: str) -> str:
         """Text of its contract of a kind; empty where it carries none."""
-        return self._channel.newest(self.name, contract_key=key).contract
+        return self._channel.described(self.name, key, version=int(self.version)).contract
 
     def close(self) -> None:
         """Close the channel."""

@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands: `client --help` must not wait 
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -74,12 +75,20 @@ def embed(
     row_format: options.RowFormat = None,
     output: options.Output = None,
     failures: options.Failures = Path("failures.jsonl"),
+    follow_versions: Annotated[
+        bool,
+        typer.Option(
+            "--follow-versions",
+            help="Go over to a version that the server's operator promotes meanwhile, at the next video.",
+        ),
+    ] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Embed videos: one vector per clip, with its time span.
 
     A run with --output FILE that was stopped or killed goes on from what was finished: the same command again embeds no
     file twice. With --engine ray, --output is a folder of Parquet files, and a run goes on from what is in it.
+    It stays with the version of the model that it began with, for as long as the server has it; each row names it.
 
     Example: client embed videos/ --output rows.parquet
     """
@@ -96,7 +105,7 @@ def embed(
     )
     with (
         run as (settings, paths, report),
-        remote_options.opened(paths, settings) as (embedder, names),
+        remote_options.opened(paths, replace(settings, follows_versions=follow_versions)) as (embedder, names),
         open_job(
             chosen,
             output,

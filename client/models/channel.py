@@ -31,6 +31,7 @@ from cocon.client.models.failures import (
 from cocon.client.models.offered import (
     ONE_MODEL,
     DescribedVersion,
+    VersionGoneError,
     check_ready,
     check_still_offered,
     listed_without_key,
@@ -41,6 +42,7 @@ from cocon.client.models.served_work import ServedWork
 from cocon.client.models.shared_tensors import SharedTensors, is_about_memory
 from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, UsageError
+from cocon.embedding.config_files import CURRENT_KEY
 from cocon.embedding.repository import version_key
 
 __all__ = ["TritonChannel"]
@@ -113,12 +115,13 @@ class TritonChannel:
         """Models that are ready, in alphabetical order; those that are being loaded are waited for."""
         return self._ask(lambda left_s: ready_names(self._index(left_s)))
 
-    def newest(self, name: str, contract_key: str, *, remedy: str = "") -> DescribedVersion:
-        """The newest version of a model.
+    def described(self, name: str, contract_key: str, *, version: int = 0, remedy: str = "") -> DescribedVersion:
+        """The version of a model that callers are to take: the newest one, unless its operator has named another.
 
         Args:
             name: Model.
             contract_key: Of the parameter that carries the contract, before the version; empty where nobody reads one.
+            version: To be taken in place of it.
             remedy: Ends the message where there is no such model.
 
         Raises:
@@ -126,7 +129,7 @@ class TritonChannel:
             UsageError: It has no such model; the message names those it has.
             MismatchError: The model carries no contract of that kind.
         """
-        return self._ask(lambda left_s: self._described(name, contract_key, remedy, left_s))
+        return self._ask(lambda left_s: self._described(name, contract_key, version, remedy, left_s))
 
     def statistics(self, name: str, version: str) -> ServedWork:
         """What the server has done for a version of a model so far.
@@ -241,15 +244,18 @@ class TritonChannel:
             return listed_without_key(self._client, name, timeout_s=left_s)
         return models
 
-    def _described(self, name: str, contract_key: str, remedy: str, left_s: float) -> DescribedVersion:
+    def _described(self, name: str, contract_key: str, wanted: int, remedy: str, left_s: float) -> DescribedVersion:
         try:
             check_ready(name, self._index(left_s, name), self.target.name, remedy=remedy)
         except UsageError:
             self._check_live(left_s)
             raise
         versions = self._client.get_model_metadata(name, client_timeout=left_s).versions
-        version = str(max(map(int, versions)))
+        version = str(wanted or max(map(int, versions)))
         config = self._config(name, version, left_s)
+        current = str(config.parameters[CURRENT_KEY].string_value) if CURRENT_KEY in config.parameters else version
+        if not wanted and current != version and current in versions:  # both are there while versions change
+            version, config = current, self._config(name, current, left_s)
         source = f"the contract of model '{name}' version {version} on {self.target.name}"
         described = DescribedVersion(name, version, config, version_key(contract_key, version), source)
         if contract_key and not described.has_contract:
@@ -274,14 +280,26 @@ class TritonChannel:
     def _check_unchanged(self, model: DescribedVersion) -> None:
         """The same name and number are another model's where the server was started anew with other files."""
         asked_at = time.monotonic()
-        now = self._ask_of(model, lambda left_s: self._config(model.name, model.version, left_s))
-        if replace(model, config=now).contract != model.contract:
-            raise MismatchError(f"{model.source} has changed meanwhile; {ONE_MODEL}")
-        for part in model.parts:  # an ensemble asks the newest version of each
-            if self.newest(part.name, part.contract_key.rpartition(".")[0]).identity != part.identity:
-                raise MismatchError(f"{part.source} has changed meanwhile; {ONE_MODEL}")
+        try:
+            now = self._ask_of(model, lambda left_s: self._config(model.name, model.version, left_s))
+        except VersionGoneError:
+            if not model.parts or -1 in model.calls.values():
+                raise
+            # No number is used twice, so what it said was its own if those are unchanged that it called.
+        else:
+            if replace(model, config=now).contract != model.contract:
+                raise MismatchError(f"{model.source} has changed meanwhile; {ONE_MODEL}")
+        for part in model.parts:
+            self._check_part(model, part)
         self._seen_at[model.identity] = asked_at
         self._unseen.pop(model.identity, None)
+
+    def _check_part(self, model: DescribedVersion, part: DescribedVersion) -> None:
+        """What an ensemble calls must be what was described."""
+        if model.calls.get(part.name) == int(part.version):
+            self._check_unchanged(part)
+        elif self.described(part.name, part.contract_key.rpartition(".")[0]).identity != part.identity:
+            raise MismatchError(f"{part.source} has changed meanwhile; {ONE_MODEL}")
 
     def _ask_of(self, model: DescribedVersion, request: Callable[[float], _Answer]) -> _Answer:
         """Ask for something of one version, which may be gone for good."""

@@ -51,6 +51,10 @@ class ModelHost(EncoderHost, Protocol):
         """See that all answers so far are of the models that were opened; raises `MismatchError` where one is not."""
         ...
 
+    def look_again(self) -> bool:
+        """Have the next `open` take what is current by then; whether that is another version of what was opened."""
+        ...
+
     def close(self) -> None:
         """Let go of what it holds."""
         ...
@@ -155,6 +159,10 @@ class _LocalHost(LocalRepository):
 
     def confirm(self) -> None:
         """Nothing can have changed: a session keeps its file."""
+
+    def look_again(self) -> bool:
+        """Whoever opens models here keeps them."""
+        return False
 
     def close(self) -> None:
         """Nothing is held: sessions end with their models."""

@@ -10,26 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.models.channel import TritonChannel
-from cocon.client.models.offered import DescribedVersion
+from cocon.client.models.offered import DescribedVersion, VersionGoneError
 from cocon.embedding.contract import CLIP
 from cocon.embedding.embedder import ModelEmbedder, Outputs, check_clips
 
 __all__ = ["JointEncoders"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JointEncoders:
-    """Encoders of several views behind one model of a server.
+    """Encoders of several views behind one model of a server; asked one by one once it serves another version of it.
 
     Attributes:
         models: View → its encoder.
         channel: Is asked; not closed here.
         described: The ensemble, and the encoders as its parts.
+        is_gone: Whether the server has that version of the ensemble no more, but those of the encoders.
     """
 
     models: Mapping[str, ModelEmbedder]
     channel: TritonChannel
     described: DescribedVersion
+    is_gone: bool = False
 
     @property
     def is_sound(self) -> bool:
@@ -59,6 +61,15 @@ class JointEncoders:
         """
         for view, model in self.models.items():
             check_clips(clips[view], model.contract)
+        if not self.is_gone:
+            try:
+                return self._together(clips)
+            except VersionGoneError:
+                self.is_gone = True
+        return {view: model.embed(clips[view]) for view, model in self.models.items()}
+
+    def _together(self, clips: Mapping[str, NDArray[np.uint8]]) -> dict[str, Outputs]:
+        """The same by one request."""
         inputs = {_of(CLIP, view): clips[view] for view in self.models}
         tensors = self.channel.infer(self.described, inputs, {name: name for name in self._wanted()})
         return {

@@ -14,6 +14,7 @@ __all__ = [
     "ONE_MODEL",
     "DescribedVersion",
     "ListedModel",
+    "VersionGoneError",
     "check_ready",
     "check_still_offered",
     "listed_without_key",
@@ -31,6 +32,10 @@ _NO_VERSION = "has no available versions"
 
 # Messages of Triton's protocol, each with name, version, state and reason, or what stands for them.
 _Listed = Sequence[Any]
+
+
+class VersionGoneError(MismatchError):
+    """A version that was asked is served no more, and the server lives on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def listed_without_key(client: InferenceServerClient, name: str, *, timeout_s: f
 
 @dataclass(frozen=True, slots=True)
 class DescribedVersion:
-    """The newest version of a model, as its server tells of it.
+    """One version of a model, as its server tells of it.
 
     Attributes:
         name: Of the model.
@@ -98,6 +103,11 @@ class DescribedVersion:
     def identity(self) -> tuple[str, ...]:
         """What tells it from others: of the same name and number too, where those are another server's."""
         return self.name, self.version, self.contract
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """Model → its version that is called, -1 for the newest; empty of what calls none."""
+        return {step.model_name: step.model_version for step in self.config.ensemble_scheduling.step}
 
     @property
     def has_contract(self) -> bool:
@@ -149,13 +159,13 @@ def check_still_offered(model: DescribedVersion, listed: _Listed, url: str) -> N
     """Refuse to wait for a version that is not ready where the server lives on without it.
 
     Raises:
-        MismatchError: It was replaced, or taken out of the repository.
+        VersionGoneError: It was replaced, or taken out of the repository.
     """
     states = {other.version: other.state for other in listed if other.name == model.name}
     ready = [version for version, state in states.items() if state == "READY"]
     if (ready and model.version not in ready) or not states:
         other = f"version {ready[-1]} is in its place" if ready else "and there is no other"
-        raise MismatchError(f"model '{model.name}' version {model.version} on {url} is gone, {other}; {ONE_MODEL}")
+        raise VersionGoneError(f"model '{model.name}' version {model.version} on {url} is gone, {other}; {ONE_MODEL}")
 
 
 def _too_early(name: str, state: str) -> InferenceServerException:

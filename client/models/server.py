@@ -7,8 +7,9 @@ The client keeps no constants: what a model takes and gives is read from the con
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +106,7 @@ class TritonServer(Closing):
     ) -> None:
         self._format = FORMATS[model_format]
         self._opened: dict[str, DescribedVersion] = {}
+        self._joined: DescribedVersion | Literal["unknown"] | None = "unknown"
         targets = Target.parse_all(url)
         self._num_servers, first = len(targets), lane % len(targets)
         self._channel = TritonChannel(
@@ -149,7 +151,10 @@ class TritonServer(Closing):
         return tuple(view for view in VIEWS if ENCODER.name(view, self._format) in names)
 
     def open(self, kind: ModelKind[_Contract, _Model], view: str) -> _Model:
-        """Look up the newest model of a kind and view, and check that its contract describes it.
+        """Look up the current model of a kind and view, and check that its contract describes it.
+
+        It is the version that the ensemble of all views calls, so that all views are of one moment; else the one that
+        the operator has named, else the newest. It is asked until `look_again`, whatever is promoted meanwhile.
 
         Raises:
             ServerError: The server does not answer.
@@ -157,12 +162,23 @@ class TritonServer(Closing):
             MismatchError: The model carries no contract, a damaged one, or one of another model.
         """
         name = kind.name(view, self._format)
-        described = self._channel.newest(name, kind.contract_key, remedy=kind.remedy)
+        described = self._channel.described(name, kind.contract_key, version=self._called(name), remedy=kind.remedy)
         contract = kind.read(described.contract, source=described.source)
         if contract.view != view:
             raise MismatchError(f"{described.source} is of another model, of view '{contract.view}'; export it again")
         self._opened[name] = described
         return kind.model(TritonSession(self._channel, described, contract))
+
+    def look_again(self) -> bool:
+        """Have the next `open` take what is current by then; whether that is another version of what was opened.
+
+        Raises:
+            ServerError: The server does not answer.
+            UsageError: It has a model no more.
+            MismatchError: A model carries no contract.
+        """
+        self._joined = "unknown"
+        return any(self._current(model).identity != model.identity for model in self._opened.values())
 
     def statistics(self, name: str, version: str) -> ServedWork:
         """What the server has done for a version of a model so far, for all of its callers.
@@ -208,6 +224,19 @@ class TritonServer(Closing):
         self._channel.close()
 
     def _ensemble(self) -> DescribedVersion | None:
-        """That of all views, where it is ready."""
-        is_ready = ENSEMBLE in self._channel.model_names()
-        return self._channel.newest(ENSEMBLE, FUSION_KEY) if is_ready else None
+        """That of all views, where it is ready, as it was when it was first looked for."""
+        if self._joined == "unknown":
+            is_ready = ENSEMBLE in self._channel.model_names()
+            self._joined = self._channel.described(ENSEMBLE, FUSION_KEY) if is_ready else None
+        return self._joined
+
+    def _called(self, name: str) -> int:
+        """The version of a model that the ensemble calls; 0 where it calls none by number."""
+        with suppress(MismatchError):  # a damaged ensemble is no matter of who asks one view
+            ensemble = self._ensemble()
+            return max(0, ensemble.calls.get(name, 0)) if ensemble is not None else 0
+        return 0
+
+    def _current(self, model: DescribedVersion) -> DescribedVersion:
+        key = model.contract_key.rpartition(".")[0]
+        return self._channel.described(model.name, key, version=self._called(model.name))

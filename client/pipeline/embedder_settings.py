@@ -38,6 +38,7 @@ class EmbedderSettings:
     shares_memory: bool = True
     profile: str | None = None
     credentials: Credentials = NO_CREDENTIALS
+    follows_versions: bool = False
 
     def __post_init__(self) -> None:
         check_overlap(self.overlap)
@@ -77,6 +78,7 @@ class EmbedderSettings:
             shares_memory=self.shares_memory,
             profile=self.profile,
             credentials=self.credentials,
+            follows_versions=self.follows_versions,
         )
 
 

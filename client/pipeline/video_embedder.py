@@ -7,6 +7,7 @@ with VideoEmbedder("127.0.0.1:8001", views=("rgb", "flow")) as embedder:
 
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
@@ -43,6 +44,8 @@ _logger = logging.getLogger(__name__)
 
 # One process per core makes views as fast as the machine can; more of them than this feed no encoder.
 _MAX_DECODERS = 16
+# How often it is asked which version is current, and how often where that changes while models are opened.
+_LOOK_S, _MOST_LOOKS = 1.0, 5
 # Clips of one video that wait for inference: up to some 6 MB each.
 _MAX_WAITING = 4
 
@@ -78,6 +81,8 @@ class VideoEmbedder(Closing):
         profile: Where to tell, at the end, how long each stage took: a file for JSON, or empty for a table on standard
             error; nothing is counted by default.
         credentials: By which a server is known, and who asks it.
+        follows_versions: Whether another version that a server's operator promotes is asked from the next video on, in
+            place of the one that was opened. A video's vectors are of one version in any case.
 
     Attributes:
         overlap: As it was given.
@@ -106,6 +111,7 @@ class VideoEmbedder(Closing):
         shares_memory: bool = True,
         profile: str | None = None,
         credentials: Credentials = NO_CREDENTIALS,
+        follows_versions: bool = False,
     ) -> None:
         check_overlap(overlap)
         self.overlap = overlap
@@ -134,8 +140,9 @@ class VideoEmbedder(Closing):
             self._hosts = [host] + [connected(lane=lane) for lane in range(1, host.num_lanes)]
             for host in self._hosts:
                 connections.callback(host.close)
-            self._lanes = [open_fused(host, views, has_probabilities=has_probabilities) for host in self._hosts]
-            _check_alike(self._hosts, self._lanes)
+            self._open = partial(open_fused, views=views, has_probabilities=has_probabilities)
+            self._lanes = _opened_alike(self._hosts, self._open)
+            self._follows_versions, self._looked_at = follows_versions, time.monotonic()
             self._num_calls = min(host.num_calls, self._num_cores)
             if self._profile is not None:
                 self._profile.opened(is_waited=not host.computes_in_threads, served=self._served)
@@ -192,8 +199,14 @@ class VideoEmbedder(Closing):
             max_waiting=_MAX_WAITING,
             on_stop=self._workers.close,
         )
-        with closing(ahead), self._batches() as batches:
+        with closing(ahead), ExitStack() as asked:
+            batches = asked.enter_context(self._batches())
             for decoded in ahead:
+                if self._has_moved():
+                    yield from self._finished(batches, videos)
+                    asked.close()
+                    self._follow()
+                    batches = asked.enter_context(self._batches())
                 videos.append(video := Gathering(decoded.source))
                 try:
                     for clip in decoded:
@@ -203,10 +216,7 @@ class VideoEmbedder(Closing):
                     video.error = error
                 while videos and videos[0].is_finished:
                     yield self._result(videos.popleft())
-            batches.finish()
-            for host in self._hosts:
-                host.confirm()
-            yield from map(self._result, videos)
+            yield from self._finished(batches, videos)
 
     def refer_to(self, made_by: Mapping[str, tuple[str, ...]]) -> None:
         """Compare with an index where a model does not say what it learned from: view → who made the index's."""
@@ -220,6 +230,38 @@ class VideoEmbedder(Closing):
         if exception[:1] == (KeyboardInterrupt,):
             self._profile = None  # who interrupts does not wait for what a server has to say of it
         self.close()
+
+    def _finished(
+        self, batches: Batches[_Source], videos: deque[Gathering[_Source]]
+    ) -> Iterator[VideoEmbedding | FailedVideo]:
+        """The rest of the videos that were decoded, which are gone then."""
+        batches.finish()
+        for host in self._hosts:
+            host.confirm()
+        while videos:
+            yield self._result(videos.popleft())
+
+    def _has_moved(self) -> bool:
+        """Whether other versions are to be followed; that is asked once a second."""
+        if not self._follows_versions or time.monotonic() < self._looked_at + _LOOK_S:
+            return False
+        self._looked_at = time.monotonic()
+        return self._hosts[0].look_again()
+
+    def _follow(self) -> None:
+        """Open the versions that are current now; videos that are decoded ahead must suit them."""
+        before = self.model
+        for host in self._hosts[1:]:
+            host.look_again()
+        self._lanes = _opened_alike(self._hosts, self._open)
+        if _takes(self.model) != _takes(before):
+            raise MismatchError(
+                f"version {self.model.version} of {self.model.name} takes other clips than version {before.version}; "
+                "run the command again"
+            )
+        _logger.warning(
+            "%s version %s follows version %s from the next video on", before.name, self.model.version, before.version
+        )
 
     def _batches(self) -> Batches[_Source]:
         # A processor is as fast with a row as with many, and so the cores share also the clips of a short video.
@@ -299,6 +341,25 @@ class VideoEmbedder(Closing):
         for note in [*filter(None, [source.clips.lost]), *source.clips.notes]:
             _logger.warning("%s: %s", source.video, note)
         return embedding
+
+
+def _takes(model: FusedModel) -> tuple[object, ...]:
+    """What a video is decoded for."""
+    return model.clip, model.requests, model.shares_blocks
+
+
+def _opened_alike(hosts: Sequence[ModelHost], opened: Callable[[ModelHost], FusedModel]) -> list[FusedModel]:
+    """Open the models on all connections; while an operator changes versions, again until they are the same."""
+    for _ in range(_MOST_LOOKS):
+        lanes = [opened(host) for host in hosts]
+        if len({(host.url, lane.version) for host, lane in zip(hosts, lanes, strict=True)}) == len(
+            {host.url for host in hosts}
+        ):
+            break
+        for host in hosts:
+            host.look_again()
+    _check_alike(hosts, lanes)
+    return lanes
 
 
 def _check_alike(hosts: Sequence[ModelHost], lanes: Sequence[FusedModel]) -> None:

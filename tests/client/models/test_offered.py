@@ -6,6 +6,7 @@ from dataclasses import replace
 import grpc
 import numpy as np
 import pytest
+from tritonclient.grpc import model_config_pb2 as triton
 from tritonclient.grpc import service_pb2
 
 from cocon.client.models import channel as channel_module
@@ -91,7 +92,7 @@ def test_a_model_that_will_not_come_is_not_waited_for(
 def test_a_version_that_was_replaced_is_not_waited_for(
     listed: list[tuple[str, str, str]], timeout_s: float, error: type[Exception], told: str
 ) -> None:
-    model = DescribedVersion("cocon_rgb", "1", None, "contract.1", "")
+    model = DescribedVersion("cocon_rgb", "1", triton.ModelConfig(), "contract.1", "")
     with serving(_Offering(listed)) as url:
         channel = TritonChannel(Target.parse(url), timeout_s=timeout_s)
         with pytest.raises(error, match=told):
@@ -101,7 +102,7 @@ def test_a_version_that_was_replaced_is_not_waited_for(
 
 def test_a_version_that_is_gone_is_no_missing_server(server: ServerProcess) -> None:
     channel = TritonChannel(Target.parse(server.url), timeout_s=600)
-    model = channel.newest("cocon_rgb", ENCODER.contract_key)
+    model = channel.described("cocon_rgb", ENCODER.contract_key)
     with pytest.raises(MismatchError, match=r"'cocon_rgb' version 7 on .* is gone, version 1 is in its place"):
         channel.infer(
             replace(model, version="7"), {"clip": np.zeros((1, 2, 2, 16, 16, 3), np.uint8)}, {"embedding": "embedding"}

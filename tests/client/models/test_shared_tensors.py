@@ -46,7 +46,7 @@ def key(url: str) -> dict[str, str]:
 
 
 def ask(channel: TritonChannel, clips: NDArray[np.uint8], *, times: int = 1) -> dict[str, NDArray[np.float32]]:
-    model = channel.newest("cocon_rgb", "contract")
+    model = channel.described("cocon_rgb", "contract")
     return [channel.infer(model, {"clip": clips}, OUTPUTS) for _ in range(times)][-1]
 
 
