@@ -1,9 +1,10 @@
 """The bytes of a request as a file that a decoder can open; gone when the request is answered.
 
 A worker that is killed leaves its folder behind. Each is held by a lock, so the next worker to start knows which are
-still in use and removes the others.
+still in use and removes the others, as does one that works.
 """
 
+import math
 import os
 import shutil
 import stat
@@ -32,7 +33,8 @@ class FileKeeper(Closing):
     """A folder of this process in the system's place for temporary files (`TMPDIR`)."""
 
     def __init__(self) -> None:
-        _remove_leftovers()
+        self._looked_s = -math.inf
+        self._look()
         self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._lock = FileLock(self._folder / _LOCK, blocking=False, thread_local=False, fallback_to_soft=False)
         self._lock.acquire()
@@ -48,6 +50,7 @@ class FileKeeper(Closing):
         Raises:
             ServerError: The disk is full.
         """
+        self._look()
         with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as folder:
             path = Path(folder) / f"video{suffix}"
             try:
@@ -60,6 +63,12 @@ class FileKeeper(Closing):
         """Remove the folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._lock.release()
+
+    def _look(self) -> None:
+        """Look for what others have left, now and then: who was killed just now may have been replaced at once."""
+        if time.monotonic() - self._looked_s > _NEW_S:
+            _remove_leftovers()
+            self._looked_s = time.monotonic()
 
 
 def _remove_leftovers() -> None:
