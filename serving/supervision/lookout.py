@@ -8,13 +8,19 @@ with Lookout(address, server.identity, WatchSettings()) as lookout:
 import logging
 import signal
 import time
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from cocon.serving.address import Address
 from cocon.serving.operator_client import OperatorClient
 from cocon.serving.processes import ProcessIdentity
 from cocon.serving.supervision.probe import ModelAnswer, Probe, Verdict
-from cocon.serving.supervision.repair import restart_model, served_versions
+from cocon.serving.supervision.repair import (
+    configurations_of,
+    restart_model,
+    restore_versions,
+    served_versions,
+)
 from cocon.serving.supervision.settings import WatchSettings
 from cocon.serving.supervision.workers import ServerWorker, WorkerWatch
 
@@ -34,6 +40,9 @@ class Lookout:
         address: Where the server listens.
         server: The server process.
         settings: How closely to look.
+
+    Attributes:
+        configurations: Of all models, as `repair.configurations_of` gives them, at the last round of questions.
     """
 
     def __init__(self, address: Address, server: ProcessIdentity, settings: WatchSettings) -> None:
@@ -42,6 +51,7 @@ class Lookout:
         self._workers = WorkerWatch(server)
         self._settings = settings
         self._next_round = self._next_discovery = time.monotonic()
+        self.configurations: Mapping[str, Mapping[str, Any]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +82,10 @@ class Lookout:
         self._workers.discover()
         self._probe.ask(model)
 
+    def restore(self, configurations: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have models serve the versions that they served in another server's life; see `repair.restore_versions`."""
+        restore_versions(configurations, self._operator, timeout_s=self._settings.loading_timeout_s)
+
     def _look_at_workers(self) -> list[ModelAnswer]:
         ended, stopped = self._workers.look()
         for worker in stopped:
@@ -96,7 +110,8 @@ class Lookout:
     def _ask_all(self) -> list[ModelAnswer]:
         """Ask the models with work of their own; an ensemble is as well as its parts."""
         answers = []
-        for model in served_versions(self._operator):
+        self.configurations = configurations_of(self._operator)
+        for model in self.configurations:
             if self._probe.has_answered_others(model):
                 answers.append(ModelAnswer(model, Verdict.WORKS))
             else:

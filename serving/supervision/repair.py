@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import json_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig
 from tritonclient.utils import InferenceServerException
 
 from cocon.core.errors import ServerError
 from cocon.serving.operator_client import OperatorClient
 from cocon.serving.supervision.workers import WorkerWatch
 
-__all__ = ["restart_model", "served_versions"]
+__all__ = ["configurations_of", "restart_model", "restore_versions", "served_versions"]
 
 _CALL_TIMEOUT_S = 10.0
 
@@ -44,25 +45,71 @@ def restart_model(model: str, server: OperatorClient, workers: WorkerWatch, *, t
     Raises:
         ServerError: It does not load, or the server does not answer.
     """
-    before = served_versions(server)
+    before = configurations_of(server)
     if model not in before:
         return  # the operator has unloaded it meanwhile
-    configurations = {name: _as_served(server, name, versions) for name, versions in before.items()}
     workers.kill(model)
     server.unload(model, timeout_s=timeout_s)
-    server.load(model, config=configurations[model], timeout_s=timeout_s)
-    for name, versions in before.items():
-        if served_versions(server).get(name) != versions:
-            server.load(name, config=configurations[name], timeout_s=timeout_s)
+    server.load(model, config=before[model], timeout_s=timeout_s)
+    for name, config in before.items():
+        if served_versions(server).get(name) != _versions(config):
+            server.load(name, config=config, timeout_s=timeout_s)
+
+
+def configurations_of(server: OperatorClient) -> dict[str, Mapping[str, Any]]:
+    """The configuration of every model, with just the versions that are served now.
+
+    Raises:
+        ServerError: The server does not answer.
+    """
+    return {name: _as_served(server, name, versions) for name, versions in served_versions(server).items()}
+
+
+def restore_versions(
+    configurations: Mapping[str, Mapping[str, Any]], server: OperatorClient, *, timeout_s: float
+) -> None:
+    """Have a server that was started again serve what it did before, and not what has come into the repository since.
+
+    What the operator has chosen since, by a `version_policy` in the repository, stays.
+
+    Args:
+        configurations: Of before, from `configurations_of`.
+        server: The new server.
+        timeout_s: How long a model may take to load, in seconds.
+
+    Raises:
+        ServerError: A model does not load as it was.
+    """
+    now = served_versions(server)
+    others = {
+        name: config
+        for name, config in configurations.items()
+        if _versions(config) != now.get(name) and not (name in now and _is_chosen(server, name))
+    }
+    # A part that goes takes its ensemble with it.
+    for name, config in sorted(others.items(), key=lambda other: other[1].get("platform") == "ensemble"):
+        server.load(name, config=config, timeout_s=timeout_s)
+
+
+def _versions(config: Mapping[str, Any]) -> list[int]:
+    return [int(version) for version in config["version_policy"]["specific"]["versions"]]
+
+
+def _is_chosen(server: OperatorClient, model: str) -> bool:
+    return bool(_config(server, model).version_policy.HasField("specific"))
 
 
 def _as_served(server: OperatorClient, model: str, versions: list[int]) -> Mapping[str, Any]:
     """The configuration of a model, with just the versions that are served now."""
-    try:
-        config = server.connection.get_model_config(model, client_timeout=_CALL_TIMEOUT_S).config
-    except InferenceServerException as error:
-        raise ServerError(f"the server does not tell the configuration of '{model}': {error.message()}") from error
+    config = _config(server, model)
     config.version_policy.Clear()
     config.version_policy.specific.versions.extend(versions)
     as_json: Mapping[str, Any] = json_format.MessageToDict(config, preserving_proto_field_name=True)
     return as_json
+
+
+def _config(server: OperatorClient, model: str) -> ModelConfig:
+    try:
+        return server.connection.get_model_config(model, client_timeout=_CALL_TIMEOUT_S).config
+    except InferenceServerException as error:
+        raise ServerError(f"the server does not tell the configuration of '{model}': {error.message()}") from error

@@ -10,9 +10,9 @@ for a second with a request aborts the whole server when it goes on. The server 
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cocon.core.errors import CoconError, ServerError
 from cocon.serving.checking.repository_check import check_served
@@ -58,6 +58,7 @@ class Supervisor:
         self._incidents = IncidentFile(server.log)
         self._restarts: Counter[str] = Counter()  # in a row, of each model and of the server
         self._have_worked: set[str] = set()
+        self._served: Mapping[str, Mapping[str, Any]] = {}
         self._lookout = self._new_lookout()
 
     def watch(self, *, while_: Callable[[], bool] = lambda: True) -> None:
@@ -135,12 +136,21 @@ class Supervisor:
             self._give_up(f"{why}, {again} restarts have not helped")
         if again:
             time.sleep(2**again)
+        self._served = self._lookout.configurations or self._served
         self._lookout.close()
         with exclusive(self._server.address.grpc_port):
             self._server.end()
             self._tell("restarted the server", why, keep_log(self._server.log))
             self._start_again()
-        self._lookout = self._new_lookout()
+            self._lookout = self._new_lookout()
+            if self._server.is_alive():
+                self._restore_versions()
+
+    def _restore_versions(self) -> None:
+        try:
+            self._lookout.restore(self._served)
+        except ServerError as error:
+            _logger.warning("the server may serve other versions than before: %s", error)
 
     def _start_again(self) -> None:
         try:
