@@ -1,14 +1,15 @@
 """What `client info` tells: the server, its models, the index, and whether they belong together."""
 
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cocon.client.commands.options import ServerOptions
 from cocon.client.engines import open_index
-from cocon.client.index.records import IndexFacts
+from cocon.client.index.records import IndexedVideo, IndexFacts
 from cocon.client.output.sinks import print_rows
 from cocon.client.pipeline.video_embedding import Row
 from cocon.core.errors import CoconError, MismatchError, ServerError
@@ -96,6 +97,8 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
         f"index {printable(index['folder'])}: {index['num_videos']} videos, {index['num_clips']} clips, "
         f"view {'+'.join(index['views'])}, {index['embedding_dim']} dimensions; {fits}\n"
     )
+    for row in index["versions"]:
+        sys.stdout.write(f"{row['num_videos']} videos by {row['model']} version {row['version']}\n")
 
 
 def _print_models(models: list[dict[str, Any]]) -> None:
@@ -162,7 +165,15 @@ def _index_row(folder: str, weights: Mapping[str, float], models: dict[str, Mode
         "num_clips": sum(video.num_clips for video in videos),
         "fits_models": fits,
         "made_by": index.made_by,
+        "versions": _versions(videos),
     }
+
+
+def _versions(videos: Iterable[IndexedVideo]) -> list[Row]:
+    """How many contents were embedded by which version of which model; `client index list --json` says it of each."""
+    of_contents = {video.video_id: (video.model, video.version) for video in videos}
+    counted = sorted(Counter(of_contents.values()).items())
+    return [{"model": model, "version": version, "num_videos": number} for (model, version), number in counted]
 
 
 def _fits(facts: IndexFacts, models: dict[str, ModelEmbedder], weights: Mapping[str, float]) -> bool:

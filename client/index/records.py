@@ -93,6 +93,8 @@ class IndexedVideo:
         video_id: Of the content: videos with the same bytes share it.
         metadata: What else is known of it.
         moments: Parts of it that have labels of their own, by time; no two overlap.
+        model: That its vectors come from; several, by `+`, where they are fused.
+        version: Of the model, likewise.
     """
 
     video: str
@@ -104,16 +106,27 @@ class IndexedVideo:
     video_id: int = 0
     metadata: Mapping[str, object] = field(default_factory=dict)
     moments: tuple[LabelledMoment, ...] = ()
+    model: str = ""
+    version: str = ""
 
     @classmethod
     def of_columns(
-        cls, path: str, label: str | None, num_rows: int, spans: bytes, overlap: float, sha: str, own_id: int, text: str
+        cls,
+        path: str,
+        label: str | None,
+        num_rows: int,
+        spans: bytes,
+        overlap: float,
+        sha: str,
+        own_id: int,
+        text: str,
+        *made_by: str,
     ) -> Self:
-        """What the catalogue says of a place and its content."""
+        """What the catalogue says of a place and its content; last, which model made the vectors, and its version."""
         duration = float(np.frombuffer(spans, "<f8")[1::2].max(initial=0.0))
         known = json.loads(text)
         described, moments = with_moments(known, ()), moments_of(known)
-        return cls(unescaped(path), label, num_rows, duration, overlap, sha, own_id, described, moments)
+        return cls(unescaped(path), label, num_rows, duration, overlap, sha, own_id, described, moments, *made_by)
 
     def row(self) -> dict[str, object]:
         """The fields by name; `video` is the path's written form (`printable.escaped`)."""

@@ -25,7 +25,7 @@ __all__ = ["Snapshot", "block_file", "vector_file"]
 
 _MAX_INTEGER = 2**63 - 1  # of SQLite
 _PLACES = """
-SELECT path, label, num_rows, spans, overlap, content_sha256, video_id, metadata
+SELECT path, label, num_rows, spans, overlap, content_sha256, video_id, metadata, model, version
 FROM places JOIN videos USING (video_id) {} ORDER BY path LIMIT ? OFFSET ?
 """
 _ROWS = "SELECT video_id, first_row, num_rows FROM videos WHERE first_row >= ? {} ORDER BY first_row"

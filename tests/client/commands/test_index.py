@@ -52,6 +52,10 @@ def test_without_anything_to_embed_no_server_is_needed(client: Client, folder: P
     facts = json.loads(told.stdout)
     assert (told.returncode, facts["software"], facts["models"]) == (4, None, None)
     assert (facts["index"]["num_videos"], facts["index"]["fits_models"]) == (3, None)
+    # Which version wrote which row.
+    assert facts["index"]["versions"] == [{"model": "cocon_rgb", "version": "1", "num_videos": 3}]
+    rows = json.loads(client("index", "list", "--json").stdout)
+    assert {(row["model"], row["version"]) for row in rows} == {("cocon_rgb", "1")}
 
 
 def test_prune_lists_refuses_and_forgets(client: Client, folder: Path) -> None:
