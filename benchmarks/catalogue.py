@@ -25,6 +25,7 @@ class Benchmark:
 BENCHMARKS = (
     Benchmark("variants", "encoders in ONNX Runtime"),
     Benchmark("serving", "through Triton"),
+    Benchmark("overload", "too many requests"),
     Benchmark("soak", "a server for minutes", needs_repository=True),
     Benchmark("transport", "between client and server", needs_repository=True),
     Benchmark("client_bench", "client bench", needs_repository=True),
