@@ -150,7 +150,8 @@ class Supervisor:
         try:
             self._lookout.restore(self._served)
         except ServerError as error:
-            _logger.warning("the server may serve other versions than before: %s", error)
+            why = str(error).partition(" At: ")[0]  # Python's traceback in Triton's words says nothing
+            _logger.warning("the server may serve other versions than before: %s", why)
 
     def _start_again(self) -> None:
         try:

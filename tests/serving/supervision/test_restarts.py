@@ -32,7 +32,8 @@ def test_a_server_that_ends_is_started_again_until_that_helps_no_more(
     with OperatorClient(served.address) as server:  # the key is still good
         assert served_versions(server) == {"turning": [1], "turning_twice": [1]}
 
-    (served.repository / "turning" / "1" / "model.onnx").write_bytes(b"garbage")
+    for version in ("1", "2"):
+        (served.repository / "turning" / version / "model.onnx").write_bytes(b"garbage")
     psutil.Process(served.identity.pid).kill()
     with pytest.raises(ServerError, match=r"tritonserver has ended: .*, 3 restarts have not helped; log: .*crash-"):
         look_until(lambda: False, limit_s=120)
