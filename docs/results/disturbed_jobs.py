@@ -24,7 +24,7 @@ from tests.client.disturbed_job import check_rows, run_disturbed, served  # noqa
 from tests.client.models.conftest import write_config  # noqa: E402
 
 ROUND = ("kill worker", "kill server", "kill worker", "restart server", "kill job")
-FORMATS = ("jsonl", "parquet")
+FORMATS = ("parquet",)
 Row = dict[str, str | int | float]
 
 
@@ -38,7 +38,10 @@ def main() -> None:
         root = Path(folder)
         for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):  # no server of the user's is seen or ended
             os.environ[name] = str(root / name.lower())
-        paths = [write_video(root / "videos" / f"{number:04d}.mp4", seed=number) for number in range(options.videos)]
+        paths = [
+            write_video(root / "videos" / f"{number:04d}.mp4", seed=number, num_frames=60)
+            for number in range(options.videos)
+        ]
         repository = make_repository(root / "repository", contract("rgb"))
         write_config(repository / "cocon_rgb", contract("rgb"), "onnxruntime")
         rows = [disturbed_row(root / f"rows.{form}", paths, repository, options.rounds) for form in FORMATS]

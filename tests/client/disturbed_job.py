@@ -61,7 +61,7 @@ def run_disturbed(
     videos: Path, output: Path, repository: Path, address: Address, disturbances: Sequence[str]
 ) -> Disturbed:
     """Embed a folder, and disturb that at as many moments, each when some more videos are finished."""
-    share = sum(1 for _ in videos.iterdir()) // (2 * len(disturbances))
+    share = max(1, sum(1 for _ in videos.iterdir()) // (4 * len(disturbances)))
     journal, log = output.with_name(f"{output.name}.partial"), output.with_suffix(".stderr")
     job, num_done, at = _begin(videos, output, address, log), 0, share
     for disturbance in disturbances:
@@ -105,17 +105,22 @@ def check_rows(output: Path, paths: Sequence[Path], embedder: VideoEmbedder) -> 
 
 
 def _serve(repository: Path, address: Address) -> None:
-    ports = (f"--metrics-port={address.metrics_port}", "--probe-interval-s=1", "--probe-timeout-s=10")
-    _cocon(repository, "--detach", f"--grpc-port={address.grpc_port}", *ports)
+    """Start it; once more if the wheel's server gave up on a worker that a busy machine let wait for a second."""
+    ports = (f"--grpc-port={address.grpc_port}", f"--metrics-port={address.metrics_port}")
+    command = (repository, "--detach", *ports, "--probe-interval-s=1", "--probe-timeout-s=10")
+    for _ in range(3):
+        if _cocon(*command) == 0:
+            return
+    raise AssertionError("the server does not start")
 
 
 def _stop(address: Address) -> None:
-    _cocon("--stop", f"--grpc-port={address.grpc_port}")
+    assert _cocon("--stop", f"--grpc-port={address.grpc_port}") == 0
 
 
-def _cocon(*arguments: str | Path) -> None:
+def _cocon(*arguments: str | Path) -> int:
     command = [sys.executable, "-c", "from cocon.core.command import main; main()", "serve", *arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=_LIMIT_S)
+    return subprocess.run(command, check=False, stdout=subprocess.DEVNULL, timeout=_LIMIT_S).returncode
 
 
 def _begin(videos: Path, output: Path, address: Address, log: Path) -> "subprocess.Popen[bytes]":

@@ -27,13 +27,13 @@ def assert_survives(tmp_path: Path, num_videos: int, disturbances: Sequence[str]
     repository = make_repository(tmp_path / "repository", contract("rgb"))
     write_config(repository / "cocon_rgb", contract("rgb"), "onnxruntime")
     videos, output, address = tmp_path / "videos", tmp_path / "rows.jsonl", Address.on_free_ports()
-    paths = [write_video(videos / f"{number:03d}.mp4", seed=number) for number in range(num_videos)]
+    paths = [write_video(videos / f"{number:03d}.mp4", seed=number, num_frames=60) for number in range(num_videos)]
     with served(repository, address):
         job = run_disturbed(videos, output, repository, address, disturbances)
     assert job.exit_code == 0, job.stderr
     assert job.num_disturbances == len(disturbances)
     with VideoEmbedder(f"local:{repository}") as embedder:
-        assert check_rows(output, paths, embedder) == 5 * num_videos
+        assert check_rows(output, paths, embedder) == 15 * num_videos
 
 
 def test_a_job_survives_the_end_of_everything_once(tmp_path: Path) -> None:
