@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -17,10 +18,14 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from cocon.core.errors import ServerError
+from cocon.core.errors import ServerError, UsageError
+from cocon.core.printable import printable
 from cocon.core.storage import storing
 
-__all__ = ["Installation", "find_installation"]
+__all__ = ["PLAIN", "Installation", "find_installation"]
+
+PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
+"""What a shell takes as it stands: the wheel's server starts its workers by one, without quotes."""
 
 # The newest release whose fixes (CVE-2025-23310 and later) we know of.
 _IMAGE = "nvcr.io/nvidia/tritonserver:26.07-py3"
@@ -55,6 +60,7 @@ def find_installation(repository: Path) -> Installation:
 
     Raises:
         ServerError: There is none, or the wheel's cannot run here; the message names the alternatives.
+        UsageError: The cache folder has a name that the wheel's cannot be given.
     """
     on_path = shutil.which("tritonserver")
     if on_path:
@@ -143,6 +149,9 @@ def _assemble_backends(root: Path, stub: Path) -> Path:
     for model in (Path(__file__).parent / "backends").glob("*/model.py"):
         files[f"{model.parent.name}/model.py"] = model
     directory = _cache_folder() / _digest(files)
+    if not PLAIN.fullmatch(str(directory)):
+        problem = "has a name that the workers of nvidia-pytriton cannot be given (ASCII without blanks and quotes)"
+        raise UsageError(f"the cache folder '{printable(directory)}' {problem}; set XDG_CACHE_HOME")
     if not directory.is_dir():
         aside = directory.with_name(f"{directory.name}.{os.getpid()}")
         try:

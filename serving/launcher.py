@@ -5,7 +5,6 @@ with ServerProcess(Path("model_repository"), Address.on_free_ports()) as server:
 """
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,15 +19,12 @@ from cocon.embedding.server_keys import KEYS, ServerKey
 from cocon.serving.address import Address
 from cocon.serving.checking.repository_check import Scrutiny, check_served
 from cocon.serving.command_line import EXIT_TIMEOUT_S, check_flags, server_command, shared_memory_prefix
-from cocon.serving.installation import Installation, find_installation
+from cocon.serving.installation import PLAIN, Installation, find_installation
 from cocon.serving.processes import ProcessIdentity, end_group
 from cocon.serving.readiness import ModelState, wait_until_ready
 from cocon.serving.worker_memory import check_worker_memory
 
 __all__ = ["ServerProcess", "end_server", "model_names"]
-
-# What a shell takes as it stands.
-_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
 class ServerProcess:
@@ -255,10 +251,10 @@ def _plainly_named(repository: Path, log: Path) -> Path:
 
     The wheel's server starts its workers by a shell, without quotes, and they know ASCII alone.
     """
-    if _PLAIN.fullmatch(str(repository)):
+    if PLAIN.fullmatch(str(repository)):
         return repository
     link = log.with_suffix(".models")
-    if not _PLAIN.fullmatch(str(link)):
+    if not PLAIN.fullmatch(str(link)):
         places = (
             f"model repository '{printable(repository)}' nor '{printable(log.parent)}', where a link to it could be"
         )

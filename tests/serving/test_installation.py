@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cocon.core.errors import ServerError, StorageError
+from cocon.core.errors import ServerError, StorageError, UsageError
 from cocon.serving.installation import find_installation
 from tests.disks import full_disk
 
@@ -65,3 +65,15 @@ def test_a_full_disk_leaves_no_half_of_the_backend_directory(
         ):
             find_installation(repository)
         assert list((tmp_path / "cache" / "cocon" / "triton-backends").iterdir()) == []
+
+
+@pytest.mark.triton
+@pytest.mark.parametrize("name", ["with blank", "qu'ote", "$(exit)", "José"])
+def test_a_cache_folder_that_a_shell_reads_otherwise_is_refused(
+    name: str, can_serve: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("tritonserver"):
+        pytest.skip("only the server of nvidia-pytriton starts its workers by a shell")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
+    with pytest.raises(UsageError, match="set XDG_CACHE_HOME"):
+        find_installation(tmp_path)
