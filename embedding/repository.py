@@ -3,7 +3,7 @@
     cocon_rgb/config.pbtxt                   all versions
     cocon_rgb/labels.txt                     class names, one per line, where there is a classifier
     cocon_rgb/README.md                      model card of the newest version
-    cocon_rgb/3/model.onnx, contract.json    one version
+    cocon_rgb/3/model.onnx, contract.json    one version; its config.pbtxt has the tensors of that one
     cocon_rgb_int8/3/model.onnx, contract.json      a variant: smaller or faster, and almost the same vectors
     cocon_rgb_torchscript/3/model.pt, contract.json
     cocon_rgb_boundaries/1/model.onnx, boundaries.json
@@ -12,8 +12,9 @@
     cocon/1/fusion.json                      ensemble of all views and `cocon_fuse`
     cocon_video/1/video.json                 takes whole videos, and calls the encoders, on demand
 
-A version is a folder with a number for a name; the highest one is served. Suffix and contract of every kind of model
-are in its `ModelKind`; both travel in `config.pbtxt` too, for those who see a server and no folder.
+A version is a folder with a number for a name; the highest one is served, unless `config.pbtxt` names others. Suffix
+and contract of every kind of model are in its `ModelKind`; both travel in `config.pbtxt` too, for those who see a
+server and no folder.
 """
 
 import hashlib
