@@ -69,7 +69,9 @@ class Lookout:
         if now >= self._next_discovery:
             self._workers.discover()
             self._next_discovery = now + _DISCOVERY_INTERVAL_S
-        seen = [*self._look_at_workers(), *self._probe.answers()]
+        dead = self._look_at_workers()
+        gone = {answer.model for answer in dead}  # what was asked before says no more of them
+        seen = [*dead, *(answer for answer in self._probe.answers() if answer.model not in gone)]
         if now >= self._next_round:
             seen += self._ask_all()
             self._next_round = now + self._settings.interval_s
@@ -98,7 +100,8 @@ class Lookout:
         self._workers.discover()
         served = served_versions(self._operator)
         missed = [worker for worker in ended if int(worker.version) in served.get(worker.model, [])]
-        return [answer for worker in missed if (answer := self._miss(worker)) is not None]
+        answers = (answer for worker in missed if (answer := self._miss(worker)) is not None)
+        return list({answer.model: answer for answer in answers}.values())  # one, however many workers it has lost
 
     def _miss(self, worker: ServerWorker) -> ModelAnswer | None:
         """A worker has ended whose model is READY: the model is dead, or has others, and is asked."""

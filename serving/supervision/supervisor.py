@@ -93,8 +93,11 @@ class Supervisor:
             if self._server.is_alive() and time.monotonic() - self._last_heard > self._settings.timeout_s:
                 self._restart_server(str(silence))
             return
+        lookout = self._lookout
         for answer in answers:
             self._take(answer)
+            if self._lookout is not lookout:  # the rest is about a server that is no more
+                return
 
     def close(self) -> None:
         """Watch no more; the server goes on."""
@@ -125,7 +128,7 @@ class Supervisor:
             with exclusive(self._server.address.grpc_port):
                 check_served(self._server.repository, self._server.scrutiny, models=[model])
                 self._lookout.restart(model)
-        except CoconError as error:
+        except (CoconError, OSError) as error:
             if self._server.is_alive():
                 self._restart_server(f"model '{model}' does not load again: {error}")
 
@@ -140,7 +143,7 @@ class Supervisor:
         self._lookout.close()
         with exclusive(self._server.address.grpc_port):
             self._server.end()
-            self._tell("restarted the server", why, keep_log(self._server.log))
+            self._tell("restarted the server", why, self._keep_log())
             self._start_again()
             self._lookout = self._new_lookout()
             if self._server.is_alive():
@@ -158,7 +161,7 @@ class Supervisor:
             self._server.start_again()
             self._on_start()
             self._server.wait_until_ready()
-        except CoconError as error:  # the next look finds it ended
+        except (CoconError, OSError) as error:  # the next look finds it ended
             _logger.error("the server does not start again: %s", error)
             self._server.end()
         except BaseException:  # an interrupt: nothing half-started may stay behind
@@ -167,14 +170,24 @@ class Supervisor:
 
     def _give_up(self, why: str) -> NoReturn:
         self._server.stop()
-        log = keep_log(self._server.log)
+        log = self._keep_log()
         self._tell("gave the server up", why, log)
         raise ServerError(f"tritonserver has ended: {why}; log: {log}")
 
     def _tell(self, what: str, why: str, log: Path | None = None) -> None:
         incident = Incident(time.time(), what, why, log)
         _logger.warning("%s", incident)
-        self._incidents.add(incident)
+        try:
+            self._incidents.add(incident)
+        except (CoconError, OSError) as error:  # they are kept for information only
+            _logger.warning("what has happened is not kept: %s", error)
+
+    def _keep_log(self) -> Path | None:
+        try:
+            return keep_log(self._server.log)
+        except OSError as error:
+            _logger.warning("the log of the crash is not kept: %s", error)
+            return None
 
     def _new_lookout(self) -> Lookout:
         self._last_heard = time.monotonic()

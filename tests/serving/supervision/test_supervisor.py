@@ -46,6 +46,21 @@ def test_a_model_whose_workers_die_is_restarted_alone_in_the_version_it_had(
     assert served.identity == process
 
 
+def test_a_model_that_loses_all_its_workers_at_once_is_restarted_once(
+    served: ServerProcess, supervisor: Supervisor, look_until: LookUntil, count: Count, workers: Workers
+) -> None:
+    look_until(lambda: count("turning_twice"))
+    lost = workers("turning_twice")
+    assert len(lost) == 2
+    for worker in lost:
+        worker.kill()
+    while workers("turning_twice"):
+        time.sleep(0.01)
+    look_until(lambda: incidents(served) != [])
+    assert incidents(served) == ["restarted model 'turning_twice'"]
+    assert count("turning_twice")
+
+
 def test_a_worker_that_stands_still_with_a_request_takes_no_server_with_it(
     served: ServerProcess, look_until: LookUntil, count: Count, workers: Workers
 ) -> None:
