@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from tritonclient.grpc import InferenceServerClient
+from tritonclient.grpc.model_config_pb2 import ModelConfig
 from tritonclient.utils import InferenceServerException
 
 from cocon.core.errors import ServerError
@@ -65,6 +66,21 @@ class OperatorClient:
         )
         models: Sequence[Any] = found.models
         return models
+
+    def config(self, model: str, version: int | None = None) -> ModelConfig:
+        """The configuration that a model is served with.
+
+        Args:
+            model: Its name.
+            version: One that is loaded; None for the newest of those.
+
+        Raises:
+            ServerError: The server does not answer, or has no such model.
+        """
+        named = "" if version is None else str(version)
+        found = self._ask(lambda: self.connection.get_model_config(model, named, client_timeout=_CALL_TIMEOUT_S))
+        config: ModelConfig = found.config
+        return config
 
     def load(
         self, model: str, *, config: Mapping[str, Any] | None = None, timeout_s: float = _LOADING_TIMEOUT_S

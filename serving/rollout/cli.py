@@ -155,7 +155,6 @@ def _carry_out(
                 alone=partial(_alone, grpc_port, running.repository),
                 on_progress=on_progress,
             )
-        _remember(grpc_port, running.repository)
     _tell(rolled, as_json=as_json)
 
 
@@ -177,6 +176,11 @@ def _running(repository: Path | None, grpc_port: int) -> Iterator[_Running]:
             f"no server in the background on port {grpc_port}; of one in the foreground, name its --repository"
         )
     root = (repository or record.repository if record else repository or Path()).resolve()
+    if record is not None and root != record.repository:
+        raise UsageError(
+            f"the server on port {grpc_port} serves '{printable(record.repository)}' and not '{printable(root)}'; "
+            "leave --repository out, or name the --grpc-port of the server that is meant"
+        )
     address = record.address if record else Address(grpc_port=grpc_port)
     models = models_of(root)
     with OperatorClient(address) as server:
@@ -185,24 +189,39 @@ def _running(repository: Path | None, grpc_port: int) -> Iterator[_Running]:
 
 @contextmanager
 def _alone(grpc_port: int, repository: Path) -> Iterator[None]:
-    """Neither a supervisor nor an export, nor who else changes versions, is at work meanwhile."""
+    """Neither a supervisor nor an export, nor who else changes versions, is at work meanwhile.
+
+    Then `cocon serve --detach` knows that the server has what the repository says: what has been promoted, or, if that
+    failed, the files that were put back.
+    """
+    from contextlib import suppress
+
+    from cocon.core.errors import CoconError
     from cocon.embedding.repository import writing
-    from cocon.serving.record import exclusive
+    from cocon.serving.record import ServerRecord, exclusive, repository_digest
 
     with exclusive(grpc_port), writing(repository):
-        yield
+        record = ServerRecord.load(grpc_port)
+        was_known = record is not None and record.digest == repository_digest(repository)
+        try:
+            yield
+        except BaseException:
+            if was_known:
+                with suppress(CoconError, OSError):  # what failed is told, and not this
+                    _remember(grpc_port, repository)
+            raise
+        _remember(grpc_port, repository)
 
 
 def _remember(grpc_port: int, repository: Path) -> None:
-    """Have `cocon serve --detach` know that the server has what the repository now says."""
+    """Note in the record what the repository now says; for who has both alone."""
     from dataclasses import replace
 
-    from cocon.serving.record import ServerRecord, exclusive, repository_digest
+    from cocon.serving.record import ServerRecord, repository_digest
 
-    with exclusive(grpc_port):
-        record = ServerRecord.load(grpc_port)
-        if record is not None and record.repository == repository:
-            replace(record, digest=repository_digest(repository)).save()
+    record = ServerRecord.load(grpc_port)
+    if record is not None and record.repository == repository:
+        replace(record, digest=repository_digest(repository)).save()
 
 
 def _row(model: "VersionedModel") -> dict[str, str | int | tuple[int, ...]]:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 
 from tritonclient.utils import InferenceServerException
 
-from cocon.core.errors import MismatchError, ServerError, UsageError
+from cocon.core.errors import CoconError, ServerError, UsageError
 from cocon.embedding.config_files import CURRENT_KEY, parameter
 from cocon.serving.operator_client import OperatorClient
 from cocon.serving.rollout.plan import RolloutPlan
-from cocon.serving.rollout.versioned_model import VersionedModel
+from cocon.serving.rollout.versioned_model import VersionedModel, version_number
 
 __all__ = ["Rolled", "models_on", "roll_out"]
 
@@ -79,6 +79,7 @@ def roll_out(
 
     Raises:
         UsageError: two versions cannot be served at once, or one does not load; nothing has changed then.
+            Who has the repository when the versions before are to go has them stay, which is told as progress.
         ServerError: the server does not answer; what it serves may be in between, and the same command goes on.
     """
     together = {name: _together(plan, name, cuts_off=cuts_off) for name in plan.targets}
@@ -89,20 +90,22 @@ def roll_out(
             _serve(server, plan, name, together[name])
     leaving = {name: versions - {plan.targets[name]} for name, versions in together.items()}
     _drain(server, leaving, drain_s, on_progress)
-    with alone():
-        for name in (*plan.callers, *plan.parts):  # who calls goes before who is called
-            is_meant = VersionedModel.of(plan.models[name].folder).current == plan.targets[name]
-            if leaving[name] and is_meant:  # and nobody has promoted another one since
-                _serve(server, plan, name, {plan.targets[name]})
+    try:
+        with alone():
+            for name in (*plan.callers, *plan.parts):  # who calls goes before who is called
+                is_meant = VersionedModel.of(plan.models[name].folder).current == plan.targets[name]
+                if leaving[name] and is_meant:  # and nobody has promoted another one since
+                    _serve(server, plan, name, {plan.targets[name]})
+    except UsageError as error:  # what is wanted is served: that has not failed
+        on_progress(f"the versions before stay served, until the same command is given again: {error}")
     return [Rolled(name, plan.models[name].current, version) for name, version in plan.targets.items()]
 
 
 def _as_served(server: OperatorClient, model: VersionedModel, ready: set[int]) -> VersionedModel:
     current = 0
     if ready:
-        config = server.connection.get_model_config(model.name, str(max(ready)), client_timeout=_CALL_TIMEOUT_S).config
-        named = parameter(config, CURRENT_KEY)
-        current = int(named) if named is not None and int(named) in ready else max(ready)
+        named = version_number(parameter(server.config(model.name, max(ready)), CURRENT_KEY))
+        current = named if named in ready else max(ready)
     return replace(model, served=tuple(sorted(ready)), current=current)
 
 
@@ -150,9 +153,11 @@ def _put_back_on_failure(server: OperatorClient, plan: RolloutPlan) -> Iterator[
     try:
         yield
     except BaseException as error:
-        with suppress(ServerError, MismatchError):  # that it fails is told, and not what comes of it
+        is_back = False
+        with suppress(CoconError, OSError):  # that it fails is told, and not what comes of it
             _put_back(server, [plan.models[name] for name in (*plan.callers, *plan.parts)])
-        if isinstance(error, ServerError):
+            is_back = True
+        if is_back and isinstance(error, ServerError):
             raise UsageError(f"nothing is changed: {error}") from error
         raise
 

@@ -27,7 +27,7 @@ from cocon.embedding.config_files import (
 )
 from cocon.embedding.repository import CONFIG_FILE, LABELS_FILE, version_folders
 
-__all__ = ["PREVIOUS_KEY", "VersionedModel"]
+__all__ = ["PREVIOUS_KEY", "VersionedModel", "version_number"]
 
 PREVIOUS_KEY = "previous_version"
 """Of the parameter that says which version was current before the last promotion."""
@@ -70,8 +70,8 @@ class VersionedModel:
         config, versions = read_config(path), tuple(sorted(version_folders(folder)))
         named = tuple(sorted(set(config.version_policy.specific.versions) & set(versions)))
         served = named or versions[-1:]
-        current = _number(parameter(config, CURRENT_KEY))
-        previous = _number(parameter(config, PREVIOUS_KEY))
+        current = version_number(parameter(config, CURRENT_KEY))
+        previous = version_number(parameter(config, PREVIOUS_KEY))
         steps = {version: found for version in versions if (found := steps_of(config, version))}
         return cls(
             folder,
@@ -127,7 +127,8 @@ class VersionedModel:
             write_config(config, aside)
 
 
-def _number(text: str | None) -> int:
+def version_number(text: str | None) -> int:
+    """A version as a parameter says it; 0 where it says none."""
     return int(text) if text is not None and text.isascii() and text.isdecimal() else 0
 
 

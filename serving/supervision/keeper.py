@@ -76,7 +76,8 @@ def _keep(grpc_port: int, command: Sequence[str], scrutiny: Scrutiny, settings: 
         return now is not None and now.keeper == me
 
     def note() -> None:
-        replace(record, process=server.identity, keeper=me).save()
+        now = ServerRecord.load(grpc_port) or record  # a promotion may have changed it since
+        replace(now, process=server.identity, keeper=me).save()
 
     Supervisor(server, settings, on_start=note).watch(while_=is_mine)
 

@@ -8,16 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import json_format
-from tritonclient.grpc.model_config_pb2 import ModelConfig
-from tritonclient.utils import InferenceServerException
 
-from cocon.core.errors import ServerError
 from cocon.serving.operator_client import OperatorClient
 from cocon.serving.supervision.workers import WorkerWatch
 
 __all__ = ["configurations_of", "restart_model", "restore_versions", "served_versions"]
-
-_CALL_TIMEOUT_S = 10.0
 
 
 def served_versions(server: OperatorClient) -> dict[str, list[int]]:
@@ -96,20 +91,13 @@ def _versions(config: Mapping[str, Any]) -> list[int]:
 
 
 def _is_chosen(server: OperatorClient, model: str) -> bool:
-    return bool(_config(server, model).version_policy.HasField("specific"))
+    return bool(server.config(model).version_policy.HasField("specific"))
 
 
 def _as_served(server: OperatorClient, model: str, versions: list[int]) -> Mapping[str, Any]:
     """The configuration of a model, with just the versions that are served now."""
-    config = _config(server, model)
+    config = server.config(model)
     config.version_policy.Clear()
     config.version_policy.specific.versions.extend(versions)
     as_json: Mapping[str, Any] = json_format.MessageToDict(config, preserving_proto_field_name=True)
     return as_json
-
-
-def _config(server: OperatorClient, model: str) -> ModelConfig:
-    try:
-        return server.connection.get_model_config(model, client_timeout=_CALL_TIMEOUT_S).config
-    except InferenceServerException as error:
-        raise ServerError(f"the server does not tell the configuration of '{model}': {error.message()}") from error

@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,9 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from cocon.core.errors import ServerError, UsageError
-from cocon.embedding.config_files import CURRENT_KEY
+from cocon.embedding.config_files import CURRENT_KEY, read_config, write_config
+from cocon.embedding.repository import writing
+from cocon.serving.address import Address
 from cocon.serving.launcher import ServerProcess
 from cocon.serving.operator_client import OperatorClient
 from cocon.serving.rollout.plan import RolloutPlan, models_of, promotion, return_to_previous
@@ -154,6 +156,39 @@ def test_what_does_not_load_changes_nothing(server: ServerProcess, repository: P
         assert ready(operator) == ALL_1
         assert configured(repository, "cocon_flow", CURRENT_KEY)[0] == [1]
     assert ensemble.failures == [] and set(ensemble.answers) == {1}
+
+
+def test_that_nothing_is_changed_is_said_only_where_it_is_so(repository: Path) -> None:
+    add_versions(repository, 2)
+    plan = promotion(models_of(repository), ["all"], version=1)
+    with (
+        OperatorClient(Address.on_free_ports()) as nobody,
+        pytest.raises(ServerError, match=r"^the server at .* does not answer"),
+    ):
+        roll_out(nobody, plan, drain_s=0)
+
+
+def test_an_export_while_it_is_waited_fails_no_promotion(server: ServerProcess, repository: Path) -> None:
+    add_versions(repository, 2)
+    turns, told = iter((nullcontext(), writing(repository))), list[str]()
+    with operated(server) as operator, writing(repository):  # as an export has it
+        plan = promotion(models_on(operator, models_of(repository)), ["all"])
+        done = roll_out(operator, plan, drain_s=0, alone=lambda: next(turns), on_progress=told.append)
+        assert {each.now for each in done} == {2}
+        assert "the versions before stay served" in told[-1] and "another export writes" in told[-1]
+        assert ready(operator) >= {"cocon_rgb:1", "cocon_rgb:2"}
+        rolled(operator, server)  # the same again
+        assert ready(operator) == ALL_2
+
+
+def test_a_current_version_that_is_none_is_the_newest(server: ServerProcess, repository: Path) -> None:
+    path = repository / "cocon_rgb" / "config.pbtxt"
+    config = read_config(path)
+    config.parameters[CURRENT_KEY].string_value = "newest"
+    write_config(config, path)
+    with operated(server) as operator:
+        operator.load("cocon_rgb")
+        assert models_on(operator, models_of(repository))["cocon_rgb"].current == 1
 
 
 def test_versions_of_other_labels_are_not_served_at_once(server: ServerProcess, repository: Path) -> None:
