@@ -115,7 +115,7 @@ class Retries:
             return failure
         self._has_answered = True
         try:
-            self._check_live(seconds_until(deadline))
+            self._check_live(min(self._timeout_s, seconds_until(deadline)))
         except InferenceServerException as error:
             return error
         return failure
@@ -123,7 +123,9 @@ class Retries:
     def _is_worth_another(self, failures: list[InferenceServerException]) -> bool:
         last = failures[-1]
         if is_distrusted(last):
-            return len(failures) < self._num_servers
+            # Those of a round: what another server has said meanwhile, such as that it starts, it may say no more.
+            latest = failures[-self._num_servers :]
+            return len(latest) < self._num_servers or not all(map(is_distrusted, latest))
         if not is_interruption(last) and not is_late(last):
             return False
         self._has_answered |= not is_unreachable(last) and not is_late(last)

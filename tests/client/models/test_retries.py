@@ -14,6 +14,7 @@ import pytest
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from cocon.client.models.retries import NoAnswerError, Retries
 from cocon.client.models.server import TritonServer
 from cocon.core.errors import MismatchError, ServerError
 from cocon.core.telling.waits import awaited
@@ -118,6 +119,40 @@ def test_what_a_sound_server_refuses_is_not_asked_for_again(status: grpc.StatusC
     with serving(servicer) as url, TritonServer(url, timeout_s=600) as triton, pytest.raises(error, match="not now"):
         _ = triton.software
     assert servicer.num_requests == 1
+
+
+EXPIRED = InferenceServerException("CERTIFICATE_VERIFY_FAILED: certificate has expired", status="UNAVAILABLE")
+AWAY = InferenceServerException("failed to connect to all addresses", status="UNAVAILABLE")
+
+
+def _ask(retries: Retries, outcomes: list[InferenceServerException | str]) -> str:
+    """What is got by requests that end so, one after the other."""
+
+    def request(timeout_s: float) -> str:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, InferenceServerException):
+            raise outcome
+        return outcome
+
+    return retries.ask(request)
+
+
+def test_a_server_that_is_away_is_waited_for_beside_one_that_is_distrusted() -> None:
+    retries = Retries("one,two", lambda timeout_s: None, timeout_s=1, deadline_s=300, num_servers=2)
+    assert _ask(retries, ["up"]) == "up"
+    assert _ask(retries, [AWAY, EXPIRED, AWAY, EXPIRED, "back"]) == "back"
+    outcomes: list[InferenceServerException | str] = [AWAY, EXPIRED, EXPIRED, "not asked for"]
+    with pytest.raises(NoAnswerError):
+        _ask(retries, outcomes)
+    assert outcomes == ["not asked for"]
+
+
+def test_whether_a_server_is_about_to_end_is_asked_for_no_longer_than_a_request_may_last() -> None:
+    allowed_s: list[float] = []
+    retries = Retries("one", allowed_s.append, timeout_s=1, deadline_s=300)
+    with pytest.raises(NoAnswerError):
+        _ask(retries, [InferenceServerException("broken", status="INTERNAL")])
+    assert allowed_s == [1]
 
 
 def test_who_closes_the_connection_ends_the_waiting() -> None:
