@@ -94,12 +94,17 @@ def embed(
     """
     from cocon.client.output.resumed_job import open_job
     from cocon.client.output.sinks import ARCHIVES, chosen_format
+    from cocon.core.errors import UsageError
 
     remote_options.check(by_ray=bulk_options.by_ray)
+    if follow_versions and bulk_options.by_ray:
+        raise UsageError("--follow-versions is for one process; leave it out with --engine ray")
     if bulk_options.by_ray:
         is_plain = not as_json and row_format in (None, "parquet")
         bulk_options.embed(videos, embedder_options, output if is_plain else None, failures, quiet=quiet)
     chosen = chosen_format(row_format, output, as_json=as_json, allowed=("json", "jsonl", *ARCHIVES))
+    if follow_versions and chosen in ARCHIVES:
+        raise UsageError(f"--follow-versions gives rows of several models, and {chosen} names one; write json or jsonl")
     run = embedder_options.run_when_needed(
         videos, failures, quiet=quiet, default_views=("rgb",), output=output, is_name=remote_options.is_name
     )
@@ -113,6 +118,7 @@ def embed(
             model=embedder.model,
             choices=settings.choices,
             on_kept=report.note_kept,
+            follows_versions=follow_versions,
         ) as job,
     ):
         results = embedder.embed_many(job.remaining(names))

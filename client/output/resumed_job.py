@@ -55,6 +55,7 @@ def open_job(
     model: FusedModel,
     choices: Mapping[str, object],
     on_kept: _OnKept,
+    follows_versions: bool = False,
 ) -> Iterator[RowJob]:
     """Open where rows go.
 
@@ -65,6 +66,7 @@ def open_job(
         model: What the vectors come from.
         choices: What decides about the rows besides model and videos, as JSON takes it; rows by others are put aside.
         on_kept: Called with the number of rows of every video that is not worked on again.
+        follows_versions: Whether rows of other versions of the model belong to the same job.
 
     Raises:
         StorageError: The disk takes no more.
@@ -75,8 +77,7 @@ def open_job(
             yield _PassingJob(sink)
         return
     place = place_of(output)
-    identity = {"model": model.name, "version": model.version, "fingerprint": model.fingerprint, "view": model.view}
-    job = {"format": chosen, **identity, **choices}
+    job = {"format": chosen, **_identity(model, follows_versions=follows_versions), **choices}
     with storing(output), RowJournal(beside(place, ".partial"), job) as journal:
         resumed = _ResumedJob(journal, on_kept)
         try:
@@ -86,6 +87,14 @@ def open_job(
             raise
         resumed.write_to(place, chosen, model)
         journal.remove()
+
+
+def _identity(model: FusedModel, *, follows_versions: bool) -> dict[str, object]:
+    """What the rows of a job must have in common of their model."""
+    version: dict[str, object] = {"version": model.version, "fingerprint": model.fingerprint}
+    if follows_versions:
+        version = {"follows_versions": True, "embedding_dim": model.embedding_dim}
+    return {"model": model.name, "view": model.view, **version}
 
 
 class _PassingJob:

@@ -143,6 +143,7 @@ class VideoEmbedder(Closing):
             self._open = partial(open_fused, views=views, has_probabilities=has_probabilities)
             self._lanes = _opened_alike(self._hosts, self._open)
             self._follows_versions, self._looked_at = follows_versions, time.monotonic()
+            self._is_behind = False
             self._num_calls = min(host.num_calls, self._num_cores)
             if self._profile is not None:
                 self._profile.opened(is_waited=not host.computes_in_threads, served=self._served)
@@ -246,18 +247,22 @@ class VideoEmbedder(Closing):
         if not self._follows_versions or time.monotonic() < self._looked_at + _LOOK_S:
             return False
         self._looked_at = time.monotonic()
-        return self._hosts[0].look_again()
+        return self._hosts[0].look_again() or self._is_behind
 
     def _follow(self) -> None:
-        """Open the versions that are current now; videos that are decoded ahead must suit them."""
+        """Open the versions that are current now, once all servers have them; videos decoded ahead must suit them."""
         before = self.model
         for host in self._hosts[1:]:
             host.look_again()
-        self._lanes = _opened_alike(self._hosts, self._open)
+        lanes = _opened_at_rest(self._hosts, self._open)
+        self._is_behind = len({_told(lane) for lane in lanes}) > 1  # an operator promotes on one server after the other
+        if self._is_behind or _told(lanes[0]) == _told(before):
+            return
+        self._lanes = lanes
         if _takes(self.model) != _takes(before):
             raise MismatchError(
-                f"version {self.model.version} of {self.model.name} takes other clips than version {before.version}; "
-                "run the command again"
+                f"version {self.model.version} of {self.model.name} takes other clips than version {before.version}, "
+                "or gives other vectors; run the command again"
             )
         _logger.warning(
             "%s version %s follows version %s from the next video on", before.name, self.model.version, before.version
@@ -344,12 +349,24 @@ class VideoEmbedder(Closing):
 
 
 def _takes(model: FusedModel) -> tuple[object, ...]:
-    """What a video is decoded for."""
-    return model.clip, model.requests, model.shares_blocks
+    """What a video is decoded for, and how long its vectors are."""
+    return model.clip, model.requests, model.shares_blocks, model.embedding_dim
+
+
+def _told(model: FusedModel) -> tuple[object, ...]:
+    """What connections must have in common."""
+    return model.version, model.fingerprint, model.labels
 
 
 def _opened_alike(hosts: Sequence[ModelHost], opened: Callable[[ModelHost], FusedModel]) -> list[FusedModel]:
-    """Open the models on all connections; while an operator changes versions, again until they are the same."""
+    """Open the models on all connections, which must be the same."""
+    lanes = _opened_at_rest(hosts, opened)
+    _check_alike(hosts, lanes)
+    return lanes
+
+
+def _opened_at_rest(hosts: Sequence[ModelHost], opened: Callable[[ModelHost], FusedModel]) -> list[FusedModel]:
+    """Open them; while an operator changes versions, again until those of each server are the same."""
     for _ in range(_MOST_LOOKS):
         lanes = [opened(host) for host in hosts]
         if len({(host.url, lane.version) for host, lane in zip(hosts, lanes, strict=True)}) == len(
@@ -358,13 +375,12 @@ def _opened_alike(hosts: Sequence[ModelHost], opened: Callable[[ModelHost], Fuse
             break
         for host in hosts:
             host.look_again()
-    _check_alike(hosts, lanes)
     return lanes
 
 
 def _check_alike(hosts: Sequence[ModelHost], lanes: Sequence[FusedModel]) -> None:
     """Refuse servers that have not the same models, and one whose models changed while they were looked up."""
-    first, told = lanes[0], [(lane.version, lane.fingerprint, lane.labels) for lane in lanes]
+    first, told = lanes[0], [_told(lane) for lane in lanes]
     for host, lane, its in zip(hosts, lanes, told, strict=True):
         if its == told[0]:
             continue

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from cocon.client import VideoEmbedder
 from cocon.client.output.resumed_job import open_job
 from cocon.client.output.sinks import Format
 from cocon.core.errors import StorageError, UsageError
-from tests.client.conftest import Client, write_video
+from tests.client.conftest import Client, contract, make_repository, write_video
 from tests.client.disturbed_job import read_rows
 from tests.disks import full_disk
 
@@ -122,6 +123,54 @@ def test_rows_by_other_options_are_put_aside(
     journal.write_text("what somebody else has called so\n")
     assert len(embed(embedder, videos[:2], output)) == 2
     assert (tmp_path / "rows.jsonl.partial.before").read_text() == "what somebody else has called so\n"
+
+
+def test_a_job_that_follows_versions_keeps_the_rows_of_all_of_them(tmp_path: Path) -> None:
+    output, kept = tmp_path / "rows.jsonl", list[int]()
+    video = write_video(tmp_path / "video.mp4", seed=1, num_frames=30)
+    asked_for: list[int] = []
+    for weights in ("1", "2"):
+        repository = tmp_path / weights
+        make_repository(repository, contract("rgb", weights=weights))
+        with (
+            VideoEmbedder(f"local:{repository}") as embedder,
+            suppress(KeyboardInterrupt),
+            open_job(
+                "jsonl",
+                output,
+                columns=(),
+                model=embedder.model,
+                choices={},
+                on_kept=kept.append,
+                follows_versions=True,
+            ) as job,
+        ):
+            for path in job.remaining([video]):
+                asked_for.append(int(weights))
+                result = embedder.embed(path)
+                job.write(list(result.rows()), content_sha256=result.content_sha256)
+            if weights == "1":
+                raise KeyboardInterrupt
+    assert asked_for == [1]
+    assert len(kept) == 1
+    assert output.is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--output", "rows.parquet"], "rows of several models, and parquet names one; write json or jsonl"),
+        (["--output", "rows.npz"], "rows of several models, and npz names one; write json or jsonl"),
+        (["--engine", "ray", "--output", "rows"], "--follow-versions is for one process; leave it out with"),
+    ],
+)
+def test_versions_are_followed_where_each_row_can_name_its_own(
+    client: Client, videos: list[Path], arguments: list[str], told: str
+) -> None:
+    refused = client("embed", videos[0], "--follow-versions", *arguments)
+    assert refused.returncode == 2
+    assert told in refused.stderr
+    assert refused.stderr.count("\n") == 1
 
 
 def test_one_command_writes_a_file(tmp_path: Path, embedder: VideoEmbedder, videos: list[Path]) -> None:

@@ -200,3 +200,24 @@ def test_the_cores_share_the_clips_of_one_video(repository: Path, videos: list[P
         one, many = alone.embed(videos[0]), shared.embed(videos[0])
     np.testing.assert_allclose(many.embedding, one.embedding, atol=1e-6)
     assert np.array_equal(many.start_seconds, one.start_seconds)
+
+
+def test_who_follows_versions_waits_until_all_servers_have_changed(
+    tmp_path: Path, videos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for weights in ("1", "2"):
+        make_repository(tmp_path / weights, contract("rgb", weights=weights))
+    first, second = f"local:{tmp_path / '1'}", f"local:{tmp_path / '2'}"
+    with VideoEmbedder(first, follows_versions=True) as embedder, VideoEmbedder(second) as promoted:
+        before = embedder.model.fingerprint
+        monkeypatch.setattr("cocon.client.pipeline.video_embedder._LOOK_S", 0.0)
+        hosts = [*embedder._hosts, *promoted._hosts]
+        monkeypatch.setattr(embedder, "_hosts", hosts)  # the first has not changed, and the second has
+        embedder._follow()
+        assert embedder.model.fingerprint == before
+        assert embedder._has_moved()  # is looked at again, though nothing has changed since
+        monkeypatch.setattr(embedder, "_hosts", promoted._hosts)
+        embedder._follow()
+        assert embedder.model.fingerprint == promoted.model.fingerprint != before
+        assert not embedder._has_moved()
+        assert isinstance(embedder.embed(videos[0]), VideoEmbedding)
