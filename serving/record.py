@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 from filelock import FileLock
 
@@ -66,7 +66,7 @@ class ServerRecord:
 
     @classmethod
     def _of(cls, fields: Mapping[str, Any]) -> Self:
-        return cls(
+        record = cls(
             process=ProcessIdentity(**fields["process"]),
             address=Address.from_fields(fields["address"]),
             repository=Path(unescaped(fields["repository"])),
@@ -75,6 +75,11 @@ class ServerRecord:
             keeper=ProcessIdentity(**fields["keeper"]) if fields.get("keeper") else None,
             flags=tuple(fields.get("flags", ())),
         )
+        for part in (record.process, record.keeper, record.address, record.address.tls):
+            _check_types(part)
+        if not all(isinstance(text, str) for text in (record.digest, *record.flags)):
+            raise TypeError("a digest and flags are texts")
+        return record
 
     @classmethod
     def found(cls, grpc_port: int) -> Self | None:
@@ -118,6 +123,15 @@ def repository_digest(repository: Path) -> str:
             stat = path.stat()
             digest.update(f"{path.relative_to(repository)}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
     return digest.hexdigest()
+
+
+def _check_types(part: object) -> None:
+    """Raise TypeError where a field of a dataclass is of another type than it says."""
+    if part is None:
+        return
+    for name, kind in get_type_hints(type(part)).items():
+        if not isinstance(getattr(part, name), kind):
+            raise TypeError(f"{name} is no {kind}")
 
 
 def _path(grpc_port: int) -> Path:

@@ -162,6 +162,12 @@ def test_links_may_not_lead_out(root: Path, tmp_path: Path) -> None:
     (tmp_path / "repository_by_link").symlink_to(root)
 
 
+def test_a_link_may_not_lead_to_itself(root: Path) -> None:
+    link = root / "cocon_rgb" / "1" / "NOTES.md"
+    link.symlink_to(link)
+    assert "its link 'cocon_rgb/1/NOTES.md' leads to" in str(repository_faults(root)[0])
+
+
 def test_a_repository_that_is_a_link_itself_is_served(root: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(root)
     check_served(tmp_path / "link")
