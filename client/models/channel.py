@@ -115,6 +115,12 @@ class TritonChannel:
         """Models that are ready, in alphabetical order; those that are being loaded are waited for."""
         return self._ask(lambda left_s: ready_names(self._index(left_s)))
 
+    def is_ready(self, name: str) -> bool:
+        """Whether a model is ready, whatever becomes of others; one that is being loaded is waited for."""
+        return self._ask(
+            lambda left_s: name in ready_names([model for model in self._index(left_s) if model.name == name])
+        )
+
     def described(self, name: str, contract_key: str, *, version: int = 0, remedy: str = "") -> DescribedVersion:
         """The version of a model that callers are to take: the newest one, unless its operator has named another.
 

@@ -226,7 +226,7 @@ class TritonServer(Closing):
     def _ensemble(self) -> DescribedVersion | None:
         """That of all views, where it is ready, as it was when it was first looked for."""
         if self._joined == "unknown":
-            is_ready = ENSEMBLE in self._channel.model_names()
+            is_ready = self._channel.is_ready(ENSEMBLE)
             self._joined = self._channel.described(ENSEMBLE, FUSION_KEY) if is_ready else None
         return self._joined
 

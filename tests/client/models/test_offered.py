@@ -46,6 +46,11 @@ def test_models_that_are_being_loaded_are_waited_for() -> None:
         assert triton.views == ("rgb",)
 
 
+def test_whether_there_is_an_ensemble_does_not_wait_for_other_models() -> None:
+    with serving(_Offering([("1", "LOADING", "")])) as url, TritonServer(url, timeout_s=0.3) as triton:
+        assert triton.fusion() is None
+
+
 @pytest.mark.parametrize("listed", [("1", "LOADING", ""), ("1", "UNAVAILABLE", "unloaded")])
 def test_a_model_that_does_not_come_in_time_is_not_ready(listed: tuple[str, str, str]) -> None:
     with (
