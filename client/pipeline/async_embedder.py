@@ -5,15 +5,18 @@ async with AsyncVideoEmbedder(EmbedderSettings("gpu:8001", views=("rgb", "flow")
     async for result in embedder.embed_many(paths):
         ...
 
-A thread embeds what was asked for by a `VideoEmbedder`, in the order in which it was asked for; what is asked for
-meanwhile joins its batches. Whoever is cancelled waits no longer, and his video is not decoded further.
+A thread embeds what was asked for by a `VideoEmbedder`, in the order in which it was asked for. What waits when it
+begins shares batches, and so does what is asked for while some of that is still to be taken; what comes later waits for
+them. Whoever is cancelled waits no longer, and his video is not decoded further.
 """
 
 import asyncio
 import os
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from os import PathLike
 from typing import Self
 
@@ -61,6 +64,7 @@ class AsyncVideoEmbedder:
         self._taken: deque[_Asked] = deque()
         self._embedder: VideoEmbedder | None = None
         self._is_closed = False
+        self._closing = threading.Lock()
 
     async def __aenter__(self) -> Self:
         """Connect; raises like `VideoEmbedder`."""
@@ -109,20 +113,31 @@ class AsyncVideoEmbedder:
             MismatchError: As `embed`.
         """
         asked: deque[asyncio.Future[_Result]] = deque()
+        named, coming, is_over = _iterated(paths), None, False
         try:
-            async for path in _iterated(paths):
-                asked.append(self._ask(path))
-                while len(asked) >= _MOST_AHEAD or (asked and asked[0].done()):
+            while asked or not is_over:
+                if coming is None and not is_over and len(asked) < _MOST_AHEAD:
+                    coming = asyncio.create_task(_next(named))
+                # Who names the next path may wait for the first result.
+                awaited = {future for future in (coming, *islice(asked, 1)) if future is not None}
+                await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+                if coming is not None and coming.done():
+                    path, coming = coming.result(), None
+                    is_over = path is None
+                    asked += [] if path is None else [self._ask(path)]
+                while asked and asked[0].done():
                     yield await asked.popleft()
-            while asked:
-                yield await asked.popleft()
         finally:
             for future in asked:
                 future.cancel()
+            if coming is not None:
+                coming.cancel()
+                await asyncio.wait({coming})
 
     async def aclose(self) -> None:
         """Close the connections and stop the decoders; whoever waits is cancelled."""
-        self._is_closed = True
+        with self._closing:
+            self._is_closed = True
         for asked in [*self._waiting, *self._taken]:
             asked.result.cancel()
         await asyncio.to_thread(self._close)
@@ -140,12 +155,18 @@ class AsyncVideoEmbedder:
         return self._embedder
 
     def _open(self) -> None:
-        self._embedder = self._settings.open()
+        embedder = self._settings.open()
+        with self._closing:
+            if not self._is_closed:
+                self._embedder = embedder
+                return
+        embedder.close()  # nobody waits for it any more
 
     def _close(self) -> None:
         if self._embedder is not None:
             self._embedder.close()  # who waits for a server waits no longer
-        self._thread.shutdown()
+        # Where it is still being opened, its thread closes it.
+        self._thread.shutdown(wait=self._embedder is not None)
 
     def _work(self) -> None:
         """Embed all that waits; called in the thread."""
@@ -173,6 +194,11 @@ class AsyncVideoEmbedder:
 
 def _is_wanted(path: str | PathLike[str]) -> bool:
     return not (isinstance(path, _Asked) and path.result.cancelled())
+
+
+async def _next(paths: AsyncGenerator[str | PathLike[str], None]) -> str | PathLike[str] | None:
+    """The next path; None where there is none."""
+    return await anext(paths, None)
 
 
 async def _iterated(

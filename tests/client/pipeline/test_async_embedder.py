@@ -1,6 +1,7 @@
 """Embedding from coroutines: the same vectors, side by side, and called off at any time."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from cocon.client import AsyncVideoEmbedder, FailedVideo, VideoEmbedder, VideoEmbedding
+from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.core.errors import ServerError, UnreadableVideoError, UsageError
 from tests.client.conftest import write_video
 
@@ -60,6 +62,55 @@ def test_an_iteration_gives_all_in_order_and_goes_on_past_a_bad_one(
     assert isinstance(failed, FailedVideo)
     for result, same in zip(found, expected, strict=True):
         assert_same(result, same)
+
+
+def test_a_result_is_there_before_the_next_path_is(
+    url: str, videos: list[Path], expected: list[VideoEmbedding]
+) -> None:
+    async def embedded() -> list[VideoEmbedding | FailedVideo]:
+        results: asyncio.Queue[VideoEmbedding | FailedVideo] = asyncio.Queue()
+        found: list[VideoEmbedding | FailedVideo] = []
+
+        async def named() -> AsyncIterator[Path]:
+            for path in videos[:2]:
+                yield path
+                found.append(await results.get())
+
+        async with AsyncVideoEmbedder(url) as embedder:
+            async for result in embedder.embed_many(named()):
+                results.put_nowait(result)
+        return found
+
+    found = asyncio.run(asyncio.wait_for(embedded(), timeout=60))
+    for result, same in zip(found, expected[:2], strict=True):
+        assert_same(result, same)
+
+
+def test_who_is_cancelled_while_it_opens_waits_no_longer_and_leaves_nothing_open(url: str) -> None:
+    may_open, is_closed = threading.Event(), threading.Event()
+
+    class Watched(VideoEmbedder):
+        def close(self) -> None:
+            super().close()
+            is_closed.set()
+
+    class Slow(EmbedderSettings):
+        def open(self) -> VideoEmbedder:
+            assert may_open.wait(60)
+            return Watched(self.url)
+
+    async def opened() -> None:
+        async with AsyncVideoEmbedder(Slow(url)):
+            raise AssertionError
+
+    async def cancelled() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(opened(), timeout=0.2)
+        assert not may_open.is_set()
+        may_open.set()
+        assert await asyncio.to_thread(is_closed.wait, 60)
+
+    asyncio.run(asyncio.wait_for(cancelled(), timeout=30))
 
 
 def test_who_is_cancelled_holds_up_nobody(
