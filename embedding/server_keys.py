@@ -71,11 +71,11 @@ class ServerKey:
         """The key in the file; None where there is none, or one that others could have written."""
         with suppress(OSError, UnicodeDecodeError):
             descriptor = os.open(self.path(grpc_port), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-            with os.fdopen(descriptor, encoding="ascii") as stream:
+            with os.fdopen(descriptor, encoding="ascii", newline="") as stream:
                 status = os.fstat(descriptor)
                 is_own = status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-                text = stream.read(len("\n") + 64).strip() if is_own and stat.S_ISREG(status.st_mode) else ""
-                return text if _KEY.fullmatch(text) else None
+                text = stream.read(64 + 2) if is_own and stat.S_ISREG(status.st_mode) else ""
+                return key if _KEY.fullmatch(key := text.removesuffix("\n")) else None
         return None
 
 

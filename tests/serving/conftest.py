@@ -166,8 +166,9 @@ def write_encoder(folder: Path, name: str, weight: NDArray[np.float32], deployme
     config.optimization.execution_accelerators.gpu_execution_accelerator.add(
         name="tensorrt", parameters={"precision_mode": "FP16"}
     )
-    # Long enough for requests sent at the same time to meet in one batch, even on a busy machine.
-    config.dynamic_batching.max_queue_delay_microseconds = 50_000
+    if deployment is None:
+        # Long enough for requests sent at the same time to meet in one batch, even on a busy machine.
+        config.dynamic_batching.max_queue_delay_microseconds = 50_000
     for batch_size in (1, 16):
         warm_up = config.model_warmup.add(name=f"batch {batch_size}", batch_size=batch_size)
         warm_up.inputs["clip"].CopyFrom(
