@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
@@ -90,7 +91,7 @@ def model_states(address: Address) -> list[ModelState]:
     with OperatorClient(address) as server:
         entries = [entry for entry in server.index() if not entry.name.startswith(".")]
         ready = {entry.name for entry in entries if entry.state == "READY"}
-        entries = [entry for entry in entries if entry.name not in ready or entry.reason != _UNLOADED]
+        entries = [entry for entry in entries if entry.name not in ready or not _is_leaving(entry)]
         try:
             states = [
                 ModelState(
@@ -105,6 +106,11 @@ def model_states(address: Address) -> list[ModelState]:
         except InferenceServerException as error:
             raise ServerError(f"the server at {address.url} does not answer: {error.message()}") from error
     return sorted(states, key=lambda state: (state.model, state.version))
+
+
+def _is_leaving(entry: Any) -> bool:  # noqa: ANN401  # generated, untyped
+    """Whether a version has gone, or is about to: by the operator's wish."""
+    return bool(entry.reason == _UNLOADED or entry.state == "UNLOADING")
 
 
 def _was_starved(state: ModelState) -> bool:
