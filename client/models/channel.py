@@ -133,7 +133,7 @@ class TritonChannel:
         Raises:
             ServerError: The server does not answer, or has the model and cannot load it.
             UsageError: It has no such model; the message names those it has.
-            MismatchError: The model carries no contract of that kind.
+            MismatchError: The model carries no contract of that kind, or the version wanted is gone.
         """
         return self._ask(lambda left_s: self._described(name, contract_key, version, remedy, left_s))
 
@@ -251,14 +251,18 @@ class TritonChannel:
         return models
 
     def _described(self, name: str, contract_key: str, wanted: int, remedy: str, left_s: float) -> DescribedVersion:
+        listed = self._index(left_s, name)
         try:
-            check_ready(name, self._index(left_s, name), self.target.name, remedy=remedy)
+            check_ready(name, listed, self.target.name, remedy=remedy)
         except UsageError:
             self._check_live(left_s)
             raise
+        if wanted:
+            self._check_still_offered(name, str(wanted), listed)
         versions = self._client.get_model_metadata(name, client_timeout=left_s).versions
         version = str(wanted or max(map(int, versions)))
         config = self._config(name, version, left_s)
+        self._gone_from.clear()
         current = str(config.parameters[CURRENT_KEY].string_value) if CURRENT_KEY in config.parameters else version
         if not wanted and current != version and current in versions:  # both are there while versions change
             version, config = current, self._config(name, current, left_s)
@@ -319,17 +323,17 @@ class TritonChannel:
                 self._seen_at.clear()  # it may be another server by now
                 if is_interruption(error) and not is_unreachable(error):
                     with suppress(InferenceServerException):  # it is the server that is not ready
-                        self._check_still_offered(model, left_s)
+                        self._check_still_offered(model.name, model.version, self._index(left_s, model.name))
                 raise
             self._gone_from.clear()
             return answer
 
         return self._ask(once)
 
-    def _check_still_offered(self, model: DescribedVersion, left_s: float) -> None:
+    def _check_still_offered(self, name: str, version: str, listed: Sequence[Any]) -> None:
         """See `check_still_offered`; what one server has no more, another may still have."""
         try:
-            check_still_offered(model, self._index(left_s, model.name), self.target.name)
+            check_still_offered(name, version, listed, self.target.name)
         except MismatchError:
             self._gone_from.add(self.target.name)
             if len(self._gone_from) == self._servers.number:

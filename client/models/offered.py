@@ -155,17 +155,17 @@ def check_ready(name: str, listed: _Listed, url: str, *, remedy: str) -> None:
     )
 
 
-def check_still_offered(model: DescribedVersion, listed: _Listed, url: str) -> None:
+def check_still_offered(name: str, version: str, listed: _Listed, url: str) -> None:
     """Refuse to wait for a version that is not ready where the server lives on without it.
 
     Raises:
         VersionGoneError: It was replaced, or taken out of the repository.
     """
-    states = {other.version: other.state for other in listed if other.name == model.name}
-    ready = [version for version, state in states.items() if state == "READY"]
-    if (ready and model.version not in ready) or not states:
-        other = f"version {ready[-1]} is in its place" if ready else "and there is no other"
-        raise VersionGoneError(f"model '{model.name}' version {model.version} on {url} is gone, {other}; {ONE_MODEL}")
+    states = {other.version: other.state for other in listed if other.name == name}
+    ready = [other for other, state in states.items() if state == "READY"]
+    if (ready and version not in ready) or not states:
+        instead = f"version {ready[-1]} is in its place" if ready else "and there is no other"
+        raise VersionGoneError(f"model '{name}' version {version} on {url} is gone, {instead}; {ONE_MODEL}")
 
 
 def _too_early(name: str, state: str) -> InferenceServerException:

@@ -11,7 +11,7 @@ from tritonclient.grpc import service_pb2
 
 from cocon.client.models import channel as channel_module
 from cocon.client.models.channel import TritonChannel
-from cocon.client.models.offered import DescribedVersion
+from cocon.client.models.offered import DescribedVersion, VersionGoneError
 from cocon.client.models.server import TritonServer
 from cocon.client.models.target import Target
 from cocon.core.errors import MismatchError, ServerError, UsageError
@@ -103,6 +103,16 @@ def test_a_version_that_was_replaced_is_not_waited_for(
         with pytest.raises(error, match=told):
             channel.infer(model, {"clip": np.zeros((1, 2), np.uint8)}, {"embedding": "embedding"})
         channel.close()
+
+
+def test_a_version_that_an_ensemble_called_and_is_gone_is_not_waited_for() -> None:
+    offering = _Offering([("1", "UNAVAILABLE", "unloaded"), ("2", "READY", "")])
+    with (
+        serving(offering) as url,
+        closing(TritonChannel(Target.parse(url), timeout_s=10)) as channel,
+        pytest.raises(VersionGoneError, match=r"'cocon_rgb' version 1 on .* is gone, version 2 is in its place"),
+    ):
+        channel.described("cocon_rgb", "contract", version=1)
 
 
 def test_a_version_that_is_gone_is_no_missing_server(server: ServerProcess) -> None:
