@@ -35,6 +35,8 @@ _JOB, _FINISHED = "job", "finished"
 _JOB_LINE, _FINISHED_LINE = (f'{{"{name}"'.encode() for name in (_JOB, _FINISHED))
 # To find out that a file is no journal, no more of it is read.
 _MAX_JOB_BYTES = 1 << 16
+# Journals of other jobs that are kept beside one: none is replaced.
+_MOST_ASIDE = 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class RowJournal(Closing):
         finished: Videos whose rows are there already.
 
     Raises:
-        UsageError: Another process writes it.
+        UsageError: Another process writes it, or too much of other jobs lies beside it.
         StorageError: The disk takes no more.
     """
 
@@ -116,7 +118,7 @@ class RowJournal(Closing):
         """The finished videos of this job; what follows the last one is cut off, what is of another job put aside."""
         with self.path.open("rb") as stream:
             found = stream.readline(_MAX_JOB_BYTES)
-            videos, end = _finished(stream)
+            videos, end = _finished(stream) if found.startswith(_JOB_LINE) else ([], 0)
         if found == first:
             self._stream.truncate(end)
             return videos
@@ -127,7 +129,13 @@ class RowJournal(Closing):
         return []
 
     def _put_aside(self) -> None:
-        aside = beside(self.path, ".before")
+        endings = (".before", *(f".before{number}" for number in range(2, _MOST_ASIDE + 1)))
+        free = (place for ending in endings if not os.path.lexists(place := beside(self.path, ending)))
+        aside = next(free, None)
+        if aside is None:
+            raise UsageError(
+                f"'{printable(self.path)}' is of another job, as are {_MOST_ASIDE} beside it; remove those"
+            )
         self.path.replace(aside)
         _logger.warning(
             "'%s' held rows of another model, or by other options; they are in '%s' now, and all is done anew",

@@ -14,6 +14,7 @@ import pytest
 
 from cocon.client import VideoEmbedder
 from cocon.client.output.resumed_job import open_job
+from cocon.client.output.row_journal import RowJournal
 from cocon.client.output.sinks import Format
 from cocon.core.errors import StorageError, UsageError
 from tests.client.conftest import Client, contract, make_repository, write_video
@@ -122,7 +123,24 @@ def test_rows_by_other_options_are_put_aside(
     assert (tmp_path / "rows.jsonl.partial.before").read_bytes() == before
     journal.write_text("what somebody else has called so\n")
     assert len(embed(embedder, videos[:2], output)) == 2
-    assert (tmp_path / "rows.jsonl.partial.before").read_text() == "what somebody else has called so\n"
+    assert (tmp_path / "rows.jsonl.partial.before").read_bytes() == before
+    assert (tmp_path / "rows.jsonl.partial.before2").read_text() == "what somebody else has called so\n"
+
+
+def test_what_is_no_journal_is_not_read_through(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl.partial"
+    path.write_text("what somebody else has called so\n")
+    os.truncate(path, 1 << 28)
+    with Path("/proc/self/io").open() as told:
+
+        def num_read() -> int:
+            told.seek(0)
+            return int(told.read().split()[1])
+
+        before = num_read()
+        RowJournal(path, {}).close()
+        assert num_read() - before < 1 << 24
+    assert path.with_name(f"{path.name}.before").stat().st_size == 1 << 28
 
 
 def test_a_job_that_follows_versions_keeps_the_rows_of_all_of_them(tmp_path: Path) -> None:
