@@ -102,8 +102,11 @@ class Address:
             rule = "other machines reach it, and without TLS who listens in sees every video"
             raise UsageError(f"--host {self.host}: {rule}; add --tls-cert and --tls-key, or say --insecure")
 
-    def check_free(self) -> None:
+    def check_free(self, replaced: "Address | None" = None) -> None:
         """Make sure that a server can listen here.
+
+        Args:
+            replaced: Of a server that is to end first: its ports are free then.
 
         Raises:
             ServerError: A port is in use, or the host is not of this machine.
@@ -112,9 +115,10 @@ class Address:
         ports = [("grpc", encrypted, self.grpc_port), ("metrics", plain, self.metrics_port)]
         if self.http_port is not None:
             ports.append(("http", plain, self.http_port))
+        held = {replaced.grpc_port, replaced.http_port, replaced.metrics_port} if replaced else set()
         for option, interface, port in ports:
             try:
-                _listening(interface, port).close()
+                _listening(interface, 0 if port in held else port).close()
             except OSError as error:
                 remedy = f"end what uses it, or choose another with --{option}-port"
                 if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from cocon.core.errors import ServerError
 from cocon.serving.address import Address
-from cocon.serving.checking.repository_check import Scrutiny, check_served
-from cocon.serving.command_line import check_flags
-from cocon.serving.launcher import ServerProcess, end_server, model_names
-from cocon.serving.processes import end_group
+from cocon.serving.checking.repository_check import Scrutiny
+from cocon.serving.launcher import ServerProcess, check_start, end_server, model_names
+from cocon.serving.processes import end_group, running_commands
 from cocon.serving.readiness import ModelState, wait_until_ready
 from cocon.serving.record import ServerRecord, exclusive, log_path, repository_digest
 from cocon.serving.supervision.crash_logs import keep_log, kept_logs
@@ -76,9 +75,8 @@ def detach(
             raise ServerError(f"{running.address.url} serves {running.repository}; {remedy}")
         news = "" if running is None else _news(running, address, flags)
         if running is not None and news:
-            address.check_reach()
-            check_flags(flags)
-            check_served(repository, scrutiny)  # a server that works is not ended for one that will not start
+            # A server that works is not ended for one that will not start.
+            check_start(repository, address, scrutiny=scrutiny, flags=flags, replaced=running.address)
             _logger.warning("%s %s: starting anew", repository, news)
             _end(running)
             running = None
@@ -86,6 +84,8 @@ def detach(
             return _start(repository, address, timeout_s=timeout_s, scrutiny=scrutiny, flags=flags, watch=watch)
         is_alive, models = running.process.is_alive, model_names(repository)
         ready = wait_until_ready(running.address, models, log=running.log, is_alive=is_alive, timeout_s=timeout_s)
+        if watch is not None and running.keeper is not None and not running.is_kept():
+            running = _keep_again(running, watch, scrutiny)
         return Detached(running, ready, is_new=False)
 
 
@@ -152,12 +152,12 @@ def _start(
 ) -> Detached:
     digest = repository_digest(repository)  # before the start: a change while models load must count as one
     log = log_path(address.grpc_port)
-    IncidentFile(log).forget()
     server = ServerProcess(
         repository, address, log=log, timeout_s=timeout_s, detached=True, scrutiny=scrutiny, flags=flags
     )
     try:
         server.start()
+        IncidentFile(log).forget()  # they were another server's
         record = ServerRecord(server.identity, address, repository, digest, log, tuple(flags))
         record.save()
         models = server.wait_until_ready()
@@ -168,6 +168,18 @@ def _start(
         ServerRecord.forget(address.grpc_port)
         raise
     return Detached(record, models, is_new=True)
+
+
+def _keep_again(record: ServerRecord, watch: WatchSettings, scrutiny: Scrutiny) -> ServerRecord:
+    """Have a server that goes on supervised again, after its keeper has died."""
+    for process, command in running_commands("tritonserver"):
+        if process == record.process:
+            _logger.warning("the supervisor of %s has ended: starting it again", record.address.url)
+            server = ServerProcess.adopt(
+                process, command, record.repository, record.address, log=record.log, scrutiny=scrutiny
+            )
+            return start_keeper(record, server, watch)
+    return record
 
 
 def _dismiss(record: ServerRecord | None) -> None:

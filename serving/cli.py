@@ -159,8 +159,8 @@ def _serve(
     from cocon.serving.supervision.supervisor import Supervisor
 
     log = log_path(address.grpc_port)
-    IncidentFile(log).forget()
     with ServerProcess(repository, address, log=log, timeout_s=timeout_s, scrutiny=scrutiny, flags=flags) as server:
+        IncidentFile(log).forget()  # they were another server's
         _show("serving", server.address.named_url, server.repository, log, server.models, as_json=as_json)
         if watch is not None:
             Supervisor(server, watch).watch()

@@ -7,7 +7,7 @@ with ServerProcess(Path("model_repository"), Address.on_free_ports()) as server:
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -23,9 +23,9 @@ from cocon.serving.command_line import EXIT_TIMEOUT_S, check_flags, server_comma
 from cocon.serving.installation import PLAIN, Installation, find_installation
 from cocon.serving.processes import ProcessIdentity, end_group
 from cocon.serving.readiness import ModelState, wait_until_ready
-from cocon.serving.worker_memory import check_worker_memory
+from cocon.serving.worker_memory import SHARED_MEMORY, check_worker_memory
 
-__all__ = ["ServerProcess", "end_server", "model_names"]
+__all__ = ["ServerProcess", "check_start", "end_server", "model_names"]
 
 
 class ServerProcess:
@@ -129,15 +129,7 @@ class ServerProcess:
             MismatchError: A model is not what its configuration says.
             ServerError: No server can run on this machine, or a port is in use.
         """
-        model_names(self.repository)
-        self.address.check_reach()
-        check_flags(self._flags)
-        check_served(self.repository, self.scrutiny)
-        installation = find_installation(self.repository)
-        _check_host(self.address, installation)
-        if installation.is_bundled:
-            check_worker_memory(self.repository)
-        self.address.check_free()
+        installation = check_start(self.repository, self.address, scrutiny=self.scrutiny, flags=self._flags)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         served = _plainly_named(self.repository, self.log) if installation.is_bundled else self.repository
         self._command = server_command(installation, served, self.address, _new_keys(self.address), self._flags)
@@ -207,6 +199,35 @@ class ServerProcess:
             self._process.wait()
 
 
+def check_start(
+    repository: Path, address: Address, *, scrutiny: Scrutiny, flags: Sequence[str], replaced: Address | None = None
+) -> Installation:
+    """Make sure that a server can be started, as far as that is known before, and say which one.
+
+    Args:
+        repository: What it is to serve.
+        address: Where it is to listen.
+        scrutiny: How closely to look at the repository.
+        flags: The operator's own flags of tritonserver's.
+        replaced: Of a server that is to end first: its ports and its memory are free then.
+
+    Raises:
+        UsageError: The repository is missing, empty or could run code, or the host is not allowed.
+        MismatchError: A model is not what its configuration says.
+        ServerError: No server can run on this machine, or a port is in use.
+    """
+    model_names(repository)
+    address.check_reach()
+    check_flags(flags)
+    check_served(repository, scrutiny)
+    installation = find_installation(repository)
+    _check_host(address, installation)
+    if installation.is_bundled:
+        check_worker_memory(repository, freed_bytes=_memory_bytes(replaced) if replaced else 0)
+    address.check_free(replaced)
+    return installation
+
+
 def model_names(repository: Path) -> list[str]:
     """The models of a repository: its folders, hidden ones left out.
 
@@ -229,9 +250,22 @@ def end_server(server: ProcessIdentity, address: Address) -> None:
 def _end_processes(server: ProcessIdentity, address: Address) -> None:
     """The same, but the keys stay for a server that takes its place."""
     end_group(server, timeout_s=EXIT_TIMEOUT_S + 5)
-    for region in Path("/dev/shm").glob(f"{shared_memory_prefix(address)}*"):
+    for region in _shared_memory(address):
         with suppress(OSError):  # a stranger's, or a folder: anybody may write there
             region.unlink()
+
+
+def _shared_memory(address: Address) -> Iterator[Path]:
+    return SHARED_MEMORY.glob(f"{shared_memory_prefix(address)}*")
+
+
+def _memory_bytes(address: Address) -> int:
+    """What the workers of the server that listens here have of the shared memory."""
+    taken = 0
+    for region in _shared_memory(address):
+        with suppress(OSError):  # gone meanwhile
+            taken += region.stat().st_blocks * 512
+    return taken
 
 
 def _forget_keys(address: Address) -> None:

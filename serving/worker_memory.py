@@ -28,18 +28,19 @@ _LEAST_BYTES = 2 * _MEBIBYTE
 _ENSEMBLE = "ensemble"
 
 
-def check_worker_memory(repository: Path, *, free_bytes: int | None = None) -> None:
+def check_worker_memory(repository: Path, *, free_bytes: int | None = None, freed_bytes: int = 0) -> None:
     """Refuse to serve what there is no room for.
 
     Args:
         repository: The model repository.
         free_bytes: How much memory there is; by default, what the system says.
+        freed_bytes: How much more there will be.
 
     Raises:
         UsageError: It is too little; the message says how much it takes.
     """
     needed = worker_memory(repository)
-    free = shutil.disk_usage(SHARED_MEMORY).free if free_bytes is None else free_bytes
+    free = freed_bytes + (shutil.disk_usage(SHARED_MEMORY).free if free_bytes is None else free_bytes)
     if free < needed:
         sizes = f"has {free // _MEBIBYTE} MiB free, and the workers of '{printable(repository)}' take up to"
         whole = -(-needed // _MEBIBYTE)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -82,6 +83,13 @@ def test_without_its_keeper_a_server_goes_on_and_its_crash_is_told(
         wait_until(lambda: not record.is_kept())
         assert "not supervised" in cli("--status", *ports).stdout
 
+        again = cli(repository, "--detach", *ports)
+        assert again.returncode == 0 and again.stdout.startswith("already serving")
+        kept = record_of(ports)
+        assert kept.process == record.process and kept.is_kept() and kept.keeper is not None
+        kept.keeper.send(signal.SIGKILL)
+        wait_until(lambda: not kept.is_kept())
+
         record.process.send(signal.SIGKILL)
         wait_until(lambda: not record.process.is_alive())
         status = cli("--status", *ports)
@@ -93,6 +101,25 @@ def test_without_its_keeper_a_server_goes_on_and_its_crash_is_told(
         renewed = cli(repository, "--detach", *ports)
         assert renewed.returncode == 0 and renewed.stdout.startswith("serving")
         assert len(list(record.log.parent.glob(f"{record.log.stem}.crash-*.log"))) == 1
+    finally:
+        cli("--stop", *ports)
+
+
+def test_a_server_that_works_is_not_ended_for_one_that_cannot_start(
+    cli: Cli, repository: Path, ports: list[str]
+) -> None:
+    try:
+        assert cli(repository, "--detach", *ports).returncode == 0
+        record = record_of(ports)
+        incidents = record.log.with_suffix(".incidents.json")
+        incidents.write_text("[]")
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            refused = cli(repository, "--detach", *ports, "--http", f"--http-port={taken.getsockname()[1]}")
+        assert refused.returncode == 4 and "cannot listen on" in refused.stderr
+        refused = cli(repository, "--detach", *ports, "--host=192.0.2.1", "--insecure")
+        assert refused.returncode == 4 and "name an address of this machine with --host" in refused.stderr
+        assert record_of(ports) == record and record.process.is_alive() and record.is_kept()
+        assert incidents.exists()
     finally:
         cli("--stop", *ports)
 
