@@ -5,7 +5,8 @@ with RowJournal(Path("rows.parquet.partial"), {"model": "cocon_rgb", "version": 
     journal.rows(finished)
 
 The first line says of which job the rows are. Then come, for every video, its rows and a line that says that these are
-all, with their checksum: what follows the last such line is of a video that was being written, and is cut off.
+all, with their checksum: what follows the last such line is of a video that was being written, and is cut off. What is
+damaged before it is skipped.
 """
 
 import fcntl
@@ -170,21 +171,26 @@ def _opened(path: Path) -> io.FileIO:
 
 
 def _finished(stream: io.BufferedReader) -> tuple[list[FinishedVideo], int]:
-    """The videos that follow, up to the first that is not whole, and where that begins."""
+    """The videos that follow and are whole, and where the last of them ends."""
     videos: list[FinishedVideo] = []
-    begin = end = stream.tell()
-    num_rows, crc = 0, 0
+    begin = end = last = stream.tell()
+    num_rows, crc, num_damaged, num_skipped = 0, 0, 0, 0
     for line in stream:
-        if line.startswith(_FINISHED_LINE):
-            video = _told(line, begin, end - begin, num_rows, crc)
-            if video is None:
-                break
-            videos.append(video)
-            begin, num_rows, crc = end + len(line), 0, 0
-        else:
-            num_rows, crc = num_rows + 1, zlib.crc32(line, crc)
         end += len(line)
-    return videos, begin
+        if not line.startswith(_FINISHED_LINE):
+            num_rows, crc = num_rows + 1, zlib.crc32(line, crc)
+            continue
+        video = _told(line, begin, end - len(line) - begin, num_rows, crc)
+        if video is None:
+            num_damaged += 1
+        else:
+            videos.append(video)
+            last, num_skipped = end, num_damaged
+        begin, num_rows, crc = end, 0, 0
+    if num_skipped:
+        told = "videos in '%s' are damaged, and are done again: %d"
+        _logger.warning(told, printable(os.fsdecode(stream.name)), num_skipped)
+    return videos, last
 
 
 def _told(line: bytes, begin: int, num_bytes: int, num_rows: int, crc: int) -> FinishedVideo | None:

@@ -84,7 +84,7 @@ def test_what_is_finished_is_known_by_its_content_and_only_what_is_asked_for_is_
 
 
 def test_a_video_that_was_being_written_is_done_again(
-    tmp_path: Path, embedder: VideoEmbedder, videos: list[Path]
+    tmp_path: Path, embedder: VideoEmbedder, videos: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     output = tmp_path / "rows.jsonl"
     journal = stopped(embedder, videos[:3], output, after=2)
@@ -101,12 +101,13 @@ def test_a_video_that_was_being_written_is_done_again(
         (lines[0][:9], 0),
         (b"", 0),
     ]
-    for content, num_kept in [*cases, (bytes(flipped), 0)]:
+    for content, num_kept in [*cases, (bytes(flipped), 1)]:
         journal.write_bytes(content)
         assert len(embed(embedder, videos[:3], output)) == 3 - num_kept, content[-60:]
         assert [row[:2] for row in read_rows(output)] == [
             (str(video), clip) for video in videos[:3] for clip in range(5)
         ]
+    assert caplog.text.count(f"videos in '{journal}' are damaged, and are done again: 1") == 1
 
 
 def test_rows_by_other_options_are_put_aside(
