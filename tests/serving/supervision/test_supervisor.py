@@ -50,6 +50,7 @@ def test_a_model_that_loses_all_its_workers_at_once_is_restarted_once(
     served: ServerProcess, supervisor: Supervisor, look_until: LookUntil, count: Count, workers: Workers
 ) -> None:
     look_until(lambda: count("turning_twice"))
+    supervisor.look()  # sees them
     lost = workers("turning_twice")
     assert len(lost) == 2
     for worker in lost:
