@@ -123,9 +123,10 @@ class Retries:
     def _is_worth_another(self, failures: list[InferenceServerException]) -> bool:
         last = failures[-1]
         if is_distrusted(last):
-            # Those of a round: what another server has said meanwhile, such as that it starts, it may say no more.
+            # Of the latest round, where one of them is known to come back; else that tells most of why.
             latest = failures[-self._num_servers :]
-            return len(latest) < self._num_servers or not all(map(is_distrusted, latest))
+            is_expected = self._has_answered or self._awaits_start
+            return len(latest) < self._num_servers or (is_expected and not all(map(is_distrusted, latest)))
         if not is_interruption(last) and not is_late(last):
             return False
         self._has_answered |= not is_unreachable(last) and not is_late(last)
