@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CURRENT_KEY",
+    "PREVIOUS_KEY",
+    "PROBE_TIMEOUT_KEY",
     "STEPS_KEY",
     "parameter",
     "read_config",
@@ -34,6 +36,10 @@ __all__ = [
 
 CURRENT_KEY = "current_version"
 """Of the parameter that says which version callers are to take; the newest one where there is none."""
+PREVIOUS_KEY = "previous_version"
+"""Of the parameter that says which version was current before the last promotion."""
+PROBE_TIMEOUT_KEY = "probe_timeout_s"
+"""Of the parameter that says how long a supervisor waits for an answer before it takes the model for hung."""
 STEPS_KEY = "steps"
 """Of the parameter that says which versions of other models one version calls, before that version."""
 

@@ -20,7 +20,7 @@ server and no folder.
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ __all__ = [
     "CARD_FILE",
     "CONFIG_FILE",
     "ENSEMBLE",
+    "ENSEMBLE_PLATFORM",
     "FORMATS",
     "FP16",
     "FUSE",
@@ -52,6 +53,7 @@ __all__ = [
     "check_name",
     "check_repository",
     "is_version",
+    "labels_text",
     "latest_version",
     "model_name",
     "sound_content",
@@ -74,6 +76,8 @@ SHA256_KEY = "sha256"
 
 ENSEMBLE = "cocon"
 FUSE = "cocon_fuse"
+ENSEMBLE_PLATFORM = "ensemble"
+"""What Triton calls a model that hands tensors from model to model."""
 
 ONNX_RUNTIME = "onnxruntime"
 
@@ -172,6 +176,11 @@ def check_name(root: Path) -> None:
 def is_version(name: str) -> bool:
     """Whether it names a version folder, by Triton's rule: a number without leading zeros."""
     return re.fullmatch("[1-9][0-9]*", name) is not None
+
+
+def labels_text(labels: Iterable[str]) -> str:
+    """What `labels.txt` holds: a label a line, whatever is in it."""
+    return "".join(f"{printable(label)}\n" for label in labels)
 
 
 def version_folders(model_folder: Path) -> dict[int, Path]:

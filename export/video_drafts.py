@@ -7,9 +7,9 @@ from pathlib import Path
 from cocon.embedding.config_files import STEPS_KEY, parameter, read_config, steps_text
 from cocon.embedding.fusion import EQUAL_WEIGHTS
 from cocon.embedding.repository import CONFIG_FILE, model_name
-from cocon.embedding.videos.call_record import VIDEO_FILE, VIDEO_KEY, VIDEO_MODEL
+from cocon.embedding.videos.call_record import LIMITS_KEY, VIDEO_FILE, VIDEO_KEY, VIDEO_MODEL
 from cocon.export.cards.video import video_card
-from cocon.export.models.video import LIMITS_KEY, call_record, video_config, video_limits, write_video
+from cocon.export.models.video import call_record, video_config, video_limits, write_video
 from cocon.export.present_encoders import PresentEncoders, newest_version
 from cocon.export.repository.stage import Draft
 from cocon.export.sources import ExportOptions, ViewSource

@@ -15,7 +15,7 @@ from tritonclient.grpc import model_config_pb2 as triton
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.printable import printable
 from cocon.embedding.config_files import read_config
-from cocon.embedding.repository import CONFIG_FILE
+from cocon.embedding.repository import CONFIG_FILE, ENSEMBLE_PLATFORM
 
 __all__ = ["check_worker_memory", "worker_memory"]
 
@@ -25,7 +25,6 @@ SHARED_MEMORY = Path("/dev/shm")
 _MEBIBYTE = 1 << 20
 # Of each worker, whatever its model: what Triton begins with, and its messages.
 _LEAST_BYTES = 2 * _MEBIBYTE
-_ENSEMBLE = "ensemble"
 
 
 def check_worker_memory(repository: Path, *, free_bytes: int | None = None, freed_bytes: int = 0) -> None:
@@ -58,7 +57,7 @@ def _taken_by(path: Path) -> int:
         config = read_config(path)
     except (MismatchError, OSError):  # the server says more of it than could be said here
         return 0
-    if config.platform == _ENSEMBLE:
+    if config.platform == ENSEMBLE_PLATFORM:
         return 0
     rows = max(1, config.max_batch_size)
     batch = rows * sum(map(_row_bytes, [*config.input, *config.output]))

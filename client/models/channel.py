@@ -308,7 +308,7 @@ class TritonChannel:
         """What an ensemble calls must be what was described."""
         if model.calls.get(part.name) == int(part.version):
             self._check_unchanged(part)
-        elif self.described(part.name, part.contract_key.rpartition(".")[0]).identity != part.identity:
+        elif self.described(part.name, part.contract_kind).identity != part.identity:
             raise MismatchError(f"{part.source} has changed meanwhile; {ONE_MODEL}")
 
     def _ask_of(self, model: DescribedVersion, request: Callable[[float], _Answer]) -> _Answer:

@@ -105,6 +105,11 @@ class DescribedVersion:
         return self.name, self.version, self.contract
 
     @property
+    def contract_kind(self) -> str:
+        """Of the key of its contract, that which holds for every version."""
+        return self.contract_key.rpartition(".")[0]
+
+    @property
     def calls(self) -> dict[str, int]:
         """Model → its version that is called, -1 for the newest; empty of what calls none."""
         return {step.model_name: step.model_version for step in self.config.ensemble_scheduling.step}

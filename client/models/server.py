@@ -238,5 +238,4 @@ class TritonServer(Closing):
         return 0
 
     def _current(self, model: DescribedVersion) -> DescribedVersion:
-        key = model.contract_key.rpartition(".")[0]
-        return self._channel.described(model.name, key, version=self._called(model.name))
+        return self._channel.described(model.name, model.contract_kind, version=self._called(model.name))

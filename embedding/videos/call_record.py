@@ -14,13 +14,28 @@ from cocon.embedding.contract import EMBEDDING, ModelContract
 from cocon.embedding.fusion_record import FusionRecord
 from cocon.embedding.open_model import outputs_given
 
-__all__ = ["VIDEO_BACKEND", "VIDEO_FILE", "VIDEO_KEY", "VIDEO_MODEL", "CallRecord", "CalledEncoder"]
+__all__ = [
+    "DEADLINE_KEY",
+    "LIMITS_KEY",
+    "VIDEO_BACKEND",
+    "VIDEO_DEADLINE_S",
+    "VIDEO_FILE",
+    "VIDEO_KEY",
+    "VIDEO_MODEL",
+    "CallRecord",
+    "CalledEncoder",
+]
 
 VIDEO_MODEL = "cocon_video"
 VIDEO_BACKEND = "cocon_video"
 VIDEO_FILE = "video.json"
 VIDEO_KEY = "video"
 """Of the parameter that carries the record, before the version."""
+LIMITS_KEY = "limits"
+"""Of the parameter that says how much of a video is read before it is refused."""
+DEADLINE_KEY = "deadline_s"
+"""Of the parameter that says how long one video may take, in seconds; `VIDEO_DEADLINE_S` where there is none."""
+VIDEO_DEADLINE_S = 600
 
 
 @dataclass(frozen=True, slots=True)

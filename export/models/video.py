@@ -5,10 +5,14 @@ from pathlib import Path
 
 from tritonclient.grpc import model_config_pb2 as triton
 
+from cocon.embedding.config_files import PROBE_TIMEOUT_KEY
 from cocon.embedding.contract import BLOCKS, EMBEDDING, PROBABILITIES, ModelContract
 from cocon.embedding.repository import LABELS_FILE, model_name
 from cocon.embedding.videos.call_record import (
+    DEADLINE_KEY,
+    LIMITS_KEY,
     VIDEO_BACKEND,
+    VIDEO_DEADLINE_S,
     VIDEO_FILE,
     VIDEO_MODEL,
     CalledEncoder,
@@ -19,16 +23,13 @@ from cocon.export.repository.model_config import MAX_BATCH_SIZE
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.views import VIEWS
 
-__all__ = ["LIMITS_KEY", "call_record", "video_config", "video_limits", "write_video"]
+__all__ = ["call_record", "video_config", "video_limits", "write_video"]
 
 _ANY = -1
 # One long video must not keep all others waiting; more workers than this feed no encoder.
 _LEAST_INSTANCES, _MOST_INSTANCES = 2, 8
 # Smaller than what the client reads: bytes of a request lie in memory, and a worker keeps as much as its largest took.
 _LIMITS = {"max_bytes": 512 << 20, "max_seconds": 7200}
-LIMITS_KEY = "limits"
-"""Of the parameter that says how much of a video is read before it is refused."""
-_DEADLINE_S = 600
 _QUEUED_PER_INSTANCE = 4
 
 
@@ -73,11 +74,14 @@ def video_config(record: CallRecord, deployment: Deployment, limits: str) -> tri
     config.instance_group.add(count=count, kind=triton.ModelInstanceGroup.KIND_CPU)
     # Who waits holds a whole video in memory; who comes when these do is refused at once.
     policy = config.dynamic_batching.default_queue_policy
-    policy.max_queue_size, policy.default_timeout_microseconds = _QUEUED_PER_INSTANCE * count, _DEADLINE_S * 1_000_000
+    policy.max_queue_size, policy.default_timeout_microseconds = (
+        _QUEUED_PER_INSTANCE * count,
+        VIDEO_DEADLINE_S * 1_000_000,
+    )
     config.parameters[LIMITS_KEY].string_value = limits
-    config.parameters["deadline_s"].string_value = str(_DEADLINE_S)
+    config.parameters[DEADLINE_KEY].string_value = str(VIDEO_DEADLINE_S)
     # Who asks whether it lives: when all instances have a long video, an answer may take as long.
-    config.parameters["probe_timeout_s"].string_value = str(_DEADLINE_S + 60)
+    config.parameters[PROBE_TIMEOUT_KEY].string_value = str(VIDEO_DEADLINE_S + 60)
     return config
 
 

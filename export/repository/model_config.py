@@ -21,7 +21,7 @@ from cocon.embedding.config_files import CURRENT_KEY, parameter, take_tensors
 from cocon.embedding.contract import LOGITS, PROBABILITIES
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract
-from cocon.embedding.repository import LABELS_FILE, ModelFormat, is_version, version_key
+from cocon.embedding.repository import ENSEMBLE_PLATFORM, LABELS_FILE, ModelFormat, is_version, version_key
 from cocon.export.repository.deployment import ONE_THREAD, WARM_UP_SIZES, Deployment
 from cocon.export.repository.queueing import bound_queue
 
@@ -146,7 +146,7 @@ def ensemble_config(
         input_type: likewise.
     """
     config = _described(name, inputs, outputs, input_type)
-    config.platform = "ensemble"
+    config.platform = ENSEMBLE_PLATFORM
     for step in steps:
         added = config.ensemble_scheduling.step.add(model_name=step.model, model_version=versions[step.model])
         added.input_map.update(step.inputs)

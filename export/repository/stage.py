@@ -8,13 +8,13 @@ from pathlib import Path
 from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import GateError, MismatchError
-from cocon.core.printable import printable
 from cocon.embedding.config_files import CURRENT_KEY, parameter, read_config, tensors_of, write_config
 from cocon.embedding.repository import (
     CARD_FILE,
     CONFIG_FILE,
     LABELS_FILE,
     SHA256_KEY,
+    labels_text,
     latest_version,
     version_folders,
     version_key,
@@ -185,8 +185,7 @@ class Stage:
         if CURRENT_KEY in config.parameters:  # the labels, too, are those of the version that is served
             _keep_labels(present, model)
         elif draft.labels:
-            labels = "".join(f"{printable(label)}\n" for label in draft.labels)  # a line each
-            (model / LABELS_FILE).write_text(labels, encoding="utf-8")
+            (model / LABELS_FILE).write_text(labels_text(draft.labels), encoding="utf-8")
 
 
 def _name_version(config: triton.ModelConfig, version: int) -> None:

@@ -10,8 +10,10 @@ import re
 from collections.abc import Mapping
 
 from cocon.core.printable import printable
-from cocon.embedding.repository import CONFIG_FILE, LABELS_FILE, is_version
-from cocon.serving.checking.configured_model import ENSEMBLE_PLATFORM, MODEL_FILES, ConfiguredModel
+from cocon.embedding.config_files import CURRENT_KEY, PREVIOUS_KEY, PROBE_TIMEOUT_KEY
+from cocon.embedding.repository import CONFIG_FILE, ENSEMBLE_PLATFORM, LABELS_FILE, is_version
+from cocon.embedding.videos.call_record import DEADLINE_KEY, LIMITS_KEY
+from cocon.serving.checking.configured_model import MODEL_FILES, ConfiguredModel
 from cocon.serving.checking.faults import Faults, Matter, in_model
 from cocon.serving.checking.folder_rules import is_plain_name
 
@@ -60,11 +62,11 @@ _PARAMETERS = frozenset(
         "ENABLE_WEIGHT_SHARING",
         "ENABLE_CACHE_CLEANING",
         # ours
-        "current_version",
-        "deadline_s",
-        "limits",
-        "previous_version",
-        "probe_timeout_s",
+        CURRENT_KEY,
+        PREVIOUS_KEY,
+        PROBE_TIMEOUT_KEY,
+        DEADLINE_KEY,
+        LIMITS_KEY,
     }
 )
 _RECORD = re.compile(r"[a-z][a-z0-9_]*")  # of a version: contract.3

@@ -10,6 +10,7 @@ from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.config_files import parameter, read_config, take_tensors, tensors_of
 from cocon.embedding.repository import (
     CONFIG_FILE,
+    ENSEMBLE_PLATFORM,
     FUSION_FILE,
     ONNX,
     TORCHSCRIPT,
@@ -18,9 +19,8 @@ from cocon.embedding.repository import (
 )
 from cocon.embedding.videos.call_record import VIDEO_BACKEND, VIDEO_FILE
 
-__all__ = ["ENSEMBLE_PLATFORM", "MAX_TEXT_BYTES", "MODEL_FILES", "ConfiguredModel"]
+__all__ = ["MAX_TEXT_BYTES", "MODEL_FILES", "ConfiguredModel"]
 
-ENSEMBLE_PLATFORM = "ensemble"
 
 MODEL_FILES = {
     ONNX.backend: ONNX.file_name,

@@ -18,7 +18,7 @@ from cocon.embedding.fusion_record import FUSION_KEY
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
 from cocon.embedding.model_kind import ModelKind
 from cocon.embedding.open_model import Contract, outputs_given
-from cocon.embedding.repository import LABELS_FILE, SHA256_KEY, ModelFormat
+from cocon.embedding.repository import LABELS_FILE, SHA256_KEY, ModelFormat, labels_text
 from cocon.embedding.tracking.feature_maps import FEATURE_MAPS
 from cocon.embedding.videos.call_record import VIDEO_KEY
 from cocon.serving.checking.calling_rules import says_the_same
@@ -100,7 +100,7 @@ def _differences(model: ConfiguredModel, version: int, kind: _Kind, contract: Co
     yield from _tensor_differences(model.of_version(version), kind, contract, model_format)
     labels: tuple[str, ...] = getattr(contract, "labels", ())
     told = model.folder / LABELS_FILE
-    if labels and told.is_file() and told.read_bytes() != "".join(f"{printable(label)}\n" for label in labels).encode():
+    if labels and told.is_file() and told.read_bytes() != labels_text(labels).encode():
         yield f"has other labels in {LABELS_FILE} than in its contract"
 
 

@@ -18,6 +18,7 @@ from cocon.core.errors import MismatchError
 from cocon.core.printable import printable
 from cocon.embedding.config_files import (
     CURRENT_KEY,
+    PREVIOUS_KEY,
     parameter,
     read_config,
     steps_of,
@@ -25,12 +26,9 @@ from cocon.embedding.config_files import (
     tensors_of,
     write_config,
 )
-from cocon.embedding.repository import CONFIG_FILE, LABELS_FILE, version_folders
+from cocon.embedding.repository import CONFIG_FILE, LABELS_FILE, labels_text, version_folders
 
-__all__ = ["PREVIOUS_KEY", "VersionedModel", "version_number"]
-
-PREVIOUS_KEY = "previous_version"
-"""Of the parameter that says which version was current before the last promotion."""
+__all__ = ["VersionedModel", "version_number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +120,7 @@ class VersionedModel:
         labels = _labels(self.folder, current)
         if labels is not None:
             with replacing(self.folder / LABELS_FILE) as aside:
-                aside.write_text("".join(f"{printable(label)}\n" for label in labels), encoding="utf-8")
+                aside.write_text(labels_text(labels), encoding="utf-8")
         with replacing(self.folder / CONFIG_FILE, is_durable=True) as aside:
             write_config(config, aside)
 

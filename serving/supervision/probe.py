@@ -17,6 +17,7 @@ from tritonclient.grpc import InferenceServerClient, InferResult
 from tritonclient.utils import InferenceServerException
 
 from cocon.core.errors import ServerError
+from cocon.embedding.repository import ENSEMBLE_PLATFORM
 from cocon.serving.supervision.questions import instance_count, patience_s, question
 from cocon.serving.supervision.settings import QUESTION_ID
 
@@ -105,7 +106,7 @@ class Probe:
             if _status(error) not in ("NOT_FOUND", "INVALID_ARGUMENT"):
                 raise ServerError(f"the server does not answer: {error.message()}") from error
             return  # it has just been unloaded
-        if config.platform == "ensemble":
+        if config.platform == ENSEMBLE_PLATFORM:
             return
         timeout_s = patience_s(config, self._timeout_s)
         asked = _Asked(instance_count(config), sum(self._counts(model)), timeout_s, [])

@@ -9,11 +9,14 @@ from tritonclient.grpc import InferInput
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 from tritonclient.utils import triton_to_np_dtype
 
+from cocon.embedding.config_files import PROBE_TIMEOUT_KEY
+from cocon.embedding.videos.call_record import DEADLINE_KEY, VIDEO_BACKEND, VIDEO_DEADLINE_S
+
 __all__ = ["instance_count", "patience_s", "question"]
 
 # How long one request may take, in seconds: parameters that say so, and backends of which it is known.
-_PATIENCE_PARAMETERS = ("probe_timeout_s", "deadline_s")
-_PATIENCE_S = {"cocon_video": 600.0}
+_PATIENCE_PARAMETERS = (PROBE_TIMEOUT_KEY, DEADLINE_KEY)
+_PATIENCE_S = {VIDEO_BACKEND: float(VIDEO_DEADLINE_S)}
 
 
 def question(config: ModelConfig) -> list[InferInput]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from cocon.embedding.repository import ENSEMBLE_PLATFORM
 from cocon.serving.operator_client import OperatorClient
 from cocon.serving.supervision.workers import WorkerWatch
 
@@ -82,7 +83,7 @@ def restore_versions(
         if _versions(config) != now.get(name) and not (name in now and _is_chosen(server, name))
     }
     # A part that goes takes its ensemble with it.
-    for name, config in sorted(others.items(), key=lambda other: other[1].get("platform") == "ensemble"):
+    for name, config in sorted(others.items(), key=lambda other: other[1].get("platform") == ENSEMBLE_PLATFORM):
         server.load(name, config=config, timeout_s=timeout_s)
 
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from cocon.core.errors import CoconError, ServerError, UsageError, VideoError
 from cocon.core.printable import in_one_line, printable
 from cocon.embedding.contract import BLOCKS, EMBEDDING, PROBABILITIES
-from cocon.embedding.videos.call_record import VIDEO_FILE, CallRecord
+from cocon.embedding.videos.call_record import DEADLINE_KEY, LIMITS_KEY, VIDEO_DEADLINE_S, VIDEO_FILE, CallRecord
 from cocon.serving.backends.cocon_video.asked import Asked
 from cocon.serving.backends.cocon_video.called_encoders import CalledEncoders
 from cocon.serving.backends.cocon_video.embedding_service import CancelledRequestError, EmbeddedVideo, EmbeddingService
@@ -41,7 +41,6 @@ from cocon.video.decoding.limits import MediaLimits
 _logger = logging.getLogger(__name__)
 
 _VIDEO, _ABOUT, _STARTS, _ENDS = "video", "about", "start_seconds", "end_seconds"
-_DEADLINE_S = 600.0
 
 
 class TritonPythonModel:
@@ -57,8 +56,8 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         path = Path(args["model_repository"], args["model_version"], config["default_model_filename"] or VIDEO_FILE)
         record = CallRecord.from_json(path.read_text(encoding="utf-8"), source=f"'{path}'")
-        limits = MediaLimits.parse(_parameter(config, "limits").split())
-        deadline_s = float(_parameter(config, "deadline_s") or _DEADLINE_S)
+        limits = MediaLimits.parse(_parameter(config, LIMITS_KEY).split())
+        deadline_s = float(_parameter(config, DEADLINE_KEY) or VIDEO_DEADLINE_S)
         self._metrics = VideoMetrics()
         self._service = EmbeddingService(CalledEncoders(record), limits, deadline_s=deadline_s)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from cocon.core.errors import UsageError
+from cocon.embedding.config_files import PREVIOUS_KEY
 from cocon.embedding.repository import CONFIG_FILE
 from cocon.serving.rollout.plan import RolloutPlan, models_of, promotion, return_to_previous
-from cocon.serving.rollout.versioned_model import PREVIOUS_KEY
 from tests.serving.rollout.conftest import add_encoder, add_ensemble, add_versions, configured
 
 
