@@ -3,8 +3,10 @@
     python benchmarks/overload.py [--seconds 20] [--times 5] [--rounds 5]
 
 A server of its own has an encoder as large as the published ones, and gets requests of one clip that come evenly,
-however long answers take (an open load). The alternative is the same server asked by as many callers as keep it busy (a
-closed load), before each round. Nothing is asked again: what is refused stays refused.
+however long answers take (an open load). The alternative is the same server asked by as many callers as keep it busy
+(a closed load), before each round. Nothing is asked again: what is refused stays refused. Clips go over the wire, or
+are in memory that both see, by turns: client and server share the processor, and to send and to read what is then
+refused costs as much of it as the clips are large.
 """
 
 import argparse
@@ -15,8 +17,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +28,18 @@ from results_file import Row, write_results
 from tritonclient.grpc import InferenceServerClient, InferInput, InferResult
 from tritonclient.utils import InferenceServerException
 
+from cocon.client.models.shared_tensors import SharedTensors
+from cocon.embedding.server_keys import MEMORY_KEY
 from cocon.export.repository.deployment import Deployment
 from cocon.serving.address import Address
 from cocon.serving.launcher import ServerProcess
 from serving import NUM_CORES, full_width, write_repository
 
 MODEL = "cocon_rgb"
+WAYS = {"over the wire": False, "in shared memory": True}
 NUM_CALLERS = 8
 PROBE_INTERVAL_S = 0.05
+OPENING_S = 10.0
 MOST_REFUSAL_S, MOST_RECOVERY_S = 0.05, 2.0
 # Answers of one batch come within it.
 BATCH_S = 0.01
@@ -70,12 +77,14 @@ def main() -> None:
             ServerProcess(repository, Address.on_free_ports(), log=log, timeout_s=600, scrutiny="none")
         )
         leader = psutil.Process(server.identity.pid)
-        rounds = [one_round(server.url, leader, given.seconds, given.times) for _ in range(given.rounds)]
-    rows = rows_of(rounds, f"{given.times:g} × capacity")
+        rounds: dict[str, list[Round]] = {way: [] for way in WAYS}
+        for way in list(WAYS) * given.rounds:
+            rounds[way].append(one_round(server.address, leader, given.seconds, given.times, way))
+    rows = [row for way, found in rounds.items() for row in rows_of(found, f"{given.times:g} × capacity, {way}")]
     for row in rows:
         print(f"{row.case}: {row.value:.3g} {row.unit}, {row.ratio:.3f}× {row.versus}")
     print(write_results("overload", rows, packages=["tritonclient", "onnxruntime-gpu", "nvidia-pytriton"]))
-    if trouble := [error for found in rounds for error in found.errors]:
+    if trouble := [error for each in rounds.values() for found in each for error in found.errors]:
         print(*dict.fromkeys(trouble), sep="\n", file=sys.stderr)
         sys.exit(1)
 
@@ -99,10 +108,10 @@ class Round:
     errors: list[str]
 
 
-def one_round(url: str, server: psutil.Process, seconds: float, times: float) -> Round:
+def one_round(address: Address, server: psutil.Process, seconds: float, times: float, way: str) -> Round:
     """Capacity, overload, and back to normal."""
-    with InferenceServerClient(url) as client:
-        request = one_clip(client)
+    with InferenceServerClient(address.url) as client, closing(memory_with(client, address)) as memory:
+        request = one_clip(client, memory if WAYS[way] else None)
         closed(client, request, 1.0)
         capacity, usual_s = closed(client, request, max(2.0, seconds / 4))
         before = memory_of(server)
@@ -112,7 +121,7 @@ def one_round(url: str, server: psutil.Process, seconds: float, times: float) ->
         growth = max(sizes) / before
     goodput = pace([moment for moment in found.answered_s if seconds / 10 < moment < seconds]) / capacity
     print(
-        f"{capacity:.0f} requests/s; {goodput:.0%} of that at {times:g} ×, {len(found.refused_s)} refused "
+        f"{way}: {capacity:.0f} requests/s; {goodput:.0%} of that at {times:g} ×, {len(found.refused_s)} refused "
         f"(99 % within {np.percentile(found.refused_s or [0.0], 99) * 1e3:.1f} ms), memory × {growth:.3f}, usual after "
         f"{recovery_s:.2f} s; load of the machine {psutil.getloadavg()[0]:.1f}",
         flush=True,
@@ -120,10 +129,19 @@ def one_round(url: str, server: psutil.Process, seconds: float, times: float) ->
     return Round(goodput, found.refused_s, growth, recovery_s, found.errors)
 
 
-def one_clip(client: InferenceServerClient) -> list[InferInput]:
-    """A request of one row of noise."""
+def memory_with(client: InferenceServerClient, address: Address) -> SharedTensors:
+    """Memory that the server sees too."""
+    return SharedTensors(client, is_wanted=True, key=partial(MEMORY_KEY.headers, address.grpc_port))
+
+
+def one_clip(client: InferenceServerClient, memory: SharedTensors | None) -> list[InferInput]:
+    """A request of one row of noise, whose pixels are in that memory if there is one."""
     (described,) = client.get_model_config(MODEL).config.input
     values = np.random.default_rng(0).integers(0, 256, (1, *described.dims), np.uint8)
+    if memory is not None:
+        shared = memory.request({described.name: values}, {}, deadline_s=time.monotonic() + OPENING_S)
+        assert shared is not None
+        return shared.inputs
     given = InferInput(described.name, list(values.shape), "UINT8")
     given.set_data_from_numpy(values)
     return [given]
