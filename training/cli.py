@@ -24,6 +24,9 @@ def train(
         Path | None, typer.Option(help="Run whose encoders to start from; overrides training.init_from.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Overrides training.seed.")] = None,
+    views_on_the_fly: Annotated[
+        bool, typer.Option("--views-on-the-fly", help="Make pose and mask, too, while decoding, where none is stored.")
+    ] = False,
     settings: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
     resume: Annotated[
         Literal["auto", "never"], typer.Option(help="Go on where an interrupted run stopped, or refuse to.")
@@ -53,7 +56,8 @@ def train(
     folders = {"data.folder": data, "training.init_from": init_from}
     overrides = [path_setting(key, path) for key, path in folders.items() if path is not None]
     given = {"method": method, "training.seed": seed}
-    overrides += [f"{key}={value}" for key, value in given.items() if value is not None] + (settings or [])
+    overrides += [f"{key}={value}" for key, value in given.items() if value is not None]
+    overrides += ["data.views_on_the_fly=true"] * views_on_the_fly + (settings or [])
     config = load_config(preset, overrides)
     say = partial(typer.echo, err=True)
     bar = partial(progress_bar, is_quiet=quiet)

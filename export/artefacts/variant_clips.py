@@ -11,7 +11,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -27,7 +27,7 @@ from cocon.export.artefacts.parity_clips import figure_clips
 from cocon.export.artefacts.variant_comparison import JudgedVideo
 from cocon.training.data.augment import centred_clip
 from cocon.training.data.datasets import open_dataset
-from cocon.training.data.frames import load_video
+from cocon.training.data.reading.decoded_video import load_video
 from cocon.training.run_folder.files import RunFolder
 from cocon.video.clips import grid_indices, regular_windows
 from cocon.video.reading.reader import ViewRequest
@@ -43,6 +43,7 @@ _NUM_QUERIES = _NUM_GALLERY = 256
 _CLIPS_PER_VIDEO = 2
 _CALIBRATION_S, _JUDGING_S = 60.0, 120.0
 _NUM_FIGURES = 32  # a fifth of a second each
+_MAX_SECONDS = 60.0  # of a video: an hour is not decoded for two clips
 _NUM_TRIED = 8  # videos, before all are taken to be gone
 
 
@@ -155,9 +156,11 @@ def _read(
 
 
 def _clips(root: Path, contract: ModelContract, entry: VideoEntry, workers: WorkerPool) -> NDArray[np.uint8]:
-    """The first and the last clip of a video, `uint8 [K, N, T, H, W, C]`; one where there is no other."""
+    """The first and the last clip of a video's first minute, `uint8 [K, N, T, H, W, C]`; one if there is no other."""
     view, spec = contract.view, contract.clip
-    decoded = load_video(entry, root, {view: ViewRequest(contract.geometry, contract.flow)}, workers).views[view]
+    end = min(entry.end_seconds, entry.start_seconds + _MAX_SECONDS)
+    beginning = replace(entry, video_id=entry.store_id, end_seconds=end)
+    decoded = load_video(beginning, root, {view: ViewRequest(contract.geometry, contract.flow)}, workers).views[view]
     grid = grid_indices(decoded.timestamps, spec)
     windows = np.unique(regular_windows(len(grid), spec, num_clips=_CLIPS_PER_VIDEO), axis=0)
     frames = grid[windows].reshape(len(windows), spec.num_blocks, spec.frames_per_block)  # [K, N, T]

@@ -75,6 +75,8 @@ class Section(BaseModel):
 class DataSection(Section):
     """Where videos come from. `cache_gib`: memory for decoded frames; what does not fit is read anew each time.
 
+    `views_on_the_fly`: look for people, too, in the pass that decodes a video where their views are not stored.
+
     `max_failed_share`: of the training videos so many may fail, such as broken ones, and are left out; more stop it.
 
     `dataset` names who says what is training and what is test: the folder itself (its manifest), or the official split
@@ -87,6 +89,7 @@ class DataSection(Section):
     official_split: int = Field(1, ge=1, le=3)
     cache_gib: float = Field(4.0, ge=0)
     workers: int = Field(0, ge=0)
+    views_on_the_fly: bool = False
     max_failed_share: float = Field(0.05, ge=0, le=1)
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cocon.training.config.input_sections import AugmentSection
 from cocon.training.data.colour import Colour, byte_table, draw_colour, looked_up, recoloured
 from cocon.training.data.crops import Crop, draw_crop, fullest_crop, pose_points
-from cocon.training.data.frames import DecodedView
+from cocon.training.data.reading.decoded_video import DecodedView
 from cocon.video.estimation.pose import LEFT_RIGHT_SWAP, draw_heatmaps
 from cocon.video.geometry import centre_crop, resize
 from cocon.video.views import VIEWS

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cocon.training.config.input_sections import AugmentSection
 from cocon.training.data.colour import looked_up
-from cocon.training.data.frames import DecodedView
+from cocon.training.data.reading.decoded_video import DecodedView
 from cocon.video.views import VIEWS
 
 __all__ = ["Crop", "draw_crop", "fullest_crop", "pose_points"]

@@ -30,7 +30,9 @@ from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run, refuse_strangers, refuse_to_go_on
 from cocon.training.run_folder.view_files import contract_of
 from cocon.training.run_folder.warm_start import method_names, pretrained_aggregators, source_files
+from cocon.video.estimation.people import require_people
 from cocon.video.store.dataset import DatasetFolder, VideoEntry
+from cocon.video.views import VIEWS
 
 __all__ = ["Resume", "train_run"]
 
@@ -170,10 +172,13 @@ def _videos(config: Config, dataset: DatasetFolder) -> tuple[VideoFrames, VideoF
     is_looked_at = config.optimizer.schedule == "plateau" or config.training.probe_every_epochs > 0
     entries, val = dataset.split("train"), dataset.split("val") if is_looked_at else ()
     gib_per_video = config.data.cache_gib / (len(entries) + len(val))
-    requests = view_requests(config)
+    requests, makes_people = view_requests(config), config.data.views_on_the_fly
+    if makes_people and any(VIEWS[view].maker == "people" for view in config.views):
+        require_people()
 
     def of(some: Sequence[VideoEntry]) -> VideoFrames:
-        return VideoFrames(some, dataset.root, requests, cache_gib=gib_per_video * len(some))
+        gib = gib_per_video * len(some)
+        return VideoFrames(some, dataset.root, requests, cache_gib=gib, makes_people=makes_people)
 
     return of(entries), of(val) if val else None
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.core.errors import MissingViewError
+from cocon.core.errors import MissingViewError, UsageError
 from cocon.video.geometry import resize_short_side
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "check_people_available",
     "people_identity",
     "people_of",
+    "require_people",
 ]
 
 # The networks look at 224 × 224 and 256 × 256 pixels. Frames of 256, not 1080 lines, move a key point by 0.3 % of the
@@ -98,6 +99,18 @@ def check_people_available() -> None:
         ) from error
     except ImportError as error:
         raise MissingViewError(f"views 'pose' and 'mask' need MediaPipe, which fails: {_remedy(error)}") from error
+
+
+def require_people() -> None:
+    """`check_people_available` where somebody has asked for people: then it is a mistake.
+
+    Raises:
+        UsageError: they cannot be estimated here.
+    """
+    try:
+        check_people_available()
+    except MissingViewError as error:
+        raise UsageError(str(error)) from error
 
 
 def people_identity() -> str | None:

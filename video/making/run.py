@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cocon.core.errors import CoconError, MissingViewError, StorageError, UnreadableVideoError, UsageError
+from cocon.core.errors import CoconError, StorageError, UnreadableVideoError, UsageError
 from cocon.core.folder_lock import folder_lock
 from cocon.core.paths import check_file
 from cocon.core.printable import in_one_line, printable
 from cocon.core.progress import OnProgress
 from cocon.video.estimation.identity import MADE_BY
-from cocon.video.estimation.people import check_people_available
+from cocon.video.estimation.people import require_people
 from cocon.video.making.failures import Failure, FailureMemory
 from cocon.video.making.job import Order
 from cocon.video.making.recipe import Recipe, is_current
@@ -102,7 +102,8 @@ def make_views(
             cannot be written.
         StorageError: the disk takes no more; what is made is kept.
     """
-    _check_estimator(recipe)
+    if recipe.needs_estimator:
+        require_people()
     dataset = dataset.of_whole_videos()
     views = dataset.root / "views"
     with ExitStack() as held:
@@ -118,14 +119,6 @@ def make_views(
             dataset.videos, run.make, run.note, limits=recipe.limits, num_workers=num_workers, on_progress=on_progress
         )
         return run.end()
-
-
-def _check_estimator(recipe: Recipe) -> None:
-    if recipe.needs_estimator:
-        try:
-            check_people_available()
-        except MissingViewError as error:
-            raise UsageError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

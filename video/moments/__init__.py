@@ -1,1 +1,1 @@
-"""Pictures and short films of a moment of any file, found without reading what comes before where that is safe."""
+"""Pictures and short films of a moment of any file, as browsers show them."""

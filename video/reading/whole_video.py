@@ -1,42 +1,220 @@
-"""All frames of a video at once, in several views: for training, which draws from them again and again."""
+"""All frames of a video, or of a part of it, in several views: for training and judging, which choose among them.
 
-from collections.abc import Iterator, Mapping
+    whole = whole_video(Path("video.mp4"), requests, workers)
+    whole.timestamps, whole.views["rgb"].pixels                 # float64 [F], uint8 [F, H, W, 3]
+
+    part = whole_video(path, requests, workers, begin_seconds=3600, end_seconds=3660, into=Path("folder"))
+
+**A part** has the frames that one pass over the whole file gives for it, at the same times after the first frame of the
+file, without decoding what comes before the key frame ahead of it where that is sure (`video/seeking/`). `rgb` and
+`flow` are the same bytes; frames behind the end are read for the flow of the last ones. People are followed from frame
+to frame, here from two seconds before the part on: `pose` and `mask` are those of one pass wherever whoever it shows is
+found anew within that time, and may otherwise differ by where the estimator looked.
+
+**Into a folder** the arrays are written as they are made, one file each, and mapped from there by whoever wants them:
+memory does not grow with the video, and nothing is sent or copied between processes.
+"""
+
+import math
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.video.decoding.frames import of_one_size, read_frames
-from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames
+from cocon.core.errors import UnreadableVideoError
+from cocon.core.printable import printable
+from cocon.video.clips import ClipSpec, resample
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.decoding.picture import Picture
+from cocon.video.geometry import resize
+from cocon.video.reading.live import LiveFrame, PeopleCount, ViewRequest, live_frames
+from cocon.video.seeking.finding import MomentFinder, ways_to
+from cocon.video.seeking.ways import UnsureError
+from cocon.video.store.npy_file import NpyFile, mapped
+from cocon.video.store.stored_view import StoredView
+from cocon.video.views import VIEWS
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import Beat, WorkerPool
 
-__all__ = ["whole_video"]
+if TYPE_CHECKING:
+    from cocon.video.seeking.finding import Way
+
+__all__ = ["WholeVideo", "are_within", "whole_video"]
+
+Seconds = TypeVar("Seconds", float, NDArray[np.float64])
+
+# Parts are written to so many decimals.
+_TOLERANCE_S = 1e-6
+# People are followed from so much before a part.
+_FOLLOWED_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class WholeVideo:
+    """A video or a part of it in several views.
+
+    Attributes:
+        timestamps: of all its frames, seconds after the first frame of the file, `float64 [F]`.
+        views: view → its frames, at the short side that was asked for, or key points. They have times of their own,
+            which are those of `timestamps` unless only frames of a grid were wanted.
+    """
+
+    timestamps: NDArray[np.float64]
+    views: Mapping[str, StoredView]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a worker process is to make of a video; arguments of `whole_video`."""
+
+    path: Path
+    requests: Mapping[str, ViewRequest]
+    begin_seconds: float
+    end_seconds: float
+    into: Path | None
+    grid: ClipSpec | None
+
+    @property
+    def decoded_from(self) -> float:
+        """The moment from which pictures are wanted, seconds after the first frame."""
+        is_followed = any(VIEWS[view].maker == "people" for view in self.requests)
+        return self.begin_seconds - _TOLERANCE_S - (_FOLLOWED_S if is_followed else 0.0)
 
 
 def whole_video(
-    path: Path, requests: Mapping[str, ViewRequest], workers: WorkerPool
-) -> tuple[NDArray[np.float64], dict[str, NDArray[np.uint8]]]:
-    """Have a worker process decode a video and make views of it.
+    path: Path,
+    requests: Mapping[str, ViewRequest],
+    workers: WorkerPool,
+    *,
+    begin_seconds: float = 0.0,
+    end_seconds: float = math.inf,
+    into: Path | None = None,
+    grid: ClipSpec | None = None,
+) -> WholeVideo:
+    """Have a worker process decode a video or a part of it and make views of it.
 
-    Returns:
-        Seconds after the first frame, `float64 [F]`, and view → `uint8 [F, H, W, C]`.
+    Args:
+        path: the file.
+        requests: view → what is wanted; none of them a user's own.
+        workers: decodes.
+        begin_seconds: of the part, after the first frame.
+        end_seconds: likewise; a frame at this moment is none of the part.
+        into: a folder that takes the views, `VIEW.npy` each; they are sent through memory otherwise. They stay there.
+        grid: keep only those frames of each view that are on the grid of such clips, which begins with the part.
 
     Raises:
-        VideoError: it cannot be decoded.
+        VideoError: it cannot be decoded, or the part has no frame.
         UsageError: the file does not exist.
+        StorageError: the disk takes no more.
     """
-    (message,) = workers.run(_decode_job, path, requests)
-    return message.arrays["timestamps"], {view: message.arrays[view] for view in requests}
+    wanted = _Wanted(path, dict(requests), begin_seconds, end_seconds, into, grid)
+    (message,) = workers.run(_decode_job, wanted)
+    kept = message.arrays["kept"]
+    if not len(kept):
+        raise UnreadableVideoError(
+            f"video '{printable(path)}' has no frame from {begin_seconds:g} to {end_seconds:g} s; the last one before is "
+            f"at {message.fields['before_seconds']:g} s"
+        )
+    views = {view: _view(view, message, kept, into) for view in requests}
+    return WholeVideo(message.arrays["timestamps"], views)
 
 
-def _decode_job(beat: Beat, path: Path, requests: Mapping[str, ViewRequest]) -> Iterator[Message]:
-    """All frames of a video in the requested views, as one message."""
-    timestamps: list[float] = []
-    pixels: dict[str, list[NDArray[np.uint8]]] = {view: [] for view in requests}
-    for seconds, frame in live_frames(of_one_size(read_frames(path, on_frame=beat)), requests, PeopleCount()):
-        timestamps.append(seconds)
-        for view, made in pixels.items():
-            made.append(frame.pixels(view))
-    arrays = {view: np.stack(made) for view, made in pixels.items()}  # each [F, H, W, C]
-    yield Message({}, {"timestamps": np.array(timestamps), **arrays})
+def are_within(seconds: Seconds, begin_seconds: float, end_seconds: float) -> Any:  # noqa: ANN401  # as of `seconds`
+    """Whether moments, one or an array of them, lie in a part: from its begin on, and before its end."""
+    return (seconds >= begin_seconds - _TOLERANCE_S) & (seconds < end_seconds - _TOLERANCE_S)
+
+
+def _view(view: str, message: Message, kept: NDArray[np.float64], into: Path | None) -> StoredView:
+    rows = message.arrays[view] if into is None else mapped(into / f"{view}.npy")
+    height, width = message.fields["shapes"][view]
+    pixels, keypoints = (None, rows) if VIEWS[view].content == "key points" else (rows, None)
+    return StoredView(view, kept, pixels, keypoints, height, width, {})
+
+
+def _decode_job(beat: Beat, wanted: _Wanted) -> Iterator[Message]:
+    """All that is wanted, as one message."""
+    finder = MomentFinder(wanted.path, MediaLimits(), wanted.decoded_from, beat)
+    for way in ways_to(wanted.decoded_from):
+        try:
+            message = _made(finder, way, wanted)
+        except UnsureError:
+            continue
+        yield message
+        return
+
+
+def _made(finder: MomentFinder, way: "Way", wanted: _Wanted) -> Message:
+    """What is wanted, found in one way; raises `UnsureError` if that way is not sure of all of it."""
+    part = _Part(wanted)
+    rows: dict[str, list[NDArray[Any]]] = {view: [] for view in wanted.requests}
+    shapes: dict[str, tuple[int, int]] = {}
+    with ExitStack() as held:
+        files = {view: held.enter_context(NpyFile(wanted.into / f"{view}.npy")) for view in rows if wanted.into}
+        for frame in held.enter_context(closing(part.frames(finder, way))):
+            for view in rows:
+                row, shapes[view] = _row(frame, view)
+                if files:
+                    files[view].add(row)
+                else:
+                    rows[view].append(row)
+    arrays = {} if wanted.into else {view: np.stack(made) for view, made in rows.items() if made}
+    times = {"timestamps": np.array(part.timestamps), "kept": np.array(part.kept)}
+    return Message({"shapes": shapes, "before_seconds": part.before_seconds}, {**times, **arrays})
+
+
+def _row(frame: LiveFrame, view: str) -> tuple[NDArray[Any], tuple[int, int]]:
+    """What is kept of a frame in a view, and the size of the picture that it belongs to."""
+    if VIEWS[view].content == "key points":
+        stored = frame.frame.view(view)
+        return stored.rows[0], (stored.height, stored.width)
+    pixels = frame.pixels(view)
+    return pixels, (pixels.shape[0], pixels.shape[1])
+
+
+class _Part:
+    """The frames of a part as they are decoded.
+
+    Args:
+        wanted: which part.
+
+    Attributes:
+        timestamps: of its frames so far.
+        kept: of those that were given.
+        before_seconds: of the last frame seen before it.
+    """
+
+    def __init__(self, wanted: _Wanted) -> None:
+        self._wanted = wanted
+        self.timestamps: list[float] = []
+        self.kept: list[float] = []
+        self.before_seconds = 0.0
+
+    def frames(self, finder: MomentFinder, way: "Way") -> Generator[LiveFrame, None, None]:
+        """Its frames, or those of them that are on the grid."""
+        all_frames, grid = self._timed(finder, way), self._wanted.grid
+        with closing(all_frames):
+            for _, frame in all_frames if grid is None else resample(all_frames, grid):
+                if not self.kept or frame.frame.seconds > self.kept[-1]:  # the grid may be finer than the frames
+                    self.kept.append(frame.frame.seconds)
+                    yield frame
+
+    def _timed(self, finder: MomentFinder, way: "Way") -> Generator[tuple[float, LiveFrame], None, None]:
+        with closing(self._pictures(finder, way)) as pictures:
+            for seconds, frame in live_frames(pictures, self._wanted.requests, PeopleCount()):
+                if are_within(seconds, self._wanted.begin_seconds, self._wanted.end_seconds):
+                    self.timestamps.append(seconds)
+                    yield seconds, frame
+                elif seconds > self._wanted.begin_seconds:
+                    return
+                else:
+                    self.before_seconds = seconds
+
+    def _pictures(self, finder: MomentFinder, way: "Way") -> Generator[tuple[float, Picture], None, None]:
+        """Pictures from where decoding begins, all of the size of the file's first one."""
+        for seconds, picture in finder.pictures(way, is_sure_throughout=True):
+            yield seconds, picture.changed(partial(resize, height=finder.shape[0], width=finder.shape[1]))

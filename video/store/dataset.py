@@ -14,6 +14,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from cocon.core.errors import UsageError
@@ -24,7 +25,7 @@ from cocon.core.texts.text_files import named_path
 from cocon.video.store.found_videos import LeftOut, find_videos
 from cocon.video.store.layout import MAX_ID_BYTES, FolderLayout, id_of, label_and_split, layout_of
 
-__all__ = ["DatasetFolder", "VideoEntry", "content_sha256", "read_manifest"]
+__all__ = ["DatasetFolder", "VideoEntry", "content_sha256", "known_sha256", "read_manifest"]
 
 # Of a manifest, which are fields of their own.
 _NO_COLUMNS = ("path", "label", "start_seconds", "end_seconds")
@@ -143,6 +144,12 @@ def content_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def known_sha256(path: Path) -> str:
+    """`content_sha256` of a file that is asked for again and again: it is read once in a process, until it changes."""
+    state = path.stat()
+    return _sha256_of(path, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+
+
 def read_manifest(root: Path, manifest: Path) -> list[VideoEntry]:
     """The videos that a manifest names, `root` being the folder that their paths start from.
 
@@ -150,6 +157,12 @@ def read_manifest(root: Path, manifest: Path) -> list[VideoEntry]:
         UsageError: it is wrong; the line is named.
     """
     return [_entry(root, f"'{printable(manifest)}' line {line}", row) for line, row in csv_rows(manifest, "path")]
+
+
+@lru_cache(maxsize=1 << 16)
+def _sha256_of(path: Path, *state: int) -> str:
+    """The sha256 of a file in a state of it, by which it is remembered."""
+    return content_sha256(path)
 
 
 def _check_unique(root: Path, videos: Iterable[VideoEntry]) -> None:

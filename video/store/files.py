@@ -26,7 +26,7 @@ from cocon.core.errors import MissingViewError
 from cocon.core.printable import in_one_line
 from cocon.video.estimation.flow import FLOW_ALGORITHMS, FlowSpec
 from cocon.video.geometry import have_same_shape
-from cocon.video.store.archive import read_array, write_arrays
+from cocon.video.store.archive import LargeArrays, read_array, write_arrays
 from cocon.video.store.stored_view import Attributes, StoredView
 from cocon.video.views import VIEWS
 
@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 _NO_ATTRIBUTES: Attributes = {}
+_LARGE_ARRAYS = LargeArrays()
 _SAME_INTERVAL_S = 1e-6
 _NOT_THE_FILES_FAULT = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
 
@@ -91,7 +92,7 @@ def write_keypoints(
 
 
 def read_view(root: Path, view: str, video_id: str, *, on_progress: Callable[[], None] | None = None) -> StoredView:
-    """Load a stored view; frames of more than 64 MiB are unpacked on disk and stay there.
+    """Load a stored view; frames of more than 64 MiB stay on disk, and are checked and unpacked once in a process.
 
     Args:
         root: dataset folder.
@@ -112,7 +113,7 @@ def _read(
     try:
         with zipfile.ZipFile(path) as archive:
             meta, times, pixels, keypoints = (
-                read_array(archive, name, is_kept=is_kept, on_progress=on_progress)
+                read_array(archive, name, is_kept=is_kept, on_progress=on_progress, known=_LARGE_ARRAYS)
                 for name in ("meta", "timestamps", "frames", "keypoints")
             )
         if meta is None or times is None:

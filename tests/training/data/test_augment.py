@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cocon.training.config.input_sections import AugmentSection
 from cocon.training.data.augment import centred_clip, random_clip
-from cocon.training.data.frames import DecodedVideo, DecodedView, load_video
+from cocon.training.data.reading.decoded_video import DecodedVideo, DecodedView, load_video
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.estimation.pose import LEFT_RIGHT_SWAP

@@ -15,7 +15,7 @@ from cocon.training.config.input_sections import AugmentSection
 from cocon.training.config.run import Config
 from cocon.training.data.augment import random_clip
 from cocon.training.data.colour import Colour, draw_colour, recoloured
-from cocon.training.data.frames import DecodedView
+from cocon.training.data.reading.decoded_video import DecodedView
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]

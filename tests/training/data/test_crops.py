@@ -11,7 +11,7 @@ from cocon.training.config.input_sections import AugmentSection
 from cocon.training.config.run import Config
 from cocon.training.data.augment import random_clip, random_clips
 from cocon.training.data.crops import draw_crop, fullest_crop
-from cocon.training.data.frames import DecodedView
+from cocon.training.data.reading.decoded_video import DecodedView
 from cocon.video.store.files import StoredView
 
 MakeConfig = Callable[..., Config]

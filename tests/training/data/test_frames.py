@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from cocon.core.errors import MissingViewError, UnreadableVideoError, UsageError
-from cocon.training.data.frames import DecodedVideo, DecodedView, VideoFrames, load_video
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.reading.decoded_video import DecodedVideo, DecodedView, load_video
 from cocon.video.clips import nearest_frames
 from cocon.video.decoding.frames import read_frames
 from cocon.video.estimation.flow import FlowSpec, estimate_flow, resize_flow_bytes
@@ -233,5 +234,5 @@ def test_of_a_part_no_frame_outside_is_kept_in_any_view(is_stored: bool, figures
 def test_a_part_behind_the_end_of_its_video_is_told(figures: Path) -> None:
     whole = _entries(figures)[0]
     part = dataclasses.replace(whole, video_id=f"{whole.video_id}#7-8", start_seconds=7.0, end_seconds=8.0)
-    with pytest.raises(UnreadableVideoError, match=r"#7-8' has no frame; the video ends at 0\.9"):
+    with pytest.raises(UnreadableVideoError, match=r"has no frame from 7 to 8 s; the last one before is at 0\.9"):
         _load(part, figures, REQUESTS)

@@ -4,13 +4,16 @@ import os
 from itertools import cycle, islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import Geometry
 from cocon.video.reading.reader import VideoSource, ViewRequest
+from cocon.video.reading.whole_video import whole_video
 from cocon.video.reading.worker_clips import clips_in_worker
+from cocon.video.store.archive import forget_pages
 from cocon.video.workers.pool import WorkerPool
 from tests.video.endings import CLIPS, ending_of
 from tests.video.mutations import mutated_files
@@ -55,5 +58,30 @@ def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path: Path) -> None
     eight_minutes = repeat_video(minute, tmp_path / "eight_minutes.mp4", 8)
     (worker_short, ours_short), (worker_long, ours_long) = _peak_bytes(minute), _peak_bytes(eight_minutes)
     # 12,000 pictures of 58 kB are 690 MB; a reader that decodes ahead would come to hold a good part of them.
+    assert worker_long - worker_short < 30 * MEBIBYTE
+    assert ours_long - ours_short < 30 * MEBIBYTE
+
+
+def _peak_of_whole(path: Path, folder: Path) -> tuple[int, int]:
+    """Have all frames of a video laid into a folder: the most that the worker had, and what this process has then."""
+    before = children_of(os.getpid())
+    folder.mkdir()
+    with WorkerPool() as pool:
+        whole = whole_video(path, {"rgb": ViewRequest(Geometry(64, 64))}, pool, into=folder)
+        (worker,) = children_of(os.getpid()) - before
+        assert whole.views["rgb"].pixels is not None
+        for frames in np.array_split(whole.views["rgb"].pixels, 20):
+            assert frames.max() > 0
+            forget_pages(whole.views["rgb"].pixels)
+        return resident_bytes(worker, field="VmHWM"), resident_bytes(os.getpid())
+
+
+def test_memory_does_not_grow_with_the_frames_that_are_laid_into_a_folder(tmp_path: Path) -> None:
+    minute = write_seed(tmp_path / "minute.mp4", Seed("mp4"), num_frames=60 * 25, height=120, width=160)
+    six_minutes = repeat_video(minute, tmp_path / "six_minutes.mp4", 6)
+    (worker_short, ours_short), (worker_long, ours_long) = (
+        _peak_of_whole(path, tmp_path / path.stem) for path in (minute, six_minutes)
+    )
+    # 9,000 pictures of 16 kB are 147 MB.
     assert worker_long - worker_short < 30 * MEBIBYTE
     assert ours_long - ours_short < 30 * MEBIBYTE

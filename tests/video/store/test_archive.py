@@ -1,5 +1,6 @@
 """Arrays of npz archives: small ones in memory, large ones on disk, damaged ones nowhere."""
 
+import io
 import zipfile
 import zlib
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.video.store.archive import read_array
+from cocon.video.store.archive import LargeArrays, forget_pages, read_array
 
 LARGE = (70, 1024, 1024)
 
@@ -59,3 +60,66 @@ def test_damage_in_a_large_array_is_found_before_it_is_used(archive: Path, tmp_p
     for is_kept in (True, False):
         with zipfile.ZipFile(damaged) as opened, pytest.raises((zipfile.BadZipFile, zlib.error), match=r"CRC|Error -3"):
             read_array(opened, "large", is_kept=is_kept)
+
+
+@pytest.fixture(scope="module")
+def stored(archive: Path) -> Path:
+    """The same, uncompressed."""
+    path = archive.with_name("stored.npz")
+    ramp = np.arange(LARGE[0], dtype=np.uint8)[:, None, None]
+    np.savez(path, first=np.eye(3), large=np.broadcast_to(ramp, LARGE))
+    return path
+
+
+def test_an_uncompressed_large_array_is_mapped_where_it_lies(stored: Path) -> None:
+    with zipfile.ZipFile(stored) as opened:
+        large = read_array(opened, "large")
+    assert large is not None
+    assert (large.shape, large.flags.writeable) == (LARGE, False)
+    assert [int(large[index, 3, -1]) for index in (0, 37, 69)] == [0, 37, 69]
+    forget_pages(large)
+    assert int(large[69].max()) == 69
+    ours = next(line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(str(stored)))
+    assert "r--s" in ours
+
+
+def test_damage_in_an_uncompressed_array_is_found_before_it_is_used(stored: Path, tmp_path: Path) -> None:
+    content = bytearray(stored.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged = tmp_path / "damaged.npz"
+    damaged.write_bytes(content)
+    with zipfile.ZipFile(damaged) as opened, pytest.raises(zipfile.BadZipFile, match="CRC"):
+        read_array(opened, "large", known=LargeArrays())
+
+
+@pytest.mark.parametrize("kind", ["archive", "stored"])
+def test_large_arrays_that_are_known_are_read_once_until_their_file_changes(
+    kind: str, archive: Path, stored: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes((archive if kind == "archive" else stored).read_bytes())
+    signs: list[None] = []
+    known = LargeArrays()
+
+    def num_signs(*, is_kept: bool = True) -> int:
+        signs.clear()
+        with zipfile.ZipFile(path) as opened:
+            large = read_array(opened, "large", is_kept=is_kept, known=known, on_progress=lambda: signs.append(None))
+        assert large is not None
+        assert int(large[-1, 0, 0]) == (69 if is_kept else 0)
+        return len(signs)
+
+    assert num_signs() > 10
+    assert num_signs() == num_signs(is_kept=False) == 0
+    content = bytearray(path.read_bytes())
+    content[content.index(b"large.npy") + 5000] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises((zipfile.BadZipFile, zlib.error)):
+        num_signs()
+
+
+def test_an_archive_in_memory_is_read_too(stored: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(stored.read_bytes())) as opened:
+        large = read_array(opened, "large", known=LargeArrays())
+    assert isinstance(large, np.memmap)
+    assert int(large[37, 0, 0]) == 37

@@ -109,7 +109,11 @@ class _Localization:
         gib = request.run.config.data.cache_gib / 2
         self.frames = {
             subset: VideoFrames(
-                [entry for entry in dataset.videos if entry.video_id in named], dataset.root, requests, cache_gib=gib
+                [entry for entry in dataset.videos if entry.video_id in named],
+                dataset.root,
+                requests,
+                cache_gib=gib,
+                grid=request.run.config.clip.spec(),
             )
             for subset, named in self.videos.items()
         }

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-import torch.nn.functional as F
-
 from cocon.core.progress import OnProgress
 from cocon.training.boundary_head.learning import BlockSequence
-from cocon.training.data.frames import DecodedVideo, VideoFrames
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.reading.decoded_video import DecodedVideo
 from cocon.training.evaluation.recognition.blocks import ClipProtocol, encode_blocks
 from cocon.training.evaluation.recognition.features import Encoders
 
@@ -36,8 +35,8 @@ def block_sequences(encoders: Encoders, frames: VideoFrames, *, on_progress: OnP
             for view, (encoder, contract) in encoders.items():
                 protocol = ClipProtocol(hop_blocks=contract.clip.num_blocks)
                 blocks = encode_blocks(encoder, contract, video, protocol=protocol, has_dense=True)
-                vectors = F.normalize(blocks.dense.mean(dim=(2, 3)), dim=1)  # [L, D]
-                found[view][entry.video_id] = BlockSequence(vectors.numpy(), blocks.dense_seconds, duration_seconds)
+                sequence = BlockSequence(blocks.dense.numpy(), blocks.dense_seconds, duration_seconds)
+                found[view][entry.video_id] = sequence
         on_progress(index + 1, len(frames))
     return found
 

@@ -5,18 +5,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from cocon.core.errors import CoconError, UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.training.data.augment import centred_clip, mirrored, whole_frames
-from cocon.training.data.frames import DecodedVideo, DecodedView
+from cocon.training.data.reading.decoded_video import DecodedVideo, DecodedView
 from cocon.training.models.encoder import Encoder
 from cocon.training.models.soundness import unsound_tensor
 from cocon.video.blocks import distinct_blocks
 from cocon.video.clips import ClipSpec, dense_windows, grid_indices, nearest_frames, regular_windows
 from cocon.video.geometry import centre_crop
+from cocon.video.store.archive import forget_pages
 
 __all__ = ["DEFAULT_PROTOCOL", "ClipProtocol", "EncodedBlocks", "cropped_clips", "encode_blocks"]
 
@@ -72,17 +74,29 @@ DEFAULT_PROTOCOL = ClipProtocol()
 
 @dataclass(frozen=True, slots=True)
 class EncodedBlocks:
-    """Feature maps of one view of a video, in every crop.
+    """One view of a video in every crop: what clips are made of, each block once, and ordered features.
 
     Attributes:
-        clips: of the protocol's clips, crop by crop, on the CPU, `float [K, N, D, s, s]`.
-        dense: of blocks that begin every half block, crop by crop, `float [M, D, s, s]`; M is 0 if not asked for.
+        maps: feature maps of the U blocks that clips have, on the CPU, `float [crops, U, D, s, s]`.
+        numbers: which of them make each clip, `int64 [K, N]`.
+        dense: unit vectors of blocks that begin every half block, crop by crop, `float [M, D]`; M is 0 if not asked
+            for.
         dense_seconds: middle of each of these after the first frame, `float64 [M]`.
     """
 
-    clips: Tensor
+    maps: Tensor
+    numbers: NDArray[np.int64]
     dense: Tensor
     dense_seconds: NDArray[np.float64]
+
+    def clips(self, most: int) -> Iterator[Tensor]:
+        """Feature maps of the clips, crop by crop, so many at a time: `float [≤ most, N, D, s, s]`."""
+        num_crops, num_blocks = self.maps.shape[:2]
+        of_crops = np.arange(num_crops)[:, None, None] * num_blocks + self.numbers  # [crops, K, N]
+        rows = torch.from_numpy(of_crops.reshape(-1, self.numbers.shape[1]))
+        blocks = self.maps.flatten(0, 1)
+        for some in torch.split(rows, most):
+            yield blocks[some]
 
 
 @torch.no_grad()
@@ -94,7 +108,7 @@ def encode_blocks(
     protocol: ClipProtocol,
     has_dense: bool,
 ) -> EncodedBlocks:
-    """Encode one view of a video.
+    """Encode one view of a video; memory grows with the number of its clips, by the feature maps of their blocks.
 
     Args:
         encoder: in evaluation mode, where it is to compute.
@@ -112,15 +126,22 @@ def encode_blocks(
     windows = protocol.windows(len(grid), spec)  # [K, N·T]
     dense = dense_windows(len(grid), replace(spec, num_blocks=1), hop=max(1, T // 2))[: None if has_dense else 0]
     blocks, numbers = distinct_blocks([*windows, *dense], T)  # [U, T], [K·N + M]
-    maps = _maps(encoder, contract, video, grid[blocks], protocol.num_crops)  # [crops, U, D, s, s]
-    _refuse_unsound(maps, encoder, contract.view, video.entry.video_id)
-    maps = maps[:, torch.from_numpy(numbers)]
-    clips, half_blocks = torch.split(maps, [windows.size // T, len(dense)], dim=1)
+    of_clips, of_dense = np.split(numbers, [windows.size // T])
+    num_kept = int(of_clips.max()) + 1  # those of clips come first
+    kept: list[Tensor] = []
+    vectors: list[Tensor] = []
+    for start, maps in _maps(encoder, contract, video, grid[blocks], protocol.num_crops):  # [crops, ≤ 192, D, s, s]
+        if start < num_kept:
+            kept.append(maps[:, : num_kept - start])
+        if has_dense:
+            vectors.append(maps.mean(dim=(3, 4)))
+    pooled = torch.cat(vectors, dim=1)[:, torch.from_numpy(of_dense)].flatten(0, 1) if has_dense else torch.empty(0, 0)
     seconds = video.timestamps[grid[dense]].mean(axis=1) - video.timestamps[0]
     return EncodedBlocks(
-        clips.reshape(-1, spec.num_blocks, *maps.shape[2:]),
-        half_blocks.flatten(0, 1),
-        np.tile(seconds, len(maps)),
+        torch.cat(kept, dim=1),
+        of_clips.reshape(-1, spec.num_blocks),
+        F.normalize(pooled, dim=1),
+        np.tile(seconds, protocol.num_crops),
     )
 
 
@@ -136,21 +157,24 @@ def _refuse_unsound(maps: Tensor, encoder: Encoder, view: str, video_id: str) ->
 
 def _maps(
     encoder: Encoder, contract: ModelContract, video: DecodedVideo, frames: NDArray[np.int64], num_crops: int
-) -> Tensor:
-    """Feature maps `float [crops, U, D, s, s]` of blocks `int64 [U, T]`.
+) -> Iterator[tuple[int, Tensor]]:
+    """Feature maps of blocks `int64 [U, T]`, some at a time: number of the first, `float [crops, ≤ 192, D, s, s]`.
 
-    A video's overlapping blocks take several times its own memory, so only a batch of them is cropped at a time.
+    A video's overlapping blocks take several times its own memory, so only a batch of them is cropped at a time, and
+    of a video that lies on disk no more is held in memory than that.
     """
     decoded = video.views[contract.view]
     indices = nearest_frames(decoded.timestamps, video.timestamps[frames])
     size_px = contract.geometry.crop_px
-    parts = []
     for start in range(0, len(indices), _BATCH_SIZE):
         part = indices[start : start + _BATCH_SIZE]
         crops = cropped_clips(decoded, contract.view, part, size_px, num_crops=num_crops)  # each [≤ 192, T, H, W, C]
         clips = (torch.from_numpy(crop)[None].to(encoder.mean.device) for crop in crops)
-        parts.append(torch.stack([encoder.feature_maps(clip).float().cpu()[0] for clip in clips]))
-    return torch.cat(parts, dim=1)
+        maps = torch.stack([encoder.feature_maps(clip).float().cpu()[0] for clip in clips])
+        _refuse_unsound(maps, encoder, contract.view, video.entry.video_id)
+        yield start, maps
+        if decoded.pixels is not None:
+            forget_pages(decoded.pixels)
 
 
 def cropped_clips(

@@ -76,8 +76,14 @@ class EvaluationVideos:
                     f"dataset '{dataset.root}' has only the class '{dataset.labels[0]}' in split 'train'; "
                     "a probe needs two"
                 )
-            gib = config.data.cache_gib / 2
-            self.frames[split] = VideoFrames(entries, dataset.root, view_requests(config), cache_gib=gib)
+            self.frames[split] = VideoFrames(
+                entries,
+                dataset.root,
+                view_requests(config),
+                cache_gib=config.data.cache_gib / 2,
+                grid=config.clip.spec(),
+                makes_people=config.data.views_on_the_fly,
+            )
 
     @property
     def failures(self) -> dict[str, str]:

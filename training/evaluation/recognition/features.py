@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -17,7 +16,8 @@ from cocon.core.errors import MismatchError, VideoError
 from cocon.core.progress import OnProgress
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.neighbours import unit_vectors
-from cocon.training.data.frames import DecodedVideo, VideoFrames
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.reading.decoded_video import DecodedVideo
 from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipProtocol, EncodedBlocks, encode_blocks
 from cocon.training.models.encoder import Encoder
 from cocon.video.store.dataset import VideoEntry
@@ -188,8 +188,7 @@ class _Seen(NamedTuple):
 @torch.no_grad()
 def _seen(encoder: Encoder, blocks: EncodedBlocks, video: DecodedVideo, *, num_crops: int, has_ordered: bool) -> _Seen:
     """Unit mean of the clips' embeddings, mean of the class probabilities, the ordered feature, and the clips."""
-    parts = torch.split(blocks.clips, _CLIPS_AT_A_TIME)
-    outputs = [encoder.outputs(maps.to(encoder.mean.device)) for maps in parts]
+    outputs = [encoder.outputs(maps.to(encoder.mean.device)) for maps in blocks.clips(_CLIPS_AT_A_TIME)]
     embeddings = torch.cat([output.embedding.float().cpu() for output in outputs])  # [crops·K, D]
     mean = embeddings.mean(dim=0)  # [D]
     chances = [output.logits.double().softmax(dim=1).cpu() for output in outputs if output.logits is not None]
@@ -203,5 +202,4 @@ def _seen(encoder: Encoder, blocks: EncodedBlocks, video: DecodedVideo, *, num_c
 
 def _ordered(blocks: EncodedBlocks, video: DecodedVideo) -> NDArray[np.float32]:
     """The ordered feature of a video, `float32 [3·D]`."""
-    vectors = F.normalize(blocks.dense.mean(dim=(2, 3)), dim=1)  # [M, D]
-    return ordered_feature(vectors.numpy(), blocks.dense_seconds, float(video.timestamps[-1] - video.timestamps[0]))
+    return ordered_feature(blocks.dense.numpy(), blocks.dense_seconds, float(video.timestamps[-1] - video.timestamps[0]))

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError
 from cocon.training.data.augment import centred_clip
-from cocon.training.data.frames import DecodedView
+from cocon.training.data.reading.decoded_video import DecodedView
 from cocon.training.evaluation.recognition.blocks import ClipProtocol, cropped_clips
 
 INDICES = np.array([[0, 2], [1, 1]])

@@ -60,7 +60,10 @@ class UnsureError(Exception):
 
 @dataclass(slots=True)
 class Reading:
-    """A file being read: its path, container, stream, the clock, damage so far, and the sign of life."""
+    """A file being read: its path, container, stream, the clock, damage so far, and the sign of life.
+
+    `first` is the first frame of the file, where a way has looked at it before it went elsewhere.
+    """
 
     path: Path
     container: "av.container.InputContainer"
@@ -68,6 +71,7 @@ class Reading:
     clock: Clock
     damaged: list[str]
     beat: Callable[[], None]
+    first: "av.VideoFrame | None" = None
 
     def check(self) -> None:
         """Raise `UnsureError` where something was damaged or guessed."""
@@ -162,6 +166,7 @@ def _first_frame(
         for frame in frames_of_packet(reading.stream, packet, reading.damaged):
             reading.clock.seconds_of(frame)
             reading.check()
+            reading.first = frame
             return frame
     raise UnsureError
 

@@ -12,7 +12,7 @@ import pytest
 from cocon.core.errors import CoconError, TooLargeError, UnreadableVideoError, UsageError
 from cocon.video.decoding.frames import Frame, read_frames
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.moments.finding import pictures_from
+from cocon.video.seeking.finding import pictures_from
 
 from ..decoding.field_videos import NUM_FRAMES, number_in, write_fields
 from ..seed_videos import SEEDS, write_seed

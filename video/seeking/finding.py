@@ -2,7 +2,8 @@
 
     for seconds, pixels in pictures_from(Path("video.mp4"), MediaLimits(), 3600.0): ...
 
-Vectors never come this way: they take one pass. Pictures to look at take the first of three ways that the file allows:
+Vectors of whole videos never come this way: they take one pass. Parts of videos, and pictures to look at, take the
+first of three ways that the file allows:
 
 1. **By its index**, for MP4 and Matroska: to the key frame before the moment, and on from there.
 2. **Past its packets**, for what has no trustworthy index, such as transport streams: packets are read from the
@@ -23,18 +24,19 @@ from cocon.video.decoding.container import open_video
 from cocon.video.decoding.frames import Frame, checked_header, nothing_decodes
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.decoding.packets import frames_per_second
+from cocon.video.decoding.picture import Picture
 from cocon.video.decoding.viewing import Viewing
-from cocon.video.moments.ways import NEAR_SECONDS, Reading, UnsureError, by_index, in_one_pass, past_packets
+from cocon.video.seeking.ways import NEAR_SECONDS, Reading, UnsureError, by_index, in_one_pass, past_packets
 
 if TYPE_CHECKING:
-    from cocon.video.moments.ways import TimedFrames
+    from cocon.video.seeking.ways import TimedFrames
 
     Way: TypeAlias = Callable[[Reading, float], TimedFrames]
 
-__all__ = ["pictures_from"]
+__all__ = ["MomentFinder", "pictures_from", "ways_to"]
 
 
-class _Finder:
+class MomentFinder:
     """Looks for a moment of one file.
 
     Args:
@@ -42,35 +44,71 @@ class _Finder:
         limits: how much is read before it is refused.
         begin_seconds: the moment.
         beat: called for every frame and packet.
+
+    Attributes:
+        shape: height and width of the first picture of the file, whatever the moment; known with the first picture.
+
+    Raises:
+        UsageError: there is no such file.
+        VideoError: its header is beyond a limit, or cannot be read.
     """
 
     def __init__(self, path: Path, limits: MediaLimits, begin_seconds: float, beat: Callable[[], None]) -> None:
         self._path, self._limits, self._begin_seconds, self._beat = path, limits, begin_seconds, beat
         self._header, self._check_shape = checked_header(path, limits)
+        self.shape = (0, 0)
 
-    def pictures(self, way: "Way") -> Iterator[Frame]:
-        """As `pictures_from`; raises `UnsureError` before the first if that way is not sure."""
+    def pictures(self, way: "Way", *, is_sure_throughout: bool = False) -> Iterator[tuple[float, Picture]]:
+        """As `pictures_from`, each picture made when it is looked at.
+
+        Args:
+            way: one of `ways_to`.
+            is_sure_throughout: be sure of all pictures, and not of the first alone.
+
+        Raises:
+            UnsureError: that way is not sure; before the first picture, or after any where it is to be sure of all.
+        """
         damaged: list[str] = []
+        self.shape = (0, 0)
         is_any = False
         with open_video(self._path) as (container, stream):
             stream.codec_context.thread_count = 1  # as in one pass: threads take sound neighbours of damage away
             rate = frames_per_second(container, stream)
             clock = Clock(container.format.name, rate, self._header.duration_seconds or 0.0, damaged)
             viewing = Viewing(self._header.sample_aspect_ratio, self._check_shape, damaged, [])
-            frames = self._within_limits(
-                way(Reading(self._path, container, stream, clock, damaged, self._beat), self._begin_seconds)
-            )
-            before = next(frames, None)
-            while before is not None:
-                after = next(frames, None)
-                if after is not None and after[0] <= self._begin_seconds:
-                    viewing.pass_over(before[1])
-                elif (picture := viewing.picture(before[1])) is not None:
-                    is_any = True
-                    yield before[0], picture.pixels
-                before = after
+            reading = Reading(self._path, container, stream, clock, damaged, self._beat)
+            must_be_sure = is_sure_throughout and way is not in_one_pass
+            for seconds, picture in self._seen(self._within_limits(way(reading, self._begin_seconds)), reading, viewing):
+                if must_be_sure:
+                    reading.check()
+                is_any = True
+                yield seconds, picture
         if not is_any:
             raise nothing_decodes(self._path, damaged) if way is in_one_pass else UnsureError
+
+    def _seen(self, frames: "TimedFrames", reading: Reading, viewing: Viewing) -> Iterator[tuple[float, Picture]]:
+        """The last picture that is not later than the moment, and all after it."""
+        before = next(frames, None)
+        if reading.first is not None:  # what it says of those after it, such as their turn, counts on
+            self._begin_with(viewing.picture(reading.first))
+        while before is not None:
+            after = next(frames, None)
+            is_passed = after is not None and after[0] <= self._begin_seconds
+            if is_passed and any(self.shape):
+                viewing.pass_over(before[1])
+            elif (picture := viewing.picture(before[1])) is not None:
+                if not any(self.shape):
+                    self._begin_with(picture)
+                if not is_passed:
+                    yield before[0], picture
+            before = after
+
+    def _begin_with(self, picture: Picture | None) -> None:
+        """Note what the file begins with; of a way that went elsewhere, one pass might begin with another one."""
+        if picture is None:
+            raise UnsureError
+        height, width, _ = picture.pixels.shape
+        self.shape = height, width
 
     def _within_limits(self, frames: "TimedFrames") -> "TimedFrames":
         for number, (seconds, frame) in enumerate(frames, start=1):
@@ -78,6 +116,11 @@ class _Finder:
             self._limits.check(self._path, "max_frames", number, "frames or more")
             self._limits.check(self._path, "max_seconds", seconds, "seconds or more")
             yield seconds, frame
+
+
+def ways_to(begin_seconds: float) -> "tuple[Way, ...]":
+    """The ways to a moment, in the order in which they are tried; the last one is always sure."""
+    return (by_index, past_packets, in_one_pass) if begin_seconds > NEAR_SECONDS else (in_one_pass,)
 
 
 def pictures_from(
@@ -99,9 +142,9 @@ def pictures_from(
         UsageError: there is no such file.
         VideoError: it cannot be decoded, or is beyond a limit.
     """
-    finder = _Finder(path, limits, begin_seconds, on_frame)
-    for way in (by_index, past_packets) if begin_seconds > NEAR_SECONDS else ():
-        pictures = finder.pictures(way)
+    finder = MomentFinder(path, limits, begin_seconds, on_frame)
+    for way in ways_to(begin_seconds):
+        pictures = ((seconds, picture.pixels) for seconds, picture in finder.pictures(way))
         try:
             first = next(pictures)
         except UnsureError:
@@ -109,4 +152,3 @@ def pictures_from(
         yield first
         yield from pictures
         return
-    yield from finder.pictures(in_one_pass)

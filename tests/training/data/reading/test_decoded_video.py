@@ -1,0 +1,106 @@
+"""Parts, folders, grids and people: one video in the views that are wanted, however it is come by."""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cocon.core.errors import MissingViewError
+from cocon.training.data.reading.decoded_video import DecodedVideo, load_video
+from cocon.video.clips import ClipSpec, grid_indices, nearest_frames
+from cocon.video.estimation.flow import FlowSpec
+from cocon.video.geometry import Geometry
+from cocon.video.making.recipe import Recipe
+from cocon.video.making.run import make_views
+from cocon.video.reading.live import ViewRequest
+from cocon.video.store.dataset import DatasetFolder, VideoEntry, content_sha256, known_sha256
+from cocon.video.workers.pool import WorkerPool
+
+SQUARE = Geometry(28, 24)
+STORED_SIZE = Geometry(32, 24)  # as the figures' views are stored, so that nothing is resized
+REQUESTS = {
+    "rgb": ViewRequest(SQUARE),
+    "flow": ViewRequest(STORED_SIZE, FlowSpec(1 / 15, size_px=32)),
+    "pose": ViewRequest(SQUARE),
+    "mask": ViewRequest(SQUARE),
+}
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[WorkerPool]:
+    with WorkerPool() as pool:
+        yield pool
+
+
+def _part(entry: VideoEntry) -> VideoEntry:
+    return dataclasses.replace(entry, video_id=f"{entry.video_id}#0.2-0.8", start_seconds=0.2, end_seconds=0.8)
+
+
+def _entry(root: Path) -> VideoEntry:
+    return DatasetFolder.open(root).split("train")[0]
+
+
+def _assert_alike(one: DecodedVideo, other: DecodedVideo) -> None:
+    np.testing.assert_array_equal(one.timestamps, other.timestamps)
+    for view, decoded in one.views.items():
+        twin = other.views[view]
+        np.testing.assert_array_equal(decoded.timestamps, twin.timestamps)
+        assert (decoded.height, decoded.width) == (twin.height, twin.width)
+        if decoded.pixels is not None and twin.pixels is not None:
+            np.testing.assert_array_equal(decoded.pixels, twin.pixels)
+        else:
+            assert decoded.pose is not None and decoded.pose.keypoints is not None
+            assert twin.pose is not None and twin.pose.keypoints is not None
+            np.testing.assert_array_equal(decoded.pose.keypoints, twin.pose.keypoints)
+
+
+@pytest.mark.parametrize("is_part", [False, True])
+def test_frames_in_a_folder_are_those_in_memory(
+    is_part: bool, figures: Path, tmp_path: Path, workers: WorkerPool
+) -> None:
+    entry = _part(_entry(figures)) if is_part else _entry(figures)
+    laid = load_video(entry, figures, REQUESTS, workers, into=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mask.npy", "rgb.npy"]  # flow is where it is stored
+    shutil.rmtree(tmp_path)
+    _assert_alike(load_video(entry, figures, REQUESTS, workers), laid)
+
+
+@pytest.mark.parametrize("step", [{"step_seconds": 0.1}, {"step_seconds": None, "step_frames": 4}])
+def test_a_grid_keeps_the_frames_that_clips_take(step: dict[str, float], figures: Path, workers: WorkerPool) -> None:
+    entry, spec = _part(_entry(figures)), ClipSpec(1, 2, **step)  # type: ignore[arg-type]  # of the parameters
+    every, some = (load_video(entry, figures, REQUESTS, workers, grid=grid) for grid in (None, spec))
+    np.testing.assert_array_equal(some.timestamps, every.timestamps)
+    moments = every.timestamps[grid_indices(every.timestamps, spec)]
+    for view in ("rgb", "flow", "mask"):
+        taken = []
+        for video in (every, some):
+            pixels = video.views[view].pixels
+            assert pixels is not None
+            taken.append(pixels[nearest_frames(video.views[view].timestamps, moments)])
+        np.testing.assert_array_equal(*taken)
+    assert some.num_bytes < every.num_bytes
+
+
+def test_people_who_are_found_on_the_fly_are_those_that_would_be_stored(
+    figures: Path, tmp_path: Path, workers: WorkerPool
+) -> None:
+    entry = _entry(figures)
+    video = Path(shutil.copy(entry.path, tmp_path))
+    requests = {view: request for view, request in REQUESTS.items() if view != "flow"}
+    alone = DatasetFolder.open(tmp_path).videos[0]
+    assert alone.path == video
+    with pytest.raises(MissingViewError, match="'pose' of video .* is not stored"):
+        load_video(alone, tmp_path, requests, workers)
+    made = load_video(alone, tmp_path, requests, workers, makes_people=True)
+    make_views(DatasetFolder.open(tmp_path), Recipe(views=("pose", "mask")), num_workers=1)
+    _assert_alike(made, load_video(alone, tmp_path, requests, workers))
+
+
+def test_a_file_is_summed_again_when_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    for content in (b"one", b"another"):
+        path.write_bytes(content)
+        assert known_sha256(path) == content_sha256(path) == known_sha256(path)
