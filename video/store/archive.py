@@ -2,11 +2,10 @@
 
 A large array that was stored uncompressed is mapped where it lies; a compressed one is unpacked into a file without a
 name and mapped there. Every byte of it is checked before. Who asks for the same archives again and again, as training
-does for a few frames at a time, keeps `LargeArrays`: each is then checked and unpacked once as long as its file stays
-the same.
+does for a few frames at a time, keeps `LargeArrays`: each array is then checked once as long as its file stays the same,
+and a compressed one is never unpacked as a whole.
 """
 
-import io
 import math
 import mmap
 import os
@@ -14,24 +13,24 @@ import struct
 import tempfile
 import threading
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cocon.video.store.packed_array import Decoder, OpenFile, PackedArray, PackedMember, checked_restarts
 
 __all__ = ["LargeArrays", "forget_pages", "read_array", "write_arrays"]
 
 npy: Any = np.lib.format  # which NumPy 1.26 does not annotate
 
-Key: TypeAlias = tuple[int, ...]
+State: TypeAlias = tuple[int, ...]
 
 _LARGE_BYTES = 64 << 20
 _CHUNK_BYTES = 4 << 20
-# Unpacked, of the arrays that are kept for the next who asks; there is room for one in any case.
-_KEPT_BYTES = 8 << 30
 # Of a member's own header: signature, and what follows up to the lengths of its name and its extra field
 # (PKWARE's APPNOTE, 4.3.7).
 _MEMBER_HEADER = struct.Struct("<4s22xHH")
@@ -63,18 +62,20 @@ def read_array(
     """One array, every byte of it checked; None if the archive has none of that name.
 
     Args:
-        archive: as written by `numpy.savez_compressed`.
+        archive: as written by `numpy.savez_compressed`; a file, where large arrays are known.
         name: of the array.
         is_kept: whether a large array is wanted, and not only checked; zeros of its shape take no memory.
         on_progress: called now and then while a large array is unpacked, as a sign of life.
         known: large arrays that were read before.
 
     Returns:
-        The array; one of more than 64 MiB is mapped, from the archive itself or from a nameless file.
+        The array. One of more than 64 MiB is mapped, from the archive itself or from a nameless file; a compressed one,
+        where large arrays are known, is a `PackedArray`.
 
     Raises:
         ValueError: it is no array, or has objects in it.
         zipfile.BadZipFile: it is damaged.
+        zlib.error: likewise.
     """
     member = f"{name}.npy"
     if member not in archive.namelist():
@@ -86,8 +87,16 @@ def read_array(
         shape, is_fortran, dtype = npy.read_array_header_1_0(stream)
         num_bytes = math.prod(shape) * dtype.itemsize
         if num_bytes > _LARGE_BYTES and not is_fortran and not dtype.hasobject:
-            large = _Large(archive, archive.getinfo(member), stream, stream.tell(), shape, dtype, num_bytes)
-            return (known or LargeArrays()).array(large, is_kept=is_kept, on_progress=on_progress)
+            info = archive.getinfo(member)
+            if known is not None and info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                large = _Large(archive, info, stream.tell(), shape, dtype)
+                return known.array(large, is_kept=is_kept, on_progress=on_progress)
+            with tempfile.TemporaryFile(prefix="cocon") if is_kept else nullcontext() as unpacked:
+                _unpack(stream, unpacked, num_bytes, on_progress)
+                # The mapping outlives the descriptor.
+                return (
+                    np.memmap(unpacked, dtype, "r", shape=shape) if unpacked else np.broadcast_to(dtype.type(), shape)
+                )
     with archive.open(member) as stream:
         return npy.read_array(stream, allow_pickle=False)
 
@@ -103,93 +112,86 @@ def forget_pages(array: NDArray[Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Large:
-    """A large array of an archive, whose stream stands behind its header of so many bytes."""
+    """A large array of an archive that is a file, with a header of so many bytes before it."""
 
     archive: zipfile.ZipFile
     info: zipfile.ZipInfo
-    stream: IO[bytes]
     header_bytes: int
     shape: tuple[int, ...]
     dtype: Any
-    num_bytes: int
 
     @property
-    def key(self) -> Key | None:
-        """Which one it is, as long as nobody writes the file; None where the archive is no file."""
-        try:
-            assert self.archive.fp is not None
-            state = os.fstat(self.archive.fp.fileno())
-        except io.UnsupportedOperation:
-            return None
+    def file(self) -> IO[bytes]:
+        assert self.archive.fp is not None
+        return self.archive.fp
+
+    @property
+    def state(self) -> State:
+        """Which array it is, as long as nobody writes the file."""
+        state = os.fstat(self.file.fileno())
         return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, self.info.header_offset, self.info.CRC
 
     @property
-    def is_stored(self) -> bool:
-        """Whether its bytes lie in the archive as they are."""
-        return self.info.compress_type == zipfile.ZIP_STORED
+    def is_packed(self) -> bool:
+        """Whether it is compressed."""
+        return self.info.compress_type != zipfile.ZIP_STORED
+
+    def member(self) -> PackedMember:
+        """Where its compressed bytes lie; the archive may be closed then."""
+        file, info = OpenFile(self.file.fileno()), self.info
+        place = (self._begin, info.compress_size, info.CRC, self.header_bytes)
+        return PackedMember(file, info.filename, *place, self.shape, self.dtype)
 
     def in_place(self) -> NDArray[Any]:
-        """Mapped from the archive, which is a file."""
-        assert self.archive.fp is not None
-        file = self.archive.fp.fileno()
-        header = os.pread(file, _MEMBER_HEADER.size, self.info.header_offset)
-        _, name_bytes, extra_bytes = _MEMBER_HEADER.unpack(header)
-        begin = self.info.header_offset + len(header) + name_bytes + extra_bytes + self.header_bytes
-        content = mmap.mmap(file, 0, access=mmap.ACCESS_READ)  # outlives the descriptor
-        return np.frombuffer(content, self.dtype, math.prod(self.shape), begin).reshape(self.shape)
+        """Mapped from the archive."""
+        content = mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ)  # outlives the descriptor
+        array = np.frombuffer(content, self.dtype, math.prod(self.shape), self._begin + self.header_bytes)
+        return array.reshape(self.shape)
 
-    def unpack(self, unpacked: IO[bytes] | None, on_progress: Callable[[], None] | None) -> None:
-        """Read and check every byte, and write them where that is wanted."""
-        num_read = 0
-        while chunk := self.stream.read(_CHUNK_BYTES):
-            num_read += len(chunk)
-            if unpacked:
-                unpacked.write(chunk)
-            if on_progress:
-                on_progress()
-        if unpacked:
-            unpacked.flush()
-        if num_read != self.num_bytes:
-            raise ValueError(f"{num_read} bytes are not the {self.num_bytes} of the array")
+    @property
+    def _begin(self) -> int:
+        header = os.pread(self.file.fileno(), _MEMBER_HEADER.size, self.info.header_offset)
+        _, name_bytes, extra_bytes = _MEMBER_HEADER.unpack(header)
+        return self.info.header_offset + len(header) + int(name_bytes) + int(extra_bytes)
 
 
 class LargeArrays:
-    """The large arrays that a process has checked, and up to 8 GiB of those that it has unpacked. Safe for threads."""
+    """The large arrays that this process has checked, by the states of their files. Safe for threads."""
 
     def __init__(self) -> None:
+        self._restarts: dict[State, tuple[Decoder, ...]] = {}
         self._lock = threading.Lock()
-        self._is_unpacking = threading.Lock()
-        self._sound: set[Key] = set()
-        self._unpacked: OrderedDict[Key, NDArray[Any]] = OrderedDict()
 
     def array(self, large: _Large, *, is_kept: bool, on_progress: Callable[[], None] | None) -> NDArray[Any]:
-        """The array itself, or zeros of its shape where it is only to be checked; raises as `read_array`."""
-        key = large.key
-        if is_kept and not (large.is_stored and key):
-            with self._is_unpacking:
-                return self._unpacked_one(large, key, on_progress)
-        if key is None or key not in self._sound:
-            large.unpack(None, on_progress)
-            self._remember(key)
-        return large.in_place() if is_kept else np.broadcast_to(large.dtype.type(), large.shape)
+        """The array, or zeros of its shape where it is only to be checked; raises as `read_array`."""
+        state = large.state
+        restarts = self._restarts.get(state)
+        if restarts is None:
+            if large.is_packed:
+                restarts = checked_restarts(large.member(), on_progress)
+            else:
+                restarts = ()
+                with large.archive.open(large.info) as stream:
+                    _unpack(stream, None, large.member().num_bytes, on_progress)
+            with self._lock:
+                self._restarts[state] = restarts
+        if not is_kept:
+            return np.broadcast_to(large.dtype.type(), large.shape)
+        # Who asks for stored views takes rows of them, and no more is needed.
+        return cast(NDArray[Any], PackedArray(large.member(), restarts)) if large.is_packed else large.in_place()
 
-    def _unpacked_one(self, large: _Large, key: Key | None, on_progress: Callable[[], None] | None) -> NDArray[Any]:
-        with self._lock:
-            if key in self._unpacked:
-                self._unpacked.move_to_end(key)
-                return self._unpacked[key]
-        with tempfile.TemporaryFile(prefix="cocon") as unpacked:
-            large.unpack(unpacked, on_progress)
-            array: NDArray[Any] = np.memmap(unpacked, large.dtype, "r", shape=large.shape)  # outlives the descriptor
-        self._remember(key, array)
-        return array
 
-    def _remember(self, key: Key | None, array: NDArray[Any] | None = None) -> None:
-        if key is None:
-            return
-        with self._lock:
-            self._sound.add(key)
-            if array is not None:
-                self._unpacked[key] = array
-            while len(self._unpacked) > 1 and sum(kept.nbytes for kept in self._unpacked.values()) > _KEPT_BYTES:
-                self._unpacked.popitem(last=False)
+def _unpack(
+    stream: IO[bytes], unpacked: IO[bytes] | None, num_bytes: int, on_progress: Callable[[], None] | None
+) -> None:
+    num_read = 0
+    while chunk := stream.read(_CHUNK_BYTES):
+        num_read += len(chunk)
+        if unpacked:
+            unpacked.write(chunk)
+        if on_progress:
+            on_progress()
+    if unpacked:
+        unpacked.flush()
+    if num_read != num_bytes:
+        raise ValueError(f"{num_read} bytes are not the {num_bytes} of the array")

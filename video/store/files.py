@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 _NO_ATTRIBUTES: Attributes = {}
-_LARGE_ARRAYS = LargeArrays()
+_LARGE = LargeArrays()
 _SAME_INTERVAL_S = 1e-6
 _NOT_THE_FILES_FAULT = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
 
@@ -92,7 +92,7 @@ def write_keypoints(
 
 
 def read_view(root: Path, view: str, video_id: str, *, on_progress: Callable[[], None] | None = None) -> StoredView:
-    """Load a stored view; frames of more than 64 MiB stay on disk, and are checked and unpacked once in a process.
+    """Load a stored view; frames of more than 64 MiB stay on disk, and are checked once in a process.
 
     Args:
         root: dataset folder.
@@ -113,8 +113,8 @@ def _read(
     try:
         with zipfile.ZipFile(path) as archive:
             meta, times, pixels, keypoints = (
-                read_array(archive, name, is_kept=is_kept, on_progress=on_progress, known=_LARGE_ARRAYS)
-                for name in ("meta", "timestamps", "frames", "keypoints")
+                read_array(archive, name, is_kept=is_kept, on_progress=on_progress, known=known)
+                for name, known in (("meta", None), ("timestamps", None), ("frames", _LARGE), ("keypoints", _LARGE))
             )
         if meta is None or times is None:
             raise ValueError("it has no meta or no timestamps")

@@ -25,8 +25,9 @@ class StoredView:
     Attributes:
         view: name of the view.
         timestamps: presentation times in seconds, `float64 [F]`.
-        pixels: `uint8 [F, H, W, C]`, or None for a pose.
-        keypoints: `float16 [F, P, 17, 3]` (x, y in pixels of a `height` × `width` frame, score), or None.
+        pixels: `uint8 [F, H, W, C]`, or None for a pose. Many compressed ones are a `PackedArray`, of which rows are
+            unpacked as they are asked for: that is done for a few at a time.
+        keypoints: `float16 [F, P, 17, 3]` (x, y in pixels of a `height` × `width` frame, score), or None; likewise.
         height: of the stored frames, or of the frame that key points refer to.
         width: likewise.
         attributes: what else is known, such as `flow_interval_seconds`, and `content_sha256` of the video.

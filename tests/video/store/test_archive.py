@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocon.video.store.archive import LargeArrays, forget_pages, read_array
+from cocon.video.store import archive as archive_module
+from cocon.video.store import packed_array
+from cocon.video.store.archive import LargeArrays, forget_pages, read_array, write_arrays
+from cocon.video.store.packed_array import PackedArray
 
 LARGE = (70, 1024, 1024)
 
@@ -120,6 +123,30 @@ def test_large_arrays_that_are_known_are_read_once_until_their_file_changes(
 
 def test_an_archive_in_memory_is_read_too(stored: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(stored.read_bytes())) as opened:
-        large = read_array(opened, "large", known=LargeArrays())
+        large = read_array(opened, "large")
     assert isinstance(large, np.memmap)
     assert int(large[37, 0, 0]) == 37
+
+
+@pytest.mark.parametrize("is_compressed", [True, False])
+def test_rows_are_those_of_the_whole_wherever_one_looks(
+    is_compressed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With small limits: decoders stand in every third block of rows."""
+    monkeypatch.setattr(archive_module, "_LARGE_BYTES", 1 << 20)
+    monkeypatch.setattr(packed_array, "_RESTART_BYTES", 100_000)
+    monkeypatch.setattr(packed_array, "_BLOCK_BYTES", 30_000)
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.integers(0, 9, (900, 40, 50), np.uint8), np.zeros((900, 40, 50), np.uint8)])
+    path = tmp_path / "a.npz"
+    with path.open("wb") as stream:
+        write_arrays(stream, {"first": np.eye(2), "rows": rows}, is_compressed=is_compressed)
+    with zipfile.ZipFile(path) as opened:
+        found = read_array(opened, "rows", known=LargeArrays())
+    assert found is not None
+    assert isinstance(found, PackedArray) == is_compressed
+    assert (found.shape, found.dtype, found.nbytes, len(found)) == (rows.shape, rows.dtype, rows.nbytes, 1800)
+    for row in (0, 1, 1799, 900, 899, 5, -1, *rng.integers(0, 1800, 50)):
+        np.testing.assert_array_equal(found[row], rows[row])
+    for key in (slice(890, 910), slice(None, None, 173), np.array([7, 7, 1500, 3]), (5, None), (slice(3, 5), 0, [1, 2])):
+        np.testing.assert_array_equal(found[key], rows[key])

@@ -183,9 +183,9 @@ def _from_store(
     moments: NDArray[np.float64] | None,
     into: Path | None,
 ) -> DecodedView:
-    """The frames that an entry means; where they must be resized, of these only the nearest to some moments, if given.
+    """The frames that an entry means, or of these only the nearest to some moments, if given.
 
-    Frames of the size that is wanted are not copied: those of a large view are mapped from where they are stored.
+    Uncompressed frames of the size that is wanted are all kept, and not copied: they are mapped where they are stored.
     """
     seconds = _seconds_within(stored, entry)
     begin = int(np.searchsorted(stored.timestamps - stored.timestamps[0], seconds[0]))
@@ -195,7 +195,7 @@ def _from_store(
         pose = replace(stored, timestamps=stored.timestamps[part], keypoints=stored.keypoints[part])
         return DecodedView(seconds, None, pose, height, width)
     assert stored.pixels is not None
-    if (stored.height, stored.width) == (height, width):
+    if (stored.height, stored.width) == (height, width) and isinstance(stored.pixels, np.ndarray):
         return DecodedView(seconds, stored.pixels[part], None, height, width)
     chosen = np.arange(len(seconds)) if moments is None else np.unique(nearest_frames(seconds, moments))
     pixels = _resized(stored, begin + chosen, height, width, into)
