@@ -90,7 +90,9 @@ class _Walk:
 
 
 def _estimated(seconds: float, walk: _Walk, container: "av.container.InputContainer", num_bytes: int) -> float:
-    said = container.duration / 1e6 if container.duration else 0.0  # of a transport stream: its last time less the first
+    said = (
+        container.duration / 1e6 if container.duration else 0.0
+    )  # of a transport stream: its last time less the first
     if said > seconds:
         return said
     return seconds * num_bytes / walk.last_byte if walk.last_byte else seconds

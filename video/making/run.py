@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cocon.core.errors import CoconError, StorageError, UnreadableVideoError, UsageError
+from cocon.core.errors import CoconError, StorageError, UnreadableVideoError
 from cocon.core.folder_lock import folder_lock
 from cocon.core.paths import check_file
 from cocon.core.printable import in_one_line, printable

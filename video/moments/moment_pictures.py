@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from cocon.video.decoding.frames import Frame, of_one_size
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize
-from cocon.video.seeking.finding import pictures_from
 from cocon.video.output_file import output_file
 from cocon.video.pictures.encode import write_mp4
+from cocon.video.seeking.finding import pictures_from
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import Beat, WorkerPool, named
 

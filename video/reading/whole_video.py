@@ -117,8 +117,8 @@ def whole_video(
     kept = message.arrays["kept"]
     if not len(kept):
         raise UnreadableVideoError(
-            f"video '{printable(path)}' has no frame from {begin_seconds:g} to {end_seconds:g} s; the last one before is "
-            f"at {message.fields['before_seconds']:g} s"
+            f"video '{printable(path)}' has no frame from {begin_seconds:g} to {end_seconds:g} s; the last one before "
+            f"is at {message.fields['before_seconds']:g} s"
         )
     views = {view: _view(view, message, kept, into) for view in requests}
     return WholeVideo(message.arrays["timestamps"], views)

@@ -78,7 +78,8 @@ class MomentFinder:
             viewing = Viewing(self._header.sample_aspect_ratio, self._check_shape, damaged, [])
             reading = Reading(self._path, container, stream, clock, damaged, self._beat)
             must_be_sure = is_sure_throughout and way is not in_one_pass
-            for seconds, picture in self._seen(self._within_limits(way(reading, self._begin_seconds)), reading, viewing):
+            frames = self._within_limits(way(reading, self._begin_seconds))
+            for seconds, picture in self._seen(frames, reading, viewing):
                 if must_be_sure:
                     reading.check()
                 is_any = True

@@ -1,9 +1,9 @@
 """Arrays of an npz archive; large ones stay on disk: the flow of an hour does not fit in memory.
 
-A large array that was stored uncompressed is mapped where it lies; a compressed one is unpacked into a file without a
-name and mapped there. Every byte of it is checked before. Who asks for the same archives again and again, as training
-does for a few frames at a time, keeps `LargeArrays`: each array is then checked once as long as its file stays the same,
-and a compressed one is never unpacked as a whole.
+A large array is unpacked into a file without a name and mapped there, after every byte of it was checked. Who asks for
+the same archives again and again, as training does for a few frames at a time, keeps `LargeArrays`: each array is then
+checked once as long as its file stays the same. One that was stored uncompressed is mapped where it lies, and of a
+compressed one rows are unpacked as they are asked for.
 """
 
 import math
@@ -69,8 +69,8 @@ def read_array(
         known: large arrays that were read before.
 
     Returns:
-        The array. One of more than 64 MiB is mapped, from the archive itself or from a nameless file; a compressed one,
-        where large arrays are known, is a `PackedArray`.
+        The array. One of more than 64 MiB is mapped from a nameless file; where large arrays are known, it is mapped
+        from the archive itself, or a `PackedArray` if it is compressed there.
 
     Raises:
         ValueError: it is no array, or has objects in it.

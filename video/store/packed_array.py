@@ -1,8 +1,8 @@
 """An array that stays compressed in its zip archive, and of which rows are unpacked as they are asked for.
 
-Deflate is read from its beginning on, or from a state of the decoder that was kept. One is kept for every 64 MiB, in the
-pass that checks all bytes, so a row costs a tenth of a second wherever it lies, and the rows after it what their own
-bytes do. An hour of flow at 128 px takes 5 MB of such states, and nothing of it is unpacked on disk.
+Deflate is read from its beginning on, or from a state of the decoder that was kept. One is kept for every 64 MiB, in
+the pass that checks all bytes, so a row costs a tenth of a second wherever it lies, and the rows after it what their
+own bytes do. An hour of flow at 128 px takes 5 MB of such states, and nothing of it is unpacked on disk.
 """
 
 import os
@@ -149,7 +149,8 @@ class PackedArray:
     def __getitem__(self, key: Any) -> NDArray[Any]:  # noqa: ANN401  # as arrays are indexed
         """Rows: by number, slice, or numbers `int64 [n]`, and what else of them, as of any array."""
         if isinstance(key, tuple):
-            rows: NDArray[Any] = self[key[0]][key[1:] if np.ndim(key[0]) == 0 else (slice(None), *key[1:])]
+            first, others = key[0], key[1:]
+            rows: NDArray[Any] = self[first][others if isinstance(first, int | np.integer) else (slice(None), *others)]
             return rows
         chosen = np.arange(len(self))[key]
         if np.ndim(chosen) == 0:

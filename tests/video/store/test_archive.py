@@ -76,7 +76,7 @@ def stored(archive: Path) -> Path:
 
 def test_an_uncompressed_large_array_is_mapped_where_it_lies(stored: Path) -> None:
     with zipfile.ZipFile(stored) as opened:
-        large = read_array(opened, "large")
+        large = read_array(opened, "large", known=LargeArrays())
     assert large is not None
     assert (large.shape, large.flags.writeable) == (LARGE, False)
     assert [int(large[index, 3, -1]) for index in (0, 37, 69)] == [0, 37, 69]
@@ -148,5 +148,11 @@ def test_rows_are_those_of_the_whole_wherever_one_looks(
     assert (found.shape, found.dtype, found.nbytes, len(found)) == (rows.shape, rows.dtype, rows.nbytes, 1800)
     for row in (0, 1, 1799, 900, 899, 5, -1, *rng.integers(0, 1800, 50)):
         np.testing.assert_array_equal(found[row], rows[row])
-    for key in (slice(890, 910), slice(None, None, 173), np.array([7, 7, 1500, 3]), (5, None), (slice(3, 5), 0, [1, 2])):
+    for key in (
+        slice(890, 910),
+        slice(None, None, 173),
+        np.array([7, 7, 1500, 3]),
+        (5, None),
+        (slice(3, 5), 0, [1, 2]),
+    ):
         np.testing.assert_array_equal(found[key], rows[key])

@@ -202,4 +202,6 @@ def _seen(encoder: Encoder, blocks: EncodedBlocks, video: DecodedVideo, *, num_c
 
 def _ordered(blocks: EncodedBlocks, video: DecodedVideo) -> NDArray[np.float32]:
     """The ordered feature of a video, `float32 [3·D]`."""
-    return ordered_feature(blocks.dense.numpy(), blocks.dense_seconds, float(video.timestamps[-1] - video.timestamps[0]))
+    return ordered_feature(
+        blocks.dense.numpy(), blocks.dense_seconds, float(video.timestamps[-1] - video.timestamps[0])
+    )

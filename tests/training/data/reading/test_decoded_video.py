@@ -92,7 +92,7 @@ def test_people_who_are_found_on_the_fly_are_those_that_would_be_stored(
     requests = {view: request for view, request in REQUESTS.items() if view != "flow"}
     alone = DatasetFolder.open(tmp_path).videos[0]
     assert alone.path == video
-    with pytest.raises(MissingViewError, match="'pose' of video .* is not stored"):
+    with pytest.raises(MissingViewError, match=r"'pose' of video 'figure_00000\.mp4' is not stored"):
         load_video(alone, tmp_path, requests, workers)
     made = load_video(alone, tmp_path, requests, workers, makes_people=True)
     make_views(DatasetFolder.open(tmp_path), Recipe(views=("pose", "mask")), num_workers=1)

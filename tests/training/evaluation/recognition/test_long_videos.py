@@ -33,9 +33,7 @@ def test_features_of_long_videos_are_the_same(
     found, sequences = [], []
     for long_seconds in (60.0, 0.5):
         monkeypatch.setattr(frames_module, "_LONG_SECONDS", long_seconds)
-        frames = VideoFrames(
-            entries, config.data.folder, view_requests(config), cache_gib=1.0, grid=config.clip.spec()
-        )
+        frames = VideoFrames(entries, config.data.folder, view_requests(config), cache_gib=1.0, grid=config.clip.spec())
         assert (frames[0].clock is None) == (long_seconds == 60.0)
         found.append(video_features(encoders, frames, on_progress=_silent, protocol=protocol))
         sequences.append(block_sequences(encoders, frames, on_progress=_silent))
