@@ -1,30 +1,34 @@
-"""A picture or a short film of a moment of any file, made in a worker process.
+"""A picture, a row of pictures or a short film of a moment of any file, made in a worker process.
 
     with WorkerPool(limits) as pool:
         moment_still(pool, Path("video.mp4"), limits, 3600.0, long_side_px=320)      # RGB uint8 [H, W, 3]
+        spread_stills(pool, Path("video.mp4"), limits, 4, side_px=112)               # RGB uint8 [4, 112, 112, 3]
         write_moment(pool, Path("video.mp4"), limits, 3600.0, 3602.0, Path("moment.mp4"), long_side_px=320)
 
-What comes out is the whole picture as a viewer sees it, reduced and never enlarged. A film is H.264 in MP4, eight bits,
-without sound: every browser plays it.
+What comes out is the whole picture as a viewer sees it, reduced and never enlarged; a row has the square in the middle
+of each. A film is H.264 in MP4, eight bits, without sound: every browser plays it.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.video.decoding.duration import duration_seconds
 from cocon.video.decoding.frames import Frame, of_one_size
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.geometry import resize
 from cocon.video.output_file import output_file
 from cocon.video.pictures.encode import write_mp4
+from cocon.video.pictures.stills import spread_moments, squared
 from cocon.video.seeking.finding import pictures_from
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import Beat, WorkerPool, named
 
-__all__ = ["moment_job", "moment_still", "still_job", "write_moment"]
+__all__ = ["moment_job", "moment_still", "spread_job", "spread_stills", "still_job", "write_moment"]
 
 Pixels = NDArray[np.uint8]
 
@@ -56,6 +60,38 @@ def moment_still(
     """
     (message,) = named(pool.run(still_job, video, limits, seconds, long_side_px), video)
     return message.arrays["still"]
+
+
+def spread_stills(
+    pool: WorkerPool,
+    video: Path,
+    limits: MediaLimits,
+    number: int,
+    *,
+    side_px: int,
+    begin_seconds: float = 0.0,
+    end_seconds: float = math.inf,
+) -> NDArray[np.uint8]:
+    """Pictures from the middles of equal parts of a time, the square in the middle of each as an encoder sees it.
+
+    Args:
+        pool: runs the decoder.
+        video: the file.
+        limits: how much is read before the file is refused.
+        number: how many; the same picture again where there are not so many.
+        side_px: of the pictures.
+        begin_seconds: of the time, after the first frame.
+        end_seconds: of the time; infinite for the end of the video.
+
+    Returns:
+        RGB `uint8 [number, side_px, side_px, 3]`.
+
+    Raises:
+        UsageError: there is no such file.
+        VideoError: it cannot be decoded.
+    """
+    messages = named(pool.run(spread_job, video, limits, number, side_px, begin_seconds, end_seconds), video)
+    return np.stack([message.arrays["still"] for message in messages])
 
 
 def write_moment(
@@ -101,11 +137,26 @@ def still_job(beat: Beat, video: Path, limits: MediaLimits, seconds: float, long
     Yields:
         Its array `still`, `uint8 [H, W, 3]`.
     """
-    pictures = pictures_from(video, limits, seconds, on_frame=beat)
-    before = next(pictures)
-    after = next(pictures, before) if seconds > before[0] else before
-    nearest = before if seconds <= (before[0] + after[0]) / 2 else after
-    yield Message({}, {"still": _reduced(nearest[1], long_side_px)})
+    yield Message({}, {"still": _reduced(_nearest(video, limits, seconds, beat), long_side_px)})
+
+
+def spread_job(
+    beat: Beat,
+    video: Path,
+    limits: MediaLimits,
+    number: int,
+    side_px: int,
+    begin_seconds: float,
+    end_seconds: float,
+) -> Iterator[Message]:
+    """Look for pictures of a time.
+
+    Yields:
+        For each the array `still`, `uint8 [side_px, side_px, 3]`.
+    """
+    end_seconds = max(begin_seconds, min(end_seconds, duration_seconds(video, limits)))
+    for seconds in spread_moments(begin_seconds, end_seconds, number):
+        yield Message({}, {"still": squared(_nearest(video, limits, seconds, beat), side_px)})
 
 
 def moment_job(
@@ -133,6 +184,13 @@ def moment_job(
     )
     write_mp4(output, of_one_size(chain([(0.0, first)], reduced)), quality=quality)
     yield Message({}, {"first": first})
+
+
+def _nearest(video: Path, limits: MediaLimits, seconds: float, beat: Callable[[], None]) -> Pixels:
+    pictures = pictures_from(video, limits, seconds, on_frame=beat)
+    before = next(pictures)
+    after = next(pictures, before) if seconds > before[0] else before
+    return before[1] if seconds <= (before[0] + after[0]) / 2 else after[1]
 
 
 def _between(pictures: Iterator[Frame], begin: float, end: float) -> Iterator[Frame]:

@@ -18,7 +18,7 @@ from cocon.video.geometry import centre_crop, resize_short_side
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import Beat, WorkerPool, named
 
-__all__ = ["middle_still", "middle_still_job", "spread_moments", "stills_at", "stills_job"]
+__all__ = ["middle_still", "middle_still_job", "spread_moments", "squared", "stills_at", "stills_job"]
 
 Pixels = NDArray[np.uint8]
 
@@ -57,6 +57,11 @@ def middle_still(pool: WorkerPool, video: Path, limits: MediaLimits, *, side_px:
     return message.arrays["still"]
 
 
+def squared(pixels: Pixels, side_px: int) -> Pixels:
+    """The middle of a picture as an encoder sees it, from `uint8 [H, W, 3]` to `uint8 [side_px, side_px, 3]`."""
+    return np.ascontiguousarray(centre_crop(resize_short_side(pixels, side_px), side_px))
+
+
 def stills_job(beat: Beat, video: Path, limits: MediaLimits, seconds: list[float], side_px: int) -> Iterator[Message]:
     """Read a video up to the last moment.
 
@@ -79,7 +84,7 @@ def middle_still_job(beat: Beat, video: Path, limits: MediaLimits, side_px: int)
 
 
 def _still(pixels: Pixels, side_px: int) -> Message:
-    return Message({}, {"still": np.ascontiguousarray(centre_crop(resize_short_side(pixels, side_px), side_px))})
+    return Message({}, {"still": squared(pixels, side_px)})
 
 
 def _nearest(frames: Iterator[Frame], seconds: Sequence[float]) -> Iterator[Pixels]:

@@ -12,13 +12,14 @@ from cocon.core.errors import UnreadableVideoError, UsageError
 from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.moments.browsers import plays_in_browsers
-from cocon.video.moments.moment_pictures import moment_still, write_moment
+from cocon.video.moments.moment_pictures import moment_still, spread_stills, write_moment
 from cocon.video.workers.pool import WorkerPool
 
 from ..decoding.field_videos import number_in, write_fields
 from ..seed_videos import SEEDS, write_seed
 
 WriteVideo = Callable[..., Path]
+NumberOf = Callable[[np.ndarray], int]
 
 pytestmark = pytest.mark.videos
 LIMITS = MediaLimits()
@@ -33,6 +34,31 @@ def test_a_still_is_the_nearest_whole_picture(tmp_path: Path) -> None:
             assert still.shape == (24, 32, 3)
             assert number_in(still) == number
         assert moment_still(pool, path, LIMITS, 1.0, long_side_px=500).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "h264"])  # the second does not say how long it is
+def test_a_row_is_spread_over_the_video_or_over_a_part_of_it(
+    suffix: str, tmp_path: Path, write_video: WriteVideo, numbered: Callable[..., list[np.ndarray]], number_of: NumberOf
+) -> None:
+    path = write_video(tmp_path / f"a.{suffix}", numbered(40), np.arange(40) / 25)
+    with WorkerPool() as pool:
+        whole = spread_stills(pool, path, LIMITS, 4, side_px=20)
+        part = spread_stills(pool, path, LIMITS, 2, side_px=20, begin_seconds=0.8, end_seconds=1.2)
+        end = spread_stills(pool, path, LIMITS, 2, side_px=20, begin_seconds=1.4, end_seconds=99.0)
+        behind = spread_stills(pool, path, LIMITS, 2, side_px=20, begin_seconds=7.0)
+    assert whole.shape == (4, 20, 20, 3)
+    assert [number_of(still) for still in whole] == pytest.approx([5, 15, 25, 35], abs=1)
+    assert [number_of(still) for still in part] == pytest.approx([22, 27], abs=1)
+    assert [number_of(still) for still in end] == pytest.approx([36, 39], abs=1)
+    assert [number_of(still) for still in behind] == [39, 39]
+
+
+def test_the_only_picture_of_a_video_fills_its_row(
+    tmp_path: Path, write_video: WriteVideo, numbered: Callable[..., list[np.ndarray]], number_of: NumberOf
+) -> None:
+    path = write_video(tmp_path / "a.mp4", numbered(1), np.zeros(1))
+    with WorkerPool() as pool:
+        assert [number_of(still) for still in spread_stills(pool, path, LIMITS, 3, side_px=20)] == [0, 0, 0]
 
 
 def test_a_film_has_the_pictures_of_its_time_from_zero_on(tmp_path: Path) -> None:
