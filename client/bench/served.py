@@ -11,9 +11,9 @@ from tritonclient.utils import triton_to_np_dtype
 from cocon.client.bench.measured_model import Request, TensorSpec
 from cocon.client.models.channel import TritonChannel
 from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
-from cocon.client.models.offered import DescribedVersion
 from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
+from cocon.client.models.versions.offered import DescribedVersion
 from cocon.core.errors import UsageError
 from cocon.embedding.repository import FORMATS
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.models.channel import TritonChannel
-from cocon.client.models.offered import DescribedVersion, VersionGoneError
+from cocon.client.models.versions.offered import DescribedVersion, VersionGoneError
 from cocon.embedding.contract import CLIP
 from cocon.embedding.embedder import ModelEmbedder, Outputs, check_clips
 

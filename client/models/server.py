@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from cocon.client.models.channel import TritonChannel
 from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.joint_encoders import JointEncoders
-from cocon.client.models.offered import DescribedVersion
 from cocon.client.models.served_work import ServedWork
 from cocon.client.models.target import Target
+from cocon.client.models.versions.offered import DescribedVersion
 from cocon.core.closing import Closing
 from cocon.core.errors import MismatchError
 from cocon.embedding.embedder import ENCODER, ModelEmbedder

@@ -7,7 +7,6 @@ with VideoEmbedder("127.0.0.1:8001", views=("rgb", "flow")) as embedder:
 
 import logging
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
@@ -16,11 +15,11 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
-from cocon.client.models.connect import ModelHost, connect
+from cocon.client.models.connect import connect
 from cocon.client.models.connections.credentials import NO_CREDENTIALS, Credentials
 from cocon.client.models.defaults import DEFAULT_URL
-from cocon.client.models.served_work import ServedWork
 from cocon.client.pipeline.ahead import produce_ahead
+from cocon.client.pipeline.lanes import Lanes
 from cocon.client.pipeline.stage_profile import Profile, tell_profile
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, unreadable
 from cocon.core.closing import Closing
@@ -44,8 +43,6 @@ _logger = logging.getLogger(__name__)
 
 # One process per core makes views as fast as the machine can; more of them than this feed no encoder.
 _MAX_DECODERS = 16
-# How often it is asked which version is current, and how often where that changes while models are opened.
-_LOOK_S, _MOST_LOOKS = 1.0, 5
 # Clips of one video that wait for inference: up to some 6 MB each.
 _MAX_WAITING = 4
 
@@ -137,23 +134,21 @@ class VideoEmbedder(Closing):
                 credentials=credentials,
             )
             host = connected()
-            self._hosts = [host] + [connected(lane=lane) for lane in range(1, host.num_lanes)]
-            for host in self._hosts:
+            hosts = [host] + [connected(lane=lane) for lane in range(1, host.num_lanes)]
+            for host in hosts:
                 connections.callback(host.close)
-            self._open = partial(open_fused, views=views, has_probabilities=has_probabilities)
-            self._lanes = _opened_alike(self._hosts, self._open)
-            self._follows_versions, self._looked_at = follows_versions, time.monotonic()
-            self._is_behind = False
+            opened = partial(open_fused, views=views, has_probabilities=has_probabilities)
+            self._lanes = Lanes(hosts, opened, follows_versions=follows_versions)
             self._num_calls = min(host.num_calls, self._num_cores)
             if self._profile is not None:
-                self._profile.opened(is_waited=not host.computes_in_threads, served=self._served)
+                self._profile.opened(is_waited=not host.computes_in_threads, served=self._lanes.served)
                 connections.callback(self._tell_profile, profile)
             self._connections = connections.pop_all()
 
     @property
     def model(self) -> FusedModel:
         """The encoders, asked as one."""
-        return self._lanes[0]
+        return self._lanes.first
 
     def embed(self, path: str | PathLike[str]) -> VideoEmbedding:
         """Embed all clips of a video.
@@ -203,10 +198,10 @@ class VideoEmbedder(Closing):
         with closing(ahead), ExitStack() as asked:
             batches = asked.enter_context(self._batches())
             for decoded in ahead:
-                if self._has_moved():
+                if self._lanes.have_moved():
                     yield from self._finished(batches, videos)
                     asked.close()
-                    self._follow()
+                    self._lanes.follow()
                     batches = asked.enter_context(self._batches())
                 videos.append(video := Gathering(decoded.source))
                 try:
@@ -237,42 +232,15 @@ class VideoEmbedder(Closing):
     ) -> Iterator[VideoEmbedding | FailedVideo]:
         """The rest of the videos that were decoded, which are gone then."""
         batches.finish()
-        for host in self._hosts:
-            host.confirm()
+        self._lanes.confirm()
         while videos:
             yield self._result(videos.popleft())
-
-    def _has_moved(self) -> bool:
-        """Whether other versions are to be followed; that is asked once a second."""
-        if not self._follows_versions or time.monotonic() < self._looked_at + _LOOK_S:
-            return False
-        self._looked_at = time.monotonic()
-        return self._hosts[0].look_again() or self._is_behind
-
-    def _follow(self) -> None:
-        """Open the versions that are current now, once all servers have them; videos decoded ahead must suit them."""
-        before = self.model
-        for host in self._hosts[1:]:
-            host.look_again()
-        lanes = _opened_at_rest(self._hosts, self._open)
-        self._is_behind = len({_told(lane) for lane in lanes}) > 1  # an operator promotes on one server after the other
-        if self._is_behind or _told(lanes[0]) == _told(before):
-            return
-        self._lanes = lanes
-        if _takes(self.model) != _takes(before):
-            raise MismatchError(
-                f"version {self.model.version} of {self.model.name} takes other clips than version {before.version}, "
-                "or gives other vectors; run the command again"
-            )
-        _logger.warning(
-            "%s version %s follows version %s from the next video on", before.name, self.model.version, before.version
-        )
 
     def _batches(self) -> Batches[_Source]:
         # A processor is as fast with a row as with many, and so the cores share also the clips of a short video.
         max_rows = 1 if self._num_calls > 1 else None
         asking = nullcontext if self._profile is None else self._profile.asking
-        return Batches(self._lanes * self._num_calls, max_rows=max_rows, asking=asking)
+        return Batches(self._lanes.models * self._num_calls, max_rows=max_rows, asking=asking)
 
     def _source(self, path: str | PathLike[str], is_wanted: Callable[[], bool]) -> _Source:
         spec, shares_blocks = self.model.clip, self.model.shares_blocks
@@ -307,12 +275,6 @@ class VideoEmbedder(Closing):
     def _measured(self, stage: str) -> AbstractContextManager[None]:
         return nullcontext() if self._profile is None else self._profile.here(stage)
 
-    def _served(self) -> list[ServedWork]:
-        """What a server has done for the models so far."""
-        models, hosts = self.model.models.values(), {host.url: host for host in self._hosts}.values()
-        found = [host.statistics(model.name, model.version) for host in hosts for model in models]
-        return [work for work in found if work is not None]
-
     def _tell_profile(self, output: str | None) -> None:
         if self._profile is None:
             return
@@ -346,47 +308,3 @@ class VideoEmbedder(Closing):
         for note in [*filter(None, [source.clips.lost]), *source.clips.notes]:
             _logger.warning("%s: %s", source.video, note)
         return embedding
-
-
-def _takes(model: FusedModel) -> tuple[object, ...]:
-    """What a video is decoded for, and how long its vectors are."""
-    return model.clip, model.requests, model.shares_blocks, model.embedding_dim
-
-
-def _told(model: FusedModel) -> tuple[object, ...]:
-    """What connections must have in common."""
-    return model.version, model.fingerprint, model.labels
-
-
-def _opened_alike(hosts: Sequence[ModelHost], opened: Callable[[ModelHost], FusedModel]) -> list[FusedModel]:
-    """Open the models on all connections, which must be the same."""
-    lanes = _opened_at_rest(hosts, opened)
-    _check_alike(hosts, lanes)
-    return lanes
-
-
-def _opened_at_rest(hosts: Sequence[ModelHost], opened: Callable[[ModelHost], FusedModel]) -> list[FusedModel]:
-    """Open them; while an operator changes versions, again until those of each server are the same."""
-    for _ in range(_MOST_LOOKS):
-        lanes = [opened(host) for host in hosts]
-        if len({(host.url, lane.version) for host, lane in zip(hosts, lanes, strict=True)}) == len(
-            {host.url for host in hosts}
-        ):
-            break
-        for host in hosts:
-            host.look_again()
-    return lanes
-
-
-def _check_alike(hosts: Sequence[ModelHost], lanes: Sequence[FusedModel]) -> None:
-    """Refuse servers that have not the same models, and one whose models changed while they were looked up."""
-    first, told = lanes[0], [_told(lane) for lane in lanes]
-    for host, lane, its in zip(hosts, lanes, told, strict=True):
-        if its == told[0]:
-            continue
-        if host.url == hosts[0].url:
-            raise ServerError(f"the models on {host.url} changed while they were looked up; try again")
-        raise MismatchError(
-            f"{hosts[0].url} has {first.name} version {first.version} of fingerprint {first.fingerprint[:12]}, and "
-            f"{host.url} has version {lane.version} of {lane.fingerprint[:12]}; name servers of the same models"
-        )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2 as triton
 from tritonclient.utils import np_to_triton_dtype
 
-from cocon.client.models.offered import DescribedVersion
+from cocon.client.models.versions.offered import DescribedVersion
 
 __all__ = ["answer_shapes", "sent_inputs"]
 

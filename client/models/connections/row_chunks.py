@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.models.failures import RequestTooLargeError
-from cocon.client.models.offered import DescribedVersion
+from cocon.client.models.versions.offered import DescribedVersion
 
 __all__ = ["MOST_REQUEST_BYTES", "RowChunks"]
 

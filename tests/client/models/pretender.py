@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 from tritonclient.grpc import model_config_pb2, service_pb2
 
-from cocon.client.models.offered import DescribedVersion
+from cocon.client.models.versions.offered import DescribedVersion
 from tests.client.models.conftest import Flaky
 
 __all__ = ["PRETENDED", "Echo", "Pretender"]

@@ -149,7 +149,7 @@ def test_closing_waits_no_longer_for_a_server_that_does_not_answer(monkeypatch: 
     servicer = Pretender()
     servicer.is_stuck = True
     with serving(servicer) as url, closing(TritonChannel(Target.parse(url), timeout_s=30)) as channel:
-        channel._shared._lost = ["cocon-client-1", "cocon-client-2", "cocon-client-3"]
+        channel._servers.shared._lost = ["cocon-client-1", "cocon-client-2", "cocon-client-3"]
         channel.close()
     assert servicer.asked == ["unregister"]
 

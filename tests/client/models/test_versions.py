@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cocon.client import VideoEmbedder
-from cocon.client.models.offered import VersionGoneError
 from cocon.client.models.server import TritonServer
+from cocon.client.models.versions.offered import VersionGoneError
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.core.errors import MismatchError
 from cocon.embedding.embedder import ENCODER
@@ -96,7 +96,7 @@ def test_a_model_of_all_views_keeps_its_versions_while_the_ensemble_changes(roll
 def test_a_job_follows_at_the_next_video_or_stays_and_no_video_is_mixed(
     rolling: ServerProcess, videos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cocon.client.pipeline.video_embedder._LOOK_S", 0.0)
+    monkeypatch.setattr("cocon.client.pipeline.lanes._LOOK_S", 0.0)
     expected = {}
     for version in (1, 2):
         with VideoEmbedder(f"local:{_alone(rolling.repository, version)}", views=["rgb"]) as local:

@@ -210,14 +210,14 @@ def test_who_follows_versions_waits_until_all_servers_have_changed(
     first, second = f"local:{tmp_path / '1'}", f"local:{tmp_path / '2'}"
     with VideoEmbedder(first, follows_versions=True) as embedder, VideoEmbedder(second) as promoted:
         before = embedder.model.fingerprint
-        monkeypatch.setattr("cocon.client.pipeline.video_embedder._LOOK_S", 0.0)
-        hosts = [*embedder._hosts, *promoted._hosts]
-        monkeypatch.setattr(embedder, "_hosts", hosts)  # the first has not changed, and the second has
-        embedder._follow()
+        monkeypatch.setattr("cocon.client.pipeline.lanes._LOOK_S", 0.0)
+        hosts = [*embedder._lanes._hosts, *promoted._lanes._hosts]
+        monkeypatch.setattr(embedder._lanes, "_hosts", hosts)  # the first has not changed, and the second has
+        embedder._lanes.follow()
         assert embedder.model.fingerprint == before
-        assert embedder._has_moved()  # is looked at again, though nothing has changed since
-        monkeypatch.setattr(embedder, "_hosts", promoted._hosts)
-        embedder._follow()
+        assert embedder._lanes.have_moved()  # is looked at again, though nothing has changed since
+        monkeypatch.setattr(embedder._lanes, "_hosts", promoted._lanes._hosts)
+        embedder._lanes.follow()
         assert embedder.model.fingerprint == promoted.model.fingerprint != before
-        assert not embedder._has_moved()
+        assert not embedder._lanes.have_moved()
         assert isinstance(embedder.embed(videos[0]), VideoEmbedding)

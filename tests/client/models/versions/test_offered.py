@@ -9,11 +9,11 @@ import pytest
 from tritonclient.grpc import model_config_pb2 as triton
 from tritonclient.grpc import service_pb2
 
-from cocon.client.models import channel as channel_module
 from cocon.client.models.channel import TritonChannel
-from cocon.client.models.offered import DescribedVersion, VersionGoneError
 from cocon.client.models.server import TritonServer
 from cocon.client.models.target import Target
+from cocon.client.models.versions import unchanged
+from cocon.client.models.versions.offered import DescribedVersion, VersionGoneError
 from cocon.core.errors import MismatchError, ServerError, UsageError
 from cocon.embedding.embedder import ENCODER
 from cocon.serving.launcher import ServerProcess
@@ -133,7 +133,7 @@ def test_answers_of_a_model_that_has_changed_are_found_out_within_a_second_or_at
     def ask() -> None:
         channel.infer(PRETENDED, {"clip": np.ones((2, 2), np.uint8)}, {"embedding": "embedding"})
 
-    monkeypatch.setattr(channel_module, "_BELIEVED_S", 1e6)
+    monkeypatch.setattr(unchanged, "_BELIEVED_S", 1e6)
     with serving(servicer) as url, closing(TritonChannel(Target.parse(url), timeout_s=30)) as channel:
         for _ in range(3):
             ask()
@@ -144,7 +144,7 @@ def test_answers_of_a_model_that_has_changed_are_found_out_within_a_second_or_at
         ask()
         with pytest.raises(MismatchError, match="the model has changed meanwhile"):
             channel.confirm()
-        monkeypatch.setattr(channel_module, "_BELIEVED_S", 0.0)
+        monkeypatch.setattr(unchanged, "_BELIEVED_S", 0.0)
         with pytest.raises(MismatchError, match="the model has changed meanwhile"):
             ask()
 

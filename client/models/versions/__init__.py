@@ -1,0 +1,1 @@
+"""Which versions of models a server offers, what each says of itself, and whether it still is the same."""
