@@ -55,8 +55,9 @@ class EncoderSpec:
 
     Attributes:
         backbone: name of the trunk: `resnet2d3d`, or `resnet2d3d_relu`, whose features are rectified; `resnet2d` or, of
-            bottlenecks, `resnet2d_bottleneck`, which see single frames; `s3d`; `r2plus1d`, or `r2plus1d_vicc`, the form
-            of it that the encoders of ViCC have.
+            bottlenecks, `resnet2d_bottleneck`, which see single frames; `resnet2d3d_inflated` and
+            `resnet2d3d_inflated_bottleneck`, the same with stages that see time; `s3d`, or `s3d_kinetics`, the form of
+            the public checkpoint; `r2plus1d`, or `r2plus1d_vicc`, the form of it that the encoders of ViCC have.
         blocks_per_stage: residual blocks in each of the four stages; empty for `s3d`, which has none.
         width: channels of the first stage; of the stem for `s3d`, where all others are in proportion.
         classifier: `none`, `mean` (BatchNorm + linear on the mean block feature), `gru` (the paper's, on the last

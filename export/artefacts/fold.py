@@ -102,9 +102,16 @@ def fold_trunk(trunk: nn.Module, num_frames: int) -> FoldedTrunk | None:
     return FoldedTrunk(graph, frames.count).eval()
 
 
+class _Tracer(fx.Tracer):
+    """Looks into no convolution, whatever it pads its input by."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, nn.Conv3d) or super().is_leaf_module(m, module_qualified_name)
+
+
 def _trace(trunk: nn.Module) -> fx.GraphModule:
     try:
-        return fx.symbolic_trace(trunk)
+        return fx.GraphModule(trunk, _Tracer().trace(trunk))
     except Exception as error:  # whatever a forward that looks at numbers makes of a symbol
         raise CannotFoldError(f"it cannot be traced: {error}") from error
 

@@ -10,7 +10,16 @@ from typing import Literal
 
 __all__ = ["ARCHITECTURES", "BOTTLENECK_DEPTHS", "BOTTLENECK_OF", "DEPTHS", "Architecture", "BackboneName"]
 
-BackboneName = Literal["resnet2d3d", "resnet2d3d_relu", "resnet2d", "s3d", "r2plus1d", "r2plus1d_vicc"]
+BackboneName = Literal[
+    "resnet2d3d",
+    "resnet2d3d_relu",
+    "resnet2d",
+    "resnet2d3d_inflated",
+    "s3d",
+    "s3d_kinetics",
+    "r2plus1d",
+    "r2plus1d_vicc",
+]
 
 # Residual blocks in each of the four stages, basic ones and bottlenecks.
 DEPTHS: Mapping[str, tuple[int, ...]] = MappingProxyType(
@@ -18,7 +27,9 @@ DEPTHS: Mapping[str, tuple[int, ...]] = MappingProxyType(
 )
 BOTTLENECK_DEPTHS: Mapping[str, tuple[int, ...]] = MappingProxyType({"resnet50": (3, 4, 6, 3)})
 # ResNet-34 and ResNet-50 have equally many blocks: the contract's name of the trunk tells them apart.
-BOTTLENECK_OF: Mapping[str, str] = MappingProxyType({"resnet2d": "resnet2d_bottleneck"})
+BOTTLENECK_OF: Mapping[str, str] = MappingProxyType(
+    {"resnet2d": "resnet2d_bottleneck", "resnet2d3d_inflated": "resnet2d3d_inflated_bottleneck"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +56,11 @@ ARCHITECTURES: Mapping[BackboneName, Architecture] = MappingProxyType(
         "resnet2d3d": Architecture(DEPTHS, recomputes=True),
         "resnet2d3d_relu": Architecture(DEPTHS, recomputes=True),
         "resnet2d": Architecture({**DEPTHS, **BOTTLENECK_DEPTHS}, sees_single_frames=True, recomputes=True),
+        "resnet2d3d_inflated": Architecture({**DEPTHS, **BOTTLENECK_DEPTHS}, recomputes=True),
         # Of which two are left before stage five: two halvings of time, four of space, rounding up.
         "s3d": Architecture({}, least_frames=5, least_side_px=17),
+        # Twice as many, of which the last mean makes one.
+        "s3d_kinetics": Architecture({}, least_frames=13, least_side_px=17),
         "r2plus1d": Architecture(DEPTHS),
         "r2plus1d_vicc": Architecture(DEPTHS),
     }

@@ -4,7 +4,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["FactoredConv", "convolved"]
+__all__ = ["EdgeConv", "FactoredConv", "convolved"]
+
+
+class EdgeConv(nn.Conv3d):
+    """A convolution that meets the first and the last frame again outside of the block, where others meet zeros.
+
+    So frames that are all alike give at every moment what one of them gives, however short the block. In space it is
+    padded by zeros. Its arguments are those of `Conv3d`.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`float [B, C, T, H, W]` to `float [B, C', T', H', W']`."""
+        frames = int(self.padding[0])
+        padded = torch.cat((*[x[:, :, :1]] * frames, x, *[x[:, :, -1:]] * frames), dim=2)
+        return F.conv3d(padded, self.weight, self.bias, self.stride, (0, *self.padding[1:]))
 
 
 def convolved(conv: nn.Conv3d, x: Tensor) -> Tensor:
@@ -18,6 +32,9 @@ def convolved(conv: nn.Conv3d, x: Tensor) -> Tensor:
         conv: without bias, padded by half a kernel in time.
         x: `float [B, C, T, H, W]`.
     """
+    if isinstance(conv, EdgeConv):  # which pads before
+        edged: Tensor = conv(x)
+        return edged
     if conv.training and torch.is_autocast_enabled("cpu") and x.is_cpu and 1 < x.shape[2] < conv.kernel_size[0]:
         frames = conv.kernel_size[0] // 2
         padded = F.pad(x, (0, 0, 0, 0, frames, frames))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec, Normalisation
 from cocon.training.models.heads import CLASSIFIERS, MeanClassifier
+from cocon.training.models.inflated import InflatedBottleneckResNet, InflatedResNet
 from cocon.training.models.r2plus1d import R2Plus1d
 from cocon.training.models.resnet2d import BottleneckResNet2d, ResNet2d
 from cocon.training.models.resnet2d3d import RectifiedResNet2d3d, ResNet2d3d
@@ -28,7 +29,10 @@ BACKBONES: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
         "resnet2d3d_relu": RectifiedResNet2d3d,
         "resnet2d": ResNet2d,
         "resnet2d_bottleneck": BottleneckResNet2d,
+        "resnet2d3d_inflated": InflatedResNet,
+        "resnet2d3d_inflated_bottleneck": InflatedBottleneckResNet,
         "s3d": S3d,
+        "s3d_kinetics": partial(S3d, as_on_kinetics=True),
         "r2plus1d": R2Plus1d,
         "r2plus1d_vicc": partial(R2Plus1d, fully_factored=True),
     }

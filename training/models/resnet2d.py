@@ -10,11 +10,13 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from cocon.training.models.convolutions import EdgeConv
 from cocon.training.models.trunk import ResidualBlock, ResidualTrunk, residual_stages, shortcut
 
-__all__ = ["Bottleneck", "BottleneckResNet2d", "ResNet2d"]
+__all__ = ["EXPANSION", "Bottleneck", "BottleneckResNet2d", "ResNet2d"]
 
-_EXPANSION = 4
+# Out of a bottleneck come so many times its own channels.
+EXPANSION = 4
 
 
 class Bottleneck(nn.Module):
@@ -23,16 +25,20 @@ class Bottleneck(nn.Module):
     Args:
         in_channels: of the input.
         channels: of the middle; four times as many come out.
-        stride: in space, of the middle convolution.
+        sees_time: the middle one is 3×3×3, and meets the frames at the ends again outside.
+        stride: 1 or 2, of the middle convolution; in time only where the block sees time.
     """
 
-    def __init__(self, in_channels: int, channels: int, *, stride: int = 1) -> None:
+    def __init__(self, in_channels: int, channels: int, *, sees_time: bool = False, stride: int = 1) -> None:
         super().__init__()
-        out_channels = _EXPANSION * channels
-        strides = (1, stride, stride)
+        out_channels = EXPANSION * channels
+        strides = (stride if sees_time else 1, stride, stride)
         self.conv1 = nn.Conv3d(in_channels, channels, 1, bias=False)
         self.bn1 = nn.BatchNorm3d(channels)
-        self.conv2 = nn.Conv3d(channels, channels, (1, 3, 3), strides, (0, 1, 1), bias=False)
+        if sees_time:
+            self.conv2: nn.Conv3d = EdgeConv(channels, channels, 3, strides, 1, bias=False)
+        else:
+            self.conv2 = nn.Conv3d(channels, channels, (1, 3, 3), strides, (0, 1, 1), bias=False)
         self.bn2 = nn.BatchNorm3d(channels)
         self.conv3 = nn.Conv3d(channels, out_channels, 1, bias=False)
         self.bn3 = nn.BatchNorm3d(out_channels)
@@ -40,7 +46,7 @@ class Bottleneck(nn.Module):
         self.downsample = shortcut(in_channels, out_channels, strides)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`float [B, C, T, H, W]` to `float [B, 4·channels, T, H', W']`."""
+        """`float [B, C, T, H, W]` to `float [B, 4·channels, T', H', W']`."""
         same = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
@@ -63,5 +69,5 @@ class BottleneckResNet2d(ResidualTrunk):
 
     def stages(self, depths: Sequence[int], width: int) -> Iterable[nn.Sequential]:
         """Four stages of single frames."""
-        self.out_channels = 8 * width * _EXPANSION
-        return residual_stages(Bottleneck, width, [width << n for n in range(4)], depths, expansion=_EXPANSION)
+        self.out_channels = 8 * width * EXPANSION
+        return residual_stages(Bottleneck, width, [width << n for n in range(4)], depths, expansion=EXPANSION)

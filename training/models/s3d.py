@@ -4,6 +4,9 @@ Each k×k×k convolution is a 1×k×k and a k×1×1 one with BatchNorm and ReLU 
 of the paper, times width / 64, rounded to the nearest whole number, at least one; so the width is the channels of the
 stem, as in other trunks. Source: Xie et al. 2018, the stem with stride 2 in time.
 
+The public checkpoint of Kinetics differs in two details: BatchNorm adds 1e-3 to the variance, and the last maps are
+averaged over every two neighbouring moments.
+
 Time and space are halved, rounding up, by the stem and the pooling before stage four, space by two poolings more; the
 pooling before stage five halves both without padding, so that it wants two frames and two cells.
 """
@@ -31,6 +34,7 @@ _MIXED = {
     "5b": (256, 160, 320, 32, 128, 128),
     "5c": (384, 192, 384, 48, 128, 128),
 }
+_KINETICS_EPSILON = 1e-3
 # Kernel, stride and padding of the pooling before a block.
 _POOLS = {
     "3b": ((1, 3, 3), (1, 2, 2), (0, 1, 1)),
@@ -103,18 +107,26 @@ class S3d(Trunk):
     """The trunk: `float [B, C, T, H, W]` to `float [B, 16·width, T', H', W']`.
 
     T' = ⌊⌈T/4⌉ / 2⌋ and H' = ⌊⌈H/16⌉ / 2⌋, W' alike: 32 frames of 128×128 px become 4 of 4×4 cells.
+    As on Kinetics, T' is one less, so that it wants 13 frames.
 
     Args:
         in_channels: C of the view.
         depths: ignored, since there is one depth.
         width: w, channels of the stem.
+        as_on_kinetics: the two details of the public checkpoint; see above.
     """
 
-    def __init__(self, in_channels: int, depths: Sequence[int] = (), *, width: int = 64) -> None:
+    def __init__(
+        self, in_channels: int, depths: Sequence[int] = (), *, width: int = 64, as_on_kinetics: bool = False
+    ) -> None:
         super().__init__()
         self.out_channels = 16 * width
         self.layers = nn.Sequential(OrderedDict(_layers(in_channels, width)))
+        if as_on_kinetics:
+            self.layers.add_module("moments", nn.AvgPool3d((2, 1, 1), 1))
         for module in self.modules():
+            if as_on_kinetics and isinstance(module, nn.BatchNorm3d):
+                module.eps = _KINETICS_EPSILON
             if isinstance(module, nn.Conv3d):
                 # The paper's; what BatchNorm divides by makes the scale matter little.
                 nn.init.trunc_normal_(module.weight, std=0.01, a=-0.02, b=0.02)

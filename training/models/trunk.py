@@ -49,6 +49,7 @@ class ResidualBlock(nn.Module):
         out_channels: of the output.
         sees_time: 3×3×3 kernels instead of 1×3×3.
         stride: 1 or 2, of the first convolution; in time only where the block sees time.
+        convolution: class of the 3×3×3 kernels.
 
     Attributes:
         final_relu: whether the sum is rectified.
@@ -56,14 +57,23 @@ class ResidualBlock(nn.Module):
 
     final_relu = True
 
-    def __init__(self, in_channels: int, out_channels: int, *, sees_time: bool, stride: int = 1) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        sees_time: bool,
+        stride: int = 1,
+        convolution: type[nn.Conv3d] = nn.Conv3d,
+    ) -> None:
         super().__init__()
+        conv = convolution if sees_time else nn.Conv3d
         kernel: Triple = (3, 3, 3) if sees_time else (1, 3, 3)
         padding: Triple = (1, 1, 1) if sees_time else (0, 1, 1)
         strides: Triple = (stride if sees_time else 1, stride, stride)
-        self.conv1 = nn.Conv3d(in_channels, out_channels, kernel, strides, padding, bias=False)
+        self.conv1 = conv(in_channels, out_channels, kernel, strides, padding, bias=False)
         self.bn1 = nn.BatchNorm3d(out_channels)
-        self.conv2 = nn.Conv3d(out_channels, out_channels, kernel, 1, padding, bias=False)
+        self.conv2 = conv(out_channels, out_channels, kernel, 1, padding, bias=False)
         self.bn2 = nn.BatchNorm3d(out_channels)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = shortcut(in_channels, out_channels, strides)

@@ -5,12 +5,15 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cocon.core.errors import GateError
 from cocon.export.artefacts.deployable import Deployable
 from cocon.export.artefacts.fold import fold, fold_trunk
 from cocon.export.sources import ViewSource
+from cocon.training.models.architectures import ARCHITECTURES
+from cocon.training.models.convolutions import EdgeConv
 from cocon.training.models.encoder import BACKBONES
 
 
@@ -48,6 +51,33 @@ def test_a_convolution_equals_its_twin(
     torch.testing.assert_close(folded(x), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("num_frames", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_convolution_that_meets_the_ends_again_equals_its_twin(stride: int, num_frames: int) -> None:
+    torch.manual_seed(0)
+    trunk = Trunk(EdgeConv(3, 5, 3, stride, 1), 5).eval()
+    folded = fold_trunk(trunk, num_frames)
+    assert folded is not None
+    assert not [part for part in folded.modules() if isinstance(part, nn.Conv3d)]
+    x = torch.randn(3, 3, num_frames, 9, 8)
+    longer = torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)
+    conv = trunk.get_submodule("layer")
+    assert isinstance(conv, EdgeConv)
+    expected = trunk.norm(F.conv3d(longer, conv.weight, conv.bias, stride, (0, 1, 1)))
+    torch.testing.assert_close(trunk(x), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(folded(x), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_frames", [2, 3, 8])
+def test_a_mean_of_neighbouring_moments_equals_its_twin(num_frames: int) -> None:
+    trunk = nn.Sequential(nn.AvgPool3d((2, 1, 1), 1)).eval()
+    folded = fold_trunk(trunk, num_frames)
+    assert folded is not None
+    x = torch.randn(3, 2, num_frames, 7, 6)
+    torch.testing.assert_close(folded(x), trunk(x), rtol=0, atol=1e-6)
+    assert fold_trunk(nn.Sequential(nn.AvgPool3d((2, 2, 1), 1)).eval(), num_frames) is None
+
+
 @pytest.mark.parametrize("num_frames", [1, 2, 4, 5, 8])
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"),
@@ -71,12 +101,13 @@ def test_a_maximum_over_time_equals_its_twin(
 
 
 @pytest.mark.parametrize("num_frames", [8, 16])
-@pytest.mark.parametrize("backbone", ["s3d", "r2plus1d", "r2plus1d_vicc", "resnet2d", "resnet2d_bottleneck"])
+@pytest.mark.parametrize("backbone", sorted(BACKBONES))
 def test_every_trunk_equals_its_folded_copy(
     backbone: str, num_frames: int, randomise_batch_norms: Callable[[nn.Module], None]
 ) -> None:
     torch.manual_seed(0)
     trunk = BACKBONES[backbone](2, (1, 2, 1, 1), width=2).eval()
+    num_frames = max(num_frames, ARCHITECTURES["s3d_kinetics"].least_frames if backbone == "s3d_kinetics" else 0)
     randomise_batch_norms(trunk)
     for conv in trunk.modules():
         if isinstance(conv, nn.Conv3d):

@@ -15,7 +15,8 @@ from cocon.training.evaluation.tracking.figures import motionless, one_pass_scor
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.video.views import VIEWS
 
-RESIDUAL = ["resnet2d", "resnet2d_bottleneck", "resnet2d3d", "resnet2d3d_relu"]
+INFLATED = ["resnet2d3d_inflated", "resnet2d3d_inflated_bottleneck"]
+RESIDUAL = ["resnet2d", "resnet2d_bottleneck", "resnet2d3d", "resnet2d3d_relu", *INFLATED]
 STAGES = ["layer1", "layer2", "layer3", "layer4"]
 
 
