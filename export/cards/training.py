@@ -9,6 +9,8 @@ from cocon.export.cards.record import TrainingRecord
 __all__ = ["learned_from", "training_text"]
 
 _RELEASED = {"cocon": "CoCon", "dpc": "DPC", "vicc": "ViCC", "vclr": "VCLR", "cyclecontrast": "CycleContrast"}
+_PUBLIC_NAMES = "torchvision"  # files with its names, whoever trained them
+_INFLATED = "resnet2d3d_inflated"
 _UNTRAINED = "random"  # method of an encoder that nothing was pre-trained in
 
 
@@ -102,18 +104,36 @@ def _imported(training: TrainingRecord, contracts: Sequence[ModelContract]) -> s
     ]
     if "flow" in views:
         notes.append("The first layer of `flow` was scaled at import, to flow in pixels of the smaller picture.")
+    notes += _notes_on_public_names(training, contracts)
     if estimated := [view for view in views if view in training.calibrated]:
         names = ", ".join(map(code, estimated))
         notes.append(
             f"The file of {names} has no statistics of batch normalisation; they were estimated on "
             f"videos of {code(training.calibrated_on or 'not recorded')}."
         )
+    whose = f"of the released code of {_RELEASED.get(source, code(source))}"
+    if source == _PUBLIC_NAMES:
+        whose = "of published weights, whose tensors have the names of torchvision"
     return "\n".join(
         (
-            f"Imported from files of the released code of {_RELEASED.get(source, code(source))}, not trained here.",
+            f"Imported from files {whose}, not trained here.",
             "",
             *rows,
             "",
             " ".join(notes),
         )
     )
+
+
+def _notes_on_public_names(training: TrainingRecord, contracts: Sequence[ModelContract]) -> Iterator[str]:
+    """What such files need to have said of them: in whose form they are, whose licence holds, what was made of them."""
+    if training.imported_from == _PUBLIC_NAMES:
+        forms = dict.fromkeys(training.origins.get(contract.view, {}).get("form", "") for contract in contracts)
+        if named := [form for form in forms if form not in ("", _PUBLIC_NAMES)]:
+            yield f"The file is as {code(', '.join(named))} saves it."
+        yield "Weights have a licence of their own, which whoever uses them must check where they were published."
+    if any(contract.encoder.backbone.startswith(_INFLATED) for contract in contracts):
+        yield (
+            "Inflated from a network of pictures: the kernels of its last two stages were repeated over time, so it "
+            "knows nothing of motion until it is trained on."
+        )

@@ -14,8 +14,12 @@ from torch import Tensor
 from cocon.core.errors import UsageError
 from cocon.core.paths import check_file
 from cocon.core.printable import in_one_line
+from cocon.training.run_folder.view_files import load_tensors
 
 __all__ = ["MAX_BYTES", "Checkpoint", "read_checkpoint"]
+
+# Where a state dict is, if it is not the whole file; of DINO's two networks the teacher is the one that is used.
+_STATES = ("state_dict", "model", "teacher")
 
 # Weights, moments of Adam and all, a network of the published sizes takes less than half a gigabyte.
 MAX_BYTES = 2 << 30
@@ -62,7 +66,7 @@ _PASSED_OVER: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a file that `torch.save` wrote, in its present or its earlier format, onto the CPU.
+    """Read a file that `torch.save` wrote, in its present or its earlier format, or safetensors, onto the CPU.
 
     Raises:
         UsageError: there is no such file, it is too large or no checkpoint, it needs more than tensors and plain
@@ -79,7 +83,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(
         path,
         sha256,
-        _bare(_tensors(content.get("state_dict", content.get("model", content)), path)),
+        _bare(_tensors(next((content[key] for key in _STATES if key in content), content), path)),
         mode if isinstance(mode, str) else "",
         epoch if isinstance(epoch, int) and epoch >= 0 else None,
     )
@@ -104,6 +108,8 @@ def _check_size(path: Path) -> None:
 
 
 def _loaded(path: Path) -> Any:  # noqa: ANN401  # whatever the file holds
+    if path.suffix == ".safetensors":
+        return _safetensors(path)
     try:
         with torch.serialization.safe_globals(_PASSED_OVER):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -117,6 +123,13 @@ def _loaded(path: Path) -> Any:  # noqa: ANN401  # whatever the file holds
         raise UsageError(
             f"'{path}' is no checkpoint that torch.save wrote, or a damaged one; give the .pth.tar of the released code"
         ) from error
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_tensors(path)
+    except Exception as error:  # it has its own error class
+        raise UsageError(f"'{path}' is no file of safetensors, or a damaged one: {in_one_line(error)}") from error
 
 
 def _tensors(state: object, path: Path) -> dict[str, Tensor]:

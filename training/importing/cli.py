@@ -20,9 +20,10 @@ app = typer.Typer(pretty_exceptions_enable=False)
 
 @app.command()
 def import_checkpoints(
-    files: Annotated[list[Path], typer.Argument(help="Checkpoints (.pth.tar), one per view.")],
+    files: Annotated[list[Path], typer.Argument(help="Checkpoints (.pth.tar, .pth, .safetensors), one per view.")],
     source: Annotated[
-        Literal["cocon", "dpc", "vicc", "vclr", "cyclecontrast"], typer.Option("--from", help="Whose code wrote them.")
+        Literal["cocon", "dpc", "vicc", "vclr", "cyclecontrast", "torchvision"],
+        typer.Option("--from", help="Whose code wrote them, or whose names their tensors have."),
     ],
     views: Annotated[
         list[str] | None,
@@ -31,7 +32,10 @@ def import_checkpoints(
     output: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/imported"),
     size_px: Annotated[
         int | None,
-        typer.Option(min=32, help="Side of the rgb input it was trained with; vclr, cyclecontrast 224, others 128."),
+        typer.Option(
+            min=32,
+            help="Side of the rgb input; published: vclr, cyclecontrast, torchvision 224 (R(2+1)D 112), others 128.",
+        ),
     ] = None,
     labels: Annotated[
         Path | None,
@@ -43,6 +47,9 @@ def import_checkpoints(
     flow_source_px: Annotated[
         int, typer.Option(min=16, help="Short side of the pictures that flow was measured in for training.")
     ] = 240,
+    inflate: Annotated[
+        bool, typer.Option("--inflate", help="Let a network of pictures see time, by repeating its kernels over it.")
+    ] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="section.key=value of clip, data, flow or view; may be repeated.")
     ] = None,
@@ -50,7 +57,7 @@ def import_checkpoints(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make a run of checkpoints of the released code of CoCon, DPC, ViCC, VCLR or CycleContrast.
+    """Make a run of checkpoints of CoCon, DPC, ViCC, VCLR or CycleContrast, or of networks as torchvision names them.
 
     Evaluate, export and further training take it. Files are read without running code in them; one that does not fit
     is refused, and nothing is written.
@@ -67,6 +74,7 @@ def import_checkpoints(
         labels=read_labels(labels) if labels else None,
         calibrate=calibrate,
         flow_source_px=flow_source_px,
+        inflates=inflate,
         settings=tuple(settings or ()),
     )
     bar = partial(progress_bar, is_quiet=quiet)
@@ -81,10 +89,12 @@ def _in_words(source: "SourceEncoder", contract: "ModelContract") -> str:
     """View and trunk, and what was left out in a line of its own."""
     backbone, epoch = contract.encoder.backbone, source.checkpoint.epoch
     trunk = source.layout.depth if backbone.startswith("resnet") else backbone
+    trunk += ", inflated," if "inflated" in backbone else ""
+    form = f", {source.form}" if source.form not in ("", contract.method) else ""
     since = "" if epoch is None else f", epoch {epoch}"
     classes = f", {len(contract.labels)} classes" if contract.labels else ""
     left_out = f"\n  left out: {', '.join(source.left_out)}" if source.left_out else ""
-    return f"{contract.view} ({trunk} at {contract.geometry.crop_px} px{since}{classes}){left_out}"
+    return f"{contract.view} ({trunk} at {contract.geometry.crop_px} px{form}{since}{classes}){left_out}"
 
 
 def _row(source: "SourceEncoder", contract: "ModelContract") -> dict[str, object]:
@@ -93,6 +103,7 @@ def _row(source: "SourceEncoder", contract: "ModelContract") -> dict[str, object
         "file": str(source.checkpoint.path),
         "epoch": source.checkpoint.epoch,
         "backbone": contract.encoder.backbone,
+        "form": source.form,
         "depth": source.layout.depth,
         "size_px": contract.geometry.crop_px,
         "num_labels": len(contract.labels),

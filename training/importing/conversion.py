@@ -11,11 +11,13 @@ from cocon.core.progress import ProgressBar
 from cocon.core.texts.text_files import read_lines
 from cocon.embedding.contract import ModelContract
 from cocon.training.config.files import load_config, path_setting
+from cocon.training.config.learning_sections import TrunkSection
 from cocon.training.config.run import Config
 from cocon.training.importing.batch_norm import estimate_statistics
-from cocon.training.importing.projects import FLOW_SOURCE_PX, PROJECTS, read_encoders
+from cocon.training.importing.projects import FLOW_SOURCE_PX, project_of, read_encoders
+from cocon.training.importing.published_trunks.inflation import inflated
+from cocon.training.importing.published_trunks.kinetics import without_classifier
 from cocon.training.importing.source_encoder import Source, SourceEncoder, adapted_to_flow
-from cocon.training.models.architectures import BOTTLENECK_OF
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run
@@ -25,8 +27,6 @@ __all__ = ["ImportOptions", "import_run", "read_labels"]
 
 _NUMBERED = re.compile(r"(\d+)\s+(\S.*)")
 _SETTABLE = ("clip", "data", "flow", "view")
-# Trunks whose name in a contract is not the one in a configuration.
-_CONFIGURED = {contract: name for name, contract in BOTTLENECK_OF.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class ImportOptions:
         labels: class names of a fine-tuned classifier; None for `class 0`, `class 1`, ….
         calibrate: folder of videos to estimate missing statistics of batch normalisation on.
         flow_source_px: short side of the pictures that flow was measured in.
+        inflates: let networks of single frames see time.
         settings: `section.key=value` of the sections clip, data, flow and view.
     """
 
@@ -49,6 +50,7 @@ class ImportOptions:
     labels: tuple[str, ...] | None = None
     calibrate: Path | None = None
     flow_source_px: int = FLOW_SOURCE_PX
+    inflates: bool = False
     settings: tuple[str, ...] = field(default=())
 
 
@@ -76,7 +78,7 @@ def import_run(
     """
     if (output / "config.toml").is_file() and not overwrite:
         raise UsageError(f"run '{output}' is there already; choose another --output or add --overwrite")
-    sources = read_encoders(files, options.source, options.views)
+    sources = _as_asked(read_encoders(files, options.source, options.views), options)
     _check_statistics(sources, options)
     _check_classes(sources)
     config = _config(sources, options)
@@ -88,6 +90,13 @@ def import_run(
     origins = {source.view: _origin(source) for source in sources}
     run.mark_complete({"imported_from": options.source, "files": origins, **_calibration(sources, options)})
     return [(source, contract) for source, _, contract in ready]
+
+
+def _as_asked(sources: Sequence[SourceEncoder], options: ImportOptions) -> list[SourceEncoder]:
+    """The encoders inflated if that was asked for, and without classifiers of Kinetics that nobody has named."""
+    if options.source == "torchvision" and options.labels is None:
+        sources = [without_classifier(source) for source in sources]
+    return [inflated(source) for source in sources] if options.inflates else list(sources)
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -145,12 +154,13 @@ def _config(sources: Sequence[SourceEncoder], options: ImportOptions) -> Config:
     for setting in options.settings:
         if setting.partition(".")[0].strip() not in _SETTABLE:
             raise UsageError(f"setting '{setting}' cannot be made here; only those of {', '.join(_SETTABLE)}")
-    use, first = PROJECTS[options.source], sources[0]
+    first = sources[0]
+    use = project_of(options.source, first.spec.backbone)
     epochs = max((source.checkpoint.epoch or 0 for source in sources), default=0)
     overrides = [
         f"views={[source.view for source in sources]}",
         f"method={use.method}",
-        f"model.backbone={_CONFIGURED.get(first.spec.backbone, first.spec.backbone)}",
+        f"model.backbone={TrunkSection.of(first.spec).backbone}",
         f"model.depth={first.layout.depth}",
         f"model.width={first.layout.width}",
         f"classifier.head={first.spec.classifier}",
@@ -189,8 +199,9 @@ def _labels(source: SourceEncoder, labels: tuple[str, ...] | None) -> tuple[str,
 
 def _origin(source: SourceEncoder) -> dict[str, object]:
     checkpoint = source.checkpoint
-    left_out = {"left_out": list(source.left_out)} if source.left_out else {}
-    return {"name": checkpoint.path.name, "sha256": checkpoint.sha256, "epoch": checkpoint.epoch, **left_out}
+    origin = {"name": checkpoint.path.name, "sha256": checkpoint.sha256, "epoch": checkpoint.epoch}
+    more = {"form": source.form, "left_out": list(source.left_out)}
+    return origin | {name: value for name, value in more.items() if value}
 
 
 def _calibration(sources: Sequence[SourceEncoder], options: ImportOptions) -> dict[str, object]:

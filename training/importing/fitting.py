@@ -8,8 +8,18 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from cocon.core.errors import MismatchError
+from cocon.training.models.encoder import Encoder
+from cocon.training.models.heads import MeanClassifier
 
-__all__ = ["counter_may_be_missing", "depth_named", "load_fitting", "shown", "without_copies", "without_parts"]
+__all__ = [
+    "counter_may_be_missing",
+    "depth_named",
+    "load_fitting",
+    "pass_features_on",
+    "shown",
+    "without_copies",
+    "without_parts",
+]
 
 _MAX_SHOWN = 8
 
@@ -51,6 +61,14 @@ def load_fitting(
         raise MismatchError(f"'{path}' is not {expected}; {'; '.join(problems)}")
     theirs = {name: their_name(name) for name in network.state_dict()}
     network.load_state_dict({name: found[their] for name, their in theirs.items() if their in found}, strict=False)
+
+
+def pass_features_on(encoder: Encoder) -> None:
+    """Let the BatchNorm of a `mean` classifier change nothing, for files whose classifier has none."""
+    if isinstance(encoder.classifier, MeanClassifier):
+        norm = encoder.classifier.bn
+        assert norm.running_var is not None
+        norm.running_var.fill_(1 - norm.eps)
 
 
 def counter_may_be_missing(name: str) -> bool:

@@ -28,23 +28,29 @@ from cocon.training.models.architectures import BOTTLENECK_DEPTHS, BOTTLENECK_OF
 from cocon.training.models.encoder import build_encoder
 from cocon.video.views import VIEWS, view_named
 
-__all__ = ["read_frame_trunk"]
+__all__ = ["TrunkNames", "frame_encoder", "read_frame_trunk"]
 
 _BACKBONE = "resnet2d"
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
-    """Who wrote the file, what the trunk's names begin with, and what is left out."""
+class TrunkNames:
+    """A trunk in a file.
+
+    Attributes:
+        title: who wrote the file.
+        trunk: what its names begin with.
+        left_out: names, and beginnings of names that end in a dot, of what else is there.
+    """
 
     title: str
     trunk: str
     left_out: tuple[str, ...]
 
 
-_NAMES: Mapping[Source, _Names] = {
-    "vclr": _Names("VCLR", "", ("fc_inter.", "fc_intra.", "fc_order.", "fc_order_classifier.", "fc_tsn.")),
-    "cyclecontrast": _Names(
+_NAMES: Mapping[Source, TrunkNames] = {
+    "vclr": TrunkNames("VCLR", "", ("fc_inter.", "fc_intra.", "fc_order.", "fc_order_classifier.", "fc_tsn.")),
+    "cyclecontrast": TrunkNames(
         "CycleContrast",
         "encoder_q.",
         (
@@ -74,9 +80,19 @@ def read_frame_trunk(checkpoint: Checkpoint, source: Source, wanted: str | None)
     Raises:
         MismatchError: the file does not hold a network of that code, or another view is asked for.
     """
-    names, rgb = _NAMES[source], VIEWS["rgb"]
-    if wanted is not None and view_named(wanted) != rgb:
+    names = _NAMES[source]
+    if wanted is not None and view_named(wanted) != VIEWS["rgb"]:
         raise MismatchError(f"{names.title} knows only rgb, '{checkpoint.path}' is not of view '{wanted}'")
+    return frame_encoder(checkpoint, names)
+
+
+def frame_encoder(checkpoint: Checkpoint, names: TrunkNames) -> SourceEncoder:
+    """Load a ResNet of pictures under torchvision's names as an encoder of rgb that sees frame by frame.
+
+    Raises:
+        MismatchError: the file does not hold it, or something else too.
+    """
+    rgb = VIEWS["rgb"]
     kept, left_out = without_parts(checkpoint.tensors, names.left_out)
     # [O, I, k, k] to [O, I, 1, k, k]
     found = {name: tensor.unsqueeze(2) if tensor.ndim == 4 else tensor for name, tensor in kept.items()}
@@ -96,7 +112,7 @@ def read_frame_trunk(checkpoint: Checkpoint, source: Source, wanted: str | None)
     return SourceEncoder(checkpoint, rgb.name, layout, spec, encoder.eval(), left_out)
 
 
-def _layout(checkpoint: Checkpoint, names: _Names) -> Layout:
+def _layout(checkpoint: Checkpoint, names: TrunkNames) -> Layout:
     stem = checkpoint.tensors.get(f"{names.trunk}conv1.weight")
     if stem is None or stem.ndim != 4:
         raise MismatchError(

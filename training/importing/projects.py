@@ -9,11 +9,13 @@ from cocon.core.errors import UsageError
 from cocon.training.importing.checkpoint_file import Checkpoint, read_checkpoint
 from cocon.training.importing.cocon_dpc import read_cocon_dpc
 from cocon.training.importing.frame_trunks import read_frame_trunk
+from cocon.training.importing.published_trunks.inflation import INFLATED
+from cocon.training.importing.published_trunks.reading import read_published
 from cocon.training.importing.source_encoder import Source, SourceEncoder
 from cocon.training.importing.vicc import read_vicc
 from cocon.video.views import view_named
 
-__all__ = ["FLOW_SOURCE_PX", "PROJECTS", "Project", "read_encoders"]
+__all__ = ["FLOW_SOURCE_PX", "PROJECTS", "Project", "project_of", "read_encoders"]
 
 FLOW_SOURCE_PX = 240
 # Pose and mask are whole pictures of 64 px, flow has 128 px at most.
@@ -74,8 +76,27 @@ PROJECTS: Mapping[Source, Project] = MappingProxyType(
         # 30 frames of the ten seconds of a Kinetics video; 32 frames of two seconds, of which 8 are taken here.
         "vclr": Project(read_frame_trunk, "vclr", (*_EIGHT_FRAMES, f"clip.step_seconds={1 / 3}"), 224, 256, 224),
         "cyclecontrast": Project(read_frame_trunk, "cycle", (*_EIGHT_FRAMES, "clip.step_seconds=0.25"), 224, 256, 224),
+        "torchvision": Project(read_published, "cycle", (*_EIGHT_FRAMES, "clip.step_seconds=0.25"), 224, 256, 224),
     }
 )
+
+# Networks of time among those of torchvision: as they were trained, but for the clip of inflated ones, which is ours.
+# The whole section at once: a step in frames, which the preset may have for the method, must not stay.
+_FOUR_TIMES_16 = (f"clip={{num_blocks=4, frames_per_block=16, step_seconds={1 / 15}}}",)
+_ONCE_64 = (f"clip={{num_blocks=1, frames_per_block=64, step_seconds={1 / 15}}}",)
+_EIGHT_TIMES_5 = ("clip={num_blocks=8, frames_per_block=5, step_seconds=0.1}",)
+_OF_TRUNK: Mapping[str, Project] = MappingProxyType(
+    {
+        **dict.fromkeys(INFLATED.values(), Project(read_published, "vicc", _EIGHT_TIMES_5, 224, 256, 224)),
+        "r2plus1d": Project(read_published, "vicc", _FOUR_TIMES_16, 112, 128, 112),
+        "s3d_kinetics": Project(read_published, "vicc", _ONCE_64, 224, 256, 224),
+    }
+)
+
+
+def project_of(source: Source, backbone: str) -> Project:
+    """How a trunk of that source is used."""
+    return _OF_TRUNK.get(backbone, PROJECTS[source])
 
 
 def read_encoders(files: Sequence[Path], source: Source, views: Sequence[str] = ()) -> list[SourceEncoder]:

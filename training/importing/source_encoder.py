@@ -16,7 +16,7 @@ from cocon.video.views import VIEWS
 
 __all__ = ["REST", "Layout", "Source", "SourceEncoder", "adapted_to_flow"]
 
-Source = Literal["cocon", "dpc", "vicc", "vclr", "cyclecontrast"]
+Source = Literal["cocon", "dpc", "vicc", "vclr", "cyclecontrast", "torchvision"]
 
 REST = 128 / 255  # a byte / 255 of flow that says no motion
 
@@ -49,9 +49,10 @@ class SourceEncoder:
         view: name of the view it sees.
         layout: what the checkpoint's names and shapes told.
         spec: architecture here.
-        encoder: in evaluation mode; its input is normalised as the view table has it.
+        encoder: in evaluation mode; its input is normalised as the view table has it, or by its own numbers.
         left_out: what of the state dict has no place here, such as `prototypes.*`.
         flow_input: what the network there makes of a byte of flow; None for other views.
+        form: who saves a network like that, such as `MoCo`, where that is not the source itself.
     """
 
     checkpoint: Checkpoint
@@ -61,6 +62,7 @@ class SourceEncoder:
     encoder: Encoder = field(repr=False)
     left_out: tuple[str, ...] = ()
     flow_input: Normalisation | None = None
+    form: str = ""
 
 
 def adapted_to_flow(encoder: Encoder, scale: float, there: Normalisation) -> Encoder:

@@ -23,6 +23,7 @@ from cocon.training.importing.fitting import (
     counter_may_be_missing,
     depth_named,
     load_fitting,
+    pass_features_on,
     shown,
     without_copies,
     without_parts,
@@ -36,8 +37,7 @@ from cocon.training.importing.vicc_names import (
     s3d_name,
 )
 from cocon.training.models.architectures import DEPTHS
-from cocon.training.models.encoder import Encoder, build_encoder
-from cocon.training.models.heads import MeanClassifier
+from cocon.training.models.encoder import build_encoder
 from cocon.video.views import VIEWS, view_named
 
 __all__ = ["read_vicc"]
@@ -83,7 +83,7 @@ def read_vicc(checkpoint: Checkpoint, source: Source, wanted: str | None) -> Sou
     blocks = DEPTHS.get(layout.depth, ())
     spec = EncoderSpec(trunk.backbone, blocks, layout.width, "mean" if layout.num_classes else "none")
     encoder = build_encoder(spec, VIEWS[view], num_classes=layout.num_classes)
-    _keep_features(encoder)
+    pass_features_on(encoder)
     load_fitting(
         encoder,
         found,
@@ -169,14 +169,6 @@ def _see_two_channels(found: dict[str, Tensor], trunk: _Trunk) -> None:
     constant = (REST - _COLOURS.mean[_RED]) / _COLOURS.std[_RED]
     if mean in found and found[mean].shape == weight.shape[:1]:
         found[mean] = (found[mean].double() - constant * weight[:, _RED].sum(dim=(1, 2, 3))).float()
-
-
-def _keep_features(encoder: Encoder) -> None:
-    """Let the classifier's BatchNorm, which ViCC's has not, change nothing."""
-    if isinstance(encoder.classifier, MeanClassifier):
-        norm = encoder.classifier.bn
-        assert norm.running_var is not None
-        norm.running_var.fill_(1 - norm.eps)
 
 
 def _their_name(name: str, trunk: _Trunk) -> str:
