@@ -1,15 +1,23 @@
 """`cocon train`."""
 
+import logging
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cocon.core.options import Quiet
 
+if TYPE_CHECKING:
+    from cocon.training.config.run import Config
+
 __all__ = ["app"]
 
 app = typer.Typer(pretty_exceptions_enable=False)
+
+_logger = logging.getLogger(__name__)
+# Settings that say an architecture, which a run to start from then must have.
+_ARCHITECTURE = ("model.backbone", "model.depth", "model.width", "trunk.")
 
 
 @app.command()
@@ -21,7 +29,11 @@ def train(
         str | None, typer.Option(help="Pre-training, such as cocon, cpc or vicc; overrides method.")
     ] = None,
     init_from: Annotated[
-        Path | None, typer.Option(help="Run whose encoders to start from; overrides training.init_from.")
+        list[str] | None,
+        typer.Option(
+            metavar="[VIEW=]RUN",
+            help="Run whose encoders to start from, or VIEW=RUN for one; may be repeated. See training.init_from.",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Overrides training.seed.")] = None,
     views_on_the_fly: Annotated[
@@ -48,18 +60,17 @@ def train(
     from cocon.core.errors import VideoError
     from cocon.core.printable import printable
     from cocon.core.progress import progress_bar
-    from cocon.training.config.files import load_config, path_setting
+    from cocon.training.config.files import path_setting
     from cocon.training.loop.failures import failures_said
     from cocon.training.loop.run import train_run
     from cocon.training.run_folder.files import SUMMARY_FILE, RunFolder
 
-    folders = {"data.folder": data, "training.init_from": init_from}
-    overrides = [path_setting(key, path) for key, path in folders.items() if path is not None]
+    overrides = _sources(init_from or []) + ([path_setting("data.folder", data)] if data is not None else [])
     given = {"method": method, "training.seed": seed}
     overrides += [f"{key}={value}" for key, value in given.items() if value is not None]
     overrides += ["data.views_on_the_fly=true"] * views_on_the_fly + (settings or [])
-    config = load_config(preset, overrides)
     say = partial(typer.echo, err=True)
+    config = _configuration(preset, overrides, None if overwrite else output / "config.toml")
     bar = partial(progress_bar, is_quiet=quiet)
     is_new = train_run(config, output, overwrite=overwrite, progress_bar=bar, resume=resume, say=say)
     if os.environ.get("RANK", "0") == "0":
@@ -71,3 +82,51 @@ def train(
             said = f"{len(failures)} of {num_videos} videos failed: {failures_said(failures)}"
             say(f"{said}; all are in {printable(output / SUMMARY_FILE)}")
             raise typer.Exit(VideoError.exit_code)
+
+
+def _configuration(preset: str, overrides: list[str], begun: Path | None) -> "Config":
+    """The configuration; a view that starts from an encoder has its architecture, unless an override says one.
+
+    Args:
+        preset: name, or path of a TOML file.
+        overrides: of its settings.
+        begun: configuration of the run to go on with, if there is one.
+    """
+    from cocon.training.config.files import load_config
+    from cocon.training.run_folder.warm_start import architecture_settings
+
+    config = load_config(preset, overrides)
+    if any(override.strip().startswith(_ARCHITECTURE) for override in overrides):
+        return config
+    before = load_config(str(begun)) if begun is not None and begun.is_file() else None
+    taken = architecture_settings(config, before)
+    if taken:
+        _logger.warning(
+            "taken from the encoders to start from, in place of the preset's: %s", ", ".join(taken.values())
+        )
+    return load_config(preset, [*overrides, *taken.values()]) if taken else config
+
+
+def _sources(named: list[str]) -> list[str]:
+    """Overrides for `RUN`, of which there is one at most, and `VIEW=RUN`.
+
+    Raises:
+        UsageError: two runs are named for the same views.
+    """
+    from cocon.core.errors import UsageError
+    from cocon.training.config.files import path_setting
+    from cocon.video.views import VIEWS, view_named
+
+    known = {name for view in VIEWS.values() for name in (view.name, view.alias) if name}
+    runs: dict[str, Path] = {}
+    for name in named:
+        view, separator, path = name.partition("=")
+        is_of_view = bool(separator) and view in known
+        key = f"training.init_from_of.{view_named(view).name}" if is_of_view else "training.init_from"
+        if key in runs:
+            raise UsageError(
+                f"--init-from names '{runs[key]}' and '{path if is_of_view else name}' for the same views: name one "
+                "run, and others as VIEW=RUN"
+            )
+        runs[key] = Path(path if is_of_view else name)
+    return [path_setting(key, run) for key, run in runs.items()]

@@ -13,11 +13,12 @@ from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
 from cocon.training.evaluation.recognition.metrics import LEARNED
 from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, RunFolder
+from cocon.training.run_folder.warm_start import named_sources
 
 __all__ = ["TrainingRecord", "training_of_run"]
 
 # The clip, the views and the data have lines of their own on a card.
-_TOLD_ELSEWHERE = frozenset(("views", "data", "clip", "view", "flow"))
+_TOLD_ELSEWHERE = frozenset(("views", "data", "clip", "view", "flow", "trunk"))
 _OBJECTIVES = frozenset(facts.section for facts in METHODS.values())
 _GENERATED_MARK = "generator.json"
 _WEIGHT = "weight_retrieval_"
@@ -38,7 +39,7 @@ class TrainingRecord:
             its encoders were imported.
         classifier_mode: `frozen` or `finetune`, where there is a classifier.
         classifier_epochs: likewise.
-        started_from: name of the run whose encoders it started from.
+        started_from: name of the run whose encoders it started from, or names of several.
         num_videos: training videos; None while the run is not complete.
         minutes: of training; None if not known.
         license: SPDX identifier in lower case; None if nobody has said.
@@ -102,7 +103,7 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
     _check(rows, run.path / EVALUATION_FILE)
     saved = [view for view in config.views if run.files_of(view).has_encoder]
     imported_from, calibration = summary.get("imported_from"), summary.get("calibrated", {})
-    start = config.training.init_from
+    starts = [path.resolve().name for path in named_sources(config).values()]
     is_drawn = bool(summary.get("generated", (config.data.folder / _GENERATED_MARK).is_file()))
     return TrainingRecord(
         data=config.data.folder.resolve().name,
@@ -112,7 +113,7 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
         recipe={} if imported_from is not None else dict(_recipe(config, _unused(config, summary))),
         classifier_mode=config.classifier.mode,
         classifier_epochs=config.classifier.epochs,
-        started_from=None if start is None else start.resolve().name,
+        started_from=", ".join(dict.fromkeys(starts)) or None,
         num_videos=summary.get("videos"),
         minutes=summary.get("minutes"),
         license=summary.get("license"),

@@ -5,8 +5,14 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from cocon.embedding.contract import EncoderSpec
-from cocon.training.config.input_sections import NamedPath, Section
-from cocon.training.models.architectures import ARCHITECTURES, BOTTLENECK_DEPTHS, BOTTLENECK_OF, BackboneName
+from cocon.training.config.input_sections import NamedPath, Section, ViewName
+from cocon.training.models.architectures import (
+    ARCHITECTURES,
+    BOTTLENECK_DEPTHS,
+    BOTTLENECK_OF,
+    DEPTHS,
+    BackboneName,
+)
 
 __all__ = [
     "ClassifierSection",
@@ -14,6 +20,7 @@ __all__ = [
     "ModelSection",
     "OptimizerSection",
     "TrainingSection",
+    "TrunkSection",
 ]
 
 
@@ -21,21 +28,21 @@ __all__ = [
 _MAX_LEARNING_RATE = 3e37
 
 
-class ModelSection(Section):
-    """Architecture. `depth` names the residual blocks per stage: resnet10, resnet18, resnet34.
+class TrunkSection(Section):
+    """Architecture of a trunk. `depth` names the residual blocks per stage: resnet10, resnet18, resnet34.
 
     `backbone`: `resnet2d3d_relu` rectifies its features, as the classifiers of DPC have it; `resnet2d` looks at single
-    frames and has a resnet50 too; `s3d` has one depth and ignores `depth`; `r2plus1d_vicc` is `r2plus1d` as ViCC's
-    encoders have it. `num_predicted`: blocks that CoCon and CPC predict.
+    frames and has a resnet50 too, as has `resnet2d3d_inflated`, which is that with stages that see time; `s3d` has one
+    depth and ignores `depth`; `s3d_kinetics` and `r2plus1d_vicc` are `s3d` and `r2plus1d` as the public checkpoint of
+    Kinetics and ViCC's encoders have them.
     """
 
     backbone: BackboneName = "resnet2d3d"
     depth: str = "resnet18"
     width: int = Field(64, gt=0)
-    num_predicted: int = Field(3, gt=0)
 
     @model_validator(mode="after")
-    def _known_depth(self) -> "ModelSection":
+    def _known_depth(self) -> "TrunkSection":
         known = ARCHITECTURES[self.backbone].depths
         if known and self.depth not in known:
             raise ValueError(
@@ -48,6 +55,24 @@ class ModelSection(Section):
         depths = ARCHITECTURES[self.backbone].depths
         trunk = BOTTLENECK_OF[self.backbone] if depths and self.depth in BOTTLENECK_DEPTHS else self.backbone
         return EncoderSpec(trunk, depths[self.depth] if depths else (), self.width, classifier)
+
+    @classmethod
+    def of(cls, spec: EncoderSpec) -> "TrunkSection":
+        """What a configuration says of an architecture in the contract's form; raises `ValueError` if it cannot."""
+        configured = {contract: name for name, contract in BOTTLENECK_OF.items()}
+        known = BOTTLENECK_DEPTHS if spec.backbone in configured else DEPTHS
+        depths = [depth for depth, blocks in known.items() if blocks == spec.blocks_per_stage]
+        trunk = {"backbone": configured.get(spec.backbone, spec.backbone), "width": spec.width}
+        return cls.model_validate(trunk | ({"depth": depths[0]} if depths else {}))
+
+
+class ModelSection(TrunkSection):
+    """Architecture of all views but those that have a section `trunk` of their own.
+
+    `num_predicted`: blocks that CoCon and CPC predict.
+    """
+
+    num_predicted: int = Field(3, gt=0)
 
 
 class LossSection(Section):
@@ -99,8 +124,8 @@ class TrainingSection(Section):
 
     `epochs`: of pre-training; 0 goes straight to the classifier. `batch_size`: clips that one loss sees, over all
     devices. `accumulate`: batches whose gradients are averaged for one step of the optimizer, in pre-training; the last
-    step of an epoch averages those that are left. `init_from`: run whose encoders to start from. `probe_every_epochs`:
-    judge the encoders on the way, 0 never. `checkpoint_activations`: compute the
+    step of an epoch averages those that are left. `init_from`: run whose encoders to start from, `init_from_of` that of
+    single views. `probe_every_epochs`: judge the encoders on the way, 0 never. `checkpoint_activations`: compute the
     early stages again in the backward pass instead of keeping them in memory.
     """
 
@@ -110,6 +135,7 @@ class TrainingSection(Section):
     seed: int = Field(0, ge=0)
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     init_from: NamedPath | None = None
+    init_from_of: dict[ViewName, NamedPath] = Field(default_factory=dict)
     probe_every_epochs: int = Field(0, ge=0)
     checkpoint_activations: bool = False
     collapse_alarm: float = Field(0.3, ge=0)

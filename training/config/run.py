@@ -22,6 +22,7 @@ from cocon.training.config.learning_sections import (
     ModelSection,
     OptimizerSection,
     TrainingSection,
+    TrunkSection,
 )
 from cocon.training.config.method_sections import METHODS, CycleSection, MethodName, VclrSection, ViccSection
 from cocon.training.models.architectures import ARCHITECTURES
@@ -42,6 +43,7 @@ class Config(Section):
     view: dict[str, ViewSection] = Field(default_factory=dict)
     flow: FlowSection = FlowSection()
     model: ModelSection = ModelSection()
+    trunk: dict[str, TrunkSection] = Field(default_factory=dict)
     loss: LossSection = LossSection()
     vicc: ViccSection = ViccSection()
     vclr: VclrSection = VclrSection()
@@ -59,9 +61,9 @@ class Config(Section):
             raise ValueError("views must name at least one view, each once")
         return names
 
-    @field_validator("view")
+    @field_validator("view", "trunk")
     @classmethod
-    def _known_view_sections(cls, value: dict[str, ViewSection]) -> dict[str, ViewSection]:
+    def _known_view_sections(cls, value: dict[str, Section]) -> dict[str, Section]:
         return {known_view(name): section for name, section in value.items()}
 
     @model_validator(mode="before")
@@ -87,35 +89,37 @@ class Config(Section):
                 f"model.num_predicted ({self.model.num_predicted}) must be less than clip.num_blocks "
                 f"({self.clip.num_blocks}): the blocks before the predicted ones are the context"
             )
-        if facts.sees_single_frames and not ARCHITECTURES[self.model.backbone].sees_single_frames:
-            first = next(name for name, known in ARCHITECTURES.items() if known.sees_single_frames)
-            yield (
-                f"method '{method}' looks at single frames, backbone '{self.model.backbone}' at several: "
-                f"set model.backbone={first} and clip.frames_per_block=1"
-            )
+        for backbone in (self.trunk_of(view).backbone for view in self.views):
+            if facts.sees_single_frames and not ARCHITECTURES[backbone].sees_single_frames:
+                first = next(name for name, known in ARCHITECTURES.items() if known.sees_single_frames)
+                yield (
+                    f"method '{method}' looks at single frames, backbone '{backbone}' at several: "
+                    f"set model.backbone={first} and clip.frames_per_block=1"
+                )
         if facts.sees_single_frames and frames != 1:
             yield f"method '{method}' looks at single frames: clip.frames_per_block must be 1, not {frames}"
 
     def _misfits_of_backbone(self) -> Iterator[str]:
-        """What does not go with the backbone, in words."""
-        backbone, known = self.model.backbone, ARCHITECTURES[self.model.backbone]
-        if self.clip.frames_per_block < known.least_frames:
-            yield (
-                f"clip.frames_per_block ({self.clip.frames_per_block}) must be at least {known.least_frames}, of which "
-                f"backbone '{backbone}' makes one: raise it, or set another model.backbone"
-            )
+        """What does not go with a view's backbone, in words."""
         for view in self.views:
+            backbone = self.trunk_of(view).backbone
+            known = ARCHITECTURES[backbone]
+            if self.clip.frames_per_block < known.least_frames:
+                yield (
+                    f"clip.frames_per_block ({self.clip.frames_per_block}) must be at least {known.least_frames}, of "
+                    f"which backbone '{backbone}' makes one: raise it, or set another model.backbone"
+                )
             if (side_px := self.geometry(view).crop_px) < known.least_side_px:
                 yield (
                     f"the crop of view '{view}' ({side_px} px) must be at least {known.least_side_px} px, of which "
                     f"backbone '{backbone}' makes one cell: raise view.{view}.crop_px, or set another model.backbone"
                 )
-        if self.training.checkpoint_activations and not known.recomputes:
-            others = ", ".join(name for name, other in ARCHITECTURES.items() if other.recomputes)
-            yield (
-                f"training.checkpoint_activations is not for backbone '{backbone}', which keeps all it computes: leave "
-                f"it false, or set model.backbone to one of {others}"
-            )
+            if self.training.checkpoint_activations and not known.recomputes:
+                others = ", ".join(name for name, other in ARCHITECTURES.items() if other.recomputes)
+                yield (
+                    f"training.checkpoint_activations is not for backbone '{backbone}', which keeps all it computes: "
+                    f"leave it false, or set model.backbone to one of {others}"
+                )
 
     def _misfits_of_others(self) -> Iterator[str]:
         """What else of one section does not go with another, in words."""
@@ -167,9 +171,13 @@ class Config(Section):
         """What a flow view measures; None for other views."""
         return FlowSpec(**self.flow.model_dump()) if view == "flow" else None
 
-    def encoder_spec(self, classifier: str = "none") -> EncoderSpec:
-        """Architecture in the contract's form."""
-        return self.model.spec(classifier)
+    def trunk_of(self, view: str) -> TrunkSection:
+        """Architecture of a view's trunk: its own, else that of the section `model`."""
+        return self.trunk.get(view, self.model)
+
+    def encoder_spec(self, classifier: str = "none", *, view: str | None = None) -> EncoderSpec:
+        """Architecture in the contract's form, of a view or else of those without one of their own."""
+        return (self.model if view is None else self.trunk_of(view)).spec(classifier)
 
     def to_toml(self) -> str:
         """The resolved configuration; reading it back gives an equal one."""

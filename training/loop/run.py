@@ -29,7 +29,7 @@ from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run, refuse_strangers, refuse_to_go_on
 from cocon.training.run_folder.view_files import contract_of
-from cocon.training.run_folder.warm_start import method_names, pretrained_aggregators, source_files
+from cocon.training.run_folder.warm_start import method_names, named_sources, pretrained_aggregators, source_files
 from cocon.video.estimation.people import require_people
 from cocon.video.store.dataset import DatasetFolder, VideoEntry
 from cocon.video.views import VIEWS
@@ -110,8 +110,7 @@ def _check_number(num_videos: int, config: Config, dataset: DatasetFolder) -> No
 @contextmanager
 def _claimed(run: RunFolder, *, overwrite: bool, resume: Resume) -> Iterator[None]:
     """Be the only one who trains the run while the block runs."""
-    source = run.config.training.init_from
-    if source is not None and source.resolve() == run.path.resolve():
+    if run.path.resolve() in (source.resolve() for source in named_sources(run.config).values()):
         raise UsageError(f"run '{run}' cannot start from itself (training.init_from); choose another --output")
     if resume == "never" and not overwrite:
         refuse_to_go_on(run)

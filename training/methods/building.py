@@ -61,7 +61,7 @@ def loss_weights(section: LossSection, method: MethodName) -> LossWeights:
 
 
 def _encoder(config: Config, view: str) -> Encoder:
-    encoder = build_encoder(config.encoder_spec(), view_named(view))
+    encoder = build_encoder(config.encoder_spec(view=view), view_named(view))
     # Clips arrive with channels last; weights stored alike spare a copy per convolution (1.4× as fast on the CPU).
     encoder.backbone.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # not in the stubs
     encoder.backbone.checkpoint_activations = config.training.checkpoint_activations

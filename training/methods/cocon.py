@@ -2,7 +2,9 @@
 
     total = Σ_views L_cpc + Σ_pairs of views ( w_sim · L_sim + w_sync · L_sync )
 
-CPC, CPC + sim and CPC + sync are the same with a weight of zero. Source: Rai et al. 2021.
+CPC, CPC + sim and CPC + sync are the same with a weight of zero. Where views have embeddings of different dimensions,
+as encoders of different architectures give, L_sim compares the larger ones after a linear map to the smallest; L_sync
+and L_cpc never compare vectors of two views. Source: Rai et al. 2021.
 """
 
 from collections.abc import Mapping
@@ -10,7 +12,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from cocon.training.distributed import gathered, mean_over_processes
 from cocon.training.losses.cooperative import SimForm, SyncForm, sim_loss, sync_loss
@@ -61,6 +64,11 @@ class CoCon(Method):
         self, networks: Mapping[str, PredictiveNetwork], weights: LossWeights, *, is_gathered: bool = True
     ) -> None:
         super().__init__(networks)
+        dims = {view: network.encoder.embedding_dim for view, network in networks.items()}
+        least = min(dims.values())
+        self.projections = nn.ModuleDict(
+            {view: nn.Linear(dim, least, bias=False) for view, dim in dims.items() if dim > least}
+        )
         self.weights = weights
         self.is_gathered = is_gathered
 
@@ -90,11 +98,16 @@ class CoCon(Method):
         ramp = sync_ramp(progress, self.weights.sync_ramp)
         for one, other in combinations(outputs, 2):
             first, second = outputs[one].vectors, outputs[other].vectors
-            sim = sim_loss(first, second, form=self.weights.sim_form, mu=self.weights.mu)
+            compared = self._of_one_dimension(one, first), self._of_one_dimension(other, second)
+            sim = sim_loss(*compared, form=self.weights.sim_form, mu=self.weights.mu)
             sync = sync_loss(first, second, form=self.weights.sync_form)
             total = total + self.weights.sim * sim + self.weights.sync * ramp * sync
             logged |= {f"sim/{one}-{other}": sim, f"sync/{one}-{other}": sync}
         return MethodTerms(total, mean_over_processes(logged | {"loss": total}))
+
+    def _of_one_dimension(self, view: str, vectors: Tensor) -> Tensor:
+        """Unit vectors `float [M, D]` of a view as such of the smallest dimension of all."""
+        return F.normalize(self.projections[view](vectors), dim=-1) if view in self.projections else vectors
 
 
 def sync_ramp(progress: float, ramp: float) -> float:

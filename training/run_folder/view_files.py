@@ -131,7 +131,7 @@ def contract_of(
         view=view,
         clip=config.clip.spec(),
         geometry=config.geometry(view),
-        encoder=config.encoder_spec(config.classifier.head if labels else "none"),
+        encoder=config.encoder_spec(config.classifier.head if labels else "none", view=view),
         embedding_dim=encoder.embedding_dim,
         weights_sha256=weights_sha256(encoder),
         labels=labels,

@@ -1,55 +1,108 @@
-"""Beginning with what another run learned in place of untrained networks (`training.init_from`).
+"""Beginning with what other runs learned in place of untrained networks (`training.init_from`, `init_from_of`).
 
 A recurrent classifier begins with the aggregator of pre-training, as in the released code.
 """
 
 import dataclasses
+import json
 import logging
+from pathlib import Path
 
 from torch import Tensor
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import EncoderSpec
+from cocon.training.config.learning_sections import TrunkSection
 from cocon.training.config.run import Config
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.methods.method import Method
 from cocon.training.run_folder.view_files import ViewFiles
 
-__all__ = ["aggregators_of", "method_names", "pretrained_aggregators", "restore_encoders", "source_files"]
+__all__ = [
+    "aggregators_of",
+    "architecture_settings",
+    "method_names",
+    "named_sources",
+    "pretrained_aggregators",
+    "restore_encoders",
+    "source_files",
+]
 
 _logger = logging.getLogger(__name__)
 
 
-def source_files(config: Config) -> dict[str, ViewFiles]:
-    """What a training starts from, by view; empty without `training.init_from`.
+def named_sources(config: Config) -> dict[str, Path]:
+    """The run that each view is said to start from: its own in `training.init_from_of`, else `training.init_from`."""
+    training = config.training
+    runs = {view: training.init_from_of.get(view, training.init_from) for view in config.views}
+    return {view: run for view, run in runs.items() if run is not None}
 
-    Only the folder `views` of the run is read, so that of an exported or an imported one will do.
+
+def source_files(config: Config) -> dict[str, ViewFiles]:
+    """What a training starts from, by view; empty where no run is named.
+
+    Only the folder `views` of a run is read, so that of an exported or an imported one will do.
 
     Raises:
-        UsageError: the run has no encoder of any of the configured views.
+        UsageError: a run has no encoder of the view that it is named for, or of any of the configured views.
         MismatchError: an encoder has another architecture; all differences are named.
     """
-    source = config.training.init_from
-    if source is None:
-        return {}
-    known = {view: ViewFiles(source / "views" / view) for view in config.views}
-    kept = {view: files for view, files in known.items() if files.has_encoder}
-    if not kept:
+    sources, kept = named_sources(config), _kept(config)
+    for view in config.training.init_from_of.keys() - kept.keys():
+        problem = "has no encoder of it" if view in config.views else f"views has only {', '.join(config.views)}"
         raise UsageError(
-            f"training.init_from is '{source}', which has no encoder of the views {', '.join(config.views)}; "
-            "name the folder of a run"
+            f"training.init_from_of has '{config.training.init_from_of[view]}' for view '{view}', but {problem}"
         )
-    wanted = config.encoder_spec()
+    if sources and not kept:
+        raise UsageError(
+            f"training.init_from is '{config.training.init_from}', which has no encoder of the views "
+            f"{', '.join(config.views)}; name the folder of a run"
+        )
     for view, files in kept.items():
-        if different := _differences(files.contract().encoder, wanted):
+        if different := _differences(files.contract().encoder, config.encoder_spec(view=view)):
             raise MismatchError(
-                f"the encoder of view '{view}' in '{source}' cannot be started from: {'; '.join(different)}"
+                f"the encoder of view '{view}' in '{sources[view]}' cannot be started from: {'; '.join(different)}"
             )
     return kept
 
 
+def architecture_settings(config: Config, begun: Config | None) -> dict[str, str]:
+    """The architectures of the encoders to start from, by view, where the configuration says another one.
+
+    Args:
+        config: as read.
+        begun: of a run that is to go on; where that started from the same encoders, which need not be there any more,
+            its architectures are taken.
+
+    Returns:
+        View → an override such as `trunk.rgb={...}`.
+
+    Raises:
+        MismatchError: a contract cannot be read.
+    """
+    sources = named_sources(config)
+    if begun is not None and sources and named_sources(begun) == sources:
+        return {view: _as_setting(view, trunk) for view, trunk in begun.trunk.items()}
+    specs = {view: files.contract().encoder for view, files in _kept(config).items()}
+    return {
+        view: _as_setting(view, TrunkSection.of(spec))
+        for view, spec in specs.items()
+        if _differences(spec, config.encoder_spec(view=view))
+    }
+
+
+def _as_setting(view: str, trunk: TrunkSection) -> str:
+    parts = ", ".join(f"{name} = {json.dumps(value)}" for name, value in trunk.model_dump().items())
+    return f"trunk.{view}={{{parts}}}"
+
+
+def _kept(config: Config) -> dict[str, ViewFiles]:
+    files = {view: ViewFiles(run / "views" / view) for view, run in named_sources(config).items()}
+    return {view: each for view, each in files.items() if each.has_encoder}
+
+
 def restore_encoders(method: Method, config: Config) -> list[str]:
-    """Copy weights and normalisation of `training.init_from` into the method; a classifier on top stays behind.
+    """Copy weights and normalisation of the named runs into the method; a classifier on top stays behind.
 
     Returns:
         The views whose encoders were restored; the others are left as they are, and said.
@@ -57,7 +110,7 @@ def restore_encoders(method: Method, config: Config) -> list[str]:
     Raises:
         UsageError, MismatchError: see `source_files`.
     """
-    sources = source_files(config)
+    sources, named = source_files(config), named_sources(config)
     for view, encoder in method.encoders.items():
         if view in sources:
             source, _ = sources[view].encoder()
@@ -65,7 +118,8 @@ def restore_encoders(method: Method, config: Config) -> list[str]:
             encoder.load_state_dict(source.state_dict())
             encoder.normalise_by(source.normalisation)
         elif sources:
-            _logger.warning("view '%s' starts untrained: '%s' has no encoder of it", view, config.training.init_from)
+            why = f"'{named[view]}' has no encoder of it" if view in named else "no run is named for it"
+            _logger.warning("view '%s' starts untrained: %s", view, why)
     return list(sources)
 
 
@@ -78,7 +132,7 @@ def method_names(config: Config) -> dict[str, str]:
 
 
 def pretrained_aggregators(config: Config, method: Method) -> dict[str, dict[str, Tensor]]:
-    """State of each view's `ConvGRU`: the method's own, or without pre-training that of `training.init_from`.
+    """State of each view's `ConvGRU`: the method's own, or without pre-training that of the run it started from.
 
     Views whose aggregator was not kept, or that start untrained, are not in it.
 

@@ -66,6 +66,26 @@ def test_the_total_is_the_weighted_sum_of_its_parts(
     assert len(logged) == 3 * len(views) + 2 * len(pairs) + 1
 
 
+def test_views_of_different_dimensions_are_compared_after_a_linear_map_to_the_smallest() -> None:
+    torch.manual_seed(0)
+    networks = {
+        view: PredictiveNetwork(build_encoder(EncoderSpec(backbone, (1, 1, 1, 1), 4), VIEWS[view]), num_predicted=2)
+        for view, backbone in (("rgb", "resnet2d3d_inflated"), ("flow", "resnet2d3d"))
+    }
+    method, clips = CoCon(networks, WEIGHTS), {view: clip for view, clip in _clips().items() if view in networks}
+    assert {name: tuple(tensor.shape) for name, tensor in method.projections.named_parameters()} == {
+        "rgb.weight": (16, 32)
+    }
+    _, logged = method.eval()(clips, 1.0)
+    rgb, flow = (networks[view](clips[view]).vectors for view in ("rgb", "flow"))
+    weight = method.get_parameter("projections.rgb.weight")
+    mapped = torch.nn.functional.normalize(rgb @ weight.T, dim=-1)
+    assert logged["sim/rgb-flow"].item() == pytest.approx(sim_loss(mapped, flow).item(), rel=1e-5)
+    assert logged["sync/rgb-flow"].item() == pytest.approx(sync_loss(rgb, flow).item(), rel=1e-5)
+    method.train()(clips, 1.0).total.backward()
+    assert all(parameter.grad is not None for parameter in method.parameters())
+
+
 def test_one_view_is_plain_cpc() -> None:
     method, clips = _method("rgb"), _clips()
     total, logged = method(clips, 1.0)

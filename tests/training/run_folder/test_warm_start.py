@@ -16,7 +16,7 @@ from cocon.training.config.run import Config
 from cocon.training.methods.building import build_method
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import ViewFiles
-from cocon.training.run_folder.warm_start import restore_encoders
+from cocon.training.run_folder.warm_start import architecture_settings, restore_encoders, source_files
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -141,3 +141,67 @@ def test_without_pre_training_and_without_a_source_the_encoder_is_called_random(
 ) -> None:
     train_tiny(tiny_config("training.epochs=0", "classifier.mode=finetune"), tmp_path)
     assert RunFolder.open(tmp_path).encoder("pose")[1].method == "random"
+
+
+def test_views_start_from_different_runs_with_the_architectures_of_those(
+    trained: Path, bare: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    larger = tiny_config("model.width=8", "model.backbone=resnet2d3d_inflated", "training.epochs=0", "views=['rgb']")
+    train_tiny(larger, tmp_path / "larger")
+    settings = (f"training.init_from='{trained}'", f"training.init_from_of.rgb='{tmp_path / 'larger'}'")
+    with pytest.raises(MismatchError, match=r"backbone is resnet2d3d_inflated, configured resnet2d3d; width is 8"):
+        train_tiny(tiny_config(*settings), tmp_path / "run")
+    taken = architecture_settings(tiny_config(*settings), None)
+    assert taken.keys() == {"rgb"}
+    config = tiny_config(*settings, *taken.values(), "classifier.head=none")
+    method = build_method(config)
+    assert restore_encoders(method, config) == ["rgb", "pose"]
+    for view, run in (("rgb", tmp_path / "larger"), ("pose", trained)):
+        source = RunFolder.open(run).encoder(view)[0].state_dict()
+        assert all(torch.equal(tensor, source[name]) for name, tensor in method.encoders[view].state_dict().items())
+    assert train_tiny(config, tmp_path / "run")
+    run = RunFolder.open(tmp_path / "run")
+    assert {view: run.contract(view).embedding_dim for view in run.views} == {"rgb": 64, "pose": 16}
+    shutil.rmtree(tmp_path / "larger")
+    assert architecture_settings(tiny_config(*settings), run.config) == taken  # the run goes on without it
+
+
+def test_a_run_named_for_a_view_must_have_it(bare: Path, tiny_config: MakeConfig) -> None:
+    for view, problem in (("pose", "has no encoder of it"), ("flow", "views has only rgb, pose")):
+        config = tiny_config(f"training.init_from_of.{view}='{bare}'")
+        with pytest.raises(UsageError, match=f"init_from_of has .* for view '{view}', but {problem}"):
+            source_files(config)
+
+
+@pytest.mark.training
+def test_the_command_takes_the_architecture_over_unless_one_is_set(
+    trained: Path,
+    tiny_settings: list[str],
+    cocon: Callable[..., tuple[int, str, str]],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    narrow = [setting for setting in tiny_settings if not setting.startswith("model.width")]
+    settings = [
+        part for setting in (*narrow, "views=['rgb', 'pose']", "model.num_predicted=1") for part in ("--set", setting)
+    ]
+    settings += ["--set", "training.epochs=1", "--set", "classifier.head=none"]
+    arguments = ("train", "--output", tmp_path / "run", *settings, "--init-from", f"imgs={trained}")
+    code, _, errors = cocon(*arguments, "--set", "model.width=8")
+    assert (code, errors.count("\n")) == (5, 1)
+    assert "width is 4, configured 8" in errors
+    with caplog.at_level(logging.WARNING):
+        code, _, errors = cocon(*arguments)
+    assert code == 0, errors
+    taken = 'trunk.rgb={backbone = "resnet2d3d", depth = "resnet10", width = 4}'
+    assert caplog.messages == [
+        f"taken from the encoders to start from, in place of the preset's: {taken}",
+        "view 'pose' starts untrained: no run is named for it",
+    ]
+    contracts = [RunFolder.open(tmp_path / "run").contract(view).encoder.width for view in ("rgb", "pose")]
+    assert contracts == [4, 16]
+    code, output, errors = cocon(*arguments)
+    assert (code, "is complete already" in output) == (0, True)
+    code, _, errors = cocon(*arguments, "--init-from", f"rgb={trained}")
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "for the same views" in errors
