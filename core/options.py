@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -9,7 +10,11 @@ import typer
 
 from cocon.core.telling.logs import LogForm, say_all, write_json
 
-__all__ = ["Log", "Quiet", "Verbose", "takes_options"]
+__all__ = ["THREADS_VARIABLE", "Log", "Quiet", "Threads", "Verbose", "takes_options"]
+
+THREADS_VARIABLE = "COCON_THREADS"
+# Read by the libraries that compute, when they are loaded, which is after the command line was read.
+_THREADS_OF_LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 
 def _say_all(is_verbose: bool) -> bool:  # Typer calls it so
@@ -24,6 +29,12 @@ def _write_as(form: LogForm) -> LogForm:
     return form
 
 
+def _compute_with(threads: int | None) -> int | None:
+    if threads is not None:
+        os.environ |= dict.fromkeys((THREADS_VARIABLE, *_THREADS_OF_LIBRARIES), str(threads))
+    return threads
+
+
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", callback=_say_all, help="Log all that is done, as every request to a server."),
@@ -32,6 +43,16 @@ Log = Annotated[
     LogForm,
     typer.Option(
         "--log", envvar="COCON_LOG", callback=_write_as, is_eager=True, help="Form of the log on standard error."
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        envvar=THREADS_VARIABLE,
+        callback=_compute_with,
+        help="Threads to compute with, and videos to decode at a time. Default: the cores that this process may use.",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, neither a bar nor a line a minute.")]

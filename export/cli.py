@@ -87,7 +87,7 @@ def export(
     from cocon.export.publishing import VariantRefusedError
     from cocon.export.repository.deployment import Deployment
     from cocon.export.sources import ExportOptions, FeatureMapOptions
-    from cocon.video.workers.pool import num_cores
+    from cocon.video.workers.cores import num_cores
 
     deployment = Deployment.on(num_cores(), target=target, prefer=prefer, num_instances=instances, num_threads=threads)
     options = ExportOptions(

@@ -81,6 +81,7 @@ depth = "resnet10"
 width = 8
 num_predicted = 1
 [training]
+precision = "32-true"
 epochs = 2
 batch_size = 6
 {sizes}"""

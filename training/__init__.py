@@ -2,8 +2,9 @@
 
 `config` says what a run is, from the presets of `configs`; `figures` generates a data set, `data` makes batches of
 videos, `annotations` tells what is known of them besides. `models` become encoders by `methods`, which minimise
-`losses`, in the `loop`, which keeps a `run_folder`; `boundary_head` learns on frozen encoders. `evaluation` measures
-runs, `importing` makes them of checkpoints of others, `reproduce` trains and measures whole tables.
+`losses`, in the `loop`, which keeps a `run_folder`, on what the `machine` offers; `boundary_head` learns on frozen
+encoders. `evaluation` measures runs, `importing` makes them of checkpoints of others, `reproduce` trains and measures
+whole tables.
 """
 
 if __name__ != "cocon.training":

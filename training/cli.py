@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cocon.core.options import Quiet
+from cocon.core.options import Quiet, Threads
 
 if TYPE_CHECKING:
     from cocon.training.config.run import Config
@@ -44,6 +44,7 @@ def train(
         Literal["auto", "never"], typer.Option(help="Go on where an interrupted run stopped, or refuse to.")
     ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run with another configuration.")] = False,
+    threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
     """Train encoders on unlabelled multi-view video, and a classifier where there are labels.

@@ -16,7 +16,7 @@ from cocon.core import errors
 from cocon.core.closing import Closing
 from cocon.core.errors import CoconError, ServerError
 from cocon.core.printable import in_one_line
-from cocon.video.workers.pool import num_cores
+from cocon.video.workers.cores import num_cores
 
 __all__ = ["RaySession"]
 

@@ -13,7 +13,7 @@ from cocon.embedding.embedder import ModelEmbedder
 from cocon.embedding.local import LocalRepository, is_by_gpu
 from cocon.embedding.repository import FORMATS, ONNX_RUNTIME, FormatName, check_repository
 from cocon.embedding.videos.fused_model import EncoderHost
-from cocon.video.workers.pool import num_cores
+from cocon.video.workers.cores import num_cores
 
 __all__ = ["ModelHost", "check_url", "connect", "local_root"]
 

@@ -34,8 +34,8 @@ from cocon.video.decoding.limits import MediaLimits
 from cocon.video.reading.reader import MultiViewClip, VideoSource
 from cocon.video.reading.worker_clips import clips_in_worker
 from cocon.video.store.dataset import content_sha256
+from cocon.video.workers.cores import num_cores as cores_here
 from cocon.video.workers.pool import WorkerPool
-from cocon.video.workers.pool import num_cores as cores_here
 
 __all__ = ["FailedVideo", "VideoEmbedder", "VideoEmbedding"]
 

@@ -30,7 +30,8 @@ from cocon.core.errors import CoconError
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.moments.cache import PreviewCache
 from cocon.video.pictures.encode import write_mp4
-from cocon.video.workers.pool import WorkerPool, num_cores
+from cocon.video.workers.cores import num_cores
+from cocon.video.workers.pool import WorkerPool
 
 __all__ = ["Lane", "WebServices"]
 

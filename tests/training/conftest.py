@@ -24,6 +24,7 @@ TINY = [
     "model.num_predicted=1",
     "model.width=4",
     "training.batch_size=2",
+    "training.precision=32-true",  # not whichever is faster just now
     "classifier.epochs=2",
     "flow.size_px=32",
     *(f"view.{view}.resize_px={RESIZE_PX}" for view in ("rgb", "flow", "pose", "mask")),

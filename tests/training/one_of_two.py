@@ -159,7 +159,7 @@ def main() -> None:
     """Compare losses, take a step, train with a stop in between."""
     config, folder = load_config(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
-    with launched_fabric(load_config(sys.argv[1], VICC)) as fabric:  # one that expects frozen streams
+    with launched_fabric(load_config(sys.argv[1], VICC), "32-true") as fabric:  # one that expects frozen streams
         _compare_losses(folder)
         for is_gathered in (True, False):
             loss = config.loss.model_copy(update={"gathered": is_gathered})

@@ -11,7 +11,6 @@ keeps the settings; it is written last, so its presence says that the set was fi
 import csv
 import json
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -28,6 +27,7 @@ from cocon.training.figures.planning import VideoPlan, plan_videos
 from cocon.training.figures.settings import FigureSettings, UntrimmedSettings
 from cocon.training.figures.untrimmed import plan_untrimmed_videos, write_annotations
 from cocon.video.store.files import view_path
+from cocon.video.workers.cores import num_cores
 
 __all__ = ["MadeFigures", "make_figures"]
 
@@ -80,7 +80,7 @@ def make_figures(
         root.mkdir(parents=True, exist_ok=True)
         with replacing(root / _UNFINISHED_RECORD) as partial:
             partial.write_text(json.dumps(wanted, indent=2) + "\n")
-        there, workers = len(plans) - len(missing), workers or os.cpu_count() or 1
+        there, workers = len(plans) - len(missing), workers or num_cores()
         _film_all(root, missing, settings, workers, lambda done: on_progress(there + done, len(plans)))
         _write_manifest(root, plans)
         if _ANNOTATIONS in lists:

@@ -21,6 +21,7 @@ from cocon.core.errors import UsageError
 from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
 from cocon.training.distributed import num_processes
+from cocon.training.machine.precision import PrecisionName
 from cocon.training.models.encoder import default_device
 
 __all__ = ["check_share", "launched_fabric", "make_fabric", "resources"]
@@ -32,16 +33,12 @@ _MIN_CLIPS_PER_PROCESS = 2
 _JUDGING_TIMEOUT = timedelta(days=1)
 
 
-def make_fabric(config: Config) -> Fabric:
-    """Devices and precision: every process torchrun started, and bfloat16 mixed on a CUDA device that has it.
+def make_fabric(config: Config, precision: PrecisionName) -> Fabric:
+    """Devices: every process torchrun started, in `precision`.
 
     Raises:
         UsageError: torchrun started more processes than there are CUDA devices.
     """
-    precision = config.training.precision
-    if precision == "auto":
-        has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-        precision = "bf16-mixed" if has_bf16 else "32-true"
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:
         return Fabric(accelerator="auto", devices=1, precision=precision)
@@ -63,10 +60,10 @@ def make_fabric(config: Config) -> Fabric:
 
 
 @contextmanager
-def launched_fabric(config: Config) -> Iterator[Fabric]:
+def launched_fabric(config: Config, precision: PrecisionName) -> Iterator[Fabric]:
     """A Fabric whose processes know each other while the block runs; only the first one warns."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    fabric = make_fabric(config)
+    fabric = make_fabric(config, precision)
     fabric.launch()
     check_share(config, fabric.world_size)
     logger = logging.getLogger("cocon")
@@ -91,7 +88,7 @@ def check_share(config: Config, world_size: int) -> None:
         )
 
 
-def resources(config: Config, fabric: Fabric, num_videos: int, num_steps: int) -> str:
+def resources(config: Config, fabric: Fabric, num_videos: int, num_steps: int, *, reason: str = "") -> str:
     """What a training uses, in a line of text.
 
     Args:
@@ -99,6 +96,7 @@ def resources(config: Config, fabric: Fabric, num_videos: int, num_steps: int) -
         fabric: devices and precision, launched.
         num_videos: training videos.
         num_steps: of pre-training.
+        reason: why this precision.
     """
     device = fabric.device
     name = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
@@ -106,5 +104,6 @@ def resources(config: Config, fabric: Fabric, num_videos: int, num_steps: int) -
     return (
         f"{config.method} of {', '.join(config.views)} on {num_videos} videos: {num_steps} steps in "
         f"{config.training.epochs} epochs; {processes}{name}, {torch.get_num_threads()} thread(s), "
-        f"{fabric.strategy.precision.precision}, up to {config.data.cache_gib:g} GiB of decoded frames in memory"
+        f"{fabric.strategy.precision.precision}{f' ({reason})' if reason else ''}, "
+        f"up to {config.data.cache_gib:g} GiB of decoded frames in memory"
     )

@@ -1,5 +1,6 @@
 """A whole training run: pre-training, then the classifier, into one run folder."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -25,6 +26,8 @@ from cocon.training.loop.failures import failures_of_all, none_left_counted, ref
 from cocon.training.loop.online import OnlineProbe
 from cocon.training.loop.pretraining import pretrain, step_plan
 from cocon.training.loop.timing import Elapsed, Forecast
+from cocon.training.machine.precision import precision_of
+from cocon.training.machine.threads import crowd, use_threads
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run, refuse_strangers, refuse_to_go_on
@@ -77,19 +80,25 @@ def train_run(
     num_videos = len(dataset.split("train"))
     _check_number(num_videos, config, dataset)
     run, elapsed = RunFolder(output, config), Elapsed()
-    with launched_fabric(config) as fabric, ExitStack() as held:
-        if fabric.is_global_zero:
+    with ExitStack() as held:
+        if os.environ.get("RANK", "0") == "0":
             held.enter_context(_claimed(run, overwrite=overwrite, resume=resume))
+        num_threads = use_threads()
+        precision = precision_of(run, is_new=overwrite)
+        fabric = held.enter_context(launched_fabric(config, precision.name))
         fabric.barrier()
         if run.is_complete:
             return False
         if not fabric.is_global_zero:
             progress_bar, say = partial(terminal_bar, is_quiet=True), _unheard
-        failures = _train(run, dataset, fabric, progress_bar, say, elapsed)
+        if crowded := crowd(num_threads):
+            say(crowded)
+        failures = _train(run, dataset, fabric, precision.reason, progress_bar, say, elapsed)
         if fabric.is_global_zero:
             minutes = round(elapsed.seconds / 60, 2)
             labels = list(_labels(config, dataset))
-            run.mark_complete({"videos": num_videos, "failed": failures, "labels": labels, "minutes": minutes})
+            facts = {"videos": num_videos, "failed": failures, "labels": labels, "minutes": minutes}
+            run.mark_complete(facts | {"precision": precision.name})
     return True
 
 
@@ -128,6 +137,7 @@ def _train(
     run: RunFolder,
     dataset: DatasetFolder,
     fabric: Fabric,
+    reason: str,
     progress_bar: ProgressBar,
     say: Callable[[str], None],
     elapsed: Elapsed,
@@ -140,7 +150,7 @@ def _train(
     refuse_failures(frames, config.data)
     probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
     plan = step_plan(config, len(frames))
-    say(resources(config, fabric, len(frames), plan.num_steps))
+    say(resources(config, fabric, len(frames), plan.num_steps, reason=reason))
     with progress_bar("pre-training", unit="steps") as bar, none_left_counted(frames, config.data):
         on_progress = Forecast("pre-training", plan.per_epoch, bar, say)
         method = pretrain(run, frames, fabric, elapsed=elapsed, on_progress=on_progress, val=val, probe=probe)

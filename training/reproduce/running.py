@@ -20,7 +20,7 @@ from cocon.training.reproduce.cells import Cell
 from cocon.training.reproduce.processes import Job
 from cocon.training.run_folder.files import EVALUATION_FILE, RunFolder
 from cocon.training.run_folder.ownership import claim_run
-from cocon.video.workers.pool import num_cores
+from cocon.video.workers.cores import num_cores
 
 __all__ = ["Plan", "cores_for", "run_cells"]
 
@@ -134,7 +134,11 @@ def _claimed(cell: Cell, plan: Plan) -> int:
 
 
 def _config(cell: Cell, plan: Plan) -> Config:
-    return load_config(plan.preset, [*plan.settings, *_overrides(cell, plan)])
+    config = load_config(plan.preset, [*plan.settings, *_overrides(cell, plan)])
+    if config.training.precision != "auto" or torch.cuda.is_available():
+        return config
+    # Rows stand beside each other, and beside those of other machines: none is in bfloat16 for being measured so.
+    return config.model_copy(update={"training": config.training.model_copy(update={"precision": "32-true"})})
 
 
 def _overrides(cell: Cell, plan: Plan) -> Iterator[str]:

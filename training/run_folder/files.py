@@ -16,7 +16,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -148,6 +148,14 @@ class RunFolder:
         # Given a path, PyTorch does not say that a disk is full.
         with replacing(self.path / STATE_FILE) as partial, partial.open("wb") as stream:
             torch.save(dict(state), stream)
+
+    @property
+    def precision(self) -> Literal["32-true", "bf16-mixed", "16-mixed"] | None:
+        """What the state was trained in; None where there is no state, or an earlier release wrote it."""
+        if not (self.path / STATE_FILE).is_file():
+            return None
+        state = torch.load(self.path / STATE_FILE, map_location="cpu", weights_only=True, mmap=True)  # reads no tensor
+        return state.get("trained_in")
 
     @property
     def has_begun(self) -> bool:

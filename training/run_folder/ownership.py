@@ -24,7 +24,7 @@ def claim_run(run: RunFolder, *, overwrite: bool, remedy: str = "choose another 
     """
     path, content = run.path / "config.toml", run.config.to_toml()
     if path.is_file():
-        different = _differences(_decisive(RunFolder.open(run.path).config), _decisive(run.config))
+        different = _differences(*_decisive(RunFolder.open(run.path).config, run.config))
         if different and not overwrite:
             raise UsageError(f"run '{run}' was made with another configuration ({'; '.join(different)}); {remedy}")
         if different or overwrite:
@@ -53,9 +53,16 @@ def refuse_to_go_on(run: RunFolder) -> None:
         )
 
 
-def _decisive(config: Config) -> dict[str, Any]:
-    """What decides a run's results; how its data is read, and what of it may fail, does not."""
-    return config.model_dump(mode="json", exclude={"data": {"workers", "cache_gib", "max_failed_share"}})
+def _decisive(old: Config, new: Config) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What decides a run's results; how its data is read, and what of it may fail, does not.
+
+    A precision that is left to the machine is that of the run, whichever it is.
+    """
+    is_left = "auto" in (old.training.precision, new.training.precision)
+    unlike: dict[str, Any] = {"data": {"workers", "cache_gib", "max_failed_share"}}
+    if is_left:
+        unlike["training"] = {"precision"}
+    return old.model_dump(mode="json", exclude=unlike), new.model_dump(mode="json", exclude=unlike)
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:

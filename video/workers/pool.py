@@ -30,7 +30,7 @@ from cocon.core.printable import printable
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.workers.messages import Message, receive_message
 
-__all__ = ["Beat", "WorkerPool", "named", "num_cores"]
+__all__ = ["Beat", "WorkerPool", "named"]
 
 P = ParamSpec("P")
 Beat = Callable[[], None]
@@ -228,13 +228,6 @@ def named(messages: Iterator[Message], video: Path) -> Iterator[Message]:
         shown = printable(video)
         reason = str(error).replace(str(video), shown)
         raise type(error)(reason if shown in reason else f"video '{shown}': {reason}") from error
-
-
-def num_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _error(message: Message) -> CoconError:

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from cocon.core.progress import OnProgress
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.workers.pool import WorkerPool, num_cores
+from cocon.video.workers.cores import num_cores
+from cocon.video.workers.pool import WorkerPool
 
 __all__ = ["side_by_side"]
 
