@@ -39,4 +39,5 @@ BENCHMARKS = (
     Benchmark("index", "index"),
     Benchmark("search", "search"),
     Benchmark("training", "training"),
+    Benchmark("side_by_side", "trainings side by side"),
 )

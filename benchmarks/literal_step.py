@@ -1,8 +1,12 @@
-"""One training step of CoCon as its description reads, line by line in plain PyTorch: what ours is measured against.
+"""Training steps of CoCon in plain PyTorch, line by line: as its description reads, and as its released code computes.
 
 Every tensor is float32 and contiguous, clips are `[B, N, C, T, H, W]`, every convolution of the trunk is a `Conv3d`,
 scores are the six-dimensional tensor between all predicted and all target cells, and the cooperative losses are written
 out for every pair of views. Source: Rai et al. 2021, after Han et al. 2019 (DPC).
+
+The released code, of which nothing is copied here, computes the same networks, and differs in the losses: both factors
+of a score are divided by the temperature, a tensor of kinds of pairs is made for every step and the targets are found
+in it, and the vectors of each pair of views are brought to unit length anew.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["LiteralCoCon", "LiteralNetwork"]
+__all__ = ["LiteralCoCon", "LiteralNetwork", "ReleasedCoCon"]
 
 EPSILON = 1e-5
+TEMPERATURE = 0.07
+# Kinds of pairs of cells in the released code.
+OWN, EASY, TEMPORAL, SPATIAL = 1, 0, -1, -3
 
 
 class LiteralBlock(nn.Module):
@@ -122,10 +129,41 @@ class LiteralCoCon(nn.ModuleDict):
         return total
 
 
+class ReleasedCoCon(nn.ModuleDict):
+    """The same networks under the losses of the released code."""
+
+    def forward(self, clips: Mapping[str, Tensor]) -> Tensor:
+        """The loss of `float [B, N, C, T, H, W]` per view."""
+        outputs = [self[view](clips[view]) for view in self]
+        total = torch.stack([released_cpc(predicted, targets) for predicted, targets, _ in outputs]).sum()
+        for (*_, first), (*_, second) in combinations(outputs, 2):
+            total = total + 10.0 * sync(unit(first), unit(second)) + 10.0 * sim(unit(first), unit(second))
+        return total
+
+
+def released_cpc(predicted: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of cosines over τ², its targets read from the kinds of all pairs."""
+    predicted, targets = predicted.flatten(3) / TEMPERATURE, targets.flatten(3) / TEMPERATURE  # [B, P, D, s²]
+    scores = torch.einsum("bpdk,cqdl->bpkcql", predicted, targets)  # [B, P, s², B, P, s²]
+    kinds = kinds_of_pairs(*scores.shape[:3], scores.device)
+    rows = scores.flatten(3).flatten(0, 2)
+    return F.cross_entropy(rows, (kinds == OWN).flatten(3).flatten(0, 2).int().argmax(dim=1))
+
+
+def kinds_of_pairs(B: int, P: int, num_cells: int, device: torch.device) -> Tensor:
+    """What the target of each column is to the prediction of each row, `int8 [B, P, s², B, P, s²]`."""
+    kinds = torch.full((B, P, num_cells, B, P, num_cells), EASY, dtype=torch.int8, device=device)
+    video, step, cell = (torch.arange(size, device=device) for size in (B, P, num_cells))
+    kinds[video, :, :, video] = SPATIAL
+    kinds[video[:, None], :, cell, video[:, None], :, cell] = TEMPORAL
+    kinds[video[:, None, None], step[:, None], cell, video[:, None, None], step[:, None], cell] = OWN
+    return kinds
+
+
 def cpc(predicted: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy with identity targets over `[B, P, s², B, P, s²]` scores, τ = 0.07 once."""
     predicted, targets = predicted.flatten(3), targets.flatten(3)  # [B, P, D, s²]
-    scores = torch.einsum("bpdk,cqdl->bpkcql", predicted, targets) / 0.07  # [B, P, s², B, P, s²]
+    scores = torch.einsum("bpdk,cqdl->bpkcql", predicted, targets) / TEMPERATURE  # [B, P, s², B, P, s²]
     rows = scores.flatten(3).flatten(0, 2)
     return F.cross_entropy(rows, torch.arange(len(rows), device=rows.device))
 

@@ -1,4 +1,4 @@
-"""One training step of CoCon against a literal re-statement of its description, and the machine's matrix products.
+"""One training step of CoCon against restatements of its description and of the released code, and matrix products.
 
 python benchmarks/training.py                    # the paper's network and clip; needs 8 GB
 python benchmarks/training.py --batch-size 2     # the same in 4 GB and a quarter of the time
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from literal_step import LiteralCoCon, LiteralNetwork
+from literal_step import LiteralCoCon, LiteralNetwork, ReleasedCoCon
 from results_file import Row, write_results
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -59,9 +59,13 @@ CASES = {
     "paper": Case(DEPTHS["resnet18"], 64, 8, 5, 3, 8, {"rgb": 128, "flow": 128, "pose": 64, "mask": 64}),
     "figures": Case(DEPTHS["resnet10"], 16, 6, 4, 2, 16, dict.fromkeys(("rgb", "flow", "pose", "mask"), 48)),
 }
+RESTATED = {"literal": LiteralCoCon, "released": ReleasedCoCon}
+# Times the released code's step.
+WANTED = {"float32": 2.0, "bfloat16": 2.0}
 # Name of a side → precision, whether activations are checkpointed.
 SIDES = {
     "literal": (torch.float32, False),
+    "released": (torch.float32, False),
     "float32": (torch.float32, False),
     "float32, checkpointed": (torch.float32, True),
     "bfloat16": (torch.bfloat16, False),
@@ -104,18 +108,21 @@ def compared(name: str, batch_size: int) -> list[Row]:
     return [
         row
         for side in sides
-        if side != "literal"
-        for row in rows_of(f"{name}, batch {batch_size}, {side}", batch_size, flop, medians[side], medians["literal"])
+        if side not in RESTATED
+        for row in rows_of(f"{name}, batch {batch_size}, {side}", batch_size, flop, medians, side)
     ]
 
 
-def rows_of(case: str, batch_size: int, flop: float, ours: dict[str, float], literal: dict[str, float]) -> list[Row]:
+def rows_of(case: str, batch_size: int, flop: float, medians: dict[str, dict[str, float]], side: str) -> list[Row]:
     """Speed, memory and share of the matrix product's rate."""
+    ours, literal, released = medians[side], medians["literal"], medians["released"]
     versus = "the literal step in float32"
     speed, gflops = batch_size / ours["seconds"], flop / ours["seconds"] / 1e9
     unit = "clips/s" if DEVICE.type == "cuda" else "clips/s on one core"
     peak = ours["peak_bytes"]
+    of_released = round(released["seconds"] / ours["seconds"], 2)
     return [
+        Row(case, round(speed, 3), unit, "the released code's step in float32", of_released, WANTED.get(side)),
         Row(case, round(speed, 3), unit, versus, round(literal["seconds"] / ours["seconds"], 2)),
         Row(case, round(peak / 1e9, 2), "GB at the peak", versus, round(literal["peak_bytes"] / peak, 2)),
         Row(
@@ -133,10 +140,11 @@ def measured(name: str, side: str, batch_size: int) -> dict[str, float]:
     case, (precision, is_checkpointed) = CASES[name], SIDES[side]
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    model, loss = literal(case) if side == "literal" else ours(case, is_checkpointed=is_checkpointed)
+    is_restated = side in RESTATED
+    model, loss = restated(case, RESTATED[side]) if is_restated else ours(case, is_checkpointed=is_checkpointed)
     clips = {
         view: clip.to(DEVICE)
-        for view, clip in (normalised_clips if side == "literal" else byte_clips)(case, batch_size).items()
+        for view, clip in (normalised_clips if is_restated else byte_clips)(case, batch_size).items()
     }
     model.to(DEVICE).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-5)
@@ -160,13 +168,13 @@ def measured(name: str, side: str, batch_size: int) -> dict[str, float]:
     }
 
 
-def literal(case: Case) -> tuple[nn.Module, Loss]:
-    """The literal networks and their loss."""
+def restated(case: Case, losses: type[nn.ModuleDict]) -> tuple[nn.Module, Loss]:
+    """The literal networks under the description's losses, or the released code's."""
     networks = {
         view: LiteralNetwork(VIEWS[view].channels, case.depths, case.width, case.num_predicted)
         for view in case.sizes_px
     }
-    model = LiteralCoCon(networks)
+    model = losses(networks)
     return model, lambda clips: model(clips)
 
 
@@ -203,7 +211,7 @@ def normalised_clips(case: Case, batch_size: int) -> dict[str, Tensor]:
 def step_flop(case: Case, batch_size: int) -> float:
     """Floating-point operations of forward and backward as the layers define them, counted without computing."""
     with torch.device("meta"):
-        (model, _), clips = literal(case), normalised_clips(case, 2)
+        (model, _), clips = restated(case, LiteralCoCon), normalised_clips(case, 2)
         with FlopCounterMode(display=False) as counter:
             # Convolutions do all the work that counts; a masked mean has no shape on this device.
             outputs = [network(clips[view]) for view, network in model.items()]  # type: ignore[operator]
