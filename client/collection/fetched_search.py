@@ -28,12 +28,12 @@ from cocon.client.index.query.chosen_rows import ChosenRows
 from cocon.client.index.query.queries import Query
 from cocon.client.index.query.search_options import SearchOptions
 from cocon.client.index.ranking.choice import RANKING_FACT, RankingChoice
-from cocon.client.index.ranking.reranking import NUM_RERANKED
 from cocon.client.index.search.copies import Copies
 from cocon.client.index.search.final_order import Answer
 from cocon.client.index.search.hits import Hit
 from cocon.client.index.search.means import mean_vector
 from cocon.client.index.search.vector_query import VectorGroup, VectorQuery
+from cocon.embedding.ranking.order import NUM_RERANKED
 
 __all__ = ["CollectionSearch", "NotEnoughError"]
 

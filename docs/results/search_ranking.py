@@ -22,13 +22,14 @@ import torch
 from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
-from cocon.client.index.ranking.choice import MIXES, RankingChoice, choose_ranking
-from cocon.client.index.ranking.reranking import NUM_RERANKED, block_alignments, mixed_scores
+from cocon.client.index.ranking.choice import RankingChoice, choose_ranking
 from cocon.client.index.search.vector_query import VectorQuery
 from cocon.client.index.search.vector_search import VectorSearch
 from cocon.core.progress import progress_bar
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.embedding.neighbours import unit_vectors
+from cocon.embedding.ranking.mixing import MIXES
+from cocon.embedding.ranking.order import NUM_RERANKED, block_alignments, mixed_scores
 from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, encode_blocks
 from cocon.training.evaluation.recognition.evaluate import EvaluationVideos
 from cocon.training.reproduce.markdown import machine, markdown_table

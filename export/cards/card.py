@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jinja2
 
@@ -20,7 +21,7 @@ __all__ = ["Card", "Tensor", "cell", "code", "plain", "render_card"]
 _TAGS = ("video", "self-supervised-learning", "contrastive-learning", "multi-view", "cocon")
 _LICENSES = {"apache-2.0": "Apache License 2.0."}
 # Those that fit on a page; the file with the figures has them all.
-_COLUMNS = ("probe_top1", "classifier_top1", "knn_top1", "R@1", "R@5", "R@10")
+_COLUMNS = ("probe_top1", "classifier_top1", "knn_top1", "R@1", "search_R@1", "R@5", "R@10")
 
 # Of no width or of another direction: terminals obey some of them, and readers see none.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -92,11 +93,17 @@ def render_card(card: Card, training: TrainingRecord | None) -> str:
         card=card,
         training=training,
         front_matter=front_matter,
-        merits=merits,
+        merits=[*_chance(merits), *merits],
         columns=[name for name in _COLUMNS if any(name in row for row in merits)],
         license=license,
         license_text=_LICENSES.get(license or "", plain(license)),
     )
+
+
+def _chance(merits: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What guessing reaches, as a row; nothing where figures were counted before that was."""
+    found = {name: row[f"{name}_chance"] for row in merits for name in _COLUMNS if f"{name}_chance" in row}
+    return [{"method": "chance", "view": "–", **found}] if found else []
 
 
 def _template() -> jinja2.Template:

@@ -38,7 +38,7 @@ class TrainingRecord:
         recipe: section of the configuration → its settings, in words; only what the run made use of, so nothing where
             its encoders were imported.
         classifier_mode: `frozen` or `finetune`, where there is a classifier.
-        classifier_epochs: likewise.
+        classifier_epochs: likewise; 0 where it was fitted at once.
         started_from: name of the run whose encoders it started from, or names of several.
         num_videos: training videos; None while the run is not complete.
         minutes: of training; None if not known.
@@ -110,9 +110,9 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
         is_generated=is_drawn and imported_from is None,
         epochs=config.training.epochs,
         seed=config.training.seed,
-        recipe={} if imported_from is not None else dict(_recipe(config, _unused(config, summary))),
+        recipe={} if imported_from is not None else dict(_recipe(config, _unused(config, summary), summary)),
         classifier_mode=config.classifier.mode,
-        classifier_epochs=config.classifier.epochs,
+        classifier_epochs=0 if _is_fitted(summary) else config.classifier.epochs,
         started_from=", ".join(dict.fromkeys(starts)) or None,
         num_videos=summary.get("videos"),
         minutes=summary.get("minutes"),
@@ -161,10 +161,17 @@ def _unused(config: Config, summary: Mapping[str, Any]) -> set[str]:
     return set(of_pretraining) | ({"classifier"} if summary.get("labels") == [] else set())
 
 
-def _recipe(config: Config, unused: set[str]) -> Iterator[tuple[str, str]]:
+def _is_fitted(summary: Mapping[str, Any]) -> bool:
+    """Whether the run's classifier was fitted at once, as runs say since that is so."""
+    return summary.get("classifier") == "fitted"
+
+
+def _recipe(config: Config, unused: set[str], summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Sections of the resolved configuration, paths by their last name alone."""
     for section, settings in config.model_dump(exclude_none=True, exclude={*_TOLD_ELSEWHERE, *unused}).items():
-        if isinstance(settings, dict):
+        if section == "classifier" and _is_fitted(summary):
+            yield section, f"head {settings['head']}, mode {settings['mode']}"
+        elif isinstance(settings, dict):
             yield section, ", ".join(f"{name} {_shown(value)}" for name, value in settings.items() if value != {})
         else:
             yield section, _shown(settings)

@@ -11,6 +11,7 @@ __all__ = ["learned_from", "training_text"]
 _RELEASED = {"cocon": "CoCon", "dpc": "DPC", "vicc": "ViCC", "vclr": "VCLR", "cyclecontrast": "CycleContrast"}
 _PUBLIC_NAMES = "torchvision"  # files with its names, whoever trained them
 _INFLATED = "resnet2d3d_inflated"
+_JUDGE = "`cocon evaluate RUN --data YOURS --baseline flow-histogram`."
 _UNTRAINED = "random"  # method of an encoder that nothing was pre-trained in
 
 
@@ -28,11 +29,11 @@ def training_text(training: TrainingRecord | None, contracts: Sequence[ModelCont
 
 def learned_from(training: TrainingRecord | None, contracts: Sequence[ModelContract]) -> str:
     """A sentence on the videos behind these encoders, and what that means for others, as Markdown."""
-    judge = "on other footage judge it first: `cocon evaluate RUN --data YOURS`."
+    judge = "on other footage judge it first, beside what needs no network: " + _JUDGE
     if training is None:
         return f"Learned from its training data alone; {judge}"
     if training.imported_from is not None:
-        return "What it learned from is not known; judge it first: `cocon evaluate RUN --data YOURS`."
+        return f"What it learned from is not known; judge it first, beside what needs no network: {_JUDGE}"
     if not _learns(training, contracts):
         if training.started_from is None:
             return "It has learned nothing: good for comparison alone."
@@ -57,7 +58,12 @@ def _trained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> It
     else:
         yield from _not_pretrained(training, contracts)
     if num_labels := max((len(contract.labels) for contract in contracts), default=0):
-        classifier = f"classifier of {num_labels} labels for {training.classifier_epochs} epochs"
+        how = (
+            f" for {training.classifier_epochs} epochs"
+            if training.classifier_epochs
+            else ", fitted as a linear probe is"
+        )
+        classifier = f"classifier of {num_labels} labels{how}"
         if training.classifier_mode == "finetune":
             yield f"Fine-tuned together with a {classifier}."
         else:

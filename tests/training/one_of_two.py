@@ -16,13 +16,18 @@ from safetensors.torch import save_file
 from cocon.core.progress import ProgressBar
 from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
+from cocon.training.data.datasets import open_dataset
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.loader import view_requests
 from cocon.training.distributed import gathered, objects_of_all
+from cocon.training.loop.classifiers.fitting import fit_classifiers
 from cocon.training.loop.devices import launched_fabric
 from cocon.training.loop.learner import Learner
 from cocon.training.loop.run import train_run
 from cocon.training.loop.schedule import StepPlan
 from cocon.training.losses.cooperative import sim_loss, sync_loss
 from cocon.training.losses.info_nce import dense_info_nce
+from cocon.training.methods.building import build_method
 from cocon.training.methods.momentum import Shuffle
 from cocon.training.run_folder.files import RunFolder
 
@@ -126,6 +131,17 @@ def _compare_shuffle(folder: Path) -> None:
     _write(folder, "shuffle", {"dealt": dealt, "undone": shuffle.undone(dealt * 2)}, {})
 
 
+def fitted(config: Config, fabric: Fabric, folder: Path) -> dict[str, torch.Tensor]:
+    """Tensors of the classifiers that are fitted to untrained encoders."""
+    torch.manual_seed(0)
+    encoders = build_method(config).encoders
+    dataset = open_dataset(config.data)
+    frames = VideoFrames(dataset.split("train"), dataset.root, view_requests(config), cache_gib=1.0)
+    run = RunFolder(folder, config)
+    fit_classifiers(run, encoders, frames, dataset.labels, fabric, first_step=0, on_progress=lambda done, total: None)
+    return {name: tensor for name, tensor in encoders["pose"].state_dict().items() if name.startswith("classifier.")}
+
+
 def _bar_that_stops(process_id: int | None) -> ProgressBar:
     """A progress bar of the first process that asks another one for a stop."""
 
@@ -168,6 +184,8 @@ def main() -> None:
             _write(folder, f"step {is_gathered}", *result)
         _compare_vicc(folder, fabric)
         _compare_shuffle(folder)
+        (folder / "fitted").mkdir(exist_ok=True)
+        _write(folder, "fitted", fitted(config, fabric, folder / "fitted"), {})
         _stop_and_go_on(config, folder)
 
 

@@ -34,7 +34,8 @@ def test_training_prints_what_it_made_and_does_nothing_the_second_time(
     cocon: Callable[..., Outcome], tiny_file: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    arguments = ("train", "--config", tiny_file, "--output", run, "--method", "cpc", "--seed", "3")
+    trained = ("--set", "classifier.head=gru")  # and not fitted at once
+    arguments = ("train", "--config", tiny_file, "--output", run, "--method", "cpc", "--seed", "3", *trained)
     code, output, errors = cocon(*arguments)
     assert (code, output) == (0, f"{run} trained cpc encoders of rgb, pose\n")
     uses, pretraining, classifiers = errors.splitlines()

@@ -21,7 +21,7 @@ from tests.training import one_of_two
 
 MakeConfig = Callable[..., Config]
 WeightsOf = Callable[[Path], dict[str, torch.Tensor]]
-SETTINGS = ["training.batch_size=4", "training.epochs=4", "classifier.dropout=0.2"]
+SETTINGS = ["training.batch_size=4", "training.epochs=4", "classifier.head=gru", "classifier.dropout=0.2"]
 
 
 def _torchrun(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -116,6 +116,15 @@ def test_rows_are_shuffled_over_the_processes_and_come_back_to_where_they_were(t
     assert sorted([*first["dealt"].flatten().tolist(), *second["dealt"].flatten().tolist()]) == everyone
     assert max(first["dealt"].max(), 0) >= 10 or first["dealt"].flatten().tolist() != everyone[:4]
     assert [*first["undone"].flatten().tolist(), *second["undone"].flatten().tolist()] == [2 * v for v in everyone]
+
+
+def test_processes_fit_the_classifiers_that_one_does(two: Path, config: Config, tmp_path: Path) -> None:
+    expected = one_of_two.fitted(config, Fabric(accelerator="cpu", devices=1), tmp_path)
+    assert {"classifier.fc.weight", "classifier.bn.running_mean"} <= expected.keys()
+    for rank in (0, 1):
+        tensors, _ = _read(two, "fitted", rank)
+        assert tensors.keys() == expected.keys()
+        assert all(torch.allclose(tensor, expected[name], rtol=1e-3, atol=1e-4) for name, tensor in tensors.items())
 
 
 def test_a_stop_asked_of_one_process_stops_both_at_the_same_step(two: Path) -> None:

@@ -142,10 +142,11 @@ class TrainingSection(Section):
 
 
 class ClassifierSection(Section):
-    """The classifier trained after pre-training, where the training videos have labels; `head`: see `EncoderSpec`.
+    """The classifier made after pre-training, where the training videos have labels; `head`: see `EncoderSpec`.
 
-    `mode`: `frozen` trains the classifier alone, `finetune` the whole encoder with it, at
-    `backbone_learning_rate_share` of the classifier's rate. `dropout` before its last layer; the paper has 0.5.
+    `mode`: `frozen` leaves the encoders as they are, `finetune` trains the whole encoder with the classifier, at
+    `backbone_learning_rate_share` of the classifier's rate. `dropout` before its last layer; the paper has 0.5. The
+    `mean` head of frozen encoders is fitted like a linear probe, once: no other key counts for it.
     """
 
     head: Literal["none", "mean", "gru", "gru_raw"] = "mean"
@@ -155,3 +156,8 @@ class ClassifierSection(Section):
     weight_decay: float = Field(1e-4, ge=0)
     dropout: float = Field(0.0, ge=0, lt=1)
     backbone_learning_rate_share: float = Field(1.0, gt=0, le=1)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the classifier is fitted at once, and not trained for epochs."""
+        return self.head == "mean" and self.mode == "frozen"

@@ -1,5 +1,6 @@
 """`cocon evaluate`."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -24,7 +25,13 @@ app = typer.Typer(pretty_exceptions_enable=False)
 
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
 Baselines = Annotated[
-    list[Path] | None, typer.Option("--baseline", help="Another run to show beside it; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--baseline", help="Another run to show beside it, flow-histogram or color-histogram; may be repeated."
+    ),
+]
+Views = Annotated[
+    list[str] | None, typer.Option("--view", help="Views to judge; may be repeated.", show_default="all of the run")
 ]
 Data = Annotated[Path | None, typer.Option(help="Another dataset folder than the run's.")]
 Task = Annotated[
@@ -59,6 +66,7 @@ def evaluate(
     run: Run = Path("runs/default"),
     baselines: Baselines = None,
     data: Data = None,
+    views: Views = None,
     task: Task = "videos",
     annotations: Annotations = None,
     random: Random = True,
@@ -86,18 +94,21 @@ def evaluate(
     if task != "videos":
         _evaluate_task(task, run, data, annotations, has_random=random, as_json=as_json, quiet=quiet)
         return
+    from cocon.training.evaluation.recognition.baselines import BASELINES
     from cocon.training.evaluation.recognition.blocks import ClipProtocol
     from cocon.training.evaluation.recognition.compared_runs import compare_runs
     from cocon.training.evaluation.recognition.result import DEFAULT_OPTIONS, MetricOptions
     from cocon.training.evaluation.report.tables import write_confusion
     from cocon.training.run_folder.files import RunFolder
 
-    opened = [RunFolder.open(path) for path in [*(baselines or []), run]]
-    videos = _videos(opened[-1], data, ClipProtocol(crops, hop_blocks, clips), quiet=quiet)
+    beside = baselines or []
+    opened = [RunFolder.open(path) for path in [*(Path(name) for name in beside if name not in BASELINES), run]]
+    counted = [name for name in BASELINES if name in beside]
+    videos = _videos(opened[-1], data, ClipProtocol(crops, hop_blocks, clips), views or (), quiet=quiet)
     _check_outputs(report, confusion, [*videos.inputs, *(path for one in opened for path in one.files)])
     ensembles = (*DEFAULT_OPTIONS.ensembles, *(("paper",) if paper_weights else ()))
     metric_options = MetricOptions(is_centred=centred, has_few_shot=few_shot, ensembles=ensembles)
-    found = compare_runs(opened, videos, metric_options, has_random=random)
+    found = compare_runs(opened, videos, metric_options, has_random=random, baselines=counted)
     if report is not None:
         _write_report(report, opened[-1], videos, found, is_centred=centred)
     if confusion is not None:
@@ -142,14 +153,17 @@ def _evaluate_task(
     _end(result)
 
 
-def _videos(run: "RunFolder", data: Path | None, protocol: "ClipProtocol", *, quiet: bool) -> "EvaluationVideos":
+def _videos(
+    run: "RunFolder", data: Path | None, protocol: "ClipProtocol", views: Sequence[str], *, quiet: bool
+) -> "EvaluationVideos":
     from cocon.core.progress import progress_bar
     from cocon.training.evaluation.recognition.evaluate import EvaluationVideos
 
     config = run.config
     if data is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"folder": data})})
-    return EvaluationVideos(config, progress_bar=partial(progress_bar, is_quiet=quiet), protocol=protocol)
+    bar = partial(progress_bar, is_quiet=quiet)
+    return EvaluationVideos(config, progress_bar=bar, protocol=protocol, views=views)
 
 
 def _check_outputs(report: Path | None, confusion: Path | None, inputs: list[Path]) -> None:
@@ -175,12 +189,16 @@ def _write_report(
 
 
 def _print(found: "ComparedRuns", *, is_centred: bool, has_classes: bool, as_json: bool) -> None:
-    from cocon.training.evaluation.report.tables import class_table, metric_table, metrics_json
+    from cocon.training.evaluation.report.tables import class_table, difference_table, metric_table, metrics_json
 
     if as_json:
-        print(metrics_json(found.results, has_classes=has_classes))
+        print(metrics_json(found.results, found.differences, has_classes=has_classes))
+        for reason in found.not_judged:
+            typer.echo(reason, err=True)
         return
-    metric_table(found.metrics, is_centred=is_centred)
+    metric_table(found.metrics, is_centred=is_centred, notes=found.not_judged)
+    if found.differences:
+        difference_table(found.differences, found.results[-1].method)
     for result in found.results if has_classes else ():
         class_table(result)
 

@@ -20,7 +20,8 @@ from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import steps_per_epoch, view_requests
 from cocon.training.data.sampling import read_videos
-from cocon.training.loop.classification import train_classifiers
+from cocon.training.loop.classifiers.classification import train_classifiers
+from cocon.training.loop.classifiers.fitting import fit_classifiers
 from cocon.training.loop.devices import launched_fabric, resources
 from cocon.training.loop.failures import failures_of_all, none_left_counted, refuse_failures
 from cocon.training.loop.online import OnlineProbe
@@ -28,6 +29,7 @@ from cocon.training.loop.pretraining import pretrain, step_plan
 from cocon.training.loop.timing import Elapsed, Forecast
 from cocon.training.machine.precision import precision_of
 from cocon.training.machine.threads import crowd, use_threads
+from cocon.training.methods.method import Method
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run, refuse_strangers, refuse_to_go_on
@@ -98,7 +100,8 @@ def train_run(
             minutes = round(elapsed.seconds / 60, 2)
             labels = list(_labels(config, dataset))
             facts = {"videos": num_videos, "failed": failures, "labels": labels, "minutes": minutes}
-            run.mark_complete(facts | {"precision": precision.name})
+            how = {"classifier": "fitted"} if labels and config.classifier.is_fitted else {}
+            run.mark_complete(facts | {"precision": precision.name} | how)
     return True
 
 
@@ -158,22 +161,43 @@ def _train(
     labels = _labels(config, dataset)
     if labels:
         labelled = frames.only([position for position, entry in enumerate(frames.entries) if entry.label])
-        per_epoch = steps_per_epoch(len(labelled), config.training.batch_size)
-        with progress_bar("training classifiers", unit="steps") as bar, none_left_counted(labelled, config.data):
-            train_classifiers(
-                run,
-                encoders,
-                labelled,
-                labels,
-                fabric,
-                aggregators=pretrained_aggregators(config, method),
-                first_step=plan.num_steps,
-                on_progress=Forecast("training classifiers", per_epoch, bar, say),
-            )
+        with none_left_counted(labelled, config.data):
+            _classify(run, method, labelled, labels, fabric, progress_bar, say, first_step=plan.num_steps)
     if fabric.is_global_zero:
         _save(run, encoders, labels, frames.made_by)
     failures = failures_of_all(frames) | (failures_of_all(val) if val is not None else {})
     return {escaped(video_id): in_one_line(reason) for video_id, reason in failures.items()}
+
+
+def _classify(
+    run: RunFolder,
+    method: Method,
+    labelled: VideoFrames,
+    labels: tuple[str, ...],
+    fabric: Fabric,
+    progress_bar: ProgressBar,
+    say: Callable[[str], None],
+    *,
+    first_step: int,
+) -> None:
+    """Give the encoders their classifiers: fitted, or trained step by step."""
+    config = run.config
+    if config.classifier.is_fitted:
+        with progress_bar("fitting classifiers") as bar:
+            fit_classifiers(run, method.encoders, labelled, labels, fabric, first_step=first_step, on_progress=bar)
+        return
+    per_epoch = steps_per_epoch(len(labelled), config.training.batch_size)
+    with progress_bar("training classifiers", unit="steps") as bar:
+        train_classifiers(
+            run,
+            method.encoders,
+            labelled,
+            labels,
+            fabric,
+            aggregators=pretrained_aggregators(config, method),
+            first_step=first_step,
+            on_progress=Forecast("training classifiers", per_epoch, bar, say),
+        )
 
 
 def _videos(config: Config, dataset: DatasetFolder) -> tuple[VideoFrames, VideoFrames | None]:

@@ -51,6 +51,24 @@ class MeanClassifier(nn.Module):
         logits: Tensor = self.fc(self.dropout(self.bn(maps.mean(dim=(1, 3, 4)))))
         return logits
 
+    @torch.no_grad()
+    def take(self, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> None:
+        """Become `weight · (x - mean) / scale + bias` of a feature x, in evaluation mode.
+
+        Args:
+            mean: `float [D]`.
+            scale: positive, `float [D]`.
+            weight: `float [K, D]`.
+            bias: `float [K]`.
+        """
+        self.bn.reset_parameters()
+        assert self.bn.running_mean is not None and self.bn.running_var is not None
+        self.bn.running_mean.copy_(mean)
+        # The scale goes into the weights: as a variance, that of small features would be lost in half precision.
+        self.bn.running_var.fill_(1.0 - self.bn.eps)
+        self.fc.weight.copy_(weight / scale)
+        self.fc.bias.copy_(bias)
+
     def block_logits(self, maps: Tensor) -> Tensor:
         """The same maps to logits of each block alone, `float [B, N, K]`.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cocon.training.config.run import Config
+from cocon.training.evaluation.recognition.metrics import is_figure
 from cocon.training.reproduce.cells import Cell
 from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, RunFolder
 
@@ -90,7 +91,7 @@ def _figures(cells: Sequence[Cell], runs: Path) -> dict[tuple[str, str], list[fl
     for cell in cells:
         for merit in json.loads((runs / cell.name / EVALUATION_FILE).read_text()):
             for metric, value in merit.items():
-                if isinstance(value, float) and not metric.startswith("weight_"):
+                if isinstance(value, float) and is_figure(metric):
                     values[merit["view"], renamed.get(metric, metric)].append(value)
     return {key: found for key, found in values.items() if len(found) == len(cells)}
 

@@ -10,7 +10,7 @@ from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.query.filters import Filters
 from cocon.client.index.records import IndexedVideo
 from cocon.client.index.search.means import video_means
-from cocon.client.index.search.sampling import sample_of
+from cocon.embedding.ranking.sampling import sample_of
 
 __all__ = ["StoredClips", "StoredMeans", "clip_vectors", "video_vectors"]
 

@@ -15,13 +15,13 @@ from cocon.client.index.query.chosen_rows import ChosenRows, FilteredRows
 from cocon.client.index.query.queries import Example, Query
 from cocon.client.index.query.search_options import SearchOptions
 from cocon.client.index.ranking.order_ranking import OrderRanking
-from cocon.client.index.ranking.reranking import NUM_RERANKED
 from cocon.client.index.search.copies import Copies, without_overlaps
 from cocon.client.index.search.final_order import Answer
 from cocon.client.index.search.hits import Hit
 from cocon.client.index.search.means import mean_vector
 from cocon.client.index.search.vector_query import VectorGroup, VectorQuery
 from cocon.core.printable import escaped
+from cocon.embedding.ranking.order import NUM_RERANKED
 
 __all__ = ["SnapshotSearch"]
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.search.sampling import sample_of
 from cocon.embedding.neighbours import nearest_neighbours
+from cocon.embedding.ranking.sampling import sample_of
 
 __all__ = ["standing_for_most", "stood_for"]
 

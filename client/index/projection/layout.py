@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.projection.neighbours import nearest
-from cocon.client.index.search.sampling import sample_of
 from cocon.core.progress import OnProgress, no_progress
+from cocon.embedding.ranking.sampling import sample_of
 
 __all__ = ["METHOD", "laid_out"]
 

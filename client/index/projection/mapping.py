@@ -10,8 +10,8 @@ from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.projection.layout import METHOD, laid_out
 from cocon.client.index.projection.neighbours import nearest
 from cocon.client.index.projection.stored_map import MapPoints, StoredMap
-from cocon.client.index.search.sampling import sample_of
 from cocon.core.progress import OnProgress, no_progress
+from cocon.embedding.ranking.sampling import sample_of
 
 __all__ = ["DEFAULT_MAX_CLIPS", "MatchedMap", "made_map", "matched_map"]
 

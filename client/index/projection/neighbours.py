@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.client.index.search.sampling import sample_of
 from cocon.core.progress import OnProgress, no_progress
+from cocon.embedding.ranking.sampling import sample_of
 
 __all__ = ["NearestVectors", "nearest"]
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict, get_args
 
 from cocon.client.index.query.filters import NO_FILTERS, Filters
-from cocon.client.index.ranking.reranking import Rank, check_rank
 from cocon.client.index.search.hits import Grouping, check_grouping
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
+from cocon.embedding.ranking.order import Rank, check_rank
 
 __all__ = ["DEFAULT_OPTIONS", "Match", "SearchKeywords", "SearchOptions"]
 

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from cocon.client.index.files.snapshot import Snapshot
 from cocon.client.index.query.queries import Query
 from cocon.client.index.ranking.choice import RANKING_FACT, RankingChoice
-from cocon.client.index.ranking.reranking import NUM_RERANKED, block_alignments, reranked
 from cocon.client.index.search.final_order import Answer
+from cocon.embedding.ranking.order import NUM_RERANKED, block_alignments, reranked
 
 __all__ = ["OrderRanking"]
 

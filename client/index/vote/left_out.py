@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
-from cocon.client.index.search.sampling import sample_of
 from cocon.client.index.vote.similarity import NEAR_DUPLICATE, video_similarities
 from cocon.embedding.neighbours import largest_columns, query_chunks
+from cocon.embedding.ranking.sampling import sample_of
 
 __all__ = ["LeaveOneOut", "Neighbours", "leave_out", "nearest_videos"]
 

@@ -42,7 +42,7 @@ def test_a_run_says_how_far_it_is_in_each_phase(tiny_config: MakeConfig, tmp_pat
     assert calls == {
         "reading videos": [(done, 6) for done in range(1, 7)],
         "pre-training": [(done, 6) for done in range(7)],
-        "training classifiers": [(done, 6) for done in range(1, 7)],
+        "fitting classifiers": [(done, 6) for done in range(1, 7)],
     }
 
 

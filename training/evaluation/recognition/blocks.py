@@ -79,6 +79,8 @@ class EncodedBlocks:
     Attributes:
         maps: feature maps of the U blocks that clips have, on the CPU, `float [crops, U, D, s, s]`.
         numbers: which of them make each clip, `int64 [K, N]`.
+        indexed: unit vectors of the blocks of the clips that an index would hold, side by side in the centre crop,
+            `float [L, N, D]`; L is 0 if not asked for.
         dense: unit vectors of blocks that begin every half block, crop by crop, `float [M, D]`; M is 0 if not asked
             for.
         dense_seconds: middle of each of these after the first frame, `float64 [M]`.
@@ -86,6 +88,7 @@ class EncodedBlocks:
 
     maps: Tensor
     numbers: NDArray[np.int64]
+    indexed: Tensor
     dense: Tensor
     dense_seconds: NDArray[np.float64]
 
@@ -107,6 +110,7 @@ def encode_blocks(
     *,
     protocol: ClipProtocol,
     has_dense: bool,
+    has_indexed: bool = False,
 ) -> EncodedBlocks:
     """Encode one view of a video; memory grows with the number of its clips, by the feature maps of their blocks.
 
@@ -116,6 +120,7 @@ def encode_blocks(
         video: decoded.
         protocol: which clips.
         has_dense: also the blocks that begin every half block.
+        has_indexed: also the clips that an index would hold.
 
     Raises:
         CoconError: the features are not finite.
@@ -125,22 +130,24 @@ def encode_blocks(
     grid = grid_indices(video.timestamps, spec)
     windows = protocol.windows(len(grid), spec)  # [K, N·T]
     dense = dense_windows(len(grid), replace(spec, num_blocks=1), hop=max(1, T // 2))[: None if has_dense else 0]
-    blocks, numbers = distinct_blocks([*windows, *dense], T)  # [U, T], [K·N + M]
-    of_clips, of_dense = np.split(numbers, [windows.size // T])
+    indexed = dense_windows(len(grid), spec)[: None if has_indexed else 0]  # [L, N·T]
+    blocks, numbers = distinct_blocks([*windows, *indexed, *dense], T)  # [U, T], [K·N + L·N + M]
+    num_clip_blocks = windows.size // T
+    of_clips, of_index, of_dense = np.split(numbers, [num_clip_blocks, num_clip_blocks + indexed.size // T])
     num_kept = int(of_clips.max()) + 1  # those of clips come first
     kept: list[Tensor] = []
-    vectors: list[Tensor] = []
+    pooled: list[Tensor] = []
     for start, maps in _maps(encoder, contract, video, grid[blocks], protocol.num_crops):  # [crops, ≤ 192, D, s, s]
         if start < num_kept:
             kept.append(maps[:, : num_kept - start])
-        if has_dense:
-            vectors.append(maps.mean(dim=(3, 4)))
-    pooled = torch.cat(vectors, dim=1)[:, torch.from_numpy(of_dense)].flatten(0, 1) if has_dense else torch.empty(0, 0)
+        pooled.append(F.normalize(maps.mean(dim=(3, 4)), dim=2))
+    vectors = torch.cat(pooled, dim=1)  # [crops, U, D]
     seconds = video.timestamps[grid[dense]].mean(axis=1) - video.timestamps[0]
     return EncodedBlocks(
         torch.cat(kept, dim=1),
         of_clips.reshape(-1, spec.num_blocks),
-        F.normalize(pooled, dim=1),
+        vectors[0, torch.from_numpy(of_index)].reshape(len(indexed), spec.num_blocks, vectors.shape[2]),
+        vectors[:, torch.from_numpy(of_dense)].flatten(0, 1),
         np.tile(seconds, protocol.num_crops),
     )
 

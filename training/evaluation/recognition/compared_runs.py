@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cocon.core.printable import printable
+from cocon.training.evaluation.recognition.baselines import Baseline, evaluate_baseline
+from cocon.training.evaluation.recognition.differences import Difference, differences
 from cocon.training.evaluation.recognition.evaluate import (
     RANDOM,
     EvaluationVideos,
@@ -28,16 +30,29 @@ class ComparedRuns:
         untrained: of the untrained networks; None where they were not asked for.
         runs: of every run, in the order asked for.
         features: of the last run, split (`train`, `test`) → its videos.
+        baselines: of what no network is needed for, one row each.
     """
 
     untrained: EvaluationResult | None
     runs: tuple[EvaluationResult, ...]
     features: Mapping[str, VideoFeatures]
+    baselines: tuple[EvaluationResult, ...] = ()
 
     @property
     def results(self) -> tuple[EvaluationResult, ...]:
-        """All of them, the untrained networks first."""
-        return self.runs if self.untrained is None else (self.untrained, *self.runs)
+        """All of them: the untrained networks, the baselines, the runs."""
+        return (*(() if self.untrained is None else (self.untrained,)), *self.baselines, *self.runs)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """What the last run gains over each of the others."""
+        *others, last = self.results
+        return tuple(found for other in others for found in differences(last, other))
+
+    @property
+    def not_judged(self) -> tuple[str, ...]:
+        """Why classifiers are not judged, a sentence each."""
+        return tuple(result.not_judged for result in self.results if result.not_judged)
 
     @property
     def metrics(self) -> list[ViewMetrics]:
@@ -46,7 +61,12 @@ class ComparedRuns:
 
 
 def compare_runs(
-    runs: Sequence[RunFolder], videos: EvaluationVideos, options: MetricOptions, *, has_random: bool
+    runs: Sequence[RunFolder],
+    videos: EvaluationVideos,
+    options: MetricOptions,
+    *,
+    has_random: bool,
+    baselines: Sequence[Baseline] = (),
 ) -> ComparedRuns:
     """Evaluate runs, at least one, on the same videos.
 
@@ -55,6 +75,7 @@ def compare_runs(
         videos: the videos.
         options: what is counted.
         has_random: evaluate the untrained networks as well.
+        baselines: what needs no network, to be evaluated as well.
 
     Raises:
         UsageError: see `run_features` and `evaluate_features`.
@@ -67,7 +88,8 @@ def compare_runs(
         run.warn_if_incomplete()
         features = run_features(run, videos)
         evaluated.append(evaluate_features(features, name, options))
-    return ComparedRuns(untrained, tuple(evaluated), features)
+    beside = tuple(evaluate_baseline(name, videos, options) for name in baselines)
+    return ComparedRuns(untrained, tuple(evaluated), features, beside)
 
 
 def method_names(runs: Sequence[RunFolder], *, has_random: bool) -> list[str]:

@@ -1,11 +1,13 @@
 """A run evaluated on whole videos: linear probe and retrieval, per view and fused, beside a random initialisation."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from cocon.core.errors import UsageError
+from cocon.core.printable import printable
 from cocon.core.progress import ProgressBar
 from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
@@ -29,6 +31,9 @@ from cocon.training.models.encoder import Encoder, default_device
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import contract_of
 from cocon.video.reading.reader import ViewRequest
+from cocon.video.store.dataset import DatasetFolder
+from cocon.video.store.files import remedy, view_path
+from cocon.video.views import VIEWS
 
 __all__ = [
     "RANDOM",
@@ -41,6 +46,8 @@ __all__ = [
     "untrained_encoders",
 ]
 
+_logger = logging.getLogger(__name__)
+
 RANDOM = "random"
 _CALIBRATION_BATCHES = 10
 
@@ -52,16 +59,32 @@ class EvaluationVideos:
         config: geometry and dataset folder.
         progress_bar: makes a bar from its description.
         protocol: which clips of a video.
+        views: those that are judged, in any order; without, all of the configuration but those of people that are
+            stored for no video, which is said.
+
+    Attributes:
+        views: those that are judged, in the order of the configuration.
 
     Raises:
-        UsageError: a split has no labelled videos, or training videos are all of one class.
+        UsageError: a split has no labelled videos, or training videos are all of one class; the configuration has not
+            one of the views.
     """
 
-    def __init__(self, config: Config, *, progress_bar: ProgressBar, protocol: ClipProtocol = DEFAULT_PROTOCOL) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        progress_bar: ProgressBar,
+        protocol: ClipProtocol = DEFAULT_PROTOCOL,
+        views: Sequence[str] = (),
+    ) -> None:
         dataset = open_dataset(config.data)
         self.config = config
+        self.views = _views_to_judge(config, dataset, views)
         self.progress_bar = progress_bar
         self.protocol = protocol
+        self._root = dataset.root
+        self._beside: dict[str, dict[str, VideoFrames]] = {}
         self.inputs = [*dataset.files, *(config.data.split_files.iterdir() if config.data.split_files else ())]
         self.frames: dict[str, VideoFrames] = {}
         for split in ("train", "test"):
@@ -79,16 +102,36 @@ class EvaluationVideos:
             self.frames[split] = VideoFrames(
                 entries,
                 dataset.root,
-                view_requests(config),
+                self.requests,
                 cache_gib=config.data.cache_gib / 2,
                 grid=config.clip.spec(),
                 makes_people=config.data.views_on_the_fly,
             )
 
     @property
+    def requests(self) -> dict[str, ViewRequest]:
+        """View → what is needed of it."""
+        return {view: request for view, request in view_requests(self.config).items() if view in self.views}
+
+    @property
     def failures(self) -> dict[str, str]:
         """Id → reason of every video that could not be loaded so far; each was logged when it failed."""
-        return {name: why for frames in self.frames.values() for name, why in frames.failures.items()}
+        splits = (self.frames, *self._beside.values())
+        return {name: why for each in splits for frames in each.values() for name, why in frames.failures.items()}
+
+    def with_view(self, view: str) -> dict[str, VideoFrames]:
+        """Split → its videos, which have this view; nothing of it is kept where no encoder is judged by it."""
+        if view in self.views:
+            return self.frames
+        if view not in self._beside:
+            request = ViewRequest(self.config.geometry(view), self.config.flow_spec(view))
+            self._beside[view] = {
+                split: VideoFrames(
+                    frames.entries, self._root, {view: request}, cache_gib=0, grid=self.config.clip.spec()
+                )
+                for split, frames in self.frames.items()
+            }
+        return self._beside[view]
 
     def features(self, encoders: Encoders, what: str) -> dict[str, VideoFeatures]:
         """Embeddings of both splits, `train` and `test`."""
@@ -110,26 +153,30 @@ def run_features(run: RunFolder, videos: EvaluationVideos) -> dict[str, VideoFea
     Raises:
         UsageError: the run was trained with other views, clips or geometry than the videos are cut for.
     """
-    encoders = {view: run.encoder(view) for view in run.views}
-    requests, clip = view_requests(videos.config), videos.config.clip.spec()
+    left_out = set(videos.config.views) - set(videos.views)
+    encoders = {view: run.encoder(view) for view in run.views if view not in left_out}
+    requests, clip = videos.requests, videos.config.clip.spec()
     for view, (_, contract) in encoders.items():
         if requests.get(view) != ViewRequest(contract.geometry, contract.flow) or contract.clip != clip:
             raise UsageError(f"run '{run}' has other views, clips or geometry than the run it is compared with")
     return videos.features(encoders, str(run))
 
 
-def untrained_encoders(config: Config, frames: VideoFrames) -> Encoders:
+def untrained_encoders(config: Config, frames: VideoFrames, views: Sequence[str] = ()) -> Encoders:
     """The networks of a configuration untrained, batch normalisation calibrated on ten batches of training videos.
 
     Args:
         config: of a run.
         frames: training videos.
+        views: those that the videos have; all of the configuration by default. A network is the same whichever there
+            are.
     """
     # In this process: what is decoded here is needed again, and a video that fails is named once.
     config = config.model_copy(update={"data": config.data.model_copy(update={"workers": 0})})
     torch.manual_seed(config.training.seed)
-    encoders = build_method(config).encoders
-    batches = list(clip_batches(frames, config, first_step=0, num_steps=_CALIBRATION_BATCHES))
+    encoders = {view: encoder for view, encoder in build_method(config).encoders.items() if view in (views or (view,))}
+    drawn = config.model_copy(update={"views": tuple(encoders)})
+    batches = list(clip_batches(frames, drawn, first_step=0, num_steps=_CALIBRATION_BATCHES))
     for view, encoder in encoders.items():
         calibrate_batch_norm(encoder, (batch["clips"][view] for batch in batches))
     return {
@@ -153,6 +200,31 @@ def evaluate_run(
     return evaluate_features(run_features(run, videos), run_method(run), options)
 
 
+def _views_to_judge(config: Config, dataset: DatasetFolder, asked: Sequence[str]) -> tuple[str, ...]:
+    """Those asked for, or all but those that nobody has made; in the order of the configuration."""
+    if unknown := [view for view in asked if view not in config.views]:
+        raise UsageError(f"the run has no encoder of view '{printable(unknown[0])}'; it has: {', '.join(config.views)}")
+    if asked:
+        return tuple(view for view in config.views if view in asked)
+    missing = [view for view in config.views if not _is_to_be_had(view, config, dataset)]
+    kept = tuple(view for view in config.views if view not in missing)
+    if missing and kept:
+        made_by = remedy(dataset.root, missing[0])
+        _logger.warning(
+            "not judged: %s, stored for no video of '%s'; make it: %s",
+            ", ".join(missing), printable(dataset.root), made_by,
+        )  # fmt: skip
+    return kept or config.views
+
+
+def _is_to_be_had(view: str, config: Config, dataset: DatasetFolder) -> bool:
+    """Whether a view is made while videos are read, or stored for any of them."""
+    makers = ("user",) if config.data.views_on_the_fly else ("user", "people")
+    return VIEWS[view].maker not in makers or any(
+        view_path(dataset.root, view, entry.store_id).is_file() for entry in dataset.videos
+    )
+
+
 def run_method(run: RunFolder) -> str:
     """How a run's encoders were pre-trained, as their contracts say; joined by `+` where views differ."""
     return "+".join(dict.fromkeys(run.contract(view).method for view in run.views))
@@ -160,5 +232,5 @@ def run_method(run: RunFolder) -> str:
 
 def evaluate_random(videos: EvaluationVideos, *, options: MetricOptions = DEFAULT_OPTIONS) -> EvaluationResult:
     """Figures of the same networks untrained."""
-    encoders = untrained_encoders(videos.config, videos.frames["train"])
+    encoders = untrained_encoders(videos.config, videos.frames["train"], videos.views)
     return evaluate_features(videos.features(encoders, "untrained networks"), RANDOM, options)

@@ -3,7 +3,7 @@
 All are means over clips of the whole video, in one or several crops; clips are cut as for a served model.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,13 +22,36 @@ from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipP
 from cocon.training.models.encoder import Encoder
 from cocon.video.store.dataset import VideoEntry
 
-__all__ = ["Encoders", "VideoFeatures", "calibrate_batch_norm", "ordered_feature", "video_features"]
+__all__ = [
+    "Encoders",
+    "IndexedClips",
+    "VideoFeatures",
+    "calibrate_batch_norm",
+    "labelled_videos",
+    "ordered_feature",
+    "video_features",
+]
 
 # View → encoder in evaluation mode, where it is to compute, and its contract.
 Encoders = Mapping[str, tuple[Encoder, ModelContract]]
 
 _NUM_PARTS = 3
 _CLIPS_AT_A_TIME = 32
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedClips:
+    """What an index would hold of V videos: their clips side by side, video by video, in the centre crop.
+
+    Attributes:
+        vectors: view → unit vectors, `float32 [L, D]`.
+        blocks: view → of each clip's blocks, `float16 [L, N, D]`.
+        num_clips: of each video, `int64 [V]`.
+    """
+
+    vectors: Mapping[str, NDArray[np.float32]]
+    blocks: Mapping[str, NDArray[np.float16]]
+    num_clips: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +71,7 @@ class VideoFeatures:
         clips: view → unit vectors of all clips, video by video, each the mean of its crops, `float32 [M, D]`; the same
             clips in all views.
         num_clips: of each video, `int64 [V]`; empty where `clips` is.
+        indexed: what an index would hold of them; None where `clips` is empty.
     """
 
     embeddings: Mapping[str, NDArray[np.float32]]
@@ -59,6 +83,7 @@ class VideoFeatures:
     ordered: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     clips: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     num_clips: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    indexed: IndexedClips | None = None
 
 
 def video_features(
@@ -87,15 +112,13 @@ def video_features(
     classes = _classes(encoders)
     entries: list[VideoEntry] = []
     seen: dict[str, list[_Seen]] = {view: [] for view in encoders}
-    for index, entry in enumerate(frames.entries):
-        if entry.label and (video := frames[index]).entry is entry:
-            for view, (encoder, contract) in encoders.items():
-                blocks = encode_blocks(encoder, contract, video, protocol=protocol, has_dense=has_ordered)
-                seen[view].append(_seen(encoder, blocks, video, num_crops=protocol.num_crops, has_ordered=has_ordered))
-            entries.append(entry)
-        on_progress(index + 1, len(frames))
-    if not entries:
-        raise VideoError("none of the videos that have a label can be read; see the warnings, or label others")
+    for video in labelled_videos(frames, on_progress=on_progress):
+        for view, (encoder, contract) in encoders.items():
+            blocks = encode_blocks(
+                encoder, contract, video, protocol=protocol, has_dense=has_ordered, has_indexed=has_clips
+            )
+            seen[view].append(_seen(encoder, blocks, video, num_crops=protocol.num_crops, has_ordered=has_ordered))
+        entries.append(video.entry)
     of_order, of_clips = seen if has_ordered else {}, seen if has_clips else {}
     of_classifier = {view: videos for view, videos in seen.items() if encoders[view][1].labels}
     return VideoFeatures(
@@ -108,7 +131,28 @@ def video_features(
         ordered={view: np.stack([video.ordered for video in videos]) for view, videos in of_order.items()},
         clips={view: np.concatenate([video.clips for video in videos]) for view, videos in of_clips.items()},
         num_clips=np.array([len(video.clips) for video in next(iter(of_clips.values()), [])], np.int64),
+        indexed=_indexed(of_clips) if has_clips else None,
     )
+
+
+def labelled_videos(frames: VideoFrames, *, on_progress: OnProgress) -> Iterator[DecodedVideo]:
+    """Every video that has a label; one that fails to load is left out and remembered in `frames`.
+
+    Args:
+        frames: the videos.
+        on_progress: called with (videos done, videos in all).
+
+    Raises:
+        VideoError: no video that has a label can be loaded.
+    """
+    is_any = False
+    for index, entry in enumerate(frames.entries):
+        if entry.label and (video := frames[index]).entry is entry:
+            is_any = True
+            yield video
+        on_progress(index + 1, len(frames))
+    if not is_any:
+        raise VideoError("none of the videos that have a label can be read; see the warnings, or label others")
 
 
 def ordered_feature(
@@ -183,6 +227,7 @@ class _Seen(NamedTuple):
     probabilities: NDArray[np.float64]  # [K]; empty without a classifier
     ordered: NDArray[np.float32]  # [3·D]; empty where not asked for
     clips: NDArray[np.float32]  # [K, D]
+    indexed: NDArray[np.float32]  # unit vectors of blocks, [L, N, D]
 
 
 @torch.no_grad()
@@ -197,6 +242,16 @@ def _seen(encoder: Encoder, blocks: EncodedBlocks, video: DecodedVideo, *, num_c
         np.asarray(torch.cat(chances).mean(dim=0).numpy(), dtype=np.float64) if chances else np.empty(0),
         _ordered(blocks, video) if has_ordered else np.empty(0, np.float32),
         unit_vectors(embeddings.reshape(num_crops, -1, mean.shape[0]).mean(dim=0).numpy()),
+        blocks.indexed.numpy(),
+    )
+
+
+def _indexed(of_views: Mapping[str, Sequence[_Seen]]) -> IndexedClips:
+    blocks = {view: np.concatenate([video.indexed for video in videos]) for view, videos in of_views.items()}
+    return IndexedClips(
+        vectors={view: unit_vectors(of.mean(axis=1)) for view, of in blocks.items()},
+        blocks={view: of.astype(np.float16) for view, of in blocks.items()},
+        num_clips=np.array([len(video.indexed) for video in next(iter(of_views.values()))], np.int64),
     )
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
+from cocon.training.evaluation.recognition.counting import DEVIATIONS_OF_95, wilson_interval
+
 __all__ = [
     "FUSED",
-    "KS",
     "LEARNED",
     "NEIGHBOURS",
     "NOT_IN_TABLES",
@@ -18,23 +19,31 @@ __all__ = [
     "ViewMetrics",
     "class_metrics",
     "column_title",
-    "recall_at_k",
-    "top_k",
+    "is_figure",
+    "shown_figures",
 ]
 
 FUSED = "ensemble"
 LEARNED = "ensemble_learned"
-# Neighbours among which retrieval looks.
-KS = (1, 5, 10, 20, 50)
 # Training videos that vote.
 NEIGHBOURS = 20
 # Figures for programs; tables are wide enough without.
 NOT_IN_TABLES = frozenset({"best_moment_R@5", "ordered_R@5"})
 
+# Of a flat row, what stands beside its figures: `probe_top1_se`, `probe_top1_chance`.
+_ERROR, _CHANCE = "_se", "_chance"
+_COUNTS = ("gallery_size", "num_questions", "num_classes")
+_NO_FIGURES = frozenset({"method", "view", *_COUNTS, "classifier_not_judged", "differences"})
+
 
 def column_title(figure: str) -> str:
     """What tables call a figure, such as `kNN top-1`."""
     return figure.replace("_", " ").replace("top", "top-").replace("knn", "kNN")
+
+
+def is_figure(name: str) -> bool:
+    """Whether this name of a flat row (`ViewMetrics.to_dict`) is one of a figure, of which more is better."""
+    return not (name in _NO_FIGURES or name.startswith(("weight_", "per_class")) or name.endswith((_ERROR, _CHANCE)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,8 @@ class ViewMetrics:
         recall: k → R@k.
         knn_top1: vote of the 20 nearest training videos, top-1.
         gallery_size: training videos; R@k of a k beyond it looks at all of them, and so does the vote.
+        num_questions: test videos, of which every figure is a share.
+        num_classes: of the data.
         few_shot: k → top-1 of a linear probe with k labels per class, mean over draws.
         classifier_top1: the classifier trained with the encoder; None where there is none.
         classifier_top5: likewise, true class among the five most probable ones.
@@ -57,6 +68,8 @@ class ViewMetrics:
         ordered_recall: k → R@k of ordered features, for k of 1 and 5.
         best_moment_recall: k → R@k where two videos are as alike as their most similar clips, for k of 1 and 5; empty
             where clips were not kept.
+        search_recall: R@1 of `client search` as it is by default, see `search.py`; None where it was not counted.
+        chance: figure → what guessing reaches: one of the classes, or training videos drawn without looking.
     """
 
     method: str
@@ -65,6 +78,8 @@ class ViewMetrics:
     recall: Mapping[int, float]
     knn_top1: float
     gallery_size: int
+    num_questions: int
+    num_classes: int
     few_shot: Mapping[int, float] = field(default_factory=dict)
     classifier_top1: float | None = None
     classifier_top5: float | None = None
@@ -72,27 +87,48 @@ class ViewMetrics:
     ordered_probe_top1: float | None = None
     ordered_recall: Mapping[int, float] = field(default_factory=dict)
     best_moment_recall: Mapping[int, float] = field(default_factory=dict)
+    search_recall: float | None = None
+    chance: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def figures(self) -> dict[str, float]:
         """All figures that were counted, by the name of their column."""
         of_classifier = {"classifier_top1": self.classifier_top1, "classifier_top5": self.classifier_top5}
         of_order = {"ordered_probe_top1": self.ordered_probe_top1}
+        of_search = {} if self.search_recall is None else {"search_R@1": self.search_recall}
         return {
             "probe_top1": self.probe_top1,
             **{name: value for name, value in of_classifier.items() if value is not None},
             "knn_top1": self.knn_top1,
             **{f"R@{k}": value for k, value in self.recall.items()},
             **{f"best_moment_R@{k}": value for k, value in self.best_moment_recall.items()},
+            **of_search,
             **{name: value for name, value in of_order.items() if value is not None},
             **{f"ordered_R@{k}": value for k, value in self.ordered_recall.items()},
             **{f"probe_{k}_per_class": value for k, value in self.few_shot.items()},
         }
 
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Figure → the 95 % interval of a share of so many test videos (`wilson_interval`), in per cent."""
+        return {name: wilson_interval(value, self.num_questions) for name, value in self.figures.items()}
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """Figure → standard error in points of per cent: half of its interval, over 1.96.
+
+        That is the binomial one but for a little, and not 0 where all of a few videos are right. It is the error of
+        having drawn these test videos and no others, each by itself: videos of one person or place say less.
+        """
+        return {name: (high - low) / 2 / DEVIATIONS_OF_95 for name, (low, high) in self.intervals.items()}
+
     def to_dict(self) -> dict[str, object]:
         """Flat, for JSON; figures that were not counted are left out."""
+        counts = {name: getattr(self, name) for name in _COUNTS}
         weights = {f"weight_{name}": value for name, value in self.weights.items()}
-        return {"method": self.method, "view": self.view, **self.figures, "gallery_size": self.gallery_size, **weights}
+        errors = {f"{name}{_ERROR}": value for name, value in self.standard_errors.items()}
+        chance = {f"{name}{_CHANCE}": value for name, value in self.chance.items()}
+        return {"method": self.method, "view": self.view, **self.figures, **counts, **weights, **errors, **chance}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,38 +172,7 @@ def class_metrics(
     )
 
 
-def top_k(probabilities: NDArray[np.float64], targets: NDArray[np.int64], k: int) -> float:
-    """Share of videos whose class is among the k most probable, in per cent.
-
-    Args:
-        probabilities: `float64 [U, K]`.
-        targets: `int64 [U]`.
-        k: of equally probable classes the first ones count.
-    """
-    most_probable = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]  # [U, k]
-    return 100.0 * float((most_probable == targets[:, None]).any(axis=1).mean())
-
-
-def recall_at_k(
-    nearest: NDArray[np.int64],
-    query_labels: NDArray[np.str_],
-    gallery_labels: NDArray[np.str_],
-    *,
-    ks: Sequence[int] = KS,
-) -> dict[int, float]:
-    """Share of queries with at least one video of their class among the k most similar ones of the gallery.
-
-    The literature calls this hit rate R@k.
-
-    Args:
-        nearest: positions in the gallery, best first, as `nearest_neighbours` finds them, `int64 [Q, ≥ max(ks)]`, or of
-            the whole gallery.
-        query_labels: `str [Q]`.
-        gallery_labels: `str [G]`.
-        ks: numbers of neighbours to look at; one beyond the gallery looks at all of it.
-
-    Returns:
-        k → share in 0..1.
-    """
-    is_hit = gallery_labels[nearest] == query_labels[:, None]  # [Q, max k]
-    return {k: float(is_hit[:, :k].any(axis=1).mean()) for k in ks}
+def shown_figures(row: ViewMetrics) -> dict[str, float]:
+    """The figures that a table has room for, by name: none of `NOT_IN_TABLES`, nor a R@k that finds all there is."""
+    too_many = {f"R@{k}" for k in row.recall if k >= row.gallery_size}
+    return {name: value for name, value in row.figures.items() if name not in NOT_IN_TABLES | too_many}

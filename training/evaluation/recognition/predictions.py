@@ -23,7 +23,8 @@ class VideoPredictions:
 
     Attributes:
         probe: class probabilities of the test videos by the linear probe, `float64 [U, K]`.
-        classifier: likewise by the classifier trained with the encoder; None without one.
+        classifier: likewise by the classifier trained with the encoder, `float64 [U, K']`; None where there is none, or
+            none that can be judged.
         few_shot: labels per class → class probabilities in R draws, `float64 [R, U, K]`.
         gallery: training embeddings to search, `float32 [V, D]`.
         queries: test embeddings, `float32 [U, D]`.
@@ -32,6 +33,8 @@ class VideoPredictions:
         out_of_fold: the probe's class probabilities of training videos of groups it has not seen, `float64 [V, K]`;
             None where all are of one group, and for ensembles.
         weights: `probe_<view>`, `retrieval_<view>` → weight of the view, where they are not equal.
+        shares: view → how much it counts in the embedding.
+        classifier_labels: K' class names, sorted: those of the data, and what the classifier knows beside them.
     """
 
     probe: NDArray[np.float64]
@@ -43,6 +46,8 @@ class VideoPredictions:
     query_clips: NDArray[np.float32] | None = None
     out_of_fold: NDArray[np.float64] | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    classifier_labels: tuple[str, ...] = ()
 
 
 def view_predictions(
@@ -52,25 +57,27 @@ def view_predictions(
     *,
     few_shot: Sequence[int] = (),
     is_centred: bool = False,
+    judges_classifier: bool = True,
 ) -> VideoPredictions:
     """What one view says.
 
     Args:
         features: split (`train`, `test`) → embeddings of its videos.
         view: its name.
-        labels: K class names, sorted; every class of the training videos is among them. The classifier counts if its
-            classes are as well.
+        labels: K class names of the data, sorted.
         few_shot: numbers of labels per class.
         is_centred: compare embeddings without the mean of their set.
+        judges_classifier: also take what its classifier says, where it has one.
     """
     train, test = features["train"], features["test"]
     gallery, queries = train.embeddings[view], test.embeddings[view]
     classes = np.unique(train.labels).tolist()
     probe = fit_probe(gallery, train.labels, train.groups)
-    has_classifier = view in test.probabilities and set(test.classes) <= set(labels)
+    has_classifier = judges_classifier and view in test.probabilities
+    known = tuple(sorted({*labels, *test.classes})) if has_classifier else ()
     return VideoPredictions(
         probe=_columns(probe.probabilities(queries), classes, labels),
-        classifier=_columns(test.probabilities[view], test.classes, labels) if has_classifier else None,
+        classifier=_columns(test.probabilities[view], test.classes, known) if has_classifier else None,
         few_shot={
             k: _columns(few_shot_probabilities(gallery, train.labels, queries, per_class=k), classes, labels)
             for k in few_shot
@@ -80,6 +87,8 @@ def view_predictions(
         gallery_clips=_clips(train, view, is_centred=is_centred),
         query_clips=_clips(test, view, is_centred=is_centred),
         out_of_fold=None if probe.out_of_fold is None else _columns(probe.out_of_fold, classes, labels),
+        shares={view: 1.0},
+        classifier_labels=known,
     )
 
 
@@ -125,6 +134,8 @@ def ensemble_predictions(
         gallery_clips=_fused_clips({view: row.gallery_clips for view, row in views.items()}, of_retrieval),
         query_clips=_fused_clips({view: row.query_clips for view, row in views.items()}, of_retrieval),
         weights={} if how == "equal" else named,
+        shares=of_retrieval,
+        classifier_labels=next((row.classifier_labels for row in views.values() if row.classifier_labels), ()),
     )
 
 

@@ -1,6 +1,5 @@
 """What is known of one method after its embeddings were evaluated: figures, and what they were counted from."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,32 +8,22 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from cocon.core.errors import UsageError
-from cocon.embedding.neighbours import label_vote, nearest_by_best_moment, nearest_neighbours
+from cocon.core.printable import printable
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.recognition.metrics import (
-    FUSED,
-    KS,
-    LEARNED,
-    NEIGHBOURS,
-    ClassMetrics,
-    ViewMetrics,
-    class_metrics,
-    recall_at_k,
-    top_k,
-)
+from cocon.training.evaluation.recognition.metrics import FUSED, LEARNED, ClassMetrics, ViewMetrics, class_metrics
 from cocon.training.evaluation.recognition.predictions import (
     Ensemble,
     VideoPredictions,
     ensemble_predictions,
     view_predictions,
 )
+from cocon.training.evaluation.recognition.rows import counted_row
 
-__all__ = ["DEFAULT_OPTIONS", "EvaluationResult", "MetricOptions", "evaluate_features"]
+__all__ = ["DEFAULT_OPTIONS", "EvaluationResult", "MetricOptions", "Recognition", "evaluate_features"]
 
-_logger = logging.getLogger(__name__)
 _ROW_NAMES: Mapping[Ensemble, str] = {"equal": FUSED, "learned": LEARNED, "paper": f"{FUSED}_paper"}
 _FEW = (1, 5, 10)
-_FEW_KS = (1, 5)  # of ordered features and best moments
+_NUM_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +45,49 @@ DEFAULT_OPTIONS = MetricOptions()
 
 
 @dataclass(frozen=True, slots=True)
+class Recognition:
+    """What the test videos are called, by the probe or by the classifier; mappings go by view and ensemble.
+
+    Attributes:
+        labels: class names, sorted: the columns of `probabilities`. A classifier may know more than the data has.
+        probabilities: of each test video, `float64 [U, K']`.
+        predicted: the most probable class, `str [U]`.
+        confusion: test videos of class i of the data (row) that were called class j of the data, `int64 [K, K]`.
+        per_class: one row per class of the data, sorted.
+    """
+
+    labels: tuple[str, ...]
+    probabilities: Mapping[str, NDArray[np.float64]]
+    predicted: Mapping[str, NDArray[np.str_]]
+    confusion: Mapping[str, NDArray[np.int64]]
+    per_class: Mapping[str, tuple[ClassMetrics, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationResult:
     """Figures of one method and the predictions behind them. Mappings go by view, and by ensemble as in `ViewMetrics`.
 
     Attributes:
         method: `random`, `cpc`, …: how the run's encoders were pre-trained, and its folder where that is ambiguous.
-        labels: K class names, sorted: the columns of `probabilities`, rows and columns of `confusion`.
+        labels: K class names of the data, sorted, whatever a classifier knows.
         truth: class of each test video, `str [U]`.
         metrics: one per view, then the ensembles.
-        probabilities: class probabilities of the test videos, by the classifier trained with the encoder where there
-            is one, else by the linear probe; `float64 [U, K]`.
-        predicted: the most probable class, `str [U]`.
-        confusion: test videos of class i (row) that were called j (column), `int64 [K, K]`.
-        per_class: one row per class, in the order of `labels`.
+        by_probe: what the linear probe calls the test videos, which can be compared with any other method's.
+        by_classifier: likewise the classifier trained with the encoders; None where it is not judged, or there is none.
+        hits: figure by figure, whether each test video counts, `bool [U]`.
+        not_judged: why there is a classifier that is not judged, in a sentence; empty else.
+        videos: ids of the test videos.
     """
 
     method: str
     labels: tuple[str, ...]
     truth: NDArray[np.str_]
     metrics: tuple[ViewMetrics, ...]
-    probabilities: Mapping[str, NDArray[np.float64]]
-    predicted: Mapping[str, NDArray[np.str_]]
-    confusion: Mapping[str, NDArray[np.int64]]
-    per_class: Mapping[str, tuple[ClassMetrics, ...]]
+    by_probe: Recognition
+    by_classifier: Recognition | None
+    hits: Mapping[str, Mapping[str, NDArray[np.bool_]]]
+    not_judged: str = ""
+    videos: tuple[str, ...] = ()
 
 
 def evaluate_features(
@@ -88,7 +97,8 @@ def evaluate_features(
 
     An ensemble's probe and classifier are the weighted mean of the views' class probabilities; its retrieval and vote
     use the fused embedding. Ordered features, where there are any, are evaluated in the same way, with learned weights
-    of their own.
+    of their own. The classes are those of the videos. A classifier is judged where it knows all that a probe can
+    learn here, those of the training videos; what it calls a class that the data has not is wrong.
 
     Args:
         features: split (`train`, `test`) → embeddings of its videos.
@@ -105,26 +115,58 @@ def evaluate_features(
             f"training videos that could be read are all of class '{classes[0]}'; a probe needs two classes: mend the "
             "videos that failed, or label others"
         )
-    knows_classes = bool(set(test.classes) & set(test.labels.tolist()))
-    if test.classes and not knows_classes:
-        _logger.warning("the classifier of '%s' knows no class of the test videos and is not judged", method)
-    labels = sorted({*train.labels.tolist(), *test.labels.tolist(), *(test.classes if knows_classes else ())})
+    not_judged = _why_not_judged(method, test.classes, classes.tolist())
+    labels = tuple(sorted({*train.labels.tolist(), *test.labels.tolist()}))
     few_shot = [k for k in _FEW if k <= sizes.min()] if options.has_few_shot else []
-    rows = _rows(features, labels, options, few_shot=few_shot)
+    rows = _rows(features, labels, options, few_shot=few_shot, judges_classifier=not not_judged)
     ordered = _rows({split: _ordered(videos) for split, videos in features.items()}, labels, options)
-    probabilities = {view: row.probe if row.classifier is None else row.classifier for view, row in rows.items()}
-    predicted = {view: np.array(labels)[table.argmax(axis=1)] for view, table in probabilities.items()}
+    counted = {view: counted_row(method, view, row, ordered.get(view), labels, features) for view, row in rows.items()}
+    classified = {view: row.classifier for view, row in rows.items() if row.classifier is not None}
+    known = next((row.classifier_labels for row in rows.values() if row.classifier_labels), ())
     return EvaluationResult(
         method=method,
-        labels=tuple(labels),
+        labels=labels,
         truth=test.labels,
-        metrics=tuple(
-            _metrics(method, view, row, ordered.get(view), labels, train, test) for view, row in rows.items()
-        ),
-        probabilities=probabilities,
+        metrics=tuple(row.metrics for row in counted.values()),
+        by_probe=_recognition({view: row.probe for view, row in rows.items()}, labels, labels, test.labels),
+        by_classifier=_recognition(classified, known, labels, test.labels) if classified else None,
+        hits={view: row.hits for view, row in counted.items()},
+        not_judged=not_judged,
+        videos=tuple(entry.video_id for entry in test.entries),
+    )
+
+
+def _why_not_judged(method: str, known: Sequence[str], classes: Sequence[str]) -> str:
+    """Why the classifier of these classes is not judged on videos of others; empty where it is, or there is none."""
+    missing = sorted(set(classes) - set(known))
+    if not known or not missing:
+        return ""
+    shared = sorted(set(classes) & set(known))
+    has = f"{len(shared)} of the {len(classes)} classes of the data ({_listed(shared)})" if shared else ""
+    return (
+        f"the classifier of {printable(method)} is not judged: of its {len(known)} classes it shares "
+        f"{has or f'none with the {len(classes)} of the data'} and does not know {_listed(missing)}; it is judged "
+        "where it knows all of them"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first of some classes, and how many more there are."""
+    more = [f"{len(names) - _NUM_NAMED} more"] if len(names) > _NUM_NAMED else []
+    return ", ".join([*map(printable, names[:_NUM_NAMED]), *more])
+
+
+def _recognition(
+    tables: Mapping[str, NDArray[np.float64]], known: tuple[str, ...], labels: Sequence[str], truth: NDArray[np.str_]
+) -> Recognition:
+    """What tables of probabilities `float64 [U, known]` call videos of these classes."""
+    predicted = {view: np.array(known)[table.argmax(axis=1)] for view, table in tables.items()}
+    return Recognition(
+        labels=known,
+        probabilities=tables,
         predicted=predicted,
-        confusion={view: confusion_matrix(test.labels, named, labels=labels) for view, named in predicted.items()},
-        per_class={view: class_metrics(test.labels, named, labels) for view, named in predicted.items()},
+        confusion={view: confusion_matrix(truth, named, labels=labels) for view, named in predicted.items()},
+        per_class={view: class_metrics(truth, named, labels) for view, named in predicted.items()},
     )
 
 
@@ -134,67 +176,28 @@ def _rows(
     options: MetricOptions,
     *,
     few_shot: Sequence[int] = (),
+    judges_classifier: bool = False,
 ) -> dict[str, VideoPredictions]:
     """What every view says, then every ensemble, by the name of its row."""
     train = features["train"]
     views = {
-        view: view_predictions(features, view, labels, few_shot=few_shot, is_centred=options.is_centred)
+        view: view_predictions(
+            features,
+            view,
+            labels,
+            few_shot=few_shot,
+            is_centred=options.is_centred,
+            judges_classifier=judges_classifier,
+        )
         for view in train.embeddings
     }
     rows = dict(views)
-    for how in options.ensembles if len(views) > 1 else ():
-        if (row := ensemble_predictions(views, how, train, labels)) is not None:
-            rows[_ROW_NAMES[how]] = row
+    for weighing in options.ensembles if len(views) > 1 else ():
+        if (row := ensemble_predictions(views, weighing, train, labels)) is not None:
+            rows[_ROW_NAMES[weighing]] = row
     return rows
 
 
 def _ordered(videos: VideoFeatures) -> VideoFeatures:
     """The same videos, their ordered features in place of embeddings."""
     return replace(videos, embeddings=videos.ordered, probabilities={}, classes=(), clips={})
-
-
-def _metrics(
-    method: str,
-    view: str,
-    row: VideoPredictions,
-    ordered: VideoPredictions | None,
-    labels: Sequence[str],
-    train: VideoFeatures,
-    test: VideoFeatures,
-) -> ViewMetrics:
-    targets = np.searchsorted(labels, test.labels)
-    cosines, nearest = nearest_neighbours(row.queries, row.gallery, max(*KS, NEIGHBOURS))
-    recall = recall_at_k(nearest, test.labels, train.labels)
-    votes = label_vote(cosines[:, :NEIGHBOURS], train.labels[nearest[:, :NEIGHBOURS]], labels)
-    metrics = ViewMetrics(
-        method=method,
-        view=view,
-        probe_top1=top_k(row.probe, targets, 1),
-        recall={k: 100.0 * share for k, share in recall.items()},
-        knn_top1=top_k(votes, targets, 1),
-        gallery_size=len(train.labels),
-        few_shot={
-            k: float(np.mean([top_k(table, targets, 1) for table in tables])) for k, tables in row.few_shot.items()
-        },
-        classifier_top1=None if row.classifier is None else top_k(row.classifier, targets, 1),
-        classifier_top5=None if row.classifier is None else top_k(row.classifier, targets, 5),
-        weights=row.weights,
-        best_moment_recall=_best_moment_recall(row, train, test),
-    )
-    if ordered is None:
-        return metrics
-    _, nearest = nearest_neighbours(ordered.queries, ordered.gallery, max(_FEW_KS))
-    ordered_recall = recall_at_k(nearest, test.labels, train.labels, ks=_FEW_KS)
-    return replace(
-        metrics,
-        ordered_probe_top1=top_k(ordered.probe, targets, 1),
-        ordered_recall={k: 100.0 * share for k, share in ordered_recall.items()},
-        weights={**row.weights, **{f"ordered_{name}": weight for name, weight in ordered.weights.items()}},
-    )
-
-
-def _best_moment_recall(row: VideoPredictions, train: VideoFeatures, test: VideoFeatures) -> dict[int, float]:
-    if row.query_clips is None or row.gallery_clips is None:
-        return {}
-    nearest = nearest_by_best_moment(row.query_clips, test.num_clips, row.gallery_clips, train.num_clips, max(_FEW_KS))
-    return {k: 100.0 * share for k, share in recall_at_k(nearest, test.labels, train.labels, ks=_FEW_KS).items()}

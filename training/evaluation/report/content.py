@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.recognition.metrics import NOT_IN_TABLES
+from cocon.training.evaluation.recognition.metrics import NOT_IN_TABLES, is_figure
 
 __all__ = ["ConfusedPair", "Projection", "TableRow", "confused_pairs", "projections", "table_rows"]
 
@@ -133,7 +133,7 @@ def table_rows(metrics: Sequence[Mapping[str, object]]) -> list[list[TableRow]]:
 
 
 def _is_metric(name: str) -> bool:
-    return name not in {"method", "view", "gallery_size", *NOT_IN_TABLES} and not name.startswith(_WEIGHT)
+    return is_figure(name) and name not in NOT_IN_TABLES
 
 
 def _weights(row: Mapping[str, object]) -> dict[str, float]:

@@ -75,7 +75,8 @@ def write_report(
     """
     result, features = found.runs[-1], found.features
     facts = _facts(run, data, result, features) | {"clips": protocol.told(run.config.clip.num_blocks)}
-    view = FUSED if FUSED in result.confusion else next(iter(result.confusion))
+    facts |= {"classifier": result.not_judged} if result.not_judged else {}
+    view = FUSED if FUSED in result.by_probe.confusion else next(iter(result.by_probe.confusion))
     html = _template().render(
         facts=facts,
         figures=_key_figures(result, found.untrained, view),
@@ -125,12 +126,12 @@ def _of_maps(test: VideoFeatures, result: EvaluationResult) -> dict[str, object]
 
 
 def _of_classes(result: EvaluationResult, view: str) -> dict[str, object]:
-    is_trained = "classifier_top1" in _figures_of(result.metrics, view)
+    named = result.by_classifier or result.by_probe
     return {
-        "classifier": "classifier trained with the encoder" if is_trained else "linear probe",
-        "confusion": confusion_plot(result.confusion[view], result.labels),
-        "pairs": confused_pairs(result.confusion[view], result.labels),
-        "classes": result.per_class[view],
+        "classifier": "linear probe" if result.by_classifier is None else "classifier trained with the encoder",
+        "confusion": confusion_plot(named.confusion[view], result.labels),
+        "pairs": confused_pairs(named.confusion[view], result.labels),
+        "classes": named.per_class[view],
     }
 
 
@@ -173,13 +174,14 @@ def _key_figures(
     result: EvaluationResult, untrained: EvaluationResult | None, view: str
 ) -> list[tuple[str, float, str]]:
     """Name, value and what to compare it with: the untrained networks, or chance."""
-    own = _figures_of(result.metrics, view)
+    row = next(row for row in result.metrics if row.view == view)
+    own = row.figures
     beneath = _figures_of(untrained.metrics, view) if untrained else {}
     figures = []
     for column, name in _KEY_FIGURES.items():
         if (value := own.get(column)) is not None:
             beside = [f"untrained {beneath[column]:.1f}"] if column in beneath else []
-            beside += [f"chance {100 / len(result.labels):.1f}"] if column.endswith("_top1") else []
+            beside += [f"chance {row.chance[column]:.1f}"]
             figures.append((name, value, ", ".join(beside)))
     return figures[:4]
 

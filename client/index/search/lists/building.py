@@ -14,9 +14,9 @@ from cocon.client.index.search.lists.record import ListsRecord
 from cocon.client.index.search.lists.row_lists import RowLists, open_lists
 from cocon.client.index.search.lists.rules import num_lists_for
 from cocon.client.index.search.lists.tuning import calibrate
-from cocon.client.index.search.sampling import sample_of
 from cocon.core.atomic import replacing
 from cocon.core.progress import OnProgress, no_progress
+from cocon.embedding.ranking.sampling import sample_of
 
 __all__ = ["extended_lists", "make_lists", "trained_lists"]
 

@@ -13,10 +13,10 @@ from cocon.client.index.search.final_order import Answer, answers_of
 from cocon.client.index.search.lists.list_search import Breadth, ListSearch
 from cocon.client.index.search.lists.row_lists import RowLists
 from cocon.client.index.search.row_plan import RowPlan
-from cocon.client.index.search.sampling import sample_of
 from cocon.client.index.search.scan import scan
 from cocon.client.index.search.still_wanted import Candidates, Wanted
 from cocon.client.index.search.vector_query import QueryBatch, VectorQuery
+from cocon.embedding.ranking.sampling import sample_of
 
 __all__ = ["Calibration", "calibrate"]
 

@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
-from cocon.client.index.ranking.choice import MIXES, RankingChoice, choose_ranking
+from cocon.client.index.ranking.choice import RankingChoice, choose_ranking
 from cocon.embedding.alignment import best_monotone_path, block_similarities, double_centred, path_score
 from cocon.embedding.neighbours import unit_vectors
+from cocon.embedding.ranking.mixing import MIXES
 
 Floats = NDArray[np.float32]
 
@@ -119,7 +120,7 @@ def test_without_labels_that_tell_anything_cosine_is_kept(labels: list[str | Non
 
 
 def test_of_very_many_videos_some_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cocon.client.index.ranking.choice._MAX_VIDEOS", 25)
+    monkeypatch.setattr("cocon.embedding.ranking.mixing._MAX_VIDEOS", 25)
     kinds = [k % 5 for k in range(60)]
     index, labels = _Index(kinds, is_by_order=True), [f"class {kind}" for kind in kinds]
     choice = index.choice([*labels])

@@ -10,10 +10,10 @@ from cocon.client import VideoIndex
 from cocon.client.index.query.queries import Example, Query
 from cocon.client.index.ranking import order_ranking
 from cocon.client.index.ranking.choice import RANKING_FACT, RankingChoice
-from cocon.client.index.ranking.reranking import Rank
 from cocon.client.index.search.hits import Hit
 from cocon.core.errors import UsageError
 from cocon.embedding.alignment import best_monotone_path, block_similarities, double_centred, path_score
+from cocon.embedding.ranking.order import Rank
 
 from .conftest import make_index, video_in_order
 

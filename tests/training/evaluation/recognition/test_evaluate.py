@@ -28,7 +28,7 @@ from cocon.training.evaluation.recognition.evaluate import (
     run_features,
 )
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.recognition.metrics import ViewMetrics
+from cocon.training.evaluation.recognition.metrics import ViewMetrics, is_figure
 from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.evaluation.report.tables import class_table, metric_table, write_confusion
 from cocon.training.run_folder.files import RunFolder
@@ -40,7 +40,7 @@ TrainTiny = Callable[..., bool]
 Outcome = tuple[int, str, str]
 ORDERED = {"ordered_probe_top1", "ordered_R@1", "ordered_R@5"}
 OF_MOMENTS = {"best_moment_R@1", "best_moment_R@5"}
-FIGURES = {"probe_top1", "knn_top1", "R@1", "R@5", "R@10", "R@20", "R@50"} | ORDERED | OF_MOMENTS
+FIGURES = {"probe_top1", "knn_top1", "R@1", "R@5", "R@10", "R@20", "R@50", "search_R@1"} | ORDERED | OF_MOMENTS
 OF_CLASSIFIER = {"classifier_top1", "classifier_top5"}
 # All training videos are of one body, so there are no groups to learn weights from.
 ROWS = ("rgb", "pose", "ensemble")
@@ -160,8 +160,13 @@ def test_fusion_joins_what_each_view_knows() -> None:
 def test_one_view_has_no_fusion() -> None:
     vectors = np.eye(4, dtype=np.float32)
     features = _features({"rgb": vectors}, list("abcd"))
-    assert evaluate_features({"train": features, "test": features}, "cpc").metrics == (
-        ViewMetrics("cpc", "rgb", 100.0, dict.fromkeys((1, 5, 10, 20, 50), 100.0), knn_top1=100.0, gallery_size=4),
+    (row,) = evaluate_features({"train": features, "test": features}, "cpc").metrics
+    recall = dict.fromkeys((1, 5, 10, 20, 50), 100.0)
+    assert replace(row, chance={}) == ViewMetrics(
+        "cpc", "rgb", 100.0, recall, 100.0, gallery_size=4, num_questions=4, num_classes=4
+    )
+    assert row.chance == {"probe_top1": 25, "knn_top1": 25, "R@1": 25} | dict.fromkeys(
+        ("R@5", "R@10", "R@20", "R@50"), 100
     )
 
 
@@ -207,7 +212,11 @@ def test_evaluate_prints_json_rows_of_run_and_random(
     rows = json.loads(output)
     for row in rows:
         counted = FIGURES | (OF_CLASSIFIER if row["method"] == "cocon" else set())
-        assert row.keys() == counted | {"method", "view", "gallery_size"}
+        assert {name for name in row if is_figure(name)} == counted
+        beside = {f"{name}_{what}" for name in counted for what in ("se", "chance")}
+        gains = row.pop("differences", {})
+        assert row.keys() == counted | beside | {"method", "view", "gallery_size", "num_questions", "num_classes"}
+        assert gains.keys() == ({"random"} if row["method"] == "cocon" else set())
     assert rows == [
         row.to_dict()
         for row in (*evaluate_random(videos).metrics, *evaluate_run(RunFolder.open(trained), videos).metrics)
@@ -220,10 +229,17 @@ def test_evaluate_shows_a_table_with_baselines(
     train_tiny(tiny_config("method=cpc", "classifier.head=none", "training.epochs=1"), tmp_path / "cpc")
     code, output, _ = cocon("evaluate", trained, "--baseline", tmp_path / "cpc", "--no-random")
     assert code == 0
-    rows = [line.split()[:2] for line in output.splitlines() if line.startswith(("cpc", "cocon"))]
+    table, gains = output.split("cocon against the others")
+    rows = [line.split()[:2] for line in table.splitlines() if line.startswith(("cpc", "cocon"))]
     assert rows == [[method, view] for method in ("cpc", "cocon") for view in ROWS]
-    assert "among 6 training videos, cosine, not centred" in output
-    assert "R@10, R@20, R@50, kNN: all 6 training videos are looked at" in output
+    assert [line.split()[:2] for line in gains.splitlines() if line.startswith("cpc")] == [["cpc", v] for v in ROWS]
+    assert "6 test videos of 6 classes, per cent ± standard error" in table
+    assert "among 6 training videos, cosine, not centred" in table
+    assert "kNN: all 6 training videos vote" in table
+    titles = next(line for line in table.splitlines() if line.startswith("method"))
+    assert "R@5" in titles and "R@10" not in titles  # which finds all there are
+    chance = next(line for line in table.splitlines() if line.startswith("chance")).split()
+    assert chance[1] == "16.7"
 
 
 def test_evaluate_judges_by_what_the_options_say(cocon: Callable[..., Outcome], trained: Path, tmp_path: Path) -> None:
@@ -234,17 +250,19 @@ def test_evaluate_judges_by_what_the_options_say(cocon: Callable[..., Outcome], 
     assert "probe 1 per class" in output
     rows = [line.split()[:2] for line in output.splitlines() if line.startswith("cocon ")]
     assert rows == [["cocon", view] for view in (*ROWS, "ensemble_paper")]
-    assert "cocon, ensemble: test videos of each class by the classifier, per cent" in output
+    for by in ("linear probe", "classifier"):
+        assert f"cocon, ensemble: each class by the {by}, per cent" in output
     with (tmp_path / "confusion.csv").open(newline="") as stream:
         matrix = list(csv.DictReader(stream))
-    assert len(matrix) == 4 * 6  # a class each of the six test videos
+    assert len(matrix) == 4 * 2 * 6  # a class each of the six test videos, by probe and by classifier
     for row in matrix:
-        assert sum(int(row[name]) for name in row if name not in ("method", "view", "class")) == 1
+        assert sum(int(row[name]) for name in row if name not in ("method", "view", "by", "class")) == 1
     code, output, _ = cocon("evaluate", trained, *options, "--json")
     rows = json.loads(output)
     paper = rows[-1]
     assert paper["weight_probe_rgb"] == paper["weight_retrieval_rgb"] == pytest.approx(2 / 3)
-    assert all(len(row["per_class"]) == 6 and "probe_1_per_class" in row for row in rows)
+    assert all(len(row["per_class"]) == len(row["per_class_of_classifier"]) == 6 for row in rows)
+    assert all("probe_1_per_class" in row for row in rows)
 
 
 def test_evaluate_takes_so_many_clips_of_each_video(
@@ -285,7 +303,8 @@ def test_a_fine_tuned_classifier_is_judged_by_its_own_softmax(
         softmax = encoder(torch.from_numpy(clips)).logits.softmax(dim=1).mean(dim=0).numpy()
     assert test.probabilities["rgb"][0] == pytest.approx(softmax, abs=1e-5)
     together = (test.probabilities["rgb"] + test.probabilities["pose"]) / 2
-    assert result.probabilities["ensemble"] == pytest.approx(together)
+    assert result.by_classifier is not None
+    assert result.by_classifier.probabilities["ensemble"] == pytest.approx(together)
     for view, table in (*test.probabilities.items(), ("ensemble", together)):
         row = next(row for row in result.metrics if row.view == view)
         ranks = [
@@ -312,6 +331,69 @@ def test_a_video_that_fails_is_named_once_and_the_code_is_3_after_everything_was
     assert len(json.loads(output)) == 2 * len(ROWS)
     assert errors == "1 video was left out, see the warnings; the figures are of the others\n"
     assert caplog.text.count("figure_00006' is left out") == 1
+
+
+def _renamed(folder: Path, label_of: Callable[[int, str], str]) -> None:
+    """Give the videos of a set other classes."""
+    with (folder / "manifest.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"label": label_of(index, row["label"])} for index, row in enumerate(rows))
+
+
+def test_data_of_other_classes_is_judged_by_its_own_and_the_classifier_is_left_out_and_it_is_said(
+    cocon: Callable[..., Outcome], trained: Path, figures_copy: Path, tmp_path: Path
+) -> None:
+    """One class of the data is one of the classifier's, as `jump` is of many."""
+    _renamed(figures_copy, lambda index, label: ("jump", "sit", "run")[index % 3])
+    options = ["--data", figures_copy, "--report", tmp_path / "page", "--confusion", tmp_path / "confusion.csv"]
+    code, output, errors = cocon("evaluate", trained, *options)
+    assert code == 0
+    reason = "the classifier of cocon is not judged: of its 6 classes it shares 1 of the 3 classes of the data (jump)"
+    assert reason in output
+    assert "classifier top-1" not in output
+    chance = next(line for line in output.splitlines() if line.startswith("chance")).split()
+    assert chance[1] == "33.3"
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert "of 3 classes" in page
+    assert "chance 33.3" in page
+    assert reason in page
+    with (tmp_path / "confusion.csv").open(newline="") as stream:
+        matrix = list(csv.DictReader(stream))
+    assert {row["by"] for row in matrix} == {"probe"}
+    assert set(matrix[0]) == {"method", "view", "by", "class", "jump", "run", "sit"}
+    code, output, errors = cocon("evaluate", trained, "--data", figures_copy, "--json")
+    rows = json.loads(output)
+    assert all("classifier_top1" not in row and row["probe_top1_chance"] == pytest.approx(100 / 3) for row in rows)
+    assert all(("classifier_not_judged" in row) == (row["method"] == "cocon") for row in rows)
+    assert errors.startswith(reason)
+
+
+def test_a_view_that_nobody_has_made_is_left_out_and_it_is_said(
+    cocon: Callable[..., Outcome], trained: Path, figures_copy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.rmtree(figures_copy / "views")
+    code, output, _ = cocon("evaluate", trained, "--data", figures_copy, "--json")
+    assert code == 0
+    assert {(row["method"], row["view"]) for row in json.loads(output)} == {("random", "rgb"), ("cocon", "rgb")}
+    assert f"not judged: pose, stored for no video of '{figures_copy}'; make it: cocon views make" in caplog.text
+
+
+def test_views_can_be_chosen_and_what_is_judged_of_one_is_the_same_beside_others(
+    cocon: Callable[..., Outcome], trained: Path
+) -> None:
+    code, output, _ = cocon("evaluate", trained, "--view", "pose", "--json")
+    assert code == 0
+    chosen = json.loads(output)
+    assert [(row["method"], row["view"]) for row in chosen] == [("random", "pose"), ("cocon", "pose")]
+    _, output, _ = cocon("evaluate", trained, "--json", "--no-random")
+    (whole,) = (row for row in json.loads(output) if row["view"] == "pose")
+    assert {name: value for name, value in chosen[1].items() if name != "differences"} == whole
+    code, output, errors = cocon("evaluate", trained, "--view", "flow")
+    assert (code, output) == (2, "")
+    assert errors == "error: the run has no encoder of view 'flow'; it has: rgb, pose\n"
 
 
 def test_rows_are_called_by_the_contract_and_told_apart_by_the_run_where_they_are_alike(
@@ -385,7 +467,8 @@ def test_classes_whose_names_are_no_text_are_written_with_their_bytes(
     result = evaluate_features({"train": videos, "test": videos}, "cocon (\udcfe)")
     write_confusion([result], tmp_path / "confusion.csv")
     rows = (tmp_path / "confusion.csv").read_text(encoding="utf-8").splitlines()
-    assert rows == [r"method,view,class,jump,\xff", r"cocon (\xfe),rgb,jump,1,0", r"cocon (\xfe),rgb,\xff,0,1"]
+    head, *counts = [r"method,view,by,class,jump,\xff", r"cocon (\xfe),rgb,probe,jump,1,0"]
+    assert rows == [head, *counts, r"cocon (\xfe),rgb,probe,\xff,0,1"]
     class_table(result)
     metric_table(result.metrics)
     printed = capsys.readouterr().out

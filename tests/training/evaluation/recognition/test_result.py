@@ -24,12 +24,12 @@ def test_confusion_and_figures_per_class_count_the_predictions() -> None:
     result = evaluate_features({"train": train, "test": test}, "cocon")
     assert result.labels == ("a", "b", "c", "d")
     assert result.truth.tolist() == list("aabad")
-    assert result.predicted["rgb"].tolist() == list("aabbb")
-    assert result.confusion["rgb"].tolist() == [[2, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]]
+    assert result.by_probe.predicted["rgb"].tolist() == list("aabbb")
+    assert result.by_probe.confusion["rgb"].tolist() == [[2, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]]
     assert result.metrics[0].probe_top1 == pytest.approx(60)
-    assert result.probabilities["rgb"].sum(axis=1) == pytest.approx(np.ones(5))
-    assert result.probabilities["rgb"].dtype == np.float64
-    a, b, c, d = result.per_class["rgb"]
+    assert result.by_probe.probabilities["rgb"].sum(axis=1) == pytest.approx(np.ones(5))
+    assert result.by_probe.probabilities["rgb"].dtype == np.float64
+    a, b, c, d = result.by_probe.per_class["rgb"]
     assert (a.label, a.precision, a.recall, a.f1, a.support) == ("a", 100, pytest.approx(200 / 3), pytest.approx(80), 3)
     assert (b.precision, b.recall, b.f1, b.support) == (pytest.approx(100 / 3), 100, 50, 1)
     assert [math.isnan(value) for value in (c.precision, c.recall, c.f1, d.precision)] == [True] * 4
@@ -93,24 +93,76 @@ def test_centring_undoes_what_all_videos_of_a_set_share() -> None:
     assert centred.probe_top1 == plain.probe_top1
 
 
-def test_a_classifier_of_other_classes_is_said_and_not_judged(caplog: pytest.LogCaptureFixture) -> None:
+def test_guessing_is_of_the_classes_of_the_data_and_of_the_gallery() -> None:
+    train = _two_views("aaaaaabbbc", ["ann", "bob"] * 5)
+    test = _two_views("abc" * 4, ["sue"] * 12)
+    row = evaluate_features({"train": train, "test": test}, "cocon").metrics[0]
+    assert row.num_questions == 12
+    assert row.chance["probe_top1"] == row.chance["knn_top1"] == pytest.approx(100 / 3)
+    assert row.chance["R@1"] == pytest.approx(100 * (0.6 + 0.3 + 0.1) / 3)
+    assert row.chance.keys() == row.figures.keys()
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (("fly",), "of its 1 classes it shares none with the 3 of the data and does not know a, b, c"),
+        (("a", "fly"), "of its 2 classes it shares 1 of the 3 classes of the data (a) and does not know b, c"),
+    ],
+)
+def test_a_classifier_of_other_classes_is_not_judged_and_it_is_said_why(known: tuple[str, ...], said: str) -> None:
     train, test = (_two_views("abc" * count, ["ann", "bob", "eve"] * count) for count in (10, 5))
-    foreign = replace(test, probabilities={"rgb": np.ones((15, 1)), "pose": np.ones((15, 1))}, classes=("fly",))
+    table = np.ones((15, len(known))) / len(known)
+    foreign = replace(test, probabilities={"rgb": table, "pose": table}, classes=known)
     result = evaluate_features({"train": train, "test": foreign}, "cocon")
-    assert all(row.classifier_top1 is None for row in result.metrics)
+    plain = evaluate_features({"train": train, "test": test}, "cocon")
+    assert result.by_classifier is None
+    assert result.metrics == plain.metrics
     assert result.labels == ("a", "b", "c")
-    assert "knows no class of the test videos" in caplog.text
+    assert result.metrics[0].chance["probe_top1"] == pytest.approx(100 / 3)
+    assert said in result.not_judged
+    assert "\n" not in result.not_judged
+    assert plain.not_judged == ""
+
+
+def test_what_a_classifier_is_not_judged_for_names_a_few_classes_as_they_can_be_printed() -> None:
+    train, test = (_two_views("abc" * count, ["ann", "bob", "eve"] * count) for count in (10, 5))
+    many = tuple(sorted(f"{letter}\n\u202e" for letter in "defghijk"))
+    named = {split: replace(videos, labels=np.array([f"{label}\n" for label in videos.labels])) for split, videos in
+             (("train", train), ("test", test))}  # fmt: skip
+    table = np.ones((15, 8)) / 8
+    foreign = replace(named["test"], probabilities={"rgb": table}, classes=many)
+    result = evaluate_features({"train": named["train"], "test": foreign}, "co\ncon")
+    assert "\n" not in result.not_judged
+    assert "\u202e" not in result.not_judged
 
 
 def test_a_classifier_may_know_more_classes_than_the_videos_have() -> None:
     train, test = (_two_views("abc" * count, ["ann", "bob", "eve"] * count) for count in (10, 2))
-    table = np.tile([0.1, 0.2, 0.3, 0.4], (6, 1))
+    table = np.tile([0.1, 0.2, 0.4, 0.3], (6, 1))
     known = replace(test, probabilities={"rgb": table, "pose": table}, classes=("a", "b", "bb", "c"))
     result = evaluate_features({"train": train, "test": known}, "cocon")
-    assert result.labels == ("a", "b", "bb", "c")
-    assert result.predicted["ensemble"].tolist() == ["c"] * 6
-    assert result.metrics[0].classifier_top1 == pytest.approx(100 / 3)
-    assert result.metrics[0].classifier_top5 == 100
+    assert result.labels == ("a", "b", "c")
+    assert result.by_classifier is not None
+    assert result.by_classifier.labels == ("a", "b", "bb", "c")
+    assert result.by_classifier.predicted["ensemble"].tolist() == ["bb"] * 6  # as it says where it is served
+    assert result.by_classifier.confusion["rgb"].tolist() == [[0] * 3] * 3
+    assert [row.recall for row in result.by_classifier.per_class["rgb"]] == [0, 0, 0]
+    row = result.metrics[0]
+    assert (row.classifier_top1, row.classifier_top5) == (0, 100)
+    assert row.chance["classifier_top1"] == 25
+    assert row.chance["probe_top1"] == pytest.approx(100 / 3)
+
+
+def test_what_is_compared_between_methods_is_the_probe_even_where_one_has_a_classifier() -> None:
+    train, test = (_two_views("abc" * count, ["ann", "bob", "eve"] * count) for count in (10, 4))
+    wrong = np.tile([1.0, 0.0, 0.0], (12, 1))
+    known = replace(test, probabilities={"rgb": wrong, "pose": wrong}, classes=("a", "b", "c"))
+    result = evaluate_features({"train": train, "test": known}, "cocon")
+    plain = evaluate_features({"train": train, "test": test}, "random")
+    assert result.by_probe.predicted["rgb"].tolist() == plain.by_probe.predicted["rgb"].tolist() == list("abc" * 4)
+    assert result.by_classifier is not None
+    assert result.by_classifier.predicted["rgb"].tolist() == ["a"] * 12
 
 
 def test_training_videos_of_which_one_class_is_left_are_refused() -> None:

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cocon.client.index.ranking.reranking import (
+from cocon.core.errors import UsageError
+from cocon.embedding.alignment import best_monotone_path, block_similarities, double_centred, path_score
+from cocon.embedding.neighbours import unit_vectors
+from cocon.embedding.ranking.order import (
     block_alignments,
     check_rank,
     mixed_scores,
     reranked,
 )
-from cocon.core.errors import UsageError
-from cocon.embedding.alignment import best_monotone_path, block_similarities, double_centred, path_score
-from cocon.embedding.neighbours import unit_vectors
 
 Floats = NDArray[np.float32]
 MIXES = (0.0, 0.3, 1.0)

@@ -1,4 +1,4 @@
-"""The classifier: frozen leaves the encoder alone, fine-tuning does not, labels are sorted and optional."""
+"""Training a classifier: frozen leaves the encoder alone, fine-tuning does not, labels are sorted and optional."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from cocon.core.errors import CoconError
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.learning_sections import ClassifierSection
 from cocon.training.config.run import Config
-from cocon.training.loop.classification import Classification
+from cocon.training.loop.classifiers.classification import Classification
 from cocon.training.models.encoder import build_encoder
 from cocon.training.models.heads import GRUClassifier, MeanClassifier
 from cocon.training.run_folder.files import RunFolder
@@ -149,6 +149,7 @@ def test_a_classifier_learns_the_training_videos(
 ) -> None:
     still = ["augment.crop_scale=[1.0, 1.0]", "augment.gain=0.0", "clip.stride_jitter=[1.0, 1.0]"]
     length = ["training.epochs=1", "training.batch_size=6", "classifier.epochs=40", "classifier.learning_rate=0.05"]
+    length += ["classifier.head=gru"]
     config = tiny_config("views=['pose']", "model.width=8", *still, *length)
     train_tiny(config, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -178,7 +179,6 @@ def test_where_only_some_videos_have_labels_all_are_pre_trained_on_and_the_journ
         ("pretrain", 3),
         ("pretrain", 6),
         ("classify", 7),
-        ("classify", 8),
     ]
 
 
@@ -204,8 +204,8 @@ def test_a_classifier_that_diverges_leaves_the_pre_training_to_go_on_from(
 ) -> None:
     run = tmp_path / "run"
     diverges = r"^training the classifiers diverged: .* epoch [12] is nan; .* \(pre-training is kept\)$"
-    for mode in ("frozen", "finetune"):
-        config = tiny_config("classifier.learning_rate=1e36", f"classifier.mode={mode}")
+    for how in ("classifier.head=gru", "classifier.mode=finetune"):
+        config = tiny_config("classifier.learning_rate=1e36", how)
         with pytest.raises(CoconError, match=diverges):
             train_tiny(config, run, overwrite=True)
         assert not RunFolder.open(run).is_complete
