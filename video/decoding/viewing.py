@@ -1,5 +1,6 @@
 """Decoded frames as a viewer sees them: square pixels, the right way up, colours of BT.709."""
 
+import gc
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     import av
 
 __all__ = ["Viewing"]
+
+# PyAV's frames and what they say of themselves hold each other, so that only the collector frees them. It comes by
+# itself after hundreds of them, which at 720 lines are hundreds of megabytes.
+_FRAMES_PER_COLLECTION = 32
+_YOUNG = 1  # generation
 
 
 class Viewing:
@@ -43,10 +49,14 @@ class Viewing:
         self._rgb = RgbConversion()
         self._matrix: bytes | None = None
         self._sound_kind: object = None
+        self._num_seen = 0
 
     def pass_over(self, frame: "av.VideoFrame") -> None:
         """Note what a frame that nobody wants to see says of those after it."""
         self._matrix = _display_matrix(frame) or self._matrix  # H.264 and HEVC may say it with key frames only
+        self._num_seen += 1
+        if self._num_seen % _FRAMES_PER_COLLECTION == 0:
+            gc.collect(_YOUNG)
 
     def picture(self, frame: "av.VideoFrame") -> Picture | None:
         """A frame as a viewer sees it; None where it cannot be converted.

@@ -4,6 +4,7 @@ A decoder may hang inside a C library, where no Python code of this process runs
 comes and kills the process; should the parent be gone, the alarm clock of the system does it.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -63,6 +64,7 @@ def main() -> None:
         line.send(Message({"kind": "ready"}))
         while True:
             line.send(_outcome(line, line.receive_job()))
+            gc.collect()  # files that were opened hold themselves and their last pictures, 50 MB of one at 720 lines
     except (EOFError, OSError):  # the parent is gone
         os._exit(0)
 
@@ -71,6 +73,8 @@ def _import_decoders() -> None:
     """Have what every job needs, before there is one: a process that was prepared begins at once."""
     import av  # noqa: F401
     import cv2  # noqa: F401
+
+    gc.freeze()
 
 
 def _outcome(line: _Line, job: Job) -> Message:

@@ -47,8 +47,10 @@ def _check_parts(path: Path, workers: WorkerPool, requests: Mapping[str, ViewReq
     whole = whole_video(path, requests, workers)
     length = float(whole.timestamps[-1])
     for begin, end in ((0.2, 0.4), (0.4, 0.9), (0.75, 2.0)):
-        part = whole_video(path, requests, workers, begin_seconds=begin * length, end_seconds=end * length)
         inside = are_within(whole.timestamps, begin * length, end * length)
+        if not inside.any():  # of a video of a frame or two
+            continue
+        part = whole_video(path, requests, workers, begin_seconds=begin * length, end_seconds=end * length)
         np.testing.assert_array_equal(part.timestamps, whole.timestamps[inside])
         for view in requests:
             np.testing.assert_array_equal(_pixels(part, view), _pixels(whole, view)[inside], f"{view} {begin}")
