@@ -9,7 +9,7 @@ from pathlib import Path
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
 
-__all__ = ["check_file", "check_folder", "is_url", "special_kind", "why_no_file"]
+__all__ = ["check_file", "check_folder", "is_url", "real_path", "special_kind", "why_no_file"]
 
 # Two letters at least: `C:/` is a drive. Where slashes were tidied up, or a list is relative to a folder, it shows too.
 _URL = re.compile(r"(?:^|/)([a-z][a-z0-9+.-]+):/", re.IGNORECASE)
@@ -49,6 +49,15 @@ def why_no_file(path: str | PathLike[str]) -> str:
     if stat.S_ISDIR(mode):
         return "is a folder and no file; name a file in it"
     return reason
+
+
+def real_path(path: str | PathLike[str]) -> Path:
+    """Where a path leads, whatever is there: absolute, behind all links.
+
+    A link that leads in a circle stays as it is, and whoever looks what is there is told; `Path.resolve` raises a
+    RuntimeError, before Python 3.13.
+    """
+    return Path(os.path.realpath(path))
 
 
 def is_url(path: str) -> bool:

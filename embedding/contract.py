@@ -72,10 +72,18 @@ class EncoderSpec:
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """What an encoder makes of a byte before its first layer: (byte / 255 - mean) / std, per channel."""
+    """What an encoder makes of a byte before its first layer: (byte / 255 - mean) / std, per channel.
+
+    Attributes:
+        mean: of a byte / 255.
+        std: the divisor.
+        plane: the number that one more channel, after those of the view, has everywhere; None where there is none.
+            Imported encoders may have learned with such a channel, which tells them where the picture ends.
+    """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    plane: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +186,8 @@ class ModelContract:
         if not self.made_by:
             del content["made_by"]  # as in contracts of before
         content["normalisation"] = {"mean": list(self.view_spec.mean), "std": list(self.view_spec.std)}
+        if self.normalisation is not None and self.normalisation.plane is not None:
+            content["normalisation"]["plane"] = self.normalisation.plane
         # Those that models of before have as well, so that contracts of before are written as they are.
         shapes = {name: shape for name, shape in self.output_shapes.items() if name != BLOCK_LOGITS}
         outputs = {name: ["float32", ["B", *shape]] for name, shape in shapes.items()}
@@ -236,8 +246,8 @@ def fused_fingerprint(fingerprints: dict[str, str], weights: dict[str, float]) -
 
 def _own_normalisation(content: dict[str, Any], row: View) -> Normalisation | None:
     """None where it is that of the view table."""
-    own = Normalisation(tuple(content["mean"]), tuple(content["std"]))
-    return None if (own.mean, own.std) == (row.mean, row.std) else own
+    own = Normalisation(tuple(content["mean"]), tuple(content["std"]), content.get("plane"))
+    return None if own == Normalisation(row.mean, row.std) else own
 
 
 def _names(content: object) -> tuple[str, ...]:

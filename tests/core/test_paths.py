@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cocon.core.errors import UsageError
-from cocon.core.paths import check_file, check_folder, why_no_file
+from cocon.core.paths import check_file, check_folder, real_path, why_no_file
 
 
 def test_no_file_is_named_with_what_it_should_be(tmp_path: Path) -> None:
@@ -53,6 +53,21 @@ def test_no_folder_is_named_with_a_remedy(tmp_path: Path) -> None:
             check_folder(path, "--data", remedy="name one")
     with pytest.raises(UsageError, match=r"^--data 's3:/b' is a URL; .* download it, and name the folder; name one$"):
         check_folder(Path("s3://b"), "--data", remedy="name one")
+
+
+def test_a_path_leads_behind_all_links_and_nowhere_where_they_go_in_a_circle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("here").mkdir()
+    Path("link").symlink_to("here")
+    Path("circle").symlink_to("again")
+    Path("again").symlink_to("circle")
+    assert real_path("link/../here/absent") == tmp_path.resolve() / "here" / "absent"
+    assert real_path(Path("link")) == tmp_path.resolve() / "here"
+    assert real_path("circle").name in ("circle", "again")
+    with pytest.raises(UsageError, match="cannot be reached: Too many levels of symbolic links"):
+        check_folder(real_path("circle"), "--data")
 
 
 def test_what_is_there_passes(tmp_path: Path) -> None:

@@ -156,6 +156,17 @@ def test_an_encoders_own_normalisation_takes_the_place_of_the_view_tables(make_c
     assert make_contract().view_spec == VIEWS["rgb"]
 
 
+def test_a_constant_plane_is_of_the_model_and_no_channel_of_its_clips(make_contract: MakeContract) -> None:
+    row = VIEWS["rgb"]
+    plain, planed = make_contract(), make_contract(normalisation=Normalisation(row.mean, row.std, 0.07))
+    assert ModelContract.from_json(planed.to_json()) == planed
+    assert json.loads(planed.to_json())["normalisation"]["plane"] == 0.07
+    assert "plane" not in json.loads(plain.to_json())["normalisation"]  # contracts of before stay as they were written
+    assert planed.fingerprint != plain.fingerprint
+    assert planed.clip_shape == plain.clip_shape
+    assert planed.is_compatible(plain)
+
+
 def test_shapes_follow_the_view(make_contract: MakeContract) -> None:
     assert make_contract(view="pose").clip_shape == (2, 3, 8, 8, 17)
     labelled = make_contract(**LABELLED)

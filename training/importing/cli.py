@@ -45,8 +45,9 @@ def import_checkpoints(
         Path | None, typer.Option(help="Folder of videos for statistics of batch normalisation that a file lacks.")
     ] = None,
     flow_source_px: Annotated[
-        int, typer.Option(min=16, help="Short side of the pictures that flow was measured in for training.")
-    ] = 240,
+        int | None,
+        typer.Option(min=16, help="Short side of the pictures that flow was measured in for training. Default: 240."),
+    ] = None,
     inflate: Annotated[
         bool, typer.Option("--inflate", help="Let a network of pictures see time, by repeating its kernels over it.")
     ] = False,

@@ -10,11 +10,13 @@ fine-tuned classifiers differ in one step: DPC rectifies the features, CoCon doe
 | `network_pred.{0,2}.*` | prediction head of pre-training |
 | `final_bn.*`, `final_fc.1.*` | BatchNorm and linear layer of a fine-tuned classifier |
 
-A file has either the third or the fourth row. Files of DPC's pre-training have no running statistics.
+A file has either the third or the fourth row. Files of DPC's pre-training have no running statistics. The keys of a
+classifier do not tell whose it is. Its optimizer does, where it was saved: CoCon's code freezes the aggregator before
+the first epoch and never lets it go, so that it has moments of all parameters but those; DPC's trains all of them.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
@@ -42,6 +44,12 @@ _OTHER_INPUTS = {
     "pose": "key-point logits of Detectron2's Keypoint R-CNN, where this project draws Gaussians",
     "mask": "Detectron2's panoptic foreground, where this project's mask shows people",
 }
+_WRAPPED_FLOW = (
+    "view 'flow': CoCon's released fine-tuning lets bytes of flow wrap around below zero, and its classifier of flow "
+    "learned from such, which it never sees here: expect it to do worse, or train one anew with 'cocon train'"
+)
+# Parameters of the aggregator, and of what follows it, in the order of a classifier's parameters.
+_NUM_AGGREGATOR, _NUM_AFTER = 6, 4
 # What the network there sees of a byte of flow: byte / 255 - 1/2.
 _FLOW_INPUT = Normalisation((0.5, 0.5), (1.0, 1.0))
 
@@ -70,14 +78,18 @@ def read_cocon_dpc(checkpoint: Checkpoint, source: Source, wanted: str | None) -
         MismatchError: the file does not hold a network of that code, or not of that view.
     """
     path = checkpoint.path
+    layout = _layout(checkpoint)
     if source == "dpc" and checkpoint.mode:
         raise MismatchError(f"'{path}' was written by CoCon's code (mode '{checkpoint.mode}'); use --from cocon")
-    layout = _layout(checkpoint)
     view = _view(checkpoint, layout, wanted)
     if source == "dpc" and view.name != "rgb":
         raise MismatchError(f"'{path}' sees {layout.in_channels} channels; DPC knows only rgb")
+    if layout.num_classes and view.name == "rgb" and not checkpoint.mode:
+        _check_whose(checkpoint, source)
     if view.name in _OTHER_INPUTS:
         _logger.warning("view '%s' was trained on %s: expect it to do worse", view.name, _OTHER_INPUTS[view.name])
+    if layout.num_classes and view.name == "flow":
+        _logger.warning(_WRAPPED_FLOW)
     is_rectified = source == "dpc" and layout.num_classes > 0
     spec = EncoderSpec(
         "resnet2d3d_relu" if is_rectified else "resnet2d3d",
@@ -118,18 +130,49 @@ def _layout(checkpoint: Checkpoint) -> Layout:
     """Tell the network of a checkpoint; raises `MismatchError` if it is none of these, or of an unsupported depth."""
     tensors = checkpoint.tensors
     stem, last_layer = tensors.get(_STEM), tensors.get(_LAST_LAYER)
-    if stem is None or stem.ndim != 5 or (last_layer is not None and last_layer.ndim != 2):
+    if stem is None or stem.ndim != 5:
         raise MismatchError(
             f"'{checkpoint.path}' is no checkpoint of CoCon or DPC: it has no {_STEM} of five dimensions; "
             f"its keys are {shown(sorted(tensors))}"
         )
+    if last_layer is not None and last_layer.ndim != 2:
+        raise MismatchError(f"'{checkpoint.path}' has {_LAST_LAYER} {list(last_layer.shape)}, not two dimensions")
     return Layout(
         depth=_depth(checkpoint),
         width=stem.shape[0],
         in_channels=stem.shape[1],
         num_classes=0 if last_layer is None else last_layer.shape[0],
         has_statistics=any(_is_statistic(name) for name in tensors),
-    )
+    ).checked(checkpoint.path)
+
+
+def _check_whose(checkpoint: Checkpoint, source: Source) -> None:
+    """Refuse a classifier of the other project, or say that the file does not tell whose it is."""
+    titles: Mapping[Source, str] = {"cocon": "CoCon", "dpc": "DPC"}
+    other: Source = "dpc" if source == "cocon" else "cocon"
+    whose = _whose(checkpoint.trained)
+    if whose == other:
+        raise MismatchError(
+            f"'{checkpoint.path}' has a classifier of {titles[other]}, by what its optimizer trained, and not of "
+            f"{titles[source]}; use --from {other}, or where that is wrong, import its state_dict alone"
+        )
+    if whose is None:
+        _logger.warning(
+            "'%s' does not tell whether its classifier is of CoCon or of DPC, which rectifies features and has the "
+            "same names: it is taken for one of %s; if it recognises little, import it --from %s",
+            checkpoint.path,
+            titles[source],
+            other,
+        )
+
+
+def _whose(trained: Sequence[bool]) -> Source | None:
+    """Whose classifier it is by which of its parameters were trained; None where that does not tell."""
+    before, after = trained[: -_NUM_AGGREGATOR - _NUM_AFTER], trained[-_NUM_AFTER:]
+    aggregator = trained[-_NUM_AGGREGATOR - _NUM_AFTER : -_NUM_AFTER]
+    if not before or not all((*before, *after)):
+        return None
+    return "dpc" if all(aggregator) else None if any(aggregator) else "cocon"
 
 
 def _load(network: nn.Module, names: Mapping[str, str], checkpoint: Checkpoint, layout: Layout) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cocon.core.errors import MismatchError, UsageError
+from cocon.core.paths import real_path
 from cocon.core.printable import printable
 from cocon.core.progress import ProgressBar
 from cocon.core.texts.text_files import read_lines
@@ -39,7 +40,7 @@ class ImportOptions:
         size_px: side of the rgb input, None for the published one; flow has 128 at most, pose and mask have 64.
         labels: class names of a fine-tuned classifier; None for `class 0`, `class 1`, ….
         calibrate: folder of videos to estimate missing statistics of batch normalisation on.
-        flow_source_px: short side of the pictures that flow was measured in.
+        flow_source_px: short side of the pictures that flow was measured in; None for the published one.
         inflates: let networks of single frames see time.
         settings: `section.key=value` of the sections clip, data, flow and view.
     """
@@ -49,7 +50,7 @@ class ImportOptions:
     size_px: int | None = None
     labels: tuple[str, ...] | None = None
     calibrate: Path | None = None
-    flow_source_px: int = FLOW_SOURCE_PX
+    flow_source_px: int | None = None
     inflates: bool = False
     settings: tuple[str, ...] = field(default=())
 
@@ -81,6 +82,8 @@ def import_run(
     sources = _as_asked(read_encoders(files, options.source, options.views), options)
     _check_statistics(sources, options)
     _check_classes(sources)
+    _check_labels(sources, options.labels)
+    _check_sizes(sources, options)
     config = _config(sources, options)
     ready = [(source, *_finished(source, config, options, progress_bar)) for source in sources]
     run = RunFolder(output, config)
@@ -149,6 +152,29 @@ def _check_classes(sources: Sequence[SourceEncoder]) -> None:
             )
 
 
+def _check_labels(sources: Sequence[SourceEncoder], labels: tuple[str, ...] | None) -> None:
+    """Refuse labels that no file has classes for, or of another number."""
+    if labels is None:
+        return
+    classifiers = [source for source in sources if source.layout.num_classes]
+    if not classifiers:
+        raise UsageError(
+            f"'{sources[0].checkpoint.path}' has no classifier whose classes could have the names of --labels; leave "
+            "it out, or import the fine-tuned file"
+        )
+    if len(labels) != (number := classifiers[0].layout.num_classes):
+        raise UsageError(f"{len(labels)} labels for the {number} classes of '{classifiers[0].checkpoint.path}'")
+
+
+def _check_sizes(sources: Sequence[SourceEncoder], options: ImportOptions) -> None:
+    """Refuse sizes that none of the views has."""
+    views = [source.view for source in sources]
+    if options.flow_source_px is not None and "flow" not in views:
+        raise UsageError(f"--flow-source-px is of flow, and the files are of {', '.join(views)}; leave it out")
+    if options.size_px is not None and not {"rgb", "flow"} & set(views):
+        raise UsageError(f"--size-px is of rgb and flow, and the files are of {', '.join(views)}; leave it out")
+
+
 def _config(sources: Sequence[SourceEncoder], options: ImportOptions) -> Config:
     """The configuration that the released code amounts to, as far as it decides how encoders are used."""
     for setting in options.settings:
@@ -168,7 +194,7 @@ def _config(sources: Sequence[SourceEncoder], options: ImportOptions) -> Config:
         *(["vicc.cycles=0"] if len(sources) == 1 else []),  # a view alone has none to take turns with
         *use.settings(has_step=any(setting.strip().startswith("clip.step_seconds") for setting in options.settings)),
         *(setting for source in sources for setting in use.geometry(source.view, options.size_px)),
-        *([path_setting("data.folder", options.calibrate.resolve())] if options.calibrate else []),
+        *([path_setting("data.folder", real_path(options.calibrate))] if options.calibrate else []),
         *options.settings,
     ]
     return load_config("paper", overrides)
@@ -179,7 +205,7 @@ def _finished(
 ) -> tuple[Encoder, ModelContract]:
     encoder = source.encoder
     if source.flow_input is not None:
-        scale = config.geometry(source.view).resize_px / options.flow_source_px
+        scale = config.geometry(source.view).resize_px / (options.flow_source_px or FLOW_SOURCE_PX)
         encoder = adapted_to_flow(encoder, scale, source.flow_input)
     if not source.layout.has_statistics:
         estimate_statistics(encoder, source.view, config, progress_bar=progress_bar)
@@ -192,8 +218,6 @@ def _labels(source: SourceEncoder, labels: tuple[str, ...] | None) -> tuple[str,
     num_classes = source.layout.num_classes
     if labels is None or not num_classes:
         return tuple(f"class {index}" for index in range(num_classes))
-    if len(labels) != num_classes:
-        raise UsageError(f"{len(labels)} labels for the {num_classes} classes of '{source.checkpoint.path}'")
     return labels
 
 
@@ -209,4 +233,4 @@ def _calibration(sources: Sequence[SourceEncoder], options: ImportOptions) -> di
     if options.calibrate is None:
         return {}
     views = [source.view for source in sources if not source.layout.has_statistics]
-    return {"calibrated": {"views": views, "data": options.calibrate.resolve().name}}
+    return {"calibrated": {"views": views, "data": real_path(options.calibrate).name}}

@@ -44,18 +44,28 @@ def load_fitting(
         may_be_missing: whether a tensor of that name, theirs, is dispensable.
 
     Raises:
-        MismatchError: keys are missing or unknown, or shapes differ; all are counted, the first ones named.
+        MismatchError: keys are missing or unknown, shapes differ, or numbers are none that such a tensor can have; all
+            are counted, the first ones named.
     """
     wanted = {their_name(name): tensor for name, tensor in network.state_dict().items()}
-    misshapen = [
-        f"{name} {list(found[name].shape)} in place of {list(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in found and found[name].shape != tensor.shape
-    ]
+    there = {name: (found[name], tensor) for name, tensor in wanted.items() if name in found}
     kinds = {
         "missing keys": [name for name in wanted if name not in found and not may_be_missing(name)],
         "unknown keys": [name for name in found if name not in wanted],
-        "other shapes": misshapen,
+        "other shapes": [
+            f"{name} {list(tensor.shape)} in place of {list(own.shape)}"
+            for name, (tensor, own) in there.items()
+            if tensor.shape != own.shape
+        ],
+        "tensors of whole numbers": [
+            f"{name} {tensor.dtype}"
+            for name, (tensor, own) in there.items()
+            if own.is_floating_point() and not tensor.is_floating_point()
+        ],
+        # Of which the square root is taken.
+        "negative variances": [
+            name for name, (tensor, _) in there.items() if name.endswith(".running_var") and bool((tensor < 0).any())
+        ],
     }
     if problems := [f"{len(which)} {kind}: {shown(which)}" for kind, which in kinds.items() if which]:
         raise MismatchError(f"'{path}' is not {expected}; {'; '.join(problems)}")

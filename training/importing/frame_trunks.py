@@ -4,7 +4,7 @@
 |---|---|
 | VCLR: `conv1.*` … `layer4.*` of `model`; CycleContrast: the same after `encoder_q.` | the trunk |
 | kernels [O, I, k, k] | [O, I, 1, k, k] |
-| heads, key encoder, queues | left out |
+| heads, key encoder, queues; `fc.*` where VCLR's own conversion to torchvision's names was used | left out |
 
 Names inside the trunk are torchvision's, which are those of this project. Sources: Kuang et al. 2021 (VCLR), Wu and
 Wang 2021 (CycleContrast), released code.
@@ -49,7 +49,8 @@ class TrunkNames:
 
 
 _NAMES: Mapping[Source, TrunkNames] = {
-    "vclr": TrunkNames("VCLR", "", ("fc_inter.", "fc_intra.", "fc_order.", "fc_order_classifier.", "fc_tsn.")),
+    # `fc.` is what its conversion to torchvision's names leaves untrained in place of the heads.
+    "vclr": TrunkNames("VCLR", "", ("fc_inter.", "fc_intra.", "fc_order.", "fc_order_classifier.", "fc_tsn.", "fc.")),
     "cyclecontrast": TrunkNames(
         "CycleContrast",
         "encoder_q.",
@@ -122,4 +123,4 @@ def _layout(checkpoint: Checkpoint, names: TrunkNames) -> Layout:
     known = BOTTLENECK_DEPTHS if f"{names.trunk}layer1.0.conv3.weight" in checkpoint.tensors else DEPTHS
     block = names.trunk.replace(".", r"\.") + r"layer([1-4])\.(\d+)\."
     depth = depth_named(checkpoint.tensors, block, known, path=checkpoint.path)
-    return Layout(depth, width=stem.shape[0], in_channels=stem.shape[1])
+    return Layout(depth, width=stem.shape[0], in_channels=stem.shape[1]).checked(checkpoint.path)

@@ -4,11 +4,13 @@ The released code feeds flow to its networks in pixels of a picture larger than 
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 import torch
 from torch import nn
 
+from cocon.core.errors import MismatchError
 from cocon.embedding.contract import EncoderSpec, Normalisation
 from cocon.training.importing.checkpoint_file import Checkpoint
 from cocon.training.models.encoder import Encoder
@@ -19,6 +21,9 @@ __all__ = ["REST", "Layout", "Source", "SourceEncoder", "adapted_to_flow"]
 Source = Literal["cocon", "dpc", "vicc", "vclr", "cyclecontrast", "torchvision"]
 
 REST = 128 / 255  # a byte / 255 of flow that says no motion
+
+# Published are 64 channels, and classifiers of some hundred classes. What a file claims is built before it is compared.
+_MAX_WIDTH, _MAX_CLASSES = 256, 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,15 @@ class Layout:
     in_channels: int
     num_classes: int = 0
     has_statistics: bool = True
+
+    def checked(self, path: Path) -> Self:
+        """Itself, for the checkpoint at `path`; raises `MismatchError` where no network of that size is built here."""
+        if not 0 < self.width <= _MAX_WIDTH or self.num_classes > _MAX_CLASSES:
+            raise MismatchError(
+                f"'{path}' has {self.width} channels in its first stage and {self.num_classes} classes; supported are "
+                f"1 to {_MAX_WIDTH} channels and at most {_MAX_CLASSES} classes"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +88,21 @@ def adapted_to_flow(encoder: Encoder, scale: float, there: Normalisation) -> Enc
     m' = (128 - s·(128 - 255·m)) / 255.
 
     The factor goes into the first convolution, so that the divisor stays that of the view table; the mean cannot, for
-    the convolution's padding is zero after the mean and not before it.
+    the convolution's padding is zero after the mean and not before it. A constant plane stays what it is.
 
     Args:
-        encoder: as read; its first convolution is changed in place.
+        encoder: as read; changed in place.
         scale: s, side of the view over the side of the picture.
         there: m and d of each channel.
 
     Returns:
-        An encoder of the same parts with a normalisation of its own, which the contract must carry.
+        The encoder, with a normalisation of its own, which the contract must carry.
     """
     std = VIEWS["flow"].std
     own_mean = tuple(REST - scale * (REST - mean) for mean in there.mean)
     first = next(module for module in encoder.backbone.modules() if isinstance(module, nn.Conv3d))
     factors = torch.tensor([here / (scale * divisor) for here, divisor in zip(std, there.std, strict=True)])
     with torch.no_grad():
-        first.weight.mul_(factors.reshape(1, -1, 1, 1, 1))  # [width, 2, 1, 7, 7]
-    return Encoder(encoder.backbone, own_mean, std, encoder.classifier).eval()
+        first.weight[:, : len(factors)] *= factors.reshape(1, -1, 1, 1, 1)  # [width, 2, 1, 7, 7] of u and v
+    encoder.normalise_by(Normalisation(own_mean, std, there.plane))
+    return encoder

@@ -8,11 +8,12 @@
 
 Flow is fed to the networks there as pictures: OpenCV writes (u, v, 128) as blue, green and red, the loader reads red,
 green and blue, and all three are normalised like colours. So of a kernel's three channels the first sees a constant,
-the second v, the third u. Source: Toering et al. 2022, released code.
+the second v, the third u. Here the constant is the last channel, the encoder's `plane`. Source: Toering et al. 2022,
+released code.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -46,18 +47,21 @@ _LEFT_OUT = ("encoder_q.2.", "encoder_q.4.", "prototypes.", "second.")
 _LAST_LAYER = "final_fc.1."
 _COLOURS = Normalisation(VIEWS["rgb"].mean, VIEWS["rgb"].std)  # of red, green and blue
 _RED, _GREEN, _BLUE = range(3)
-# Of u, which is blue there, and v, which is green.
-_FLOW_INPUT = Normalisation((_COLOURS.mean[_BLUE], _COLOURS.mean[_GREEN]), (_COLOURS.std[_BLUE], _COLOURS.std[_GREEN]))
+# Of u, which is blue there, and v, which is green; and what becomes of the constant, which is red.
+_FLOW_INPUT = Normalisation(
+    (_COLOURS.mean[_BLUE], _COLOURS.mean[_GREEN]),
+    (_COLOURS.std[_BLUE], _COLOURS.std[_GREEN]),
+    plane=(REST - _COLOURS.mean[_RED]) / _COLOURS.std[_RED],
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Trunk:
-    """Which trunk a file has, and how its names begin and end there."""
+    """Which trunk a file has, how its names begin there, and which of them is the convolution that sees the frames."""
 
     backbone: str
     prefix: str
     stem: str
-    stem_bn: str
     their_name: Callable[[str], str]
 
 
@@ -78,12 +82,15 @@ def read_vicc(checkpoint: Checkpoint, source: Source, wanted: str | None) -> Sou
     kept, left_out = without_parts(checkpoint.tensors, _LEFT_OUT)
     found = _once(kept, trunk, checkpoint)
     layout = _layout(found, trunk, checkpoint)
-    if view == "flow":
-        _see_two_channels(found, trunk)
     blocks = DEPTHS.get(layout.depth, ())
     spec = EncoderSpec(trunk.backbone, blocks, layout.width, "mean" if layout.num_classes else "none")
     encoder = build_encoder(spec, VIEWS[view], num_classes=layout.num_classes)
     pass_features_on(encoder)
+    flow_input = None
+    if view == "flow":
+        flow_input = _FLOW_INPUT
+        encoder.normalise_by(replace(encoder.normalisation, plane=flow_input.plane))
+        found[trunk.prefix + trunk.stem] = found[trunk.prefix + trunk.stem][:, [_BLUE, _GREEN, _RED]]
     load_fitting(
         encoder,
         found,
@@ -92,7 +99,6 @@ def read_vicc(checkpoint: Checkpoint, source: Source, wanted: str | None) -> Sou
         expected=f"{'a classifier' if layout.num_classes else 'a network in pre-training'} of ViCC ({layout.depth})",
         may_be_missing=lambda name: counter_may_be_missing(name) or name.startswith("classifier.bn."),
     )
-    flow_input = _FLOW_INPUT if view == "flow" else None
     return SourceEncoder(checkpoint, view, layout, spec, encoder.eval(), left_out, flow_input)
 
 
@@ -110,20 +116,22 @@ def _view(checkpoint: Checkpoint, wanted: str | None) -> str:
 
 def _trunk(checkpoint: Checkpoint) -> _Trunk:
     names = checkpoint.tensors
+    prefix = "encoder_q.0." if any(name.startswith("encoder_q.0.") for name in names) else "backbone."
+    if prefix + R2PLUS1D_STEM in names:
+        trunk = _Trunk("r2plus1d_vicc", prefix, R2PLUS1D_STEM, r2plus1d_name)
+    elif prefix + S3D_STEM in names or f"{prefix}block1.0.conv1.weight" in names:
+        trunk = _Trunk("s3d", prefix, S3D_STEM, s3d_name)
+    else:
+        raise MismatchError(
+            f"'{checkpoint.path}' is no checkpoint of ViCC: it has neither {prefix}{S3D_STEM} nor "
+            f"{prefix}{R2PLUS1D_STEM}; its keys are {shown(sorted(names))}"
+        )
     if any(name.startswith(("final_bn.", "final_fc.0.")) for name in names):
         raise MismatchError(
             f"'{checkpoint.path}' is a linear probe, which reads features of unit length, as no classifier here does; "
             "import the file that it was trained on, and train one with 'cocon train'"
         )
-    prefix = "encoder_q.0." if any(name.startswith("encoder_q.0.") for name in names) else "backbone."
-    if prefix + R2PLUS1D_STEM[0] in names:
-        return _Trunk("r2plus1d_vicc", prefix, *R2PLUS1D_STEM, r2plus1d_name)
-    if prefix + S3D_STEM[0] in names or f"{prefix}block1.0.conv1.weight" in names:
-        return _Trunk("s3d", prefix, *S3D_STEM, s3d_name)
-    raise MismatchError(
-        f"'{checkpoint.path}' is no checkpoint of ViCC: it has neither {prefix}{S3D_STEM[0]} nor "
-        f"{prefix}{R2PLUS1D_STEM[0]}; its keys are {shown(sorted(names))}"
-    )
+    return trunk
 
 
 def _once(tensors: dict[str, Tensor], trunk: _Trunk, checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -149,26 +157,13 @@ def _layout(found: dict[str, Tensor], trunk: _Trunk, checkpoint: Checkpoint) -> 
         raise MismatchError(f"'{checkpoint.path}' has {_LAST_LAYER}weight {list(last_layer.shape)}, not two dimensions")
     num_classes = 0 if last_layer is None else last_layer.shape[0]
     if trunk.backbone == "s3d":
-        return Layout("s3d", stem.shape[0], stem.shape[1], num_classes)
+        return Layout("s3d", stem.shape[0], stem.shape[1], num_classes).checked(checkpoint.path)
     block = trunk.prefix.replace(".", r"\.") + r"conv([2-5])\.(block1|blocks\.\d+)\."
     depth = depth_named(found, block, DEPTHS, path=checkpoint.path, first_stage=2)
     # As wide as what the stem puts out; what is missing altogether is listed when the trunk is filled.
     norm = found.get(f"{trunk.prefix}bn1.weight", stem)
-    return Layout(depth, norm.shape[0], stem.shape[1], num_classes)
-
-
-def _see_two_channels(found: dict[str, Tensor], trunk: _Trunk) -> None:
-    """Make the first convolution one of (u, v), and let the BatchNorm after it make up for the constant channel.
-
-    That is exact wherever the kernel lies inside of the picture. Where it reaches over the border, the constant is zero
-    there, and here as inside.
-    """
-    stem, mean = trunk.prefix + trunk.stem, f"{trunk.prefix}{trunk.stem_bn}.running_mean"
-    weight = found[stem].double()  # [M, 3, 1, 7, 7]
-    found[stem] = weight[:, [_BLUE, _GREEN]].float()
-    constant = (REST - _COLOURS.mean[_RED]) / _COLOURS.std[_RED]
-    if mean in found and found[mean].shape == weight.shape[:1]:
-        found[mean] = (found[mean].double() - constant * weight[:, _RED].sum(dim=(1, 2, 3))).float()
+    width = norm.shape[0] if norm.ndim else 0
+    return Layout(depth, width, stem.shape[1], num_classes).checked(checkpoint.path)
 
 
 def _their_name(name: str, trunk: _Trunk) -> str:

@@ -21,9 +21,9 @@ from types import MappingProxyType
 
 __all__ = ["R2PLUS1D_STEM", "S3D_STEM", "first_s3d_name", "r2plus1d_name", "s3d_name"]
 
-# Convolution that sees the frames, and the BatchNorm that follows it.
-S3D_STEM = ("Conv_1a.conv1.weight", "Conv_1a.bn1")
-R2PLUS1D_STEM = ("conv1.spatial_conv.weight", "conv1.bn")
+# Convolution that sees the frames.
+S3D_STEM = "Conv_1a.conv1.weight"
+R2PLUS1D_STEM = "conv1.spatial_conv.weight"
 
 _FIRST_NAMES: Mapping[str, str] = MappingProxyType(
     {

@@ -43,10 +43,10 @@ class Learner:
         self._fabric = fabric
         self._restored = restore_encoders(self.method, config) if state is None else list(state["restored"])
         shares = dict.fromkeys(self._restored, config.optimizer.backbone_learning_rate_share)
-        self._optimizer = build_optimizer(config.optimizer, parameter_groups(self.method, shares))
-        for view, (mean, std) in state.get("normalisations", {}).items() if state is not None else ():
-            self.method.encoders[view].normalise_by(Normalisation(tuple(mean), tuple(std)))
+        for view, (mean, std, *plane) in state.get("normalisations", {}).items() if state is not None else ():
+            self.method.encoders[view].normalise_by(Normalisation(tuple(mean), tuple(std), *plane))
         self.method.encoders_replaced()
+        self._optimizer = build_optimizer(config.optimizer, parameter_groups(self.method, shares))
         if state is not None:
             self.method.load_state_dict(state["method"])
             self.schedule.restore(state["schedule"])
@@ -100,8 +100,8 @@ class Learner:
             "precision": self._fabric.strategy.precision.state_dict(),
             "restored": self._restored,
             "normalisations": {
-                view: [list(encoder.normalisation.mean), list(encoder.normalisation.std)]
-                for view, encoder in self.method.encoders.items()
+                view: [list(each.mean), list(each.std), each.plane]
+                for view, each in ((view, encoder.normalisation) for view, encoder in self.method.encoders.items())
             },
             "random": objects_of_all(random_states()),
             "step": step,

@@ -44,8 +44,8 @@ class MomentumCopy(nn.Module, Generic[M]):
 
     def restart(self, source: M) -> None:
         """Be the network as it is now."""
-        self.module.load_state_dict(source.state_dict())
         self.module.encoder.normalise_by(source.encoder.normalisation)
+        self.module.load_state_dict(source.state_dict())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

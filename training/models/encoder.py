@@ -82,10 +82,17 @@ class Encoder(nn.Module):
         # Constants of the view, not learned state: the contract carries them.
         self.register_buffer("mean", torch.empty(len(mean)), persistent=False)
         self.register_buffer("std", torch.empty(len(std)), persistent=False)
-        self.normalise_by(Normalisation(tuple(mean), tuple(std)))
+        self.normalisation = Normalisation(tuple(mean), tuple(std))
+        self.normalise_by(self.normalisation)
 
     def normalise_by(self, normalisation: Normalisation) -> None:
-        """Take another mean and divisor, of as many channels."""
+        """Take another mean and divisor, of as many channels.
+
+        Where it brings a constant plane that there was none of, or the other way round, the first convolution becomes
+        another one, with kernels of a channel more, which are zero, or less: whoever trains it must do so afterwards.
+        """
+        if (normalisation.plane is None) != (self.normalisation.plane is None):
+            _resize_stem(self.backbone, len(normalisation.mean) + (normalisation.plane is not None))
         self.normalisation = normalisation
         self.mean.copy_(255.0 * torch.tensor(normalisation.mean))
         self.std.copy_(255.0 * torch.tensor(normalisation.std))
@@ -132,12 +139,24 @@ class Encoder(nn.Module):
         return EncoderOutputs(F.normalize(blocks.mean(dim=1), dim=-1), blocks, logits, block_logits)
 
     def _normalised(self, frames: Tensor) -> Tensor:
-        """`uint8 [B, T, H, W, C]` to `float [B, C, T, H, W]`."""
+        """`uint8 [B, T, H, W, C]` to `float [B, C, T, H, W]`, or with a constant plane to C + 1 channels."""
         W, C = frames.shape[-2:]
         # In place on the copy that the bytes become: new memory costs more than the arithmetic. By rows: so does a loop
         # of three channels.
         rows = frames.float().flatten(-2).sub_(self.mean.repeat(W)).div_(self.std.repeat(W))  # [B, T, H, W·C]
-        return rows.reshape(*rows.shape[:-1], W, C).permute(0, 4, 1, 2, 3)
+        pixels = rows.reshape(*rows.shape[:-1], W, C)
+        if self.normalisation.plane is not None:
+            pixels = F.pad(pixels, (0, 1), value=self.normalisation.plane)
+        return pixels.permute(0, 4, 1, 2, 3)
+
+
+def _resize_stem(trunk: nn.Module, num_channels: int) -> None:
+    """Give the first convolution kernels of so many channels; what is new of them is zero."""
+    conv = next(module for module in trunk.modules() if isinstance(module, nn.Conv3d))
+    kept = min(num_channels, conv.in_channels)
+    weight = conv.weight.new_zeros(conv.out_channels, num_channels, *conv.kernel_size)
+    weight[:, :kept] = conv.weight.detach()[:, :kept]
+    conv.in_channels, conv.weight = num_channels, nn.Parameter(weight, conv.weight.requires_grad)
 
 
 def default_device() -> torch.device:

@@ -56,6 +56,8 @@ class ViewFiles:
         """
         contract = self.contract()
         encoder = build_encoder(contract.encoder, contract.view_spec, num_classes=len(contract.labels))
+        if contract.normalisation is not None:
+            encoder.normalise_by(contract.normalisation)
         try:
             encoder.load_state_dict(load_tensors(self.folder / _WEIGHTS_FILE))
         except Exception as error:  # safetensors raises its own error class, load_state_dict a RuntimeError

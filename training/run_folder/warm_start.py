@@ -115,8 +115,8 @@ def restore_encoders(method: Method, config: Config) -> list[str]:
         if view in sources:
             source, _ = sources[view].encoder()
             source.classifier = None
-            encoder.load_state_dict(source.state_dict())
             encoder.normalise_by(source.normalisation)
+            encoder.load_state_dict(source.state_dict())
         elif sources:
             why = f"'{named[view]}' has no encoder of it" if view in named else "no run is named for it"
             _logger.warning("view '%s' starts untrained: %s", view, why)

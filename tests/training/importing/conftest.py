@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cocon.embedding.contract import ModelContract
 from cocon.training.importing.conversion import ImportOptions, import_run
@@ -35,6 +35,12 @@ def save(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return write
+
+
+@pytest.fixture
+def optimizer_of() -> Callable[..., dict[str, Any]]:
+    """`optimizer_of(state, freezes=)`: what Adam remembers after a step; frozen, the aggregator had no gradient."""
+    return _optimizer_of
 
 
 @pytest.fixture
@@ -83,6 +89,18 @@ def _state(
                 _batch_norm(state, f"{name}.downsample.1", outputs[stage], draw, statistics=statistics)
     _on_top(state, 4 * width, classes, draw)
     return state
+
+
+def _optimizer_of(state: State, *, freezes: bool) -> dict[str, Any]:
+    no_parameters = ("running_mean", "running_var", "num_batches_tracked")
+    names = [name for name in state if not name.endswith(no_parameters) and not name.startswith("agg.cell_list.")]
+    order = sorted(names, key=lambda name: name.split(".")[0] in ("final_bn", "final_fc"))  # as its modules have it
+    parameters = {name: nn.Parameter(state[name].clone()) for name in order}
+    adam = torch.optim.Adam(parameters.values())
+    for name, parameter in parameters.items():
+        parameter.grad = None if freezes and name.startswith("agg.") else torch.ones_like(parameter)
+    adam.step()
+    return adam.state_dict()
 
 
 def _on_top(state: State, dim: int, classes: int, draw: torch.Generator) -> None:

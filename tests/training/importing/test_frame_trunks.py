@@ -153,6 +153,15 @@ def test_features_are_those_of_a_resnet_50_of_images(
     _check_numbers(tmp_path / "run", trunk, R50)
 
 
+def test_vclrs_own_conversion_to_torchvisions_names_is_taken(import_into: Import, tmp_path: Path) -> None:
+    """It keeps the trunk, and a last layer that nobody trained in place of the heads."""
+    trunk, dim = _resnet(), 64
+    torch.save(trunk | {"fc.weight": torch.zeros(1000, dim), "fc.bias": torch.zeros(1000)}, tmp_path / "vclr_torch.pth")
+    import_into(tmp_path / "vclr_torch.pth", source="vclr")
+    _check_numbers(tmp_path / "run", trunk, R50)
+    assert json.loads((tmp_path / "run/complete.json").read_text())["files"]["rgb"]["left_out"] == ["fc.*"]
+
+
 def test_basic_blocks_are_taken_too_and_settings_replace_the_published_ones(
     import_into: Import, tmp_path: Path
 ) -> None:

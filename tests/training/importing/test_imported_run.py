@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from cocon.core.errors import MismatchError
 from cocon.embedding.contract import ModelContract
 from cocon.export.cards.record import training_of_run
 from cocon.export.cards.training import training_text
@@ -68,9 +69,10 @@ def test_settings_take_the_place_of_the_published_ones(make_state: Any, save: An
 
 
 def test_the_command_says_what_it_made_and_how_it_failed(
-    cocon: Callable[..., Outcome], make_state: Any, save: Any, tmp_path: Path
+    cocon: Callable[..., Outcome], make_state: Any, save: Any, optimizer_of: Any, tmp_path: Path
 ) -> None:
-    run, file = tmp_path / "run", save(make_state(**SMALL, classes=2))
+    state = make_state(**SMALL, classes=2)
+    run, file = tmp_path / "run", save(state, optimizer=optimizer_of(state, freezes=True))
     (tmp_path / "labels.txt").write_text("1 walk\n2 run\n")
     arguments = ("import", "--from", "cocon", "--output", run, file)
     code, output, errors = cocon(*arguments, "--labels", tmp_path / "labels.txt")
@@ -87,6 +89,39 @@ def test_the_command_says_what_it_made_and_how_it_failed(
     assert (code, output) == (5, "")
     assert errors.count("\n") == 1
     assert RunFolder.open(run).encoder("rgb")[1].labels == ("class 0", "class 1")  # the refused import removed nothing
+
+
+def test_a_classifier_of_the_other_project_is_refused_or_it_is_said_that_it_may_be_one(
+    make_state: Any, save: Any, optimizer_of: Any, import_into: Import, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both have the same keys; the released code of CoCon never trains the aggregator of a classifier."""
+    state = make_state(**SMALL, classes=2)
+    files = {
+        whose: save(state, whose, optimizer=optimizer_of(state, freezes=whose == "cocon")) for whose in ("cocon", "dpc")
+    }
+    for given, other in (("cocon", "dpc"), ("dpc", "cocon")):
+        with pytest.raises(MismatchError, match=f"has a classifier of .*use --from {other}"):
+            import_into(files[other], source=given, overwrite=True)
+        (contract,) = import_into(files[given], source=given, overwrite=True)
+        assert contract.method == given
+    assert caplog.text == ""
+    import_into(save(state, "bare"), source="dpc", overwrite=True)
+    assert "does not tell whether its classifier is of CoCon or of DPC" in caplog.text
+    assert "taken for one of DPC; if it recognises little, import it --from cocon" in caplog.text
+    caplog.clear()
+    import_into(save(state, "marked", mode="imgs"), overwrite=True)
+    import_into(save(make_state(**SMALL), "plain"), overwrite=True)
+    assert caplog.text == ""
+
+
+def test_a_classifier_of_flow_is_said_to_have_learned_from_wrapped_bytes(
+    make_state: Any, save: Any, import_into: Import, caplog: pytest.LogCaptureFixture
+) -> None:
+    import_into(save(make_state(**SMALL, channels=2)))
+    assert caplog.text == ""
+    import_into(save(make_state(**SMALL, channels=2, classes=2)), overwrite=True)
+    assert "lets bytes of flow wrap around below zero" in caplog.text
+    assert caplog.text.count("WARNING") == 1
 
 
 def test_an_imported_run_is_evaluated_and_its_export_passes_the_parity_gate(

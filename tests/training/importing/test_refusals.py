@@ -107,6 +107,122 @@ def test_half_a_file_is_refused(make_state: Any, save: Any, import_into: Import,
     _assert_refused(tmp_path, UsageError, "is no checkpoint", call=lambda: import_into(path))
 
 
+def _flipped(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def _place_in(path: Path, member: str) -> int:
+    """Of a byte in the midst of the first member of that ending."""
+    with zipfile.ZipFile(path) as archive:
+        found = next(each for each in archive.infolist() if each.filename.endswith(member))
+        with archive.open(found) as content:
+            whole = content.read()
+    return path.read_bytes().index(whole) + len(whole) // 2
+
+
+@pytest.mark.parametrize("member", ["/data/0", "/data/17", "/data.pkl", "/version"])
+def test_a_flipped_bit_is_found_by_the_checksum_of_its_member(
+    member: str, make_state: Any, save: Any, import_into: Import, tmp_path: Path
+) -> None:
+    path = save(_state(make_state))
+    _flipped(path, _place_in(path, member))
+    _assert_refused(tmp_path, UsageError, "a damaged one", "Bad CRC-32", call=lambda: import_into(path))
+
+
+def test_a_file_without_checksums_is_taken(make_state: Any, save: Any, import_into: Import) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        path = save(_state(make_state))
+    finally:
+        torch.serialization.set_crc32_options(True)
+    import_into(path)
+
+
+def _packed_anew(path: Path, **options: Any) -> None:
+    """The members once more, by another writer than torch's."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    again = options.pop("again", None)
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+            if again is not None and name.endswith(again):
+                archive.writestr(name, content)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_that_torch_would_not_have_written_so_are_refused(
+    make_state: Any, save: Any, import_into: Import, tmp_path: Path
+) -> None:
+    path = save(_state(make_state))
+    for options, part in (
+        ({"compression": zipfile.ZIP_DEFLATED}, "compressed, which torch.save never does"),
+        ({"again": "/data/0"}, "two of its members have one name"),
+    ):
+        _packed_anew(path, **options)
+        _assert_refused(tmp_path, UsageError, part, call=lambda: import_into(path))
+        save(_state(make_state))
+    _packed_anew(path)
+    import_into(path)
+
+
+def test_a_tensor_that_claims_more_numbers_than_its_member_has_is_refused(
+    make_state: Any, save: Any, import_into: Import, tmp_path: Path
+) -> None:
+    """Torch would read on beyond them in memory, whatever is there."""
+    path = save({"last": torch.ones(1000)})
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in sorted(members, key=lambda name: name.endswith("/data/0")):
+            archive.writestr(name, members[name][:4] if name.endswith("/data/0") else members[name])
+    _assert_refused(tmp_path, UsageError, "a damaged one", call=lambda: import_into(path))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
+def test_part_of_a_file_of_the_earlier_format_is_refused(
+    share: float, make_state: Any, import_into: Import, tmp_path: Path
+) -> None:
+    path = tmp_path / "old.pth.tar"
+    torch.save({"state_dict": _state(make_state)}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    _assert_refused(tmp_path, UsageError, "a damaged one", call=lambda: import_into(path))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_bytes_after_the_end_of_a_file_do_not_hinder(
+    legacy: bool, make_state: Any, import_into: Import, tmp_path: Path
+) -> None:
+    state, path = _state(make_state), tmp_path / "long.pth.tar"
+    torch.save({"state_dict": state}, path, _use_new_zipfile_serialization=not legacy)
+    with path.open("ab") as file:
+        file.write(b"\n" * 100)
+    import_into(path)
+    encoder, _ = RunFolder.open(tmp_path / "run").encoder("rgb")
+    assert torch.equal(encoder.backbone.conv1.weight, state[STEM])
+
+
+def test_a_tensor_that_repeats_its_numbers_and_a_name_that_is_no_text_are_taken(
+    make_state: Any, save: Any, import_into: Import, tmp_path: Path
+) -> None:
+    state = _state(make_state)
+    state["backbone.bn1.weight"] = torch.tensor([0.5]).expand(4)  # stride 0
+    state[STEM] = torch.nn.Parameter(state[STEM].transpose(3, 4))
+    path = tmp_path / os.fsdecode(b"caf\xe9.pth.tar")
+    save(state).rename(path)
+    import_into(path)
+    encoder, _ = RunFolder.open(tmp_path / "run").encoder("rgb")
+    assert encoder.backbone.bn1.weight.tolist() == [0.5] * 4
+    assert torch.equal(encoder.backbone.conv1.weight, state[STEM])
+
+
+@pytest.mark.parametrize("epoch", [True, -1, 10**30, "seven", None])
+def test_an_epoch_that_is_none_is_not_said(epoch: object, make_state: Any, save: Any) -> None:
+    assert read_checkpoint(save(_state(make_state), epoch=epoch, optimizer={"state": 3})).epoch is None
+
+
 def test_code_in_a_file_is_named_and_never_run(make_state: Any, save: Any, import_into: Import, tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[Any, tuple[str]]:
@@ -148,6 +264,12 @@ def test_a_file_too_large_or_too_large_when_unpacked_is_refused(
         ({"state_dict": {STEM: torch.ones(2).to_sparse()}}, "is not dense"),
         ({"state_dict": {STEM: torch.ones(2, device="meta")}}, "is not dense"),
         ({"state_dict": {STEM: torch.tensor([1.0, float("nan")])}}, "not finite"),
+        ({"state_dict": {STEM: torch.tensor([1e300], dtype=torch.float64)}}, "not finite"),
+        ({"state_dict": {STEM: torch.ones(2, dtype=torch.complex64)}}, "is not dense on the CPU, of plain numbers"),
+        ({"state_dict": {STEM: torch.ones(2).to(torch.float8_e4m3fn)}}, "of plain numbers (torch.float8_e4m3fn"),
+        # They take four bytes of the file, and would take four terabytes here.
+        ({"state_dict": {STEM: torch.ones(1).expand(1_000_000, 1_000_000)}}, "would take more than 2.1 GB"),
+        ({"state_dict": {f"{n}.weight": torch.ones(1).expand(100_000_000) for n in range(9)}}, "its tensor '5.weight'"),
     ],
 )
 def test_a_state_dict_that_is_none_is_refused(content: object, part: str, import_into: Import, tmp_path: Path) -> None:
@@ -173,6 +295,13 @@ def test_a_state_dict_that_is_none_is_refused(content: object, part: str, import
         (lambda s: s.update({"backbone.layer1.0.conv3.weight": torch.ones(1)}), ("bottleneck",)),
         (lambda s: s.update({"backbone.layer1.1.conv1.weight": torch.ones(1)}), ("(2, 1, 1, 1) residual blocks",)),
         (lambda s: s.update({STEM: torch.ones(4, 5, 1, 7, 7)}), ("sees 5 channels", "17 (pose)")),
+        (lambda s: s.update({STEM: torch.ones(0, 3, 1, 7, 7)}), ("has 0 channels in its first stage",)),
+        (lambda s: s.update({STEM: torch.ones(1, 3, 1, 1, 1).expand(9**6, -1, -1, -1, -1)}), ("531441 channels",)),
+        (lambda s: s.update({"final_fc.1.weight": torch.ones(1).expand(9**8, 1)}), ("43046721 classes",)),
+        (lambda s: s.update({"final_fc.1.weight": torch.ones(3)}), ("final_fc.1.weight [3], not two dimensions",)),
+        (lambda s: s.update({STEM: s[STEM].long()}), (f"1 tensors of whole numbers: {STEM} torch.int64",)),
+        (lambda s: s.update({STEM: s[STEM] > 0}), (f"1 tensors of whole numbers: {STEM} torch.bool",)),
+        (lambda s: s["backbone.bn1.running_var"].neg_(), ("1 negative variances: backbone.bn1.running_var",)),
         (lambda s: s.update({"final_fc.1.weight": torch.ones(3, 16)}), ("classifier of 3 classes", "missing keys")),
     ],
 )
@@ -196,6 +325,7 @@ def test_views_that_contradict_each_other_are_refused(
     marked = save(_state(make_state), "marked", mode="imgs")
     wrong = save(_state(make_state), "wrong", mode="kphm")
     strange = save(_state(make_state), "strange", mode="heat")
+    other = save({"conv1.weight": torch.ones(4)}, "other", mode="heat")
     for error, part, files, options in [
         (MismatchError, "sees 3 channels, but view 'flow' has 2", [rgb], {"views": ("flow",)}),
         (MismatchError, "sees 3 channels, but view 'pose' has 17", [wrong], {}),
@@ -206,6 +336,7 @@ def test_views_that_contradict_each_other_are_refused(
         (UsageError, "one file per view", [rgb, rgb], {}),
         (MismatchError, "use --from cocon", [marked], {"source": "dpc"}),
         (MismatchError, "DPC knows only rgb", [flow], {"source": "dpc"}),
+        (MismatchError, "is no checkpoint of CoCon or DPC", [other], {"source": "dpc"}),
     ]:
         _assert_refused(tmp_path, error, part, call=lambda f=files, o=options: import_into(*f, **o))
 
@@ -223,12 +354,15 @@ def test_classifiers_of_different_labels_do_not_become_one_run(
 
 def test_options_that_do_not_fit_are_refused(make_state: Any, save: Any, import_into: Import, tmp_path: Path) -> None:
     plain, labelled = save(_state(make_state), "plain"), save(_state(make_state, classes=3), "labelled")
-    without = save(_state(make_state, statistics=False), "without")
+    without, mask = save(_state(make_state, statistics=False), "without"), save(_state(make_state, channels=1), "mask")
     for part, file, options in [
         ("2 labels for the 3 classes", labelled, {"labels": ("a", "b")}),
         ("has no running statistics of batch normalisation", without, {"source": "dpc"}),
         ("--calibrate FOLDER", without, {"source": "dpc"}),
         ("leave --calibrate out", plain, {"calibrate": tmp_path}),
+        ("has no classifier whose classes could have the names of --labels", plain, {"labels": ("a", "b")}),
+        ("--flow-source-px is of flow, and the files are of rgb", plain, {"flow_source_px": 100}),
+        ("--size-px is of rgb and flow, and the files are of mask", mask, {"size_px": 100}),
         ("setting 'model.width=3' cannot be made here", plain, {"settings": ("model.width=3",)}),
         ("clip.colour is unknown", plain, {"settings": ("clip.colour=3",)}),
         ("does not exist", without, {"source": "dpc", "calibrate": tmp_path / "none"}),

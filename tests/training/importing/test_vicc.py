@@ -7,12 +7,21 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.embedding.contract import ModelContract
-from cocon.training.models.convolutions import FactoredConv
+from cocon.embedding.repository import ONNX, TORCHSCRIPT
+from cocon.export.artefacts.half_precision import halve
+from cocon.export.artefacts.parity_clips import moving_squares
+from cocon.export.artefacts.quantise import quantise
+from cocon.export.models.encoders import check_encoder, open_onnx, write_encoder
+from cocon.export.sources import ViewSource
+from cocon.training.loop.learner import Learner, parameter_groups
+from cocon.training.loop.schedule import StepPlan
 from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.view_files import ViewFiles
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
@@ -265,19 +274,70 @@ def test_flow_is_seen_as_a_picture_of_a_constant_v_and_u(
     red = torch.full_like(there[..., :1], 128)
     pictures = _pictures(torch.cat((red, there[..., 1:], there[..., :1]), dim=-1))
     encoder, _ = RunFolder.open(tmp_path / "run").encoder("flow")
-    first = next(module for module in encoder.backbone.modules() if isinstance(module, FactoredConv))
-    seen: list[Tensor] = []
-    first.bn.register_forward_hook(lambda module, inputs, output: seen.append(output))
     with torch.no_grad():
-        embedding = encoder(here).embedding
-    conv, norm = ("Conv_1a.conv1", "Conv_1a.bn1") if backbone == "s3d" else ("conv1.spatial_conv", "conv1.bn")
-    expected = F.conv3d(pictures, trunk[f"{conv}.weight"], stride=(1, 2, 2), padding=(0, 3, 3))
-    expected = _norm(trunk, norm, expected)
-    inside = (..., slice(2, -1), slice(2, -1))  # where the kernel of 7 does not reach over the border
-    # ReLU after it works in place: compare what it leaves.
-    torch.testing.assert_close(seen[0][inside].relu(), expected[inside].relu(), rtol=1e-4, atol=1e-5)
-    pooled = features(trunk, pictures).mean(dim=(2, 3, 4))
-    assert F.cosine_similarity(embedding, pooled).min() > 0.999
+        maps, outputs = encoder.feature_maps(here), encoder(here)
+    expected = features(trunk, pictures).mean(dim=2, keepdim=True).transpose(1, 2)
+    torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-5)  # at the border of the picture too
+    pooled = expected.mean(dim=(1, 3, 4))
+    torch.testing.assert_close(outputs.embedding, F.normalize(pooled, dim=1), rtol=0, atol=1e-5)
+
+
+def test_logits_of_a_flow_classifier_are_those_of_the_released_code(import_into: Import, tmp_path: Path) -> None:
+    trunk = _s3d()
+    state = _classifier(trunk)
+    import_into(_save(tmp_path / "file", state), source="vicc", views=("flow",), flow_source_px=137)
+    flow = _clip(channels=2)
+    pictures = _pictures(torch.cat((torch.full_like(flow[..., :1], 128), flow[..., 1:], flow[..., :1]), dim=-1))
+    pooled = _s3d_features(trunk, pictures).mean(dim=(2, 3, 4))
+    expected = pooled @ state["final_fc.1.weight"].T + state["final_fc.1.bias"]
+    encoder, _ = RunFolder.open(tmp_path / "run").encoder("flow")
+    with torch.no_grad():
+        logits = encoder(flow).logits
+    assert logits is not None
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", [pytest.param("s3d", marks=pytest.mark.slow), "r2plus1d_vicc"])
+def test_what_is_exported_of_a_flow_encoder_computes_the_same(
+    backbone: str, import_into: Import, tmp_path: Path
+) -> None:
+    sizes = ("view.flow.resize_px=32", "view.flow.crop_px=32", "clip.frames_per_block=8")
+    trunk, run = TRUNKS[backbone][0](), tmp_path / "run"
+    import_into(_save(tmp_path / "file", _pretrained(trunk)), source="vicc", views=("flow",), settings=sizes)
+    encoder, contract = RunFolder.open(run).encoder("flow")
+    source = ViewSource(encoder, contract, moving_squares(contract, 4))
+    files = {form: tmp_path / form.file_name for form in (ONNX, TORCHSCRIPT)}
+    for form, path in files.items():
+        write_encoder(source, form, path)
+        assert check_encoder(source, form, path).min_cosine > 0.99999
+    quantise(files[ONNX], source.clips, contract, tmp_path / "int8.onnx")
+    halve(files[ONNX], tmp_path / "fp16.onnx")
+    with torch.no_grad():
+        expected = encoder(torch.tensor(source.clips)).embedding.numpy()
+    for name, least in (("int8", 0.98), ("fp16", 0.9999)):
+        found = open_onnx(tmp_path / f"{name}.onnx", contract).embed(source.clips).embedding
+        assert (found * expected).sum(axis=1).min() > least, name
+
+
+def test_training_goes_on_from_a_flow_encoder_and_is_resumed(import_into: Import, tmp_path: Path) -> None:
+    sizes = ("view.flow.resize_px=36", "view.flow.crop_px=32", "clip.frames_per_block=8")
+    file = _save(tmp_path / "file", _pretrained(_r2plus1d()))
+    import_into(file, source="vicc", views=("flow",), settings=sizes)
+    config = RunFolder.open(tmp_path / "run").config
+    training = config.training.model_copy(update={"init_from": tmp_path / "run", "epochs": 1})
+    config = config.model_copy(update={"training": training})
+    plan, fabric = StepPlan(2, 1, 1), Fabric(accelerator="cpu", devices=1)
+    begun = Learner(config, plan, fabric, None)
+    imported, _ = ViewFiles(tmp_path / "run" / "views" / "flow").encoder()
+    clips = _clip(channels=2, size=32)
+    with torch.no_grad():
+        before, after = imported(clips).embedding, begun.method.encoders["flow"].eval()(clips).embedding
+    torch.testing.assert_close(before, after)
+    resumed = Learner(config, plan, fabric, begun.state(0))
+    assert resumed.method.encoders["flow"].normalisation == imported.normalisation
+    stem = resumed.method.encoders["flow"].backbone.conv1.spatial.weight
+    assert any(stem is parameter for group in parameter_groups(resumed.method, {}) for parameter in group["params"])
+    torch.testing.assert_close(stem.detach(), imported.backbone.conv1.spatial.weight.detach())
 
 
 @pytest.mark.training
@@ -308,6 +368,13 @@ def _probe(state: State) -> State:
         (lambda s: _pretrained(_twice(s)), (), UsageError, "name --view rgb or --view flow for each file"),
         (lambda s: _pretrained(_twice(s)), ("pose",), UsageError, "ViCC knows rgb and flow, not view 'pose'"),
         (_probe, ("rgb",), MismatchError, "is a linear probe, which reads features of unit length"),
+        # What CoCon and DPC call theirs.
+        (
+            lambda s: {"backbone.conv1.weight": torch.zeros(4, 3, 1, 7, 7), "final_bn.bias": torch.zeros(4)},
+            ("rgb",),
+            MismatchError,
+            "is no checkpoint of ViCC: it has neither backbone.Conv_1a.conv1.weight nor",
+        ),
         (
             lambda s: _pretrained(_twice(s) | {"block4.5.branch0.0.bn.bias": torch.zeros(16)}),
             ("rgb",),
@@ -351,6 +418,12 @@ def test_what_does_not_fit_is_refused(
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_width_that_no_tensor_says_is_refused(import_into: Import, tmp_path: Path) -> None:
+    state = _pretrained(_r2plus1d()) | {"encoder_q.0.bn1.weight": torch.tensor(1.0)}
+    with pytest.raises(MismatchError, match="has 0 channels in its first stage"):
+        import_into(_save(tmp_path / "file", state), source="vicc", views=("flow",))
 
 
 def test_an_r2plus1d_without_a_layer_is_refused(import_into: Import, tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cocon.core.errors import UsageError
-from cocon.embedding.contract import EncoderSpec
+from cocon.embedding.contract import EncoderSpec, Normalisation
 from cocon.training.models.encoder import BACKBONES, Encoder, build_encoder
 from cocon.video.views import VIEWS
 
@@ -50,6 +51,27 @@ def test_bytes_are_scaled_and_normalised_per_channel(view: str) -> None:
         )
         expected = (clips[b, n, t, i, j, c].item() / 255 - row.mean[c]) / row.std[c]
         assert backbone.seen[2 * b + n, c, t, i, j].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_constant_plane_follows_the_channels_of_the_view_and_ends_where_the_picture_does() -> None:
+    row, clips = VIEWS["flow"], _clips(2, 2)
+    encoder = _encoder("flow")
+    stem = encoder.backbone.conv1
+    before, two = encoder.feature_maps(clips), stem.weight.detach().clone()
+    encoder.normalise_by(Normalisation(row.mean, row.std, plane=0.07))
+    torch.testing.assert_close(encoder.feature_maps(clips), before)  # it has no weight yet
+    red = torch.randn(4, 1, 1, 7, 7, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        stem.weight[:, 2:] = red
+    seen: list[Tensor] = []
+    stem.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    encoder.feature_maps(clips)
+    flow = (clips.flatten(0, 1).permute(0, 4, 1, 2, 3) / 255 - row.mean[0]) / row.std[0]
+    pictures = torch.cat((flow, torch.full_like(flow[:, :1], 0.07)), dim=1)
+    expected = F.conv3d(pictures, torch.cat((two, red), dim=1), stride=(1, 2, 2), padding=(0, 3, 3))
+    torch.testing.assert_close(seen[0], expected, rtol=1e-4, atol=1e-5)
+    encoder.normalise_by(Normalisation(row.mean, row.std))
+    torch.testing.assert_close(encoder.feature_maps(clips), before)
 
 
 def test_a_feature_map_is_the_mean_over_a_blocks_time() -> None:
