@@ -20,7 +20,7 @@ def halve(onnx_path: Path, path: Path) -> None:
         onnx_path: the file.
         path: file to write.
     """
-    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
     model = infer_shapes(onnx.load(onnx_path))
     graph, nodes = model.graph, model.graph.node
@@ -30,7 +30,9 @@ def halve(onnx_path: Path, path: Path) -> None:
     parts = Extractor(model)
     trunk = parts.extract_model([tensor.name for tensor in graph.input], seam)
     tail = parts.extract_model(seam, [tensor.name for tensor in graph.output])
-    halved = convert_float_to_float16(trunk, keep_io_types=True)
+    # S3D has maxima over frames. The converter leaves them in float32, needlessly, and puts their casts too late.
+    kept = [name for name in DEFAULT_OP_BLOCK_LIST if name != "Max"]
+    halved = convert_float_to_float16(trunk, keep_io_types=True, op_block_list=kept)
     for part in (halved, tail):
         del part.graph.value_info[:]
     # Both may hold the same constants: those of the tail get names of their own.
