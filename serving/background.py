@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cocon.core.errors import ServerError
+from cocon.core.paths import real_path
 from cocon.serving.address import Address
 from cocon.serving.checking.repository_check import Scrutiny
 from cocon.serving.launcher import ServerProcess, check_start, end_server, model_names
@@ -67,7 +68,7 @@ def detach(
         MismatchError: A model is not what its configuration says; a server that runs goes on.
         ServerError: The port is in use, by a server of another repository for instance, or a model was not in time.
     """
-    repository = repository.resolve()
+    repository = real_path(repository)
     with exclusive(address.grpc_port):
         running = _running(address.grpc_port)
         if running is not None and running.repository != repository:

@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cocon.core.errors import ServerError, UsageError
+from cocon.core.paths import real_path
 from cocon.core.printable import printable
 from cocon.core.storage import storing
 
@@ -64,7 +65,7 @@ def find_installation(repository: Path) -> Installation:
     """
     on_path = shutil.which("tritonserver")
     if on_path:
-        return Installation(Path(on_path).resolve())
+        return Installation(real_path(on_path))
     try:
         return _bundled_installation()
     except _CannotRunError as error:

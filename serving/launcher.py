@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from cocon.core.errors import UsageError
+from cocon.core.paths import real_path
 from cocon.core.printable import printable
 from cocon.core.storage import storing
 from cocon.embedding.repository import check_repository
@@ -53,7 +54,7 @@ class ServerProcess:
         scrutiny: Scrutiny = "full",
         flags: Sequence[str] = (),
     ) -> None:
-        self.repository = repository.resolve()
+        self.repository = real_path(repository)
         self.address = address or Address()
         self.log = log
         self._timeout_s = timeout_s

@@ -26,6 +26,12 @@ def test_a_package_says_what_it_holds_and_names_the_packages_in_it(package: Path
     assert {wing for wing in wings if f"`{wing}`" not in told} == set()
 
 
+def test_no_room_asks_python_where_links_lead() -> None:
+    """`Path.resolve` ends in a traceback where links go in a circle; `core.paths.real_path` does not."""
+    asking = [path.relative_to(ROOT).as_posix() for path in MODULES if ".resolve(" in path.read_text()]
+    assert asking == []
+
+
 # What Triton's worker looks for in every backend.
 OF_TRITON = {"TritonPythonModel"}
 

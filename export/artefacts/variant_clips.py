@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError, VideoError
+from cocon.core.paths import real_path
 from cocon.core.printable import printable
 from cocon.embedding.contract import ModelContract
 from cocon.export.artefacts.parity_clips import figure_clips
@@ -87,7 +88,7 @@ def clips_for_variants(run: RunFolder, contract: ModelContract) -> VariantClips:
     if next(read(plan.calibration[:_NUM_TRIED], _CALIBRATION_S), None) is None:
         return _of_figures(contract)
     return VariantClips(
-        f"videos of '{printable(dataset.root.resolve().name)}'",
+        f"videos of '{printable(real_path(dataset.root).name)}'",
         lambda: _alternating(read(plan.calibration, _CALIBRATION_S)),
         lambda: read(plan.judged, _JUDGING_S),
     )

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from cocon.core.errors import MismatchError
+from cocon.core.paths import real_path
 from cocon.embedding.contract import ModelContract
 from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
@@ -103,10 +104,10 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
     _check(rows, run.path / EVALUATION_FILE)
     saved = [view for view in config.views if run.files_of(view).has_encoder]
     imported_from, calibration = summary.get("imported_from"), summary.get("calibrated", {})
-    starts = [path.resolve().name for path in named_sources(config).values()]
+    starts = [real_path(path).name for path in named_sources(config).values()]
     is_drawn = bool(summary.get("generated", (config.data.folder / _GENERATED_MARK).is_file()))
     return TrainingRecord(
-        data=config.data.folder.resolve().name,
+        data=real_path(config.data.folder).name,
         is_generated=is_drawn and imported_from is None,
         epochs=config.training.epochs,
         seed=config.training.seed,

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from cocon.core.atomic import place_of
 from cocon.core.errors import GateError, MismatchError, UsageError
+from cocon.core.paths import real_path
 from cocon.core.storage import refused, storing
 from cocon.embedding.embedder import ENCODER, assert_congruent
 from cocon.embedding.repository import CARD_FILE
@@ -138,7 +139,7 @@ def _write_descriptions(run: RunFolder, folder: Path, license: str | None) -> No
 
 def _portable(config: Config) -> Config:
     """The configuration with the last name of every path alone; the data lies in `data/`, as by default."""
-    folder = Path("data") / config.data.folder.resolve().name
+    folder = Path("data") / real_path(config.data.folder).name
     content = _without_folders(config.model_dump())
     return Config.model_validate(content | {"data": content["data"] | {"folder": folder}})
 

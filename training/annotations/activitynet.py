@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cocon.core.errors import UsageError
+from cocon.core.paths import real_path
 from cocon.core.printable import printable
 from cocon.core.texts.text_files import read_text
 from cocon.embedding.locating.proposals import Segment
@@ -158,7 +159,7 @@ class _File(_Part):
 
 
 def _find_annotations(folder: Path) -> Path:
-    for place in (folder, folder.resolve().parent):
+    for place in (folder, real_path(folder).parent):
         for pattern in _FILE_NAMES:
             if found := sorted(path for path in place.glob(pattern) if path.is_file()):
                 return found[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cocon.core.errors import UsageError
+from cocon.core.paths import real_path
 from cocon.core.printable import escaped, printable
 from cocon.training.config.input_sections import DataSection
 from cocon.video.store.dataset import DatasetFolder, VideoEntry
@@ -54,7 +55,7 @@ def find_split_files(
     Raises:
         UsageError: no place has any.
     """
-    roots = [data.split_files] if data.split_files else [data.folder, data.folder.resolve().parent]
+    roots = [data.split_files] if data.split_files else [data.folder, real_path(data.folder).parent]
     places = [place for root in roots for place in (root, root / folder_name)]
     for place in places:
         found = (path for path in sorted(place.glob(pattern)) if not path.name.startswith("."))  # of macOS

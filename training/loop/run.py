@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock
+from cocon.core.paths import real_path
 from cocon.core.printable import escaped, in_one_line
 from cocon.core.progress import ProgressBar
 from cocon.core.progress import progress_bar as terminal_bar
@@ -122,7 +123,7 @@ def _check_number(num_videos: int, config: Config, dataset: DatasetFolder) -> No
 @contextmanager
 def _claimed(run: RunFolder, *, overwrite: bool, resume: Resume) -> Iterator[None]:
     """Be the only one who trains the run while the block runs."""
-    if run.path.resolve() in (source.resolve() for source in named_sources(run.config).values()):
+    if real_path(run.path) in (real_path(source) for source in named_sources(run.config).values()):
         raise UsageError(f"run '{run}' cannot start from itself (training.init_from); choose another --output")
     if resume == "never" and not overwrite:
         refuse_to_go_on(run)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cocon.core.options import Quiet, takes_options
+from cocon.core.paths import real_path
 
 if TYPE_CHECKING:
     from cocon.training.reproduce.table import Table
@@ -42,7 +43,7 @@ class TableOptions:
         from cocon.training.reproduce.running import Plan, cores_for
         from cocon.training.reproduce.table import reproduce_table
 
-        name = self.name or self.data.resolve().name
+        name = self.name or real_path(self.data).name
         jobs, num_threads = cores_for(self.jobs)
         plan = Plan(self.preset, (*settings, *(self.settings or ())), self.data, runs / name, num_threads)
         table = kind(name=name, seeds=self.seeds, jobs=jobs, notes=tuple(self.note or ()))

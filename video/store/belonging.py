@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cocon.core.errors import UsageError
+from cocon.core.paths import real_path
 from cocon.video.store.dataset import VideoEntry, read_manifest
 from cocon.video.store.layout import id_of, label_and_split
 
@@ -63,7 +64,7 @@ def _folders_above(video: Path) -> dict[Path, Path]:
     """Folders above a video, the nearest first, and then those of where links lead: with its path there."""
     named = Path(os.path.abspath(video))  # noqa: PTH100  # Path.resolve follows links
     folders = dict.fromkeys(named.parents, named)
-    for folder in (behind_links := video.resolve()).parents:
+    for folder in (behind_links := real_path(video)).parents:
         folders.setdefault(folder, behind_links)
     return folders
 
@@ -74,7 +75,7 @@ def _has_store(folder: Path) -> bool:
 
 def _listed_entry(folders: Iterable[Path], video: Path) -> tuple[Path, VideoEntry] | None:
     """The nearest folder whose manifest names a video, and its entry."""
-    behind_links = video.resolve()
+    behind_links = real_path(video)
     for root in folders:
         manifest = root / "manifest.csv"
         if manifest.is_file() and (entry := _listed(manifest, manifest.stat().st_mtime_ns).get(behind_links)):
@@ -87,7 +88,7 @@ def _listed(manifest: Path, changed_ns: int) -> dict[Path, VideoEntry]:
     """Video → entry, of a part where none is of all of it; `changed_ns`: an edited manifest is read again."""
     try:
         entries = sorted(read_manifest(manifest.parent, manifest), key=lambda entry: not entry.is_part)
-        return {entry.path.resolve(): entry for entry in entries}
+        return {real_path(entry.path): entry for entry in entries}
     except (UsageError, OSError) as error:
         _logger.warning("labels and stored views are not looked up: %s", error)
         return {}

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cocon.core.errors import UsageError
-from cocon.core.paths import special_kind
+from cocon.core.paths import real_path, special_kind
 from cocon.core.printable import printable
 
 __all__ = ["VIDEO_SUFFIXES", "FoundVideos", "LeftOut", "find_videos", "warn_of_left_out"]
@@ -81,7 +81,7 @@ def find_videos(folder: Path) -> FoundVideos:
         UsageError: the folder itself cannot be read.
     """
     walk = _Walk(folder)
-    for above in (*folder.absolute().parents, *folder.resolve().parents):
+    for above in (*folder.absolute().parents, *real_path(folder).parents):
         with suppress(OSError):
             walk.known.add(_identity(above))  # a link up would bring in what lies beside this folder
     try:

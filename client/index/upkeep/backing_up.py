@@ -25,6 +25,7 @@ from cocon.client.index.upkeep.records_read import catalogue_as_it_is
 from cocon.core.atomic import replacing
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.folder_lock import LOCK_FILE, folder_lock
+from cocon.core.paths import real_path
 from cocon.core.printable import printable
 from cocon.core.progress import OnProgress
 from cocon.core.storage import refused, storing
@@ -159,7 +160,7 @@ def _check_sound(snapshot: Snapshot, damage: Iterable[str]) -> None:
 
 def _check_target(folder: Path, target: Path) -> None:
     named = f"backup '{printable(target)}'"
-    if folder.resolve() in (target.resolve(), *target.resolve().parents):
+    if real_path(folder) in (real_path(target), *real_path(target).parents):
         raise UsageError(f"{named} lies in the index itself; name another folder")
     try:
         present = [path.name for path in target.iterdir()] if target.exists() else []

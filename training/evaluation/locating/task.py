@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cocon.core.errors import UsageError, VideoError
+from cocon.core.paths import real_path
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.locating.boundary_model import BoundaryContract, half_block_frames
 from cocon.embedding.locating.proposals import Segment, uniform_proposals
@@ -74,7 +75,7 @@ def evaluate(request: TaskRequest) -> TaskResult:
         (of_view,) = (row for row in rows if (row["view"], row["segments"]) == (view, _LEARNED))
         figures = {name: value for name, value in of_view.items() if isinstance(value, float)}
         contract = task.boundary_contract(encoders[view][1], head)
-        record = BoundaryRecord(contract, settings, request.data.resolve().name, task.num_training, figures)
+        record = BoundaryRecord(contract, settings, real_path(request.data).name, task.num_training, figures)
         run.save_boundary_head(head, record)
     if request.has_random:
         rows = task.evaluate(untrained_encoders(run.config, task.frames["training"]), RANDOM)[0] + rows

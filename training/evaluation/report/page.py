@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
+from cocon.core.paths import real_path
 from cocon.core.printable import ESCAPING
 from cocon.core.progress import ProgressBar
 from cocon.embedding.fusion import fuse_embeddings
@@ -159,7 +160,7 @@ def _facts(
     """What the head of the page says; the run's name first."""
     train, test = (len(features[split].labels) for split in ("train", "test"))
     return {
-        "run": run.path.resolve().name,
+        "run": real_path(run.path).name,
         "method": result.method,
         "views": ", ".join(features["test"].embeddings),
         "dataset": str(data),
