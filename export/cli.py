@@ -69,7 +69,10 @@ def export(
         bool, typer.Option("--video", help="Also publish cocon_video, which takes whole videos; it stays up to date.")
     ] = False,
     video_limit: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="Of cocon_video: what it reads at most; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER", help="Of cocon_video: what it reads at most; kept until changed; repeatable."
+        ),
     ] = None,
     fold: Annotated[bool, typer.Option(hidden=True, help="Rewrite 3-D convolutions as 2-D ones.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
@@ -83,7 +86,6 @@ def export(
     Example: cocon export --run runs/default --repository model_repository
     """
     from cocon.embedding.repository import ONNX, TORCHSCRIPT
-    from cocon.export.models.video import video_limits
     from cocon.export.publishing import VariantRefusedError
     from cocon.export.repository.deployment import Deployment
     from cocon.export.sources import ExportOptions, FeatureMapOptions
@@ -97,7 +99,7 @@ def export(
         overwrite=overwrite,
         folded=fold,
         feature_maps=FeatureMapOptions(feature_map_stage, feature_map_px) if feature_maps else None,
-        video=video_limits(video_limit or ()) if video or video_limit else None,
+        video=_limits(video_limit or ()) if video or video_limit else None,
         version=_number_of(version),
     )
     try:
@@ -116,6 +118,14 @@ def _variant_named(name: str) -> "ModelFormat":
     if name not in VARIANTS:
         raise UsageError(f"--variant '{printable(name)}' is unknown; available: {', '.join(VARIANTS)}")
     return VARIANTS[name]
+
+
+def _limits(settings: Sequence[str]) -> tuple[str, ...]:
+    """Limits of the model of whole videos, once they are known to be some."""
+    from cocon.export.models.video import video_limits
+
+    video_limits(settings)
+    return tuple(settings)
 
 
 def _number_of(version: str) -> int | None:

@@ -74,8 +74,8 @@ class ExportOptions:
         overwrite: replace models, even those that have another contract or are up to date.
         folded: export the faster, equal graph (see `cocon.export.artefacts.fold`).
         feature_maps: which feature maps of single frames to publish as well; None for none.
-        video: limits of the model that takes whole videos, as `video_config` takes them; None for no such model, unless
-            it is there already.
+        video: limits `NAME=NUMBER` of the model that takes whole videos, in place of those that it has; None for no
+            such model, unless it is there already.
         version: number of all that is new, above every number that those models ever had; None for the next of each.
     """
 
@@ -86,4 +86,4 @@ class ExportOptions:
     folded: bool = True
     feature_maps: FeatureMapOptions | None = None
     version: int | None = None
-    video: str | None = None
+    video: tuple[str, ...] | None = None

@@ -24,7 +24,9 @@ def video_drafts(
     config_path = repository / VIDEO_MODEL / CONFIG_FILE
     if options.video is None and not config_path.is_file():
         return
-    limits = options.video or parameter(read_config(config_path), LIMITS_KEY) or video_limits()
+    # What an operator has once set stays until it is set to something else.
+    before = parameter(read_config(config_path), LIMITS_KEY) if config_path.is_file() else None
+    limits = video_limits(options.video or (), before=before or "")
     present = PresentEncoders.of(sources, repository)
     folders = [repository] if staged is None else [staged, repository]
     models = (model_name(contract.view) for contract in present.contracts)

@@ -85,17 +85,19 @@ def video_config(record: CallRecord, deployment: Deployment, limits: str) -> tri
     return config
 
 
-def video_limits(settings: Sequence[str] = ()) -> str:
+def video_limits(settings: Sequence[str] = (), *, before: str = "") -> str:
     """How much of a video is read before it is refused: `NAME=NUMBER` with blanks between them.
 
     Args:
-        settings: `NAME=NUMBER` in place of what it is by itself.
+        settings: `NAME=NUMBER` in place of what it was, or is by itself.
+        before: What it was, as this function gives it.
 
     Raises:
         UsageError: One has another form, an unknown name, or a number out of range.
     """
-    MediaLimits.parse(settings)
-    given = dict(setting.split("=", 1) for setting in settings)
+    all_settings = (*before.split(), *settings)
+    MediaLimits.parse(all_settings)
+    given = dict(setting.split("=", 1) for setting in all_settings)
     return " ".join(f"{name}={number}" for name, number in (_LIMITS | given).items())
 
 

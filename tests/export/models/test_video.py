@@ -18,7 +18,7 @@ from cocon.serving.checking.repository_check import check_served
 from cocon.video.decoding.limits import MediaLimits
 from tests.export.conftest import MakeSource
 
-WANTED = ExportOptions(video=video_limits(["max_seconds=60"]))
+WANTED = ExportOptions(video=("max_seconds=60",))
 
 
 @pytest.fixture
@@ -74,6 +74,18 @@ def test_views_that_no_video_can_give_are_not_among_its(make_source: MakeSource)
 def test_a_damaged_record_is_said(damage: str) -> None:
     with pytest.raises(MismatchError, match=r"^'video.json' is no record of a video model: .*; export again$"):
         CallRecord.from_json(damage, source="'video.json'")
+
+
+def test_limits_stay_until_others_are_given(repository: Path, make_source: MakeSource) -> None:
+    sources = [make_source("rgb"), make_source("flow", seed=1)]
+
+    def limits_after(*settings: str) -> MediaLimits:
+        export_encoders(sources, repository, ExportOptions(video=settings))
+        return MediaLimits.parse(str(parameter(read_config(repository / VIDEO_MODEL / CONFIG_FILE), "limits")).split())
+
+    assert limits_after("max_seconds=60", "max_pixels=99") == MediaLimits(512 << 20, max_seconds=60, max_pixels=99)
+    assert limits_after() == MediaLimits(512 << 20, max_seconds=60, max_pixels=99)
+    assert limits_after("max_bytes=5", "max_seconds=70") == MediaLimits(5, max_seconds=70, max_pixels=99)
 
 
 def test_limits_are_those_that_were_given_and_else_its_own() -> None:
