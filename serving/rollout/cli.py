@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cocon.core.paths import real_path
 from cocon.core.printable import escaped, printable
 from cocon.embedding.server_ports import GRPC_PORT
 
@@ -54,11 +55,17 @@ class _Manner:
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """A server, and the models of its repository with the versions that it has of them."""
+    """A server and its repository."""
 
     server: "OperatorClient"
     repository: Path
-    models: "Mapping[str, VersionedModel]"
+
+    def models(self) -> "Mapping[str, VersionedModel]":
+        """The models of the repository with the versions that the server has of them, as it is now."""
+        from cocon.serving.rollout.plan import models_of
+        from cocon.serving.rollout.rolling import models_on
+
+        return models_on(self.server, models_of(self.repository))
 
 
 def promote(
@@ -119,7 +126,7 @@ def version_status(repository: _Repository = None, grpc_port: _GrpcPort = GRPC_P
     Example: cocon serve status
     """
     with _running(repository, grpc_port) as running:
-        rows = [_row(model) for _, model in sorted(running.models.items())]
+        rows = [_row(model) for _, model in sorted(running.models().items())]
     if as_json:
         print(json.dumps({"repository": escaped(running.repository), "models": rows}))
         return
@@ -143,13 +150,17 @@ def _carry_out(
 
     console = plain_console()
     with _running(repository, grpc_port) as running:
-        plan = plan_of(running.models)
-        check_served(running.repository, "trusting" if manner.trusts else "full", models=plan.targets)
+
+        def planned() -> "RolloutPlan":
+            plan = plan_of(running.models())
+            check_served(running.repository, "trusting" if manner.trusts else "full", models=plan.targets)
+            return plan
+
         with console.status("looking") as state:
             on_progress = state.update if console.is_terminal else console.print
             rolled = roll_out(
                 running.server,
-                plan,
+                planned,
                 drain_s=manner.drain_s,
                 cuts_off=manner.cuts_off,
                 alone=partial(_alone, grpc_port, running.repository),
@@ -162,11 +173,10 @@ def _carry_out(
 def _running(repository: Path | None, grpc_port: int) -> Iterator[_Running]:
     """The server on a port of this machine."""
     from cocon.core.errors import UsageError
+    from cocon.embedding.repository import check_repository
     from cocon.serving.address import Address
     from cocon.serving.operator_client import OperatorClient
     from cocon.serving.record import ServerRecord
-    from cocon.serving.rollout.plan import models_of
-    from cocon.serving.rollout.rolling import models_on
 
     record = ServerRecord.load(grpc_port)
     if record is not None and not record.process.is_alive():
@@ -175,16 +185,16 @@ def _running(repository: Path | None, grpc_port: int) -> Iterator[_Running]:
         raise UsageError(
             f"no server in the background on port {grpc_port}; of one in the foreground, name its --repository"
         )
-    root = (repository or record.repository if record else repository or Path()).resolve()
+    root = real_path(repository or record.repository if record else repository or Path())
     if record is not None and root != record.repository:
         raise UsageError(
             f"the server on port {grpc_port} serves '{printable(record.repository)}' and not '{printable(root)}'; "
             "leave --repository out, or name the --grpc-port of the server that is meant"
         )
     address = record.address if record else Address(grpc_port=grpc_port)
-    models = models_of(root)
+    check_repository(root)
     with OperatorClient(address) as server:
-        yield _Running(server, root, models_on(server, models))
+        yield _Running(server, root)
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """Change the versions that a running server serves, without a lost request.
 
     with OperatorClient(address) as server:
-        models = models_on(server, models_of(repository))
-        rolled = roll_out(server, promotion(models, ["all"]), drain_s=60.0)
+        rolled = roll_out(server, lambda: promotion(models_on(server, models_of(repository)), ["all"]), drain_s=60.0)
 
 The new version is loaded beside the one before; what calls it is changed over, which takes the server no time; then
 the version before goes, as soon as nobody asks it any more. If anything does not load, all is as it was.
@@ -16,10 +15,10 @@ from dataclasses import dataclass, replace
 from tritonclient.utils import InferenceServerException
 
 from cocon.core.errors import CoconError, ServerError, UsageError
-from cocon.embedding.config_files import CURRENT_KEY, parameter
+from cocon.embedding.config_files import CURRENT_KEY, parameter, version_number
 from cocon.serving.operator_client import OperatorClient
 from cocon.serving.rollout.plan import RolloutPlan
-from cocon.serving.rollout.versioned_model import VersionedModel, version_number
+from cocon.serving.rollout.versioned_model import VersionedModel
 
 __all__ = ["Rolled", "models_on", "roll_out"]
 
@@ -60,7 +59,7 @@ def models_on(server: OperatorClient, models: Mapping[str, VersionedModel]) -> d
 
 def roll_out(
     server: OperatorClient,
-    plan: RolloutPlan,
+    planned: Callable[[], RolloutPlan],
     *,
     drain_s: float,
     cuts_off: bool = False,
@@ -71,23 +70,27 @@ def roll_out(
 
     Args:
         server: is to serve it.
-        plan: of models as `models_on` gives them.
+        planned: gives the plan, of models as `models_on` gives them by then: called once nobody else changes them, as
+            who was first may have.
         drain_s: how long the versions before stay at most, for those who began with them.
         cuts_off: whether requests for versions before may fail, where both versions cannot be served at once.
         alone: has server and repository for this process alone; not held while it is waited.
         on_progress: called with what happens next, in words.
 
     Raises:
-        UsageError: two versions cannot be served at once, or one does not load; nothing has changed then.
+        CoconError: whatever `planned` raises, or UsageError: two versions cannot be served at once, or one does not
+            load; nothing has changed then.
             Who has the repository when the versions before are to go has them stay, which is told as progress.
         ServerError: the server does not answer; what it serves may be in between, and the same command goes on.
     """
-    together = {name: _together(plan, name, cuts_off=cuts_off) for name in plan.targets}
-    with alone(), _put_back_on_failure(server, plan):
-        _hold_callers(server, plan)
-        for name in (*plan.parts, *plan.callers):
-            on_progress(f"{name}: loading version {plan.targets[name]}")
-            _serve(server, plan, name, together[name])
+    with alone():
+        plan = planned()
+        together = {name: _together(plan, name, cuts_off=cuts_off) for name in plan.targets}
+        with _put_back_on_failure(server, plan):
+            _hold_callers(server, plan)
+            for name in (*plan.parts, *plan.callers):
+                on_progress(f"{name}: loading version {plan.targets[name]}")
+                _serve(server, plan, name, together[name])
     leaving = {name: versions - {plan.targets[name]} for name, versions in together.items()}
     _drain(server, leaving, drain_s, on_progress)
     try:

@@ -42,7 +42,7 @@ def promote(server: ServerProcess, *, back: bool = False, drain_s: float = 0.0) 
     with OperatorClient(server.address) as operator:
         models = models_on(operator, models_of(server.repository))
         plan = return_to_previous(models, ["all"]) if back else promotion(models, ["all"])
-        roll_out(operator, plan, drain_s=drain_s)
+        roll_out(operator, lambda: plan, drain_s=drain_s)
 
 
 def fingerprint(view: str, version: int) -> str:

@@ -2,12 +2,53 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
+from cocon.serving.address import Address
+from cocon.serving.operator_client import OperatorClient
+from cocon.serving.record import exclusive
+from cocon.serving.rollout.plan import models_of, promotion
+from cocon.serving.rollout.rolling import models_on, roll_out
 from tests.serving.rollout.conftest import add_versions
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def _wait_until_it_waits(process: "subprocess.Popen[str]") -> None:
+    """Until a process that has done something does nothing for a second, as who looks at a lock again and again."""
+    looked_at, before = psutil.Process(process.pid), 0.0
+    while process.poll() is None:
+        time.sleep(1.0)
+        busy_s = sum(looked_at.cpu_times()[:2])
+        if 0.3 < busy_s < before + 0.1:
+            return
+        before = busy_s
+    raise AssertionError(process.communicate())
+
+
+def test_a_promotion_is_planned_when_its_turn_has_come(
+    cli: Cli, start: Callable[..., "subprocess.Popen[str]"], ports: list[str], repository: Path
+) -> None:
+    port, number = ports[0], int(ports[0].partition("=")[2])
+    assert cli(repository, "--detach", *ports).returncode == 0
+    try:
+        add_versions(repository, 2)
+        add_versions(repository, 3)
+        with exclusive(number), OperatorClient(Address(grpc_port=number)) as operator:
+            second = start("promote", "all", port, "--drain-s", "0", "--json")
+            _wait_until_it_waits(second)
+            models = models_on(operator, models_of(repository))
+            roll_out(operator, lambda: promotion(models, ["all"], version=2), drain_s=0)
+        told, errors = second.communicate(timeout=300)
+        assert {(row["before"], row["now"]) for row in json.loads(told)["models"]} == {(2, 3)}, errors
+        shown = json.loads(cli("status", port, "--json").stdout)["models"]
+        assert [(row["served"], row["before"]) for row in shown] == [([3], 2)] * 3
+    finally:
+        cli("--stop", port)
 
 
 def test_an_operator_promotes_looks_and_goes_back(cli: Cli, ports: list[str], repository: Path) -> None:

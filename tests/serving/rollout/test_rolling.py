@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from cocon.core.errors import ServerError, UsageError
-from cocon.embedding.config_files import CURRENT_KEY, read_config, write_config
+from cocon.embedding.config_files import CURRENT_KEY, PREVIOUS_KEY, read_config, write_config
 from cocon.embedding.repository import writing
 from cocon.serving.address import Address
 from cocon.serving.launcher import ServerProcess
@@ -94,7 +95,7 @@ def ready(operator: OperatorClient) -> set[str]:
 def rolled(operator: OperatorClient, server: ServerProcess, *, back: bool = False) -> list[Rolled]:
     models = models_on(operator, models_of(server.repository))
     plan: RolloutPlan = return_to_previous(models, ["all"]) if back else promotion(models, ["all"])
-    return roll_out(operator, plan, drain_s=1.0)
+    return roll_out(operator, lambda: plan, drain_s=1.0)
 
 
 ALL_1 = {"cocon:1", "cocon_flow:1", "cocon_rgb:1"}
@@ -139,7 +140,7 @@ def test_who_began_with_a_version_keeps_it_for_as_long_as_it_is_asked(server: Se
             threading.Timer(1.5, pinned.__exit__).start()  # and then it ends
             roll_out(
                 operator,
-                promotion(models, ["all"]),
+                lambda: promotion(models, ["all"]),
                 drain_s=60.0,
                 on_progress=lambda text: told.append(ready(operator)),
             )
@@ -165,7 +166,7 @@ def test_that_nothing_is_changed_is_said_only_where_it_is_so(repository: Path) -
         OperatorClient(Address.on_free_ports()) as nobody,
         pytest.raises(ServerError, match=r"^the server at .* does not answer"),
     ):
-        roll_out(nobody, plan, drain_s=0)
+        roll_out(nobody, lambda: plan, drain_s=0)
 
 
 def test_an_export_while_it_is_waited_fails_no_promotion(server: ServerProcess, repository: Path) -> None:
@@ -173,12 +174,34 @@ def test_an_export_while_it_is_waited_fails_no_promotion(server: ServerProcess, 
     turns, told = iter((nullcontext(), writing(repository))), list[str]()
     with operated(server) as operator, writing(repository):  # as an export has it
         plan = promotion(models_on(operator, models_of(repository)), ["all"])
-        done = roll_out(operator, plan, drain_s=0, alone=lambda: next(turns), on_progress=told.append)
+        done = roll_out(operator, lambda: plan, drain_s=0, alone=lambda: next(turns), on_progress=told.append)
         assert {each.now for each in done} == {2}
         assert "the versions before stay served" in told[-1] and "another export writes" in told[-1]
         assert ready(operator) >= {"cocon_rgb:1", "cocon_rgb:2"}
         rolled(operator, server)  # the same again
         assert ready(operator) == ALL_2
+
+
+def test_who_comes_second_goes_by_what_the_first_has_left(server: ServerProcess, repository: Path) -> None:
+    add_versions(repository, 2)
+    add_versions(repository, 3)
+    others = [2]
+    with operated(server) as operator:
+
+        def to(version: int) -> RolloutPlan:
+            return promotion(models_on(operator, models_of(repository)), ["all"], version=version)
+
+        @contextmanager
+        def after_another() -> Iterator[None]:
+            """Somebody else has the lock first, and promotes."""
+            if others:
+                roll_out(operator, partial(to, others.pop()), drain_s=0)
+            yield
+
+        rolled = roll_out(operator, lambda: to(3), drain_s=0, alone=after_another)
+        assert {(each.before, each.now) for each in rolled} == {(2, 3)}
+        assert ready(operator) == {"cocon:3", "cocon_flow:3", "cocon_rgb:3"}
+    assert configured(repository, "cocon_rgb", PREVIOUS_KEY) == ([3], "2")
 
 
 def test_a_current_version_that_is_none_is_the_newest(server: ServerProcess, repository: Path) -> None:
@@ -197,8 +220,8 @@ def test_versions_of_other_labels_are_not_served_at_once(server: ServerProcess, 
     with operated(server) as operator:
         models = {"cocon_rgb": models_on(operator, models_of(repository))["cocon_rgb"]}
         with pytest.raises(UsageError, match=r"versions 1 and 2 of 'cocon_rgb' have other .* labels.*--cut-off"):
-            roll_out(operator, promotion(models, ["cocon_rgb"]), drain_s=0)
-        roll_out(operator, promotion(models, ["cocon_rgb"]), drain_s=0, cuts_off=True)
+            roll_out(operator, lambda: promotion(models, ["cocon_rgb"]), drain_s=0)
+        roll_out(operator, lambda: promotion(models, ["cocon_rgb"]), drain_s=0, cuts_off=True)
         assert "cocon_rgb:2" in ready(operator)
     assert (repository / "cocon_rgb" / "labels.txt").read_text() == "one\nother\n"
 
