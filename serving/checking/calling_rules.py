@@ -11,7 +11,7 @@ from cocon.embedding.embedder import ENCODER
 from cocon.embedding.fusion_record import FUSION_KEY, FusionRecord
 from cocon.embedding.repository import FUSE, FUSION_FILE
 from cocon.embedding.videos.call_record import VIDEO_BACKEND, VIDEO_FILE, VIDEO_KEY, CallRecord
-from cocon.serving.checking.configured_model import ConfiguredModel
+from cocon.serving.checking.configured_model import MAX_TEXT_BYTES, ConfiguredModel
 from cocon.serving.checking.faults import Faults, Matter, in_model
 
 __all__ = ["calling_faults", "says_the_same"]
@@ -42,7 +42,9 @@ def calling_faults(model: ConfiguredModel, others: Mapping[str, ConfiguredModel]
 def says_the_same(path: Path, text: str) -> bool:
     """Whether the JSON file of a version says what the parameter does; one that is not there says nothing else."""
     try:
-        return not path.is_file() or json.loads(path.read_bytes()) == json.loads(text)
+        if not path.is_file():
+            return True
+        return path.stat().st_size <= MAX_TEXT_BYTES and bool(json.loads(path.read_bytes()) == json.loads(text))
     except (ValueError, RecursionError):
         return False
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tritonclient.grpc import model_config_pb2 as triton
 
 from cocon.core.errors import MismatchError, UsageError
-from cocon.embedding.config_files import parameter, read_config, take_tensors, tensors_of
+from cocon.embedding.config_files import parameter, read_config, served_by_policy, take_tensors, tensors_of
 from cocon.embedding.repository import (
     CONFIG_FILE,
     ENSEMBLE_PLATFORM,
@@ -98,11 +98,14 @@ class ConfiguredModel:
         return [*served, *({self.promoted} & self.versions.keys() - set(served))]
 
     @property
+    def idle_folders(self) -> list[Path]:
+        """Folders of versions that the server does not load."""
+        served = self.served_versions
+        return [folder for version, folder in self.versions.items() if version not in served]
+
+    @property
     def _versions_of_policy(self) -> list[int]:
-        policy, present = self.config.version_policy, list(self.versions)
-        if policy.HasField("specific"):
-            return [version for version in policy.specific.versions if version in present]
-        return present if policy.HasField("all") else present[-(policy.latest.num_versions or 1) :]
+        return served_by_policy(self.config, self.versions)
 
     def of_version(self, version: int) -> "ConfiguredModel":
         """The model as it is when this version is served: one that is promoted brings tensors and steps of its own."""

@@ -1,12 +1,12 @@
 """What is wrong with a model repository: a line each, and whether trust in its maker settles it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from cocon.core.printable import printable
 
-__all__ = ["Fault", "Faults", "Matter", "in_model"]
+__all__ = ["Fault", "Faults", "Matter", "idle", "in_model"]
 
 
 class Matter(Enum):
@@ -29,12 +29,14 @@ class Fault:
         what: name, value and rule.
         matter: of what.
         remedy: another than that of the matter.
+        is_idle: whether it is of a version that is not served: no reason to refuse, until that is promoted.
     """
 
     where: str
     what: str
     matter: Matter
     remedy: str = ""
+    is_idle: bool = False
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.remedy or self.matter.value}"
@@ -42,6 +44,11 @@ class Fault:
 
 Faults = Iterator[Fault]
 """What a rule finds, one by one."""
+
+
+def idle(faults: Iterable[Fault]) -> Faults:
+    """The same, as those of a version that is not served."""
+    return (replace(fault, is_idle=True) for fault in faults)
 
 
 def in_model(name: object, what: str, matter: Matter, remedy: str = "") -> Fault:

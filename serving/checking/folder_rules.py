@@ -6,14 +6,15 @@ or something to import, whatever the configuration says: `libtriton_<backend>.so
 
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from cocon.core.errors import UsageError
+from cocon.core.paths import real_path
 from cocon.core.printable import printable
 from cocon.embedding.repository import is_version
 from cocon.serving.checking.configured_model import MAX_TEXT_BYTES, ConfiguredModel
-from cocon.serving.checking.faults import Fault, Faults, Matter, in_model
+from cocon.serving.checking.faults import Fault, Faults, Matter, idle, in_model
 
 __all__ = ["folder_faults", "hidden_faults", "is_plain_name", "link_faults"]
 
@@ -42,7 +43,8 @@ def folder_faults(model: ConfiguredModel) -> Faults:
             what = f"its version {entry.name} is beyond {_MAX_VERSION}, where Triton ends"
             yield in_model(model.name, what, Matter.FORM)
         else:
-            yield from _version_faults(model, entry)
+            faults = _version_faults(model, entry)
+            yield from faults if int(entry.name) in model.served_versions else idle(faults)
 
 
 def _version_faults(model: ConfiguredModel, folder: Path) -> Faults:
@@ -80,20 +82,23 @@ def _is_regular(path: Path) -> bool:
         return False
 
 
-def link_faults(root: Path) -> Faults:
-    """Links that lead out of a repository, or nowhere."""
-    home = root.resolve()
+def link_faults(root: Path, idle_folders: Collection[Path] = ()) -> Faults:
+    """Links that lead out of a repository, or nowhere.
+
+    Args:
+        root: the repository.
+        idle_folders: of versions that are not served.
+    """
+    home = real_path(root)
     for path in _links(root):
-        try:
-            target = path.resolve()
-        except RuntimeError:  # it leads to itself, as Python before 3.13 says
-            target = path
+        target = real_path(path)
         if not target.is_relative_to(home) or not target.exists():
             where = f"model repository '{printable(root)}'"
             what = (
                 f"its link '{printable(path.relative_to(root))}' leads to '{printable(target)}', out of it or nowhere"
             )
-            yield Fault(where, what, Matter.TRUST)
+            is_idle = any(path.is_relative_to(folder) for folder in idle_folders)
+            yield Fault(where, what, Matter.TRUST, is_idle=is_idle)
 
 
 def _links(folder: Path) -> Iterator[Path]:

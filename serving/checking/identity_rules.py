@@ -23,7 +23,7 @@ from cocon.embedding.tracking.feature_maps import FEATURE_MAPS
 from cocon.embedding.videos.call_record import VIDEO_KEY
 from cocon.serving.checking.calling_rules import says_the_same
 from cocon.serving.checking.configured_model import ConfiguredModel
-from cocon.serving.checking.faults import Faults, Matter, in_model
+from cocon.serving.checking.faults import Faults, Matter, idle, in_model
 
 __all__ = ["content_faults", "contract_faults"]
 
@@ -37,13 +37,18 @@ _TYPES = {"uint8": triton.TYPE_UINT8, "float32": triton.TYPE_FP32}
 def content_faults(model: ConfiguredModel) -> Faults:
     """Files that are not those whose sha256 the configuration records; every recorded file is read."""
     for version, folder in model.versions.items():
-        recorded = model.parameter(SHA256_KEY, version)
-        claims = [key for key in _CLAIMS if model.parameter(key, version) is not None]
-        if recorded is None and claims:
-            what = f"its version {version} has the parameter '{claims[0]}.{version}', and no '{SHA256_KEY}.{version}'"
-            yield in_model(model.name, f"{what} that says of which file", Matter.IDENTITY)
-        elif recorded is not None:
-            yield from _file_faults(model, folder / model.file_name, recorded)
+        faults = _content_faults(model, version, folder)
+        yield from faults if version in model.served_versions else idle(faults)
+
+
+def _content_faults(model: ConfiguredModel, version: int, folder: Path) -> Faults:
+    recorded = model.parameter(SHA256_KEY, version)
+    claims = [key for key in _CLAIMS if model.parameter(key, version) is not None]
+    if recorded is None and claims:
+        what = f"its version {version} has the parameter '{claims[0]}.{version}', and no '{SHA256_KEY}.{version}'"
+        yield in_model(model.name, f"{what} that says of which file", Matter.IDENTITY)
+    elif recorded is not None:
+        yield from _file_faults(model, folder / model.file_name, recorded)
 
 
 def _file_faults(model: ConfiguredModel, path: Path, recorded: str) -> Faults:
@@ -63,24 +68,29 @@ def _sha256(path: Path) -> str:
 def contract_faults(model: ConfiguredModel) -> Faults:
     """Contracts that are not those of the model's name, tensors or labels, or not the ones beside its files."""
     for version, folder in model.versions.items():
-        for kind in _KINDS:
-            if (text := model.parameter(kind.contract_key, version)) is None:
-                continue
-            try:
-                contract = kind.read(text, source=f"its parameter '{kind.contract_key}.{version}'")
-                is_same = says_the_same(folder / kind.contract_file, text)
-            except CoconError as error:
-                yield in_model(model.name, str(error), Matter.IDENTITY)
-                continue
-            except RecursionError:
-                what = f"its parameter '{kind.contract_key}.{version}' is no contract: it is nested too deeply"
-                yield in_model(model.name, what, Matter.IDENTITY)
-                continue
-            for what in (
-                *([] if is_same else [_not_beside(kind, version)]),
-                *_differences(model, version, kind, contract),
-            ):
-                yield in_model(model.name, f"its version {version} {what}", Matter.IDENTITY)
+        faults = _contract_faults(model, version, folder)
+        yield from faults if version in model.served_versions else idle(faults)
+
+
+def _contract_faults(model: ConfiguredModel, version: int, folder: Path) -> Faults:
+    for kind in _KINDS:
+        if (text := model.parameter(kind.contract_key, version)) is None:
+            continue
+        try:
+            contract = kind.read(text, source=f"its parameter '{kind.contract_key}.{version}'")
+            is_same = says_the_same(folder / kind.contract_file, text)
+        except CoconError as error:
+            yield in_model(model.name, str(error), Matter.IDENTITY)
+            continue
+        except RecursionError:
+            what = f"its parameter '{kind.contract_key}.{version}' is no contract: it is nested too deeply"
+            yield in_model(model.name, what, Matter.IDENTITY)
+            continue
+        for what in (
+            *([] if is_same else [_not_beside(kind, version)]),
+            *_differences(model, version, kind, contract),
+        ):
+            yield in_model(model.name, f"its version {version} {what}", Matter.IDENTITY)
 
 
 def _not_beside(kind: _Kind, version: int) -> str:

@@ -37,6 +37,8 @@ def check_served(
 ) -> None:
     """Refuse a repository that could run code, or serves something else than it says.
 
+    What is wrong with a version that is not served, such as one that is being copied there, is a warning.
+
     Args:
         root: the repository.
         scrutiny: how closely; `trusting` is what `--trust-repository` says.
@@ -50,6 +52,10 @@ def check_served(
     faults = repository_faults(root, models) if scrutiny != "none" else []
     if scrutiny == "trusting":
         faults = [fault for fault in faults if fault.matter is not Matter.TRUST]
+    for fault in faults:
+        if fault.is_idle:
+            _logger.warning("of a version that is not served: %s", fault)
+    faults = [fault for fault in faults if not fault.is_idle]
     if not faults:
         return
     are_of_identity = all(fault.matter is Matter.IDENTITY for fault in faults)
@@ -62,11 +68,14 @@ def check_served(
 
 
 def repository_faults(root: Path, models: Collection[str] | Mapping[str, int] | None = None) -> list[Fault]:
-    """Everything that is wrong with a repository, or with those of its models that are named, as of `check_served`."""
+    """Everything that is wrong with a repository, or with those of its models that are named, as of `check_served`.
+
+    Also with versions that are not served: see `Fault.is_idle`.
+    """
     promoted = models if isinstance(models, Mapping) else {}
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir())
     shown = {folder.name: folder for folder in folders if not folder.name.startswith(".")}
-    faults = list(link_faults(root))
+    faults: list[Fault] = []
     if models is None:
         faults += [fault for folder in folders if folder.name not in shown for fault in hidden_faults(folder)]
     read: dict[str, ConfiguredModel] = {}
@@ -77,14 +86,15 @@ def repository_faults(root: Path, models: Collection[str] | Mapping[str, int] | 
             if models is None or name in models:
                 faults.append(in_model(name, str(error), Matter.FORM))
     asked = (model for name, model in read.items() if models is None or name in models)
-    return [*faults, *(fault for model in asked for fault in _model_faults(model, read))]
+    links = link_faults(root, [folder for model in read.values() for folder in model.idle_folders])
+    return [*links, *faults, *(fault for model in asked for fault in _model_faults(model, read))]
 
 
 def _model_faults(model: ConfiguredModel, others: dict[str, ConfiguredModel]) -> Faults:
     for rule in (folder_faults, config_faults):
         faults = list(rule(model))
         yield from faults
-        if any(fault.matter is Matter.FORM for fault in faults):
+        if any(fault.matter is Matter.FORM and not fault.is_idle for fault in faults):
             return  # what else it says cannot be relied on: a file may be a pipe, a name lead elsewhere
     if model.kind == TORCHSCRIPT.backend:
         yield from torchscript_faults(model)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cocon.core.printable import printable
 from cocon.serving.checking.configured_model import ConfiguredModel
-from cocon.serving.checking.faults import Faults, Matter, in_model
+from cocon.serving.checking.faults import Faults, Matter, idle, in_model
 
 __all__ = ["torchscript_faults"]
 
@@ -47,16 +47,21 @@ _KNOWN = frozenset({b"ops.prim.NumToTensor"} | {f"torch.{name}".encode() for nam
 def torchscript_faults(model: ConfiguredModel) -> Faults:
     """Files of a model that call what they need not to compute, or that cannot be read as PyTorch reads them."""
     for version, folder in model.versions.items():
-        path = folder / model.file_name
-        named = f"its file '{version}/{printable(model.file_name)}'"
-        try:
-            foreign = _foreign_calls(path) if path.is_file() else []
-        except (OSError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
-            yield in_model(model.name, f"{named} is no TorchScript archive as PyTorch writes it: {error}", Matter.TRUST)
-            continue
-        if foreign:
-            what = f"{named} calls {', '.join(map(printable, foreign[:5]))}, which may do more than compute"
-            yield in_model(model.name, what, Matter.TRUST)
+        faults = _script_faults(model, folder)
+        yield from faults if version in model.served_versions else idle(faults)
+
+
+def _script_faults(model: ConfiguredModel, folder: Path) -> Faults:
+    path = folder / model.file_name
+    named = f"its file '{folder.name}/{printable(model.file_name)}'"
+    try:
+        foreign = _foreign_calls(path) if path.is_file() else []
+    except (OSError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+        yield in_model(model.name, f"{named} is no TorchScript archive as PyTorch writes it: {error}", Matter.TRUST)
+        return
+    if foreign:
+        what = f"{named} calls {', '.join(map(printable, foreign[:5]))}, which may do more than compute"
+        yield in_model(model.name, what, Matter.TRUST)
 
 
 def _foreign_calls(path: Path) -> list[str]:

@@ -209,11 +209,39 @@ def test_a_swapped_model_file_is_a_mismatch_whoever_is_trusted(root: Path) -> No
     check_served(root, "none")
 
 
-def test_an_older_version_is_looked_at_too(root: Path) -> None:
+# As a copy leaves a version that somebody looks at too early, and worse.
+HALF_COPIES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (lambda folder: (folder / "model.onnx").unlink(), "its file '2/model.onnx' is missing"),
+    "half": (lambda folder: (folder / "model.onnx").write_text("rg"), "is another file than was exported"),
+    "aside": (
+        lambda folder: (folder / "model.onnx").rename(folder / ".model.onnx.Xy7q"),
+        "its file '2/.model.onnx.Xy7q' is none that is known",
+    ),
+    "contract": (lambda folder: (folder / "contract.json").write_text("{"), "has another contract.json"),
+    "link": (lambda folder: (folder / "NOTES.md").symlink_to("nowhere"), "its link 'cocon_rgb/2/NOTES.md' leads to"),
+    "pipe": (lambda folder: os.mkfifo(folder / "pipe"), "its file '2/pipe' is no regular file"),
+    "library": (lambda folder: (folder / "libtriton_onnxruntime.so").touch(), "its file '2/libtriton_onnxruntime.so'"),
+}
+
+
+@pytest.mark.parametrize("which", HALF_COPIES)
+def test_what_is_wrong_with_a_version_is_a_reason_to_refuse_once_it_is_served(
+    root: Path, edit: Edit, which: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    change, text = HALF_COPIES[which]
     write_version(root, encoder_contract("rgb"), 2)
+    edit("cocon_rgb", lambda config: config.version_policy.specific.versions.append(1))
     check_served(root)
-    (root / "cocon_rgb" / "1" / "model.onnx").unlink()
-    assert "its file '1/model.onnx' is missing" in _only_fault(root)[1]
+    assert caplog.text == ""
+    change(root / "cocon_rgb" / "2")
+    check_served(root)
+    assert text in caplog.text and "of a version that is not served: " in caplog.text
+    assert all(fault.is_idle for fault in repository_faults(root))
+    with pytest.raises((UsageError, MismatchError)):
+        check_served(root, models={"cocon_rgb": 2})
+    edit("cocon_rgb", lambda config: config.version_policy.specific.versions.append(2))
+    with pytest.raises((UsageError, MismatchError)):
+        check_served(root)
 
 
 def test_labels_that_are_not_the_contracts_are_a_mismatch(root: Path) -> None:
