@@ -8,13 +8,13 @@ for an ensemble the steps, which that version has: two versions may differ in th
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cocon.core.errors import MismatchError
-from cocon.embedding.repository import CONFIG_FILE, version_key
+from cocon.embedding.repository import CONFIG_FILE, ENSEMBLE, version_folders, version_key
 
 if TYPE_CHECKING:
     from tritonclient.grpc import model_config_pb2 as triton
@@ -24,13 +24,16 @@ __all__ = [
     "PREVIOUS_KEY",
     "PROBE_TIMEOUT_KEY",
     "STEPS_KEY",
+    "current_version",
     "parameter",
     "read_config",
     "recorded_texts",
+    "served_by_policy",
     "steps_of",
     "steps_text",
     "take_tensors",
     "tensors_of",
+    "version_number",
     "write_config",
 ]
 
@@ -78,35 +81,116 @@ def recorded_texts(path: Path) -> dict[str, str]:
     Raises:
         MismatchError: it cannot be read, or is no text of a message.
     """
+    return _texts(_read_lightly(path))
+
+
+def current_version(root: Path, name: str) -> int | None:
+    """The version of a model that callers are to take: what a server that serves this repository would give them.
+
+    That is the one which the ensemble of all views calls, else the one that was promoted, else the newest of those that
+    are served.
+
+    Args:
+        root: the repository folder.
+        name: of the model.
+
+    Returns:
+        The version, which has a folder; None where there is none.
+
+    Raises:
+        MismatchError: the model's configuration cannot be read.
+    """
+    versions = sorted(version_folders(root / name))
+    called = _called_together(root).get(name, 0) if name != ENSEMBLE else 0
+    return called if called in versions else _own_current(root / name, versions)
+
+
+def served_by_policy(config: Any, present: Collection[int]) -> list[int]:  # noqa: ANN401  # of either class
+    """The versions that a server loads by the `version_policy` of a configuration; without one, the newest.
+
+    Args:
+        config: it.
+        present: versions that have a folder, ascending.
+    """
+    policy, present = config.version_policy, list(present)
+    if policy.HasField("specific"):
+        return [version for version in policy.specific.versions if version in present]
+    return present if policy.HasField("all") else present[-(policy.latest.num_versions or 1) :]
+
+
+def version_number(text: str | None) -> int:
+    """A version as a parameter says it; 0 where it says none."""
+    return int(text) if text is not None and text.isascii() and text.isdecimal() else 0
+
+
+def _own_current(model: Path, versions: Collection[int]) -> int | None:
+    """The current version of a model, whatever calls it."""
+    if not versions:
+        return None
+    config = _read_lightly(model / CONFIG_FILE)
+    served = served_by_policy(config, versions) or versions  # where none of those named is there, what there is
+    named = version_number(_texts(config).get(CURRENT_KEY))
+    return named if named in served else max(served)
+
+
+def _called_together(root: Path) -> Mapping[str, int]:
+    """Model → its version that the current ensemble of all views calls by number; a damaged one calls nothing."""
+    folder = root / ENSEMBLE
+    try:
+        version = _own_current(folder, sorted(version_folders(folder)))
+        texts = {} if version is None else recorded_texts(folder / CONFIG_FILE)
+        return _steps(texts.get(version_key(STEPS_KEY, version or 0)))
+    except (AttributeError, TypeError, ValueError, MismatchError):
+        return {}
+
+
+def _texts(config: Any) -> dict[str, str]:  # noqa: ANN401  # of the class that is made below
+    return {each.key: each.value.string_value for each in config.parameters}
+
+
+def _read_lightly(path: Path) -> Any:  # noqa: ANN401  # of the class that is made below
+    """Parameters and `version_policy` of a `config.pbtxt`; none of them where there is no such file."""
     from google.protobuf import text_format
 
     try:
-        config = text_format.Parse(path.read_text("utf-8"), _parameters_class()(), allow_unknown_field=True)
+        return text_format.Parse(path.read_text("utf-8"), _light_class()(), allow_unknown_field=True)
     except FileNotFoundError:
-        return {}
+        return _light_class()()
     except OSError as error:
         raise MismatchError(f"'{path}' cannot be read: {error.strerror}; export the model again") from error
     except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
         raise MismatchError(f"'{path}' is no model configuration: {error}; export the model again") from error
-    return {each.key: each.value.string_value for each in config.parameters}
+
+
+# Message → its fields: type, and whether there may be several. As text, a map is a list of keys and values.
+_LIGHT_FIELDS: Mapping[str, Mapping[str, tuple[str, bool]]] = {
+    "Value": {"string_value": ("string", False)},
+    "Entry": {"key": ("string", False), "value": ("Value", False)},
+    "Latest": {"num_versions": ("int64", False)},
+    "All": {},
+    "Specific": {"versions": ("int64", True)},
+    "Policy": {"latest": ("Latest", False), "all": ("All", False), "specific": ("Specific", False)},
+    "Config": {"parameters": ("Entry", True), "version_policy": ("Policy", False)},
+}
 
 
 @cache
-def _parameters_class() -> Any:  # noqa: ANN401  # a class that is made here
-    """A message with the field `parameters` of Triton's `ModelConfig`; as text, a map is a list of keys and values."""
+def _light_class() -> Any:  # noqa: ANN401  # a class that is made here
+    """A message with two fields of Triton's `ModelConfig`."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="cocon_parameters.proto", package="cocon")
-    value, entry, whole = (file.message_type.add(name=name) for name in ("Value", "Entry", "Parameters"))
-    text: dict[str, Any] = {"type": field.TYPE_STRING, "label": field.LABEL_OPTIONAL}
-    value.field.add(name="string_value", number=1, **text)
-    entry.field.add(name="key", number=1, **text)
-    entry.field.add(name="value", number=2, label=field.LABEL_OPTIONAL, type_name=".cocon.Value")
-    whole.field.add(name="parameters", number=1, label=field.LABEL_REPEATED, type_name=".cocon.Entry")
+    types = {"string": field.TYPE_STRING, "int64": field.TYPE_INT64}
+    file = descriptor_pb2.FileDescriptorProto(name="cocon_light_config.proto", package="cocon")
+    for message, fields in _LIGHT_FIELDS.items():
+        added = file.message_type.add(name=message)
+        for number, (name, (kind, is_repeated)) in enumerate(fields.items(), start=1):
+            label = field.LABEL_REPEATED if is_repeated else field.LABEL_OPTIONAL
+            of_type = {"type": types[kind]} if kind in types else {"type_name": f".cocon.{kind}"}
+            added.field.add(name=name, number=number, label=label, **of_type)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("cocon.Parameters"))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("cocon.Config"))
 
 
 def tensors_of(model: Path, version: int) -> "triton.ModelConfig":
@@ -140,11 +224,12 @@ def steps_of(config: "triton.ModelConfig", version: int) -> dict[str, int]:
     Raises:
         MismatchError: what is said cannot be read.
     """
-    text = parameter(config, version_key(STEPS_KEY, version))
-    if text is None:
-        return {}
+    key = version_key(STEPS_KEY, version)
     try:
-        return {str(model): int(number) for model, number in json.loads(text).items()}
+        return _steps(parameter(config, key))
     except (AttributeError, TypeError, ValueError) as error:
-        key = version_key(STEPS_KEY, version)
         raise MismatchError(f"parameter '{key}' of model '{config.name}' names no versions: {error}") from error
+
+
+def _steps(text: str | None) -> dict[str, int]:
+    return {} if text is None else {str(model): int(number) for model, number in json.loads(text).items()}

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Self
 
 from cocon.core.errors import MismatchError
+from cocon.embedding.config_files import current_version
 from cocon.embedding.contract import fused_fingerprint
-from cocon.embedding.repository import ENSEMBLE, FUSION_FILE, latest_version
+from cocon.embedding.repository import ENSEMBLE, FUSION_FILE
 
 __all__ = ["FUSION_KEY", "FusionRecord"]
 
@@ -99,13 +100,13 @@ class FusionRecord:
         return record
 
     @classmethod
-    def newest(cls, root: Path) -> Self | None:
-        """That of a repository folder; None where it fuses nothing.
+    def current(cls, root: Path) -> Self | None:
+        """That of a repository folder, of the version that callers are to take; None where it fuses nothing.
 
         Raises:
             MismatchError: the record is missing or damaged.
         """
-        version = latest_version(root / ENSEMBLE)
+        version = current_version(root, ENSEMBLE)
         if version is None:
             return None
         path = root / ENSEMBLE / str(version) / FUSION_FILE

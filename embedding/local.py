@@ -4,7 +4,7 @@
     with repository.open(ENCODER, "rgb") as embedder:
         outputs = embedder.embed(clips)
 
-The highest version folder wins, as in Triton.
+Of several versions it is the one that a server would give: `config_files.current_version`.
 """
 
 import os
@@ -114,7 +114,7 @@ class LocalRepository:
         return tuple(view for view in VIEWS if (self.root / ENCODER.name(view, self.model_format)).is_dir())
 
     def open(self, kind: ModelKind[_Contract, _Model], view: str, *, num_threads: int = 0) -> _Model:
-        """Load the newest model of a kind and view: name, version, contract and weights all of one version.
+        """Load the current model of a kind and view: name, version, contract and weights all of one version.
 
         Args:
             kind: such as `ENCODER`.
@@ -127,26 +127,26 @@ class LocalRepository:
                 its configuration records.
         """
         while True:
-            newest = kind.newest(self.root, view, self.model_format)
-            if newest is None:
+            current = kind.current(self.root, view, self.model_format)
+            if current is None:
                 raise self._no_model(kind, view)
             providers = _CPU if kind.is_light else None
-            recorded = newest.recorded()
+            recorded = current.recorded()
             try:
-                contract = newest.contract()
-                _check_contract(kind, newest, contract, recorded)
+                contract = current.contract()
+                _check_contract(kind, current, contract, recorded)
                 session = LocalSession(
-                    newest.model_path,
+                    current.model_path,
                     contract,
                     num_threads=num_threads or self.num_threads,
                     providers=providers,
-                    sha256=recorded.get(version_key(SHA256_KEY, newest.folder.name)),
+                    sha256=recorded.get(version_key(SHA256_KEY, current.folder.name)),
                 )
-                if newest.contract() == contract:
+                if current.contract() == contract:
                     return kind.model(session)
                 session.close()
             except MismatchError:
-                if newest.folder.is_dir() and newest.recorded() == recorded:
+                if current.folder.is_dir() and current.recorded() == recorded:
                     raise
             # The version has been replaced since: look again.
 
@@ -156,7 +156,7 @@ class LocalRepository:
         Raises:
             MismatchError: what is said cannot be read, or is damaged.
         """
-        return FusionRecord.newest(self.root)
+        return FusionRecord.current(self.root)
 
     def _no_model(self, kind: ModelKind[Any, Any], view: str) -> UsageError:
         check_repository(self.root)

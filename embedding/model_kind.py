@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from cocon.core.errors import MismatchError
-from cocon.embedding.config_files import recorded_texts
+from cocon.embedding.config_files import current_version, recorded_texts
 from cocon.embedding.open_model import Contract, OpenModel, Session
 from cocon.embedding.repository import CONFIG_FILE, ONNX, ModelFormat, latest_version, model_name
 
@@ -99,9 +99,16 @@ class ModelKind(Generic[_Contract, _Model]):
         return model_name(view, self.suffix + self._format(model_format).suffix)
 
     def newest(self, root: Path, view: str, model_format: ModelFormat = ONNX) -> ModelVersion[_Contract] | None:
-        """The newest version of a view's model in a repository folder; None where there is none."""
+        """The newest version of a view's model in a repository folder, served or not; None where there is none."""
         model = root / self.name(view, model_format)
-        version = latest_version(model)
+        return self._version(model, latest_version(model), model_format)
+
+    def current(self, root: Path, view: str, model_format: ModelFormat = ONNX) -> ModelVersion[_Contract] | None:
+        """The version that callers are to take, see `current_version`; None where there is no version at all."""
+        name = self.name(view, model_format)
+        return self._version(root / name, current_version(root, name), model_format)
+
+    def _version(self, model: Path, version: int | None, model_format: ModelFormat) -> ModelVersion[_Contract] | None:
         if version is None:
             return None
         folder = model / str(version)

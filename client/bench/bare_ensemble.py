@@ -69,7 +69,7 @@ class BareEnsemble:
 
 
 def bare_steps(repository: Path, steps: Sequence[Any]) -> list[BareStep]:
-    """Those of an ensemble on a server, by the newest files of a repository folder.
+    """Those of an ensemble on a server, by the files of the versions that it calls in a repository folder.
 
     Args:
         repository: The folder.
@@ -79,9 +79,14 @@ def bare_steps(repository: Path, steps: Sequence[Any]) -> list[BareStep]:
         UsageError: It has not all of them.
     """
     return [
-        BareStep(onnx_file(repository, step.model_name, ""), dict(step.input_map), dict(step.output_map))
+        BareStep(onnx_file(repository, step.model_name, _number(step)), dict(step.input_map), dict(step.output_map))
         for step in steps
     ]
+
+
+def _number(step: Any) -> str:  # noqa: ANN401  # generated, untyped
+    """Of the version that a step calls; empty where it calls what is current."""
+    return str(step.model_version) if step.model_version > 0 else ""
 
 
 class _StepsCaller:

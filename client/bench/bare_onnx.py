@@ -12,8 +12,9 @@ from cocon.client.bench.measured_model import Request, TensorSpec
 from cocon.client.models.served_work import ServedWork
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.printable import printable
+from cocon.embedding.config_files import current_version
 from cocon.embedding.local import execution_providers
-from cocon.embedding.repository import ONNX, latest_version
+from cocon.embedding.repository import ONNX
 
 __all__ = ["BareOnnx", "bare_session", "bare_software", "input_specs", "onnx_file"]
 
@@ -74,12 +75,12 @@ def onnx_file(repository: Path, name: str, version: str) -> Path:
     Args:
         repository: The folder.
         name: Of the model.
-        version: Its number; the newest where it is empty.
+        version: Its number; the one that a server would give where it is empty.
 
     Raises:
         UsageError: It is not there.
     """
-    chosen = version or str(latest_version(repository / name) or "")
+    chosen = version or str(current_version(repository, name) or "")
     path = repository / name / chosen / ONNX.file_name
     if not path.is_file():
         raise UsageError(f"'{path}' does not exist: --bare takes the folder that the server has its ONNX models from")

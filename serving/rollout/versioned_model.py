@@ -24,11 +24,12 @@ from cocon.embedding.config_files import (
     steps_of,
     take_tensors,
     tensors_of,
+    version_number,
     write_config,
 )
 from cocon.embedding.repository import CONFIG_FILE, LABELS_FILE, labels_text, version_folders
 
-__all__ = ["VersionedModel", "version_number"]
+__all__ = ["VersionedModel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +124,6 @@ class VersionedModel:
                 aside.write_text(labels_text(labels), encoding="utf-8")
         with replacing(self.folder / CONFIG_FILE, is_durable=True) as aside:
             write_config(config, aside)
-
-
-def version_number(text: str | None) -> int:
-    """A version as a parameter says it; 0 where it says none."""
-    return int(text) if text is not None and text.isascii() and text.isdecimal() else 0
 
 
 def _shapes(model: Path, version: int) -> dict[str, Any]:

@@ -22,10 +22,10 @@ def write(root: Path, text: str, version: int = 1) -> None:
 
 
 def test_the_newest_of_a_repository_is_read_back(tmp_path: Path) -> None:
-    assert FusionRecord.newest(tmp_path) is None
+    assert FusionRecord.current(tmp_path) is None
     write(tmp_path, "{}")
     write(tmp_path, RECORD.to_json(), version=12)
-    assert FusionRecord.newest(tmp_path) == RECORD
+    assert FusionRecord.current(tmp_path) == RECORD
     assert RECORD.fingerprint == fused_fingerprint(FINGERPRINTS, WEIGHTS)
 
 
@@ -63,4 +63,4 @@ def test_a_changed_record_is_one_line(change: dict[str, Any]) -> None:
 def test_a_record_that_is_missing_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "cocon" / "3").mkdir(parents=True)
     with pytest.raises(MismatchError, match=r"fusion\.json' cannot be read: .*; export again"):
-        FusionRecord.newest(tmp_path)
+        FusionRecord.current(tmp_path)

@@ -114,6 +114,18 @@ def test_the_highest_version_wins_by_number_not_by_name(root: Path, make_contrac
         assert np.allclose(embedder.embed(CLIPS).embedding, _reference_embedding(0.5), atol=1e-5)
 
 
+def test_the_version_that_was_promoted_wins_over_a_newer_one(root: Path, make_contract: MakeContract) -> None:
+    _write_model(root / "cocon_rgb" / "2", make_contract(weights_sha256="2" * 64), scale=0.5)
+    (root / "cocon_rgb" / "3").mkdir()  # somebody copies it just now
+    (root / "cocon_rgb" / "config.pbtxt").write_text(
+        "version_policy { specific { versions: [1, 2] } } "
+        'parameters { key: "current_version" value { string_value: "1" } }'
+    )
+    with LocalRepository(root).open(ENCODER, "rgb") as embedder:
+        assert embedder.version == "1"
+        assert np.allclose(embedder.embed(CLIPS).embedding, _reference_embedding(), atol=1e-5)
+
+
 def test_views_are_listed_in_the_order_of_the_view_table(root: Path) -> None:
     for name in ("cocon_mask", "cocon_flow", "cocon_rgb_int8", "cocon", "other_pose"):
         (root / name).mkdir()

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from cocon.core.errors import MismatchError
+from cocon.embedding.config_files import current_version
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.locating.boundary_model import BOUNDARY_MODEL
 from cocon.embedding.repository import FORMATS, ONNX, TORCHSCRIPT, ModelFormat, latest_version
@@ -37,3 +39,54 @@ def test_the_newest_version_is_a_file_beside_its_contract(tmp_path: Path, model_
     newest = ENCODER.newest(tmp_path, "rgb", model_format)
     assert newest is not None
     assert (newest.model_path, newest.contract_path) == (folder / file, folder / "contract.json")
+
+
+def _versions(root: Path, model: str, numbers: str, config: str = "") -> None:
+    for number in numbers.split():
+        (root / model / number).mkdir(parents=True)
+    (root / model / "config.pbtxt").write_text(f'name: "{model}"\nbackend: "onnxruntime"\n{config}')
+
+
+def _parameter(key: str, text: str) -> str:
+    return f'parameters {{ key: "{key}" value {{ string_value: {text!r} }} }}\n'
+
+
+CURRENT_1 = _parameter("current_version", "1")
+
+
+@pytest.mark.parametrize(
+    ("config", "version"),
+    [
+        ("", 3),
+        ("version_policy { specific { versions: 1 versions: 2 } }", 2),
+        ("version_policy { specific { versions: [1, 2] } }" + CURRENT_1, 1),
+        ("version_policy { specific { versions: 2 } }" + CURRENT_1, 2),
+        (CURRENT_1, 3),  # which is not served
+        ("version_policy { all {} }" + CURRENT_1, 1),
+        ("version_policy { latest { num_versions: 2 } }" + _parameter("current_version", "2"), 2),
+        ("version_policy { latest { num_versions: 2 } }" + CURRENT_1, 3),
+        ("version_policy { specific { versions: 9 } }", 3),  # a server has none; here it is the newest
+        (_parameter("current_version", "newest"), 3),
+    ],
+)
+def test_the_current_version_is_the_one_that_a_server_gives(tmp_path: Path, config: str, version: int) -> None:
+    _versions(tmp_path, "cocon_rgb", "1 2 3", config)
+    assert current_version(tmp_path, "cocon_rgb") == version
+    current = ENCODER.current(tmp_path, "rgb")
+    assert current is not None
+    assert current.folder == tmp_path / "cocon_rgb" / str(version)
+
+
+def test_the_current_version_is_the_one_that_the_current_ensemble_calls(tmp_path: Path) -> None:
+    _versions(tmp_path, "cocon_rgb", "1 2 3")
+    _versions(tmp_path, "cocon_flow", "1")
+    steps = _parameter("steps.1", '{"cocon_rgb": 2, "cocon_flow": 7}') + _parameter("steps.2", '{"cocon_rgb": 3}')
+    _versions(tmp_path, "cocon", "1 2", "version_policy { specific { versions: 1 } }" + CURRENT_1 + steps)
+    assert [current_version(tmp_path, name) for name in ("cocon", "cocon_rgb", "cocon_flow")] == [1, 2, 1]
+    for damage in (_parameter("steps.2", "[1]"), _parameter("steps.2", "{"), "}"):
+        (tmp_path / "cocon" / "config.pbtxt").write_text(damage)
+        assert current_version(tmp_path, "cocon_rgb") == 3  # a damaged ensemble is no matter of who asks one view
+    assert current_version(tmp_path, "cocon_pose") is None
+    (tmp_path / "cocon_rgb" / "config.pbtxt").write_text("}")
+    with pytest.raises(MismatchError, match="is no model configuration"):
+        current_version(tmp_path, "cocon_rgb")

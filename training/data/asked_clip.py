@@ -27,6 +27,6 @@ def clip_of_model(folder: Path) -> ClipSpec:
     if (folder / "config.toml").is_file():
         return load_config(str(folder / "config.toml")).clip.spec()
     for view in VIEWS:
-        if newest := ENCODER.newest(folder, view):
-            return newest.contract().clip
+        if current := ENCODER.current(folder, view):
+            return current.contract().clip
     raise UsageError(f"'{folder}' is neither a run nor a model repository: it has no config.toml and no cocon_<view>")

@@ -5,8 +5,9 @@ from pathlib import Path
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from tritonclient.grpc import model_config_pb2 as triton
 
-from cocon.client.bench.bare_ensemble import BareEnsemble, BareStep
+from cocon.client.bench.bare_ensemble import BareEnsemble, BareStep, bare_steps
 from cocon.client.bench.bare_onnx import bare_session, input_specs, onnx_file
 from cocon.client.bench.tensors import made_requests
 from cocon.core.errors import UsageError
@@ -45,6 +46,14 @@ def test_every_model_is_asked(steps: list[BareStep]) -> None:
     del request["embedding_rgb"]
     with pytest.raises(KeyError, match="embedding_rgb"):
         ensemble.caller().call(request)
+
+
+def test_the_files_are_those_of_the_versions_that_an_ensemble_calls(tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        (tmp_path / "cocon_rgb" / version).mkdir(parents=True)
+        (tmp_path / "cocon_rgb" / version / "model.onnx").touch()
+    steps = [triton.ModelEnsembling.Step(model_name="cocon_rgb", model_version=version) for version in (1, -1)]
+    assert [step.path.parent.name for step in bare_steps(tmp_path, steps)] == ["1", "2"]
 
 
 def test_inputs_that_no_model_of_ours_takes_are_refused_by_name(tmp_path: Path) -> None:

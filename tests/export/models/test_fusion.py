@@ -40,7 +40,7 @@ def trained(sources: list[ViewSource], *rows: Mapping[str, Any]) -> list[ViewSou
 
 
 def record_of(repository: Path) -> FusionRecord:
-    record = FusionRecord.newest(repository)
+    record = FusionRecord.current(repository)
     assert record is not None
     return record
 
