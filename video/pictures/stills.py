@@ -1,12 +1,10 @@
-"""Small square pictures of a video at given moments or from its middle, decoded in a worker process.
+"""Small square pictures of a video at given moments, decoded in a worker process.
 
 with WorkerPool(limits) as pool:
     stills = stills_at(pool, Path("video.mp4"), limits, [0.5, 1.5], side_px=96)     # uint8 [2, 96, 96, 3]
-    still = middle_still(pool, Path("video.mp4"), limits, side_px=96)               # uint8 [96, 96, 3]
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,7 @@ from cocon.video.geometry import centre_crop, resize_short_side
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import Beat, WorkerPool, named
 
-__all__ = ["middle_still", "middle_still_job", "spread_moments", "squared", "stills_at", "stills_job"]
+__all__ = ["spread_moments", "squared", "stills_at", "stills_job"]
 
 Pixels = NDArray[np.uint8]
 
@@ -51,12 +49,6 @@ def spread_moments(begin: float, end: float, number: int) -> list[float]:
     return [begin + (end - begin) * (part + 0.5) / number for part in range(number)]
 
 
-def middle_still(pool: WorkerPool, video: Path, limits: MediaLimits, *, side_px: int) -> NDArray[np.uint8]:
-    """The middle one of all frames, RGB `uint8 [side_px, side_px, 3]`; arguments and errors as of `stills_at`."""
-    (message,) = named(pool.run(middle_still_job, video, limits, side_px), video)
-    return message.arrays["still"]
-
-
 def squared(pixels: Pixels, side_px: int) -> Pixels:
     """The middle of a picture as an encoder sees it, from `uint8 [H, W, 3]` to `uint8 [side_px, side_px, 3]`."""
     return np.ascontiguousarray(centre_crop(resize_short_side(pixels, side_px), side_px))
@@ -69,22 +61,7 @@ def stills_job(beat: Beat, video: Path, limits: MediaLimits, seconds: list[float
         For every moment the array `still`, `uint8 [side_px, side_px, 3]`.
     """
     for pixels in _nearest(read_frames(video, limits, on_frame=beat), seconds):
-        yield _still(pixels, side_px)
-
-
-def middle_still_job(beat: Beat, video: Path, limits: MediaLimits, side_px: int) -> Iterator[Message]:
-    """Read a video twice, as only its end tells where its middle is.
-
-    Yields:
-        The array `still`, `uint8 [side_px, side_px, 3]`.
-    """
-    num_frames = sum(1 for _ in read_frames(video, limits, on_frame=beat))
-    _, pixels = next(islice(read_frames(video, limits, on_frame=beat), num_frames // 2, None))
-    yield _still(pixels, side_px)
-
-
-def _still(pixels: Pixels, side_px: int) -> Message:
-    return Message({}, {"still": squared(pixels, side_px)})
+        yield Message({}, {"still": squared(pixels, side_px)})
 
 
 def _nearest(frames: Iterator[Frame], seconds: Sequence[float]) -> Iterator[Pixels]:

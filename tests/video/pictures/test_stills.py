@@ -8,7 +8,7 @@ import pytest
 
 from cocon.core.errors import UnreadableVideoError
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.pictures.stills import middle_still, stills_at
+from cocon.video.pictures.stills import stills_at
 from cocon.video.workers.pool import WorkerPool
 
 WriteVideo = Callable[..., Path]
@@ -28,21 +28,8 @@ def test_stills_are_the_nearest_frames_and_the_last_one_behind_the_end(
     assert [number_of(still) for still in single] == [2]
 
 
-@pytest.mark.parametrize(("num_frames", "middle"), [(1, 0), (5, 2), (6, 3)])
-def test_the_middle_is_that_of_the_frames(
-    num_frames: int, middle: int, tmp_path: Path, write_video: WriteVideo, numbered: Numbered, number_of: NumberOf
-) -> None:
-    path = write_video(tmp_path / "a.mp4", numbered(num_frames), np.arange(num_frames) ** 2 / 25)
-    with WorkerPool() as pool:
-        still = middle_still(pool, path, MediaLimits(), side_px=20)
-    assert still.shape == (20, 20, 3)
-    assert number_of(still) == middle
-
-
 def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
     with WorkerPool() as pool, pytest.raises(UnreadableVideoError, match=r"broken\.mp4"):
         stills_at(pool, broken, MediaLimits(), [0.0], side_px=20)
-    with WorkerPool() as pool, pytest.raises(UnreadableVideoError, match=r"broken\.mp4"):
-        middle_still(pool, broken, MediaLimits(), side_px=20)

@@ -1,6 +1,6 @@
-"""What a report says in figures: where videos lie on a map, what is confused with what, what is best in a table."""
+"""Where test videos lie on a map, and which of their classes are confused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,15 +8,13 @@ from numpy.typing import NDArray
 
 from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.recognition.metrics import NOT_IN_TABLES, is_figure
 
-__all__ = ["ConfusedPair", "Projection", "TableRow", "confused_pairs", "projections", "table_rows"]
+__all__ = ["ConfusedPair", "Projection", "confused_pairs", "projections"]
 
 # Maps of more videos become blots, and take minutes.
 _MAX_MAPPED = 2000
 _PERPLEXITY = 30.0
 _SEED = 0
-_WEIGHT = "weight_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +52,6 @@ class ConfusedPair:
     share: float
 
 
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    """One row of the table of metrics.
-
-    Attributes:
-        method: what was trained, or `random`.
-        view: name of the view, or of their fusion.
-        figures: column → value; None where it was not measured.
-        best: columns in which no row has more.
-        weights: `probe rgb`, … → weight of a view in an ensemble that does not weigh them equally.
-    """
-
-    method: str
-    view: str
-    figures: dict[str, float | None]
-    best: frozenset[str]
-    weights: dict[str, float]
-
-
 def projections(test: VideoFeatures) -> list[Projection]:
     """A map of the videos by their first view, by the first two fused, and so on to all of them.
 
@@ -89,7 +68,7 @@ def projections(test: VideoFeatures) -> list[Projection]:
     return found
 
 
-def confused_pairs(counts: NDArray[np.int64], classes: Sequence[str], *, most: int = 5) -> list[ConfusedPair]:
+def confused_pairs(counts: NDArray[np.int64], classes: Sequence[str], *, most: int) -> list[ConfusedPair]:
     """The pairs of classes that are confused most often, the larger share first among equals.
 
     Args:
@@ -104,49 +83,6 @@ def confused_pairs(counts: NDArray[np.int64], classes: Sequence[str], *, most: i
         if row != column
     ]
     return sorted(pairs, key=lambda pair: (-pair.count, -pair.share, pair.truth, pair.predicted))[:most]
-
-
-def table_rows(metrics: Sequence[Mapping[str, object]]) -> list[list[TableRow]]:
-    """Rows of a table whose best values are known, from the flat figures of every method and view.
-
-    Args:
-        metrics: `method`, `view` and figures, of which more is better; `gallery_size` and weights are kept apart.
-
-    Returns:
-        The rows, method by method: a group of rows ends where the next has another method, or one of its views again.
-    """
-    names = dict.fromkeys(name for row in metrics for name in row if _is_metric(name))
-    columns = sorted(names, key=lambda name: name.endswith("_per_class"))  # few-shot figures last
-    figures = [{column: _figure(row.get(column)) for column in columns} for row in metrics]
-    best = {
-        column: max((value for row in figures if (value := row[column]) is not None), default=None)
-        for column in columns
-    }
-    groups: list[list[TableRow]] = []
-    for row, shown in zip(metrics, figures, strict=True):
-        reached = frozenset(column for column in columns if shown[column] is not None and shown[column] == best[column])
-        made = TableRow(str(row["method"]), str(row["view"]), shown, reached, _weights(row))
-        if not groups or groups[-1][0].method != made.method or made.view in {other.view for other in groups[-1]}:
-            groups.append([])
-        groups[-1].append(made)
-    return groups
-
-
-def _is_metric(name: str) -> bool:
-    return is_figure(name) and name not in NOT_IN_TABLES
-
-
-def _weights(row: Mapping[str, object]) -> dict[str, float]:
-    return {
-        name.removeprefix(_WEIGHT).replace("_", " "): float(value)
-        for name, value in row.items()
-        if name.startswith(_WEIGHT) and isinstance(value, int | float)
-    }
-
-
-def _figure(value: object) -> float | None:
-    """The number as it is shown: what looks equal is equal, and NaN is nothing."""
-    return round(float(value), 1) if isinstance(value, int | float) and np.isfinite(value) else None
 
 
 def _t_sne(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

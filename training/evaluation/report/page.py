@@ -21,33 +21,31 @@ from cocon.embedding.fusion import fuse_embeddings
 from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipProtocol
 from cocon.training.evaluation.recognition.compared_runs import ComparedRuns
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.recognition.metrics import FUSED, ViewMetrics, column_title
+from cocon.training.evaluation.recognition.metrics import FUSED, column_title
 from cocon.training.evaluation.recognition.predictions import centred
 from cocon.training.evaluation.recognition.result import EvaluationResult
-from cocon.training.evaluation.report.content import confused_pairs, projections, table_rows
+from cocon.training.evaluation.report.bars import bar_panels, shown_methods
+from cocon.training.evaluation.report.content import confused_pairs, projections
 from cocon.training.evaluation.report.curves import curve_panels
+from cocon.training.evaluation.report.examples import RetrievalExample, retrieval_examples
+from cocon.training.evaluation.report.film_strips import NUM_FRAMES, SIDE_PX, film_strips
+from cocon.training.evaluation.report.merits import gain_rows, merit_tables, weight_rows
 from cocon.training.evaluation.report.plots import (
     DARK,
     LIGHT,
-    NUM_DISTINCT,
+    MAX_IN_MATRIX,
+    MAX_MARKED,
     class_mark,
     confusion_plot,
     curve_plot,
     map_plot,
 )
-from cocon.training.evaluation.report.strips import retrieval_strips, thumbnails
 from cocon.training.run_folder.files import RunFolder
 
 __all__ = ["check_report_folder", "write_report"]
 
-_KEY_FIGURES = {
-    "classifier_top1": "Trained classifier, top-1",
-    "probe_top1": "Linear probe, top-1",
-    "R@1": "Retrieval, R@1",
-    "best_moment_R@1": "Retrieval by best moment, R@1",
-    "R@5": "Retrieval, R@5",
-    "R@10": "Retrieval, R@10",
-}
+# With a matrix above them, and without.
+_FEW_PAIRS, _MANY_PAIRS = 5, 24
 
 
 def write_report(
@@ -76,21 +74,19 @@ def write_report(
     """
     result, features = found.runs[-1], found.features
     facts = _facts(run, data, result, features) | {"clips": protocol.told(run.config.clip.num_blocks)}
-    facts |= {"classifier": result.not_judged} if result.not_judged else {}
-    view = FUSED if FUSED in result.by_probe.confusion else next(iter(result.by_probe.confusion))
+    examples = _examples(features, is_centred=is_centred)
     html = _template().render(
         facts=facts,
-        figures=_key_figures(result, found.untrained, view),
-        view=view,
         curves=[(panel, curve_plot(panel)) for panel in curve_panels(run.path)],
         num_train=len(features["train"].labels),
         num_test=len(features["test"].labels),
+        num_classes=len(result.labels),
         is_centred=is_centred,
         themes={"light": LIGHT, "dark": DARK},
-        **_of_metrics(found.metrics),
-        **_of_maps(features["test"], result),
-        **_of_classes(result, view),
-        **_of_retrieval(features, progress_bar, is_centred=is_centred),
+        **_of_figures(found),
+        **_of_maps(features["test"], result, examples),
+        **_of_classes(result),
+        **_of_examples(examples, progress_bar),
     )
     page = folder / "index.html"
     with replacing(page) as partial:
@@ -113,40 +109,69 @@ def check_report_folder(folder: Path) -> None:
         raise UsageError(f"--report '{folder}' cannot be written; name another folder")
 
 
-def _of_metrics(metrics: Sequence[ViewMetrics]) -> dict[str, object]:
-    methods = table_rows([row.to_dict() for row in metrics])
-    return {"methods": methods, "columns": {name: column_title(name) for name in methods[0][0].figures}}
-
-
-def _of_maps(test: VideoFeatures, result: EvaluationResult) -> dict[str, object]:
+def _of_figures(found: ComparedRuns) -> dict[str, object]:
+    methods = shown_methods(found)
+    panels, tables, weights = bar_panels(methods), merit_tables(methods), weight_rows(methods)
+    gains = gain_rows(found.differences, methods, _leading_view(found.runs[-1]))
     return {
-        "maps": [(found, map_plot(found, result.labels)) for found in projections(test)],
-        "marks": [(label, *class_mark(index)) for index, label in enumerate(result.labels)],
-        "num_distinct": NUM_DISTINCT,
+        "methods": methods,
+        "not_judged": found.not_judged,
+        "panels": panels,
+        "half_width": max(panel.half_width for panel in panels),
+        "gains": gains,
+        "gained": list(dict.fromkeys(figure for row in gains for figure in row.gains)),
+        "tables": tables,
+        "has_ordered": any("ordered_probe_top1" in table.columns for table in tables),
+        "weights": weights,
+        "views": list(dict.fromkeys(view for row in weights for view in row.weights)),
     }
 
 
-def _of_classes(result: EvaluationResult, view: str) -> dict[str, object]:
-    named = result.by_classifier or result.by_probe
+def _leading_view(result: EvaluationResult) -> str:
+    """All views together, or the only one."""
+    return FUSED if FUSED in result.by_probe.confusion else result.metrics[0].view
+
+
+def _of_maps(test: VideoFeatures, result: EvaluationResult, examples: Sequence[RetrievalExample]) -> dict[str, object]:
+    is_each = len(result.labels) <= MAX_MARKED
+    marked = result.labels if is_each else tuple(example.query.label for example in examples)
     return {
-        "classifier": "linear probe" if result.by_classifier is None else "classifier trained with the encoder",
-        "confusion": confusion_plot(named.confusion[view], result.labels),
-        "pairs": confused_pairs(named.confusion[view], result.labels),
-        "classes": named.per_class[view],
+        "maps": [(found, map_plot(found, marked)) for found in projections(test)],
+        "marks": [(label, *class_mark(index)) for index, label in enumerate(marked)],
     }
 
 
-def _of_retrieval(
-    features: Mapping[str, VideoFeatures], progress_bar: ProgressBar, *, is_centred: bool
-) -> dict[str, object]:
+def _of_classes(result: EvaluationResult) -> dict[str, object]:
+    judged = result.by_classifier or result.by_probe
+    view = _leading_view(result)
+    counts = judged.confusion[view]
+    is_matrix = len(result.labels) <= MAX_IN_MATRIX
+    return {
+        "view": view,
+        "classifier": "classifier trained with the encoder" if result.by_classifier else "linear probe",
+        "confusion": confusion_plot(counts, result.labels) if is_matrix else None,
+        "pairs": confused_pairs(counts, result.labels, most=_FEW_PAIRS if is_matrix else _MANY_PAIRS),
+        "classes": judged.per_class[view],
+    }
+
+
+def _examples(features: Mapping[str, VideoFeatures], *, is_centred: bool) -> list[RetrievalExample]:
     train, test = features["train"], features["test"]
     gallery, queries = (_searched(videos, is_centred=is_centred) for videos in (train, test))
-    strips = retrieval_strips(train, test, gallery, queries)
-    shown = [entry.path for strip in strips for entry in (strip.query, *(found.entry for found in strip.neighbours))]
+    return retrieval_examples(train, test, gallery, queries)
+
+
+def _of_examples(examples: Sequence[RetrievalExample], progress_bar: ProgressBar) -> dict[str, object]:
+    shown = [entry for one in examples for entry in (one.query, *(found.entry for found in one.neighbours))]
     with progress_bar("taking pictures of videos") as on_progress:
-        pictures = thumbnails(shown, on_progress=on_progress)
-    uris = {path: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode() for path, jpeg in pictures.items()}
-    return {"strips": strips, "pictures": uris}
+        strips = film_strips(shown, on_progress=on_progress)
+    return {
+        "examples": examples,
+        "strips": strips,
+        "num_frames": NUM_FRAMES,
+        "side_px": SIDE_PX,
+        "has_brightened": any(strip.is_brightened for strip in strips.values()),
+    }
 
 
 def _searched(videos: VideoFeatures, *, is_centred: bool) -> NDArray[np.float32]:
@@ -171,27 +196,6 @@ def _facts(
     }
 
 
-def _key_figures(
-    result: EvaluationResult, untrained: EvaluationResult | None, view: str
-) -> list[tuple[str, float, str]]:
-    """Name, value and what to compare it with: the untrained networks, or chance."""
-    row = next(row for row in result.metrics if row.view == view)
-    own = row.figures
-    beneath = _figures_of(untrained.metrics, view) if untrained else {}
-    figures = []
-    for column, name in _KEY_FIGURES.items():
-        if (value := own.get(column)) is not None:
-            beside = [f"untrained {beneath[column]:.1f}"] if column in beneath else []
-            beside += [f"chance {row.chance[column]:.1f}"]
-            figures.append((name, value, ", ".join(beside)))
-    return figures[:4]
-
-
-def _figures_of(metrics: Sequence[ViewMetrics], view: str) -> Mapping[str, float]:
-    """Figures of a view's row; none where it is not there."""
-    return next((row.figures for row in metrics if row.view == view), {})
-
-
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cocon.training.evaluation.report", "."),
@@ -201,4 +205,6 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["per_cent"] = lambda value: "–" if value is None or math.isnan(value) else f"{value:.1f}"
+    environment.filters["title_of"] = column_title
+    environment.filters["data_uri"] = lambda jpeg: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
     return environment.get_template("report.html.jinja")

@@ -24,14 +24,27 @@ from cocon.core.printable import printable
 from cocon.training.evaluation.report.content import Projection
 from cocon.training.evaluation.report.curves import CurvePanel
 
-__all__ = ["DARK", "LIGHT", "NUM_DISTINCT", "Plot", "Theme", "class_mark", "confusion_plot", "curve_plot", "map_plot"]
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "MAX_IN_MATRIX",
+    "MAX_MARKED",
+    "Plot",
+    "Theme",
+    "class_mark",
+    "confusion_plot",
+    "curve_plot",
+    "map_plot",
+]
 
 _MARKERS = "os^DvPX*"
 _LINE_STYLES = ("-", "--", ":")
-# A matrix of more classes has no room for numbers; its cells are as small as their names allow.
-_MAX_NUMBERED = 40
-_CELL_INCHES, _SMALL_CELL_INCHES = 0.3, 0.125
-_SMALL_POINTS = 6.5
+# Of more classes, no matrix can be read; nor their marks on a map.
+MAX_IN_MATRIX = 25
+MAX_MARKED = 24
+# So wide is a section of the page in a window of 800 pixels.
+_SECTION_INCHES = 7.2
+_CELL_INCHES = 0.34
 _LONGEST_NAME = 28
 
 
@@ -42,12 +55,14 @@ class Theme:
     Attributes:
         ink: of text.
         line: of axes and grids.
+        faint: of what is not marked.
         series: that colour-blind people tell apart (Okabe and Ito 2008, without yellow and black), lighter on dark.
         heat: of nothing, half and all.
     """
 
     ink: str
     line: str
+    faint: str
     series: tuple[str, ...]
     heat: tuple[str, str, str]
 
@@ -55,16 +70,17 @@ class Theme:
 LIGHT = Theme(
     "#2b3036",
     "#d5d9de",
+    "#b3bac2",
     ("#0072b2", "#d55e00", "#009e73", "#c46ba0", "#b87f00", "#3a9fd8"),
     ("#f4f6f8", "#5ea0cf", "#08335f"),
 )
 DARK = Theme(
     "#d7dbe0",
     "#3b424a",
+    "#5a646e",
     ("#4aa3df", "#f0854a", "#2dbe96", "#e09cc3", "#e8b13a", "#9bd4f5"),
     ("#20262c", "#2f7fb8", "#d6ecff"),
 )
-NUM_DISTINCT = len(_MARKERS) * len(LIGHT.series)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +105,7 @@ class Plot:
 def class_mark(index: int) -> tuple[int, str]:
     """Colour number and shape of a class's mark; the shape as points of an SVG polygon within ±1.
 
-    Marks repeat after `NUM_DISTINCT` classes.
+    The marks of `MAX_MARKED` classes differ.
     """
     marker = MarkerStyle(_marker(index))
     path = marker.get_path().transformed(marker.get_transform())
@@ -98,12 +114,14 @@ def class_mark(index: int) -> tuple[int, str]:
     return index % len(LIGHT.series), " ".join(f"{x:.2f},{-y:.2f}" for x, y in corners)
 
 
-def map_plot(projection: Projection, classes: Sequence[str]) -> Plot:
-    """Scatter of videos, colour and shape by class."""
+def map_plot(projection: Projection, marked: Sequence[str]) -> Plot:
+    """Scatter of videos, colour and shape by class; videos of classes that are not marked are small and gray."""
     area = 24 if len(projection.labels) > 200 else 42  # square points
 
     def draw(axes: Axes, theme: Theme) -> None:
-        for index, label in enumerate(classes):
+        x, y = projection.points[~np.isin(projection.labels, marked)].T
+        axes.scatter(x, y, s=8, color=theme.faint, linewidths=0)
+        for index, label in enumerate(marked):
             x, y = projection.points[projection.labels == label].T
             colour = theme.series[index % len(theme.series)]
             axes.scatter(x, y, s=area, color=colour, marker=_marker(index), linewidths=0, alpha=0.85)
@@ -115,13 +133,15 @@ def map_plot(projection: Projection, classes: Sequence[str]) -> Plot:
 
 
 def confusion_plot(counts: NDArray[np.int64], classes: Sequence[str]) -> Plot:
-    """Heat-map of `int64 [K, K]`: which share, in per cent, of the row's videos was taken for the column's class."""
+    """Heat-map of `int64 [K, K]`: which share, in per cent, of the row's videos was taken for the column's class.
+
+    It can be read up to `MAX_IN_MATRIX` classes.
+    """
     shares = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     shown = map(printable, classes)
     names = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in shown]
     label_inches = 0.4 + 0.068 * max(map(len, names))
-    is_numbered = len(classes) <= _MAX_NUMBERED
-    side = max(2.2, (_CELL_INCHES if is_numbered else _SMALL_CELL_INCHES) * len(classes))
+    side = max(2.2, min(_SECTION_INCHES - label_inches, _CELL_INCHES * len(classes)))
 
     def draw(axes: Axes, theme: Theme) -> None:
         heat = LinearSegmentedColormap.from_list("heat", theme.heat)
@@ -130,14 +150,13 @@ def confusion_plot(counts: NDArray[np.int64], classes: Sequence[str]) -> Plot:
         axes.set_xticks(ticks, names, rotation=90)
         axes.set_yticks(ticks, names)
         axes.set(xlabel="taken for", ylabel="is")
-        axes.tick_params(length=0, labelsize=None if is_numbered else _SMALL_POINTS)
+        axes.tick_params(length=0)
         axes.hlines(np.arange(len(names) - 1) + 0.5, -0.5, len(names) - 0.5, color=theme.line, lw=0.4)
         axes.vlines(np.arange(len(names) - 1) + 0.5, -0.5, len(names) - 0.5, color=theme.line, lw=0.4)
-        if is_numbered:
-            for row, column in np.argwhere(counts > 0):
-                share = shares[row, column]
-                ink = max((theme.ink, theme.heat[0]), key=lambda colour: abs(_luma(colour) - _luma(heat(share / 100))))
-                axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color=ink)
+        for row, column in np.argwhere(counts > 0):
+            share = shares[row, column]
+            ink = max((theme.ink, theme.heat[0]), key=lambda colour: abs(_luma(colour) - _luma(heat(share / 100))))
+            axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color=ink)
 
     accuracy = 100 * np.trace(counts) / max(1, counts.sum())
     alt = f"Confusion matrix of {len(classes)} classes; {accuracy:.1f} per cent lie on its diagonal"
@@ -206,4 +225,4 @@ def _luma(colour: ColorType) -> float:
 
 
 def _marker(index: int) -> str:
-    return _MARKERS[index // len(LIGHT.series) % len(_MARKERS)]
+    return _MARKERS[index % len(_MARKERS)]
