@@ -40,4 +40,5 @@ BENCHMARKS = (
     Benchmark("search", "search"),
     Benchmark("training", "training"),
     Benchmark("side_by_side", "trainings side by side"),
+    Benchmark("long_videos", "training on long videos"),
 )

@@ -10,10 +10,10 @@ from cocon.client.index.folder import VideoIndex
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.client.web.access import Access, Guard
 from cocon.client.web.app import web_app
-from cocon.client.web.private_folder import private_folder
 from cocon.client.web.services import WebServices
 from cocon.core.errors import ServerError
 from cocon.video.decoding.limits import MediaLimits
+from cocon.video.store.private_folder import private_folder
 
 __all__ = ["serve_index"]
 
@@ -47,7 +47,7 @@ def serve_index(
         ServerError: The port is in use.
     """
     index.snapshot()
-    with _listening(port) as listener, private_folder() as folder:
+    with _listening(port) as listener, private_folder("web") as folder:
         access = Access(listener.getsockname()[1])
         with WebServices(index, index_name, settings, folder, limits) as services:
             app = web_app(services, access, on_ready=lambda: on_ready(access))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -50,6 +52,24 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six training and six test videos of a second each; nothing may write here."""
     root = tmp_path_factory.mktemp("figures")
     make_figures(root, FigureSettings(num_videos=12, seconds=1.0, size_px=48, view_size_px=32), workers=1)
+    return root
+
+
+@pytest.fixture(scope="session")
+def long_films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three films of twelve seconds that get brighter, a key frame every two seconds; nothing may write here."""
+    root = tmp_path_factory.mktemp("long_films")
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        options = {"crf": "18", "g": "20", "bf": "0", "movflags": "+faststart"}
+        with av.open(str(root / f"film_{number}.mp4"), "w", options={"movflags": "+faststart"}) as container:
+            stream = container.add_stream("libx264", rate=10, options=options)
+            stream.width = stream.height = 48
+            stream.pix_fmt = "yuv420p"
+            for index in range(120):
+                picture = rng.integers(0, 120, (48, 48, 3), np.uint8) + np.uint8(index)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode(None))
     return root
 
 

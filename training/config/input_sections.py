@@ -73,7 +73,13 @@ class Section(BaseModel):
 
 
 class DataSection(Section):
-    """Where videos come from. `cache_gib`: memory for decoded frames; what does not fit is read anew each time.
+    """Where videos come from. `cache_gib`: for decoded frames; of short videos, what does not fit is read anew.
+
+    Where a video is longer than `long_seconds`, all are cut into stretches of `stretch_seconds` at most. So many of
+    them as fit are at hand, on disk, and each is drawn from `reuse` times on average before another takes its place.
+    None is 32 for long videos; short ones are drawn in epochs, unless `reuse` is set.
+
+    `workers`: processes that make clips of short videos; 0 is a thread of this process. Of long ones, threads.
 
     `views_on_the_fly`: look for people, too, in the pass that decodes a video where their views are not stored.
 
@@ -88,6 +94,9 @@ class DataSection(Section):
     split_files: NamedPath | None = None
     official_split: int = Field(1, ge=1, le=3)
     cache_gib: float = Field(4.0, ge=0)
+    long_seconds: float = Field(120.0, gt=0, allow_inf_nan=False)
+    stretch_seconds: float = Field(20.0, gt=0, allow_inf_nan=False)
+    reuse: int | None = Field(None, ge=1)
     workers: int = Field(0, ge=0)
     views_on_the_fly: bool = False
     max_failed_share: float = Field(0.05, ge=0, le=1)

@@ -2,17 +2,21 @@
 
 import logging
 import os
+import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from torch.utils.data import get_worker_info
 
+from cocon.core.closing import Closing
 from cocon.core.errors import UnreadableVideoError, UsageError, VideoError
 from cocon.core.paths import why_no_file
 from cocon.training.data.reading.decoded_video import DecodedVideo, load_video
+from cocon.training.data.stretches.cutting import Stretch, name_of
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.duration import duration_seconds
 from cocon.video.making.recipe import makers_of
@@ -30,8 +34,10 @@ _NAMED_FAILURES = 10
 _LONG_SECONDS = 60.0
 
 
-class VideoFrames:
+class VideoFrames(Closing):
     """The videos of a dataset by position; a video that fails to load is replaced by its neighbour, and said once.
+
+    Safe for several threads.
 
     Args:
         entries: the videos.
@@ -68,6 +74,7 @@ class VideoFrames:
         self._budget_bytes = int(cache_gib * _BYTES_PER_GIB)
         self._kept: dict[int, DecodedVideo] = {}
         self._workers: tuple[int, WorkerPool] | None = None
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -79,13 +86,12 @@ class VideoFrames:
             VideoError: neither it nor any other can be loaded.
         """
         error: VideoError | None = None
-        for offset in range(len(self.entries)):
-            position = (index + offset) % len(self.entries)
+        for position in self._candidates(index):
             try:
                 return self._load(position)
             except VideoError as failure:
                 error = error or failure
-                self.remember({self.entries[position].video_id: str(failure)})
+                self.remember({name_of(self.entries[position]): _reason(self.entries[position], failure)})
         raise error or VideoError("the dataset is empty")
 
     def only(self, positions: Sequence[int]) -> "VideoFrames":
@@ -119,6 +125,15 @@ class VideoFrames:
                 self[index]
             yield index + 1
 
+    def for_judging(self) -> "VideoFrames":
+        """The videos that encoders are judged on while they are trained: all of them."""
+        return self
+
+    def close(self) -> None:
+        """End the process that decodes, if there is one."""
+        if self._workers is not None and self._workers[0] == os.getpid():
+            self._workers[1].close()
+
     def remember(self, failures: Mapping[str, str]) -> None:
         """Keep id → reason of videos that could not be loaded; each is said once, by the process that trains."""
         for video_id, reason in failures.items():
@@ -132,24 +147,34 @@ class VideoFrames:
             elif len(self.failures) == _NAMED_FAILURES + 1:
                 _logger.warning("more videos are left out; a run lists them in complete.json")
 
+    def _candidates(self, index: int) -> Iterator[int]:
+        """A position, and what takes its place where that fails."""
+        return ((index + offset) % len(self.entries) for offset in range(len(self.entries)))
+
     def _load(self, index: int) -> DecodedVideo:
-        if index in self._kept:
-            return self._kept[index]
-        entry = self.entries[index]
-        if entry.video_id in self.failures:
-            raise VideoError(self.failures[entry.video_id])
+        with self._lock:
+            if index in self._kept:
+                return self._kept[index]
+            entry = self.entries[index]
+            if entry.video_id in self.failures:
+                raise VideoError(self.failures[entry.video_id])
+            with self._as_video_errors(entry):
+                video = self._read(entry)
+            if video.num_bytes <= self._budget_bytes:
+                self._budget_bytes -= video.num_bytes
+                self._kept[index] = video
+            return video
+
+    @contextmanager
+    def _as_video_errors(self, entry: VideoEntry) -> Iterator[None]:
         try:
-            video = self._read(entry)
+            yield
         except UsageError as error:  # there is no file, and if there never was one, the list is wrong
             if entry.video_id in self._absent:
                 raise
             raise UnreadableVideoError(str(error)) from error
         except OSError as error:
             raise UnreadableVideoError(f"video '{entry.path}' cannot be read: {error.strerror}") from error
-        if video.num_bytes <= self._budget_bytes:
-            self._budget_bytes -= video.num_bytes
-            self._kept[index] = video
-        return video
 
     def _read(self, entry: VideoEntry) -> DecodedVideo:
         workers, makes_people = self._worker_pool(), self._makes_people
@@ -174,3 +199,9 @@ def _is_long(entry: VideoEntry) -> bool:
     if entry.end_seconds - entry.start_seconds <= _LONG_SECONDS:
         return False
     return min(entry.end_seconds, duration_seconds(entry.path)) - entry.start_seconds > _LONG_SECONDS
+
+
+def _reason(entry: VideoEntry, failure: VideoError) -> str:
+    """Why a video, or a stretch of it, is left out."""
+    place = f"from {entry.start_seconds:g} s to {entry.end_seconds:g} s: " if isinstance(entry, Stretch) else ""
+    return f"{place}{failure}"

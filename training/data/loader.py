@@ -1,27 +1,35 @@
-"""Batches of multi-view clips.
+"""Batches of multi-view clips, made ahead of who takes them.
 
-Every sample depends on (seed, epoch, video, how often the epoch drew it before) alone, so a resumed run draws the same.
+Every sample depends on (seed, step, video) alone, so a resumed run draws the same: see `stretches/draws.py`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypedDict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Event
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
+from cocon.core.ahead import produced_ahead
 from cocon.core.errors import VideoError
 from cocon.training.config.run import Config
 from cocon.training.data.augment import random_clips
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.sampling import ClipSampler, FrameSampler
+from cocon.training.data.stretches.draws import BatchPlan, Draw, EpochPlan, PoolPlan, steps_per_epoch
+from cocon.training.data.stretches.opening import view_requests
+from cocon.training.data.stretches.pool import PooledFrames
+from cocon.training.data.stretches.waits import DecoderWaits
 from cocon.video.clips import nearest_frames
-from cocon.video.reading.reader import ViewRequest
 
-__all__ = ["Batch", "clip_batches", "steps_per_epoch", "to_device", "view_requests"]
+__all__ = ["Batch", "ClipBatches", "clip_batches", "steps_per_epoch", "to_device", "view_requests"]
 
-Key = tuple[int, int, int]  # epoch, video, how often the epoch drew it before
+# Batches that wait to be taken: enough for a step that is faster than the others.
+_MAX_WAITING = 2
 
 
 class Batch(TypedDict):
@@ -35,16 +43,6 @@ class Batch(TypedDict):
     targets: Tensor
 
 
-def view_requests(config: Config) -> dict[str, ViewRequest]:
-    """What the configured views need, in the form the readers take."""
-    return {view: ViewRequest(config.geometry(view), config.flow_spec(view)) for view in config.views}
-
-
-def steps_per_epoch(num_videos: int, batch_size: int) -> int:
-    """Full batches in one pass over the videos; at least one, for which videos are drawn more than once."""
-    return max(1, num_videos // batch_size)
-
-
 def clip_batches(
     frames: VideoFrames,
     config: Config,
@@ -56,7 +54,7 @@ def clip_batches(
     share: tuple[int, int] = (0, 1),
     batch_size: int | None = None,
     sampler: FrameSampler | None = None,
-) -> DataLoader[Batch]:
+) -> "ClipBatches":
     """Training batches of steps `first_step` to `num_steps`, the same whatever step one starts from.
 
     The processes that train together load equal shares of the same batches, which make the whole in the order of ranks.
@@ -73,42 +71,83 @@ def clip_batches(
         sampler: what is drawn of a video; a clip if None.
     """
     seed = config.training.seed if seed is None else seed
-    dataset = _RandomClips(frames, config, labels, seed, sampler or ClipSampler(config.clip))
     size = batch_size or config.training.batch_size
     rank, world_size = share
     own = slice(size * rank // world_size, size * (rank + 1) // world_size)
-    order = _BatchOrder(len(frames), size, first_step, num_steps, seed, own)
-    workers = config.data.workers
-    # Its own generator: one draw from torch's global numbers per start would put a resumed run's dropout out of step.
-    return _ClipLoader(
-        dataset,
-        batch_sampler=order,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        collate_fn=_collated,
-        generator=torch.Generator().manual_seed(seed),
-    )
+    plan: BatchPlan = EpochPlan(len(frames), size, seed)
+    if isinstance(frames, PooledFrames):
+        plan = frames.plan(size, seed)
+    clips = _RandomClips(frames, config, labels, seed, sampler or ClipSampler(config.clip))
+    return ClipBatches(clips, plan, range(first_step, num_steps), own, config.data.workers)
+
+
+class ClipBatches:
+    """Batches that are made ahead, by one thread, or as many processes; where videos are pooled, by as many threads.
+
+    Args:
+        clips: makes one.
+        plan: which, by step.
+        steps: of the batches.
+        share: of each batch.
+        num_workers: processes or threads.
+    """
+
+    def __init__(self, clips: "_RandomClips", plan: BatchPlan, steps: range, share: slice, num_workers: int) -> None:
+        self._clips, self._plan, self._steps, self._share = clips, plan, steps, share
+        self._num_workers = num_workers
+        self._loader: DataLoader[Batch] | None = None
+
+    def __iter__(self) -> Generator[Batch, None, None]:
+        """The batches, from the first; who does not take them all closes it. Raises as `VideoFrames`."""
+        if self._num_workers and not isinstance(self._plan, PoolPlan):
+            yield from self._by_processes()
+            return
+        waits = DecoderWaits(self._plan.reuse) if isinstance(self._plan, PoolPlan) else None
+        called_off = Event()
+        made = produced_ahead(partial(self._by_threads, called_off), max_waiting=_MAX_WAITING)
+        following = partial(next, made, None)
+        try:
+            while (batch := waits.take(following) if waits else following()) is not None:
+                yield batch
+        finally:
+            called_off.set()
+            made.close()
+            called_off.clear()  # the thread has ended; who looks at the videos hereafter may wait
+
+    def _by_threads(self, called_off: Event) -> Iterator[Batch]:
+        frames, plan = self._clips.frames, self._plan
+        with ThreadPoolExecutor(max(1, self._num_workers), thread_name_prefix="clips") as threads:
+            for step in self._steps:
+                if isinstance(plan, PoolPlan) and isinstance(frames, PooledFrames):
+                    frames.look_ahead(plan, step, called_off)
+                yield _stacked(list(threads.map(self._clips.clip, plan.draws(step)[self._share])))
+
+    def _by_processes(self) -> Iterator[Batch]:
+        if self._loader is None:  # whose processes stay, with what they keep of the videos
+            self._loader = DataLoader(
+                self._clips,
+                batch_sampler=_Draws(self._plan, self._steps, self._share),
+                num_workers=self._num_workers,
+                persistent_workers=True,
+                collate_fn=_collated,
+                # Its own: a draw from torch's global numbers per start would put a resumed run's dropout out of step.
+                generator=torch.Generator().manual_seed(0),
+            )
+        loaded: Any  # as `_collated` makes it
+        for loaded in self._loader:
+            self._clips.frames.remember(loaded["failures"])
+            if "error" in loaded:
+                raise VideoError(loaded["error"])
+            yield {"clips": loaded["clips"], "targets": loaded["targets"]}
 
 
 class _Loaded(TypedDict, total=False):
-    """What may come from a process that loads: `Batch` or one sample of it, failures so far, or why there is none."""
+    """What comes from a process that loads: `Batch` or one sample of it, failures so far, or why there is none."""
 
     clips: dict[str, Tensor]
     targets: Tensor
     failures: dict[str, str]
     error: str
-
-
-class _ClipLoader(DataLoader[Batch]):
-    """Keeps in `VideoFrames` here what failed in the processes that load."""
-
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # of torch's own class
-        assert isinstance(self.dataset, _RandomClips)
-        for loaded in super().__iter__():
-            self.dataset.frames.remember(loaded["failures"])
-            if "error" in loaded:
-                raise VideoError(loaded["error"])
-            yield {"clips": loaded["clips"], "targets": loaded["targets"]}
 
 
 def _collated(samples: list[_Loaded]) -> _Loaded:
@@ -121,6 +160,15 @@ def _collated(samples: list[_Loaded]) -> _Loaded:
     return batch
 
 
+def _stacked(clips: Sequence[Batch]) -> Batch:
+    """One batch of single clips; by NumPy, since torch would take threads of its own for it."""
+    views = {view: np.stack([clip["clips"][view].numpy() for clip in clips]) for view in clips[0]["clips"]}
+    return {
+        "clips": {view: torch.from_numpy(stacked) for view, stacked in views.items()},
+        "targets": torch.tensor([int(clip["targets"]) for clip in clips]),
+    }
+
+
 class _RandomClips(Dataset[Batch]):
     def __init__(
         self, frames: VideoFrames, config: Config, labels: Sequence[str], seed: int, sampler: FrameSampler
@@ -131,20 +179,18 @@ class _RandomClips(Dataset[Batch]):
         self._targets = {label: index for index, label in enumerate(labels)}
         self._seed = seed
 
-    def __getitem__(self, key: Key) -> _Loaded:  # type: ignore[override]  # as `_collated` takes it
+    def __getitem__(self, draw: Draw) -> _Loaded:  # type: ignore[override]  # as `_collated` takes it
+        assert get_worker_info() is not None
         try:
-            clip = self._clip(key)
+            clip = self.clip(draw)
             return {"clips": clip["clips"], "targets": clip["targets"], "failures": dict(self.frames.failures)}
-        except VideoError as error:
-            if get_worker_info() is None:
-                raise
-            return {"error": str(error), "failures": dict(self.frames.failures)}  # torch would send a traceback
+        except VideoError as error:  # torch would send a traceback
+            return {"error": str(error), "failures": dict(self.frames.failures)}
 
-    def _clip(self, key: Key) -> Batch:
-        epoch, index, repeat = key
-        # A video that is drawn again must show another clip: a copy would be its own negative.
-        rng = np.random.default_rng([self._seed, epoch, index, *([repeat] if repeat else [])])
-        video = self.frames[index]
+    def clip(self, draw: Draw) -> Batch:
+        """One clip, without the dimension of the batch."""
+        rng = np.random.default_rng([self._seed, *draw.numbers])
+        video = self.frames[draw.position]
         seconds = video.timestamps[self._sampler.draw(video.timestamps, rng)]  # [N, T]
         indices = {view: nearest_frames(decoded.timestamps, seconds) for view, decoded in video.views.items()}
         sizes_px = {view: self._config.geometry(view).crop_px for view in indices}
@@ -153,29 +199,17 @@ class _RandomClips(Dataset[Batch]):
         return {"clips": {v: torch.from_numpy(clip) for v, clip in clips.items()}, "targets": torch.tensor(target)}
 
 
-class _BatchOrder(Sampler[list[Key]]):
-    """Shuffles each epoch on its own and drops the videos that do not fill a batch; gives a share of each batch."""
+class _Draws(Sampler[list[Draw]]):
+    """A share of each batch."""
 
-    def __init__(
-        self, num_videos: int, batch_size: int, first_step: int, num_steps: int, seed: int, share: slice
-    ) -> None:
-        self._num_videos = num_videos
-        self._batch_size = batch_size
-        self._steps = range(first_step, num_steps)
-        self._seed = seed
-        self._share = share
+    def __init__(self, plan: BatchPlan, steps: range, share: slice) -> None:
+        self._plan, self._steps, self._share = plan, steps, share
 
     def __len__(self) -> int:
         return len(self._steps)
 
-    def __iter__(self) -> Iterator[list[Key]]:
-        per_epoch = steps_per_epoch(self._num_videos, self._batch_size)
-        for step in self._steps:
-            epoch, position = divmod(step, per_epoch)
-            order = np.random.default_rng([self._seed, epoch]).permutation(self._num_videos)
-            places = np.arange(position * self._batch_size, (position + 1) * self._batch_size)[self._share]
-            repeats, places = np.divmod(places, self._num_videos)
-            yield [(epoch, int(index), int(again)) for index, again in zip(order[places], repeats, strict=True)]
+    def __iter__(self) -> Iterator[list[Draw]]:
+        return (self._plan.draws(step)[self._share] for step in self._steps)
 
 
 def to_device(batch: Batch, device: torch.device) -> tuple[Mapping[str, Tensor], Tensor]:

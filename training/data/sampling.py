@@ -10,6 +10,7 @@ from cocon.core.errors import UsageError
 from cocon.core.progress import OnProgress
 from cocon.training.config.input_sections import ClipSection
 from cocon.training.data.frames import VideoFrames
+from cocon.training.data.stretches.pool import PooledFrames
 from cocon.video.clips import random_window
 
 __all__ = ["ClipSampler", "FrameSampler", "read_videos"]
@@ -68,7 +69,7 @@ class ClipSampler:
 def read_videos(frames: VideoFrames, clip: ClipSection, on_progress: OnProgress) -> VideoFrames:
     """Load what fits in memory, and leave out what the sampler cannot use: for `disjoint` videos without a whole clip.
 
-    `disjoint` reads every video for that, even where none is kept in memory.
+    `disjoint` reads every video for that, even where none is kept in memory; but nothing of those that are pooled.
 
     Raises:
         UsageError: fewer than two videos are left.
@@ -77,11 +78,9 @@ def read_videos(frames: VideoFrames, clip: ClipSection, on_progress: OnProgress)
         for done in frames.preload():
             on_progress(done, len(frames))
         return frames
-    sampler = ClipSampler(clip)
     long_enough = []
-    for position, entry in enumerate(frames.entries):
-        video = frames[position]
-        if video.entry is entry and sampler.fits(video.timestamps):  # another's frames stand in for a broken video
+    for position in range(len(frames)):
+        if _has_a_clip(frames, position, clip):
             long_enough.append(position)
         on_progress(position + 1, len(frames))
     if len(long_enough) < _MIN_VIDEOS:
@@ -92,3 +91,10 @@ def read_videos(frames: VideoFrames, clip: ClipSection, on_progress: OnProgress)
     if num_left_out := len(frames) - len(long_enough):
         _logger.warning("%d of %d videos are shorter than a clip and left out", num_left_out, len(frames))
     return frames.only(long_enough)
+
+
+def _has_a_clip(frames: VideoFrames, position: int, clip: ClipSection) -> bool:
+    if isinstance(frames, PooledFrames):
+        return frames.fits(position, clip.spec())
+    video = frames[position]  # another's frames stand in for a broken video
+    return video.entry is frames.entries[position] and ClipSampler(clip).fits(video.timestamps)

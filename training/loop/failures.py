@@ -23,7 +23,7 @@ def fail_too_often(frames: VideoFrames, data: DataSection) -> bool:
 
 def failures_of_all(frames: VideoFrames) -> dict[str, str]:
     """Id → reason of the videos that failed in any process; by every process at once."""
-    return {name: reason for found in objects_of_all(frames.failures) for name, reason in sorted(found.items())}
+    return {name: reason for found in objects_of_all(dict(frames.failures)) for name, reason in sorted(found.items())}
 
 
 def refuse_failures(frames: VideoFrames, data: DataSection) -> None:
@@ -39,9 +39,9 @@ def none_left_counted(frames: VideoFrames, data: DataSection) -> Iterator[None]:
     try:
         yield
     except VideoError as error:
-        if len(frames.failures) < len(frames):
+        if len(frames.failures) < min(len(frames), frames.num_videos):
             raise
-        raise type(error)(_refusal(frames.failures, frames, data)) from error
+        raise type(error)(_refusal(dict(frames.failures), frames, data)) from error
 
 
 def failures_said(failures: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """Pre-training: one screen, resumable at any step, bit for bit on the CPU."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
@@ -69,12 +70,11 @@ def pretrain(
         sampler=pretraining_sampler(config),
     )
     folder = run.path if fabric.is_global_zero else None
-    with Journal(folder, next_step=first_step) as journal, interruptible() as asked:
+    with Journal(folder, next_step=first_step) as journal, interruptible() as asked, closing(iter(clips)) as batches:
         end_epoch = EpochEnd(config, learner, journal, fabric, val=val, probe=probe)
         if state is not None:
             _go_on(state, learner, journal, elapsed)
         on_progress(first_step, plan.num_steps)
-        batches = iter(clips)
         for step in range(first_step + 1, plan.num_steps + 1):
             rate = learner.step(islice(batches, len(plan.batches_of(step - 1))), step, journal.add)
             on_progress(step, plan.num_steps)

@@ -19,8 +19,10 @@ from cocon.core.progress import progress_bar as terminal_bar
 from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
-from cocon.training.data.loader import steps_per_epoch, view_requests
 from cocon.training.data.sampling import read_videos
+from cocon.training.data.stretches.draws import steps_per_epoch
+from cocon.training.data.stretches.opening import training_frames
+from cocon.training.data.stretches.pool import PooledFrames
 from cocon.training.loop.classifiers.classification import train_classifiers
 from cocon.training.loop.classifiers.fitting import fit_classifiers
 from cocon.training.loop.devices import launched_fabric, resources
@@ -36,9 +38,7 @@ from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run, refuse_strangers, refuse_to_go_on
 from cocon.training.run_folder.view_files import contract_of
 from cocon.training.run_folder.warm_start import method_names, named_sources, pretrained_aggregators, source_files
-from cocon.video.estimation.people import require_people
-from cocon.video.store.dataset import DatasetFolder, VideoEntry
-from cocon.video.views import VIEWS
+from cocon.video.store.dataset import DatasetFolder
 
 __all__ = ["Resume", "train_run"]
 
@@ -80,8 +80,8 @@ def train_run(
         KeyboardInterrupt: a stop was asked for; the same call goes on.
     """
     dataset = open_dataset(config.data)
-    num_videos = len(dataset.split("train"))
-    _check_number(num_videos, config, dataset)
+    frames, val = training_frames(config, dataset)
+    _check_number(len(frames), config, dataset)
     run, elapsed = RunFolder(output, config), Elapsed()
     with ExitStack() as held:
         if os.environ.get("RANK", "0") == "0":
@@ -96,11 +96,12 @@ def train_run(
             progress_bar, say = partial(terminal_bar, is_quiet=True), _unheard
         if crowded := crowd(num_threads):
             say(crowded)
-        failures = _train(run, dataset, fabric, precision.reason, progress_bar, say, elapsed)
+        labels = dataset.labels if config.classifier.head != "none" else ()
+        with frames, val or nullcontext():
+            failures = _train(run, frames, val, labels, fabric, precision.reason, progress_bar, say, elapsed)
         if fabric.is_global_zero:
             minutes = round(elapsed.seconds / 60, 2)
-            labels = list(_labels(config, dataset))
-            facts = {"videos": num_videos, "failed": failures, "labels": labels, "minutes": minutes}
+            facts = {"videos": frames.num_videos, "failed": failures, "labels": list(labels), "minutes": minutes}
             how = {"classifier": "fitted"} if labels and config.classifier.is_fitted else {}
             run.mark_complete(facts | {"precision": precision.name} | how)
     return True
@@ -139,7 +140,9 @@ def _claimed(run: RunFolder, *, overwrite: bool, resume: Resume) -> Iterator[Non
 
 def _train(
     run: RunFolder,
-    dataset: DatasetFolder,
+    frames: VideoFrames,
+    val: VideoFrames | None,
+    labels: Sequence[str],
     fabric: Fabric,
     reason: str,
     progress_bar: ProgressBar,
@@ -148,18 +151,18 @@ def _train(
 ) -> dict[str, str]:
     """Both phases; returns which videos failed in any process, and why."""
     config = run.config
-    frames, val = _videos(config, dataset)
     with progress_bar("reading videos") as bar, none_left_counted(frames, config.data):
         frames = read_videos(frames, config.clip, bar)
     refuse_failures(frames, config.data)
-    probe = OnlineProbe(config, frames, val) if config.training.probe_every_epochs else None
+    probe = OnlineProbe(config, frames.for_judging(), val) if config.training.probe_every_epochs else None
     plan = step_plan(config, len(frames))
     say(resources(config, fabric, len(frames), plan.num_steps, reason=reason))
+    if isinstance(frames, PooledFrames):
+        say(frames.described())
     with progress_bar("pre-training", unit="steps") as bar, none_left_counted(frames, config.data):
         on_progress = Forecast("pre-training", plan.per_epoch, bar, say)
         method = pretrain(run, frames, fabric, elapsed=elapsed, on_progress=on_progress, val=val, probe=probe)
     encoders = method.encoders
-    labels = _labels(config, dataset)
     if labels:
         labelled = frames.only([position for position, entry in enumerate(frames.entries) if entry.label])
         with none_left_counted(labelled, config.data):
@@ -174,7 +177,7 @@ def _classify(
     run: RunFolder,
     method: Method,
     labelled: VideoFrames,
-    labels: tuple[str, ...],
+    labels: Sequence[str],
     fabric: Fabric,
     progress_bar: ProgressBar,
     say: Callable[[str], None],
@@ -185,7 +188,8 @@ def _classify(
     config = run.config
     if config.classifier.is_fitted:
         with progress_bar("fitting classifiers") as bar:
-            fit_classifiers(run, method.encoders, labelled, labels, fabric, first_step=first_step, on_progress=bar)
+            judged = labelled.for_judging()
+            fit_classifiers(run, method.encoders, judged, labels, fabric, first_step=first_step, on_progress=bar)
         return
     per_epoch = steps_per_epoch(len(labelled), config.training.batch_size)
     with progress_bar("training classifiers", unit="steps") as bar:
@@ -201,31 +205,11 @@ def _classify(
         )
 
 
-def _videos(config: Config, dataset: DatasetFolder) -> tuple[VideoFrames, VideoFrames | None]:
-    """Training videos, and those of split `val` where there are any and something looks at them."""
-    is_looked_at = config.optimizer.schedule == "plateau" or config.training.probe_every_epochs > 0
-    entries, val = dataset.split("train"), dataset.split("val") if is_looked_at else ()
-    gib_per_video = config.data.cache_gib / (len(entries) + len(val))
-    requests, makes_people = view_requests(config), config.data.views_on_the_fly
-    if makes_people and any(VIEWS[view].maker == "people" for view in config.views):
-        require_people()
-
-    def of(some: Sequence[VideoEntry]) -> VideoFrames:
-        gib = gib_per_video * len(some)
-        return VideoFrames(some, dataset.root, requests, cache_gib=gib, makes_people=makes_people)
-
-    return of(entries), of(val) if val else None
-
-
-def _labels(config: Config, dataset: DatasetFolder) -> tuple[str, ...]:
-    return dataset.labels if config.classifier.head != "none" else ()
-
-
 def _save(
-    run: RunFolder, encoders: dict[str, Encoder], labels: tuple[str, ...], made_by: Mapping[str, tuple[str, ...]]
+    run: RunFolder, encoders: dict[str, Encoder], labels: Sequence[str], made_by: Mapping[str, tuple[str, ...]]
 ) -> None:
     names = method_names(run.config)
     for view, encoder in encoders.items():
         encoder.to("cpu")
-        contract = contract_of(run.config, view, encoder, method=names[view], labels=labels, made_by=made_by)
+        contract = contract_of(run.config, view, encoder, method=names[view], labels=tuple(labels), made_by=made_by)
         run.save_encoder(encoder, contract)

@@ -60,12 +60,14 @@ class Header:
         display_shape: the same with square pixels, before the pictures are turned.
         duration_seconds: of the video stream; None where the file does not say.
         sample_aspect_ratio: width of a stored pixel by its height; None where the file does not say.
+        frames_per_second: on average; None where the file does not say.
     """
 
     stored_shape: tuple[int, int]
     display_shape: tuple[int, int]
     duration_seconds: float | None
     sample_aspect_ratio: Fraction | None
+    frames_per_second: float | None = None
 
 
 @contextmanager
@@ -103,7 +105,8 @@ def read_header(path: Path) -> Header:
     with open_video(path) as (container, stream):
         stored = (stream.height or 0, stream.width or 0)
         shape = display_shape(*stored, stream.sample_aspect_ratio)
-        return Header(stored, shape, _declared_seconds(container, stream), stream.sample_aspect_ratio)
+        rate = float(stream.average_rate) if stream.average_rate else None
+        return Header(stored, shape, _declared_seconds(container, stream), stream.sample_aspect_ratio, rate)
 
 
 def reason(error: Exception) -> str:

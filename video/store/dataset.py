@@ -25,7 +25,7 @@ from cocon.core.texts.text_files import named_path
 from cocon.video.store.found_videos import LeftOut, find_videos
 from cocon.video.store.layout import MAX_ID_BYTES, FolderLayout, id_of, label_and_split, layout_of
 
-__all__ = ["DatasetFolder", "VideoEntry", "content_sha256", "known_sha256", "read_manifest"]
+__all__ = ["DatasetFolder", "VideoEntry", "content_sha256", "known_sha256", "part_name", "read_manifest"]
 
 # Of a manifest, which are fields of their own.
 _NO_COLUMNS = ("path", "label", "start_seconds", "end_seconds")
@@ -63,7 +63,7 @@ class VideoEntry:
     @property
     def store_id(self) -> str:
         """The id of the whole video, which names its files in the store."""
-        return self.video_id.removesuffix(_part_name(self.start_seconds, self.end_seconds))
+        return self.video_id.removesuffix(part_name(self.start_seconds, self.end_seconds))
 
     def whole(self) -> "VideoEntry":
         """The video that this is a part of, whose label nobody knows; itself if it is none."""
@@ -202,7 +202,7 @@ def _entry(root: Path, line: str, row: CsvRow) -> VideoEntry:
     )
     if not start < end:
         raise UsageError(f"{line}: end_seconds ({end:g}) must be greater than start_seconds ({start:g})")
-    if part := _part_name(start, end):
+    if part := part_name(start, end):
         video_id, group = video_id + part, group or video_id  # the parts of a video are one group
     return VideoEntry(video_id, root / path, label, group, split, columns, start, end)
 
@@ -218,7 +218,7 @@ def _seconds(row: CsvRow, name: str, line: str, default: float) -> float:
     return seconds
 
 
-def _part_name(start_seconds: float, end_seconds: float) -> str:
+def part_name(start_seconds: float, end_seconds: float) -> str:
     """What is behind the id of a video for a part of it; nothing for all of it."""
     start, end = (_written(seconds) if 0 < seconds < math.inf else "" for seconds in (start_seconds, end_seconds))
     return f"#{start}-{end}" if start or end else ""

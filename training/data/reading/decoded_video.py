@@ -50,9 +50,15 @@ class DecodedView:
 
     @property
     def num_bytes(self) -> int:
-        """Memory taken."""
-        array = self.pixels if self.pixels is not None else self.pose.keypoints if self.pose else None
-        return 0 if array is None else array.nbytes
+        """Memory or disk taken."""
+        return self.rows.nbytes
+
+    @property
+    def rows(self) -> NDArray[np.uint8] | NDArray[np.float16]:
+        """What there is of each frame: its pixels or its key points."""
+        rows = self.pixels if self.pixels is not None else self.pose.rows if self.pose else None
+        assert rows is not None
+        return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The classifier on top of pre-trained encoders, frozen or fine-tuned with it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from types import MappingProxyType
 
 import torch
@@ -124,7 +125,7 @@ def train_classifiers(
     trained, stepping = fabric.setup(classification, optimizer)
     trained.train()
     torch.manual_seed(seed_of_process(seed, fabric.global_rank))  # each process drops other units
-    batches = clip_batches(
+    clips = clip_batches(
         frames,
         config,
         labels,
@@ -134,7 +135,7 @@ def train_classifiers(
         share=(fabric.global_rank, fabric.world_size),
     )
     folder = run.path if fabric.is_global_zero else None
-    with Journal(folder, next_step=first_step) as journal, interruptible() as asked:
+    with Journal(folder, next_step=first_step) as journal, interruptible() as asked, closing(iter(clips)) as batches:
         for step, batch in enumerate(batches, start=1):
             journal.add(_step(batch, trained, stepping, fabric))
             schedule.step()

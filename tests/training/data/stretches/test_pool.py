@@ -1,0 +1,197 @@
+"""The pool: the frames of one pass, in bounded room, the same batches from any step, and nothing left behind."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from cocon.core.errors import VideoError
+from cocon.training.config.run import Config
+from cocon.training.data.loader import Batch, clip_batches
+from cocon.training.data.reading.decoded_video import load_video
+from cocon.training.data.stretches.opening import training_frames, view_requests
+from cocon.training.data.stretches.pool import PooledFrames
+from cocon.video.store.dataset import DatasetFolder
+from cocon.video.workers.pool import WorkerPool
+
+MakeConfig = Callable[..., Config]
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go."""
+    place = tmp_path / "scratch"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return place
+
+
+@pytest.fixture
+def pooled(long_films: Path, tiny_config: MakeConfig, scratch: Path) -> Callable[..., Config]:
+    """`pooled("section.key=value", ...)`: a configuration whose films are cut."""
+
+    def make(*settings: str) -> Config:
+        cut = ["data.long_seconds=6", "data.stretch_seconds=2.5", "views=['rgb', 'flow']", "data.reuse=4"]
+        return tiny_config(f"data.folder='{long_films}'", "classifier.head=none", *cut, *settings)
+
+    return make
+
+
+@contextmanager
+def _frames(config: Config) -> Iterator[PooledFrames]:
+    frames, _ = training_frames(config, DatasetFolder.open(config.data.folder))
+    assert isinstance(frames, PooledFrames)
+    with frames:
+        yield frames
+
+
+def _batches(config: Config, first: int = 0, last: int = 12) -> list[Batch]:
+    with _frames(config) as frames:
+        return list(clip_batches(frames, config, first_step=first, num_steps=last))
+
+
+def _assert_same(batches: list[Batch], others: list[Batch]) -> None:
+    assert len(batches) == len(others)
+    for batch, other in zip(batches, others, strict=True):
+        assert all(torch.equal(batch["clips"][view], other["clips"][view]) for view in ("rgb", "flow"))
+
+
+def test_stretches_have_the_frames_of_their_video_in_files_without_a_name(
+    pooled: Callable[..., Config], scratch: Path
+) -> None:
+    config = pooled()
+    with _frames(config) as frames, WorkerPool() as workers:
+        entry = next(each for each in DatasetFolder.open(config.data.folder).videos)
+        whole = load_video(entry, config.data.folder, view_requests(config), workers)
+        for position in range(5):
+            stretch = frames[position]
+            start = stretch.entry.start_seconds
+            for view, decoded in stretch.views.items():
+                first = int(np.searchsorted(whole.views[view].timestamps, start - 1e-6))
+                stop = first + len(decoded.timestamps)
+                assert decoded.timestamps[0] == 0
+                expected = whole.views[view].pixels
+                assert expected is not None and isinstance(decoded.pixels, np.memmap)
+                np.testing.assert_array_equal(decoded.pixels, expected[first:stop])
+                assert whole.views[view].timestamps[first] == pytest.approx(start, abs=0.11)
+        assert sum(len(frames[position].timestamps) for position in range(5)) == len(whole.timestamps)
+        (folder,) = scratch.glob("cocon-stretches-*")
+        assert list(folder.rglob("*.npy")) == []
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("first", [1, 5, 11])
+def test_a_step_has_the_same_batch_whatever_step_one_starts_from(first: int, pooled: Callable[..., Config]) -> None:
+    config = pooled("data.cache_gib=0.0005")  # six of fifteen stretches
+    _assert_same(_batches(config, first), _batches(config)[first:])
+
+
+def test_a_step_has_the_same_batch_however_many_threads_make_it(pooled: Callable[..., Config]) -> None:
+    _assert_same(_batches(pooled("data.workers=3")), _batches(pooled()))
+
+
+def test_where_little_fits_little_is_at_hand(pooled: Callable[..., Config]) -> None:
+    config = pooled("data.cache_gib=0.0005")
+    budget = int(0.0005 * 2**30)
+    with _frames(config) as frames:
+        one = frames[0].num_bytes
+        plan = frames.plan(2, 0)
+        assert 2 < plan.capacity < 8
+        for step in range(20):
+            frames.look_ahead(plan, step, Event())
+            for draw in plan.draws(step):
+                assert frames.entries[draw.position] == frames[draw.position].entry
+            assert frames.num_bytes_at_hand <= budget + one
+
+
+def test_a_video_that_ends_before_its_header_says_is_told_once_and_the_rest_of_it_is_used(
+    pooled: Callable[..., Config], long_films: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "cut short"
+    folder.mkdir()
+    for path in long_films.glob("*.mp4"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    broken = folder / "film_1.mp4"
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])  # its index lies in front
+    config = pooled(f"data.folder='{folder}'", "data.max_failed_share=0.5")
+    with _frames(config) as frames, caplog.at_level(logging.WARNING):
+        batches = list(clip_batches(frames, config, first_step=0, num_steps=20))
+        positions = [frames[position].entry.video_id for position in range(15)]
+    assert len(batches) == 20
+    assert list(frames.failures) == ["film_1.mp4"] and frames.num_videos == 3
+    assert sum("film_1" in message for message in caplog.messages) == 1
+    assert any(position.startswith("film_1.mp4#") for position in positions)
+    assert "from " in frames.failures["film_1.mp4"]
+    _assert_same(_batches(config, 7, 20), batches[7:])
+
+
+def test_if_nothing_loads_that_is_an_error(pooled: Callable[..., Config], long_films: Path, tmp_path: Path) -> None:
+    config = pooled(f"data.folder='{tmp_path / 'films'}'")
+    config.data.folder.mkdir()
+    for path in long_films.glob("*.mp4"):
+        (config.data.folder / path.name).write_bytes(path.read_bytes())
+    with _frames(config) as frames:
+        for path in config.data.folder.glob("*.mp4"):
+            path.write_bytes(b"nothing")
+        with pytest.raises(VideoError):
+            list(clip_batches(frames, config, first_step=0, num_steps=1))
+        assert len(frames.failures) == 3
+
+
+def test_who_takes_a_few_batches_leaves_no_process_no_thread_and_no_file(
+    pooled: Callable[..., Config], scratch: Path
+) -> None:
+    config = pooled()
+    before = set(psutil.Process().children(recursive=True))
+    with _frames(config) as frames:
+        with closing(iter(clip_batches(frames, config, first_step=0, num_steps=1000))) as batches:
+            assert len(list(islice(batches, 3))) == 3
+        assert set(psutil.Process().children(recursive=True)) - before
+    assert set(psutil.Process().children(recursive=True)) - before == set()
+    assert list(scratch.iterdir()) == []
+
+
+def test_what_a_killed_training_left_is_removed_by_the_next(
+    pooled: Callable[..., Config], scratch: Path, long_films: Path
+) -> None:
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from cocon.video.store.private_folder import place_on_disk, private_folder\n"
+        "with private_folder('stretches', place_on_disk()) as folder:\n"
+        "    (folder / 'half.npy').write_bytes(b'x'); print(folder, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ) as process:
+        assert process.stdout is not None
+        left = Path(process.stdout.readline().strip())
+        with _frames(pooled()) as frames:
+            assert frames[0] and left.is_dir(), "somebody is at work there"
+        process.send_signal(signal.SIGKILL)
+    for _ in range(50):
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    with _frames(pooled()) as frames:
+        assert frames[0] and not left.exists()
+
+
+def test_pages_that_were_read_are_given_back(pooled: Callable[..., Config]) -> None:
+    with _frames(pooled()) as frames:
+        plan = frames.plan(2, 0)
+        frames.look_ahead(plan, 0, Event())
+        pixels = [frames[draw.position].views["rgb"].pixels for draw in plan.draws(0)]
+        sums = [int(one.sum()) for one in pixels if one is not None]
+        frames.look_ahead(plan, 1, Event())
+        assert [int(one.sum()) for one in pixels if one is not None] == sums

@@ -1,0 +1,189 @@
+"""Long videos cut into stretches, entries that are parts of them; by their headers, nothing is decoded.
+
+    footage = cut(dataset.split("train"), config.data, requests)
+    footage.entries, footage.is_pooled, footage.capacity(budget_bytes)
+
+Stretches of a video are equally long, no longer than `data.stretch_seconds`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import pairwise
+
+import numpy as np
+
+from cocon.core.errors import UsageError, VideoError
+from cocon.training.config.input_sections import DataSection
+from cocon.video.clips import ClipSpec
+from cocon.video.decoding.duration import duration_seconds
+from cocon.video.decoding.frames import checked_header
+from cocon.video.decoding.limits import MediaLimits
+from cocon.video.geometry import resized_shape
+from cocon.video.reading.live import ViewRequest
+from cocon.video.store.dataset import VideoEntry, part_name
+from cocon.video.views import VIEWS
+
+__all__ = ["Footage", "Stretch", "cut", "few_of_each", "name_of"]
+
+# A file that would have fewer, were it long, is not looked into: a folder may have ten thousands of small ones.
+_LEAST_BYTES_PER_S = 16 << 10
+_RATE = 30.0  # frames a second, where a file does not say
+_KEY_POINT_BYTES = 4 * 17 * 3 * 2  # of a frame with four people, float16
+_DEFAULT_REUSE = 32
+# What is decoded ahead has this share of the room.
+_AHEAD_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch(VideoEntry):
+    """A part of a long video.
+
+    Attributes:
+        cut_from: id of the video, or of the part of one that a manifest names.
+    """
+
+    cut_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Length:
+    """How much of an entry there is, as far as its file says: seconds, frames a second, height and width."""
+
+    seconds: float
+    rate: float
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """What is drawn from.
+
+    Attributes:
+        entries: videos, and stretches of long ones.
+        num_videos: that they are of.
+        reuse: how often each is drawn from while it is at hand; None for videos that are drawn in epochs.
+        lengths: of each entry where `reuse` is not None; None of one whose header cannot be read.
+        frame_bytes: of a frame of each of them in all views.
+    """
+
+    entries: tuple[VideoEntry, ...]
+    num_videos: int
+    reuse: int | None = None
+    lengths: tuple[_Length | None, ...] = ()
+    frame_bytes: tuple[int, ...] = ()
+
+    @property
+    def mean_bytes(self) -> float:
+        """Of an entry whose header can be read; infinite if none can."""
+        sizes = [one.seconds * one.rate * size for one, size in zip(self.lengths, self.frame_bytes, strict=True) if one]
+        return max(1.0, float(np.mean(sizes))) if sizes else math.inf
+
+    def capacity(self, budget_bytes: int) -> int:
+        """How many entries fit beside those that are decoded ahead; two at least."""
+        return max(2, int((1 - _AHEAD_SHARE) * budget_bytes / self.mean_bytes))
+
+    def fits(self, position: int, clip: ClipSpec) -> bool:
+        """Whether a whole clip fits into an entry, as far as its file says."""
+        length = self.lengths[position]
+        if length is None:
+            return False
+        num_frames = round(length.seconds * length.rate)
+        return clip.fits(num_frames, (num_frames - 1) / length.rate)
+
+    def only(self, positions: Sequence[int]) -> "Footage":
+        """The entries at these positions; as many videos as before."""
+        return Footage(
+            tuple(self.entries[position] for position in positions),
+            self.num_videos,
+            self.reuse,
+            tuple(self.lengths[position] for position in positions),
+            tuple(self.frame_bytes[position] for position in positions),
+        )
+
+
+def cut(entries: Sequence[VideoEntry], data: DataSection, requests: Mapping[str, ViewRequest]) -> Footage:
+    """Cut long videos; where there are none, all stay as they are.
+
+    Args:
+        entries: of a dataset.
+        data: what is long, how long a stretch is, and how often it is drawn from.
+        requests: view → geometry.
+    """
+    has_long = any(_is_long(entry, data) for entry in entries)
+    if not entries or (not has_long and data.reuse is None):
+        return Footage(tuple(entries), len(entries))
+    known: list[tuple[VideoEntry, _Length | None]] = []
+    for entry in entries:
+        length = _length(entry)
+        if has_long and length is not None and length.seconds > data.stretch_seconds:
+            known += _stretches(entry, length, data.stretch_seconds)
+        else:
+            known.append((entry, length))
+    sizes = tuple(0 if length is None else _frame_bytes(length.shape, requests) for _, length in known)
+    cut_entries, lengths = zip(*known, strict=True)
+    return Footage(cut_entries, len(entries), data.reuse or _DEFAULT_REUSE, lengths, sizes)
+
+
+def few_of_each(entries: Sequence[VideoEntry], number: int) -> list[int]:
+    """Positions of all whole videos, and of so many stretches of each long one, evenly spread."""
+    of_video: dict[str, list[int]] = {}
+    for position, entry in enumerate(entries):
+        of_video.setdefault(name_of(entry), []).append(position)
+    chosen = []
+    for positions in of_video.values():
+        places = (np.arange(min(number, len(positions))) + 0.5) * len(positions) / min(number, len(positions))
+        chosen += [positions[int(place)] for place in places]
+    return sorted(chosen)
+
+
+def name_of(entry: VideoEntry) -> str:
+    """The id under which a failure of an entry is known: of a stretch, that of its video."""
+    return entry.cut_from if isinstance(entry, Stretch) else entry.video_id
+
+
+def _is_long(entry: VideoEntry, data: DataSection) -> bool:
+    try:
+        if entry.path.stat().st_size < data.long_seconds * _LEAST_BYTES_PER_S:
+            return False
+    except OSError:
+        return False
+    length = _length(entry)
+    return length is not None and length.seconds > data.long_seconds
+
+
+def _length(entry: VideoEntry) -> _Length | None:
+    """None where the header cannot be read; what is wrong with such a file is said by who reads all of it."""
+    try:
+        header, _ = checked_header(entry.path, MediaLimits())
+        whole_seconds = header.duration_seconds or duration_seconds(entry.path)
+    except (VideoError, UsageError, OSError):
+        return None
+    seconds = min(entry.end_seconds, whole_seconds) - entry.start_seconds
+    return _Length(max(0.0, seconds), header.frames_per_second or _RATE, header.display_shape)
+
+
+def _stretches(entry: VideoEntry, length: _Length, longest_seconds: float) -> list[tuple[VideoEntry, _Length | None]]:
+    number = math.ceil(length.seconds / longest_seconds)
+    ends = [round(entry.start_seconds + length.seconds * place / number, 3) for place in range(number + 1)]
+    ends[0] = entry.start_seconds
+    facts = {one.name: getattr(entry, one.name) for one in fields(VideoEntry)}
+    group = entry.group or entry.store_id
+    found: list[tuple[VideoEntry, _Length | None]] = []
+    for start, end in pairwise(ends):
+        place = {"video_id": entry.store_id + part_name(start, end), "start_seconds": start, "end_seconds": end}
+        stretch = Stretch(**(facts | place | {"group": group, "cut_from": entry.video_id}))
+        found.append((stretch, _Length(end - start, length.rate, length.shape)))
+    return found
+
+
+def _frame_bytes(shape: tuple[int, int], requests: Mapping[str, ViewRequest]) -> int:
+    """Of one frame in all views, at the size at which they are kept."""
+    total = 0
+    for view, request in requests.items():
+        if VIEWS[view].content == "key points":
+            total += _KEY_POINT_BYTES
+        else:
+            height, width = resized_shape(*shape, request.geometry.resize_px)
+            total += height * width * VIEWS[view].channels
+    return total
