@@ -10,7 +10,11 @@ from torch import Tensor, nn
 
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
+from cocon.export.packing.pack import pack_run
+from cocon.training.config.files import load_config
+from cocon.training.methods.building import build_method
 from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.warm_start import architecture_settings, restore_encoders
 from cocon.video.clips import ClipSpec
 from tests.training.importing.published_trunks.restated import R2Plus1D, ResNet, with_random_numbers
 
@@ -90,7 +94,50 @@ def _normed(block: nn.Module, name: str, x: Tensor) -> Tensor:
     return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=1e-5)
 
 
+def test_the_card_says_where_it_is_from_that_it_was_inflated_and_whose_licence_it_has(
+    import_into: Import, tmp_path: Path
+) -> None:
+    state = with_random_numbers(ResNet("resnet18", width=4)).state_dict()
+    trunk = {f"module.encoder_q.{name}": tensor for name, tensor in state.items() if not name.startswith("fc.")}
+    torch.save({"state_dict": trunk, "epoch": 200}, tmp_path / "moco.pth.tar")
+    import_into(tmp_path / "moco.pth.tar", source="torchvision", inflates=True)
+    pack_run(tmp_path / "run", tmp_path / "packed")
+    card = (tmp_path / "packed/README.md").read_text()
+    for said in (
+        "Imported from files of published weights, whose tensors have the names of torchvision, not trained here.",
+        "`moco.pth.tar`",
+        "The file is as `MoCo` saves it.",
+        "must check where they were published",
+        "Inflated from a network of pictures",
+        "What it learned from is not known",
+    ):
+        assert said in card
+    assert RunFolder.open(tmp_path / "packed").contract("rgb").encoder.backbone == "resnet2d3d_inflated"
+
+
 def test_what_sees_time_already_is_not_inflated(import_into: Import, tmp_path: Path) -> None:
     torch.save(with_random_numbers(R2Plus1D(width=4, classes=5)).state_dict(), tmp_path / "file.pth")
     with pytest.raises(UsageError, match=r"'r2plus1d'\) that sees time already; leave --inflate out"):
         import_into(tmp_path / "file.pth", source="torchvision", inflates=True)
+
+
+@pytest.mark.parametrize(("preset", "method"), [("paper", "cocon"), ("utd_mhad", "cpc")])
+def test_training_starts_from_it_and_with_other_views_from_scratch(
+    preset: str, method: str, import_into: Import, tmp_path: Path
+) -> None:
+    torch.save(with_random_numbers(ResNet("resnet18", width=4)).state_dict(), tmp_path / "file.pth")
+    import_into(tmp_path / "file.pth", source="torchvision", inflates=True)
+    settings = (f"training.init_from_of.rgb='{tmp_path / 'run'}'", f"method={method}", "views=['rgb', 'mask']")
+    small = ("model.depth=resnet10", "model.width=2")
+    taken = architecture_settings(load_config(preset, [*settings, *small]), None)
+    config = load_config(preset, [*settings, *small, *taken.values()])
+    method_built = build_method(config)
+    assert restore_encoders(method_built, config) == ["rgb"]
+    N, T = config.clip.num_blocks, config.clip.frames_per_block
+    clips = {view: torch.randint(0, 256, (2, N, T, 32, 32, channels)) for view, channels in (("rgb", 3), ("mask", 1))}
+    total, logged = method_built({view: each.to(torch.uint8) for view, each in clips.items()}, 1.0)
+    total.backward()
+    assert logged["loss"].isfinite()
+    stem = method_built.encoders["rgb"].backbone.get_parameter("conv1.weight")
+    assert stem.grad is not None
+    assert stem.grad.abs().max() > 0
