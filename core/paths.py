@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cocon.core.errors import UsageError
 from cocon.core.printable import printable
+from cocon.core.texts.likely_names import did_you_mean_path
 
 __all__ = ["check_file", "check_folder", "is_url", "real_path", "special_kind", "why_no_file"]
 
@@ -40,7 +41,8 @@ def check_folder(path: str | PathLike[str], what: str, *, remedy: str = "") -> N
     """Refuse a path where no folder is; like `check_file`."""
     mode, reason = _looked_at(path, "folder")
     if not stat.S_ISDIR(mode):
-        raise _refusal(path, what, reason or "does not exist or is no folder", remedy)
+        refusal = _refusal(path, what, reason or "does not exist or is no folder", remedy)
+        raise UsageError(f"{refusal}{did_you_mean_path(Path(path))}")
 
 
 def why_no_file(path: str | PathLike[str]) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cocon.core.errors import UsageError
+from cocon.core.texts.likely_names import did_you_mean
 
 __all__ = ["DEFAULT_VIEWS", "VIEWS", "Content", "Drawing", "Maker", "View", "view_named"]
 
@@ -154,4 +155,4 @@ def view_named(name: str) -> View:
     for view in VIEWS.values():
         if name in (view.name, view.alias):
             return view
-    raise UsageError(f"view '{name}' is unknown; known views: {', '.join(VIEWS)}")
+    raise UsageError(f"view '{name}' is unknown; known views: {', '.join(VIEWS)}{did_you_mean(name, VIEWS)}")

@@ -5,7 +5,6 @@ A table `[for.METHOD]` of a file holds what differs for that method: `[for.vclr.
 """
 
 import copy
-import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from cocon.core.errors import UsageError
 from cocon.core.printable import escaped, in_one_line, printable
+from cocon.core.texts.likely_names import did_you_mean, did_you_mean_path
 from cocon.core.texts.text_files import read_text
 from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
@@ -55,10 +55,15 @@ def _read(preset_or_path: str) -> dict[str, Any]:
         elif preset_or_path in preset_names():
             text = (files("cocon.training.configs") / f"{preset_or_path}.toml").read_text(encoding="utf-8")
         else:
-            raise UsageError(f"preset '{preset_or_path}' is unknown; available: {', '.join(preset_names())}")
+            names = preset_names()
+            known = f"available: {', '.join(names)}{did_you_mean(preset_or_path, names)}"
+            raise UsageError(f"preset '{printable(preset_or_path)}' is unknown; {known}")
         return tomllib.loads(text)
     except OSError as error:
-        raise UsageError(f"configuration '{printable(preset_or_path)}' cannot be read: {error.strerror}") from error
+        likely = did_you_mean_path(Path(preset_or_path))
+        raise UsageError(
+            f"configuration '{printable(preset_or_path)}' cannot be read: {error.strerror}{likely}"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"configuration '{printable(preset_or_path)}' cannot be read: {in_one_line(error)}") from error
 
@@ -77,7 +82,8 @@ def _for_method(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
     method = _overridden(content, overrides).get("method", Config.model_fields["method"].default)
     for names, variant in variants.items():
         if unknown := sorted(set(names.split()) - METHODS.keys()):
-            raise UsageError(f"method '{unknown[0]}' of table 'for' is unknown; available: {', '.join(METHODS)}")
+            known = f"available: {', '.join(METHODS)}{did_you_mean(unknown[0], METHODS)}"
+            raise UsageError(f"method '{printable(unknown[0])}' of table 'for' is unknown; {known}")
         if not isinstance(variant, dict):
             raise UsageError(f"'for.{names}' is a value, not a section")
         if method in names.split():
@@ -121,8 +127,7 @@ def _problems(error: ValidationError) -> list[str]:
     for detail in error.errors():
         key = ".".join(map(str, detail["loc"]))
         if detail["type"] == "extra_forbidden":
-            nearest = difflib.get_close_matches(key, _known_keys(Config), n=1)
-            problems.append(f"{key} is unknown" + (f"; did you mean {nearest[0]}?" if nearest else ""))
+            problems.append(f"{key} is unknown{did_you_mean(key, _known_keys(Config))}")
         else:
             value = f" ({detail['input']})" if not isinstance(detail["input"], dict) else ""
             problems.append(f"{key}{value}: {detail['msg']}".removeprefix(": "))

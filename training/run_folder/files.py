@@ -22,6 +22,7 @@ import torch
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
+from cocon.core.texts.likely_names import did_you_mean_path
 from cocon.embedding.contract import ModelContract
 from cocon.training.boundary_head.network import BoundaryHead
 from cocon.training.config.files import load_config
@@ -63,6 +64,7 @@ class RunFolder:
         if not (path / "config.toml").is_file():
             raise UsageError(
                 f"'{path}' is no training run (no config.toml); make one with 'cocon train --output {path}'"
+                f"{did_you_mean_path(path)}"
             )
         return cls(path, load_config(str(path / "config.toml")))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from cocon.core.errors import MismatchError, UsageError
+from cocon.core.paths import check_folder
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.learning_sections import TrunkSection
 from cocon.training.config.run import Config
@@ -44,10 +45,13 @@ def source_files(config: Config) -> dict[str, ViewFiles]:
     Only the folder `views` of a run is read, so that of an exported or an imported one will do.
 
     Raises:
-        UsageError: a run has no encoder of the view that it is named for, or of any of the configured views.
+        UsageError: there is no folder of a run, or it has no encoder of the view that it is named for, or of any of the configured views.
         MismatchError: an encoder has another architecture; all differences are named.
     """
     sources, kept = named_sources(config), _kept(config)
+    for view, run in sources.items():
+        key = f"training.init_from_of.{view}" if view in config.training.init_from_of else "training.init_from"
+        check_folder(run, key, remedy="name the folder of a run")
     for view in config.training.init_from_of.keys() - kept.keys():
         problem = "has no encoder of it" if view in config.views else f"views has only {', '.join(config.views)}"
         raise UsageError(

@@ -83,9 +83,9 @@ def test_the_figures_preset_wants_flow_at_the_size_that_figures_store_it() -> No
 
 
 def test_an_unknown_key_is_named_with_the_nearest_known_one() -> None:
-    assert "training.epoch is unknown; did you mean training.epochs?" in _problem("training.epoch=3")
-    assert "trainings is unknown; did you mean training?" in _problem("trainings.epochs=3")
-    assert "view.rgb.crop_pixels is unknown; did you mean view.rgb.crop_px?" in _problem("view.rgb.crop_pixels=3")
+    assert "training.epoch is unknown; did you mean 'training.epochs'?" in _problem("training.epoch=3")
+    assert "trainings is unknown; did you mean 'training'?" in _problem("trainings.epochs=3")
+    assert "view.rgb.crop_pixels is unknown; did you mean 'view.rgb.crop_px'?" in _problem("view.rgb.crop_pixels=3")
 
 
 def test_an_unknown_view_is_named_wherever_it_stands() -> None:
@@ -192,7 +192,9 @@ def test_an_override_without_a_value_or_below_a_value_is_refused() -> None:
 
 
 def test_an_unknown_preset_lists_the_known_ones() -> None:
-    assert _problem(preset="figurs") == "preset 'figurs' is unknown; available: figures, paper, utd_mhad"
+    known = "available: figures, paper, utd_mhad"
+    assert _problem(preset="figurs") == f"preset 'figurs' is unknown; {known}; did you mean 'figures'?"
+    assert _problem(preset="mine") == f"preset 'mine' is unknown; {known}"
 
 
 def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
