@@ -55,7 +55,9 @@ Threads = Annotated[
         help="Threads to compute with, and videos to decode at a time. Default: the cores that this process may use.",
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, neither a bar nor a line a minute.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress, neither a bar nor a line a minute or an epoch.")
+]
 
 
 def takes_options(options: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

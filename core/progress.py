@@ -30,6 +30,7 @@ __all__ = [
     "ProgressBar",
     "ProgressLines",
     "ProgressTask",
+    "duration_said",
     "no_progress",
     "progress_bar",
     "progress_lines",
@@ -198,7 +199,7 @@ def _rates(task: Task) -> Iterator[str]:
         if fields["num_parts"] and task.completed:
             yield _per_time(speed * fields["num_parts"] / task.completed, fields["parts"])
         if task.total is not None and task.completed < task.total:
-            yield f"{_duration((task.total - task.completed) / speed)} left"
+            yield f"{duration_said((task.total - task.completed) / speed)} left"
     if fields["num_failed"]:
         yield f"{fields['num_failed']} failed"
     yield from (f"waiting for {what}" for what in awaited())
@@ -210,7 +211,8 @@ def _per_time(per_s: float, unit: str) -> str:
     return f"{per_s:.1f} {unit}/s" if per_s >= 0.2 else f"{60 * per_s:.1f} {unit}/min"
 
 
-def _duration(seconds: float) -> str:
+def duration_said(seconds: float) -> str:
+    """A length of time as people say it: `8 s`, `4 min 10 s`, `2 h 5 min`."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -73,7 +73,10 @@ def train(
     say = partial(typer.echo, err=True)
     config = _configuration(preset, overrides, None if overwrite else output / "config.toml")
     bar = partial(progress_bar, is_quiet=quiet)
-    is_new = train_run(config, output, overwrite=overwrite, progress_bar=bar, resume=resume, say=say)
+    say_epoch = (lambda line: None) if quiet else say
+    is_new = train_run(
+        config, output, overwrite=overwrite, progress_bar=bar, resume=resume, say=say, say_epoch=say_epoch
+    )
     if os.environ.get("RANK", "0") == "0":
         state = "trained" if is_new else "is complete already:"
         run = RunFolder(output, config)

@@ -38,11 +38,23 @@ def test_training_prints_what_it_made_and_does_nothing_the_second_time(
     arguments = ("train", "--config", tiny_file, "--output", run, "--method", "cpc", "--seed", "3", *trained)
     code, output, errors = cocon(*arguments)
     assert (code, output) == (0, f"{run} trained cpc encoders of rgb, pose\n")
-    uses, pretraining, classifiers = errors.splitlines()
+    uses, *lines = errors.splitlines()
+    (pretraining, classifiers), told = (
+        [line for line in lines if "about" in line],
+        [line for line in lines if "about" not in line],
+    )
     assert uses.startswith("cpc of rgb, pose on 6 videos: 6 steps in 2 epochs; cpu, 1 thread(s), 32-true, up to ")
     measured = r"about \d+ min for 2 epochs \(\S+ s a step, measured on steps {} of 6\)"
     assert re.fullmatch("pre-training: " + measured.format("3 to 5"), pretraining)
     assert re.fullmatch("training classifiers: " + measured.format("4 to 6"), classifiers)
+    first, last = r"{}: epoch 1 of 2, loss \S+{}, \d+ s left", r"{}: epoch 2 of 2, loss \S+{}"
+    accuracy = r", accuracy rgb \S+ %, pose \S+ %"
+    expected = [
+        form.format(*phase)
+        for phase in (("pre-training", ""), ("training classifiers", accuracy))
+        for form in (first, last)
+    ]
+    assert [bool(re.fullmatch(*pair)) for pair in zip(expected, told, strict=True)] == [True] * 4, told
     assert cocon(*arguments) == (0, f"{run} is complete already: cpc encoders of rgb, pose\n", "")
     text = (run / "config.toml").read_text()
     assert 'method = "cpc"' in text
@@ -74,7 +86,10 @@ def test_a_run_starts_from_the_encoders_of_another(
     cocon: Callable[..., Outcome], tiny_file: Path, trained: Path, tmp_path: Path
 ) -> None:
     arguments = ("train", "--config", tiny_file, "--output", tmp_path / "2", "--init-from")
+    (tmp_path / "1").mkdir()
     _assert_refused(cocon(*arguments, tmp_path / "1"), "has no encoder of the views rgb, pose", "name the folder of a")
+    likely = f"does not exist or is no folder; name the folder of a run; did you mean '{trained}'?"
+    _assert_refused(cocon(*arguments, trained.with_name("traned")), "training.init_from", likely)
     assert cocon(*arguments, trained, "--set", "training.epochs=0")[0] == 0
     for path in trained.glob("views/*/contract.json"):
         ours, theirs = (json.loads(file.read_text()) for file in (tmp_path / "2" / path.relative_to(trained), path))
@@ -83,11 +98,12 @@ def test_a_run_starts_from_the_encoders_of_another(
 
 def test_an_unknown_preset_is_one_line(cocon: Callable[..., Outcome]) -> None:
     _assert_refused(cocon("train", "--preset", "none"), "preset 'none' is unknown; available: figures, paper")
+    _assert_refused(cocon("train", "--preset", "papr"), "preset 'papr' is unknown; ", "did you mean 'paper'?")
 
 
 def test_all_wrong_settings_are_one_line(cocon: Callable[..., Outcome]) -> None:
     wrong = ("--set", "training.epoch=3", "--set", "model.width=-1", "--method", "cocoon")
-    _assert_refused(cocon("train", *wrong), "did you mean training.epochs?", "model.width (-1)", "method (cocoon)")
+    _assert_refused(cocon("train", *wrong), "did you mean 'training.epochs'?", "model.width (-1)", "method (cocoon)")
 
 
 def test_a_missing_dataset_is_one_line_and_leaves_no_run_behind(cocon: Callable[..., Outcome], tmp_path: Path) -> None:

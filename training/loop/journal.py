@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -23,10 +23,18 @@ class Journal(Closing):
     Args:
         run: the run folder; None keeps sums and writes nothing, as all processes but the first do.
         next_step: step that training goes on from; later lines of an interrupted run are dropped.
+        on_figures: called with (phase, epoch, figures) of every line that is written.
     """
 
-    def __init__(self, run: Path | None, *, next_step: int) -> None:
+    def __init__(
+        self,
+        run: Path | None,
+        *,
+        next_step: int,
+        on_figures: Callable[[str, int, Mapping[str, float]], None] = lambda phase, epoch, figures: None,
+    ) -> None:
         self._files = None if run is None else _opened(run, next_step)
+        self._on_figures = on_figures
         self._sums: dict[str, float] = defaultdict(float)
         self._counts: Counter[str] = Counter()
 
@@ -84,6 +92,7 @@ class Journal(Closing):
             for name, value in figures.items():
                 board.add(f"{phase}/{name}", value, step)
             board.flush()
+        self._on_figures(phase, epoch, figures)
 
     def close(self) -> None:
         """Close both files."""

@@ -19,7 +19,7 @@ from cocon.training.loop.journal import Journal
 from cocon.training.loop.learner import Learner
 from cocon.training.loop.online import OnlineProbe
 from cocon.training.loop.schedule import StepPlan
-from cocon.training.loop.timing import Elapsed
+from cocon.training.loop.timing import Elapsed, EpochLines
 from cocon.training.methods.method import Method
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import contract_of
@@ -35,6 +35,7 @@ def pretrain(
     *,
     elapsed: Elapsed,
     on_progress: Callable[[int, int], None],
+    say: Callable[[str], None] = lambda line: None,
     val: VideoFrames | None = None,
     probe: OnlineProbe | None = None,
 ) -> Method:
@@ -46,6 +47,7 @@ def pretrain(
         fabric: devices and precision, launched.
         elapsed: time spent on the run; that of a state in the run folder is added.
         on_progress: called with (steps done, steps in all).
+        say: called with a line of an epoch, see `EpochLines`; only by the first process.
         val: see `EpochEnd`.
         probe: see `EpochEnd`.
 
@@ -70,11 +72,14 @@ def pretrain(
         sampler=pretraining_sampler(config),
     )
     folder = run.path if fabric.is_global_zero else None
-    with Journal(folder, next_step=first_step) as journal, interruptible() as asked, closing(iter(clips)) as batches:
+    told = EpochLines("pre-training", config.training.epochs, say)
+    written = Journal(folder, next_step=first_step, on_figures=told)
+    with written as journal, interruptible() as asked, closing(iter(clips)) as batches:
         end_epoch = EpochEnd(config, learner, journal, fabric, val=val, probe=probe)
         if state is not None:
             _go_on(state, learner, journal, elapsed)
         on_progress(first_step, plan.num_steps)
+        told.begin(first_step / plan.per_epoch)
         for step in range(first_step + 1, plan.num_steps + 1):
             rate = learner.step(islice(batches, len(plan.batches_of(step - 1))), step, journal.add)
             on_progress(step, plan.num_steps)

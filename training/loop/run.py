@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,9 +20,10 @@ from cocon.core.progress import progress_bar as terminal_bar
 from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
+from cocon.training.data.preparation.stored_views import check_views
 from cocon.training.data.sampling import read_videos
 from cocon.training.data.stretches.draws import steps_per_epoch
-from cocon.training.data.stretches.opening import training_frames
+from cocon.training.data.stretches.opening import training_frames, view_requests
 from cocon.training.data.stretches.pool import PooledFrames
 from cocon.training.loop.classifiers.classification import train_classifiers
 from cocon.training.loop.classifiers.fitting import fit_classifiers
@@ -57,6 +59,7 @@ def train_run(
     progress_bar: ProgressBar,
     resume: Resume = "auto",
     say: Callable[[str], None] = _unheard,
+    say_epoch: Callable[[str], None] = _unheard,
 ) -> bool:
     """Train, or go on training, until the run is complete; by all processes that torchrun started together.
 
@@ -68,6 +71,7 @@ def train_run(
         resume: `auto` goes on where an interrupted run stopped, `never` refuses to.
         say: called with what training will use and, once that is measured, how long it will take; only by the first
             process.
+        say_epoch: likewise, with a line an epoch.
 
     Returns:
         False if the run was complete already.
@@ -76,6 +80,7 @@ def train_run(
         UsageError: the run or the data cannot be used, another process trains the run, or the run has begun already
             and `resume` is `never`.
         MismatchError: the run to start from has another architecture.
+        MissingViewError: stored views do not suit more of them, which is told before anything is read.
         VideoError: more training videos failed than `data.max_failed_share` allows; what is trained is kept.
         KeyboardInterrupt: a stop was asked for; the same call goes on.
     """
@@ -93,12 +98,15 @@ def train_run(
         if run.is_complete:
             return False
         if not fabric.is_global_zero:
-            progress_bar, say = partial(terminal_bar, is_quiet=True), _unheard
+            progress_bar, say, say_epoch = partial(terminal_bar, is_quiet=True), _unheard, _unheard
         if crowded := crowd(num_threads):
             say(crowded)
         labels = dataset.labels if config.classifier.head != "none" else ()
+        entries = [*dataset.split("train"), *(dataset.split("val") if val else ())]
+        check_views(entries, dataset.root, view_requests(config), config.data, is_trained=True)
+        told = _Told(progress_bar, say, say_epoch)
         with frames, val or nullcontext():
-            failures = _train(run, frames, val, labels, fabric, precision.reason, progress_bar, say, elapsed)
+            failures = _train(run, frames, val, labels, fabric, precision.reason, told, elapsed)
         if fabric.is_global_zero:
             minutes = round(elapsed.seconds / 60, 2)
             facts = {"videos": frames.num_videos, "failed": failures, "labels": list(labels), "minutes": minutes}
@@ -138,6 +146,15 @@ def _claimed(run: RunFolder, *, overwrite: bool, resume: Resume) -> Iterator[Non
         yield
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """How it is told what a run does: bars, what it will use and how long that takes, and lines of epochs."""
+
+    progress_bar: ProgressBar
+    say: Callable[[str], None]
+    say_epoch: Callable[[str], None]
+
+
 def _train(
     run: RunFolder,
     frames: VideoFrames,
@@ -145,28 +162,29 @@ def _train(
     labels: Sequence[str],
     fabric: Fabric,
     reason: str,
-    progress_bar: ProgressBar,
-    say: Callable[[str], None],
+    told: _Told,
     elapsed: Elapsed,
 ) -> dict[str, str]:
     """Both phases; returns which videos failed in any process, and why."""
     config = run.config
-    with progress_bar("reading videos") as bar, none_left_counted(frames, config.data):
+    with told.progress_bar("reading videos") as bar, none_left_counted(frames, config.data):
         frames = read_videos(frames, config.clip, bar)
     refuse_failures(frames, config.data)
     probe = OnlineProbe(config, frames.for_judging(), val) if config.training.probe_every_epochs else None
     plan = step_plan(config, len(frames))
-    say(resources(config, fabric, len(frames), plan.num_steps, reason=reason))
+    told.say(resources(config, fabric, len(frames), plan.num_steps, reason=reason))
     if isinstance(frames, PooledFrames):
-        say(frames.described())
-    with progress_bar("pre-training", unit="steps") as bar, none_left_counted(frames, config.data):
-        on_progress = Forecast("pre-training", plan.per_epoch, bar, say)
-        method = pretrain(run, frames, fabric, elapsed=elapsed, on_progress=on_progress, val=val, probe=probe)
+        told.say(frames.described())
+    with told.progress_bar("pre-training", unit="steps") as bar, none_left_counted(frames, config.data):
+        on_progress = Forecast("pre-training", plan.per_epoch, bar, told.say)
+        method = pretrain(
+            run, frames, fabric, elapsed=elapsed, on_progress=on_progress, say=told.say_epoch, val=val, probe=probe
+        )
     encoders = method.encoders
     if labels:
         labelled = frames.only([position for position, entry in enumerate(frames.entries) if entry.label])
         with none_left_counted(labelled, config.data):
-            _classify(run, method, labelled, labels, fabric, progress_bar, say, first_step=plan.num_steps)
+            _classify(run, method, labelled, labels, fabric, told, first_step=plan.num_steps)
     if fabric.is_global_zero:
         _save(run, encoders, labels, frames.made_by)
     failures = failures_of_all(frames) | (failures_of_all(val) if val is not None else {})
@@ -179,20 +197,19 @@ def _classify(
     labelled: VideoFrames,
     labels: Sequence[str],
     fabric: Fabric,
-    progress_bar: ProgressBar,
-    say: Callable[[str], None],
+    told: _Told,
     *,
     first_step: int,
 ) -> None:
     """Give the encoders their classifiers: fitted, or trained step by step."""
     config = run.config
     if config.classifier.is_fitted:
-        with progress_bar("fitting classifiers") as bar:
+        with told.progress_bar("fitting classifiers") as bar:
             judged = labelled.for_judging()
             fit_classifiers(run, method.encoders, judged, labels, fabric, first_step=first_step, on_progress=bar)
         return
     per_epoch = steps_per_epoch(len(labelled), config.training.batch_size)
-    with progress_bar("training classifiers", unit="steps") as bar:
+    with told.progress_bar("training classifiers", unit="steps") as bar:
         train_classifiers(
             run,
             method.encoders,
@@ -201,7 +218,8 @@ def _classify(
             fabric,
             aggregators=pretrained_aggregators(config, method),
             first_step=first_step,
-            on_progress=Forecast("training classifiers", per_epoch, bar, say),
+            on_progress=Forecast("training classifiers", per_epoch, bar, told.say),
+            say=told.say_epoch,
         )
 
 

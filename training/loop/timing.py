@@ -1,16 +1,26 @@
-"""How long a run has been trained for, and how long it will take yet."""
+"""How long a run has been trained for, how long it will take yet, and a line an epoch of how it goes.
+
+    pre-training: epoch 3 of 15, loss 2.314, 4 min 10 s left
+    probe after epoch 3 of 15: top1 rgb 31.2 %, flow 40.1 %; R@1 rgb 22.0 %, flow 35.5 %
+
+These lines are all that a log has to follow a training by; a terminal shows them above the bar.
+"""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from cocon.core.progress import OnProgress
+from cocon.core.progress import OnProgress, duration_said
 
-__all__ = ["Elapsed", "Forecast"]
+__all__ = ["Elapsed", "EpochLines", "Forecast"]
 
 # The first steps allocate, compile and wait for the first batches: they say little of the others.
 _WARM_UP_STEPS = 2
 _MEASURED_STEPS = 3
+# Epochs of a small set last a second: a line for each would fill a log.
+_LEAST_S = 10.0
+# Figure of a line → what it is called there; of the probe and of classifiers they are of a view each.
+_OF_VIEWS = {"probe_top1": "top1", "R@1": "R@1", "accuracy": "accuracy"}
 
 
 class Elapsed:
@@ -69,3 +79,59 @@ class Forecast:
                 f"{self._what}: about {minutes} min for {epochs} ({step_seconds:.2g} s a step, measured on steps "
                 f"{done - _MEASURED_STEPS + 1} to {done} of {total})"
             )
+
+
+class EpochLines:
+    """Says how the epochs of a phase went: the first, the last, and others at least ten seconds apart.
+
+    Args:
+        what: is trained, in words.
+        num_epochs: of the phase.
+        say: called with a line of text.
+    """
+
+    def __init__(self, what: str, num_epochs: int, say: Callable[[str], None]) -> None:
+        self._what = what
+        self._num_epochs = num_epochs
+        self._say = say
+        self._done_before = 0.0
+        self._began = self._said = time.monotonic()
+        self._is_first = True
+
+    def begin(self, epochs_done: float) -> None:
+        """The session begins after so many epochs, of which a part may be one."""
+        self._done_before, self._began = epochs_done, time.monotonic()
+
+    def __call__(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """Take in what the journal has written of an epoch.
+
+        Args:
+            phase: as the journal calls it; `probe` is said whenever there is one.
+            epoch: epochs done, from 1.
+            figures: by their names in the journal; of the probe in per cent.
+        """
+        now = time.monotonic()
+        if phase == "probe":
+            told = "; ".join(_of_views(figures, scale=1.0))
+            self._say(f"probe after epoch {epoch} of {self._num_epochs}: {told}")
+        elif self._is_first or epoch == self._num_epochs or now - self._said >= _LEAST_S:
+            self._is_first, self._said = False, now
+            parts = [f"epoch {epoch} of {self._num_epochs}", f"loss {figures['loss']:.4g}"]
+            parts += [*_of_views(figures, scale=100.0), *self._left(now, epoch)]
+            self._say(f"{self._what}: {', '.join(parts)}")
+
+    def _left(self, now: float, epoch: int) -> list[str]:
+        if epoch >= self._num_epochs:
+            return []
+        seconds = (now - self._began) / (epoch - self._done_before) * (self._num_epochs - epoch)
+        return [f"{duration_said(seconds)} left"]
+
+
+def _of_views(figures: Mapping[str, float], *, scale: float) -> list[str]:
+    """Each kind of figure that views have one by one, with all of them, in per cent."""
+    told = []
+    for kind, called in _OF_VIEWS.items():
+        views = {name.partition("/")[2]: value for name, value in figures.items() if name.startswith(f"{kind}/")}
+        if views:
+            told.append(f"{called} {', '.join(f'{view} {scale * value:.1f} %' for view, value in views.items())}")
+    return told

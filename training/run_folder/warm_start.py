@@ -45,7 +45,8 @@ def source_files(config: Config) -> dict[str, ViewFiles]:
     Only the folder `views` of a run is read, so that of an exported or an imported one will do.
 
     Raises:
-        UsageError: there is no folder of a run, or it has no encoder of the view that it is named for, or of any of the configured views.
+        UsageError: there is no folder of a run, or it has no encoder of the view that it is named for, or of any of
+            the configured views.
         MismatchError: an encoder has another architecture; all differences are named.
     """
     sources, kept = named_sources(config), _kept(config)

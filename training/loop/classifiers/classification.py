@@ -17,6 +17,7 @@ from cocon.training.loop.divergence import refuse_divergence
 from cocon.training.loop.failures import fail_too_often, refuse_failures
 from cocon.training.loop.interruption import interruptible
 from cocon.training.loop.journal import Journal
+from cocon.training.loop.timing import EpochLines
 from cocon.training.models.encoder import Encoder
 from cocon.training.models.heads import CLASSIFIERS, GRUClassifier
 from cocon.training.run_folder.files import RunFolder
@@ -97,6 +98,7 @@ def train_classifiers(
     aggregators: Mapping[str, Mapping[str, Tensor]],
     first_step: int,
     on_progress: Callable[[int, int], None],
+    say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Give every encoder a classifier and train it on labelled clips; each view learns on its own.
 
@@ -109,6 +111,7 @@ def train_classifiers(
         aggregators: see `Classification`.
         first_step: steps of pre-training, which the journal counts on from.
         on_progress: called with (steps done, steps in all).
+        say: called with a line of an epoch, see `EpochLines`; only by the first process.
 
     Raises:
         KeyboardInterrupt: a stop was asked for, of any process; the phase starts again next time.
@@ -135,7 +138,9 @@ def train_classifiers(
         share=(fabric.global_rank, fabric.world_size),
     )
     folder = run.path if fabric.is_global_zero else None
-    with Journal(folder, next_step=first_step) as journal, interruptible() as asked, closing(iter(clips)) as batches:
+    told = EpochLines("training classifiers", config.classifier.epochs, say)
+    written = Journal(folder, next_step=first_step, on_figures=told)
+    with written as journal, interruptible() as asked, closing(iter(clips)) as batches:
         for step, batch in enumerate(batches, start=1):
             journal.add(_step(batch, trained, stepping, fabric))
             schedule.step()
