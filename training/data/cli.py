@@ -1,22 +1,20 @@
-"""`cocon data`: make and check training data."""
+"""`cocon data`: make, check and split training data."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from cocon.core.options import Quiet
 from cocon.core.printable import printable
+from cocon.training.data.preparation.cli import split
 from cocon.training.figures.settings import DEFAULT_CLUTTER, FigureSettings, UntrimmedSettings
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 
-if TYPE_CHECKING:
-    from cocon.video.clips import ClipSpec
-
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Make and check training data.")
+app = typer.Typer(no_args_is_help=True, help="Make, check and split training data.")
 
 _DEFAULTS, _UNTRIMMED_DEFAULTS = FigureSettings(), UntrimmedSettings()
 _OUTPUT_HELP = "Folder of the data set; default: data/figures, or data/untrimmed."
@@ -32,7 +30,10 @@ _SECONDS_HELP = (
 
 @app.callback()
 def data() -> None:
-    """Make and check training data."""
+    """Make, check and split training data."""
+
+
+app.command()(split)
 
 
 @app.command()
@@ -108,13 +109,14 @@ def check(
     from cocon.core.errors import VideoError
     from cocon.core.progress import progress_bar
     from cocon.training.data.check_report import chosen_format, print_problems, summary, write_rows
+    from cocon.training.data.preparation.configured import configured_clip
     from cocon.video.making.checking import check_dataset, unused_views
     from cocon.video.output_file import check_output
     from cocon.video.store.dataset import DatasetFolder
     from cocon.video.store.found_videos import warn_of_left_out
 
     chosen = chosen_format(row_format, output, as_json=as_json)
-    clip = _clip(preset, method, settings, model)
+    clip = configured_clip(preset, method, settings or (), model)
     limits, dataset = MediaLimits.parse(limit or ()), DatasetFolder.open(folder)
     if output is not None:
         check_output(output, dataset.files)
@@ -140,15 +142,3 @@ def check(
         such = printable(unused[0])
         print(f"{len(unused)} stored views belong to none of the videos, such as '{such}'", file=sys.stderr)
     raise typer.Exit(0 if all(video.is_usable for video in videos) else VideoError.exit_code)
-
-
-def _clip(preset: str | None, method: str | None, settings: list[str] | None, model: Path | None) -> "ClipSpec":
-    """The clip that the options name."""
-    from cocon.core.errors import UsageError
-    from cocon.training.data.asked_clip import clip_of_model, configured_clip
-
-    if model is None:
-        return configured_clip(preset or "figures", method, settings or [])
-    if preset or method or settings:
-        raise UsageError("--model has clips of its own; leave --preset, --method and --set out")
-    return clip_of_model(model)

@@ -1,0 +1,1 @@
+"""What is done with a data set before anything is trained on it: its views told and checked, its videos split."""
