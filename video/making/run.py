@@ -29,7 +29,7 @@ from cocon.video.making.storing import UnwritableFolderError, make_and_store, wr
 from cocon.video.own_views.source import OwnSource
 from cocon.video.store.dataset import DatasetFolder, VideoEntry, content_sha256
 from cocon.video.store.files import stored_attributes
-from cocon.video.store.stored_view import Attributes
+from cocon.video.store.stored_view import FRAMES_WITH_PERSON, Attributes
 from cocon.video.workers.pool import WorkerPool
 from cocon.video.workers.side_by_side import side_by_side
 
@@ -65,7 +65,7 @@ class MadeViews:
         num_failed: failed now.
         num_failed_before: failed before, and were not tried again.
         num_truncated: with views of those pictures only that decode.
-        num_nobody_found: in which people were looked for and in no frame found.
+        nobody_found: those in which people were looked for and in no frame found, by their paths in the folder.
     """
 
     num_made: int
@@ -73,7 +73,7 @@ class MadeViews:
     num_failed: int
     num_failed_before: int
     num_truncated: int
-    num_nobody_found: int
+    nobody_found: tuple[str, ...]
 
 
 def make_views(
@@ -133,6 +133,7 @@ class _Run:
     overwrite: bool
     retry_failed: bool
     outcomes: list[VideoOutcome] = field(default_factory=list)
+    nobody_found: list[str] = field(default_factory=list)
 
     def make(self, pool: WorkerPool, entry: VideoEntry) -> VideoOutcome:
         root, recipe = self.dataset.root, self.recipe
@@ -158,6 +159,8 @@ class _Run:
 
     def note(self, entry: VideoEntry, outcome: VideoOutcome) -> None:
         self.outcomes.append(outcome)
+        if outcome.is_nobody_found:
+            self.nobody_found.append(self._name(entry))
         if outcome.kind == "failed":
             assert outcome.failure is not None
             with writing(self.dataset.root / "views"):
@@ -178,7 +181,7 @@ class _Run:
             kinds["failed"],
             kinds["failed before"],
             sum(bool(outcome.lost) for outcome in self.outcomes),
-            sum(outcome.is_nobody_found for outcome in self.outcomes),
+            tuple(sorted(self.nobody_found)),
         )
 
     def _is_there(self, view: str, entry: VideoEntry, wanted: Attributes) -> bool:
@@ -190,11 +193,15 @@ class _Run:
         found = {view: self.recipe.source(view, entry.video_id, stem) for view in self.recipe.views}
         return {view: source for view, source in found.items() if source}
 
+    def _name(self, entry: VideoEntry) -> str:
+        """Of a video, its path in the folder if it lies there."""
+        root, path = self.dataset.root, entry.path
+        return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
     def _failed(
         self, entry: VideoEntry, digest: str | None, tried: Mapping[str, Any], error: CoconError
     ) -> VideoOutcome:
-        root, path = self.dataset.root, entry.path
-        video = str(path.relative_to(root) if path.is_relative_to(root) else path)
+        path, video = entry.path, self._name(entry)
         # The folder may be moved, and its memory with it.
         reason = str(error).replace(str(path), video).replace(printable(path), printable(video))
         message = in_one_line(reason)
@@ -206,7 +213,7 @@ class _Run:
 def _stored_outcome(kind: VideoOutcomeKind, root: Path, video_id: str, views: tuple[str, ...]) -> VideoOutcome:
     """What is to be said of a video that has all its views, by what they record."""
     known = [stored_attributes(root, view, video_id) or {} for view in views]
-    counts = [attributes["num_frames_with_person"] for attributes in known if "num_frames_with_person" in attributes]
+    counts = [attributes[FRAMES_WITH_PERSON] for attributes in known if FRAMES_WITH_PERSON in attributes]
     lost = next((str(attributes["lost"]) for attributes in known if "lost" in attributes), "")
     return VideoOutcome(kind, None, lost, bool(counts) and not any(counts))
 

@@ -10,7 +10,7 @@ from cocon.core.storage import refused
 from cocon.video.making.job import Order, make_views_job
 from cocon.video.store.files import write_frames, write_keypoints
 from cocon.video.store.spool import Spool
-from cocon.video.store.stored_view import Attributes
+from cocon.video.store.stored_view import FRAMES_WITH_PERSON, Attributes
 from cocon.video.views import VIEWS
 from cocon.video.workers.pool import WorkerPool, named
 
@@ -78,7 +78,7 @@ def _store(
     known = dict(attributes) | {"lost": facts["lost"]} if facts["lost"] else dict(attributes)
     known_of_view = facts["views"][view]
     if known_of_view["num_with_person"] is not None:
-        known["num_frames_with_person"] = known_of_view["num_with_person"]
+        known[FRAMES_WITH_PERSON] = known_of_view["num_with_person"]
     rows, seconds = spools[view].whole(), spools["seconds"].whole()
     if VIEWS[view].content == "key points":
         size = {"height": known_of_view["height"], "width": known_of_view["width"]}

@@ -34,10 +34,12 @@ __all__ = [
     "StoredView",
     "check_shape",
     "find_view",
+    "flow_differences",
     "is_sound",
     "read_view",
     "remedy",
     "stored_attributes",
+    "stored_facts",
     "view_path",
     "write_frames",
     "write_keypoints",
@@ -45,6 +47,7 @@ __all__ = [
 
 _NO_ATTRIBUTES: Attributes = {}
 _LARGE = LargeArrays()
+_SIDES = ("height", "width")
 _SAME_INTERVAL_S = 1e-6
 _NOT_THE_FILES_FAULT = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
 
@@ -137,12 +140,19 @@ def stored_attributes(root: Path, view: str, video_id: str) -> Attributes | None
 
     Its frames are not looked at: `is_sound` does.
     """
+    facts = stored_facts(root, view, video_id)
+    return None if facts is None else facts["attributes"]
+
+
+def stored_facts(root: Path, view: str, video_id: str) -> dict[str, Any] | None:
+    """The `height`, `width` and `attributes` of a stored view; as `stored_attributes`."""
     try:
         with view_path(root, view, video_id).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            attributes = json.loads(str(archive["meta"]))["attributes"]
+            facts = json.loads(str(archive["meta"]))
+        is_whole = isinstance(facts["attributes"], dict) and all(type(facts[name]) is int for name in _SIDES)
     except Exception:  # as in `read_view`
         return None
-    return attributes if isinstance(attributes, dict) else None
+    return facts if is_whole else None
 
 
 def is_sound(root: Path, view: str, video_id: str) -> bool:
@@ -190,12 +200,10 @@ def find_view(
         raise MissingViewError(f"{problem}; {again}")
     if shape:
         check_shape(root, video_id, stored, shape, shape[::-1])
-    if view == "flow" and flow is not None and (differences := _differences(stored, flow)):
-        raise MissingViewError(
-            f"stored view '{path}' measures another flow ({', '.join(differences)}); {again} "
-            f"--view flow --flow-interval-s {flow.interval_seconds:.9g} --flow-size-px {flow.size_px} "
-            f"--flow-algorithm {flow.algorithm} --overwrite"
-        )
+    size_px = min(stored.height, stored.width)
+    if view == "flow" and flow is not None and (differences := flow_differences(stored.attributes, size_px, flow)):
+        problem = f"stored view '{path}' measures another flow ({', '.join(differences)})"
+        raise MissingViewError(f"{problem}; make it again: {remedy(root, view, flow=flow)} --overwrite")
     return stored
 
 
@@ -213,25 +221,45 @@ def check_shape(root: Path, video_id: str, stored: StoredView, *shapes: tuple[in
     raise MissingViewError(f"{problem}; make it again: {remedy(root, stored.view)} --overwrite")
 
 
-def _differences(stored: StoredView, flow: FlowSpec) -> list[str]:
-    interval = stored.attributes.get("flow_interval_seconds")
+def flow_differences(attributes: Attributes, size_px: int, flow: FlowSpec) -> list[str]:
+    """In what a stored flow is another one than wanted, with both values.
+
+    Args:
+        attributes: of the stored flow.
+        size_px: its short side.
+        flow: what is wanted.
+    """
+    interval = attributes.get("flow_interval_seconds")
     differences = []
     if not isinstance(interval, float | int):
         differences.append(f"interval unknown, not {flow.interval_seconds:.9g} s")
     elif not abs(interval - flow.interval_seconds) < _SAME_INTERVAL_S:
         differences.append(f"interval {interval:.9g} s, not {flow.interval_seconds:.9g} s")
-    if min(stored.height, stored.width) != flow.size_px:
-        differences.append(f"size {min(stored.height, stored.width)} px, not {flow.size_px} px")
-    algorithm = stored.attributes.get("flow_algorithm")  # exact flow and a user's own have none of ours
+    if size_px != flow.size_px:
+        differences.append(f"size {size_px} px, not {flow.size_px} px")
+    algorithm = attributes.get("flow_algorithm")  # exact flow and a user's own have none of ours
     if algorithm in FLOW_ALGORITHMS and algorithm != flow.algorithm:
         differences.append(f"by {algorithm}, not {flow.algorithm}")
     return differences
 
 
-def remedy(root: Path, view: str) -> str:
-    """The command that makes a view of the videos of a dataset folder, as far as anybody but the user can."""
-    own = f" --{view} FOLDER" if VIEWS[view].maker == "user" else ""
-    return f"cocon views make {shlex.quote(str(root))}{own}"
+def remedy(root: Path, *views: str, flow: FlowSpec | None = None) -> str:
+    """The command that makes views of the videos of a dataset folder, as far as anybody but the user can.
+
+    Args:
+        root: dataset folder.
+        views: which; a single one is named where it is a flow that must measure something.
+        flow: what a flow among them is to measure.
+    """
+    own = "".join(f" --{view} FOLDER" for view in views if VIEWS[view].maker == "user")
+    named = f" --view {','.join(views)}" if len(views) > 1 or flow is not None else ""
+    measured = f" {_flow_options(flow)}" if flow is not None else ""
+    return f"cocon views make {shlex.quote(str(root))}{own}{named}{measured}"
+
+
+def _flow_options(flow: FlowSpec) -> str:
+    interval, size, algorithm = f"{flow.interval_seconds:.9g}", flow.size_px, flow.algorithm
+    return f"--flow-interval-s {interval} --flow-size-px {size} --flow-algorithm {algorithm}"
 
 
 def _write(root: Path, video_id: str, stored: StoredView) -> None:

@@ -13,9 +13,12 @@ from cocon.video.estimation.pose import draw_heatmaps
 from cocon.video.geometry import resize
 from cocon.video.views import VIEWS
 
-__all__ = ["Attributes", "StoredView"]
+__all__ = ["FRAMES_WITH_PERSON", "Attributes", "StoredView"]
 
 Attributes = Mapping[str, float | str]
+
+FRAMES_WITH_PERSON = "num_frames_with_person"
+"""The attribute of a view of people that says in how many of its frames anybody was found."""
 
 
 @dataclass(frozen=True, slots=True)

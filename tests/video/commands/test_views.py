@@ -34,13 +34,19 @@ def _make(*arguments: str | Path, program: str = _COCON) -> "subprocess.Complete
 def test_all_views_are_made_failures_told_and_the_code_is_three(folder: Path) -> None:
     result = _make(folder)
     assert result.returncode == 3
-    assert result.stdout == f"views of 2 videos in {folder}: 1 made, 0 were there, 1 failed; nobody was found in 1\n"
+    assert (
+        result.stdout
+        == f"views of 2 videos in {folder}: 1 made, 0 were there, 1 failed; nobody was found in 1: 'sound.mp4'\n"
+    )
     reason = "video 'broken.mp4' cannot be decoded: Invalid data found when processing input"
     assert result.stderr == f"failed: broken.mp4: {reason}\n"
     assert all((folder / "views" / view / "sound.mp4.npz").is_file() for view in ("flow", "pose", "mask"))
     again = _make(folder)
     assert again.returncode == 3
-    assert again.stdout == f"views of 2 videos in {folder}: 0 made, 1 were there, 1 failed; nobody was found in 1\n"
+    assert (
+        again.stdout
+        == f"views of 2 videos in {folder}: 0 made, 1 were there, 1 failed; nobody was found in 1: 'sound.mp4'\n"
+    )
     assert again.stderr == "1 failed before; --retry-failed tries again\n"
 
 
@@ -55,12 +61,36 @@ def test_options_reach_the_stored_flow_and_json_has_the_numbers(folder: Path) ->
         **numbers,
         "num_truncated": 0,
         "num_nobody_found": 0,
+        "nobody_found": [],
     }
     attributes = stored_attributes(folder, "flow", "sound.mp4")
     assert attributes is not None
     known = (attributes["flow_algorithm"], attributes["flow_interval_seconds"], attributes["flow_size_px"])
     assert known == ("farneback", 0.2, 32)
     assert sorted(path.name for path in (folder / "views").iterdir()) == ["flow", "writer.lock"]
+
+
+def test_a_preset_says_which_views_and_what_flow_measures(folder: Path) -> None:
+    (folder / "broken.mp4").unlink()
+    settings = ["--set", "views=['rgb', 'flow']", "--set", "flow.interval_seconds=0.2"]
+    result = _make(folder, "--preset", "figures", *settings, "--flow-algorithm", "farneback")
+    assert (result.returncode, result.stderr) == (0, "")
+    attributes = stored_attributes(folder, "flow", "sound.mp4")
+    assert attributes is not None
+    known = (attributes["flow_algorithm"], attributes["flow_interval_seconds"], attributes["flow_size_px"])
+    assert known == ("farneback", 0.2, 64)  # of the option, the setting and the preset
+    assert sorted(path.name for path in (folder / "views").iterdir()) == ["flow", "writer.lock"]
+
+
+def test_a_run_says_which_views_and_what_flow_measures(folder: Path, tmp_path: Path) -> None:
+    (folder / "broken.mp4").unlink()
+    (tmp_path / ".run").mkdir()
+    (tmp_path / ".run" / "config.toml").write_text("views = ['flow']\n[flow]\nsize_px = 40\n")
+    result = _make(folder, "--model", tmp_path / ".run")
+    assert (result.returncode, result.stderr) == (0, "")
+    attributes = stored_attributes(folder, "flow", "sound.mp4")
+    assert attributes is not None
+    assert attributes["flow_size_px"] == 40
 
 
 def test_a_missing_people_extra_is_told_once_with_the_line_that_installs_it(folder: Path) -> None:
@@ -89,6 +119,14 @@ def test_no_people_extra_is_needed_for_flow_and_ones_own_key_points(folder: Path
         (["--flow-size-px", "8"], "flow.size_px (8) must be at least 16"),
         (["--flow-interval-s", "-1"], "flow.interval_seconds (-1.0) must be positive"),
         (["--limit", "max_frames=many"], "limit 'max_frames=many' needs a number"),
+        (
+            ["--preset", "figurs"],
+            "figures, paper, utd_mhad; did you mean 'figures'?",
+        ),
+        (["--preset", "figures", "--model", "."], "leave --preset, --method and --set out"),
+        (["--model", "."], "'.' is neither a run nor a model repository"),
+        (["--preset", "figures", "--set", "views=['rgb']"], "rgb is all that it takes, which is decoded"),
+        (["--preset", "figures", "--set", "views=['depth']"], "view 'depth' has no estimator; bring your own"),
         (["--mask", "nowhere"], "--mask 'nowhere' does not exist or is no folder"),
         (["--view", "depth"], "view 'depth' has no estimator; bring your own: --depth FOLDER"),
         (["--depth-range", "1", "2"], "--depth-range is given without --depth FOLDER"),

@@ -30,7 +30,7 @@ def person_folder(
     folder = tmp_path_factory.mktemp("person")
     write_video(folder / "person.mp4", walking_person, np.arange(30) / 30)
     write_video(folder / "room.mp4", [np.full((96, 128, 3), 90, np.uint8)] * 12, np.arange(12) / 12)
-    assert make_views(DatasetFolder.open(folder), Recipe(), num_workers=2) == _made(2, nobody_found=1)
+    assert make_views(DatasetFolder.open(folder), Recipe(), num_workers=2) == _made(2, nobody_found=("room.mp4",))
     return folder
 
 
@@ -42,7 +42,7 @@ def folder(tmp_path: Path, write_video: WriteVideo, square_at: Callable[..., np.
     return tmp_path
 
 
-def _made(made: int = 0, there: int = 0, *, truncated: int = 0, nobody_found: int = 0) -> MadeViews:
+def _made(made: int = 0, there: int = 0, *, truncated: int = 0, nobody_found: tuple[str, ...] = ()) -> MadeViews:
     return MadeViews(made, there, 0, 0, truncated, nobody_found)
 
 

@@ -24,7 +24,7 @@ from cocon.video.store.stored_view import StoredView
 from cocon.video.views import VIEWS
 from cocon.video.workers.pool import WorkerPool
 
-__all__ = ["DecodedVideo", "DecodedView", "load_video"]
+__all__ = ["DecodedVideo", "DecodedView", "load_video", "makers_here"]
 
 # People are looked for once, beforehand, and not in every run: that is slower than training on what was found.
 _MADE_HERE = ("decoding", "flow")
@@ -112,8 +112,7 @@ def load_video(
         UsageError: the file does not exist.
         StorageError: the disk takes no more of what goes into the folder.
     """
-    makers = (*_MADE_HERE, "people") if makes_people else _MADE_HERE
-    stored, problems = _stored_views(entry, root, requests, makers)
+    stored, problems = _stored_views(entry, root, requests, makers_here(makes_people=makes_people))
     live = {view: request for view, request in requests.items() if view not in stored and view not in problems}
     made: WholeVideo | None = None
     if live:  # a video that does not decode has no other problem
@@ -124,6 +123,11 @@ def load_video(
     for kept, other in product(stored.values(), made.views.values() if made else ()):
         check_shape(root, entry.store_id, kept, (other.height, other.width))
     return _together(entry, requests, stored, made, into, grid)
+
+
+def makers_here(*, makes_people: bool) -> tuple[str, ...]:
+    """Makers (`VIEWS[view].maker`) of the views that need not be stored, with or without those of people."""
+    return (*_MADE_HERE, "people") if makes_people else _MADE_HERE
 
 
 def _together(

@@ -13,6 +13,7 @@ from cocon.training.config.run import Config
 from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, view_requests
+from cocon.training.data.preparation.stored_views import check_views
 from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, ClipProtocol
 from cocon.training.evaluation.recognition.features import (
     Encoders,
@@ -68,6 +69,7 @@ class EvaluationVideos:
     Raises:
         UsageError: a split has no labelled videos, or training videos are all of one class; the configuration has not
             one of the views.
+        MissingViewError: none of the videos has stored views that suit.
     """
 
     def __init__(
@@ -107,6 +109,8 @@ class EvaluationVideos:
                 grid=config.clip.spec(),
                 makes_people=config.data.views_on_the_fly,
             )
+        judged = [entry for frames in self.frames.values() for entry in frames.entries if entry.label]
+        check_views(judged, dataset.root, self.requests, config.data, is_trained=False)
 
     @property
     def requests(self) -> dict[str, ViewRequest]:
