@@ -1,11 +1,12 @@
 """How a run over many videos is going: a progress line, one line per failed video, and `failures.jsonl`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
-from cocon.client.pipeline.video_embedding import FailedVideo
+from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.atomic import replacing
 from cocon.core.errors import StorageError, VideoError
 from cocon.core.printable import printable
@@ -13,6 +14,8 @@ from cocon.core.progress import OnProgress, ProgressLines, ProgressTask, progres
 from cocon.core.texts.json_text import json_text
 
 __all__ = ["BatchReport", "batch_report"]
+
+_NUM_NAMED = 5  # each was warned of when it was embedded
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class BatchReport:
         failures: So far.
         failed_before: Those of them that were not tried again.
         kept: Numbers of clips of the videos that were finished before.
+        empty: Videos in which nobody was found → the views that are empty for that.
     """
 
     num_videos: int
@@ -32,6 +36,7 @@ class BatchReport:
     failures: list[FailedVideo] = field(default_factory=list)
     failed_before: list[FailedVideo] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
+    empty: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -63,6 +68,16 @@ class BatchReport:
         reason = failure.message.removeprefix(f"video '{printable(failure.video)}'").lstrip(": ")
         self._shown.tell(f"failed: {printable(failure.video)}: {reason}")
 
+    def note_video(self, video: VideoEmbedding) -> None:
+        """One more video is embedded."""
+        self.note_empty(video.video, video.empty_views)
+        self.note(num_clips=len(video))
+
+    def note_empty(self, video: str, views: tuple[str, ...]) -> None:
+        """Nobody was found in a video, so that views of it are empty, if any are; told in one line at the end."""
+        if views:
+            self.empty[video] = views
+
     def note_kept(self, num_clips: int) -> None:
         """One more video was finished before; that is told in one line at the end."""
         self.kept.append(num_clips)
@@ -90,11 +105,21 @@ def batch_report(num_videos: int, *, quiet: bool, failures: Path, what: str = "v
         finally:
             if count := len(report.kept):
                 shown.tell(f"{count} of {num_videos} {what} were finished before, and were not worked on again")
+            if report.empty and num_videos > 1:
+                shown.tell(_empty(report.empty))
             if count := len(report.failed_before):
                 told = f"{count} failed before and did not change since; --retry-failed tries again"
                 shown.tell(told)
             if report.failures:
                 shown.tell(_listed(report.failures, failures))
+
+
+def _empty(videos: Mapping[str, tuple[str, ...]]) -> str:
+    """Which videos have empty views, for people."""
+    views = ", ".join(dict.fromkeys(view for empty in videos.values() for view in empty))
+    named = ", ".join(f"'{printable(video)}'" for video in islice(videos, _NUM_NAMED))
+    more = f" and {len(videos) - _NUM_NAMED} more" if len(videos) > _NUM_NAMED else ""
+    return f"nobody was found in {len(videos)} videos, all of which look alike in {views}: {named}{more}"
 
 
 def _listed(failed: list[FailedVideo], path: Path) -> str:

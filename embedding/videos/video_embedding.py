@@ -47,6 +47,7 @@ class VideoEmbedding:
         fingerprint: Identity of what the vectors mean.
         missing: View asked for → why the video lacks it.
         made_by: View → who made it, as far as that is known.
+        empty_views: Those in which nobody is to be seen in any frame: there its vectors are those of all such videos.
     """
 
     video: str
@@ -64,6 +65,7 @@ class VideoEmbedding:
     fingerprint: str
     missing: Mapping[str, str] = field(default_factory=dict)
     made_by: Mapping[str, str] = field(default_factory=dict)
+    empty_views: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, video: str, gathered: Gathering[Any], source: VideoSource, model: FusedModel) -> Self:
@@ -97,6 +99,7 @@ class VideoEmbedding:
             fingerprint=model.fingerprint,
             missing=dict(source.missing),
             made_by=source.made_by,
+            empty_views=tuple(source.empty_views),
         )
 
     def __len__(self) -> int:
@@ -123,6 +126,7 @@ class VideoEmbedding:
                 "end_seconds": round(float(self.end_seconds[clip]), 6),
                 "num_frames": self.num_frames,
                 "truncated": self.truncated,
+                "empty_views": list(self.empty_views),
                 "model": self.model,
                 "version": self.version,
                 "fingerprint": self.fingerprint,

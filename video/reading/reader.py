@@ -26,7 +26,8 @@ from cocon.video.geometry import centre_crop, resized_shape
 from cocon.video.reading.live import PeopleCount, ViewRequest, differences, live_frames, makers, stored_or_missing
 from cocon.video.reading.windowed_rows import windowed_rows
 from cocon.video.store.belonging import entry_of
-from cocon.video.store.stored_view import StoredView
+from cocon.video.store.stored_view import FRAMES_WITH_PERSON, StoredView
+from cocon.video.views import VIEWS
 
 __all__ = ["MultiViewClip", "VideoSource", "ViewRequest"]
 
@@ -82,6 +83,7 @@ class VideoSource:
         num_frames: after the last clip: frames decoded.
         duration_seconds: after the last clip: end of the last frame.
         lost: after the last clip: why some of the pictures are missing; empty if none is known to be.
+        empty_views: after the last clip: its views in which nobody is to be seen in any frame.
         notes: after the last clip: what else a user should know, such as that nobody was found.
         stage_seconds: after the last clip: seconds of a processor for `decode`, and where a worker process has made
             them also for `views` and `pack`.
@@ -102,6 +104,7 @@ class VideoSource:
     num_frames: int = 0
     duration_seconds: float = 0.0
     lost: str = ""
+    empty_views: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     stage_seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
@@ -144,7 +147,9 @@ class VideoSource:
             raise TruncatedVideoError(
                 f"video '{self.path}' is damaged: {self.lost}; leave out --strict to take the rest"
             )
+        self.empty_views = _empty_views(live, count, stored)
         self.notes = [*frames.notes, *_people_notes(count), *_length_notes(stored, self.duration_seconds)]
+        self.notes += [f"stored view '{view}' has nobody in any frame" for view in self.empty_views if view in stored]
 
     def _look_into_store(self, shape: tuple[int, int], on_progress: Callable[[], None] | None) -> dict[str, StoredView]:
         """Views found in the store, and in `missing` those that cannot be had."""
@@ -210,6 +215,13 @@ def _stored_frame(stored: StoredView, request: ViewRequest, seconds: float) -> P
     return centre_crop(
         stored.frames([stored.nearest(seconds)], height=height, width=width)[0], request.geometry.crop_px
     )
+
+
+def _empty_views(live: list[str], count: PeopleCount, stored: Mapping[str, StoredView]) -> list[str]:
+    """Views of people of a video in which nobody was found, whether they were made now or before."""
+    made = [view for view in live if VIEWS[view].maker == "people" and count.num_frames and not count.num_found]
+    kept = [view for view, known in stored.items() if known.attributes.get(FRAMES_WITH_PERSON) == 0]
+    return sorted([*made, *kept])
 
 
 def _people_notes(count: PeopleCount) -> list[str]:

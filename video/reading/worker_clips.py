@@ -22,6 +22,7 @@ _KNOWN_AFTERWARDS = (
     "num_frames",
     "duration_seconds",
     "lost",
+    "empty_views",
     "notes",
     "stage_seconds",
 )

@@ -16,6 +16,7 @@ from cocon.client.index.query.queries import Example, Query
 from cocon.client.index.query.search_options import SearchOptions
 from cocon.client.index.ranking.order_ranking import OrderRanking
 from cocon.client.index.search.copies import Copies, without_overlaps
+from cocon.client.index.search.empty_views import shared_emptiness
 from cocon.client.index.search.final_order import Answer
 from cocon.client.index.search.hits import Hit
 from cocon.client.index.search.means import mean_vector
@@ -163,13 +164,25 @@ class SnapshotSearch:
             found = [(clip, video.spans[clip].tolist()) for video, clip in zip(videos, clips, strict=True)]
             asking = [*map(query.example_at, askers)]
         limit = sum(map(abs, query.weights))  # rounding in the dot product may pass it
+        scores = answer.scores.clip(-limit, limit).tolist()
         return [
-            hit_of(rank, video, moment, score, by, query=query.name, paths=chosen.paths)
-            for rank, (video, moment, score, by) in enumerate(
-                zip(videos, found, answer.scores.clip(-limit, limit).tolist(), asking, strict=True),
+            hit_of(rank, video, moment, score, by, query=query.name, paths=chosen.paths, empty_views=empty)
+            for rank, (video, moment, score, by, empty) in enumerate(
+                zip(videos, found, scores, asking, self._emptiness(query, answer, asking), strict=True),
                 start=options.offset + 1,
             )
         ]
+
+    def _emptiness(
+        self, query: Query, answer: Answer, asking: Sequence[tuple[Example, int | None]]
+    ) -> list[tuple[str, ...]]:
+        """Of each answer the views in which neither it nor what asked shows anybody; nothing of whole videos."""
+        asked = [example.vectors[clip] for example, clip in asking if clip is not None]
+        if not asked:
+            return [()] * len(answer.rows)
+        told = shared_emptiness(self.snapshot.facts.views, np.stack(asked), self.snapshot.vectors[answer.rows])
+        are_own = np.isin(answer.videos, self._own_videos(query)).tolist()
+        return [() if is_own else empty for is_own, empty in zip(are_own, told, strict=True)]
 
 
 def _part_of(answer: Answer, places: NDArray[np.int64]) -> Answer:

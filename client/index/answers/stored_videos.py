@@ -119,6 +119,7 @@ def hit_of(
     *,
     query: str,
     paths: Collection[str] | None,
+    empty_views: tuple[str, ...] = (),
 ) -> Hit:
     """A hit.
 
@@ -130,6 +131,7 @@ def hit_of(
         asking: The example that is most similar, and which of its clips; None where it asked as a whole.
         query: What the query is called.
         paths: Places that may be named first, in their written form; None for all.
+        empty_views: See `Hit`.
     """
     clip, (start, end) = moment
     example, query_clip = asking
@@ -155,4 +157,5 @@ def hit_of(
         query_example=example.name,
         query_start_seconds=begin,
         query_end_seconds=stop,
+        empty_views=empty_views,
     )

@@ -97,7 +97,7 @@ class Addition:
                 seen = replace(seen, content=replace(seen.content, sha256=result.content_sha256, is_settled=False))
             # Its twin may have been stored since, and it may itself be the place another one moved from.
             became = self._known(seen) or self._put(seen, result)
-            self._outcomes.note(Outcome(seen.path, became, num_clips=len(result)))
+            self._outcomes.note(Outcome(seen.path, became, num_clips=len(result), empty_views=result.empty_views))
         for twin in twins:
             if (kind := self._known(twin)) is not None:
                 self._outcomes.note(Outcome(twin.path, kind))

@@ -29,6 +29,7 @@ class Outcome:
         failure: Why it failed; None unless it did.
         failed_before: Whether it did so before, and was not tried again.
         num_clips: That were embedded.
+        empty_views: See `VideoEmbedding`.
     """
 
     video: str
@@ -36,6 +37,7 @@ class Outcome:
     failure: FailedVideo | None = None
     failed_before: bool = False
     num_clips: int = 0
+    empty_views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

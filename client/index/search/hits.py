@@ -32,6 +32,8 @@ class Hit:
         query_example: What the example is called that the clip is of: the query, unless it has several.
         query_start_seconds: Of the clip of the query; None where it is not known.
         query_end_seconds: Likewise.
+        empty_views: Views in which neither the moment nor the clip of the query shows anybody, and which are as alike
+            as can be for that alone.
     """
 
     rank: int
@@ -48,6 +50,7 @@ class Hit:
     query_example: str = ""
     query_start_seconds: float | None = None
     query_end_seconds: float | None = None
+    empty_views: tuple[str, ...] = ()
 
     def row(self) -> Row:
         """The fields by name; paths in their written form (`printable.escaped`)."""

@@ -84,6 +84,7 @@ class Searching(Subject):
             "query_start_seconds": hit.query_start_seconds,
             "query_end_seconds": hit.query_end_seconds,
             "also": [escaped(path) for path in hit.also],
+            "empty_views": list(hit.empty_views),
             **self._services.links(source, hit.start_seconds, hit.end_seconds),
         }
 

@@ -20,6 +20,7 @@ export function card(item, query = null) {
       h("div.card-title", h("bdi.name", { title: item.path }, item.name), labelChip(item)),
       isHit && score(item, query),
       item.reason && h("p.reason", item.reason),
+      item.empty_views?.length > 0 && h("p.reason", { title: "Every video without a person is alike in these views" }, `nobody is to be seen in either: alike in ${item.empty_views.join(", ")}`),
       item.also?.length > 0 && h("p.reason", { title: item.also.join("\n") }, `the same is at ${counted(item.also.length, "other place")}`),
       item.moments?.length > 0 && h("p.reason", counted(item.moments.length, "labelled part")),
       h("div.card-actions", actions(item, isHit))));

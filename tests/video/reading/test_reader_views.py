@@ -182,7 +182,21 @@ def test_where_nobody_is_found_pose_and_mask_are_empty_and_it_is_said(
         assert not clip.pixels["pose"].any()
         assert not clip.pixels["mask"].any()
     assert source.notes == ["no person found in 30 of 30 frames; pose and mask are empty there"]
+    assert source.empty_views == ["mask", "pose"]
     assert source.missing == {}
+
+
+def test_where_nobody_was_found_when_a_view_was_stored_it_is_said(
+    tmp_path: Path, write_video: WriteVideo, numbered: Numbered
+) -> None:
+    path = write_video(tmp_path / "grey.mp4", numbered(30), np.arange(30) / 30)
+    masks, times = np.zeros((30, 24, 32, 1), np.uint8), np.arange(30) / 30
+    for num_found, empty in ((0, ["mask"]), (3, [])):
+        write_frames(tmp_path, "mask", "grey.mp4", masks, times, attributes={"num_frames_with_person": num_found})
+        source = VideoSource(path, ClipSpec(2, 3), {**RGB, "mask": PEOPLE["mask"]})
+        assert len(list(source.clips())) > 0
+        assert source.empty_views == empty
+        assert source.notes == [f"stored view '{view}' has nobody in any frame" for view in empty]
 
 
 def test_a_stored_view_that_ends_early_repeats_its_last_frame_and_it_is_said(
