@@ -9,10 +9,12 @@ from cocon.core.errors import ServerError
 from cocon.core.paths import real_path
 from cocon.serving.address import Address
 from cocon.serving.checking.repository_check import Scrutiny
-from cocon.serving.launcher import ServerProcess, check_start, end_server, model_names
+from cocon.serving.launcher import ServerProcess
+from cocon.serving.leavings import end_server
 from cocon.serving.processes import end_group, running_commands
 from cocon.serving.readiness import ModelState, wait_until_ready
 from cocon.serving.record import ServerRecord, exclusive, log_path, repository_digest
+from cocon.serving.starting import check_start, model_names
 from cocon.serving.supervision.crash_logs import keep_log, kept_logs
 from cocon.serving.supervision.incidents import IncidentFile
 from cocon.serving.supervision.keeper import start_keeper

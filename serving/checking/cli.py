@@ -26,7 +26,7 @@ def check(
     Example: cocon serve check model_repository
     """
     from cocon.serving.checking.repository_check import check_served
-    from cocon.serving.launcher import model_names
+    from cocon.serving.starting import model_names
 
     names = model_names(repository)
     check_served(repository, "trusting" if trust else "full")
