@@ -60,7 +60,7 @@ cat <<TEXT
 
 Next:
   .venv/bin/client search $query $url --index $COCON_INDEX --all-moments --picture runs/demo/moments.png
-  .venv/bin/client align $query $other $url --view all --overlap 0.9 --output runs/demo/aligned.png
+  .venv/bin/client align $query $other $url --view all --output runs/demo/aligned.png
   make train export      # encoders of your own: ten minutes
 Open $gallery in a browser: it is one file, and plays
 TEXT

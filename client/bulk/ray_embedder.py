@@ -228,7 +228,7 @@ class RayEmbedder(Closing):
                 _logger.warning("%s", sentence)
 
     def _job(self) -> str:
-        settings = asdict(replace(self._settings, num_cores=1, has_probabilities=False))
+        settings = asdict(replace(self._settings, num_cores=1, has_probabilities=False, are_views_chosen=True))
         return json.dumps(
             {
                 "settings": settings,

@@ -1,11 +1,13 @@
 """The command `client align`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cocon.client.commands import options
+from cocon.core.options import takes_options
 
 if TYPE_CHECKING:
     from cocon.client.aligning.spans import Alignment
@@ -13,21 +15,32 @@ if TYPE_CHECKING:
 
 __all__ = ["align"]
 
+# What moments are told apart by, see docs/alignment.md.
+_DEFAULT_OVERLAP = 0.9
+
 _COLUMNS = ("start_seconds_a", "end_seconds_a", "start_seconds_b", "end_seconds_b", "similarity")
 
 
-@options.takes_embedder_options
+@dataclass(frozen=True, slots=True)
+class _Options(options.EmbedderOptions):
+    """Those of all that embed; clips overlap, since moments are to be told apart."""
+
+    overlap: options.Overlap = _DEFAULT_OVERLAP
+
+
+@takes_options(_Options)
 def align(
     first: Annotated[Path, typer.Argument(metavar="A", help="A video.", show_default=False)],
     second: Annotated[Path, typer.Argument(metavar="B", help="The video to align with it.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", help="Picture to write: FILE.png.", show_default=False)],
-    embedder_options: options.EmbedderOptions = options.EmbedderOptions(),
+    embedder_options: _Options = _Options(),
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Align two videos in time: draw how alike their moments are, and print which part of A goes with which of B.
 
-    Overlapping clips give shorter steps in time: --overlap 0.9 suits videos of some seconds.
+    Overlapping clips give shorter steps in time and take up to T times as long, for blocks of T frames: --overlap 0 is
+    enough for videos of many minutes.
 
     Example: client align a.mp4 b.mp4 --view all --output aligned.png
     """
@@ -45,7 +58,9 @@ def align(
         write_picture(alignment, output, model.view, embedder_options.limits)
     for track in (alignment.first, alignment.second):
         if track.num_merged > 1:
-            typer.echo(f"note: {printable(track.video)}: {track.num_merged} neighbouring blocks count as one", err=True)
+            merged = f"{printable(track.video)}: {track.num_merged} neighbouring blocks count as one"
+            faster = "; --overlap 0 is faster" if embedder_options.overlap else ""
+            typer.echo(f"note: {merged}{faster}", err=True)
     _print(alignment, model, as_json=as_json)
 
 

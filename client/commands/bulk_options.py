@@ -81,13 +81,13 @@ class BulkOptions:
             raise UsageError("--engine ray writes Parquet; give --output FOLDER, and no other format")
         if output.exists() and not output.is_dir():
             raise UsageError(f"--output '{printable(output)}' is a file; --engine ray writes a folder of Parquet files")
-        run = embedder_options.run_when_needed(videos, failures, quiet=quiet, default_views=("rgb",))
+        run = embedder_options.run_when_needed(videos, failures, quiet=quiet)
         with run as (settings, paths, report), self.ray_settings(settings, output).open() as embedder:
             for result in embedder.embed_many(paths):
                 if isinstance(result, FailedVideo):
                     report.note(result)
                 else:
-                    report.note(num_clips=len(result))
+                    report.note_video(result)
             embedder.keep_only_used()
 
     def ray_settings(self, settings: "EmbedderSettings", folder: Path) -> "RaySettings":

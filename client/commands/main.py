@@ -105,9 +105,7 @@ def embed(
     chosen = chosen_format(row_format, output, as_json=as_json, allowed=("json", "jsonl", *ARCHIVES))
     if follow_versions and chosen in ARCHIVES:
         raise UsageError(f"--follow-versions gives rows of several models, and {chosen} names one; write json or jsonl")
-    run = embedder_options.run_when_needed(
-        videos, failures, quiet=quiet, default_views=("rgb",), output=output, is_name=remote_options.is_name
-    )
+    run = embedder_options.run_when_needed(videos, failures, quiet=quiet, output=output, is_name=remote_options.is_name)
     with (
         run as (settings, paths, report),
         remote_options.opened(paths, replace(settings, follows_versions=follow_versions)) as (embedder, names),
@@ -151,7 +149,7 @@ def classify(
 
     chosen = chosen_format(row_format, output, as_json=as_json)
     opened = None if index is None else open_index(index)
-    views = ("rgb",) if opened is None else opened.voters().views
+    views = None if opened is None else opened.voters().views
     run = embedder_options.run(videos, failures, quiet=quiet, output=output, default_views=views, index=index)
     with run as (embedder, paths, report):
         name = _namer(embedder, opened, top)
@@ -219,4 +217,4 @@ def _sound(
             sink.write([result.row()])
         else:
             yield result
-            report.note(num_clips=len(result))
+            report.note_video(result)

@@ -103,6 +103,7 @@ def search(
         with open_sink(chosen, output, columns=_columns(asked)) as sink:
             found = _each(read(asked), report) if asked else _together(read, liked, unliked)
             num_answered, answered = _first(_answered(found, opened, wanted, sink), _MAX_SHOWN)
+    _tell_of_emptiness(answered)
     if picture is not None and answered:
         _draw(answered[0], picture, index, embedder_options.limits)
     if gallery is not None:
@@ -238,6 +239,15 @@ def _first(answered: "Iterator[Answered]", most: int) -> "tuple[int, list[Answer
         if num <= most:
             kept.append(each)
     return num, kept
+
+
+def _tell_of_emptiness(answered: "Sequence[Answered]") -> None:
+    """Say how many hits are like their query for want of a person in both."""
+    hits = [hit for each in answered if isinstance(each, tuple) for hit in each[1] if hit.empty_views]
+    if hits:
+        views = ", ".join(sorted({view for hit in hits for view in hit.empty_views}))
+        told = f"nobody is to be seen in {len(hits)} of the hits, nor in what asks: for that they are alike in {views}"
+        typer.echo(f"note: {told}", err=True)
 
 
 def _draw(answered: "Answered", picture: Path, index: str, limits: "MediaLimits") -> None:

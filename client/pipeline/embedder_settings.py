@@ -20,6 +20,9 @@ __all__ = ["AroundSettings", "EmbedderSettings"]
 class EmbedderSettings:
     """The arguments of a `VideoEmbedder`, which see.
 
+    Attributes:
+        are_views_chosen: Whether somebody has named the views, or an index has; else it is said which others there are.
+
     Raises:
         UsageError: One is out of range, or what it names cannot exist.
     """
@@ -39,6 +42,7 @@ class EmbedderSettings:
     profile: str | None = None
     credentials: Credentials = NO_CREDENTIALS
     follows_versions: bool = False
+    are_views_chosen: bool = True
 
     def __post_init__(self) -> None:
         check_overlap(self.overlap)
@@ -63,7 +67,7 @@ class EmbedderSettings:
 
     def open(self) -> VideoEmbedder:
         """Connect; raises like `VideoEmbedder`."""
-        return VideoEmbedder(
+        embedder = VideoEmbedder(
             self.url,
             views=self.views,
             overlap=self.overlap,
@@ -80,6 +84,9 @@ class EmbedderSettings:
             credentials=self.credentials,
             follows_versions=self.follows_versions,
         )
+        if not self.are_views_chosen:
+            embedder.tell_of_other_views()
+        return embedder
 
 
 class AroundSettings:

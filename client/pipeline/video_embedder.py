@@ -214,6 +214,14 @@ class VideoEmbedder(Closing):
                     yield self._result(videos.popleft())
             yield from self._finished(batches, videos)
 
+    def tell_of_other_views(self) -> None:
+        """Warn where views are served that are not used."""
+        if others := [view for view in self._hosts[0].views if view not in self.model.models]:
+            _logger.warning(
+                "view %s alone is used, though %s can be had: --view all fuses them, --view %s is without this line",
+                self.model.view, ", ".join(others), self.model.view,
+            )  # fmt: skip
+
     def refer_to(self, made_by: Mapping[str, tuple[str, ...]]) -> None:
         """Compare with an index where a model does not say what it learned from: view → who made the index's."""
         self._indexed_by = made_by

@@ -3,7 +3,7 @@
 import json
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from cocon.client.commands.bulk_options import BulkOptions, takes_bulk_options
 from cocon.client.commands.filter_options import FilterOptions, takes_filter_options
 from cocon.client.commands.remote_options import RemoteOptions, takes_remote_options
 from cocon.client.models.defaults import DEFAULT_INDEX
+
+if TYPE_CHECKING:
+    from cocon.client.index.changes.outcomes import Outcome
 
 __all__ = ["videos_app"]
 
@@ -51,21 +54,24 @@ def add(
     from cocon.core.printable import escaped, printable
 
     opened = open_index(index)
-    views = opened.facts.views if opened.exists else ("rgb",)
+    views = opened.facts.views if opened.exists else None
     remote_options.check(by_ray=bulk_options.by_ray)
     run = embedder_options.run_when_needed(
         videos, failures, quiet=quiet, default_views=views, is_name=remote_options.is_name
     )
     with run as (settings, paths, report), remote_options.files(paths, settings.limits) as (names, files):
+
+        def on_outcome(outcome: "Outcome") -> None:
+            report.note_empty(outcome.video, outcome.empty_views)
+            report.note(outcome.failure, failed_before=outcome.failed_before, num_clips=outcome.num_clips)
+
         done = opened.add(
             names,
             bulk_options.settings(settings, index) if files is None else remote_options.settings(settings, files),
             folders=named_folders(videos),
             retry_failed=retry_failed,
             wait_s=wait_s,
-            on_outcome=lambda outcome: report.note(
-                outcome.failure, failed_before=outcome.failed_before, num_clips=outcome.num_clips
-            ),
+            on_outcome=on_outcome,
             on_lists=report.part("making lists", unit="rows"),
             elsewhere=files,
         )

@@ -124,7 +124,7 @@ def test_an_index_is_the_same_although_a_worker_was_killed(
     start: Callable[..., Running], client: Client, tmp_path: Path
 ) -> None:
     inputs = make_corpus(tmp_path)
-    running = start("index", "add", *inputs, "--index", "by_ray", "--engine", "ray", "--json", "-q")
+    running = start("index", "add", *inputs, "--index", "by_ray", "--engine", "ray", "--view", "rgb", "--json", "-q")
     shards = tmp_path / "by_ray.shards"
     running.wait_until(lambda: bool(running.workers()))
     worker = running.workers()[0]

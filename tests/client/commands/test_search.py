@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cocon.client.commands.many_values import ManyValuesCommand, _repeated
-from tests.client.conftest import Client, Finished, write_video
+from tests.client.conftest import Client, Finished, contract, make_repository, write_video
 
 NOWHERE = ("--url", "local:nowhere")
 
@@ -190,3 +190,25 @@ def test_metadata_is_set_and_stays(client: Client, folder: Path) -> None:
     assert client("index", "add", folder, "-q").returncode == 0  # the manifest has the last word, of its columns
     (row,) = found(client("index", "list", "--path", "videos/v1.mp4", "--json"))
     assert (row["label"], row["metadata"]) == ("jump", {"note": "a = b", "take": 1, "camera": "left", "who": "x"})
+
+
+def test_hits_without_a_person_say_that_the_query_has_none_either(
+    client: Client, tmp_path: Path, videos: list[Path]
+) -> None:
+    root = make_repository(tmp_path / "models", contract("rgb"), contract("pose", weights="2"))
+    added = client("index", "add", *videos[:3], "--view", "all", "--url", f"local:{root}", "-q")
+    assert added.returncode == 0
+    named = f"'{videos[0]}', '{videos[1]}', '{videos[2]}'"
+    assert f"nobody was found in 3 videos, all of which look alike in pose: {named}\n" in added.stderr
+    result = client("search", videos[0], "--json", *NOWHERE)
+    told = {Path(str(row["video"])).stem: row["empty_views"] for row in found(result)}
+    assert told == {"v0": [], "v1": ["pose"], "v2": ["pose"]}  # its own moments are its own
+    assert result.stderr == (
+        "note: nobody is to be seen in 2 of the hits, nor in what asks: for that they are alike in pose\n"
+    )
+
+
+def test_rows_name_the_views_in_which_nobody_is_seen(client: Client, tmp_path: Path, videos: list[Path]) -> None:
+    root = make_repository(tmp_path / "models", contract("rgb"), contract("mask", weights="2"))
+    rows = found(client("embed", videos[0], "--view", "all", "--json", "--url", f"local:{root}"))
+    assert {tuple(row["empty_views"]) for row in rows} == {("mask",)}  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cocon.client import FailedVideo, VideoEmbedder, VideoEmbedding
+from cocon.client.pipeline.embedder_settings import EmbedderSettings
 from cocon.core.errors import MismatchError, MissingViewError, TooLargeError, UnreadableVideoError, UsageError
 from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.fusion import EQUAL_WEIGHTS
@@ -28,7 +29,7 @@ def test_row_says_where_it_comes_from(embedder: VideoEmbedder, videos: list[Path
     row = list(embedder.embed(videos[0]).rows())[1]
     assert set(row) == {
         *("video", "content_sha256", "view", "clip", "start_seconds", "end_seconds", "num_frames", "truncated"),
-        *("model", "version", "fingerprint", "embedding"),
+        *("empty_views", "model", "version", "fingerprint", "embedding"),
     }
     assert row["content_sha256"] == hashlib.sha256(videos[0].read_bytes()).hexdigest()
     assert (row["clip"], row["start_seconds"], row["num_frames"], row["truncated"]) == (1, 0.4, 20, False)
@@ -221,3 +222,19 @@ def test_who_follows_versions_waits_until_all_servers_have_changed(
         assert embedder.model.fingerprint == promoted.model.fingerprint != before
         assert not embedder._lanes.have_moved()
         assert isinstance(embedder.embed(videos[0]), VideoEmbedding)
+
+
+def test_views_that_are_served_and_were_not_asked_for_are_said_once(
+    tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for settings in (EmbedderSettings(url), EmbedderSettings(url, are_views_chosen=False)):
+        with settings.open() as embedder:
+            assert embedder.model.view == "rgb"
+    (message,) = caplog.messages
+    assert message == (
+        "view rgb alone is used, though flow can be had: --view all fuses them, --view rgb is without this line"
+    )
+    caplog.clear()
+    root = make_repository(tmp_path / "models", contract("rgb"))
+    with EmbedderSettings(f"local:{root}", are_views_chosen=False).open():
+        assert caplog.messages == []
