@@ -45,6 +45,11 @@ class Lanes:
         """The encoders of the first, asked as one; those of the others are alike."""
         return self.models[0]
 
+    @property
+    def unused_views(self) -> list[str]:
+        """Views that have an encoder on the first, and are not among those that are asked; raises `ServerError`."""
+        return [view for view in self._hosts[0].views if view not in self.first.models]
+
     def have_moved(self) -> bool:
         """Whether other versions are to be followed; that is asked once a second."""
         if not self._follows_versions or time.monotonic() < self._looked_at + _LOOK_S:

@@ -216,7 +216,7 @@ class VideoEmbedder(Closing):
 
     def tell_of_other_views(self) -> None:
         """Warn where views are served that are not used."""
-        if others := [view for view in self._hosts[0].views if view not in self.model.models]:
+        if others := self._lanes.unused_views:
             _logger.warning(
                 "view %s alone is used, though %s can be had: --view all fuses them, --view %s is without this line",
                 self.model.view, ", ".join(others), self.model.view,
