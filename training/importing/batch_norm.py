@@ -47,7 +47,8 @@ def estimate_statistics(encoder: Encoder, view: str, config: Config, *, progress
     dataset = open_dataset(config.data)
     if not dataset.videos:
         raise UsageError(f"'{dataset.root}' has no videos to estimate statistics on")
-    frames = VideoFrames(dataset.videos, dataset.root, view_requests(plain), cache_gib=config.data.cache_gib)
+    requests, grid = view_requests(plain), plain.clip.spec()
+    frames = VideoFrames(dataset.videos, dataset.root, requests, cache_gib=config.data.cache_gib, grid=grid)
     device = default_device()
     batches = clip_batches(frames, plain, first_step=0, num_steps=_NUM_BATCHES)
     with progress_bar("estimating statistics of batch normalisation", unit="batches") as on_progress:

@@ -8,8 +8,9 @@
 **A part** has the frames that one pass over the whole file gives for it, at the same times after the first frame of the
 file, without decoding what comes before the key frame ahead of it where that is sure (`video/seeking/`). `rgb` and
 `flow` are the same bytes; frames behind the end are read for the flow of the last ones. People are followed from frame
-to frame, here from two seconds before the part on: `pose` and `mask` are those of one pass wherever whoever it shows is
-found anew within that time, and may otherwise differ by where the estimator looked.
+to frame, here from two seconds before the part on: the estimator looks for somebody a little off where it would have
+looked, so `pose` and `mask` are near to those of one pass, and not the same. In two real videos visible key points
+moved by 0.05 % of the picture's height in the median, nineteen of twenty by less than 1.1 %.
 
 **Into a folder** the arrays are written as they are made, one file each, and mapped from there by whoever wants them:
 memory does not grow with the video, and nothing is sent or copied between processes.

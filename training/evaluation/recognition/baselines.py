@@ -17,6 +17,7 @@ from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.recognition.evaluate import EvaluationVideos
 from cocon.training.evaluation.recognition.features import VideoFeatures, labelled_videos
 from cocon.training.evaluation.recognition.result import EvaluationResult, MetricOptions, evaluate_features
+from cocon.video.store.archive import forget_pages
 from cocon.video.views import VIEWS
 
 __all__ = ["BASELINES", "Baseline", "color_histogram", "evaluate_baseline", "flow_histogram"]
@@ -117,8 +118,10 @@ def _features(
 
 
 def _parts(frames: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """Some frames at a time."""
-    return (frames[start : start + _FRAMES] for start in range(0, len(frames), _FRAMES))
+    """Some frames at a time; of a video that lies on disk no more is held in memory."""
+    for start in range(0, len(frames), _FRAMES):
+        yield frames[start : start + _FRAMES]
+        forget_pages(frames)
 
 
 def _root_of_shares(counts: NDArray[np.float64]) -> NDArray[np.float32]:
