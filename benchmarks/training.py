@@ -28,6 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.learning_sections import LossSection
+from cocon.training.machine.memory import keep_memory
 from cocon.training.methods.building import loss_weights
 from cocon.training.methods.cocon import CoCon
 from cocon.training.methods.cpc import PredictiveNetwork
@@ -141,6 +142,8 @@ def measured(name: str, side: str, batch_size: int) -> dict[str, float]:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     is_restated = side in RESTATED
+    if not is_restated:
+        keep_memory()  # as `cocon train` does
     model, loss = restated(case, RESTATED[side]) if is_restated else ours(case, is_checkpointed=is_checkpointed)
     clips = {
         view: clip.to(DEVICE)

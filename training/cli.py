@@ -64,6 +64,7 @@ def train(
     from cocon.training.config.files import path_setting
     from cocon.training.loop.failures import failures_said
     from cocon.training.loop.run import train_run
+    from cocon.training.machine.memory import keep_memory
     from cocon.training.run_folder.files import SUMMARY_FILE, RunFolder
 
     overrides = _sources(init_from or []) + ([path_setting("data.folder", data)] if data is not None else [])
@@ -73,6 +74,7 @@ def train(
     say = partial(typer.echo, err=True)
     config = _configuration(preset, overrides, None if overwrite else output / "config.toml")
     bar = partial(progress_bar, is_quiet=quiet)
+    keep_memory()
     say_epoch = (lambda line: None) if quiet else say
     is_new = train_run(
         config, output, overwrite=overwrite, progress_bar=bar, resume=resume, say=say, say_epoch=say_epoch

@@ -1,1 +1,1 @@
-"""What the machine offers a training: how many threads, and which precision is faster on it."""
+"""What the machine offers a training: how many threads, which precision is faster on it, and memory that is kept."""

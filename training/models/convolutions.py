@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cocon.training.models.winograd import tiled_conv3d
+
 __all__ = ["EdgeConv", "FactoredConv", "convolved"]
 
 
@@ -21,8 +23,14 @@ class EdgeConv(nn.Conv3d):
         return F.conv3d(padded, self.weight, self.bias, self.stride, (0, *self.padding[1:]))
 
 
+# With fewer channels, tiles cost more than the products that they save, as measured on one core.
+_LEAST_CHANNELS, _LEAST_CHANNELS_IN_TIME = 128, 64
+
+
 def convolved(conv: nn.Conv3d, x: Tensor) -> Tensor:
-    """`conv(x)`; where oneDNN's bfloat16 weight gradient is wrong, time is padded beforehand instead.
+    """`conv(x)`, as a training step takes it: in tiles where that is faster, and past what is wrong in bfloat16.
+
+    Where oneDNN's bfloat16 weight gradient is wrong, time is padded beforehand.
 
     With more than one frame but fewer than the kernel has taps, it uses memory that is not its own (PyTorch 2.13, CPU):
     the gradient is off by more than its own size, now and then not finite, and seven taps over five frames end the
@@ -39,8 +47,21 @@ def convolved(conv: nn.Conv3d, x: Tensor) -> Tensor:
         frames = conv.kernel_size[0] // 2
         padded = F.pad(x, (0, 0, 0, 0, frames, frames))
         return F.conv3d(padded, conv.weight, None, conv.stride, (0, *conv.padding[1:]))
+    if conv.training and _is_faster_in_tiles(conv, x):
+        return tiled_conv3d(x, conv.weight)
     output: Tensor = conv(x)
     return output
+
+
+def _is_faster_in_tiles(conv: nn.Conv3d, x: Tensor) -> bool:
+    """Whether fewer products outweigh what it takes to make tiles; float32 on a processor."""
+    taps, *sides = conv.kernel_size
+    is_plain = type(conv) is nn.Conv3d and conv.groups == 1 and {*conv.stride, *conv.dilation} == {1}
+    if not is_plain or sides != [3, 3] or taps not in (1, 3) or conv.padding != (taps // 2, 1, 1):
+        return False
+    is_exact = x.is_cpu and x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
+    least = _LEAST_CHANNELS if taps == 1 else _LEAST_CHANNELS_IN_TIME
+    return is_exact and min(x.shape[3:]) > 1 and min(conv.in_channels, conv.out_channels) >= least
 
 
 class FactoredConv(nn.Module):

@@ -16,6 +16,7 @@ from cocon.training.config.run import Config
 from cocon.training.evaluation.recognition.evaluate import EvaluationVideos, evaluate_random, evaluate_run
 from cocon.training.loop.interruption import Interruption, interruptible
 from cocon.training.loop.run import train_run
+from cocon.training.machine.memory import keep_memory
 from cocon.training.reproduce.cells import Cell
 from cocon.training.reproduce.processes import Job
 from cocon.training.run_folder.files import EVALUATION_FILE, RunFolder
@@ -104,6 +105,7 @@ def _run(
 def _run_cell(cell: Cell, plan: Plan) -> None:
     """In a process of its own: train, judge, write the figures beside the run."""
     torch.set_num_threads(plan.num_threads)
+    keep_memory()
     run = plan.runs / cell.name
     config = _config(cell, plan)
     if cell.kind != "random":
