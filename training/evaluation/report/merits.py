@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cocon.training.evaluation.recognition.differences import Difference
-from cocon.training.evaluation.recognition.metrics import shown_figures
+from cocon.training.evaluation.recognition.metrics import LEARNED, shown_figures
 from cocon.training.evaluation.report.bars import ShownMethod
 
 __all__ = ["GainRow", "MeritRow", "MeritTable", "WeightRow", "gain_rows", "merit_tables", "weight_rows"]
@@ -61,18 +61,16 @@ class GainRow:
 
 @dataclass(frozen=True, slots=True)
 class WeightRow:
-    """How much the views count in an ensemble.
+    """How much the views count in the ensemble that has learned it.
 
     Attributes:
         method: whose.
-        ensemble: name of the row that uses them.
         purpose: `probe`, `retrieval`, …: which of its figures.
         weights: view → weight.
         shares: view → the same in per cent of their sum.
     """
 
     method: ShownMethod
-    ensemble: str
     purpose: str
     weights: Mapping[str, float]
     shares: Mapping[str, float]
@@ -105,10 +103,10 @@ def gain_rows(differences: Sequence[Difference], methods: Sequence[ShownMethod],
 
 
 def weight_rows(methods: Sequence[ShownMethod]) -> list[WeightRow]:
-    """A row for every ensemble whose weights differ, and for everything that it weighs anew."""
+    """A row for every method that has learned weights, and for everything that it weighs anew."""
     found = []
     for method in methods:
-        for row in method.result.metrics:
+        for row in (row for row in method.result.metrics if row.view == LEARNED):
             by_purpose: dict[str, dict[str, float]] = {}
             for name, weight in row.weights.items():
                 purpose, _, view = name.rpartition("_")
@@ -116,7 +114,7 @@ def weight_rows(methods: Sequence[ShownMethod]) -> list[WeightRow]:
             for purpose, weights in by_purpose.items():
                 total = sum(weights.values()) or 1.0
                 shares = {view: 100 * weight / total for view, weight in weights.items()}
-                found.append(WeightRow(method, row.view, purpose, weights, shares))
+                found.append(WeightRow(method, purpose, weights, shares))
     return found
 
 

@@ -60,11 +60,12 @@ def test_few_shot_figures_stand_last(of_rows: OfRows) -> None:
     assert named.columns == ("probe_top1", "knn_top1", "ordered_probe_top1", "probe_1_per_class")
 
 
-def test_weights_have_a_row_per_ensemble_and_purpose(of_rows: OfRows) -> None:
+def test_weights_have_a_row_per_method_and_purpose(of_rows: OfRows) -> None:
     weights = {"probe_rgb": 3.0, "probe_flow": 1.0, "ordered_retrieval_rgb": 0.0, "ordered_retrieval_flow": 0.0}
     method = of_rows("cpc", _row("rgb", 1.0, {1: 1.0}), _row("ensemble_learned", 1.0, {1: 1.0}, weights=weights))
     probe, ordered = weight_rows([method])
-    assert (probe.ensemble, probe.purpose, probe.weights) == ("ensemble_learned", "probe", {"rgb": 3.0, "flow": 1.0})
+    assert (probe.purpose, probe.weights) == ("probe", {"rgb": 3.0, "flow": 1.0})
     assert probe.shares == {"rgb": 75.0, "flow": 25.0}
     assert (ordered.purpose, ordered.shares) == ("ordered retrieval", {"rgb": 0.0, "flow": 0.0})
-    assert weight_rows([of_rows("cpc", _row("rgb", 1.0, {1: 1.0}))]) == []
+    paper = _row("ensemble_paper", 1.0, {1: 1.0}, weights={"probe_rgb": 0.5, "probe_flow": 0.5})
+    assert weight_rows([of_rows("cpc", _row("rgb", 1.0, {1: 1.0}), paper)]) == []  # which everyone knows
