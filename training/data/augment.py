@@ -173,7 +173,8 @@ def _augmented(
         frames = _drawn_pose(video, indices, size_px, crop)
     else:
         assert video.pixels is not None
-        frames = np.stack([resize(video.pixels[index][crop.window], size_px, size_px) for index in indices])
+        pixels = np.asarray(video.pixels)  # a mapped file, too, is cut as a plain array: that is faster
+        frames = np.stack([resize(pixels[index][crop.window], size_px, size_px) for index in indices])
     if VIEWS[view].content == "colours":
         if len(draw.colours) == 1:
             return recoloured(frames, draw.gain, draw.colours[0])

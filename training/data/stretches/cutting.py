@@ -30,7 +30,7 @@ __all__ = ["Footage", "Stretch", "cut", "few_of_each", "name_of"]
 _LEAST_BYTES_PER_S = 16 << 10
 _RATE = 30.0  # frames a second, where a file does not say
 _KEY_POINT_BYTES = 4 * 17 * 3 * 2  # of a frame with four people, float16
-_DEFAULT_REUSE = 32
+_DEFAULT_REUSE = 64
 # What is decoded ahead has this share of the room.
 _AHEAD_SHARE = 0.2
 

@@ -32,7 +32,7 @@ def test_videos_that_are_short_stay_as_they_are(figures: Path, long_films: Path,
 def test_stretches_are_equally_long_and_make_the_whole(long_films: Path, tiny_config: MakeConfig) -> None:
     entries = DatasetFolder.open(long_films).split("train")
     footage = _cut(entries, tiny_config(*LONG, "views=['rgb']"))
-    assert (footage.num_videos, footage.reuse) == (3, 32)
+    assert (footage.num_videos, footage.reuse) == (3, 64)
     assert len(footage.entries) == 3 * 5
     for entry in entries:
         parts = [part for part in footage.entries if name_of(part) == entry.video_id]
