@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Viewing"]
 
 # PyAV's frames and what they say of themselves hold each other, so that only the collector frees them. It comes by
-# itself after hundreds of them, which at 720 lines are hundreds of megabytes.
+# itself after hundreds of them, which at 720 lines are hundreds of megabytes; those that waited for others to be made
+# into views have become old by then.
 _FRAMES_PER_COLLECTION = 32
-_YOUNG = 1  # generation
+_YOUNG, _OLD = 1, 2  # generations
 
 
 class Viewing:
@@ -56,7 +57,7 @@ class Viewing:
         self._matrix = _display_matrix(frame) or self._matrix  # H.264 and HEVC may say it with key frames only
         self._num_seen += 1
         if self._num_seen % _FRAMES_PER_COLLECTION == 0:
-            gc.collect(_YOUNG)
+            gc.collect(_OLD if gc.get_freeze_count() else _YOUNG)  # in a worker all else is frozen, so that is quick
 
     def picture(self, frame: "av.VideoFrame") -> Picture | None:
         """A frame as a viewer sees it; None where it cannot be converted.
