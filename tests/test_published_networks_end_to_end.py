@@ -63,9 +63,10 @@ def test_a_file_goes_the_whole_way(name: str, network: Callable[[], nn.Module], 
     with walk.serving("cocon_rgb", repository=models) as url:
         walk("client", "index", "add", "--url", url, *place, *walk.videos("train"))
         # What the server said of the same video, and what this process says.
-        hits = walk.json("client", "search", query, "--url", f"local:{models}", *place, "--top", 50)
-    # Random numbers may find all figures much alike, but its own clip is the same.
-    assert max(float(str(hit["score"])) for hit in hits if str(hit["video"]).endswith(query)) >= 0.999
+        hits = walk.json("client", "search", query, "--url", f"local:{models}", *place, "--top", 3)
+    assert float(str(hits[0]["score"])) >= 0.999
+    if name.startswith("resnet"):  # the random numbers of others find all figures alike
+        assert str(hits[0]["video"]).endswith(query)
 
 
 @pytest.mark.slow
