@@ -172,7 +172,8 @@ def _train(
     refuse_failures(frames, config.data)
     probe = OnlineProbe(config, frames.for_judging(), val) if config.training.probe_every_epochs else None
     plan = step_plan(config, len(frames))
-    told.say(resources(config, fabric, len(frames), plan.num_steps, reason=reason))
+    num_videos = frames.num_videos if isinstance(frames, PooledFrames) else len(frames)
+    told.say(resources(config, fabric, num_videos, plan.num_steps, reason=reason))
     if isinstance(frames, PooledFrames):
         told.say(frames.described())
     with told.progress_bar("pre-training", unit="steps") as bar, none_left_counted(frames, config.data):
