@@ -53,8 +53,8 @@ _DRAWN = (
     "Trained on drawn figures, not on filmed people; pictures of people look unlike them in RGB.",
     "On filmed people such encoders are a start and no more: of 96 dark clips of six actions (ARID) the packed flow "
     "encoder finds 43.8 % by R@1 and a 4 × 4 histogram of the same flow 46.9 %, within the error of so few; rgb, pose "
-    "and mask are at chance there (16.7 %). Training on your own videos is what helps: on single people before a still "
-    "camera (UTD-MHAD) it gains 14 to 28 points of linear probe over untrained networks.",
+    "and mask are at chance there (16.7 %). Training on your own videos helps: on single people before a still camera "
+    "(UTD-MHAD) it gains 14 to 28 points of linear probe over untrained networks, yet not over a histogram of flow.",
 )
 
 
