@@ -125,7 +125,8 @@ def page(found: dict[str, dict[str, list[float]]], seeds: int) -> str:
         f"{machine()}. {seeds} seeds of {NUM_VIDEOS} generated videos of {SECONDS:g} s, each aligned with itself at a "
         f"pace that varies from {1 - PACE:g} to {1 + PACE:g} of its own; mean ± sd over the seeds of how far the way "
         "is off, and the median over the videos of the time in terms of that without overlap. Encoders: "
-        "`pretrained/figures-tiny`, blocks of 0.27 s.\n\n"
+        "`pretrained/figures-tiny`, blocks of 0.27 s. Other work kept the machine busy, and the sides took turns: the "
+        "times are rough.\n\n"
     )
     return head + markdown_table(["view", "overlap", "off by (ms)", "time"], rows) + "\n"
 
