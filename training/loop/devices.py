@@ -105,5 +105,5 @@ def resources(config: Config, fabric: Fabric, num_videos: int, num_steps: int, *
         f"{config.method} of {', '.join(config.views)} on {num_videos} videos: {num_steps} steps in "
         f"{config.training.epochs} epochs; {processes}{name}, {torch.get_num_threads()} thread(s), "
         f"{fabric.strategy.precision.precision}{f' ({reason})' if reason else ''}, "
-        f"up to {config.data.cache_gib:g} GiB of decoded frames in memory"
+        f"up to {config.data.cache_gib:g} GiB of decoded frames"
     )

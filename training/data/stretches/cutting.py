@@ -1,6 +1,6 @@
 """Long videos cut into stretches, entries that are parts of them; by their headers, nothing is decoded.
 
-    footage = cut(dataset.split("train"), config.data, requests)
+    footage = cut(dataset.split("train"), config.data, requests, num_epochs=config.training.epochs)
     footage.entries, footage.is_pooled, footage.capacity(budget_bytes)
 
 Stretches of a video are equally long, no longer than `data.stretch_seconds`.
@@ -30,7 +30,8 @@ __all__ = ["Footage", "Stretch", "cut", "few_of_each", "name_of"]
 _LEAST_BYTES_PER_S = 16 << 10
 _RATE = 30.0  # frames a second, where a file does not say
 _KEY_POINT_BYTES = 4 * 17 * 3 * 2  # of a frame with four people, float16
-_DEFAULT_REUSE = 64
+# Of which decoding is a small part of the work of a large network.
+_MOST_REUSE = 64
 # What is decoded ahead has this share of the room.
 _AHEAD_SHARE = 0.2
 
@@ -102,13 +103,16 @@ class Footage:
         )
 
 
-def cut(entries: Sequence[VideoEntry], data: DataSection, requests: Mapping[str, ViewRequest]) -> Footage:
+def cut(
+    entries: Sequence[VideoEntry], data: DataSection, requests: Mapping[str, ViewRequest], *, num_epochs: int
+) -> Footage:
     """Cut long videos; where there are none, all stay as they are.
 
     Args:
         entries: of a dataset.
         data: what is long, how long a stretch is, and how often it is drawn from.
         requests: view → geometry.
+        num_epochs: of the training; by default no stretch is drawn from more often, so that all footage is seen.
     """
     has_long = any(_is_long(entry, data) for entry in entries)
     if not entries or (not has_long and data.reuse is None):
@@ -122,7 +126,8 @@ def cut(entries: Sequence[VideoEntry], data: DataSection, requests: Mapping[str,
             known.append((entry, length))
     sizes = tuple(0 if length is None else _frame_bytes(length.shape, requests) for _, length in known)
     cut_entries, lengths = zip(*known, strict=True)
-    return Footage(cut_entries, len(entries), data.reuse or _DEFAULT_REUSE, lengths, sizes)
+    reuse = data.reuse or max(1, min(_MOST_REUSE, num_epochs))
+    return Footage(cut_entries, len(entries), reuse, lengths, sizes)
 
 
 def few_of_each(entries: Sequence[VideoEntry], number: int) -> list[int]:

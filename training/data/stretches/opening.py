@@ -24,11 +24,11 @@ def training_frames(config: Config, dataset: DatasetFolder) -> tuple[VideoFrames
         UsageError: people are to be found, and what finds them is not installed.
     """
     is_looked_at = config.optimizer.schedule == "plateau" or config.training.probe_every_epochs > 0
-    requests, makes_people = view_requests(config), config.data.views_on_the_fly
+    requests, makes_people, num_epochs = view_requests(config), config.data.views_on_the_fly, config.training.epochs
     if makes_people and any(VIEWS[view].maker == "people" for view in config.views):
         require_people()
     train, val = (
-        cut(dataset.split(split), config.data, requests) if is_used else Footage((), 0)
+        cut(dataset.split(split), config.data, requests, num_epochs=num_epochs) if is_used else Footage((), 0)
         for split, is_used in (("train", True), ("val", is_looked_at))
     )
     num_kept = train.num_videos + (val.num_videos if val.reuse is None else 0)

@@ -18,7 +18,7 @@ LONG = ["data.long_seconds=6", "data.stretch_seconds=2.5"]
 
 
 def _cut(entries: tuple[VideoEntry, ...], config: Config) -> Footage:
-    return cut(entries, config.data, view_requests(config))
+    return cut(entries, config.data, view_requests(config), num_epochs=config.training.epochs)
 
 
 def test_videos_that_are_short_stay_as_they_are(figures: Path, long_films: Path, tiny_config: MakeConfig) -> None:
@@ -32,7 +32,7 @@ def test_videos_that_are_short_stay_as_they_are(figures: Path, long_films: Path,
 def test_stretches_are_equally_long_and_make_the_whole(long_films: Path, tiny_config: MakeConfig) -> None:
     entries = DatasetFolder.open(long_films).split("train")
     footage = _cut(entries, tiny_config(*LONG, "views=['rgb']"))
-    assert (footage.num_videos, footage.reuse) == (3, 64)
+    assert footage.num_videos == 3
     assert len(footage.entries) == 3 * 5
     for entry in entries:
         parts = [part for part in footage.entries if name_of(part) == entry.video_id]
@@ -80,6 +80,14 @@ def test_short_videos_are_pooled_where_they_are_to_be_drawn_from_more_often(
     entries = DatasetFolder.open(figures).split("train")
     footage = _cut(entries, tiny_config("data.reuse=4"))
     assert (footage.entries, footage.reuse) == (entries, 4)
+
+
+@pytest.mark.parametrize(("num_epochs", "reuse"), [(0, 1), (15, 15), (100, 64)])
+def test_no_stretch_is_drawn_from_so_often_that_others_are_never_seen(
+    num_epochs: int, reuse: int, long_films: Path, tiny_config: MakeConfig
+) -> None:
+    entries = DatasetFolder.open(long_films).split("train")
+    assert _cut(entries, tiny_config(*LONG, f"training.epochs={num_epochs}")).reuse == reuse
 
 
 def test_few_of_each_are_spread_over_a_video(long_films: Path, tiny_config: MakeConfig) -> None:
