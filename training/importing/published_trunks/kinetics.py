@@ -157,9 +157,9 @@ def _layout(checkpoint: Checkpoint, network: KineticsNetwork) -> Layout:
     num_classes = 0 if last is None else last.shape[0]
     in_channels = len(_RGB.mean)
     if network is S3D:
-        return Layout("s3d", width.shape[0], in_channels, num_classes)
+        return Layout("s3d", width.shape[0], in_channels, num_classes).checked(checkpoint.path)
     depth = depth_named(tensors, r"layer([1-4])\.(\d+)\.", DEPTHS, path=checkpoint.path)
-    return Layout(depth, width.shape[0], in_channels, num_classes)
+    return Layout(depth, width.shape[0], in_channels, num_classes).checked(checkpoint.path)
 
 
 def _flat_classifier(tensors: Mapping[str, Tensor], network: KineticsNetwork) -> dict[str, Tensor]:

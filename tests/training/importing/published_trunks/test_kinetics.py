@@ -125,6 +125,10 @@ def _lines(path: Path, number: int) -> Path:
         ({"stem.0.weight": torch.ones(2, 3, 1, 7, 7)}, "1 other shapes: stem.0.weight [2, 3, 1, 7, 7] in place of [3"),
         ({"fc.weight": torch.ones(5, 4, 2)}, "has fc.weight [5, 4, 2], no linear layer"),
         ({"fc.weight": torch.ones(5, 33)}, "1 other shapes: fc.weight [5, 33] in place of [5, 32]"),
+        ({"stem.4.weight": torch.ones(0)}, "has 0 channels in its first stage"),
+        # Kilobytes of a file, of which a network of gigabytes would be built.
+        ({"stem.4.weight": torch.ones(1).expand(9**6)}, "has 531441 channels in its first stage"),
+        ({"fc.weight": torch.ones(1).expand(9**8, 1)}, "and 43046721 classes"),
         ({"stem.4.weight": None}, "is no R(2+1)D of torchvision: it needs stem.3.weight of five dimensions and stem.4"),
     ],
 )
