@@ -28,6 +28,7 @@ MAX_BYTES = 2 << 30
 # No pre-training has more; what is said of an epoch may be anything.
 _MAX_EPOCHS = 1_000_000
 _PIECE = 1 << 20
+_SINGLE_BYTES = 4
 # What can be computed with, or copied into a network; complex, quantised and eight-bit floats cannot.
 _NUMBERS = frozenset(
     {
@@ -204,8 +205,8 @@ def _tensors(state: object, path: Path) -> dict[str, Tensor]:
                 f"tensor '{name}' of '{path}' is not dense on the CPU, of plain numbers ({tensor.dtype}, "
                 f"{tensor.device}, {type(tensor).__name__})"
             )
-        # One that repeats its numbers (stride 0) takes nothing in the file, and all of it here.
-        num_bytes += tensor.numel() * tensor.element_size()
+        # One that repeats its numbers (stride 0) takes nothing in the file, and all of it here, in single precision.
+        num_bytes += tensor.numel() * max(_SINGLE_BYTES, tensor.element_size())
         if num_bytes > MAX_BYTES:
             raise UsageError(
                 f"state_dict of '{path}' would take more than {MAX_BYTES / 1e9:.1f} GB with its tensor '{name}' "

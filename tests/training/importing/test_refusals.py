@@ -270,6 +270,8 @@ def test_a_file_too_large_or_too_large_when_unpacked_is_refused(
         # They take four bytes of the file, and would take four terabytes here.
         ({"state_dict": {STEM: torch.ones(1).expand(1_000_000, 1_000_000)}}, "would take more than 2.1 GB"),
         ({"state_dict": {f"{n}.weight": torch.ones(1).expand(100_000_000) for n in range(9)}}, "its tensor '5.weight'"),
+        # Of one byte each, and compared in single precision.
+        ({"state_dict": {STEM: torch.ones(1, dtype=torch.bool).expand(600_000_000)}}, "would take more than 2.1 GB"),
     ],
 )
 def test_a_state_dict_that_is_none_is_refused(content: object, part: str, import_into: Import, tmp_path: Path) -> None:
