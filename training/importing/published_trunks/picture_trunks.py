@@ -96,12 +96,20 @@ def _is_like(checkpoint: Checkpoint, form: _Form) -> bool:
 
 
 def _check_heads(source: SourceEncoder, form: _Form) -> None:
-    """Refuse a head whose first layer does not read the trunk's features: what is left out must be what it seems."""
+    """Refuse a head none of whose layers reads the trunk's features: what is left out must be what it seems.
+
+    Nothing says which layer is the first: safetensors keep no order of names.
+    """
     tensors = source.checkpoint.tensors
     for head in form.heads:
-        layers = [name for name in tensors if name.startswith(head) and tensors[name].ndim == 2]
-        if layers and (width := tensors[layers[0]].shape[1]) != source.encoder.embedding_dim:
+        widths = {
+            name: tensor.shape[1]
+            for name, tensor in tensors.items()
+            if name.startswith(head) and tensor.ndim == 2 and not name.endswith("_g")  # of weight normalisation
+        }
+        if widths and source.encoder.embedding_dim not in widths.values():
+            name, width = next(iter(widths.items()))
             raise MismatchError(
-                f"'{source.checkpoint.path}' has {layers[0]} reading {width} features, but a {source.layout.depth} "
+                f"'{source.checkpoint.path}' has {name} reading {width} features, but a {source.layout.depth} "
                 f"gives {source.encoder.embedding_dim}; it was put together wrong"
             )

@@ -182,6 +182,14 @@ def test_half_precision_and_safetensors_are_read(import_into: Import, tmp_path: 
         import_into(tmp_path / "broken.safetensors", source="torchvision", overwrite=True)
 
 
+def test_the_layers_of_a_head_are_read_in_any_order(import_into: Import, tmp_path: Path) -> None:
+    last = {"head.last_layer.weight_g": torch.ones(30, 1), "head.last_layer.weight_v": torch.ones(30, 32)}
+    head = last | dict(reversed(_mlp("head.mlp.", 128, 64, 32).items()))
+    network = _network()
+    import_into(_file(tmp_path / "file.pth", head | _trunk(network, "backbone.")), source="torchvision")
+    _assert_same_numbers(tmp_path / "run", network)
+
+
 def _without(name: str) -> Callable[[State], object]:
     return lambda state: state.pop(name)
 
