@@ -46,6 +46,9 @@ PROBE_TIMEOUT_KEY = "probe_timeout_s"
 STEPS_KEY = "steps"
 """Of the parameter that says which versions of other models one version calls, before that version."""
 
+# What reading steps raises where they are no object of whole numbers: lists too deep, a number too large among them.
+_DAMAGED = (AttributeError, TypeError, ValueError, RecursionError, OverflowError)
+
 
 def read_config(path: Path) -> "triton.ModelConfig":
     """Read a `config.pbtxt`.
@@ -140,7 +143,7 @@ def _called_together(root: Path) -> Mapping[str, int]:
         version = _own_current(folder, sorted(version_folders(folder)))
         texts = {} if version is None else recorded_texts(folder / CONFIG_FILE)
         return _steps(texts.get(version_key(STEPS_KEY, version or 0)))
-    except (AttributeError, TypeError, ValueError, MismatchError):
+    except (*_DAMAGED, MismatchError):
         return {}
 
 
@@ -227,7 +230,7 @@ def steps_of(config: "triton.ModelConfig", version: int) -> dict[str, int]:
     key = version_key(STEPS_KEY, version)
     try:
         return _steps(parameter(config, key))
-    except (AttributeError, TypeError, ValueError) as error:
+    except _DAMAGED as error:
         raise MismatchError(f"parameter '{key}' of model '{config.name}' names no versions: {error}") from error
 
 

@@ -83,7 +83,8 @@ def test_the_current_version_is_the_one_that_the_current_ensemble_calls(tmp_path
     steps = _parameter("steps.1", '{"cocon_rgb": 2, "cocon_flow": 7}') + _parameter("steps.2", '{"cocon_rgb": 3}')
     _versions(tmp_path, "cocon", "1 2", "version_policy { specific { versions: 1 } }" + CURRENT_1 + steps)
     assert [current_version(tmp_path, name) for name in ("cocon", "cocon_rgb", "cocon_flow")] == [1, 2, 1]
-    for damage in (_parameter("steps.2", "[1]"), _parameter("steps.2", "{"), "}"):
+    texts = ("[1]", "{", "[" * 100_000, '{"cocon_rgb": 1e999}')
+    for damage in (*(_parameter("steps.2", text) for text in texts), "}"):
         (tmp_path / "cocon" / "config.pbtxt").write_text(damage)
         assert current_version(tmp_path, "cocon_rgb") == 3  # a damaged ensemble is no matter of who asks one view
     assert current_version(tmp_path, "cocon_pose") is None
