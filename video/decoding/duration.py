@@ -1,6 +1,5 @@
 """How long a video is, without decoding it and in a short time, whatever the file is."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["duration_seconds"]
 
-# Of reading packets where the header says nothing; then what is left is judged by what was read.
-_LONGEST_WALK_S = 0.03
+# So much is read where the header says nothing, which takes some hundredths of a second; then what is left is judged by
+# what was read. Not bounded by time: who asks again is to be told the same.
+_MOST_PACKETS, _MOST_BYTES = 4096, 16 << 20
 # Times that go back farther than reordering does begin anew, see `Clock`.
 _MAX_REORDERING_S = 1.0
 
@@ -26,7 +26,7 @@ _MAX_REORDERING_S = 1.0
 def duration_seconds(path: Path, limits: MediaLimits | None = None) -> float:
     """Seconds from the first frame of a video to the end of its last one.
 
-    What the header says, else what the times of the packets say, if they are read in a moment, else an estimate: by the
+    What the header says, else what the times of the packets say, if they are few, else an estimate: by the
     last time of a stream, or by the bytes of a file whose times begin anew or that has none. Nothing is decoded: of a
     damaged file, or one whose header is wrong, the frames may end sooner or later.
 
@@ -46,11 +46,10 @@ def duration_seconds(path: Path, limits: MediaLimits | None = None) -> float:
         return header.duration_seconds
     with open_video(path) as (container, stream):
         walk, is_whole = _Walk(), True
-        deadline = time.monotonic() + _LONGEST_WALK_S
-        for packet in sound_packets(container, stream, []):
+        for number, packet in enumerate(sound_packets(container, stream, []), 1):
             if packet is not None and packet.size:
                 walk.pass_by(packet)
-            if time.monotonic() > deadline:
+            if number >= _MOST_PACKETS or walk.last_byte > _MOST_BYTES:
                 is_whole = False
                 break
         seconds = walk.seconds or walk.num_packets / frames_per_second(container, stream)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from cocon.video.store.packed_array import Decoder, OpenFile, PackedArray, PackedMember, checked_restarts
 
-__all__ = ["LargeArrays", "forget_pages", "read_array", "write_arrays"]
+__all__ = ["LargeArrays", "forget_pages", "is_mapped", "read_array", "write_arrays"]
 
 npy: Any = np.lib.format  # which NumPy 1.26 does not annotate
 
@@ -103,11 +103,21 @@ def read_array(
 
 def forget_pages(array: NDArray[Any]) -> None:
     """Take what was read of a mapped array out of this process's memory; it stays on disk, and nothing else changes."""
+    if isinstance(base := _base(array), mmap.mmap):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
+def is_mapped(array: NDArray[Any]) -> bool:
+    """Whether it lies on disk, in a file that is mapped."""
+    return isinstance(_base(array), mmap.mmap)
+
+
+def _base(array: NDArray[Any]) -> object:
+    """Who owns what an array shows: another array, a mapped file, or None."""
     base: object = array
     while isinstance(base, np.ndarray):
         base = base.base
-    if isinstance(base, mmap.mmap):
-        base.madvise(mmap.MADV_DONTNEED)
+    return base
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
 """The length of a video, by its header or its packets, is that of its frames."""
 
 import shutil
+import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +13,7 @@ from cocon.core.errors import UnreadableVideoError, UsageError
 from cocon.video.decoding import duration
 from cocon.video.decoding.duration import duration_seconds
 from cocon.video.decoding.frames import read_frames
+from cocon.video.decoding.packets import sound_packets
 
 from ..seed_videos import SEEDS, write_seed
 from .field_videos import NUM_FRAMES, write_fields
@@ -40,10 +44,10 @@ def test_uneven_times_count(tmp_path: Path) -> None:
     assert duration_seconds(path) == pytest.approx(_decoded_seconds(path), abs=0.1)
 
 
-@pytest.mark.parametrize("walk_s", [10.0, 0.0])
-def test_joined_streams_follow_each_other(walk_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most_packets", [100_000, 1])
+def test_joined_streams_follow_each_other(most_packets: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read to its end, or judged by its bytes."""
-    monkeypatch.setattr(duration, "_LONGEST_WALK_S", walk_s)
+    monkeypatch.setattr(duration, "_MOST_PACKETS", most_packets)
     one = write_fields(tmp_path / "one.ts", "mpeg2video", rate=Fraction(5))
     joined = tmp_path / "joined.ts"
     with joined.open("wb") as whole:
@@ -51,10 +55,26 @@ def test_joined_streams_follow_each_other(walk_s: float, tmp_path: Path, monkeyp
             with one.open("rb") as part:
                 shutil.copyfileobj(part, whole)
     seconds = duration_seconds(joined)
-    if walk_s:
+    if most_packets > 1:
         assert seconds == pytest.approx(4 * NUM_FRAMES / 5, rel=0.05)
     else:
         assert seconds > NUM_FRAMES / 5 / 2, "at least of the order of what is there"
+
+
+def test_an_estimate_is_the_same_however_busy_the_machine_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duration, "_MOST_PACKETS", 9)
+    one = write_fields(tmp_path / "one.mpg", "mpeg2video", rate=Fraction(5))
+    path = tmp_path / "joined.mpg"
+    path.write_bytes(one.read_bytes() * 4)
+    told = duration_seconds(path)
+
+    def slow(*arguments: Any) -> Iterator[Any]:
+        for packet in sound_packets(*arguments):
+            time.sleep(0.02)
+            yield packet
+
+    monkeypatch.setattr(duration, "sound_packets", slow)
+    assert duration_seconds(path) == told
 
 
 def test_what_is_no_video_is_told(tmp_path: Path) -> None:

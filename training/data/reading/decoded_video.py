@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from cocon.video.clips import ClipSpec, grid_indices, nearest_frames
 from cocon.video.geometry import resized_shape
 from cocon.video.reading.live import ViewRequest
 from cocon.video.reading.whole_video import WholeVideo, are_within, whole_video
+from cocon.video.store.archive import is_mapped
 from cocon.video.store.dataset import VideoEntry, known_sha256
 from cocon.video.store.files import check_shape, find_view, remedy, view_path
 from cocon.video.store.npy_file import NpyFile, mapped
@@ -25,6 +27,8 @@ from cocon.video.views import VIEWS
 from cocon.video.workers.pool import WorkerPool
 
 __all__ = ["DecodedVideo", "DecodedView", "load_video", "makers_here"]
+
+Array = TypeVar("Array", bound=NDArray[Any])
 
 # People are looked for once, beforehand, and not in every run: that is slower than training on what was found.
 _MADE_HERE = ("decoding", "flow")
@@ -195,21 +199,27 @@ def _from_store(
 ) -> DecodedView:
     """The frames that an entry means, or of these only the nearest to some moments, if given.
 
-    Uncompressed frames of the size that is wanted are all kept, and not copied: they are mapped where they are stored.
+    Uncompressed frames of the size that is wanted are all kept; many are not copied: they are mapped where they are
+    stored.
     """
     seconds = _seconds_within(stored, entry)
     begin = int(np.searchsorted(stored.timestamps - stored.timestamps[0], seconds[0]))
     part = slice(begin, begin + len(seconds))
     height, width = resized_shape(stored.height, stored.width, request.geometry.resize_px)
     if stored.keypoints is not None:
-        pose = replace(stored, timestamps=stored.timestamps[part], keypoints=stored.keypoints[part])
+        pose = replace(stored, timestamps=stored.timestamps[part].copy(), keypoints=_alone(stored.keypoints[part]))
         return DecodedView(seconds, None, pose, height, width)
     assert stored.pixels is not None
     if (stored.height, stored.width) == (height, width) and isinstance(stored.pixels, np.ndarray):
-        return DecodedView(seconds, stored.pixels[part], None, height, width)
+        return DecodedView(seconds, _alone(stored.pixels[part]), None, height, width)
     chosen = np.arange(len(seconds)) if moments is None else np.unique(nearest_frames(seconds, moments))
     pixels = _resized(stored, begin + chosen, height, width, into)
     return DecodedView(seconds[chosen], pixels, None, height, width)
+
+
+def _alone(rows: Array) -> Array:
+    """Rows without the others of their array, which they would keep in memory."""
+    return rows if is_mapped(rows) else rows.copy()
 
 
 def _resized(

@@ -104,3 +104,13 @@ def test_a_file_is_summed_again_when_it_changes(tmp_path: Path) -> None:
     for content in (b"one", b"another"):
         path.write_bytes(content)
         assert known_sha256(path) == content_sha256(path) == known_sha256(path)
+
+
+def test_of_a_part_only_its_frames_are_kept(figures: Path, workers: WorkerPool) -> None:
+    """Not the whole array that they were read with, once for each part."""
+    entry = _part(_entry(figures))
+    part = load_video(entry, figures, {"flow": REQUESTS["flow"], "pose": ViewRequest(SQUARE)}, workers)
+    pose = part.views["pose"].pose
+    assert pose is not None
+    for rows in (part.views["flow"].rows, pose.rows, pose.timestamps):
+        assert rows.base is None and rows.flags.owndata
