@@ -73,17 +73,20 @@ class Ahead(Generic[Source, Item]):
         return False
 
 
-def produced_ahead(produce: Callable[[], Iterable[Item]], *, max_waiting: int) -> Generator[Item, None, None]:
+def produced_ahead(
+    produce: Callable[[], Iterable[Item]], *, max_waiting: int, stop: threading.Event | None = None
+) -> Generator[Item, None, None]:
     """The items of one source; who does not take them all closes the iterator, which waits for the thread.
 
     Args:
         produce: gives the items; called in a thread, where it is closed as well.
         max_waiting: items that may wait to be consumed.
+        stop: set once nobody wants more items: who produces them need not finish the one under way.
 
     Raises:
         Exception: what producing them raised, after the items before it.
     """
-    ahead: Ahead[Callable[[], Iterable[Item]], Item] = Ahead(produce, max_waiting, threading.Event())
+    ahead: Ahead[Callable[[], Iterable[Item]], Item] = Ahead(produce, max_waiting, stop or threading.Event())
     thread = threading.Thread(target=ahead.produce, args=(lambda source: source(),), name="ahead", daemon=True)
     thread.start()
     try:

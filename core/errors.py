@@ -5,6 +5,7 @@
     ├── UsageError                  2   wrong argument or configuration, refused overwrite, missing path
     ├── VideoError                  3   one input failed; batch work goes on with the next
     │   ├── UnreadableVideoError        the file is no video, or decoding fails before the first frame
+    │   │   ├── EmptyPartError              a part of a sound video has no frame
     │   │   └── WorkerDiedError             the process that decoded it died
     │   ├── NoVideoStreamError          a media file without pictures
     │   ├── TooLargeError               beyond a limit for untrusted media
@@ -22,6 +23,7 @@ from typing import ClassVar
 
 __all__ = [
     "CoconError",
+    "EmptyPartError",
     "GateError",
     "MismatchError",
     "MissingViewError",
@@ -62,6 +64,10 @@ class VideoError(CoconError):
 
 class UnreadableVideoError(VideoError):
     """The file is not a video, or nothing of it decodes."""
+
+
+class EmptyPartError(UnreadableVideoError):
+    """A part of a video has no frame, such as a pause where frames come as something moves; nothing is broken."""
 
 
 class WorkerDiedError(UnreadableVideoError):

@@ -1,6 +1,9 @@
 """Items produced in a thread: in order, bounded, errors in their place, and an early end."""
 
+import os
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -48,3 +51,19 @@ def test_an_iterator_that_is_closed_before_it_began_starts_nothing() -> None:
     items = produced_ahead(lambda: pytest.fail("it began"), max_waiting=1)
     items.close()
     assert list(items) == []
+
+
+def test_who_is_interrupted_while_waiting_does_not_wait_for_the_item_under_way() -> None:
+    called_off = threading.Event()
+
+    def produce() -> Iterator[int]:
+        called_off.wait(20)
+        yield 0
+
+    items = produced_ahead(produce, max_waiting=1, stop=called_off)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    begin_s = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        next(items)
+    assert time.monotonic() - begin_s < 10

@@ -1,5 +1,6 @@
 """Decoded views of a dataset's videos, kept in memory as far as the budget allows."""
 
+import errno
 import logging
 import os
 import threading
@@ -8,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 from torch.utils.data import get_worker_info
 
 from cocon.core.closing import Closing
-from cocon.core.errors import UnreadableVideoError, UsageError, VideoError
+from cocon.core.errors import EmptyPartError, StorageError, UnreadableVideoError, UsageError, VideoError
 from cocon.core.paths import why_no_file
+from cocon.core.storage import cause_of_storage
 from cocon.training.data.reading.decoded_video import DecodedVideo, load_video
 from cocon.training.data.stretches.cutting import Stretch, name_of
 from cocon.video.clips import ClipSpec
@@ -30,6 +32,7 @@ _logger = logging.getLogger(__name__)
 _BYTES_PER_GIB = 1 << 30
 # A folder whose views were never made would fill the terminal with one line per video.
 _NAMED_FAILURES = 10
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Of rgb at a short side of 128 pixels, a minute takes 150 MB.
 _LONG_SECONDS = 60.0
 
@@ -73,6 +76,7 @@ class VideoFrames(Closing):
         self._grid, self._makes_people = grid, makes_people
         self._budget_bytes = int(cache_gib * _BYTES_PER_GIB)
         self._kept: dict[int, DecodedVideo] = {}
+        self._broken: dict[int, VideoError] = {}
         self._workers: tuple[int, WorkerPool] | None = None
         self._lock = threading.RLock()
 
@@ -91,6 +95,9 @@ class VideoFrames(Closing):
                 return self._load(position)
             except VideoError as failure:
                 error = error or failure
+                self._broken[position] = failure
+                if isinstance(failure, EmptyPartError) and isinstance(self.entries[position], Stretch):
+                    continue  # where nothing moved; the video is sound
                 self.remember({name_of(self.entries[position]): _reason(self.entries[position], failure)})
         raise error or VideoError("the dataset is empty")
 
@@ -155,6 +162,8 @@ class VideoFrames(Closing):
         with self._lock:
             if index in self._kept:
                 return self._kept[index]
+            if index in self._broken:
+                raise self._broken[index]
             entry = self.entries[index]
             if entry.video_id in self.failures:
                 raise VideoError(self.failures[entry.video_id])
@@ -173,7 +182,10 @@ class VideoFrames(Closing):
             if entry.video_id in self._absent:
                 raise
             raise UnreadableVideoError(str(error)) from error
-        except OSError as error:
+        except (StorageError, OSError) as error:
+            cause = cause_of_storage(error)
+            if isinstance(error, StorageError) or cause in _FULL:
+                raise _no_room(cause) from error
             raise UnreadableVideoError(f"video '{entry.path}' cannot be read: {error.strerror}") from error
 
     def _read(self, entry: VideoEntry) -> DecodedVideo:
@@ -193,6 +205,15 @@ class VideoFrames(Closing):
             self._workers = os.getpid(), pool
             weakref.finalize(self, pool.close)
         return self._workers[1]
+
+
+def _no_room(cause: int | None) -> StorageError:
+    """Where decoded frames cannot be written."""
+    why = os.strerror(cause) if cause else "the disk takes no more"
+    return StorageError(
+        f"decoded frames cannot be written below '{gettempdir()}': {why}; make room there, name another folder in the "
+        "environment variable TMPDIR, or keep fewer of them with a smaller data.cache_gib"
+    )
 
 
 def _is_long(entry: VideoEntry) -> bool:

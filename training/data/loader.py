@@ -4,7 +4,7 @@ Every sample depends on (seed, step, video) alone, so a resumed run draws the sa
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 from threading import Event
 from typing import Any, TypedDict
@@ -104,13 +104,12 @@ class ClipBatches:
             return
         waits = DecoderWaits(self._plan.reuse) if isinstance(self._plan, PoolPlan) else None
         called_off = Event()
-        made = produced_ahead(partial(self._by_threads, called_off), max_waiting=_MAX_WAITING)
+        made = produced_ahead(partial(self._by_threads, called_off), max_waiting=_MAX_WAITING, stop=called_off)
         following = partial(next, made, None)
         try:
             while (batch := waits.take(following) if waits else following()) is not None:
                 yield batch
         finally:
-            called_off.set()
             made.close()
             called_off.clear()  # the thread has ended; who looks at the videos hereafter may wait
 
@@ -120,7 +119,12 @@ class ClipBatches:
             for step in self._steps:
                 if isinstance(plan, PoolPlan) and isinstance(frames, PooledFrames):
                     frames.look_ahead(plan, step, called_off)
-                yield _stacked(list(threads.map(self._clips.clip, plan.draws(step)[self._share])))
+                yield _stacked(list(threads.map(partial(self._clip, called_off), plan.draws(step)[self._share])))
+
+    def _clip(self, called_off: Event, draw: Draw) -> Batch:
+        if called_off.is_set():
+            raise CancelledError
+        return self._clips.clip(draw)
 
     def _by_processes(self) -> Iterator[Batch]:
         if self._loader is None:  # whose processes stay, with what they keep of the videos

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.core.errors import UnreadableVideoError
+from cocon.core.errors import EmptyPartError, UnreadableVideoError
 from cocon.core.printable import printable
 from cocon.video.clips import ClipSpec, resample
 from cocon.video.decoding.limits import MediaLimits
@@ -109,6 +109,7 @@ def whole_video(
         grid: keep only those frames of each view that are on the grid of such clips, which begins with the part.
 
     Raises:
+        EmptyPartError: the part has no frame, and nothing that was seen of the file is damaged.
         VideoError: it cannot be decoded, or the part has no frame.
         UsageError: the file does not exist.
         StorageError: the disk takes no more.
@@ -117,7 +118,8 @@ def whole_video(
     (message,) = workers.run(_decode_job, wanted)
     kept = message.arrays["kept"]
     if not len(kept):
-        raise UnreadableVideoError(
+        kind = EmptyPartError if message.fields["is_sound"] else UnreadableVideoError
+        raise kind(
             f"video '{printable(path)}' has no frame from {begin_seconds:g} to {end_seconds:g} s; the last one before "
             f"is at {message.fields['before_seconds']:g} s"
         )
@@ -165,7 +167,8 @@ def _made(finder: MomentFinder, way: "Way", wanted: _Wanted) -> Message:
                     rows[view].append(row)
     arrays = {} if wanted.into else {view: np.stack(made) for view, made in rows.items() if made}
     times = {"timestamps": np.array(part.timestamps), "kept": np.array(part.kept)}
-    return Message({"shapes": shapes, "before_seconds": part.before_seconds}, {**times, **arrays})
+    facts = {"shapes": shapes, "before_seconds": part.before_seconds, "is_sound": not finder.damaged}
+    return Message(facts, {**times, **arrays})
 
 
 def _row(frame: LiveFrame, view: str) -> tuple[NDArray[Any], tuple[int, int]]:

@@ -47,6 +47,7 @@ class MomentFinder:
 
     Attributes:
         shape: height and width of the first picture of the file, whatever the moment; known with the first picture.
+        damaged: a line for everything that was damaged or guessed where the last way looked.
 
     Raises:
         UsageError: there is no such file.
@@ -57,6 +58,7 @@ class MomentFinder:
         self._path, self._limits, self._begin_seconds, self._beat = path, limits, begin_seconds, beat
         self._header, self._check_shape = checked_header(path, limits)
         self.shape = (0, 0)
+        self.damaged: list[str] = []
 
     def pictures(self, way: "Way", *, is_sure_throughout: bool = False) -> Iterator[tuple[float, Picture]]:
         """As `pictures_from`, each picture made when it is looked at.
@@ -68,7 +70,7 @@ class MomentFinder:
         Raises:
             UnsureError: that way is not sure; before the first picture, or after any where it is to be sure of all.
         """
-        damaged: list[str] = []
+        damaged = self.damaged = []
         self.shape = (0, 0)
         is_any = False
         with open_video(self._path) as (container, stream):

@@ -25,7 +25,8 @@ class NpyFile(Closing):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("wb")
+        with storing(path):
+            self._file = path.open("wb")
         self._num_rows = 0
         self._row: NDArray[Any] | None = None
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cocon.core.errors import MissingViewError, UnreadableVideoError
+from cocon.core.errors import EmptyPartError, MissingViewError
 from cocon.core.paths import why_no_file
 from cocon.video.clips import ClipSpec, grid_indices, nearest_frames
 from cocon.video.geometry import resized_shape
@@ -184,7 +184,7 @@ def _seconds_within(stored: StoredView, entry: VideoEntry) -> NDArray[np.float64
     seconds = stored.timestamps - stored.timestamps[0]
     chosen = seconds[are_within(seconds, entry.start_seconds, entry.end_seconds)]
     if not len(chosen):
-        raise UnreadableVideoError(
+        raise EmptyPartError(
             f"view '{stored.view}' of part '{entry.video_id}' has no frame; the video ends at {seconds[-1]:g} s"
         )
     return chosen

@@ -61,6 +61,7 @@ class PooledFrames(VideoFrames):
         super().__init__(footage.entries, root, requests, cache_gib=cache_gib, makes_people=makes_people)
         self.num_videos = footage.num_videos
         self._footage = footage
+        self._mean_bytes = footage.mean_bytes
         self._cache_gib = cache_gib
         self._decoders = _Decoders()
         self._plan: PoolPlan | None = None
@@ -135,10 +136,8 @@ class PooledFrames(VideoFrames):
     def num_bytes_at_hand(self) -> float:
         """On disk, and of what is being decoded what is expected."""
         with self._lock:
-            return sum(
-                future.result().num_bytes if _is_there(future) else self._footage.mean_bytes
-                for future in self._begun.values()
-            )
+            futures, expected = self._begun.values(), self._mean_bytes
+            return sum(future.result().num_bytes if _is_there(future) else expected for future in futures)
 
     def described(self) -> str:
         """What is drawn from, in a line of text."""

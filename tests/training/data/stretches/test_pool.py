@@ -1,5 +1,6 @@
 """The pool: the frames of one pass, in bounded room, the same batches from any step, and nothing left behind."""
 
+import errno
 import logging
 import os
 import signal
@@ -8,19 +9,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 
+import av
 import numpy as np
 import psutil
 import pytest
 import torch
 
-from cocon.core.errors import VideoError
+from cocon.core.errors import StorageError, VideoError
 from cocon.training.config.run import Config
 from cocon.training.data.loader import Batch, clip_batches
 from cocon.training.data.reading.decoded_video import load_video
+from cocon.training.data.stretches import pool
+from cocon.training.data.stretches.cutting import Footage
 from cocon.training.data.stretches.opening import training_frames, view_requests
 from cocon.training.data.stretches.pool import PooledFrames
 from cocon.video.store.dataset import DatasetFolder
@@ -195,3 +200,77 @@ def test_pages_that_were_read_are_given_back(pooled: Callable[..., Config]) -> N
         sums = [int(one.sum()) for one in pixels if one is not None]
         frames.look_ahead(plan, 1, Event())
         assert [int(one.sum()) for one in pixels if one is not None] == sums
+
+
+def _with_a_pause(path: Path) -> Path:
+    """A film of three seconds, nothing for ten, and three more; frames come as something moves."""
+    rng = np.random.default_rng(0)
+    with av.open(path, "w", format="matroska") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 96, "yuv420p"
+        for number in range(60):
+            picture = rng.integers(0, 256, (96, 96, 3), np.uint8)  # a small file would not be looked into
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number + (100 if number >= 30 else 0), Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def test_a_stretch_without_a_frame_is_replaced_and_no_failure(
+    pooled: Callable[..., Config], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "paused"
+    folder.mkdir()
+    for name in ("a.mkv", "b.mkv"):
+        _with_a_pause(folder / name)
+    config = pooled(f"data.folder='{folder}'", "views=['rgb']", "data.max_failed_share=0")
+    with _frames(config) as frames, caplog.at_level(logging.WARNING):
+        assert len(frames) > 10
+        for position in range(len(frames)):
+            assert len(frames[position].timestamps)
+        assert len(frames[2].timestamps) and frames[2].entry is not frames.entries[2]
+        assert frames.failures == {}
+        judged = frames.for_judging()
+        for _ in range(2):
+            assert all(len(judged[position].timestamps) for position in range(len(judged)))
+        assert judged.failures == {}
+        judged.close()
+    assert caplog.messages == []
+
+
+def test_a_full_disk_is_not_the_videos_fault(pooled: Callable[..., Config]) -> None:
+    with _frames(pooled()) as frames:
+        for error in (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), StorageError("'a' cannot be written")):
+            with (
+                pytest.raises(StorageError, match=r"TMPDIR.*data\.cache_gib"),
+                frames._as_video_errors(frames.entries[0]),
+            ):
+                raise error
+
+
+def test_who_is_interrupted_does_not_wait_for_a_batch(
+    pooled: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = Event()
+    monkeypatch.setattr(pool, "load_video", lambda *_, **__: released.wait(30))
+    config = pooled("data.workers=1")
+    with _frames(config) as frames:
+        try:
+            batches = iter(clip_batches(frames, config, first_step=0, num_steps=5))
+            Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+            begin_s = time.monotonic()
+            with pytest.raises(KeyboardInterrupt):
+                next(batches)
+            assert time.monotonic() - begin_s < 10
+        finally:
+            released.set()
+
+
+def test_what_is_expected_of_a_stretch_is_computed_once(
+    pooled: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _frames(pooled()) as frames:
+        frames.look_ahead(frames.plan(2, 0), 0, Event())
+        monkeypatch.setattr(Footage, "mean_bytes", property(lambda _: pytest.fail("again")))
+        assert frames.num_bytes_at_hand > 0
