@@ -22,6 +22,7 @@ import torch
 
 from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
+from cocon.core.printable import printable
 from cocon.core.texts.likely_names import did_you_mean_path
 from cocon.embedding.contract import ModelContract
 from cocon.training.boundary_head.network import BoundaryHead
@@ -139,11 +140,12 @@ class RunFolder:
         write_head(self.path, self.files_of(record.contract.view).folder, head, record)
 
     def state(self) -> dict[str, Any] | None:
-        """What training needs to go on; None where there is nothing to go on from."""
-        if not (self.path / STATE_FILE).is_file():
-            return None
-        state: dict[str, Any] = torch.load(self.path / STATE_FILE, map_location="cpu", weights_only=True)
-        return state
+        """What training needs to go on; None where there is nothing to go on from.
+
+        Raises:
+            UsageError: it is damaged.
+        """
+        return self._loaded_state(is_mapped=False)
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Write it; only tensors and plain containers."""
@@ -153,11 +155,13 @@ class RunFolder:
 
     @property
     def precision(self) -> Literal["32-true", "bf16-mixed", "16-mixed"] | None:
-        """What the state was trained in; None where there is no state, or an earlier release wrote it."""
-        if not (self.path / STATE_FILE).is_file():
-            return None
-        state = torch.load(self.path / STATE_FILE, map_location="cpu", weights_only=True, mmap=True)  # reads no tensor
-        return state.get("trained_in")
+        """What the state was trained in; None where there is no state, or an earlier release wrote it.
+
+        Raises:
+            UsageError: the state is damaged.
+        """
+        state = self._loaded_state(is_mapped=True)  # reads no tensor
+        return None if state is None else state.get("trained_in")
 
     @property
     def has_begun(self) -> bool:
@@ -186,6 +190,20 @@ class RunFolder:
                 "run '%s' is not complete: its encoders are those of the last epoch that it finished; "
                 "'cocon train --output %s' goes on", self, self,
             )  # fmt: skip
+
+    def _loaded_state(self, *, is_mapped: bool) -> dict[str, Any] | None:
+        place = self.path / STATE_FILE
+        if not place.is_file():
+            return None
+        try:
+            return dict(torch.load(place, map_location="cpu", weights_only=True, mmap=is_mapped))
+        except OSError:
+            raise
+        except Exception as error:  # a damaged file makes torch raise almost anything
+            raise UsageError(
+                f"'{printable(place)}' is damaged, and run '{self}' cannot go on from it; begin anew with "
+                "--overwrite, or choose another --output"
+            ) from error
 
     def _saved(self, view: str) -> ViewFiles:
         name = view_named(view).name

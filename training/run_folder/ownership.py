@@ -24,11 +24,11 @@ def claim_run(run: RunFolder, *, overwrite: bool, remedy: str = "choose another 
     """
     path, content = run.path / "config.toml", run.config.to_toml()
     if path.is_file():
-        different = _differences(*_decisive(RunFolder.open(run.path).config, run.config))
-        if different and not overwrite:
-            raise UsageError(f"run '{run}' was made with another configuration ({'; '.join(different)}); {remedy}")
-        if different or overwrite:
+        before = RunFolder.open(run.path)  # whose it is, even if it is replaced
+        if overwrite:
             _empty(run.path)
+        elif different := _differences(*_decisive(before, run.config)):
+            raise UsageError(f"run '{run}' was made with another configuration ({'; '.join(different)}); {remedy}")
     else:
         refuse_strangers(run.path)
     run.path.mkdir(parents=True, exist_ok=True)
@@ -53,16 +53,20 @@ def refuse_to_go_on(run: RunFolder) -> None:
         )
 
 
-def _decisive(old: Config, new: Config) -> tuple[dict[str, Any], dict[str, Any]]:
+def _decisive(run: RunFolder, new: Config) -> tuple[dict[str, Any], dict[str, Any]]:
     """What decides a run's results; how its data is read, and what of it may fail, does not.
 
-    A precision that is left to the machine is that of the run, whichever it is.
+    A precision that is left to the machine is that which the run was begun in.
     """
-    is_left = "auto" in (old.training.precision, new.training.precision)
-    unlike: dict[str, Any] = {"data": {"workers", "cache_gib", "max_failed_share"}}
-    if is_left:
-        unlike["training"] = {"precision"}
-    return old.model_dump(mode="json", exclude=unlike), new.model_dump(mode="json", exclude=unlike)
+    old, asked = run.config.model_dump(mode="json"), new.model_dump(mode="json")
+    if new.training.precision == "auto":
+        asked["training"]["precision"] = old["training"]["precision"]
+    elif run.config.training.precision == "auto":
+        old["training"]["precision"] = run.precision or new.training.precision
+    for settings in (old, asked):
+        for key in ("workers", "cache_gib", "max_failed_share"):
+            del settings["data"][key]
+    return old, asked
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from cocon.core.errors import UsageError
 from cocon.core.progress import ProgressBar
 from cocon.training.config.run import Config
 from cocon.training.loop.run import train_run
 from cocon.training.machine.precision import Precision, precision_of
 from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.ownership import claim_run
+from tests.disks import full_disk
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -34,8 +37,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with bfloat16 of its own."""
+    """A processor with bfloat16 of its own, and nobody else on it."""
     monkeypatch.setattr("cocon.training.machine.precision._has_two", lambda: True)
+    monkeypatch.setattr("cocon.training.machine.precision.default_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr("cocon.training.machine.precision.crowd", lambda num_threads: "")
 
 
 def _of(run: Path, config: Config, *, is_new: bool = False) -> Precision:
@@ -61,6 +66,10 @@ def test_a_few_steps_are_measured_once_for_all_runs_of_a_kind(
         assert _of(tmp_path / "run", config) == Precision(expected_name, f"bf16-mixed is {gain} × as fast here")
     _of(tmp_path / "run", tiny_config("training.precision=auto", "model.width=8", *METHODS[name]))
     assert len(json.loads(cache.read_text())) == 2  # other networks
+    own = [f"trunk.rgb.{key}={value}" for key, value in config.model.model_dump(include={"backbone", "depth"}).items()]
+    own.append("trunk.rgb.width=8")
+    _of(tmp_path / "run", tiny_config("training.precision=auto", *own, *METHODS[name]))
+    assert len(json.loads(cache.read_text())) == 3  # of one view
 
 
 @pytest.mark.usefixtures("is_fast")
@@ -122,4 +131,75 @@ def test_a_run_that_is_replaced_or_of_an_earlier_release_is_measured(
     del state["trained_in"]
     torch.save(state, trained_copy / "state.pt")
     unmeasured = "bf16-mixed" if torch.cuda.is_available() else "32-true"
-    assert _of(trained_copy, config) == Precision(unmeasured, "as it was begun")
+    assert _of(trained_copy, config) == Precision(unmeasured, "as earlier releases chose")
+    (trained_copy / "state.pt").unlink()  # ended before its first one
+    assert "as fast" in _of(trained_copy, config).reason
+
+
+@pytest.mark.usefixtures("is_fast")
+def test_a_device_is_not_measured(
+    cache: Path, tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cocon.training.machine.precision.default_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert _of(tmp_path / "run", tiny_config("training.precision=auto")) == Precision("bf16-mixed", "")
+    assert not cache.exists()
+
+
+@pytest.mark.usefixtures("is_fast")
+def test_a_measurement_without_memory_is_none(cache: Path, tiny_config: MakeConfig, tmp_path: Path) -> None:
+    huge = tiny_config("training.precision=auto", "view.rgb.resize_px=4000000", "view.rgb.crop_px=4000000")
+    unmeasured = "bf16-mixed" if torch.cuda.is_available() else "32-true"
+    assert _of(tmp_path / "run", huge) == Precision(unmeasured, "bf16-mixed could not be measured here")
+    assert not cache.exists()
+
+
+@pytest.mark.usefixtures("is_fast")
+def test_what_is_measured_in_a_crowd_or_too_seldom_is_not_remembered(
+    cache: Path, tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config("training.precision=auto")
+    monkeypatch.setattr("cocon.training.machine.precision.crowd", lambda num_threads: "another training runs")
+    assert "as fast" in _of(tmp_path / "run", config).reason
+    monkeypatch.setattr("cocon.training.machine.precision.crowd", lambda num_threads: "")
+    monkeypatch.setattr("cocon.training.machine.precision._MAX_SECONDS", 0.0)
+    assert "as fast" in _of(tmp_path / "run", config).reason
+    assert not cache.exists()
+
+
+@pytest.mark.usefixtures("is_fast")
+def test_nobodys_home_and_a_full_disk_cost_a_measurement(
+    cache: Path, tiny_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config("training.precision=auto")
+    with full_disk(4):
+        assert "as fast" in _of(tmp_path / "run", config).reason
+    assert not cache.exists()
+    for variable in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setattr("pwd.getpwuid", lambda number: {}[number])  # a user whom the system does not know
+    assert "as fast" in _of(tmp_path / "run", config).reason
+
+
+def test_a_run_that_has_begun_is_of_one_precision(
+    tiny_config: MakeConfig, trained_copy: Path, progress_bar: ProgressBar
+) -> None:
+    (trained_copy / "complete.json").unlink()
+    claim_run(RunFolder(trained_copy, tiny_config("training.precision=auto")), overwrite=False)
+    for other in ("bf16-mixed", "16-mixed"):
+        with pytest.raises(UsageError, match=f"precision is 32-true, asked for {other}.*--overwrite"):
+            train_run(
+                tiny_config(f"training.precision={other}"), trained_copy, overwrite=False, progress_bar=progress_bar
+            )
+    claim_run(RunFolder(trained_copy, tiny_config("training.precision=32-true")), overwrite=False)
+    assert RunFolder.open(trained_copy).config.training.precision == "32-true"
+
+
+@pytest.mark.parametrize("content", [b"", b"no state", b"PK\x03\x04"])
+def test_a_damaged_state_is_told(content: bytes, tiny_config: MakeConfig, trained_copy: Path) -> None:
+    (trained_copy / "complete.json").unlink()
+    (trained_copy / "state.pt").write_bytes(content)
+    with pytest.raises(UsageError, match=r"state\.pt' is damaged.*--overwrite"):
+        _of(trained_copy, tiny_config("training.precision=auto"))
+    with pytest.raises(UsageError, match=r"state\.pt' is damaged.*--overwrite"):
+        RunFolder(trained_copy, tiny_config()).state()
