@@ -10,9 +10,9 @@ import typer
 
 from cocon.core.telling.logs import LogForm, say_all, write_json
 
-__all__ = ["THREADS_VARIABLE", "Log", "Quiet", "Threads", "Verbose", "takes_options"]
+__all__ = ["MAX_THREADS", "THREADS_VARIABLE", "Log", "Quiet", "Threads", "Verbose", "takes_options"]
 
-THREADS_VARIABLE = "COCON_THREADS"
+THREADS_VARIABLE, MAX_THREADS = "COCON_THREADS", 1024
 # Read by the libraries that compute, when they are loaded, which is after the command line was read.
 _THREADS_OF_LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
@@ -50,6 +50,7 @@ Threads = Annotated[
     typer.Option(
         "--threads",
         min=1,
+        max=MAX_THREADS,
         envvar=THREADS_VARIABLE,
         callback=_compute_with,
         help="Threads to compute with, and videos to decode at a time. Default: the cores that this process may use.",

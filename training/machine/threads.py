@@ -3,13 +3,12 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import torch
 
-from cocon.video.workers.cores import num_cores, told_threads
+from cocon.video.workers.cores import allowed_cores, num_cores, told_threads
 
 __all__ = ["crowd", "trainings_beside", "use_threads"]
 
@@ -27,7 +26,7 @@ def use_threads() -> int:
 def crowd(num_threads: int) -> str:
     """What to say where other trainings want the same cores; empty where there is room, and under torchrun."""
     others = [] if int(os.environ.get("WORLD_SIZE", "1")) > 1 else trainings_beside()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else num_cores()
+    cores = allowed_cores()
     if not others or num_threads * (1 + len(others)) <= cores:
         return ""
     which = "another training runs" if len(others) == 1 else f"{len(others)} other trainings run"
@@ -40,9 +39,9 @@ def crowd(num_threads: int) -> str:
 
 def trainings_beside() -> list[int]:
     """Processes of other `cocon train` commands on this machine, as far as it shows them, without their children."""
-    commands = dict(_commands())
-    found = {number for number, words in commands.items() if _is_training(words)} - {os.getpid()}
-    return sorted(number for number in found if _parent(number) not in found)
+    own = set(_ancestry(os.getpid()))
+    found = {number for number, words in _commands() if _is_training(words)}
+    return sorted(number for number in found - own if _parent(number) not in found)
 
 
 def _commands() -> Iterator[tuple[int, list[str]]]:
@@ -52,7 +51,18 @@ def _commands() -> Iterator[tuple[int, list[str]]]:
 
 
 def _is_training(words: list[str]) -> bool:
-    return any(Path(word).name == "cocon" and verb == "train" for word, verb in pairwise(words))
+    """Whether it is the command itself, and not one that started it, such as `timeout` or `ssh`."""
+    names = [Path(word).name for word in words[:3]]
+    if names[0].startswith("python"):  # which a script's first line names
+        del names[0]
+    return names[:2] == ["cocon", "train"]
+
+
+def _ancestry(process: int) -> Iterator[int]:
+    """The process, what started it, and so on."""
+    while process:
+        yield process
+        process = _parent(process)
 
 
 def _parent(process: int) -> int:

@@ -5,25 +5,39 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from cocon.core.options import THREADS_VARIABLE
+from cocon.core.errors import UsageError
+from cocon.core.options import MAX_THREADS, THREADS_VARIABLE
+from cocon.core.printable import printable
 
-__all__ = ["cgroup_quotas", "num_cores", "told_threads"]
+__all__ = ["allowed_cores", "cgroup_quotas", "num_cores", "told_threads"]
 
 _PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def num_cores() -> int:
-    """Cores that this process may use; what `--threads` says, where it is given."""
-    if told := told_threads():
-        return told
+    """Cores that this process may use; what `--threads` says, where it is given; raises like `told_threads`."""
+    return told_threads() or allowed_cores()
+
+
+def allowed_cores() -> int:
+    """Cores that this process may use, whatever it is told."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([allowed, *map(int, cgroup_quotas(_PROC / "self" / "cgroup", _CGROUPS))]))
 
 
 def told_threads() -> int | None:
-    """What `--threads`, or the variable in its place, says; None where nobody has said."""
+    """What `--threads`, or the variable in its place, says; None where nobody has said.
+
+    Raises:
+        UsageError: more than any machine has.
+    """
     told = os.environ.get(THREADS_VARIABLE, "")
-    return max(1, int(told)) if told.isascii() and told.isdigit() else None
+    if not (told.isascii() and told.isdigit()):
+        return None
+    digits = told.lstrip("0")
+    if len(digits) > len(str(MAX_THREADS)) or int(digits or 0) > MAX_THREADS:
+        raise UsageError(f"{THREADS_VARIABLE} is {printable(told[:20])}; it must be at most {MAX_THREADS}, lower it")
+    return max(1, int(digits or 0))
 
 
 def cgroup_quotas(of_process: Path, root: Path) -> Iterator[float]:

@@ -12,6 +12,7 @@ import pytest
 
 from cocon.training.config.run import Config
 from cocon.training.machine.threads import crowd, trainings_beside
+from cocon.video.workers.cores import allowed_cores
 
 MakeConfig = Callable[..., Config]
 
@@ -57,10 +58,9 @@ def test_no_threads_at_all_are_refused(trained_copy: Path) -> None:
 
 
 @contextmanager
-def _process(*words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is called so and does nothing."""
-    code = "import sys; sys.stdin.read()"
-    process = subprocess.Popen([sys.executable, "-c", code, *words], stdin=subprocess.PIPE)
+def _process(*words: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is called so, by Python, and does nothing."""
+    process = subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE)
     try:
         yield process
     finally:
@@ -68,11 +68,20 @@ def _process(*words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.communicate()
 
 
-def test_other_trainings_are_seen_and_told_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def cocon(tmp_path: Path) -> Path:
+    """A command of that name which waits, as `timeout`, `uv run` or `ssh` do, too."""
+    command = tmp_path / "some one" / "cocon"
+    command.parent.mkdir()
+    command.write_text("import sys; sys.stdin.read()")
+    return command
+
+
+def test_other_trainings_are_seen_and_told_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch, cocon: Path) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     before = trainings_beside()
-    cores = len(os.sched_getaffinity(0))
-    with _process("/home/some one/bin/cocon", "train", "--seed", "1") as training, _process("cocon", "evaluate"):
+    cores = allowed_cores()
+    with _process(cocon, "train", "--seed", "1") as training, _process(cocon, "evaluate"):
         assert sorted({*before, training.pid}) == trainings_beside()
         told = crowd(cores)
         assert re.search(rf"trainings? runs? on this machine \(process [\d, ]*{training.pid}", told)
@@ -81,3 +90,15 @@ def test_other_trainings_are_seen_and_told_where_there_is_no_room(monkeypatch: p
         assert crowd(cores) == ""
     monkeypatch.delenv("WORLD_SIZE")
     assert trainings_beside() == before
+
+
+def test_what_has_started_a_training_is_none(cocon: Path) -> None:
+    before = trainings_beside()
+    waits = cocon.with_name("timeout")
+    waits.write_text(cocon.read_text())
+    with _process(waits, "300", cocon, "train"), _process("-c", cocon.read_text(), "run", "cocon", "train"):
+        assert trainings_beside() == before
+    code = "from cocon.training.machine.threads import trainings_beside; print(*trainings_beside())"
+    cocon.write_text(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}], check=True)")
+    said = subprocess.check_output([sys.executable, cocon, "train"], text=True)
+    assert said.split() == [str(number) for number in before]

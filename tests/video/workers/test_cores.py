@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cocon.core.errors import UsageError
 from cocon.video.workers.cores import cgroup_quotas, num_cores
 
 COUNT = "from cocon.video.workers.cores import num_cores; print(num_cores())"
@@ -50,10 +51,17 @@ def test_a_process_counts_the_cores_that_it_may_run_on() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "1\n"
 
 
-@pytest.mark.parametrize(("told", "expected"), [("3", 3), ("0", 1)])
+@pytest.mark.parametrize(("told", "expected"), [("3", 3), ("0", 1), ("0" * 5000 + "2", 2)])
 def test_what_is_told_counts(told: str, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COCON_THREADS", told)
     assert num_cores() == expected
+
+
+@pytest.mark.parametrize("told", ["1025", "9" * 5000])
+def test_more_than_any_machine_has_is_refused(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COCON_THREADS", told)
+    with pytest.raises(UsageError, match=r"^COCON_THREADS is [0-9]{4,20}; it must be at most 1024"):
+        num_cores()
 
 
 def test_nonsense_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
