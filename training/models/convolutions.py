@@ -57,6 +57,7 @@ def _is_faster_in_tiles(conv: nn.Conv3d, x: Tensor) -> bool:
     """Whether fewer products outweigh what it takes to make tiles; float32 on a processor."""
     taps, *sides = conv.kernel_size
     is_plain = type(conv) is nn.Conv3d and conv.groups == 1 and {*conv.stride, *conv.dilation} == {1}
+    is_plain = is_plain and conv.bias is None and conv.padding_mode == "zeros"
     if not is_plain or sides != [3, 3] or taps not in (1, 3) or conv.padding != (taps // 2, 1, 1):
         return False
     is_exact = x.is_cpu and x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")

@@ -112,6 +112,8 @@ class _Other(nn.Conv3d):
         nn.Conv3d(64, 64, 3, padding=(1, 2, 2), dilation=(1, 2, 2), bias=False),
         nn.Conv3d(64, 64, (1, 7, 7), padding=(0, 3, 3), bias=False),
         nn.Conv3d(64, 4, 3, padding=1, bias=False),
+        nn.Conv3d(64, 64, 3, padding=1),
+        nn.Conv3d(64, 64, 3, padding=1, bias=False, padding_mode="circular"),
         _Other(64, 64, 3, padding=1, bias=False),
     ],
 )
