@@ -96,12 +96,16 @@ def measured(side: str, folder: Path, views: Sequence[str]) -> dict[str, Any]:
     from cocon.training.loop.devices import make_fabric
     from cocon.training.loop.learner import Learner
     from cocon.training.loop.pretraining import step_plan
+    from cocon.training.machine.memory import keep_memory
     from cocon.training.machine.precision import precision_of
+    from cocon.training.machine.threads import use_threads
     from cocon.training.run_folder.files import RunFolder
 
     settings = [f"views={list(views)}", f"training.batch_size={BATCH_SIZE}", f"data.folder='{folder}'"]
     config = load_config("paper", settings)
     memory = PeakMemory()
+    keep_memory()
+    use_threads()
     fabric = make_fabric(config, precision_of(RunFolder(Path("none"), config), is_new=True).name)
     fabric.launch()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cocon.core.options import Quiet
+from cocon.core.options import Quiet, Threads
 
 if TYPE_CHECKING:
     from cocon.training.evaluation.recognition.blocks import ClipProtocol
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 # Of every task; `annotations` is of localization, all others are of videos.
-_OF_TASKS = frozenset(("run", "data", "task", "random", "as_json", "quiet"))
+_OF_TASKS = frozenset(("run", "data", "task", "random", "as_json", "threads", "quiet"))
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -80,17 +80,19 @@ def evaluate(
     confusion: Confusion = None,
     report: Report = None,
     as_json: AsJson = False,
+    threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
     """Judge a run on the test split: probe, retrieval and classifier, per view and together, beside untrained networks.
 
     --task judges by something else: actions found in untrimmed videos, boxes followed, images classified; it takes
-    --data, --annotations, --random, --json and --quiet. What cannot be read is left out and named on stderr; exit code
-    3.
+    --data, --annotations, --random, --json, --threads and --quiet. What cannot be read is left out and named on stderr;
+    exit code 3.
 
     Example: cocon evaluate runs/default --baseline runs/cpc --few-shot
     """
     _refuse_strangers(context, task)
+    _use_threads()
     if task != "videos":
         _evaluate_task(task, run, data, annotations, has_random=random, as_json=as_json, quiet=quiet)
         return
@@ -115,6 +117,12 @@ def evaluate(
         write_confusion(found.results, confusion)
     _print(found, is_centred=centred, has_classes=per_class, as_json=as_json)
     _end(videos)
+
+
+def _use_threads() -> None:
+    from cocon.training.machine.threads import use_threads
+
+    use_threads()
 
 
 def _refuse_strangers(context: typer.Context, task: str) -> None:
