@@ -20,7 +20,7 @@ from cocon.training.evaluation.recognition.result import EvaluationResult, Metri
 from cocon.video.store.archive import forget_pages
 from cocon.video.views import VIEWS
 
-__all__ = ["BASELINES", "Baseline", "color_histogram", "evaluate_baseline", "flow_histogram"]
+__all__ = ["BASELINES", "Baseline", "check_baseline", "color_histogram", "evaluate_baseline", "flow_histogram"]
 
 Baseline = Literal["flow-histogram", "color-histogram"]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
@@ -42,7 +42,7 @@ def evaluate_baseline(name: Baseline, videos: EvaluationVideos, options: MetricO
 
     Raises:
         UsageError: see `evaluate_features`.
-        VideoError: no video that has a label can be loaded.
+        VideoError: no video that has a label can be loaded, or none has the view.
     """
     view, histogram = _OF_BASELINE[name]
     features = {}
@@ -50,6 +50,12 @@ def evaluate_baseline(name: Baseline, videos: EvaluationVideos, options: MetricO
         with videos.progress_bar(f"counting {name} of {split} videos") as on_progress:
             features[split] = _features(frames, view, histogram, on_progress)
     return evaluate_features(features, name, options)
+
+
+def check_baseline(name: Baseline, videos: EvaluationVideos) -> None:
+    """Raise `MissingViewError` if none of the videos has the view that a baseline counts; none is read for that."""
+    view, _ = _OF_BASELINE[name]
+    videos.with_view(view)
 
 
 def flow_histogram(flow: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cocon.core.printable import printable
-from cocon.training.evaluation.recognition.baselines import Baseline, evaluate_baseline
+from cocon.training.evaluation.recognition.baselines import Baseline, check_baseline, evaluate_baseline
 from cocon.training.evaluation.recognition.differences import Difference, differences
 from cocon.training.evaluation.recognition.evaluate import (
     RANDOM,
     EvaluationVideos,
     evaluate_random,
+    judged_views,
     run_features,
     run_method,
 )
@@ -79,8 +80,12 @@ def compare_runs(
 
     Raises:
         UsageError: see `run_features` and `evaluate_features`.
-        MismatchError, VideoError: see `video_features`.
+        MismatchError, VideoError: see `video_features`, and `check_baseline`.
     """
+    for run in runs:  # what cannot be judged is said before any video is read
+        judged_views(run, videos)
+    for baseline in baselines:
+        check_baseline(baseline, videos)
     names = method_names(runs, has_random=has_random)
     untrained = evaluate_random(videos, options=options) if has_random else None
     evaluated = []

@@ -41,6 +41,7 @@ __all__ = [
     "EvaluationVideos",
     "evaluate_random",
     "evaluate_run",
+    "judged_views",
     "run_features",
     "run_method",
     "untrained_encoder",
@@ -109,8 +110,8 @@ class EvaluationVideos:
                 grid=config.clip.spec(),
                 makes_people=config.data.views_on_the_fly,
             )
-        judged = [entry for frames in self.frames.values() for entry in frames.entries if entry.label]
-        check_views(judged, dataset.root, self.requests, config.data, is_trained=False)
+        self._judged = [entry for frames in self.frames.values() for entry in frames.entries if entry.label]
+        check_views(self._judged, dataset.root, self.requests, config.data, is_trained=False)
 
     @property
     def requests(self) -> dict[str, ViewRequest]:
@@ -124,11 +125,16 @@ class EvaluationVideos:
         return {name: why for each in splits for frames in each.values() for name, why in frames.failures.items()}
 
     def with_view(self, view: str) -> dict[str, VideoFrames]:
-        """Split → its videos, which have this view; nothing of it is kept where no encoder is judged by it."""
+        """Split → its videos, which have this view; nothing of it is kept where no encoder is judged by it.
+
+        Raises:
+            MissingViewError: none of the videos has a stored view that suits.
+        """
         if view in self.views:
             return self.frames
         if view not in self._beside:
             request = ViewRequest(self.config.geometry(view), self.config.flow_spec(view))
+            check_views(self._judged, self._root, {view: request}, self.config.data, is_trained=False)
             self._beside[view] = {
                 split: VideoFrames(
                     frames.entries, self._root, {view: request}, cache_gib=0, grid=self.config.clip.spec()
@@ -155,15 +161,31 @@ def run_features(run: RunFolder, videos: EvaluationVideos) -> dict[str, VideoFea
         Split → embeddings.
 
     Raises:
-        UsageError: the run was trained with other views, clips or geometry than the videos are cut for.
+        UsageError: see `judged_views`.
+    """
+    return videos.features({view: run.encoder(view) for view in judged_views(run, videos)}, str(run))
+
+
+def judged_views(run: RunFolder, videos: EvaluationVideos) -> tuple[str, ...]:
+    """The views by which a run is judged on the videos; no encoder is loaded for that.
+
+    Raises:
+        UsageError: the run has none of those that are judged, or was trained with other views, clips or geometry than
+            the videos are cut for.
     """
     left_out = set(videos.config.views) - set(videos.views)
-    encoders = {view: run.encoder(view) for view in run.views if view not in left_out}
+    views = tuple(view for view in run.views if view not in left_out)
+    if not views:
+        raise UsageError(
+            f"run '{run}' has no encoder of the views that are judged ({', '.join(videos.views)}); it has: "
+            f"{', '.join(run.views)}; leave it out, or judge other views"
+        )
     requests, clip = videos.requests, videos.config.clip.spec()
-    for view, (_, contract) in encoders.items():
+    for view in views:
+        contract = run.contract(view)
         if requests.get(view) != ViewRequest(contract.geometry, contract.flow) or contract.clip != clip:
             raise UsageError(f"run '{run}' has other views, clips or geometry than the run it is compared with")
-    return videos.features(encoders, str(run))
+    return views
 
 
 def untrained_encoders(config: Config, frames: VideoFrames, views: Sequence[str] = ()) -> Encoders:
