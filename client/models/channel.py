@@ -75,9 +75,9 @@ class TritonChannel:
         metadata = self._servers.ask(lambda left_s: self._servers.client.get_server_metadata(client_timeout=left_s))
         return f"{metadata.name} {metadata.version}"
 
-    def model_names(self) -> list[str]:
-        """Models that are ready, in alphabetical order; those that are being loaded are waited for."""
-        return self._versions.model_names()
+    def model_names(self, *, awaits_others: bool = True) -> list[str]:
+        """Models that are ready, in alphabetical order; those that are being loaded are waited for, or left out."""
+        return self._versions.model_names(awaits_others=awaits_others)
 
     def is_ready(self, name: str) -> bool:
         """Whether a model is ready, whatever becomes of others; one that is being loaded is waited for."""

@@ -24,6 +24,11 @@ class ModelHost(EncoderHost, Protocol):
     """Something that offers models, and is connected to."""
 
     @property
+    def ready_views(self) -> tuple[str, ...]:
+        """Those of `views` whose encoder is ready by now; nothing is waited for."""
+        ...
+
+    @property
     def num_lanes(self) -> int:
         """Connections that keep it busy."""
         ...
@@ -131,6 +136,10 @@ class _LocalHost(LocalRepository):
     @property
     def url(self) -> str:
         return f"{_LOCAL}{self.root}"
+
+    @property
+    def ready_views(self) -> tuple[str, ...]:
+        return self.views
 
     @property
     def num_lanes(self) -> int:

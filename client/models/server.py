@@ -6,7 +6,7 @@
 The client keeps no constants: what a model takes and gives is read from the contract in its configuration.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Generic, Literal, TypeVar
@@ -147,8 +147,12 @@ class TritonServer(Closing):
     @property
     def views(self) -> tuple[str, ...]:
         """Views that have an encoder here, in the order of the view table."""
-        names = self._channel.model_names()
-        return tuple(view for view in VIEWS if ENCODER.name(view, self._format) in names)
+        return self._views_of(self._channel.model_names())
+
+    @property
+    def ready_views(self) -> tuple[str, ...]:
+        """Views whose encoder is ready by now; those that are being loaded are not waited for."""
+        return self._views_of(self._channel.model_names(awaits_others=False))
 
     def open(self, kind: ModelKind[_Contract, _Model], view: str) -> _Model:
         """Look up the current model of a kind and view, and check that its contract describes it.
@@ -222,6 +226,9 @@ class TritonServer(Closing):
     def close(self) -> None:
         """Close the channel."""
         self._channel.close()
+
+    def _views_of(self, names: Collection[str]) -> tuple[str, ...]:
+        return tuple(view for view in VIEWS if ENCODER.name(view, self._format) in names)
 
     def _ensemble(self) -> DescribedVersion | None:
         """That of all views, where it is ready, as it was when it was first looked for."""

@@ -1,6 +1,7 @@
 """What an embedder is to be like, before one is needed: nothing is connected yet."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 
@@ -84,8 +85,11 @@ class EmbedderSettings:
             credentials=self.credentials,
             follows_versions=self.follows_versions,
         )
-        if not self.are_views_chosen:
-            embedder.tell_of_other_views()
+        with ExitStack() as opened:
+            opened.enter_context(embedder)
+            if not self.are_views_chosen:
+                embedder.tell_of_other_views()
+            opened.pop_all()
         return embedder
 
 

@@ -47,8 +47,8 @@ class Lanes:
 
     @property
     def unused_views(self) -> list[str]:
-        """Views that have an encoder on the first, and are not among those that are asked; raises `ServerError`."""
-        return [view for view in self._hosts[0].views if view not in self.first.models]
+        """Views whose encoder is ready on the first by now, and is not asked; raises `ServerError`, `MismatchError`."""
+        return [view for view in self._hosts[0].ready_views if view not in self.first.models]
 
     def have_moved(self) -> bool:
         """Whether other versions are to be followed; that is asked once a second."""

@@ -9,7 +9,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -23,7 +23,7 @@ from cocon.client.pipeline.lanes import Lanes
 from cocon.client.pipeline.stage_profile import Profile, tell_profile
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding, unreadable
 from cocon.core.closing import Closing
-from cocon.core.errors import MismatchError, ServerError, VideoError
+from cocon.core.errors import CoconError, MismatchError, ServerError, VideoError
 from cocon.core.paths import check_file
 from cocon.core.printable import printable
 from cocon.embedding.repository import FormatName
@@ -215,8 +215,11 @@ class VideoEmbedder(Closing):
             yield from self._finished(batches, videos)
 
     def tell_of_other_views(self) -> None:
-        """Warn where views are served that are not used."""
-        if others := self._lanes.unused_views:
+        """Warn where views are served that are not used; where a server does not say that now, nothing is said."""
+        others: list[str] = []
+        with suppress(CoconError):
+            others = self._lanes.unused_views
+        if others:
             _logger.warning(
                 "view %s alone is used, though %s can be had: --view all fuses them, --view %s is without this line",
                 self.model.view, ", ".join(others), self.model.view,

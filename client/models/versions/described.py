@@ -36,9 +36,9 @@ class ServedVersions:
         self._servers, self._on_failure = servers, on_failure
         self._gone_from: set[str] = set()
 
-    def model_names(self) -> list[str]:
-        """Models that are ready, in alphabetical order; those that are being loaded are waited for."""
-        return self._servers.ask(lambda left_s: ready_names(self._index(left_s)))
+    def model_names(self, *, awaits_others: bool = True) -> list[str]:
+        """Models that are ready, in alphabetical order; those that are being loaded are waited for, or left out."""
+        return self._servers.ask(lambda left_s: ready_names(self._index(left_s), awaits_others=awaits_others))
 
     def is_ready(self, name: str) -> bool:
         """Whether a model is ready, whatever becomes of others; one that is being loaded is waited for."""

@@ -125,14 +125,14 @@ class DescribedVersion:
         return str(self.config.parameters[self.contract_key].string_value) if self.has_contract else ""
 
 
-def ready_names(listed: _Listed) -> list[str]:
+def ready_names(listed: _Listed, *, awaits_others: bool = True) -> list[str]:
     """Models that are ready, in alphabetical order.
 
     Raises:
-        InferenceServerException: One is being loaded; to be asked again.
+        InferenceServerException: One is being loaded, and those are awaited; to be asked again.
     """
     ready = {model.name for model in listed if model.state == "READY"}
-    for model in listed:
+    for model in listed if awaits_others else ():
         if model.name not in ready and model.state in _ON_THE_WAY:
             raise _too_early(model.name, model.state)
     return sorted(ready)

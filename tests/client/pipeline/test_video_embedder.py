@@ -8,7 +8,15 @@ import pytest
 
 from cocon.client import FailedVideo, VideoEmbedder, VideoEmbedding
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
-from cocon.core.errors import MismatchError, MissingViewError, TooLargeError, UnreadableVideoError, UsageError
+from cocon.client.pipeline.lanes import Lanes
+from cocon.core.errors import (
+    MismatchError,
+    MissingViewError,
+    ServerError,
+    TooLargeError,
+    UnreadableVideoError,
+    UsageError,
+)
 from cocon.embedding.contract import fused_fingerprint
 from cocon.embedding.fusion import EQUAL_WEIGHTS
 from cocon.video.clips import ClipSpec
@@ -238,3 +246,30 @@ def test_views_that_are_served_and_were_not_asked_for_are_said_once(
     root = make_repository(tmp_path / "models", contract("rgb"))
     with EmbedderSettings(f"local:{root}", are_views_chosen=False).open():
         assert caplog.messages == []
+
+
+def test_a_server_that_does_not_say_which_views_it_has_is_used_all_the_same(
+    url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(lanes: Lanes) -> list[str]:
+        raise ServerError("no answer")
+
+    monkeypatch.setattr(Lanes, "unused_views", property(silent))
+    with EmbedderSettings(url, are_views_chosen=False).open() as embedder:
+        assert embedder.model.view == "rgb"
+    assert caplog.messages == []
+
+
+def test_an_embedder_is_closed_where_the_note_on_views_is_interrupted(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(lanes: Lanes) -> list[str]:
+        raise KeyboardInterrupt
+
+    closed: list[VideoEmbedder] = []
+    close = VideoEmbedder.close
+    monkeypatch.setattr(VideoEmbedder, "close", lambda embedder: (closed.append(embedder), close(embedder)))
+    monkeypatch.setattr(Lanes, "unused_views", property(interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        EmbedderSettings(url, are_views_chosen=False).open()
+    assert len(closed) == 1

@@ -46,6 +46,12 @@ def test_models_that_are_being_loaded_are_waited_for() -> None:
         assert triton.views == ("rgb",)
 
 
+def test_views_that_are_ready_are_told_without_waiting_for_the_others() -> None:
+    listed = [("1", "READY", "")], [("1", "LOADING", "")]
+    with serving(_Offering(*listed)) as url, TritonServer(url, timeout_s=600) as triton:
+        assert [triton.ready_views, triton.ready_views] == [("rgb",), ()]
+
+
 def test_whether_there_is_an_ensemble_does_not_wait_for_other_models() -> None:
     with serving(_Offering([("1", "LOADING", "")])) as url, TritonServer(url, timeout_s=0.3) as triton:
         assert triton.fusion() is None
