@@ -157,7 +157,7 @@ def _told(given: ShardInput, is_lasting: bool, result: VideoEmbedding | FailedVi
     if isinstance(result, FailedVideo):
         return {**told, "error": result.row()["error"]}
     spans = np.stack([result.start_seconds, result.end_seconds], axis=1).tolist()
-    return {**told, "spans": spans, "made_by": dict(result.made_by)}
+    return {**told, "spans": spans, "made_by": dict(result.made_by), "empty_views": list(result.empty_views)}
 
 
 def _opened(path: Path) -> Any:  # noqa: ANN401  # pyarrow is untyped
@@ -204,7 +204,7 @@ def _results(
         held = blocks[rows].astype(np.float32).reshape(len(spans), -1, vectors.shape[1])
         yield VideoEmbedding(
             video, start_seconds=spans[:, 0], end_seconds=spans[:, 1], embedding=vectors[rows], blocks=held,
-            probabilities=None, made_by=told["made_by"], **first,
+            probabilities=None, made_by=told["made_by"], empty_views=tuple(told.get("empty_views", ())), **first,
         )  # fmt: skip
     if begin != table.num_rows:
         raise LookupError(f"{table.num_rows} rows where {begin} belong")

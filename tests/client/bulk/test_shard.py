@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -66,6 +66,15 @@ def assert_same(found: VideoEmbedding | FailedVideo, expected: VideoEmbedding | 
         if name != "probabilities":
             assert type(one) is type(other) or name in ("missing", "made_by")
             assert np.array_equal(one, other), name
+
+
+def test_a_shard_says_in_which_views_nobody_is_seen(make_shard: MakeShard, videos: list[Path], tmp_path: Path) -> None:
+    shard = make_shard([videos[0]])
+    (result,) = shard.results
+    assert isinstance(result, VideoEmbedding)
+    empty = replace(result, empty_views=("mask", "pose"))
+    (found,) = read_shard(stored(replace(shard, results=(empty,)), tmp_path / "shards")).results
+    assert_same(found, empty)
 
 
 def test_a_shard_gives_back_what_it_is_of(make_shard: MakeShard, videos: list[Path], tmp_path: Path) -> None:
