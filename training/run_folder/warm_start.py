@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.paths import check_folder
+from cocon.core.printable import printable
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.learning_sections import TrunkSection
 from cocon.training.config.run import Config
@@ -83,17 +84,26 @@ def architecture_settings(config: Config, begun: Config | None) -> dict[str, str
         View → an override such as `trunk.rgb={...}`.
 
     Raises:
-        MismatchError: a contract cannot be read.
+        MismatchError: a contract cannot be read, or has an architecture that no configuration can say.
     """
     sources = named_sources(config)
     if begun is not None and sources and named_sources(begun) == sources:
         return {view: _as_setting(view, trunk) for view, trunk in begun.trunk.items()}
     specs = {view: files.contract().encoder for view, files in _kept(config).items()}
     return {
-        view: _as_setting(view, TrunkSection.of(spec))
+        view: _as_setting(view, _trunk(spec, f"the encoder of view '{view}' in '{sources[view]}'"))
         for view, spec in specs.items()
         if _differences(spec, config.encoder_spec(view=view))
     }
+
+
+def _trunk(spec: EncoderSpec, whose: str) -> TrunkSection:
+    try:
+        return TrunkSection.of(spec)
+    except ValueError as error:
+        raise MismatchError(
+            f"{whose} cannot be started from: nothing here builds a {printable(spec.backbone)} of width {spec.width}"
+        ) from error
 
 
 def _as_setting(view: str, trunk: TrunkSection) -> str:

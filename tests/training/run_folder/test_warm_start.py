@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -164,6 +165,19 @@ def test_views_start_from_different_runs_with_the_architectures_of_those(
     assert {view: run.contract(view).embedding_dim for view in run.views} == {"rgb": 64, "pose": 16}
     shutil.rmtree(tmp_path / "larger")
     assert architecture_settings(tiny_config(*settings), run.config) == taken  # the run goes on without it
+
+
+@pytest.mark.parametrize("change", [{"backbone": "resnet\n99"}, {"backbone": "vit"}])
+def test_an_architecture_that_nothing_builds_is_refused_in_one_line(
+    change: dict[str, Any], bare: Path, tiny_config: MakeConfig
+) -> None:
+    files = ViewFiles(bare / "views" / "rgb")
+    contract = files.contract()
+    strange = dataclasses.replace(contract, encoder=dataclasses.replace(contract.encoder, **change))
+    (files.folder / "contract.json").write_text(strange.to_json())
+    with pytest.raises(MismatchError, match="view 'rgb'") as caught:
+        architecture_settings(tiny_config(f"training.init_from='{bare}'"), None)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_run_named_for_a_view_must_have_it(bare: Path, tiny_config: MakeConfig) -> None:
