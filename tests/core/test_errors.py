@@ -14,6 +14,7 @@ from cocon.core.errors import CoconError
         ("UsageError", 2),
         ("VideoError", 3),
         ("UnreadableVideoError", 3),
+        ("EmptyPartError", 3),
         ("WorkerDiedError", 3),
         ("NoVideoStreamError", 3),
         ("TooLargeError", 3),
@@ -32,7 +33,7 @@ def test_every_error_ends_a_command_with_its_documented_code(name: str, exit_cod
 
 
 def test_no_deliberate_error_is_left_out_of_the_table_above() -> None:
-    assert len(errors.__all__) == 14
+    assert len(errors.__all__) == 15
 
 
 def test_a_failed_input_is_told_apart_from_a_wrong_command() -> None:

@@ -29,6 +29,7 @@ __all__ = ["Footage", "Stretch", "cut", "few_of_each", "name_of"]
 # A file that would have fewer, were it long, is not looked into: a folder may have ten thousands of small ones.
 _LEAST_BYTES_PER_S = 16 << 10
 _RATE = 30.0  # frames a second, where a file does not say
+_FASTEST = 120.0  # what is said beyond is a clock's, and not of frames
 _KEY_POINT_BYTES = 4 * 17 * 3 * 2  # of a frame with four people, float16
 # Of which decoding is a small part of the work of a large network.
 _MOST_REUSE = 64
@@ -83,6 +84,10 @@ class Footage:
     def capacity(self, budget_bytes: int) -> int:
         """How many entries fit beside those that are decoded ahead; two at least."""
         return max(2, int((1 - _AHEAD_SHARE) * budget_bytes / self.mean_bytes))
+
+    def needed_bytes(self, number: int) -> float:
+        """Room in which so many entries fit, as `capacity` counts."""
+        return number * self.mean_bytes / (1 - _AHEAD_SHARE)
 
     def fits(self, position: int, clip: ClipSpec) -> bool:
         """Whether a whole clip fits into an entry, as far as its file says."""
@@ -165,7 +170,8 @@ def _length(entry: VideoEntry) -> _Length | None:
     except (VideoError, UsageError, OSError):
         return None
     seconds = min(entry.end_seconds, whole_seconds) - entry.start_seconds
-    return _Length(max(0.0, seconds), header.frames_per_second or _RATE, header.display_shape)
+    rate = min(header.frames_per_second or _RATE, _FASTEST)
+    return _Length(max(0.0, seconds), rate, header.display_shape)
 
 
 def _stretches(entry: VideoEntry, length: _Length, longest_seconds: float) -> list[tuple[VideoEntry, _Length | None]]:

@@ -9,6 +9,9 @@
 Pages that were read are given back to the system, so what is at hand takes disk and no memory.
 """
 
+import logging
+import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
@@ -21,16 +24,20 @@ from cocon.core.errors import VideoError
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.reading.decoded_video import DecodedVideo, load_video
 from cocon.training.data.stretches.cutting import Footage, few_of_each, name_of
+from cocon.training.data.stretches.descriptors import num_mappable_files
 from cocon.training.data.stretches.draws import PoolPlan
 from cocon.video.clips import ClipSpec
 from cocon.video.reading.live import ViewRequest
 from cocon.video.store.archive import forget_pages
 from cocon.video.store.private_folder import place_on_disk, private_folder
-from cocon.video.workers.cores import num_cores
+from cocon.video.workers.cores import num_cores, told_threads
 from cocon.video.workers.pool import WorkerPool
 
 __all__ = ["PooledFrames"]
 
+_logger = logging.getLogger(__name__)
+
+_BYTES_PER_GIB = 1 << 30
 # Decoders give way to the network; while it waits for them they have the machine.
 _NICENESS = 10
 _RECHECK_S = 0.1
@@ -63,6 +70,7 @@ class PooledFrames(VideoFrames):
         self._footage = footage
         self._mean_bytes = footage.mean_bytes
         self._cache_gib = cache_gib
+        self._num_files = num_mappable_files()
         self._decoders = _Decoders()
         self._plan: PoolPlan | None = None
         self._called_off = Event()
@@ -75,7 +83,8 @@ class PooledFrames(VideoFrames):
         numbers = {name: number for number, name in enumerate(dict.fromkeys(map(name_of, self.entries)))}
         videos = tuple(numbers[name_of(entry)] for entry in self.entries)
         assert self._footage.reuse is not None
-        return PoolPlan(videos, batch_size, seed, self._footage.reuse, self._footage.capacity(self._budget_bytes))
+        self._warn_of_little_room(batch_size)
+        return PoolPlan(videos, batch_size, seed, self._footage.reuse, self._capacity)
 
     def look_ahead(self, plan: PoolPlan, step: int, called_off: Event) -> None:
         """Begin to decode what a step and those after it need, and forget what none of them does.
@@ -141,7 +150,7 @@ class PooledFrames(VideoFrames):
 
     def described(self) -> str:
         """What is drawn from, in a line of text."""
-        num_here = min(len(self.entries), self._footage.capacity(self._budget_bytes))
+        num_here = min(len(self.entries), self._capacity)
         return (
             f"{self.num_videos} videos are {len(self.entries)} stretches: up to {num_here} at hand in "
             f"'{place_on_disk()}', each drawn from {self._footage.reuse} times on average (data.reuse)"
@@ -153,6 +162,20 @@ class PooledFrames(VideoFrames):
         with self._lock:
             self._begun.clear()
         super().close()
+
+    @property
+    def _capacity(self) -> int:
+        """How many are at hand at a time: as many as fit, if so many may be mapped with a quarter more ahead."""
+        return min(self._footage.capacity(self._budget_bytes), max(2, 4 * self._num_files // (5 * len(self._requests))))
+
+    def _warn_of_little_room(self, batch_size: int) -> None:
+        number = min(batch_size, len(self.entries))
+        needed_gib = self._footage.needed_bytes(number) / _BYTES_PER_GIB
+        if self._cache_gib < needed_gib < math.inf:
+            _logger.warning(
+                "%d stretches fit at a time, fewer than a batch has clips (%d), so that it has several of one; for as "
+                "many as clips: --set data.cache_gib=%g", self._capacity, batch_size, math.ceil(needed_gib * 100) / 100
+            )  # fmt: skip
 
     def _load(self, index: int) -> DecodedVideo:
         with self._lock:
@@ -216,7 +239,7 @@ class _Decoders(Closing):
     """Threads that each have a worker process decode, into a folder."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(num_cores(), thread_name_prefix="decode")
+        self._threads = ThreadPoolExecutor(_num_decoders(), thread_name_prefix="decode")
         self._workers = WorkerPool(niceness=_NICENESS)
         self._under_way: set[Future[DecodedVideo]] = set()
         self._held = ExitStack()
@@ -238,6 +261,11 @@ class _Decoders(Closing):
             self._workers.close()  # again and again: a thread may just be starting a process
         self._workers.close()
         self._held.close()
+
+
+def _num_decoders() -> int:
+    """This process's share of the cores: torchrun starts several on a machine."""
+    return told_threads() or max(1, num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def _is_there(future: Future[DecodedVideo]) -> bool:

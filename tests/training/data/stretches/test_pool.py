@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -274,3 +275,36 @@ def test_what_is_expected_of_a_stretch_is_computed_once(
         frames.look_ahead(frames.plan(2, 0), 0, Event())
         monkeypatch.setattr(Footage, "mean_bytes", property(lambda _: pytest.fail("again")))
         assert frames.num_bytes_at_hand > 0
+
+
+def test_no_more_is_at_hand_than_a_process_may_open(pooled: Callable[..., Config]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
+        with _frames(pooled()) as frames:
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == hard
+            assert frames.plan(2, 0).capacity > 15
+            frames._num_files = 20
+            assert frames.plan(2, 0).capacity == 8  # of two views, and two more ahead
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_where_less_than_a_batch_fits_it_is_said_what_would_do(
+    pooled: Callable[..., Config], caplog: pytest.LogCaptureFixture
+) -> None:
+    with _frames(pooled("data.cache_gib=0.0005")) as frames, caplog.at_level(logging.WARNING):
+        frames.plan(2, 0)
+        assert caplog.messages == []
+        frames.plan(12, 0)
+    (message,) = caplog.messages
+    needed = message.rpartition("data.cache_gib=")[2]
+    with _frames(pooled(f"data.cache_gib={needed}")) as frames:
+        assert frames.plan(12, 0).capacity >= 12
+
+
+def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COCON_THREADS", raising=False)
+    alone = pool._num_decoders()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert pool._num_decoders() == max(1, alone // 2)
