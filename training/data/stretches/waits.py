@@ -53,5 +53,6 @@ class DecoderWaits:
             enough = math.ceil(self._reuse / max(1 - share, 0.01))
             _logger.warning(
                 "decoding is slower than the networks, which wait for it %.0f %% of the time; drawing more often from "
-                "each stretch makes up for that, in a new run (one that goes on keeps its own): --set data.reuse=%d", 100 * share, enough
+                "each stretch makes up for that, in a new run (one that goes on keeps its own): "
+                "--set data.reuse=%d", 100 * share, enough
             )  # fmt: skip

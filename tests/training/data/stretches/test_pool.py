@@ -282,7 +282,7 @@ def test_no_more_is_at_hand_than_a_process_may_open(pooled: Callable[..., Config
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
         with _frames(pooled()) as frames:
-            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == hard
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 512
             assert frames.plan(2, 0).capacity > 15
             frames._num_files = 20
             assert frames.plan(2, 0).capacity == 8  # of two views, and two more ahead
