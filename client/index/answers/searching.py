@@ -15,8 +15,8 @@ from cocon.client.index.query.chosen_rows import ChosenRows, FilteredRows
 from cocon.client.index.query.queries import Example, Query
 from cocon.client.index.query.search_options import SearchOptions
 from cocon.client.index.ranking.order_ranking import OrderRanking
-from cocon.client.index.search.copies import Copies, without_overlaps
-from cocon.client.index.search.empty_views import shared_emptiness
+from cocon.client.index.search.copies import Copies, sampled_videos, without_overlaps
+from cocon.client.index.search.empty_views import are_of_people, shared_emptiness
 from cocon.client.index.search.final_order import Answer
 from cocon.client.index.search.hits import Hit
 from cocon.client.index.search.means import mean_vector
@@ -148,6 +148,12 @@ class SnapshotSearch:
     def _order(self) -> OrderRanking:
         return OrderRanking(self.snapshot)
 
+    @cached_property
+    def _sample(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Positions of some videos, and the first clip of each."""
+        positions = np.unique(sampled_videos(len(self.snapshot.rows.video_ids)))
+        return positions, self.snapshot.vectors[self.snapshot.rows.first_rows[positions]]
+
     def _clip_numbers(self, answer: Answer) -> list[int]:
         clips: list[int] = (answer.rows - self.snapshot.rows.first_rows[answer.videos]).tolist()
         return clips
@@ -178,10 +184,13 @@ class SnapshotSearch:
     ) -> list[tuple[str, ...]]:
         """Of each answer the views in which neither it nor what asked shows anybody; nothing of whole videos."""
         asked = [example.vectors[clip] for example, clip in asking if clip is not None]
-        if not asked:
+        views, vectors = self.snapshot.facts.views, self.snapshot.vectors
+        if not asked or not are_of_people(views).any():
             return [()] * len(answer.rows)
-        told = shared_emptiness(self.snapshot.facts.views, np.stack(asked), self.snapshot.vectors[answer.rows])
-        are_own = np.isin(answer.videos, self._own_videos(query)).tolist()
+        own, (sample, sampled) = self._own_videos(query), self._sample
+        are_third = ~np.isin(sample, own) & (sample != answer.videos[:, None])
+        told = shared_emptiness(views, np.stack(asked), vectors[answer.rows], sampled, are_third)
+        are_own = np.isin(answer.videos, own).tolist()
         return [() if is_own else empty for is_own, empty in zip(are_own, told, strict=True)]
 
 

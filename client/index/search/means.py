@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cocon.client.index.files.row_table import RowTable
 
-__all__ = ["mean_vector", "video_means"]
+__all__ = ["mean_vector", "part_lengths", "video_means"]
 
 # Clips that are added up at a time.
 _MAX_CLIPS = 1 << 16
@@ -20,7 +20,7 @@ _MAX_LOOKED_AT = 16
 
 def mean_vector(clips: NDArray[np.float32], num_views: int = 1) -> NDArray[np.float32]:
     """The mean of clips `float32 [K, D]` of fused views, of unit length again: `float32 [1, D]`."""
-    return _unit(clips.astype(np.float64).sum(axis=0, keepdims=True), _part_lengths(clips, num_views))
+    return _unit(clips.astype(np.float64).sum(axis=0, keepdims=True), part_lengths(clips, num_views))
 
 
 def video_means(
@@ -41,7 +41,7 @@ def video_means(
     means = np.zeros((num_videos, vectors.shape[1]), np.float32)
     are_whole = np.ones(num_videos, np.bool_)
     are_whole[table.videos_of(unsound)] = False
-    lengths = _part_lengths(vectors[table.rows_of(np.flatnonzero(are_whole)[:_MAX_LOOKED_AT])], num_views)
+    lengths = part_lengths(vectors[table.rows_of(np.flatnonzero(are_whole)[:_MAX_LOOKED_AT])], num_views)
     positions = np.arange(num_videos)
     for part in table.parts(positions, _MAX_CLIPS):
         counts = table.num_rows[part]
@@ -51,7 +51,7 @@ def video_means(
     return means, are_whole
 
 
-def _part_lengths(vectors: NDArray[np.float32], num_views: int) -> NDArray[np.float64]:
+def part_lengths(vectors: NDArray[np.float32], num_views: int) -> NDArray[np.float64]:
     """Lengths √w `[V, 1]` of the parts of V views of equal widths; `[1, 1]` where vectors `float32 [K, D]` have none.
 
     Encoders of one training have one width; where others were fused, nothing says where a view ends. In vectors of
