@@ -68,7 +68,9 @@ class SnapshotSearch:
         while numbers:
             found = self._found([queries[number] for number in numbers], chosen, options, count, 0)
             for number, answer in zip(numbers, found, strict=True):
-                kept = np.flatnonzero(self._are_new(answer, options))[:wanted]
+                own = self._own_videos(queries[number])
+                answer = _own_first(answer, own)
+                kept = np.flatnonzero(self._are_new(answer, options, own))[:wanted]
                 if len(kept) == wanted or len(answer.rows) < count:
                     pages[number] = _part_of(answer, kept[options.offset :])
             numbers = [number for number in numbers if number not in pages]
@@ -115,14 +117,14 @@ class SnapshotSearch:
         )
         return found.answers
 
-    def _are_new(self, answer: Answer, options: SearchOptions) -> NDArray[np.bool_]:
-        """Which answers say what none before them has said."""
-        if options.grouping == "video":
-            return self._copies.are_first(answer.videos)
+    def _are_new(self, answer: Answer, options: SearchOptions, own: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which answers say what none before them has said; what asks, `own`, is a copy of nothing else."""
         positions, firsts, inverse = np.unique(answer.videos, return_index=True, return_inverse=True)
-        order = np.argsort(firsts)
+        order = np.lexsort((firsts, ~np.isin(positions, own)))
         are_first = np.empty(len(positions), np.bool_)
         are_first[order] = self._copies.are_first(positions[order])
+        if options.grouping == "video":
+            return are_first[inverse]
         videos, clips = self._videos.at(answer.videos.tolist()), self._clip_numbers(answer)
         spans = [video.spans[clip] for video, clip in zip(videos, clips, strict=True)]
         return are_first[inverse] & without_overlaps(answer.videos, np.array(spans).reshape(-1, 2))
@@ -196,3 +198,9 @@ class SnapshotSearch:
 
 def _part_of(answer: Answer, places: NDArray[np.int64]) -> Answer:
     return Answer(answer.rows[places], answer.videos[places], answer.scores[places], answer.query_clips[places])
+
+
+def _own_first(answer: Answer, own: NDArray[np.int64]) -> Answer:
+    """The same answers, among equal scores those of the videos that ask before the others."""
+    runs = np.cumsum(np.diff(answer.scores, prepend=answer.scores[:1]) != 0)
+    return _part_of(answer, np.lexsort((~np.isin(answer.videos, own), runs)))

@@ -85,6 +85,18 @@ def test_copies_are_folded_into_the_better_one(index: VideoIndex) -> None:
     assert len(without) == 30
 
 
+@pytest.mark.parametrize("grouping", ["video", "moment"])
+def test_what_asks_comes_before_its_equals_and_is_not_folded_into_them(tmp_path: Path, grouping: str) -> None:
+    asking = embedding_of("v5", 2)
+    equal = replace(embedding_of("a", 2), embedding=asking.embedding)
+    put(tmp_path / "index", [equal, *map(embedding_of, NAMES[:4], (3, 4, 5, 6)), asking])
+    options = SearchOptions(top=3, grouping=grouping)  # type: ignore[arg-type]
+    for each, first, other in ((asking, "/videos/v5", "/videos/a"), (equal, "/videos/a", "/videos/v5")):
+        (hits,) = VideoIndex(tmp_path / "index").search_many([Query.of(each)], options)
+        assert hits[0].video == first
+        assert other not in [hit.video for hit in hits]
+
+
 def test_what_asks_is_left_out_by_content_and_by_path(tmp_path: Path) -> None:
     put(tmp_path / "index", [embedding_of(name) for name in "ab"])
     opened = VideoIndex(tmp_path / "index")

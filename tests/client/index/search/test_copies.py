@@ -53,6 +53,14 @@ def test_an_encoder_to_which_all_is_alike_makes_no_copies() -> None:
     assert copies_of([*alike], [0.0] * 20).are_first(np.arange(20)).all()
 
 
+def test_where_all_is_alike_to_the_last_digits_only_equal_vectors_make_copies() -> None:
+    rng = np.random.default_rng(4)
+    alike = unit(np.ones((20, 2, DIM)) + 1e-4 * rng.normal(size=(20, 2, DIM)))
+    assert np.round((alike[0].astype(np.float64) * alike[1]).sum(axis=1), 6).min() == 1
+    copies = copies_of([*alike, alike[3]], [0.0] * 21)
+    assert copies.are_first(np.arange(21)).tolist() == [True] * 20 + [False]
+
+
 def test_of_moments_that_overlap_the_best_is_kept() -> None:
     videos = np.array([1, 1, 2, 1, 1, 1, 2])
     spans = np.array([[2, 4], [3, 5], [3, 5], [4, 6], [0, 2], [1, 3], [4.5, 7]], np.float64)
