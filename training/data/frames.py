@@ -54,6 +54,7 @@ class VideoFrames(Closing):
     Attributes:
         entries: the videos.
         num_videos: of them, and of those that `only` left behind.
+        footage: of videos that are cut, what a run that goes on must find again, see `Footage.facts`; else empty.
         failures: id → why it could not be loaded, of all that failed so far.
     """
 
@@ -69,6 +70,7 @@ class VideoFrames(Closing):
     ) -> None:
         self.entries = tuple(entries)
         self.num_videos = len(self.entries)
+        self.footage: dict[str, int | str] = {}
         self.failures: dict[str, str] = {}
         self._absent = frozenset(entry.video_id for entry in entries if why_no_file(entry.path))
         self._root = root

@@ -90,6 +90,7 @@ def pretrain(
                 end_epoch.refuse_divergence(journal.sums.values(), 1 + step // plan.per_epoch)
             if is_end or stops:
                 state = learner.state(step) | {"journal": journal.state(), "seconds": elapsed.seconds}
+                state["footage"] = frames.footage
                 state["trained_in"] = fabric.strategy.precision.precision
                 _save(run, learner.method, state, fabric, frames)
                 refuse_failures(frames, config.data)

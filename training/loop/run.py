@@ -25,6 +25,7 @@ from cocon.training.data.sampling import read_videos
 from cocon.training.data.stretches.draws import steps_per_epoch
 from cocon.training.data.stretches.opening import training_frames, view_requests
 from cocon.training.data.stretches.pool import PooledFrames
+from cocon.training.distributed import objects_of_all
 from cocon.training.loop.classifiers.classification import train_classifiers
 from cocon.training.loop.classifiers.fitting import fit_classifiers
 from cocon.training.loop.devices import launched_fabric, resources
@@ -90,11 +91,12 @@ def train_run(
     run, elapsed = RunFolder(output, config), Elapsed()
     with ExitStack() as held:
         if os.environ.get("RANK", "0") == "0":
-            held.enter_context(_claimed(run, overwrite=overwrite, resume=resume))
+            held.enter_context(_claimed(run, frames.footage, overwrite=overwrite, resume=resume))
         num_threads = use_threads()
         precision = precision_of(run, is_new=overwrite)
         fabric = held.enter_context(launched_fabric(config, precision.name))
         fabric.barrier()
+        _check_alike(frames, dataset)
         if run.is_complete:
             return False
         if not fabric.is_global_zero:
@@ -129,8 +131,18 @@ def _check_number(num_videos: int, config: Config, dataset: DatasetFolder) -> No
             )
 
 
+def _check_alike(frames: VideoFrames, dataset: DatasetFolder) -> None:
+    """Raise `UsageError` unless all processes draw from the same, by every process at once."""
+    seen = objects_of_all((frames.footage, frames.capacity if isinstance(frames, PooledFrames) else None))
+    if any(other != seen[0] for other in seen):
+        raise UsageError(
+            f"processes do not see the same videos in '{dataset.root}', or have room for unlike numbers of stretches: "
+            "give all of them the same files, and the same limit of open files (ulimit -n)"
+        )
+
+
 @contextmanager
-def _claimed(run: RunFolder, *, overwrite: bool, resume: Resume) -> Iterator[None]:
+def _claimed(run: RunFolder, footage: Mapping[str, int | str], *, overwrite: bool, resume: Resume) -> Iterator[None]:
     """Be the only one who trains the run while the block runs."""
     if real_path(run.path) in (real_path(source) for source in named_sources(run.config).values()):
         raise UsageError(f"run '{run}' cannot start from itself (training.init_from); choose another --output")
@@ -142,7 +154,7 @@ def _claimed(run: RunFolder, *, overwrite: bool, resume: Resume) -> Iterator[Non
     run.path.mkdir(parents=True, exist_ok=True)
     # A complete run is left as it is, so nobody need wait for it, nor be allowed to write there.
     with nullcontext() if run.is_complete and not overwrite else folder_lock(run.path, "run"):
-        claim_run(run, overwrite=overwrite)
+        claim_run(run, overwrite=overwrite, footage=footage)
         yield
 
 

@@ -154,6 +154,16 @@ class RunFolder:
             torch.save(dict(state), stream)
 
     @property
+    def footage(self) -> dict[str, int | str] | None:
+        """What the state was trained on, `Footage.facts`; empty if nothing was cut; None where there is no state.
+
+        Raises:
+            UsageError: the state is damaged.
+        """
+        state = self._loaded_state(is_mapped=True)
+        return None if state is None else dict(state.get("footage", {}))
+
+    @property
     def precision(self) -> Literal["32-true", "bf16-mixed", "16-mixed"] | None:
         """What the state was trained in; None where there is no state, or an earlier release wrote it.
 

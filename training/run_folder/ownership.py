@@ -14,13 +14,28 @@ from cocon.training.run_folder.files import EVALUATION_FILE, STATE_FILE, SUMMARY
 
 __all__ = ["claim_run", "refuse_strangers", "refuse_to_go_on"]
 
+# No video is that long.
+_NEVER_CUT = "data.long_seconds=1e9"
 
-def claim_run(run: RunFolder, *, overwrite: bool, remedy: str = "choose another --output or add --overwrite") -> None:
-    """Make the run folder, or accept the one that is there; `remedy` ends the message of a refusal.
+
+def claim_run(
+    run: RunFolder,
+    *,
+    overwrite: bool,
+    remedy: str = "choose another --output or add --overwrite",
+    footage: Mapping[str, int | str] | None = None,
+) -> None:
+    """Make the run folder, or accept the one that is there.
+
+    Args:
+        run: the folder, with the configuration that is asked for.
+        overwrite: replace what is there.
+        remedy: ends the message of a refusal.
+        footage: what there is to train on, see `RunFolder.footage`, for those who go on.
 
     Raises:
         UsageError: the folder holds a run with another configuration, or something that is no run, and `overwrite`
-            was not asked for.
+            was not asked for; or the run cannot go on, since its videos are cut otherwise now.
     """
     path, content = run.path / "config.toml", run.config.to_toml()
     if path.is_file():
@@ -29,6 +44,8 @@ def claim_run(run: RunFolder, *, overwrite: bool, remedy: str = "choose another 
             _empty(run.path)
         elif different := _differences(*_decisive(before, run.config)):
             raise UsageError(f"run '{run}' was made with another configuration ({'; '.join(different)}); {remedy}")
+        elif footage is not None and not run.is_complete:
+            _refuse_other_footage(run, footage, remedy)
     else:
         refuse_strangers(run.path)
     run.path.mkdir(parents=True, exist_ok=True)
@@ -53,6 +70,22 @@ def refuse_to_go_on(run: RunFolder) -> None:
         )
 
 
+def _refuse_other_footage(run: RunFolder, footage: Mapping[str, int | str], remedy: str) -> None:
+    known = run.footage
+    if known is None or known == footage:
+        return
+    if not known:
+        raise UsageError(
+            f"run '{run}' has begun with whole videos, which are {footage['entries']} videos and stretches now; "
+            f"go on with whole ones: --set {_NEVER_CUT}; or {remedy}"
+        )
+    now = f"{footage['entries']} with other boundaries" if footage else "none, for no video is long"
+    raise UsageError(
+        f"run '{run}' has begun with {known['entries']} videos and stretches, and now there are {now}: files were "
+        f"added, taken out or changed; put them back, or {remedy}"
+    )
+
+
 def _decisive(run: RunFolder, new: Config) -> tuple[dict[str, Any], dict[str, Any]]:
     """What decides a run's results; how its data is read, and what of it may fail, does not.
 
@@ -63,8 +96,11 @@ def _decisive(run: RunFolder, new: Config) -> tuple[dict[str, Any], dict[str, An
         asked["training"]["precision"] = old["training"]["precision"]
     elif run.config.training.precision == "auto":
         old["training"]["precision"] = run.precision or new.training.precision
+    unlike = {"workers", "cache_gib", "max_failed_share"}
+    if "long_seconds" not in run.config.data.model_fields_set:  # of a release that cut no videos
+        unlike |= {"long_seconds", "stretch_seconds"}
     for settings in (old, asked):
-        for key in ("workers", "cache_gib", "max_failed_share"):
+        for key in unlike:
             del settings["data"][key]
     return old, asked
 

@@ -1,14 +1,17 @@
 """Training on long videos: it goes on as if it had never stopped, and is judged on the way by a part of them."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGINT, raise_signal
 
 import psutil
 import pytest
 import torch
 
+from cocon.core.errors import UsageError
 from cocon.training.config.run import Config
 from cocon.training.loop.run import train_run
 from cocon.training.run_folder.files import RunFolder
@@ -113,3 +116,49 @@ def test_the_classifier_learns_from_stretches_too(
     assert train_tiny(config, tmp_path / "run")
     encoder, contract = RunFolder.open(tmp_path / "run").encoder("rgb")
     assert contract.labels == ("0", "1") and encoder.classifier is not None
+
+
+def _stopped(config: Config, run: Path) -> None:
+    @contextmanager
+    def bar(description: str, unit: str = "videos") -> Iterator[Callable[[int, int | None], None]]:
+        def on_progress(done: int, total: int | None) -> None:
+            if (description, done) == ("pre-training", 1):
+                raise_signal(SIGINT)
+
+        yield on_progress
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(config, run, overwrite=False, progress_bar=bar)
+
+
+def test_a_run_does_not_go_on_with_other_footage(
+    long_films: Path, long_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    films = Path(shutil.copytree(long_films, tmp_path / "films"))
+    config = long_config(f"data.folder='{films}'", "training.epochs=1")
+    _stopped(config, tmp_path / "run")
+    shutil.copy(films / "film_0.mp4", films / "film_9.mp4")
+    with pytest.raises(UsageError, match="has begun with 15 videos and stretches, and now there are 20 with other"):
+        train_tiny(config, tmp_path / "run")
+    (films / "film_9.mp4").unlink()
+    assert train_tiny(config, tmp_path / "run")
+
+
+def test_a_run_of_an_earlier_release_says_how_to_go_on_with_whole_videos(
+    long_films: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    run, tiny = (
+        tmp_path / "run",
+        [f"data.folder='{long_films}'", "views=['rgb']", "training.epochs=2", "classifier.head=none"],
+    )
+    _stopped(tiny_config(*tiny, "data.long_seconds=1e9"), run)
+    written = (run / "config.toml").read_text().splitlines(keepends=True)
+    (run / "config.toml").write_text("".join(line for line in written if not line.startswith(("long_s", "stretch_s"))))
+    folder = RunFolder.open(run)
+    state = folder.state()
+    assert state is not None
+    del state["footage"]
+    folder.save_state(state)
+    with pytest.raises(UsageError, match=r"has begun with whole videos.*--set data\.long_seconds=1e9"):
+        train_tiny(tiny_config(*tiny, "data.long_seconds=6"), run)
+    assert train_tiny(tiny_config(*tiny, "data.long_seconds=1e9"), run)

@@ -9,6 +9,7 @@ Stretches of a video are equally long, no longer than `data.stretch_seconds`.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from hashlib import sha256
 from itertools import pairwise
 
 import numpy as np
@@ -74,6 +75,12 @@ class Footage:
     reuse: int | None = None
     lengths: tuple[_Length | None, ...] = ()
     frame_bytes: tuple[int, ...] = ()
+
+    @property
+    def facts(self) -> dict[str, int | str]:
+        """What a run that goes on must find again: how many entries, and a digest of where they begin and end."""
+        places = "".join(f"{one.store_id}\0{one.start_seconds!r}\0{one.end_seconds!r}\n" for one in self.entries)
+        return {"entries": len(self.entries), "digest": sha256(places.encode("utf-8", "surrogateescape")).hexdigest()}
 
     @property
     def mean_bytes(self) -> float:

@@ -67,6 +67,7 @@ class PooledFrames(VideoFrames):
     ) -> None:
         super().__init__(footage.entries, root, requests, cache_gib=cache_gib, makes_people=makes_people)
         self.num_videos = footage.num_videos
+        self.footage = footage.facts
         self._footage = footage
         self._mean_bytes = footage.mean_bytes
         self._cache_gib = cache_gib
@@ -84,7 +85,7 @@ class PooledFrames(VideoFrames):
         videos = tuple(numbers[name_of(entry)] for entry in self.entries)
         assert self._footage.reuse is not None
         self._warn_of_little_room(batch_size)
-        return PoolPlan(videos, batch_size, seed, self._footage.reuse, self._capacity)
+        return PoolPlan(videos, batch_size, seed, self._footage.reuse, self.capacity)
 
     def look_ahead(self, plan: PoolPlan, step: int, called_off: Event) -> None:
         """Begin to decode what a step and those after it need, and forget what none of them does.
@@ -120,6 +121,7 @@ class PooledFrames(VideoFrames):
             makes_people=self._makes_people,
         )
         chosen.failures, chosen._decoders = self.failures, self._decoders
+        chosen.footage = self.footage
         with self._lock:
             places = {old: new for new, old in enumerate(positions)}
             chosen._begun = {places[old]: self._begun.pop(old) for old in places.keys() & self._begun.keys()}
@@ -150,7 +152,7 @@ class PooledFrames(VideoFrames):
 
     def described(self) -> str:
         """What is drawn from, in a line of text."""
-        num_here = min(len(self.entries), self._capacity)
+        num_here = min(len(self.entries), self.capacity)
         return (
             f"{self.num_videos} videos are {len(self.entries)} stretches: up to {num_here} at hand in "
             f"'{place_on_disk()}', each drawn from {self._footage.reuse} times on average (data.reuse)"
@@ -164,7 +166,7 @@ class PooledFrames(VideoFrames):
         super().close()
 
     @property
-    def _capacity(self) -> int:
+    def capacity(self) -> int:
         """How many are at hand at a time: as many as fit, if so many may be mapped with a quarter more ahead."""
         return min(self._footage.capacity(self._budget_bytes), max(2, 4 * self._num_files // (5 * len(self._requests))))
 
@@ -174,7 +176,7 @@ class PooledFrames(VideoFrames):
         if self._cache_gib < needed_gib < math.inf:
             _logger.warning(
                 "%d stretches fit at a time, fewer than a batch has clips (%d), so that it has several of one; for as "
-                "many as clips: --set data.cache_gib=%g", self._capacity, batch_size, math.ceil(needed_gib * 100) / 100
+                "many as clips: --set data.cache_gib=%g", self.capacity, batch_size, math.ceil(needed_gib * 100) / 100
             )  # fmt: skip
 
     def _load(self, index: int) -> DecodedVideo:
