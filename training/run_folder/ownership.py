@@ -95,7 +95,9 @@ def _decisive(run: RunFolder, new: Config) -> tuple[dict[str, Any], dict[str, An
     if new.training.precision == "auto":
         asked["training"]["precision"] = old["training"]["precision"]
     elif run.config.training.precision == "auto":
-        old["training"]["precision"] = run.precision or new.training.precision
+        # Earlier releases did not write down which; none of them chose 16-mixed, whose scale a state then lacks.
+        is_other = run.has_begun and new.training.precision == "16-mixed"
+        old["training"]["precision"] = run.precision or ("auto" if is_other else new.training.precision)
     unlike = {"workers", "cache_gib", "max_failed_share"}
     if "long_seconds" not in run.config.data.model_fields_set:  # of a release that cut no videos
         unlike |= {"long_seconds", "stretch_seconds"}

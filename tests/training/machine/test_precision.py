@@ -191,6 +191,11 @@ def test_a_run_that_has_begun_is_of_one_precision(
             train_run(
                 tiny_config(f"training.precision={other}"), trained_copy, overwrite=False, progress_bar=progress_bar
             )
+    state = torch.load(trained_copy / "state.pt", weights_only=True)
+    del state["trained_in"]  # as earlier releases wrote it
+    torch.save(state, trained_copy / "state.pt")
+    with pytest.raises(UsageError, match="precision is auto, asked for 16-mixed"):
+        claim_run(RunFolder(trained_copy, tiny_config("training.precision=16-mixed")), overwrite=False)
     claim_run(RunFolder(trained_copy, tiny_config("training.precision=32-true")), overwrite=False)
     assert RunFolder.open(trained_copy).config.training.precision == "32-true"
 
