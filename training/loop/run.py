@@ -86,7 +86,7 @@ def train_run(
         KeyboardInterrupt: a stop was asked for; the same call goes on.
     """
     dataset = open_dataset(config.data)
-    frames, val = training_frames(config, dataset)
+    frames, val = training_frames(config, dataset, progress_bar if os.environ.get("RANK", "0") == "0" else None)
     _check_number(len(frames), config, dataset)
     run, elapsed = RunFolder(output, config), Elapsed()
     with ExitStack() as held:

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from cocon.core.errors import UsageError, VideoError
+from cocon.core.progress import OnProgress, no_progress
 from cocon.training.config.input_sections import DataSection
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.duration import duration_seconds
@@ -25,7 +26,7 @@ from cocon.video.reading.live import ViewRequest
 from cocon.video.store.dataset import VideoEntry, part_name
 from cocon.video.views import VIEWS
 
-__all__ = ["Footage", "Stretch", "cut", "few_of_each", "name_of"]
+__all__ = ["Footage", "Stretch", "cut", "few_of_each", "is_large", "name_of"]
 
 # A file that would have fewer, were it long, is not looked into: a folder may have ten thousands of small ones.
 _LEAST_BYTES_PER_S = 16 << 10
@@ -116,7 +117,12 @@ class Footage:
 
 
 def cut(
-    entries: Sequence[VideoEntry], data: DataSection, requests: Mapping[str, ViewRequest], *, num_epochs: int
+    entries: Sequence[VideoEntry],
+    data: DataSection,
+    requests: Mapping[str, ViewRequest],
+    *,
+    num_epochs: int,
+    on_progress: OnProgress = no_progress,
 ) -> Footage:
     """Cut long videos; where there are none, all stay as they are.
 
@@ -125,13 +131,23 @@ def cut(
         data: what is long, how long a stretch is, and how often it is drawn from.
         requests: view → geometry.
         num_epochs: of the training; by default no stretch is drawn from more often, so that all footage is seen.
+        on_progress: called with how many videos were looked at, of all.
     """
-    has_long = any(_is_long(entry, data) for entry in entries)
+    looked_at: dict[VideoEntry, _Length | None] = {}
+
+    def looked(entry: VideoEntry) -> _Length | None:
+        if entry not in looked_at:
+            looked_at[entry] = _length(entry)
+            on_progress(len(looked_at), len(entries))
+        return looked_at[entry]
+
+    large = [looked(entry) for entry in entries if is_large(entry, data)]
+    has_long = any(length is not None and length.seconds > data.long_seconds for length in large)
     if not entries or (not has_long and data.reuse is None):
         return Footage(tuple(entries), len(entries))
     known: list[tuple[VideoEntry, _Length | None]] = []
     for entry in entries:
-        length = _length(entry)
+        length = looked(entry)
         if has_long and length is not None and length.seconds > data.stretch_seconds:
             known += _stretches(entry, length, data.stretch_seconds)
         else:
@@ -159,14 +175,12 @@ def name_of(entry: VideoEntry) -> str:
     return entry.cut_from if isinstance(entry, Stretch) else entry.video_id
 
 
-def _is_long(entry: VideoEntry, data: DataSection) -> bool:
+def is_large(entry: VideoEntry, data: DataSection) -> bool:
+    """Whether a file has the size of a long video, so that its header is read."""
     try:
-        if entry.path.stat().st_size < data.long_seconds * _LEAST_BYTES_PER_S:
-            return False
+        return entry.path.stat().st_size >= data.long_seconds * _LEAST_BYTES_PER_S
     except OSError:
         return False
-    length = _length(entry)
-    return length is not None and length.seconds > data.long_seconds
 
 
 def _length(entry: VideoEntry) -> _Length | None:

@@ -1,15 +1,18 @@
 """Long videos are cut by their headers: nothing is lost, nothing doubled, and short ones stay what they are."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from cocon.core.errors import UsageError
 from cocon.training.config.run import Config
 from cocon.training.data.loader import view_requests
 from cocon.training.data.stretches.cutting import Footage, Stretch, cut, few_of_each, name_of
+from cocon.training.data.stretches.opening import training_frames
 from cocon.video.store.dataset import DatasetFolder, VideoEntry
 
 MakeConfig = Callable[..., Config]
@@ -94,3 +97,25 @@ def test_few_of_each_are_spread_over_a_video(long_films: Path, tiny_config: Make
     footage = _cut(DatasetFolder.open(long_films).split("train"), tiny_config(*LONG))
     assert few_of_each(footage.entries, 2) == [1, 3, 6, 8, 11, 13]
     assert few_of_each(footage.entries, 9) == list(range(15))
+
+
+def test_who_waits_sees_how_many_headers_were_read(figures: Path, long_films: Path, tiny_config: MakeConfig) -> None:
+    shown: list[tuple[str, int, int | None]] = []
+
+    @contextmanager
+    def bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
+        yield lambda done, total: shown.append((description, done, total))
+
+    for folder in (figures, long_films):
+        frames, _ = training_frames(tiny_config(*LONG), DatasetFolder.open(folder), bar)
+        frames.close()
+    assert shown == [("looking at videos", done, 3) for done in (1, 2, 3)]
+
+
+def test_stretches_shorter_than_a_clip_are_refused(long_films: Path, tiny_config: MakeConfig) -> None:
+    dataset = DatasetFolder.open(long_films)
+    clip = ["clip.num_blocks=4", "clip.frames_per_block=5", "clip.step_seconds=0.2"]
+    with pytest.raises(UsageError, match=r"a clip takes 3\.8 s.*stretches of 2\.4 s.*data\.stretch_seconds=9,"):
+        training_frames(tiny_config(*LONG, *clip), dataset)
+    frames, _ = training_frames(tiny_config(LONG[0], "data.stretch_seconds=9", *clip), dataset)
+    frames.close()
