@@ -15,6 +15,7 @@ __all__ = [
     "counter_may_be_missing",
     "depth_named",
     "load_fitting",
+    "named_there",
     "pass_features_on",
     "shown",
     "without_copies",
@@ -84,6 +85,20 @@ def pass_features_on(encoder: Encoder) -> None:
 def counter_may_be_missing(name: str) -> bool:
     """Counters of batches, which torch before 0.4.1 had none of, change nothing."""
     return name.endswith(".num_batches_tracked")
+
+
+def named_there(name: str, trunk_name: Callable[[str], str], last_layer: str) -> str:
+    """Their name of a tensor of an encoder here.
+
+    Args:
+        name: in the encoder's state dict.
+        trunk_name: from the name of a tensor inside the trunk.
+        last_layer: beginning of the names of their classifier.
+    """
+    if name.startswith("classifier.fc."):
+        return last_layer + name.removeprefix("classifier.fc.")
+    inside = name.removeprefix("backbone.")
+    return name if inside == name else trunk_name(inside)
 
 
 def depth_named(

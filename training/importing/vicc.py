@@ -24,6 +24,7 @@ from cocon.training.importing.fitting import (
     counter_may_be_missing,
     depth_named,
     load_fitting,
+    named_there,
     pass_features_on,
     shown,
     without_copies,
@@ -94,7 +95,7 @@ def read_vicc(checkpoint: Checkpoint, source: Source, wanted: str | None) -> Sou
     load_fitting(
         encoder,
         found,
-        lambda name: _their_name(name, trunk),
+        lambda name: named_there(name, lambda inside: trunk.prefix + trunk.their_name(inside), _LAST_LAYER),
         path=checkpoint.path,
         expected=f"{'a classifier' if layout.num_classes else 'a network in pre-training'} of ViCC ({layout.depth})",
         may_be_missing=lambda name: counter_may_be_missing(name) or name.startswith("classifier.bn."),
@@ -164,10 +165,3 @@ def _layout(found: dict[str, Tensor], trunk: _Trunk, checkpoint: Checkpoint) -> 
     norm = found.get(f"{trunk.prefix}bn1.weight", stem)
     width = norm.shape[0] if norm.ndim else 0
     return Layout(depth, width, stem.shape[1], num_classes).checked(checkpoint.path)
-
-
-def _their_name(name: str, trunk: _Trunk) -> str:
-    if name.startswith("classifier.fc."):
-        return _LAST_LAYER + name.removeprefix("classifier.fc.")
-    inside = name.removeprefix("backbone.")
-    return name if inside == name else trunk.prefix + trunk.their_name(inside)

@@ -30,6 +30,7 @@ from cocon.training.importing.fitting import (
     counter_may_be_missing,
     depth_named,
     load_fitting,
+    named_there,
     pass_features_on,
     shown,
 )
@@ -122,7 +123,7 @@ def read_kinetics(checkpoint: Checkpoint, network: KineticsNetwork) -> SourceEnc
     load_fitting(
         encoder,
         _flat_classifier(checkpoint.tensors, network),
-        lambda name: _their_name(name, network),
+        lambda name: named_there(name, network.their_name, network.classifier),
         path=checkpoint.path,
         expected=f"a network of torchvision ({layout.depth} of {network.title})",
         may_be_missing=lambda name: counter_may_be_missing(name) or name.startswith("classifier.bn."),
@@ -169,10 +170,3 @@ def _flat_classifier(tensors: Mapping[str, Tensor], network: KineticsNetwork) ->
     if weight in found and found[weight].shape[2:] == (1, 1, 1):
         found[weight] = found[weight].flatten(1)
     return found
-
-
-def _their_name(name: str, network: KineticsNetwork) -> str:
-    if name.startswith("classifier.fc."):
-        return network.classifier + name.removeprefix("classifier.fc.")
-    inside = name.removeprefix("backbone.")
-    return name if inside == name else network.their_name(inside)
