@@ -126,9 +126,9 @@ class VideoEmbedding:
                 "end_seconds": round(float(self.end_seconds[clip]), 6),
                 "num_frames": self.num_frames,
                 "truncated": self.truncated,
-                "empty_views": list(self.empty_views),
                 "model": self.model,
                 "version": self.version,
                 "fingerprint": self.fingerprint,
                 "embedding": vector,
+                "empty_views": list(self.empty_views),
             }

@@ -68,6 +68,8 @@ def test_every_format_reads_back(tmp_path: Path, embedder: VideoEmbedder, videos
         case _:
             rows = json.loads(output.read_text())
     wanted = [row for video in expected for row in video.rows()]
+    if chosen in ("parquet", "npz"):  # whose columns are numbers and texts
+        wanted = [{name: value for name, value in row.items() if name != "empty_views"} for row in wanted]
     assert len(rows) == len(wanted) == 10
     for row, want in zip(rows, wanted, strict=True):
         assert list(row) == list(want)

@@ -43,7 +43,7 @@ def _memory(folder: Path) -> list[dict[str, object]]:
 
 def test_failures_are_remembered_in_the_order_of_the_dataset_and_the_rest_is_made(folder: Path) -> None:
     made, told = _make(folder)
-    assert made == MadeViews(1, 0, 2, 0, 0, 0)
+    assert made == MadeViews(1, 0, 2, 0, 0, ())
     assert told == ["a.mp4", "jump/z.avi"]
     rows = _memory(folder)
     assert [row["video"] for row in rows] == ["a.mp4", "jump/z.avi"]
@@ -66,26 +66,26 @@ def test_the_same_failure_is_not_tried_again_also_where_the_folder_was_moved(fol
     _make(folder)
     memory = (folder / "views" / "failures.jsonl").read_bytes()
     moved = folder.rename(folder.with_name("moved"))
-    assert _make(moved) == (MadeViews(0, 1, 0, 2, 0, 0), [])
+    assert _make(moved) == (MadeViews(0, 1, 0, 2, 0, ()), [])
     assert (moved / "views" / "failures.jsonl").read_bytes() == memory
 
 
 def test_other_content_another_recipe_other_limits_and_overwrite_try_again(folder: Path) -> None:
     _make(folder)
     (folder / "a.mp4").write_bytes(b"still no video")
-    assert _make(folder) == (MadeViews(0, 1, 1, 1, 0, 0), ["a.mp4"])
+    assert _make(folder) == (MadeViews(0, 1, 1, 1, 0, ()), ["a.mp4"])
     both = ["a.mp4", "jump/z.avi"]
     for recipe in (replace(FLOW_ONLY, flow=FlowSpec(0.1)), replace(FLOW_ONLY, limits=MediaLimits(max_frames=99))):
         assert _make(folder, recipe)[1] == both
         assert _make(folder, recipe)[1] == []
-    assert _make(folder, retry_failed=True) == (MadeViews(0, 1, 2, 0, 0, 0), both)
-    assert _make(folder, overwrite=True) == (MadeViews(1, 0, 2, 0, 0, 0), both)
+    assert _make(folder, retry_failed=True) == (MadeViews(0, 1, 2, 0, 0, ()), both)
+    assert _make(folder, overwrite=True) == (MadeViews(1, 0, 2, 0, 0, ()), both)
 
 
 def test_a_limit_that_was_raised_lets_the_video_in(folder: Path) -> None:
     strict = replace(FLOW_ONLY, limits=MediaLimits(max_frames=5))
-    assert _make(folder, strict) == (MadeViews(0, 0, 3, 0, 0, 0), ["a.mp4", "jump/z.avi", "sound.mp4"])
-    assert _make(folder, strict) == (MadeViews(0, 0, 0, 3, 0, 0), [])
+    assert _make(folder, strict) == (MadeViews(0, 0, 3, 0, 0, ()), ["a.mp4", "jump/z.avi", "sound.mp4"])
+    assert _make(folder, strict) == (MadeViews(0, 0, 0, 3, 0, ()), [])
     assert _make(folder)[0].num_made == 1
     assert [row["video"] for row in _memory(folder)] == ["a.mp4", "jump/z.avi"]
 
@@ -93,22 +93,22 @@ def test_a_limit_that_was_raised_lets_the_video_in(folder: Path) -> None:
 def test_a_video_that_was_mended_or_removed_is_forgotten(folder: Path) -> None:
     _make(folder)
     (folder / "a.mp4").write_bytes((folder / "sound.mp4").read_bytes())
-    assert _make(folder)[0] == MadeViews(1, 1, 0, 1, 0, 0)
+    assert _make(folder)[0] == MadeViews(1, 1, 0, 1, 0, ())
     (folder / "jump" / "z.avi").unlink()
-    assert _make(folder)[0] == MadeViews(0, 2, 0, 0, 0, 0)
+    assert _make(folder)[0] == MadeViews(0, 2, 0, 0, 0, ())
     assert not (folder / "views" / "failures.jsonl").exists()
 
 
 def test_a_file_that_the_manifest_names_in_vain_fails_until_it_is_there(folder: Path) -> None:
     (folder / "manifest.csv").write_text("path\nsound.mp4\nlate.mp4\n")
-    assert _make(folder) == (MadeViews(1, 0, 1, 0, 0, 0), ["late.mp4"])
-    assert _make(folder) == (MadeViews(0, 1, 0, 1, 0, 0), [])
+    assert _make(folder) == (MadeViews(1, 0, 1, 0, 0, ()), ["late.mp4"])
+    assert _make(folder) == (MadeViews(0, 1, 0, 1, 0, ()), [])
     assert _memory(folder)[0]["error"] == {
         "class": "UsageError",
         "message": "video 'late.mp4' does not exist or is no file",
     }
     (folder / "late.mp4").write_bytes((folder / "sound.mp4").read_bytes())
-    assert _make(folder)[0] == MadeViews(1, 1, 0, 0, 0, 0)
+    assert _make(folder)[0] == MadeViews(1, 1, 0, 0, 0, ())
 
 
 def test_a_memory_that_was_cut_keeps_its_whole_lines(tmp_path: Path) -> None:
@@ -129,12 +129,12 @@ def test_a_deadline_that_was_missed_names_the_video_and_is_tried_again_by_the_ne
         (folder / unreadable).unlink()
     hasty = replace(FLOW_ONLY, limits=MediaLimits(frame_timeout_s=1e-6))
     for _ in range(2):
-        assert _make(folder, hasty) == (MadeViews(0, 0, 1, 0, 0, 0), ["sound.mp4"])
+        assert _make(folder, hasty) == (MadeViews(0, 0, 1, 0, 0, ()), ["sound.mp4"])
         assert _memory(folder)[0]["error"] == {
             "class": "TimedOutError",
             "message": "video 'sound.mp4': the decoder gave no new frame for 1e-06 s and was stopped",
         }
-    assert _make(folder)[0] == MadeViews(1, 0, 0, 0, 0, 0)
+    assert _make(folder)[0] == MadeViews(1, 0, 0, 0, 0, ())
 
 
 @pytest.mark.parametrize(

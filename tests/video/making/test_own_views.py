@@ -52,7 +52,7 @@ def _write_points(path: Path, x: float, frames: range = range(NUM_FRAMES)) -> No
 def test_key_points_are_stored_with_their_origin(folder: Path, own: Path) -> None:
     _write_points(own / "a.json", 10.0)
     _write_points(own / "jump__b.mp4.json", 30.0, range(2))
-    assert _make(folder, pose=own) == (MadeViews(2, 0, 0, 0, 0, 0), {})
+    assert _make(folder, pose=own) == (MadeViews(2, 0, 0, 0, 0, ()), {})
     first, second = (read_view(folder, "pose", video_id) for video_id in ("run__a.mp4", "jump__b.mp4"))
     assert (first.height, first.width) == (48, 64)
     assert first.keypoints is not None
@@ -67,7 +67,7 @@ def test_masks_and_flow_replace_their_estimators(folder: Path, own: Path, write_
         light = [np.full((48, 64, 3), 250 * (index < 3), np.uint8) for index in range(NUM_FRAMES)]
         write_video(own / f"{name}.mkv", light, np.arange(NUM_FRAMES) / 10)
         np.save(own / f"{name}.npy", np.full((NUM_FRAMES - 1, 128, 170, 2), 3.0, np.float32))
-    assert _make(folder, flow=own, mask=own) == (MadeViews(2, 0, 0, 0, 0, 0), {})
+    assert _make(folder, flow=own, mask=own) == (MadeViews(2, 0, 0, 0, 0, ()), {})
     mask, flow = read_view(folder, "mask", "run__a.mp4"), read_view(folder, "flow", "run__a.mp4")
     assert mask.attributes["num_frames_with_person"] == 3
     assert flow.attributes["flow_algorithm"] == "user"
@@ -77,22 +77,22 @@ def test_masks_and_flow_replace_their_estimators(folder: Path, own: Path, write_
 def test_a_video_without_key_points_fails_and_is_made_when_they_come(folder: Path, own: Path) -> None:
     _write_points(own / "a.json", 10.0)
     expected = f"view 'pose' was looked for in '{own}', which has nothing called 'jump__b.mp4' or 'b'"
-    assert _make(folder, pose=own) == (MadeViews(1, 0, 1, 0, 0, 0), {"jump/b.mp4": expected})
-    assert _make(folder, pose=own) == (MadeViews(0, 1, 0, 1, 0, 0), {})
+    assert _make(folder, pose=own) == (MadeViews(1, 0, 1, 0, 0, ()), {"jump/b.mp4": expected})
+    assert _make(folder, pose=own) == (MadeViews(0, 1, 0, 1, 0, ()), {})
     _write_points(own / "b.json", 10.0)
-    assert _make(folder, pose=own) == (MadeViews(1, 1, 0, 0, 0, 0), {})
+    assert _make(folder, pose=own) == (MadeViews(1, 1, 0, 0, 0, ()), {})
 
 
 def test_key_points_that_do_not_fit_fail_and_are_read_again_when_they_change(folder: Path, own: Path) -> None:
     _write_points(own / "a.json", 10.0)
     _write_points(own / "b.json", 10.0, range(NUM_FRAMES + 1))
     made, told = _make(folder, pose=own)
-    assert made == MadeViews(1, 0, 1, 0, 0, 0)
+    assert made == MadeViews(1, 0, 1, 0, 0, ())
     assert "image_id 6 is no frame of the video" in told["jump/b.mp4"]
-    assert _make(folder, pose=own)[0] == MadeViews(0, 1, 0, 1, 0, 0)
+    assert _make(folder, pose=own)[0] == MadeViews(0, 1, 0, 1, 0, ())
     _write_points(own / "b.json", 10.0)
     _write_points(own / "a.json", 40.0)
-    assert _make(folder, pose=own)[0] == MadeViews(2, 0, 0, 0, 0, 0)
+    assert _make(folder, pose=own)[0] == MadeViews(2, 0, 0, 0, 0, ())
     points = read_view(folder, "pose", "run__a.mp4").keypoints
     assert points is not None
     assert points[0, 0, 0, 0] == 40.0
@@ -112,7 +112,7 @@ def test_an_estimator_never_takes_the_place_of_a_users_own_unasked(folder: Path,
     _write_points(own / "b.json", 30.0)
     _make(folder, pose=own)
     dataset, theirs = DatasetFolder.open(folder), read_view(folder, "pose", "run__a.mp4")
-    assert make_views(dataset, Recipe(("pose",)), num_workers=1) == MadeViews(0, 2, 0, 0, 0, 0)
+    assert make_views(dataset, Recipe(("pose",)), num_workers=1) == MadeViews(0, 2, 0, 0, 0, ())
     kept = read_view(folder, "pose", "run__a.mp4")
     assert kept.attributes == theirs.attributes
     assert make_views(dataset, Recipe(("pose",)), overwrite=True, num_workers=1).num_made == 2
@@ -147,24 +147,24 @@ def _make_depth(folder: Path, own: Path, near: float, far: float) -> MadeViews:
 
 def test_depth_is_stored_with_its_range_and_made_again_for_another(folder: Path, own: Path) -> None:
     _write_depth(own)
-    assert _make_depth(folder, own, 1000, 2000) == MadeViews(2, 0, 0, 0, 0, 0)
+    assert _make_depth(folder, own, 1000, 2000) == MadeViews(2, 0, 0, 0, 0, ())
     stored = read_view(folder, "depth", "run__a.mp4")
     assert (stored.attributes["depth_near"], stored.attributes["depth_far"]) == (1000, 2000)
     assert stored.attributes["estimator"] == "user"
     assert "num_frames_with_person" not in stored.attributes
     assert stored.pixels is not None
     assert (stored.pixels == 128).all()
-    assert _make_depth(folder, own, 1000, 2000) == MadeViews(0, 2, 0, 0, 0, 0)
-    assert _make_depth(folder, own, 1500, 2000) == MadeViews(2, 0, 0, 0, 0, 0)
+    assert _make_depth(folder, own, 1000, 2000) == MadeViews(0, 2, 0, 0, 0, ())
+    assert _make_depth(folder, own, 1500, 2000) == MadeViews(2, 0, 0, 0, 0, ())
     assert not read_view(folder, "depth", "run__a.mp4").pixels.any()  # type: ignore[union-attr]
 
 
 def test_depth_of_two_bytes_fails_without_a_range_and_is_tried_again_with_one(folder: Path, own: Path) -> None:
     _write_depth(own)
     made, told = _make(folder, depth=own)
-    assert made == MadeViews(0, 0, 2, 0, 0, 0)
+    assert made == MadeViews(0, 0, 2, 0, 0, ())
     assert told["run/a.mp4"].endswith("say which values 0 and 255 stand for: --depth-range NEAR FAR")
-    assert _make_depth(folder, own, 1000, 2000) == MadeViews(2, 0, 0, 0, 0, 0)
+    assert _make_depth(folder, own, 1000, 2000) == MadeViews(2, 0, 0, 0, 0, ())
 
 
 def test_all_views_are_those_with_an_estimator_and_ones_own() -> None:
