@@ -77,7 +77,7 @@ class DataSection(Section):
 
     Where a video is longer than `long_seconds`, all are cut into stretches of `stretch_seconds` at most. So many of
     them as fit are at hand, on disk, and each is drawn from `reuse` times on average before another takes its place.
-    None is as often as there are epochs, 64 at most; short videos are drawn in epochs, unless `reuse` is set.
+    None is as often as there are epochs, 100 at most; short videos are drawn in epochs, unless `reuse` is set.
 
     `workers`: processes that make clips of short videos; 0 is a thread of this process. Of long ones, threads.
 

@@ -34,7 +34,7 @@ _RATE = 30.0  # frames a second, where a file does not say
 _FASTEST = 120.0  # what is said beyond is a clock's, and not of frames
 _KEY_POINT_BYTES = 4 * 17 * 3 * 2  # of a frame with four people, float16
 # Of which decoding is a small part of the work of a large network.
-_MOST_REUSE = 64
+_MOST_REUSE = 100
 # What is decoded ahead has this share of the room.
 _AHEAD_SHARE = 0.2
 
