@@ -3,11 +3,12 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cocon.core.options import Quiet
+from cocon.training.importing.sources import Source
 
 if TYPE_CHECKING:
     from cocon.embedding.contract import ModelContract
@@ -22,7 +23,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 def import_checkpoints(
     files: Annotated[list[Path], typer.Argument(help="Checkpoints (.pth.tar, .pth, .safetensors), one per view.")],
     source: Annotated[
-        Literal["cocon", "dpc", "vicc", "vclr", "cyclecontrast", "torchvision"],
+        Source,
         typer.Option("--from", help="Whose code wrote them, or whose names their tensors have."),
     ],
     views: Annotated[

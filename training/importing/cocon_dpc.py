@@ -30,7 +30,8 @@ from cocon.training.importing.fitting import (
     shown,
     without_copies,
 )
-from cocon.training.importing.source_encoder import Layout, Source, SourceEncoder
+from cocon.training.importing.source_encoder import Layout, SourceEncoder
+from cocon.training.importing.sources import Source
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.models.architectures import DEPTHS
 from cocon.training.models.encoder import build_encoder

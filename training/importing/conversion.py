@@ -18,7 +18,8 @@ from cocon.training.importing.batch_norm import estimate_statistics
 from cocon.training.importing.projects import FLOW_SOURCE_PX, project_of, read_encoders
 from cocon.training.importing.published_trunks.inflation import inflated
 from cocon.training.importing.published_trunks.kinetics import without_classifier
-from cocon.training.importing.source_encoder import Source, SourceEncoder, adapted_to_flow
+from cocon.training.importing.source_encoder import SourceEncoder, adapted_to_flow
+from cocon.training.importing.sources import Source
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import claim_run

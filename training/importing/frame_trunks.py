@@ -23,7 +23,8 @@ from cocon.training.importing.fitting import (
     shown,
     without_parts,
 )
-from cocon.training.importing.source_encoder import Layout, Source, SourceEncoder
+from cocon.training.importing.source_encoder import Layout, SourceEncoder
+from cocon.training.importing.sources import Source
 from cocon.training.models.architectures import BOTTLENECK_DEPTHS, BOTTLENECK_OF, DEPTHS
 from cocon.training.models.encoder import build_encoder
 from cocon.video.views import VIEWS, view_named

@@ -11,7 +11,8 @@ from cocon.training.importing.cocon_dpc import read_cocon_dpc
 from cocon.training.importing.frame_trunks import read_frame_trunk
 from cocon.training.importing.published_trunks.inflation import INFLATED
 from cocon.training.importing.published_trunks.reading import read_published
-from cocon.training.importing.source_encoder import Source, SourceEncoder
+from cocon.training.importing.source_encoder import SourceEncoder
+from cocon.training.importing.sources import Source
 from cocon.training.importing.vicc import read_vicc
 from cocon.video.views import view_named
 

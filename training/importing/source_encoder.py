@@ -5,7 +5,7 @@ The released code feeds flow to its networks in pixels of a picture larger than 
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from torch import nn
@@ -16,9 +16,7 @@ from cocon.training.importing.checkpoint_file import Checkpoint
 from cocon.training.models.encoder import Encoder
 from cocon.video.views import VIEWS
 
-__all__ = ["REST", "Layout", "Source", "SourceEncoder", "adapted_to_flow"]
-
-Source = Literal["cocon", "dpc", "vicc", "vclr", "cyclecontrast", "torchvision"]
+__all__ = ["REST", "Layout", "SourceEncoder", "adapted_to_flow"]
 
 REST = 128 / 255  # a byte / 255 of flow that says no motion
 

@@ -30,7 +30,8 @@ from cocon.training.importing.fitting import (
     without_copies,
     without_parts,
 )
-from cocon.training.importing.source_encoder import REST, Layout, Source, SourceEncoder
+from cocon.training.importing.source_encoder import REST, Layout, SourceEncoder
+from cocon.training.importing.sources import Source
 from cocon.training.importing.vicc_names import (
     R2PLUS1D_STEM,
     S3D_STEM,

@@ -11,7 +11,8 @@ from cocon.core.errors import MismatchError
 from cocon.training.importing.checkpoint_file import Checkpoint
 from cocon.training.importing.published_trunks.kinetics import R2PLUS1D, S3D, read_kinetics
 from cocon.training.importing.published_trunks.picture_trunks import read_picture_trunk
-from cocon.training.importing.source_encoder import Source, SourceEncoder
+from cocon.training.importing.source_encoder import SourceEncoder
+from cocon.training.importing.sources import Source
 from cocon.video.views import VIEWS, view_named
 
 __all__ = ["read_published"]

@@ -34,6 +34,7 @@ from cocon.training.evaluation.report.tables import class_table, metric_table, w
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import ViewFiles
 from cocon.video.clips import grid_indices
+from tests.training.relabelling import relabel
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -333,21 +334,11 @@ def test_a_video_that_fails_is_named_once_and_the_code_is_3_after_everything_was
     assert caplog.text.count("figure_00006' is left out") == 1
 
 
-def _renamed(folder: Path, label_of: Callable[[int, str], str]) -> None:
-    """Give the videos of a set other classes."""
-    with (folder / "manifest.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    with (folder / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(row | {"label": label_of(index, row["label"])} for index, row in enumerate(rows))
-
-
 def test_data_of_other_classes_is_judged_by_its_own_and_the_classifier_is_left_out_and_it_is_said(
     cocon: Callable[..., Outcome], trained: Path, figures_copy: Path, tmp_path: Path
 ) -> None:
     """One class of the data is one of the classifier's, as `jump` is of many."""
-    _renamed(figures_copy, lambda index, label: ("jump", "sit", "run")[index % 3])
+    relabel(figures_copy, lambda index, label: ("jump", "sit", "run")[index % 3])
     options = ["--data", figures_copy, "--report", tmp_path / "page", "--confusion", tmp_path / "confusion.csv"]
     code, output, errors = cocon("evaluate", trained, *options)
     assert code == 0

@@ -1,6 +1,5 @@
 """Training a classifier: frozen leaves the encoder alone, fine-tuning does not, labels are sorted and optional."""
 
-import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from cocon.training.models.encoder import build_encoder
 from cocon.training.models.heads import GRUClassifier, MeanClassifier
 from cocon.training.run_folder.files import RunFolder
 from cocon.video.views import VIEWS
+from tests.training.relabelling import relabel
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -41,15 +41,6 @@ def _encoder_tensors(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor
 
 def _clips() -> torch.Tensor:
     return torch.randint(0, 256, (2, 3, 2, 24, 24, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-
-
-def _relabel(folder: Path, label_of: Callable[[int, str], str]) -> None:
-    with (folder / "manifest.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    with (folder / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(row | {"label": label_of(index, row["label"])} for index, row in enumerate(rows))
 
 
 def test_a_frozen_encoder_keeps_every_bit_and_its_fingerprint_while_logits_appear(
@@ -160,7 +151,7 @@ def test_a_classifier_learns_the_training_videos(
 def test_videos_without_labels_give_encoders_without_logits(
     figures_copy: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:
-    _relabel(figures_copy, lambda index, label: "")
+    relabel(figures_copy, lambda index, label: "")
     train_tiny(tiny_config(f"data.folder={figures_copy}"), tmp_path / "run")
     encoder, contract = RunFolder.open(tmp_path / "run").encoder("rgb")
     assert (encoder.classifier, contract.labels, contract.encoder.classifier) == (None, (), "none")
@@ -169,7 +160,7 @@ def test_videos_without_labels_give_encoders_without_logits(
 def test_where_only_some_videos_have_labels_all_are_pre_trained_on_and_the_journal_is_whole(
     figures_copy: Path, unlabelled: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:
-    _relabel(figures_copy, lambda index, label: label if index in (1, 3) else "")
+    relabel(figures_copy, lambda index, label: label if index in (1, 3) else "")
     train_tiny(tiny_config(f"data.folder={figures_copy}"), tmp_path / "run")
     _, contract = RunFolder.open(tmp_path / "run").encoder("rgb")
     assert contract.labels == ("arm swing", "clap overhead")
