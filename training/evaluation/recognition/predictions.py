@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cocon.embedding.fusion import fuse_embeddings, fuse_probabilities
 from cocon.training.evaluation.recognition.ensembles import PAPER_WEIGHTS, pool_weights, pooled, retrieval_weights
 from cocon.training.evaluation.recognition.features import VideoFeatures
-from cocon.training.evaluation.recognition.probe import few_shot_probabilities, fit_probe
+from cocon.training.evaluation.recognition.probe import FewShot, fit_few_shot, fit_probe
 
 __all__ = ["Ensemble", "VideoPredictions", "centred", "ensemble_predictions", "view_predictions"]
 
@@ -25,7 +25,7 @@ class VideoPredictions:
         probe: class probabilities of the test videos by the linear probe, `float64 [U, K]`.
         classifier: likewise by the classifier trained with the encoder, `float64 [U, K']`; None where there is none, or
             none that can be judged.
-        few_shot: labels per class → class probabilities in R draws, `float64 [R, U, K]`.
+        few_shot: labels per class → what probes say that know so many, their K columns those of `probe`.
         gallery: training embeddings to search, `float32 [V, D]`.
         queries: test embeddings, `float32 [U, D]`.
         gallery_clips: clips of the training videos, video by video, `float32 [M, D]`; None where they were not kept.
@@ -39,7 +39,7 @@ class VideoPredictions:
 
     probe: NDArray[np.float64]
     classifier: NDArray[np.float64] | None
-    few_shot: Mapping[int, NDArray[np.float64]]
+    few_shot: Mapping[int, FewShot]
     gallery: NDArray[np.float32]
     queries: NDArray[np.float32]
     gallery_clips: NDArray[np.float32] | None = None
@@ -79,7 +79,7 @@ def view_predictions(
         probe=_columns(probe.probabilities(queries), classes, labels),
         classifier=_columns(test.probabilities[view], test.classes, known) if has_classifier else None,
         few_shot={
-            k: _columns(few_shot_probabilities(gallery, train.labels, queries, per_class=k), classes, labels)
+            k: _few_shot_columns(fit_few_shot(gallery, train.labels, queries, per_class=k), classes, labels)
             for k in few_shot
         },
         gallery=centred(gallery) if is_centred else gallery,
@@ -99,8 +99,8 @@ def ensemble_predictions(
 
     `equal` and `paper` take the mean of probabilities. `learned` takes `pooled` ones, and its weights come from the
     training videos alone: for probabilities those that suit the probes' out-of-fold predictions best, for the embedding
-    `retrieval_weights`. Classifiers have seen all training videos and so take the probes' weights. Learned weights,
-    which have seen all labels, have no few-shot figures.
+    `retrieval_weights`. Classifiers have seen all training videos and so take the probes' weights. Few-shot figures
+    take weights of their own in every draw, of the labels that are known there (`_few_shot_together`).
 
     Args:
         views: view → what it says; at least two.
@@ -114,12 +114,13 @@ def ensemble_predictions(
     out_of_fold = {view: row.out_of_fold for view, row in views.items() if row.out_of_fold is not None}
     galleries = {view: row.gallery for view, row in views.items()}
     classifiers = {view: row.classifier for view, row in views.items() if row.classifier is not None}
-    few_shot = () if how == "learned" else next(iter(views.values())).few_shot
+    few_shot = next(iter(views.values())).few_shot
     together = pooled if how == "learned" else fuse_probabilities
+    targets = np.searchsorted(labels, train.labels)
     if how != "learned":
         of_probe = of_retrieval = _shares(PAPER_WEIGHTS if how == "paper" else dict.fromkeys(views, 1.0), views)
     elif out_of_fold:
-        of_probe = pool_weights(out_of_fold, np.searchsorted(labels, train.labels))
+        of_probe = pool_weights(out_of_fold, targets)
         of_retrieval = retrieval_weights(galleries, train.labels, train.groups)
     else:
         return None
@@ -128,7 +129,10 @@ def ensemble_predictions(
     return VideoPredictions(
         probe=together({view: row.probe for view, row in views.items()}, of_probe),
         classifier=together(classifiers, of_probe) if classifiers else None,
-        few_shot={k: together({view: row.few_shot[k] for view, row in views.items()}, of_probe) for k in few_shot},
+        few_shot={
+            k: _few_shot_together({v: row.few_shot[k] for v, row in views.items()}, how, of_probe, targets)
+            for k in few_shot
+        },
         gallery=fuse_embeddings(galleries, of_retrieval),
         queries=fuse_embeddings({view: row.queries for view, row in views.items()}, of_retrieval),
         gallery_clips=_fused_clips({view: row.gallery_clips for view, row in views.items()}, of_retrieval),
@@ -137,6 +141,32 @@ def ensemble_predictions(
         shares=of_retrieval,
         classifier_labels=next((row.classifier_labels for row in views.values() if row.classifier_labels), ()),
     )
+
+
+def _few_shot_together(
+    views: Mapping[str, FewShot], how: Ensemble, weights: Mapping[str, float], targets: NDArray[np.int64]
+) -> FewShot:
+    """What few-shot probes of several views say together.
+
+    Learned weights are those of each draw, which suit what the probes say of its known videos while these are left out;
+    where none can be left out, the views weigh the same in the pool.
+
+    Args:
+        views: view → its probes, the same draws in all.
+        how: how the views are weighed.
+        weights: view → weight, where they are not learned.
+        targets: class of each training video, `int64 [V]`.
+    """
+    first = next(iter(views.values()))
+    if how != "learned":
+        tables = {view: few.probabilities for view, few in views.items()}
+        return FewShot(fuse_probabilities(tables, weights), first.known, None)
+    draws = []
+    for draw, known in enumerate(first.known):
+        left_out = {view: few.out_of_fold[draw] for view, few in views.items() if few.out_of_fold is not None}
+        learned = pool_weights(left_out, targets[known]) if left_out else dict.fromkeys(views, 1.0 / len(views))
+        draws.append(pooled({view: few.probabilities[draw] for view, few in views.items()}, learned))
+    return FewShot(np.stack(draws), first.known, None)
 
 
 def centred(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -166,6 +196,11 @@ def _columns(table: NDArray[np.float64], classes: Sequence[str], labels: Sequenc
     spread = np.zeros((*table.shape[:-1], len(labels)))
     spread[..., np.searchsorted(labels, classes)] = table
     return spread
+
+
+def _few_shot_columns(few: FewShot, classes: Sequence[str], labels: Sequence[str]) -> FewShot:
+    left_out = None if few.out_of_fold is None else _columns(few.out_of_fold, classes, labels)
+    return FewShot(_columns(few.probabilities, classes, labels), few.known, left_out)
 
 
 def _shares(weights: Mapping[str, float], views: Mapping[str, VideoPredictions]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-__all__ = ["LinearProbe", "few_label_classes", "few_shot_probabilities", "fit_probe"]
+__all__ = ["FewShot", "LinearProbe", "few_label_classes", "fit_few_shot", "fit_probe"]
 
 _STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 _MAX_FOLDS = 4
@@ -60,15 +60,31 @@ def fit_probe(train: NDArray[np.float32], labels: NDArray[np.str_], groups: NDAr
     return LinearProbe(scaler, _regression(scaler.transform(train), labels, best), left_out[best])
 
 
-def few_shot_probabilities(
+@dataclass(frozen=True, slots=True)
+class FewShot:
+    """What probes say that know the labels of k training videos of each class, in R draws.
+
+    Attributes:
+        probabilities: of the test videos, classes sorted by name, `float64 [R, U, K]`.
+        known: the training videos whose labels are known, `int64 [R, k·K]`.
+        out_of_fold: of these videos, each by a probe that knows others of its class but not it, `float64 [R, k·K, K]`;
+            None where k is 1 and none can be left out.
+    """
+
+    probabilities: NDArray[np.float64]
+    known: NDArray[np.int64]
+    out_of_fold: NDArray[np.float64] | None
+
+
+def fit_few_shot(
     train: NDArray[np.float32],
     labels: NDArray[np.str_],
     test: NDArray[np.float32],
     *,
     per_class: int,
     num_draws: int = 5,
-) -> NDArray[np.float64]:
-    """Class probabilities by probes that know the labels of a few training videos.
+) -> FewShot:
+    """Probes that know the labels of a few training videos.
 
     Draw r takes `per_class` videos of each class by the random numbers of seed (per_class, r), the same for all views
     and methods. Embeddings are standardised by all training videos, which needs no labels; the L2 strength is 1.
@@ -77,27 +93,29 @@ def few_shot_probabilities(
         train: embeddings, `float32 [V, D]`.
         labels: `str [V]`; each class has at least `per_class` videos.
         test: embeddings to classify, `float32 [U, D]`.
-        per_class: labels per class.
+        per_class: k, labels per class.
         num_draws: R.
-
-    Returns:
-        `float64 [R, U, K]`, classes sorted by name.
     """
     scaler = StandardScaler().fit(train)
     scaled, queries = scaler.transform(train), scaler.transform(test)
     positions = [np.flatnonzero(labels == name) for name in np.unique(labels)]
-    tables = []
+    tables, known, left_out = [], [], []
     for draw in range(num_draws):
         rng = np.random.default_rng([per_class, draw])
         drawn = np.concatenate([rng.choice(of_class, per_class, replace=False) for of_class in positions])
         tables.append(_regression(scaled[drawn], labels[drawn], _FEW_SHOT_STRENGTH).predict_proba(queries))
-    return np.stack(tables).astype(np.float64)  # [R, U, K]
+        known.append(drawn)
+        if per_class > 1:  # the n-th videos of all classes are left out together
+            folds = np.tile(np.arange(per_class) % _MAX_FOLDS, len(positions))
+            left_out.append(_left_out_folds(scaled[drawn], labels[drawn], folds))
+    out_of_fold = np.stack(left_out) if left_out else None
+    return FewShot(np.stack(tables).astype(np.float64), np.stack(known), out_of_fold)
 
 
 def few_label_classes(
     train: NDArray[np.float32], labels: Sequence[str], known: NDArray[np.int64], test: NDArray[np.float32]
 ) -> NDArray[np.str_]:
-    """What a probe that knows the labels of some training videos calls others; as `few_shot_probabilities` else.
+    """What a probe that knows the labels of some training videos calls others; as `fit_few_shot` else.
 
     Args:
         train: embeddings, `float32 [V, D]`.
@@ -132,6 +150,18 @@ def _left_out(
         scaler = StandardScaler().fit(train[kept])
         model = _regression(scaler.transform(train[kept]), labels[kept], strength)
         table[np.ix_(left_out, columns)] = model.predict_proba(scaler.transform(train[left_out]))
+    return table
+
+
+def _left_out_folds(
+    known: NDArray[np.float32], labels: NDArray[np.str_], folds: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Class probabilities `float64 [n, K]` of known videos while their fold is left out; every fold has all classes."""
+    table = np.zeros((len(known), len(np.unique(labels))))
+    for fold in np.unique(folds):
+        is_out = folds == fold
+        model = _regression(known[~is_out], labels[~is_out], _FEW_SHOT_STRENGTH)
+        table[is_out] = model.predict_proba(known[is_out])
     return table
 
 

@@ -61,8 +61,8 @@ def counted_row(
     hits |= {} if ordered is None else _hits_of_order(ordered, targets, train, test)
     of_figures = {name: 100.0 * float(found.mean()) for name, found in hits.items()}
     few_shot = {
-        k: 100.0 * float(np.mean([are_in_top_k(table, targets, 1) for table in tables]))
-        for k, tables in row.few_shot.items()
+        k: 100.0 * float(np.mean([are_in_top_k(table, targets, 1) for table in few.probabilities]))
+        for k, few in row.few_shot.items()
     }
     weights = {} if ordered is None else {f"ordered_{name}": weight for name, weight in ordered.weights.items()}
     metrics = ViewMetrics(

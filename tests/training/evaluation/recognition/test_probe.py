@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from cocon.training.evaluation.recognition import probe
-from cocon.training.evaluation.recognition.probe import few_label_classes, few_shot_probabilities, fit_probe
+from cocon.training.evaluation.recognition.probe import few_label_classes, fit_few_shot, fit_probe
 
 NAMES = np.array(["bow", "jump", "run", "sit"])
 
@@ -81,13 +81,28 @@ def test_out_of_fold_predictions_do_not_know_the_videos_own_group() -> None:
 def test_a_few_labels_tell_less_than_many_and_are_drawn_alike_each_time() -> None:
     (train, labels), (test, test_labels) = _separable(20, 0), _separable(50, 1)
     train = train + 0.15 * np.random.default_rng(2).normal(size=train.shape).astype(np.float32)
-    one, ten = (few_shot_probabilities(train, labels, test, per_class=k) for k in (1, 10))
+    one, ten = (fit_few_shot(train, labels, test, per_class=k).probabilities for k in (1, 10))
     assert one.shape == (5, 200, 4)
     assert one.sum(axis=2) == pytest.approx(np.ones((5, 200)))
     assert 0.4 < np.mean([_accuracy(table, test_labels) for table in one]) < 0.9
     assert np.mean([_accuracy(table, test_labels) for table in ten]) > 0.9
-    assert np.array_equal(one, few_shot_probabilities(train, labels, test, per_class=1))
+    assert np.array_equal(one, fit_few_shot(train, labels, test, per_class=1).probabilities)
     assert not np.array_equal(one[0], one[1])
+
+
+def test_each_known_label_is_left_out_once_where_there_are_others_of_its_class() -> None:
+    (train, labels), (test, _) = _separable(20, 0), _separable(5, 1)
+    few = fit_few_shot(train, labels, test, per_class=6, num_draws=2)
+    assert few.known.shape == (2, 24)
+    assert [np.unique(labels[known], return_counts=True)[1].tolist() for known in few.known] == [[6] * 4] * 2
+    assert few.out_of_fold is not None
+    assert few.out_of_fold.sum(axis=2) == pytest.approx(np.ones((2, 24)))
+    noise = np.random.default_rng(0).normal(size=train.shape).astype(np.float32)
+    blind = fit_few_shot(noise, labels, test, per_class=6)
+    assert blind.out_of_fold is not None
+    named = zip(blind.out_of_fold, blind.known, strict=True)
+    assert np.mean([_accuracy(table, labels[known]) for table, known in named]) < 0.5  # by whom knows them: 1
+    assert fit_few_shot(train, labels, test, per_class=1).out_of_fold is None
 
 
 def test_a_few_labels_name_what_is_near_them() -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cocon.core.errors import UsageError
 from cocon.training.evaluation.recognition.features import VideoFeatures
+from cocon.training.evaluation.recognition.metrics import ViewMetrics
 from cocon.training.evaluation.recognition.result import MetricOptions, evaluate_features
 
 
@@ -62,7 +63,11 @@ def test_nothing_is_learned_of_weights_from_one_group() -> None:
     assert [row.view for row in result.metrics] == ["rgb", "pose", "ensemble"]
 
 
-def test_few_shot_figures_go_as_far_as_every_class_has_videos_and_leave_learned_weights_out() -> None:
+def _few_shot_rows(train: VideoFeatures, test: VideoFeatures) -> tuple[ViewMetrics, ...]:
+    return evaluate_features({"train": train, "test": test}, "cocon", MetricOptions(has_few_shot=True)).metrics
+
+
+def test_few_shot_figures_go_as_far_as_every_class_has_videos() -> None:
     labels = "a" * 12 + "b" * 5 + "c" * 9
     train, test = _two_views(labels, ["ann", "bob"] * 13), _two_views("abc" * 20, ["sue"] * 60)
     result = evaluate_features({"train": train, "test": test}, "cocon", MetricOptions(has_few_shot=True))
@@ -70,10 +75,27 @@ def test_few_shot_figures_go_as_far_as_every_class_has_videos_and_leave_learned_
         "rgb": [1, 5],
         "pose": [1, 5],
         "ensemble": [1, 5],
-        "ensemble_learned": [],
+        "ensemble_learned": [1, 5],
     }
     assert result.metrics[0].few_shot[5] > 90
     assert "probe_5_per_class" in result.metrics[0].to_dict()
+
+
+def test_few_labels_learn_weights_of_their_own_which_no_other_label_changes() -> None:
+    train = _two_views("abc" * 10, ["ann", "bob"] * 15, noise=0.35)
+    test = _two_views("abc" * 40, ["sue"] * 120, noise=0.35)
+    _, _, equal, learned = _few_shot_rows(train, test)
+    assert learned.few_shot[5] > equal.few_shot[5]
+    # Who the others are is nothing that a few labels tell.
+    renamed = replace(train, groups=np.array(["eve", "ann", "bob"] * 10))
+    assert _few_shot_rows(renamed, test)[3].few_shot == learned.few_shot
+
+
+def test_one_label_a_class_teaches_no_weights() -> None:
+    train, test = _two_views("abc" * 4, ["ann", "bob"] * 6), _two_views("abc" * 40, ["sue"] * 120)
+    rgb, _, _, learned = _few_shot_rows(train, test)
+    assert list(learned.few_shot) == [1]
+    assert 100 / 3 < learned.few_shot[1] < rgb.few_shot[1]  # a view that says nothing counts as much
 
 
 def test_centring_undoes_what_all_videos_of_a_set_share() -> None:
