@@ -23,6 +23,7 @@ from typing import Any
 from cocon.core.errors import MismatchError, UsageError
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
+from cocon.video.following.rule import Following
 from cocon.video.geometry import Geometry
 from cocon.video.views import View, view_named
 
@@ -105,6 +106,7 @@ class ModelContract:
         made_by: who made the views it learned from, see `video.estimation.identity`; empty where that is not known, and
             for views without an estimator. No part of the fingerprint: it tells where the weights come from and changes
             nothing of what they compute, and artefacts written before there was the field stay what they are.
+        people_by: likewise who found the people that its geometry follows; empty where it follows nobody.
     """
 
     method: str
@@ -118,6 +120,7 @@ class ModelContract:
     flow: FlowSpec | None = None
     normalisation: Normalisation | None = None
     made_by: tuple[str, ...] = ()
+    people_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.flow is not None) != (self.view == "flow"):
@@ -158,13 +161,14 @@ class ModelContract:
         """sha256 over everything of the encoder that decides an embedding's value; labels and classifier do not."""
         content = self.to_dict()
         content.pop("made_by", None)
+        content.pop("people_by", None)
         del content["labels"], content["tensors"], content["encoder"]["classifier"]
         if self.flow is not None and self.flow.size_px == FlowSpec().size_px:
             del content["flow"]["size_px"]  # contracts written before there was a choice stay what they are
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def is_compatible(self, other: "ModelContract") -> bool:
-        """Whether both are of the same model but for weights, labels, training method, normalisation and `made_by`."""
+        """Whether both are of the same model but for weights, labels, method, normalisation, and who made views."""
         mine, theirs = (
             dataclasses.replace(
                 contract,
@@ -173,6 +177,7 @@ class ModelContract:
                 method="",
                 normalisation=None,
                 made_by=(),
+                people_by=(),
                 encoder=dataclasses.replace(contract.encoder, classifier="none"),
             )
             for contract in (self, other)
@@ -183,8 +188,11 @@ class ModelContract:
         """Plain JSON types, with the normalisation and the tensor shapes written out for other readers."""
         content = json.loads(json.dumps(dataclasses.asdict(self)))
         content["schema"] = _SCHEMA
-        if not self.made_by:
-            del content["made_by"]  # as in contracts of before
+        for name in ("made_by", "people_by"):
+            if not content[name]:
+                del content[name]  # as in contracts of before
+        if self.geometry.following is None:
+            del content["geometry"]["following"]  # likewise
         content["normalisation"] = {"mean": list(self.view_spec.mean), "std": list(self.view_spec.std)}
         if self.normalisation is not None and self.normalisation.plane is not None:
             content["normalisation"]["plane"] = self.normalisation.plane
@@ -215,7 +223,7 @@ class ModelContract:
                 method=content["method"],
                 view=content["view"],
                 clip=ClipSpec(**content["clip"]),
-                geometry=Geometry(**content["geometry"]),
+                geometry=_geometry(content["geometry"]),
                 encoder=_encoder_spec(content["encoder"]),
                 embedding_dim=content["embedding_dim"],
                 weights_sha256=content["weights_sha256"],
@@ -223,6 +231,7 @@ class ModelContract:
                 flow=FlowSpec(**content["flow"]) if content["flow"] else None,
                 normalisation=_own_normalisation(content["normalisation"], view_named(content["view"])),
                 made_by=_names(content.get("made_by", [])),
+                people_by=_names(content.get("people_by", [])),
             )
             fingerprint = contract.fingerprint
         except (KeyError, TypeError, ValueError, UsageError) as error:
@@ -250,9 +259,14 @@ def _own_normalisation(content: dict[str, Any], row: View) -> Normalisation | No
     return None if own == Normalisation(row.mean, row.std) else own
 
 
+def _geometry(content: dict[str, Any]) -> Geometry:
+    following = content.get("following")
+    return Geometry(**content | {"following": None if following is None else Following(**following)})
+
+
 def _names(content: object) -> tuple[str, ...]:
     if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
-        raise ValueError(f"made_by {content!r} is no list of names")
+        raise ValueError(f"{content!r} is no list of names")
     return tuple(content)
 
 

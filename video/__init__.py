@@ -2,8 +2,9 @@
 
 A file is opened by `decoding`, in a process of `workers`, and entered at a moment by `seeking`; `estimation` and
 `own_views` give its further views, `making` writes them into the `store`, and `reading` cuts clips in all views out of
-both. `pictures` draws, `preview` shows views side by side, `moments` gives stills and short films of any moment;
-`commands` are the commands on them. `views.py` says what a view is, `clips.py` which frames make a clip.
+both, of the part of each picture that `following` says. `pictures` draws, `preview` shows views side by side, `moments`
+gives stills and short films of any moment; `commands` are the commands on them. `views.py` says what a view is,
+`clips.py` which frames make a clip.
 """
 
 if __name__ != "cocon.video":

@@ -1,9 +1,11 @@
-"""Spatial rule of a view: the short side is resized, the centre is cropped."""
+"""Spatial rule of a view: the picture, or the window around people in it, is resized, and the centre is cropped."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cocon.video.following.rule import Following
 
 __all__ = ["Geometry", "centre_crop", "have_same_shape", "resize", "resize_short_side", "resized_shape"]
 
@@ -15,14 +17,22 @@ class Geometry:
     Attributes:
         resize_px: length of the short side after resizing; the aspect ratio is kept.
         crop_px: side H = W of the square cut out of the middle.
+        following: how the part of the picture is found that is resized, a square around people; None takes the whole.
     """
 
     resize_px: int
     crop_px: int
+    following: Following | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.crop_px <= self.resize_px:
             raise ValueError(f"geometry needs 0 < crop_px ({self.crop_px}) <= resize_px ({self.resize_px})")
+
+    def resized_shape(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of a picture `height` × `width` before the centre is cut out of it."""
+        if self.following is not None:
+            return self.resize_px, self.resize_px
+        return resized_shape(height, width, self.resize_px)
 
 
 # Rounding of sizes, when pictures are reduced, stays below this.

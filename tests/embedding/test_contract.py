@@ -22,6 +22,7 @@ from cocon.embedding.contract import (
 )
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
+from cocon.video.following.rule import Following
 from cocon.video.geometry import Geometry
 from cocon.video.views import VIEWS
 
@@ -43,6 +44,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "tail": {"clip": ClipSpec(2, 3, tail="pad")},
     "resize_px": {"geometry": Geometry(10, 8)},
     "crop_px": {"geometry": Geometry(9, 7)},
+    "following": {"geometry": Geometry(9, 8, Following())},
     "backbone": {"encoder": EncoderSpec("s3d", (1, 1, 1, 1), 16)},
     "blocks_per_stage": {"encoder": EncoderSpec("resnet2d3d", (2, 1, 1, 1), 16)},
     "width": {"encoder": EncoderSpec("resnet2d3d", (1, 1, 1, 1), 32)},
@@ -68,7 +70,7 @@ def _leaves(contract: ModelContract) -> set[str]:
 
 
 def test_the_changes_below_touch_every_field(make_contract: MakeContract) -> None:
-    assert _leaves(make_contract(**FLOW)) == {*CHANGES, *FLOW_CHANGES, "labels", "classifier", "made_by"}
+    assert _leaves(make_contract(**FLOW)) == {*CHANGES, *FLOW_CHANGES, "labels", "classifier", "made_by", "people_by"}
 
 
 @pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
@@ -111,6 +113,34 @@ def test_who_made_the_views_is_named_and_changes_no_fingerprint(make_contract: M
     assert contract.fingerprint == before.fingerprint
     assert contract.is_compatible(before)
     assert "made_by" not in before.to_dict()
+
+
+def test_how_people_are_followed_is_said_and_who_found_them_changes_no_fingerprint(make_contract: MakeContract) -> None:
+    before = make_contract(**CHANGES["following"])
+    contract = dataclasses.replace(before, people_by=("blazepose-full r1 (mediapipe 0.10)",))
+    content = json.loads(contract.to_json())
+    assert content["geometry"]["following"] == dataclasses.asdict(Following())
+    assert content["people_by"] == list(contract.people_by)
+    assert ModelContract.from_json(contract.to_json()) == contract
+    assert contract.fingerprint == before.fingerprint
+    assert contract.is_compatible(before)
+
+
+@pytest.mark.parametrize("change", dataclasses.asdict(Following(margin=0.5)))
+def test_the_fingerprint_changes_with_how_people_are_followed(change: str, make_contract: MakeContract) -> None:
+    other = {"by": "mask"}.get(change, 0.75)
+    changed, plain = (
+        make_contract(geometry=Geometry(9, 8, following))
+        for following in (Following(**{change: other}), Following())  # type: ignore[arg-type]
+    )
+    assert changed.fingerprint != plain.fingerprint
+    assert not changed.is_compatible(plain)
+
+
+def test_contracts_that_follow_nobody_say_nothing_of_it(make_contract: MakeContract) -> None:
+    content = make_contract().to_dict()
+    assert set(content["geometry"]) == {"resize_px", "crop_px"}
+    assert "people_by" not in content
 
 
 @pytest.mark.parametrize("path", sorted(PRETRAINED.glob("*/views/*/contract.json")), ids=lambda path: path.parent.name)
@@ -218,6 +248,11 @@ def test_a_changed_value_shows_as_another_fingerprint(path: str, value: object, 
         ("clip.tail", "cut"),
         ("geometry", {}),
         ("geometry.crop_px", 1000),
+        ("geometry.following", 5),
+        ("geometry.following", {"by": "depth"}),
+        ("geometry.following", {"margin": "wide"}),
+        ("geometry.following", {"colour": 1}),
+        ("people_by", "blazepose"),
         ("encoder", 3),
         ("encoder.blocks_per_stage", 2),
         ("labels", None),

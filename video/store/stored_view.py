@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from cocon.video.clips import nearest_frame
 from cocon.video.estimation.flow import resize_flow_bytes
 from cocon.video.estimation.pose import draw_heatmaps
+from cocon.video.following.windows import PictureWindow
 from cocon.video.geometry import resize
 from cocon.video.views import VIEWS
 
 __all__ = ["FRAMES_WITH_PERSON", "Attributes", "StoredView"]
+
+_FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 Attributes = Mapping[str, float | str]
 
@@ -95,6 +98,25 @@ class StoredView:
         resized = resize_flow_bytes if VIEWS[self.view].content == "displacements" else resize
         return np.stack([resized(self.pixels[index], height, width) for index in chosen])
 
+    def within(
+        self, indices: Sequence[int] | NDArray[np.int64], windows: Sequence[PictureWindow], side_px: int
+    ) -> Self:
+        """Selected frames, of each the part that its window shows: frames `side_px` × `side_px`.
+
+        Flow vectors scale with the picture, and key points are in pixels of the part; nothing is drawn yet.
+        """
+        chosen = np.asarray(indices, dtype=np.int64)
+        pixels = keypoints = None
+        if self.keypoints is not None:
+            keypoints = _points_within(self.keypoints[chosen], windows, (self.height, self.width), side_px)
+        else:
+            assert self.pixels is not None
+            resized = resize_flow_bytes if VIEWS[self.view].content == "displacements" else resize
+            parts = (window.part_of(self.pixels[index]) for index, window in zip(chosen, windows, strict=True))
+            pixels = np.stack([resized(part, side_px, side_px) for part in parts])
+        times = self.timestamps[chosen]
+        return replace(self, timestamps=times, pixels=pixels, keypoints=keypoints, height=side_px, width=side_px)
+
     def _check_pixels(self) -> int:
         assert self.pixels is not None
         shape, channels = self.pixels.shape, VIEWS[self.view].channels
@@ -109,3 +131,17 @@ class StoredView:
         if keypoints.dtype != np.float16 or keypoints.ndim != 4 or keypoints.shape[2:] != (17, 3):
             raise ValueError(f"key points are {keypoints.dtype} {list(keypoints.shape)}, not float16 [F, P, 17, 3]")
         return int(keypoints.shape[0])
+
+
+def _points_within(
+    points: NDArray[np.float16], windows: Sequence[PictureWindow], shape: tuple[int, int], side_px: int
+) -> NDArray[np.float16]:
+    """Key points `float16 [F, P, 17, 3]` of frames of a `shape`, in pixels of the parts that their windows show."""
+    height, width = shape
+    squares = np.array([(window.x * width, window.y * height, window.side) for window in windows]).reshape(-1, 1, 1, 3)
+    sides = squares[..., 2:] * min(shape)  # [F, 1, 1, 1]
+    moved = (points[..., :2].astype(np.float64) - squares[..., :2]) * (side_px / sides) + side_px / 2
+    score = points[..., 2:].astype(np.float64)
+    moved = np.where(score > 0, moved, 0.0)  # where nobody was found there stay zeros
+    bounded = np.clip(np.concatenate([moved, score], axis=-1), -_FLOAT16_MAX, _FLOAT16_MAX)
+    return bounded.astype(np.float16)
