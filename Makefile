@@ -43,7 +43,7 @@ data: setup ## Generate the figure videos
 	$(BIN)/cocon data make --output $(DATA)
 
 train: data ## Train encoders of four views, and their classifiers
-	$(BIN)/cocon train --preset figures --data $(DATA) --output $(RUN)
+	$(BIN)/cocon train --preset demo --data $(DATA) --output $(RUN)
 
 export: train ## Write the Triton model repository, through the parity gates
 	$(BIN)/cocon export --run $(RUN) --repository $(REPOSITORY)
@@ -99,7 +99,7 @@ bench: setup ## Measure everything, or ONLY="serving embed"; writes benchmarks/r
 	NNCF_CI=1 $(BIN)/python benchmarks/every.py $(ONLY) $(if $(VIDEOS),--videos $(VIDEOS))
 
 results: data ## Train and judge the ablation's rows, three seeds each (under 45 minutes); writes docs/results
-	$(BIN)/cocon reproduce ablation --data $(DATA) --preset figures --name figures --seeds 3 --no-extras \
+	$(BIN)/cocon reproduce ablation --data $(DATA) --preset demo --name figures --seeds 3 --no-extras \
 		--set training.epochs=8 --set training.precision=bf16-mixed
 
 results-utd: setup ## The same on UTD-MHAD, in the folder that UTD names: all rows (hours); writes docs/results
@@ -107,11 +107,11 @@ results-utd: setup ## The same on UTD-MHAD, in the folder that UTD names: all ro
 		echo "error: UTD ('$(UTD)') must name the folder of UTD-MHAD; run: make results-utd UTD=/path" >&2; \
 		exit 2; }
 	test -f data/utd_mhad/manifest.csv || $(BIN)/python docs/results/utd_mhad.py --source $(UTD) --output data/utd_mhad
-	$(BIN)/cocon reproduce ablation --data data/utd_mhad --preset utd_mhad --name utd_mhad --seeds 3 --finetune-epochs 15
-	$(BIN)/cocon reproduce methods --data data/utd_mhad --preset utd_mhad --name utd_mhad --seeds 3
+	$(BIN)/cocon reproduce ablation --data data/utd_mhad --preset people --name utd_mhad --seeds 3 --finetune-epochs 15
+	$(BIN)/cocon reproduce methods --data data/utd_mhad --preset people --name utd_mhad --seeds 3
 
 results-methods: data ## Train and judge every method, three seeds each (an hour); writes docs/results
-	$(BIN)/cocon reproduce methods --data $(DATA) --preset figures --name figures --seeds 3 \
+	$(BIN)/cocon reproduce methods --data $(DATA) --preset demo --name figures --seeds 3 \
 		--set training.precision=bf16-mixed
 
 results-tasks: results ## Judge the ablation's CoCon runs by localisation and tracking; writes docs/results
@@ -121,7 +121,7 @@ results-tasks: results ## Judge the ablation's CoCon runs by localisation and tr
 results-labels: data ## Labels that are suggested against random ones; also on UTD-MHAD if UTD names it; writes docs/results
 	@test -z "$(UTD)" || test -f data/utd_mhad/manifest.csv || \
 		$(BIN)/python docs/results/utd_mhad.py --source $(UTD) --output data/utd_mhad
-	@test -z "$(UTD)" || $(BIN)/cocon train --preset utd_mhad --data data/utd_mhad --output runs/utd_mhad
+	@test -z "$(UTD)" || $(BIN)/cocon train --preset people --data data/utd_mhad --output runs/utd_mhad
 	$(BIN)/python docs/results/label_suggestions.py --set figures $(DATA) $(PRETRAINED) \
 		$(if $(UTD),--set utd_mhad data/utd_mhad runs/utd_mhad)
 
@@ -129,8 +129,8 @@ results-int8: data ## INT8 against float32, three seeds; also on UTD-MHAD if UTD
 	@test -z "$(UTD)" || test -f data/utd_mhad/manifest.csv || \
 		$(BIN)/python docs/results/utd_mhad.py --source $(UTD) --output data/utd_mhad
 	for seed in 0 1 2; do \
-		$(BIN)/cocon train --preset figures --data $(DATA) --seed $$seed --output runs/int8/figures-$$seed || exit; \
-		test -z "$(UTD)" || $(BIN)/cocon train --preset utd_mhad --data data/utd_mhad --seed $$seed \
+		$(BIN)/cocon train --preset demo --data $(DATA) --seed $$seed --output runs/int8/figures-$$seed || exit; \
+		test -z "$(UTD)" || $(BIN)/cocon train --preset people --data data/utd_mhad --seed $$seed \
 			--output runs/int8/utd_mhad-$$seed || exit; \
 	done
 	$(BIN)/python docs/results/int8.py --set figures runs/int8/figures-0 runs/int8/figures-1 runs/int8/figures-2 \

@@ -54,7 +54,7 @@ def timed(way: str, data: Path, runs: Path) -> float:
     for number in range(2):
         output = ("--output", f"{runs} {number}", "--seed", number)
         threads = ("--threads", 1) if way == ONE_EACH else ()
-        going.append(start("train", "--preset", "figures", *settings, *output, *threads))
+        going.append(start("train", "--preset", "demo", *settings, *output, *threads))
         if way == IN_TURN:
             finish(going)
     finish(going)

@@ -53,7 +53,7 @@ def train(
     named, exit code 3; more than data.max_failed_share of them stop it. On several devices:
     torchrun --nproc-per-node 2 --no-python cocon train ...
 
-    Example: cocon train --preset figures --data data/figures --output runs/default --set training.epochs=30
+    Example: cocon train --preset demo --data data/figures --output runs/default --set training.epochs=30
     """
     import os
     from functools import partial

@@ -97,7 +97,7 @@ def test_a_run_starts_from_the_encoders_of_another(
 
 
 def test_an_unknown_preset_is_one_line(cocon: Callable[..., Outcome]) -> None:
-    _assert_refused(cocon("train", "--preset", "none"), "preset 'none' is unknown; available: figures, paper")
+    _assert_refused(cocon("train", "--preset", "none"), "preset 'none' is unknown; available: auto, demo, paper")
     _assert_refused(cocon("train", "--preset", "papr"), "preset 'papr' is unknown; ", "did you mean 'paper'?")
 
 

@@ -1,5 +1,8 @@
 """Reading a configuration: a TOML preset or file, `section.key=value` overrides; unknown keys are errors.
 
+Who says how long a training is (`training.epochs`, `training.steps`) means it: what a file says of its length, the
+least number of steps too, then does not count.
+
 A table `[for.METHOD]` of a file holds what differs for that method: `[for.vclr.model]` is `[model]` of VCLR, and
 `[for."vclr cycle".model]` that of both. What is said further down counts.
 """
@@ -22,13 +25,20 @@ from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
 from cocon.video.views import VIEWS
 
-__all__ = ["load_config", "path_setting", "preset_names"]
+__all__ = ["AUTO", "load_config", "path_setting", "preset_names", "set_keys"]
+
+AUTO = "auto"
+"""The preset that is chosen for the videos; without them it is what the choice begins with."""
+
+# What a preset is called, or was called by earlier releases → its file.
+_FILES = {AUTO: "people", "figures": "demo", "utd_mhad": "people"}
+_OF_LENGTH = ("training.epochs", "training.steps", "training.least_steps")
 
 
 def preset_names() -> tuple[str, ...]:
-    """Names of the TOML files in `training/configs`."""
-    folder = files("cocon.training.configs")
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+    """Names of the TOML files in `training/configs`, and `auto`."""
+    entries = (entry.name for entry in files("cocon.training.configs").iterdir())
+    return tuple(sorted([AUTO, *(name.removesuffix(".toml") for name in entries if name.endswith(".toml"))]))
 
 
 def load_config(preset_or_path: str, overrides: Iterable[str] = ()) -> Config:
@@ -52,8 +62,9 @@ def _read(preset_or_path: str) -> dict[str, Any]:
     try:
         if preset_or_path.endswith(".toml"):
             text = read_text(Path(preset_or_path), "configuration")
-        elif preset_or_path in preset_names():
-            text = (files("cocon.training.configs") / f"{preset_or_path}.toml").read_text(encoding="utf-8")
+        elif preset_or_path in (*preset_names(), *_FILES):
+            name = _FILES.get(preset_or_path, preset_or_path)
+            text = (files("cocon.training.configs") / f"{name}.toml").read_text(encoding="utf-8")
         else:
             names = preset_names()
             known = f"available: {', '.join(names)}{did_you_mean(preset_or_path, names)}"
@@ -74,6 +85,11 @@ def path_setting(key: str, path: Path) -> str:
     return f"{key}={quoted}".replace("\x7f", r"\u007f")
 
 
+def set_keys(overrides: Iterable[str]) -> set[str]:
+    """The keys that overrides set, such as `training.epochs`."""
+    return {override.partition("=")[0].strip() for override in overrides}
+
+
 def _for_method(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """What a file says for the method that it or the overrides name, and the overrides on top."""
     variants = content.pop("for", {})
@@ -88,7 +104,16 @@ def _for_method(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
             raise UsageError(f"'for.{names}' is a value, not a section")
         if method in names.split():
             content = _merged(content, variant)
-    return _overridden(content, overrides)
+    return _overridden(_without_length(content, set_keys(overrides)), overrides)
+
+
+def _without_length(content: dict[str, Any], overridden: set[str]) -> dict[str, Any]:
+    """A file's content without what it says of how long training is, where overrides say that."""
+    training = content.get("training")
+    if not isinstance(training, dict) or overridden.isdisjoint(_OF_LENGTH[:2]):
+        return content
+    others = {key: value for key, value in training.items() if f"training.{key}" not in _OF_LENGTH[1:]}
+    return {**content, "training": others}
 
 
 def _merged(content: dict[str, Any], variant: dict[str, Any]) -> dict[str, Any]:

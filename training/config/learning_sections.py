@@ -1,5 +1,6 @@
 """Sections of the configuration that decide how the networks learn: model, loss, optimizer, loop, classifier."""
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -100,6 +101,9 @@ class OptimizerSection(Section):
     `algorithm`: `adam`, `sgd` with `momentum`, or `lars`, which moves every tensor by `trust` times its own length; the
     rates of the latter two are far larger (0.06 to 0.6 as published).
 
+    The rate is reached linearly over `warmup_steps`, or else over `warmup_epochs`, which are stretched where a training
+    is longer than its `epochs`.
+
     `schedule`: `cosine` falls from the end of the warm-up to `final_share` of the learning rate; `plateau` is the
     paper's: multiplied by `plateau_factor` when the loss has not fallen for `plateau_patience_epochs`, down to
     `min_learning_rate`. `backbone_learning_rate_share` scales the rate of backbones that `training.init_from` restored.
@@ -111,6 +115,7 @@ class OptimizerSection(Section):
     momentum: float = Field(0.9, ge=0, lt=1)
     trust: float = Field(1e-3, gt=0)
     warmup_epochs: float = Field(1.0, ge=0)
+    warmup_steps: int | None = Field(None, ge=0)
     schedule: Literal["cosine", "plateau"] = "cosine"
     final_share: float = Field(0.02, ge=0, le=1)
     plateau_patience_epochs: int = Field(10, ge=0)
@@ -122,14 +127,19 @@ class OptimizerSection(Section):
 class TrainingSection(Section):
     """The loop.
 
-    `epochs`: of pre-training; 0 goes straight to the classifier. `batch_size`: clips that one loss sees, over all
-    devices. `accumulate`: batches whose gradients are averaged for one step of the optimizer, in pre-training; the last
-    step of an epoch averages those that are left. `init_from`: run whose encoders to start from, `init_from_of` that of
-    single views. `probe_every_epochs`: judge the encoders on the way, 0 never. `checkpoint_activations`: compute the
-    early stages again in the backward pass instead of keeping them in memory.
+    `epochs`: of pre-training; 0 goes straight to the classifier. `steps`: so many in place of epochs. `least_steps`: no
+    pre-training that is counted in epochs is shorter, however few videos make an epoch.
+
+    `batch_size`: clips that one loss sees, over all devices. `accumulate`: batches whose gradients are averaged for one
+    step of the optimizer, in pre-training; the last step of an epoch averages those that are left. `init_from`: run
+    whose encoders to start from, `init_from_of` that of single views. `probe_every_epochs`: judge the encoders on the
+    way, 0 never. `checkpoint_activations`: compute the early stages again in the backward pass instead of keeping them
+    in memory.
     """
 
     epochs: int = Field(100, ge=0)
+    steps: int | None = Field(None, ge=1)
+    least_steps: int = Field(0, ge=0)
     batch_size: int = Field(16, ge=2)
     accumulate: int = Field(1, ge=1)
     seed: int = Field(0, ge=0)
@@ -139,6 +149,16 @@ class TrainingSection(Section):
     probe_every_epochs: int = Field(0, ge=0)
     checkpoint_activations: bool = False
     collapse_alarm: float = Field(0.3, ge=0)
+
+    def num_steps(self, per_epoch: int) -> int:
+        """Steps of pre-training in all, where an epoch has so many."""
+        if not self.epochs:
+            return 0
+        return self.steps or max(self.epochs * per_epoch, self.least_steps)
+
+    def num_epochs(self, per_epoch: int) -> int:
+        """Epochs of pre-training, of which the last may be a part, where one has so many steps."""
+        return math.ceil(self.num_steps(per_epoch) / per_epoch)
 
 
 class ClassifierSection(Section):

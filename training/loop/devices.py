@@ -21,6 +21,7 @@ from cocon.core.errors import UsageError
 from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
 from cocon.training.distributed import num_processes
+from cocon.training.loop.schedule import StepPlan
 from cocon.training.machine.precision import PrecisionName
 from cocon.training.models.encoder import default_device
 
@@ -88,22 +89,24 @@ def check_share(config: Config, world_size: int) -> None:
         )
 
 
-def resources(config: Config, fabric: Fabric, num_videos: int, num_steps: int, *, reason: str = "") -> str:
+def resources(config: Config, fabric: Fabric, num_videos: int, plan: StepPlan, *, reason: str = "") -> str:
     """What a training uses, in a line of text.
 
     Args:
         config: everything that decides the run.
         fabric: devices and precision, launched.
         num_videos: training videos.
-        num_steps: of pre-training.
+        plan: the steps of pre-training.
         reason: why this precision.
     """
     device = fabric.device
     name = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
     processes = f"{fabric.world_size} processes, " if fabric.world_size > 1 else ""
+    is_floor = config.training.steps is None and plan.num_steps > plan.per_epoch * config.training.epochs
+    floor = f", for {config.training.epochs} are fewer than training.least_steps" if is_floor else ""
     return (
-        f"{config.method} of {', '.join(config.views)} on {num_videos} videos: {num_steps} steps in "
-        f"{config.training.epochs} epochs; {processes}{name}, {torch.get_num_threads()} thread(s), "
+        f"{config.method} of {', '.join(config.views)} on {num_videos} videos: {plan.num_steps} steps in "
+        f"{plan.num_epochs} epochs{floor}; {processes}{name}, {torch.get_num_threads()} thread(s), "
         f"{fabric.strategy.precision.precision}{f' ({reason})' if reason else ''}, "
         f"up to {config.data.cache_gib:g} GiB of decoded frames"
     )

@@ -72,7 +72,7 @@ def pretrain(
         sampler=pretraining_sampler(config),
     )
     folder = run.path if fabric.is_global_zero else None
-    told = EpochLines("pre-training", config.training.epochs, say)
+    told = EpochLines("pre-training", plan.num_epochs, say)
     written = Journal(folder, next_step=first_step, on_figures=told)
     with written as journal, interruptible() as asked, closing(iter(clips)) as batches:
         end_epoch = EpochEnd(config, learner, journal, fabric, val=val, probe=probe)
@@ -83,11 +83,11 @@ def pretrain(
         for step in range(first_step + 1, plan.num_steps + 1):
             rate = learner.step(islice(batches, len(plan.batches_of(step - 1))), step, journal.add)
             on_progress(step, plan.num_steps)
-            if is_end := step % plan.per_epoch == 0:
-                end_epoch(step // plan.per_epoch, step=step, rate=rate)
+            if is_end := plan.ends_epoch(step):
+                end_epoch(plan.epoch_of(step), step=step, rate=rate)
             stops = any_process(asked.is_requested or fail_too_often(frames, config.data), fabric)
             if stops and not is_end:
-                end_epoch.refuse_divergence(journal.sums.values(), 1 + step // plan.per_epoch)
+                end_epoch.refuse_divergence(journal.sums.values(), plan.epoch_of(step))
             if is_end or stops:
                 state = learner.state(step) | {"journal": journal.state(), "seconds": elapsed.seconds}
                 state["footage"] = frames.footage
@@ -101,8 +101,7 @@ def pretrain(
 
 def step_plan(config: Config, num_videos: int) -> StepPlan:
     """The steps of pre-training on that many videos."""
-    per_epoch = steps_per_epoch(num_videos, config.training.batch_size)
-    return StepPlan(per_epoch, config.training.accumulate, config.training.epochs)
+    return StepPlan.of(config.training, steps_per_epoch(num_videos, config.training.batch_size))
 
 
 def _go_on(state: Mapping[str, Any], learner: Learner, journal: Journal, elapsed: Elapsed) -> None:

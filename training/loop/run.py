@@ -38,7 +38,7 @@ from cocon.training.machine.threads import crowd, use_threads
 from cocon.training.methods.method import Method
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import RunFolder
-from cocon.training.run_folder.ownership import claim_run, refuse_strangers, refuse_to_go_on
+from cocon.training.run_folder.ownership import as_begun, claim_run, refuse_strangers, refuse_to_go_on
 from cocon.training.run_folder.view_files import contract_of
 from cocon.training.run_folder.warm_start import method_names, named_sources, pretrained_aggregators, source_files
 from cocon.video.store.dataset import DatasetFolder
@@ -85,6 +85,7 @@ def train_run(
         VideoError: more training videos failed than `data.max_failed_share` allows; what is trained is kept.
         KeyboardInterrupt: a stop was asked for; the same call goes on.
     """
+    config = config if overwrite else as_begun(config, output)
     dataset = open_dataset(config.data)
     frames, val = training_frames(config, dataset, progress_bar if os.environ.get("RANK", "0") == "0" else None)
     _check_number(len(frames), config, dataset)
@@ -185,7 +186,7 @@ def _train(
     probe = OnlineProbe(config, frames.for_judging(), val) if config.training.probe_every_epochs else None
     plan = step_plan(config, len(frames))
     num_videos = frames.num_videos if isinstance(frames, PooledFrames) else len(frames)
-    told.say(resources(config, fabric, num_videos, plan.num_steps, reason=reason))
+    told.say(resources(config, fabric, num_videos, plan, reason=reason))
     if isinstance(frames, PooledFrames):
         told.say(frames.described())
     with told.progress_bar("pre-training", unit="steps") as bar, none_left_counted(frames, config.data):

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cocon.training.config.learning_sections import OptimizerSection
+from cocon.training.config.learning_sections import OptimizerSection, TrainingSection
 from cocon.training.methods.method import WHOLE
 
 __all__ = ["RateSchedule", "StepPlan", "learning_rate_at"]
@@ -23,12 +23,20 @@ class StepPlan:
     Attributes:
         batches_per_epoch: see `steps_per_epoch` of the loader.
         accumulate: batches whose gradients one step averages.
-        epochs: in all.
+        epochs: in all, as configured.
+        steps: in all, where they are not those of the epochs; the last epoch may be a part of one.
     """
 
     batches_per_epoch: int
     accumulate: int
     epochs: int
+    steps: int | None = None
+
+    @classmethod
+    def of(cls, training: TrainingSection, batches_per_epoch: int) -> "StepPlan":
+        """As configured, where an epoch has so many batches."""
+        plan = cls(batches_per_epoch, training.accumulate, training.epochs)
+        return replace(plan, steps=training.num_steps(plan.per_epoch))
 
     @property
     def per_epoch(self) -> int:
@@ -38,12 +46,25 @@ class StepPlan:
     @property
     def num_steps(self) -> int:
         """Steps in all."""
-        return self.per_epoch * self.epochs
+        return self.per_epoch * self.epochs if self.steps is None else self.steps
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs in all, a part of one counted as one."""
+        return self.epoch_of(self.num_steps)
 
     @property
     def num_batches(self) -> int:
         """Batches in all."""
-        return self.batches_per_epoch * self.epochs
+        return self.batches_of(self.num_steps).start
+
+    def epoch_of(self, step: int) -> int:
+        """Number of the epoch that a step belongs to; both count from 1."""
+        return -(-step // self.per_epoch)
+
+    def ends_epoch(self, step: int) -> bool:
+        """Whether an epoch ends with a step, counted from 1; the last step ends the last one."""
+        return step % self.per_epoch == 0 or step == self.num_steps
 
     def batches_of(self, step: int) -> range:
         """Numbers of the batches that a step averages; `batches_of(s).start` batches lie before step s."""
@@ -125,4 +146,8 @@ def learning_rate_at(
 
 
 def _warmup_steps(plan: StepPlan, optimizer: OptimizerSection) -> int:
-    return min(round(optimizer.warmup_epochs * plan.per_epoch), plan.num_steps - 1)
+    steps = optimizer.warmup_steps
+    if steps is None:
+        stretched = max(1.0, plan.num_steps / (plan.per_epoch * plan.epochs)) if plan.epochs else 1.0
+        steps = round(optimizer.warmup_epochs * plan.per_epoch * stretched)
+    return min(steps, plan.num_steps - 1)

@@ -27,9 +27,7 @@ class TableOptions:
 
     data: Annotated[Path, typer.Option(help="Dataset folder with labelled videos in splits train and test.")]
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, … of every row.")] = 3
-    preset: Annotated[str, typer.Option("--preset", "--config", help="The recipe: a preset, or a TOML file.")] = (
-        "figures"
-    )
+    preset: Annotated[str, typer.Option("--preset", "--config", help="The recipe: a preset, or a TOML file.")] = "demo"
     settings: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None
     name: Annotated[str, typer.Option(help="Names the result files; default: the folder's name.")] = ""
     output: Annotated[Path, typer.Option(help="Folder of the result files.")] = Path("docs/results")
@@ -66,7 +64,7 @@ def ablation(
     Each row and seed is a run of its own: an interrupted call goes on where it stopped. Writes
     ablation-NAME.md and ablation-NAME.json.
 
-    Example: cocon reproduce ablation --data data/figures --preset figures --seeds 3
+    Example: cocon reproduce ablation --data data/figures --preset demo --seeds 3
     """
     from cocon.training.reproduce.ablation import AblationTable
 
@@ -88,7 +86,7 @@ def methods(
     Also ViCC without its second stage and VCLR without its segment loss. Interrupted calls go on. Writes
     methods-NAME.md and methods-NAME.json.
 
-    Example: cocon reproduce methods --data data/figures --preset figures --seeds 3
+    Example: cocon reproduce methods --data data/figures --preset demo --seeds 3
     """
     import json
 

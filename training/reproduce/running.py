@@ -20,7 +20,7 @@ from cocon.training.machine.memory import keep_memory
 from cocon.training.reproduce.cells import Cell
 from cocon.training.reproduce.processes import Job
 from cocon.training.run_folder.files import EVALUATION_FILE, RunFolder
-from cocon.training.run_folder.ownership import claim_run
+from cocon.training.run_folder.ownership import as_begun, claim_run
 from cocon.video.workers.cores import num_cores
 
 __all__ = ["Plan", "cores_for", "run_cells"]
@@ -136,7 +136,7 @@ def _claimed(cell: Cell, plan: Plan) -> int:
 
 
 def _config(cell: Cell, plan: Plan) -> Config:
-    config = load_config(plan.preset, [*plan.settings, *_overrides(cell, plan)])
+    config = as_begun(load_config(plan.preset, [*plan.settings, *_overrides(cell, plan)]), plan.runs / cell.name)
     if config.training.precision != "auto" or torch.cuda.is_available():
         return config
     # Rows stand beside each other, and beside those of other machines: none is in bfloat16 for being measured so.

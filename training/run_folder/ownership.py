@@ -9,13 +9,33 @@ from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import LOCK_FILE
 from cocon.core.printable import printable
+from cocon.training.config.learning_sections import TrainingSection
 from cocon.training.config.run import Config
 from cocon.training.run_folder.files import EVALUATION_FILE, STATE_FILE, SUMMARY_FILE, RunFolder
 
-__all__ = ["claim_run", "refuse_strangers", "refuse_to_go_on"]
+__all__ = ["as_begun", "claim_run", "refuse_strangers", "refuse_to_go_on"]
 
+# Keys of the section `training` that presets of earlier releases did not have.
+_NEW_IN_PRESETS = ("least_steps",)
 # No video is that long.
 _NEVER_CUT = "data.long_seconds=1e9"
+
+
+def as_begun(config: Config, run: Path) -> Config:
+    """A configuration with nothing in it that the release which began a run had no word for, so that the run goes on.
+
+    Args:
+        config: that is asked for.
+        run: the folder; where no run is in it, the configuration stays as it is.
+
+    Raises:
+        UsageError: the configuration of the run cannot be read.
+    """
+    if not (run / "config.toml").is_file():
+        return config
+    known = RunFolder.open(run).config.training.model_fields_set
+    defaults = {name: TrainingSection.model_fields[name].default for name in _NEW_IN_PRESETS if name not in known}
+    return config.model_copy(update={"training": config.training.model_copy(update=defaults)})
 
 
 def claim_run(

@@ -151,7 +151,7 @@ def make(
     What is there, from the same video and by the same recipe, is kept; an interrupted run goes on. Videos that fail are
     listed in FOLDER/views/failures.jsonl and not tried again as long as they are the same; exit code 3.
 
-    Example: cocon views make videos/ --preset figures
+    Example: cocon views make videos/ --preset demo
     """
     from cocon.core.progress import progress_bar
     from cocon.video.making.run import make_views

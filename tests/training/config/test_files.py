@@ -30,7 +30,29 @@ def test_a_preset_loads_and_its_toml_reads_back_equal(preset: str, tmp_path: Pat
 
 
 def test_the_presets_are_those_the_readme_names() -> None:
-    assert preset_names() == ("figures", "paper", "utd_mhad")
+    assert preset_names() == ("auto", "demo", "paper", "people")
+
+
+@pytest.mark.parametrize(("before", "now"), [("figures", "demo"), ("utd_mhad", "people")])
+def test_presets_are_also_known_by_the_names_they_had(before: str, now: str) -> None:
+    assert load_config(before) == load_config(now)
+
+
+def test_who_says_how_long_a_training_is_means_it(tmp_path: Path) -> None:
+    path = tmp_path / "long.toml"
+    path.write_text("[training]\nsteps = 900\nleast_steps = 500\n")
+    by_epochs, by_steps, with_floor = (
+        load_config(str(path), overrides).training
+        for overrides in (
+            ["training.epochs=2"],
+            ["training.steps=40"],
+            ["training.epochs=2", "training.least_steps=60"],
+        )
+    )
+    assert load_config(str(path)).training.num_steps(10) == 900
+    assert [length.num_steps(10) for length in (by_epochs, by_steps, with_floor)] == [20, 40, 60]
+    assert load_config("people", ["training.seed=3"]).training.num_steps(2) == 300
+    assert load_config(str(path), ["training.epochs=0"]).training.num_steps(10) == 0
 
 
 def test_every_overridden_value_survives_the_toml() -> None:
@@ -192,8 +214,8 @@ def test_an_override_without_a_value_or_below_a_value_is_refused() -> None:
 
 
 def test_an_unknown_preset_lists_the_known_ones() -> None:
-    known = "available: figures, paper, utd_mhad"
-    assert _problem(preset="figurs") == f"preset 'figurs' is unknown; {known}; did you mean 'figures'?"
+    known = "available: auto, demo, paper, people"
+    assert _problem(preset="poeple") == f"preset 'poeple' is unknown; {known}; did you mean 'people'?"
     assert _problem(preset="mine") == f"preset 'mine' is unknown; {known}"
 
 

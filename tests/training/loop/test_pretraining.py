@@ -119,6 +119,17 @@ def test_a_run_that_is_stopped_while_classifiers_are_trained_goes_on_as_if_it_ha
     assert figures == [{"accuracy/rgb", "accuracy/pose", "loss"}] * 2
 
 
+def test_a_training_in_steps_ends_after_them_and_goes_on_as_if_it_had_never_stopped(
+    tiny_config: MakeConfig, train_tiny: TrainTiny, weights_of: WeightsOf, tmp_path: Path
+) -> None:
+    config = tiny_config("training.steps=5", "classifier.head=none")
+    assert train_tiny(config, tmp_path / "reference")
+    assert [(line["step"], line["epoch"]) for line in _lines(tmp_path / "reference")] == [(3, 1), (5, 2)]
+    _train_until(config, tmp_path / "run", "pre-training", 4, STOPS["asked"])
+    assert train_tiny(config, tmp_path / "run")
+    _assert_same_outcome(tmp_path / "run", tmp_path / "reference", weights_of)
+
+
 @pytest.fixture(scope="module")
 def with_val(figures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The set, of which six videos are for validation."""

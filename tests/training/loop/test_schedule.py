@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from cocon.training.config.learning_sections import OptimizerSection
+from cocon.training.config.learning_sections import OptimizerSection, TrainingSection
 from cocon.training.loop.schedule import RateSchedule, StepPlan, learning_rate_at
 
 
@@ -46,6 +46,26 @@ def test_an_epoch_ends_with_a_step_of_the_batches_that_are_left() -> None:
 def test_without_accumulation_a_step_is_a_batch() -> None:
     plan = StepPlan(batches_per_epoch=3, accumulate=1, epochs=2)
     assert [list(plan.batches_of(step)) for step in range(plan.num_steps)] == [[step] for step in range(6)]
+
+
+def test_a_training_in_steps_ends_within_an_epoch() -> None:
+    plan = StepPlan.of(TrainingSection(steps=5, accumulate=2), batches_per_epoch=5)
+    assert (plan.per_epoch, plan.num_steps, plan.num_epochs, plan.num_batches) == (3, 5, 2, 9)
+    assert [plan.epoch_of(step) for step in range(1, 6)] == [1, 1, 1, 2, 2]
+    assert [plan.ends_epoch(step) for step in range(1, 6)] == [False, False, True, False, True]
+    assert [list(plan.batches_of(step)) for step in range(5)] == [[0, 1], [2, 3], [4], [5, 6], [7, 8]]
+
+
+def test_a_training_of_few_videos_is_made_as_long_as_the_floor_and_its_warm_up_with_it() -> None:
+    training = TrainingSection(epochs=15, least_steps=300)
+    assert [StepPlan.of(training, batches).num_steps for batches in (2, 20, 30)] == [300, 300, 450]
+    assert StepPlan.of(TrainingSection(epochs=0, least_steps=300), 2).num_steps == 0
+    section = OptimizerSection(learning_rate=0.1)
+    rates = [learning_rate_at(step, StepPlan.of(training, 2), section) for step in range(1, 301)]
+    assert rates[19] == max(rates) == pytest.approx(0.1)  # a fifteenth, as of the epochs
+    assert rates[9] == pytest.approx(0.05) and rates[-1] == pytest.approx(0.002)
+    short = learning_rate_at(4, StepPlan.of(training, 2), OptimizerSection(learning_rate=0.1, warmup_steps=8))
+    assert short == pytest.approx(0.05)
 
 
 LOSSES = [5.0, 4.0, 4.0, 3.9999, 4.1, 4.0, 3.0, 3.5, 3.5, 3.5, 3.5, 3.5, 3.5, 3.5, 2.0, 2.0, 2.0, 2.0, 2.0]

@@ -9,7 +9,7 @@ from cocon.core.errors import UsageError
 from cocon.core.folder_lock import folder_lock
 from cocon.training.config.run import Config
 from cocon.training.run_folder.files import RunFolder
-from cocon.training.run_folder.ownership import claim_run
+from cocon.training.run_folder.ownership import as_begun, claim_run
 
 MakeConfig = Callable[..., Config]
 
@@ -46,6 +46,17 @@ def test_how_data_is_read_may_change_between_two_calls(tiny_config: MakeConfig, 
     changed = tiny_config("data.workers=3", "data.cache_gib=0.5")
     claim_run(RunFolder(tmp_path / "run", changed), overwrite=False)
     assert RunFolder.open(tmp_path / "run").config == changed
+
+
+def test_a_run_of_a_release_without_a_floor_goes_on_without_one(tiny_config: MakeConfig, tmp_path: Path) -> None:
+    asked = tiny_config("training.least_steps=300")
+    assert as_begun(asked, tmp_path / "run") is asked
+    claim_run(RunFolder(tmp_path / "run", tiny_config()), overwrite=False)
+    assert as_begun(asked, tmp_path / "run") == asked
+    path = tmp_path / "run" / "config.toml"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if "least_steps" not in line))
+    assert as_begun(asked, tmp_path / "run") == tiny_config()
+    claim_run(RunFolder(tmp_path / "run", as_begun(asked, tmp_path / "run")), overwrite=False)
 
 
 def test_a_folder_that_is_no_run_is_refused_even_with_overwrite(tiny_config: MakeConfig, tmp_path: Path) -> None:

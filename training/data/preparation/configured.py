@@ -6,7 +6,7 @@ from pathlib import Path
 from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER
-from cocon.training.config.files import load_config
+from cocon.training.config.files import AUTO, load_config
 from cocon.training.config.run import Config
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
@@ -14,7 +14,7 @@ from cocon.video.views import VIEWS
 
 __all__ = ["DEFAULT_PRESET", "configured_clip", "configured_views"]
 
-DEFAULT_PRESET = "figures"
+DEFAULT_PRESET = AUTO
 
 
 def configured_clip(

@@ -1,13 +1,13 @@
 """Long videos cut into stretches, entries that are parts of them; by their headers, nothing is decoded.
 
-    footage = cut(dataset.split("train"), config.data, requests, num_epochs=config.training.epochs)
+    footage = cut(dataset.split("train"), config.data, requests, num_epochs=lambda number: 15)
     footage.entries, footage.is_pooled, footage.capacity(budget_bytes)
 
 Stretches of a video are equally long, no longer than `data.stretch_seconds`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from itertools import pairwise
@@ -121,7 +121,7 @@ def cut(
     data: DataSection,
     requests: Mapping[str, ViewRequest],
     *,
-    num_epochs: int,
+    num_epochs: Callable[[int], int],
     on_progress: OnProgress = no_progress,
 ) -> Footage:
     """Cut long videos; where there are none, all stay as they are.
@@ -130,7 +130,8 @@ def cut(
         entries: of a dataset.
         data: what is long, how long a stretch is, and how often it is drawn from.
         requests: view → geometry.
-        num_epochs: of the training; by default no stretch is drawn from more often, so that all footage is seen.
+        num_epochs: of a training on so many entries; by default none is drawn from more often, so that all footage is
+            seen.
         on_progress: called with how many videos were looked at, of all.
     """
     looked_at: dict[VideoEntry, _Length | None] = {}
@@ -154,7 +155,7 @@ def cut(
             known.append((entry, length))
     sizes = tuple(0 if length is None else _frame_bytes(length.shape, requests) for _, length in known)
     cut_entries, lengths = zip(*known, strict=True)
-    reuse = data.reuse or max(1, min(_MOST_REUSE, num_epochs))
+    reuse = data.reuse or max(1, min(_MOST_REUSE, num_epochs(len(known))))
     return Footage(cut_entries, len(entries), reuse, lengths, sizes)
 
 

@@ -9,6 +9,7 @@ from cocon.core.progress import ProgressBar, no_progress
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.stretches.cutting import Footage, Stretch, cut, is_large
+from cocon.training.data.stretches.draws import steps_per_epoch
 from cocon.training.data.stretches.pool import PooledFrames
 from cocon.video.estimation.people import require_people
 from cocon.video.reading.live import ViewRequest
@@ -37,9 +38,13 @@ def training_frames(
         UsageError: people are to be found, and what finds them is not installed; or stretches are shorter than a clip.
     """
     is_looked_at = config.optimizer.schedule == "plateau" or config.training.probe_every_epochs > 0
-    requests, makes_people, num_epochs = view_requests(config), config.data.views_on_the_fly, config.training.epochs
+    requests, makes_people = view_requests(config), config.data.views_on_the_fly
     if makes_people and any(VIEWS[view].maker == "people" for view in config.views):
         require_people()
+
+    def num_epochs(num_entries: int) -> int:
+        num_batches = steps_per_epoch(num_entries, config.training.batch_size)
+        return config.training.num_epochs(math.ceil(num_batches / config.training.accumulate))
 
     def cut_of(split: str) -> Footage:
         entries = dataset.split(split)

@@ -21,7 +21,7 @@ LONG = ["data.long_seconds=6", "data.stretch_seconds=2.5"]
 
 
 def _cut(entries: tuple[VideoEntry, ...], config: Config) -> Footage:
-    return cut(entries, config.data, view_requests(config), num_epochs=config.training.epochs)
+    return cut(entries, config.data, view_requests(config), num_epochs=lambda number: config.training.epochs)
 
 
 def test_videos_that_are_short_stay_as_they_are(figures: Path, long_films: Path, tiny_config: MakeConfig) -> None:
