@@ -6,10 +6,10 @@ dimension, K labels.
 | tensor | type and shape | what |
 |---|---|---|
 | `clip` | uint8 [B, N, T, H, W, C] | input; scaling and normalisation happen inside the model |
-| `blocks` | float32 [B, N, D] | unit-length feature of each block |
-| `embedding` | float32 [B, D] | unit-length mean of `blocks` |
+| `blocks` | float32 [B, N, D] | unit-length feature of each block, D = cells² · channels of the trunk |
+| `embedding` | float32 [B, P·D] | unit length, by `pooling`: the mean of `blocks`, or those of P parts in order |
 | `logits` | float32 [B, K] | where a classifier was trained |
-| `block_logits` | float32 [B, N, K] | where it is `mean`, which is affine: `logits` are the mean of these |
+| `block_logits` | float32 [B, N, P·K] | where it is `mean`, which is affine: `clip_logits` makes `logits` of them |
 
 Models that were exported before there were `block_logits` lack them: see `open_model.outputs_given`.
 """
@@ -17,7 +17,9 @@ Models that were exported before there were `block_logits` lack them: see `open_
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from cocon.core.errors import MismatchError, UsageError
@@ -33,6 +35,7 @@ __all__ = [
     "CLIP",
     "EMBEDDING",
     "LOGITS",
+    "POOLINGS",
     "PROBABILITIES",
     "EncoderSpec",
     "ModelContract",
@@ -47,7 +50,11 @@ LOGITS = "logits"
 BLOCK_LOGITS = "block_logits"
 PROBABILITIES = "probabilities"  # of all views together, from their logits
 
+POOLINGS: Mapping[str, int] = MappingProxyType({"mean": 1, "thirds": 3})
+"""How the blocks of a clip become its vector → P, parts of the clip that stand side by side in it."""
+
 _SCHEMA = 1
+_ADDED_TO_ENCODERS = ("pooling", "cells")  # contracts that were written before lack them, and mean their defaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +70,28 @@ class EncoderSpec:
         width: channels of the first stage; of the stem for `s3d`, where all others are in proportion.
         classifier: `none`, `mean` (BatchNorm + linear on the mean block feature), `gru` (the paper's, on the last
             ConvGRU state) or `gru_raw` (the same on features of any length, as the released code fine-tunes).
+        pooling: how blocks become the clip's vector, one of `POOLINGS`: `mean` forgets their order, `thirds` keeps the
+            unit means of the clip's first, middle and last third side by side.
+        cells: a block's feature keeps cells × cells places of the picture apart; 1 is the mean of them all.
     """
 
     backbone: str
     blocks_per_stage: tuple[int, ...]
     width: int
     classifier: str = "none"
+    pooling: str = "mean"
+    cells: int = 1
+
+    def __post_init__(self) -> None:
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"pooling '{self.pooling}' is unknown; available: {', '.join(POOLINGS)}")
+        if self.cells < 1:
+            raise ValueError(f"cells ({self.cells}) must be at least 1")
+
+    @property
+    def num_parts(self) -> int:
+        """P: parts of a clip that stand side by side in its vector."""
+        return POOLINGS[self.pooling]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +120,7 @@ class ModelContract:
         clip: temporal geometry of its clips.
         geometry: spatial rule of its frames.
         encoder: architecture.
-        embedding_dim: D.
+        embedding_dim: D, of a block's vector.
         weights_sha256: over the encoder's fp32 tensors, the classifier left out: an index stays valid when only a
             classifier is added.
         labels: class names in the order of `logits`; empty without a classifier.
@@ -139,6 +162,11 @@ class ModelContract:
         return (self.clip.num_blocks, self.clip.frames_per_block, side, side, self.view_spec.channels)
 
     @property
+    def vector_dim(self) -> int:
+        """Size of a clip's `embedding`: P·D, which is D unless the pooling keeps parts apart."""
+        return self.encoder.num_parts * self.embedding_dim
+
+    @property
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of the input of one clip."""
         return {CLIP: self.clip_shape}
@@ -147,13 +175,13 @@ class ModelContract:
     def output_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every output of one clip, in the order the models give them."""
         shapes: dict[str, tuple[int, ...]] = {
-            EMBEDDING: (self.embedding_dim,),
+            EMBEDDING: (self.vector_dim,),
             BLOCKS: (self.clip.num_blocks, self.embedding_dim),
         }
         if self.labels:
             shapes[LOGITS] = (len(self.labels),)
         if self.labels and self.encoder.classifier == "mean":
-            shapes[BLOCK_LOGITS] = (self.clip.num_blocks, len(self.labels))
+            shapes[BLOCK_LOGITS] = (self.clip.num_blocks, self.encoder.num_parts * len(self.labels))
         return shapes
 
     @property
@@ -193,6 +221,9 @@ class ModelContract:
                 del content[name]  # as in contracts of before
         if self.geometry.following is None:
             del content["geometry"]["following"]  # likewise
+        for field in dataclasses.fields(EncoderSpec):
+            if field.name in _ADDED_TO_ENCODERS and getattr(self.encoder, field.name) == field.default:
+                del content["encoder"][field.name]  # likewise
         content["normalisation"] = {"mean": list(self.view_spec.mean), "std": list(self.view_spec.std)}
         if self.normalisation is not None and self.normalisation.plane is not None:
             content["normalisation"]["plane"] = self.normalisation.plane

@@ -117,7 +117,7 @@ def _of_encoder(
         model_format,
         options.deployment,
         card=partial(encoder_card, contract, model_format, source.training),
-        embedding_dim=contract.embedding_dim,
+        embedding_dim=contract.vector_dim,
         labels=contract.labels,
         # The classifier's tensors too: a new one is a new model even if no embedding changes.
         identity={"weights": tensors_sha256(source.encoder.state_dict())},

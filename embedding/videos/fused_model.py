@@ -109,7 +109,12 @@ class FusedModel:
 
     @property
     def embedding_dim(self) -> int:
-        """D of the fused embedding."""
+        """Size of the fused embedding of a clip."""
+        return sum(model.contract.vector_dim for model in self.models.values())
+
+    @property
+    def block_dim(self) -> int:
+        """Size of the fused vector of a block; that of `embedding_dim` where every view takes the mean of blocks."""
         return sum(model.contract.embedding_dim for model in self.models.values())
 
     @property
@@ -180,7 +185,8 @@ class FusedModel:
         """Fuse what exactly this model's views say of K clips.
 
         Returns:
-            Embeddings `float32 [K, D]`, and class probabilities `float32 [K, L]` where all encoders know the classes.
+            Embeddings `float32 [K, embedding_dim]`, and class probabilities `float32 [K, L]` where all encoders know
+            the classes.
         """
         logits = {view: clips[view].logits for view in self.models}
         known = {view: softmax(found) for view, found in logits.items() if self.labels and found is not None}
@@ -188,7 +194,7 @@ class FusedModel:
         return self._fused({view: clips[view].embedding for view in self.models}), probabilities
 
     def fuse_blocks(self, clips: Mapping[str, Outputs]) -> NDArray[np.float32]:
-        """The same for the blocks: `float32 [K, N, D]`."""
+        """The same for the blocks: `float32 [K, N, block_dim]`."""
         return self._fused({view: clips[view].blocks for view in self.models})
 
     def _embed_jointly(
@@ -197,12 +203,12 @@ class FusedModel:
         """The same by one request, of runs that have all views."""
         of_views = {view: [run[view] for run in runs] for view in self.models}
         outputs = joint.embed({view: self._rows(pixels) for view, pixels in of_views.items()})
-        parts = {view: self._split(outputs[view], pixels) for view, pixels in of_views.items()}
+        parts = {view: self._split(self.models[view], outputs[view], of) for view, of in of_views.items()}
         return [{view: vectors[position] for view, vectors in parts.items()} for position in range(len(runs))]
 
     def _vectors(self, model: ModelEmbedder, runs: Sequence[Pixels]) -> list[BlockVectors]:
         """What one encoder says of the blocks of each run."""
-        return self._split(model.embed(self._rows(runs)), runs)
+        return self._split(model, model.embed(self._rows(runs)), runs)
 
     def _rows(self, runs: Sequence[Pixels]) -> Pixels:
         num_blocks, lengths = self.clip.num_blocks, [len(run) for run in runs]
@@ -210,9 +216,11 @@ class FusedModel:
             raise ValueError(f"runs of {lengths} blocks are no clips of {num_blocks}")
         return as_rows(runs, num_blocks)
 
-    def _split(self, outputs: Outputs, runs: Sequence[Pixels]) -> list[BlockVectors]:
-        """What is said of the rows of some runs, run by run."""
-        return BlockVectors.of_rows(outputs, are_clips=not self.shares_blocks).split([len(run) for run in runs])
+    def _split(self, model: ModelEmbedder, outputs: Outputs, runs: Sequence[Pixels]) -> list[BlockVectors]:
+        """What an encoder says of the rows of some runs, run by run."""
+        num_parts = model.contract.encoder.num_parts
+        vectors = BlockVectors.of_rows(outputs, are_clips=not self.shares_blocks, num_parts=num_parts)
+        return vectors.split([len(run) for run in runs])
 
     def _fused(self, embeddings: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         return fuse_embeddings(embeddings, self.weights) if len(embeddings) > 1 else next(iter(embeddings.values()))

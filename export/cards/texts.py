@@ -29,7 +29,7 @@ _WHAT = {
     EMBEDDING: "unit-length vector of the clip",
     BLOCKS: "unit-length vector of each block",
     LOGITS: "scores of the labels",
-    BLOCK_LOGITS: "scores of the labels for each block; their mean is `logits`",
+    BLOCK_LOGITS: "scores of the labels for each block, of which `logits` are made",
     PROBABILITIES: "weighted mean of the views' class probabilities",
 }
 _SHORT = {
@@ -242,10 +242,21 @@ def _contract_facts(contract: ModelContract) -> dict[str, str]:
     stages = f"{' + '.join(map(str, encoder.blocks_per_stage))} residual blocks, " if encoder.blocks_per_stage else ""
     return facts | {
         "encoder": f"{encoder.backbone}, {stages}width {encoder.width}",
-        "embedding dimension D": str(contract.embedding_dim),
+        **_vector_facts(contract),
         "fingerprint": f"`{contract.fingerprint}`",
         "weights sha256": f"`{contract.weights_sha256}`",
     }
+
+
+def _vector_facts(contract: ModelContract) -> dict[str, str]:
+    """How many numbers a vector has, and why."""
+    encoder, dim = contract.encoder, contract.embedding_dim
+    facts = {"embedding dimension D": str(dim)}
+    if encoder.cells > 1:
+        facts["cells"] = f"a block keeps {encoder.cells} × {encoder.cells} places of the picture, so D = {dim} numbers"
+    if encoder.pooling != "mean":
+        facts["pooling"] = f"{encoder.pooling}: the vector of a clip has {contract.vector_dim} numbers"
+    return facts
 
 
 def _contract_tensors(contract: ModelContract, model_format: ModelFormat) -> tuple[Tensor, ...]:

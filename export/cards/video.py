@@ -42,7 +42,7 @@ def video_card(record: CallRecord, training: TrainingRecord | None, exported: Ex
             Tensor("blocks", "float32", ("K", num_blocks, "D"), "likewise of each block"),
             *([Tensor("probabilities", "float32", ("K", "L"), "of the labels")] if exported.num_labels else []),
             *(
-                Tensor(f"embedding_{contract.view}", "float32", ("K", contract.embedding_dim), "of that view alone")
+                Tensor(f"embedding_{contract.view}", "float32", ("K", contract.vector_dim), "of that view alone")
                 for contract in contracts
             ),
             Tensor("about", "string", (1,), "JSON: what the rows of all clips share, such as versions and fingerprint"),

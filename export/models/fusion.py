@@ -63,13 +63,13 @@ class Fusion:
     @property
     def output_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every output of one row."""
-        shapes: dict[str, tuple[int, ...]] = {EMBEDDING: (sum(contract.embedding_dim for contract in self.contracts),)}
+        shapes: dict[str, tuple[int, ...]] = {EMBEDDING: (sum(contract.vector_dim for contract in self.contracts),)}
         return shapes | ({PROBABILITIES: (len(self.labels),)} if self.labels else {})
 
     @property
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every input of `cocon_fuse`, for one row."""
-        shapes: dict[str, tuple[int, ...]] = {f"{EMBEDDING}_{c.view}": (c.embedding_dim,) for c in self.contracts}
+        shapes: dict[str, tuple[int, ...]] = {f"{EMBEDDING}_{c.view}": (c.vector_dim,) for c in self.contracts}
         return shapes | ({f"{LOGITS}_{c.view}": (len(self.labels),) for c in self.contracts} if self.labels else {})
 
     @property

@@ -117,5 +117,5 @@ def _outputs(record: CallRecord) -> Iterator[tuple[str, int, list[int]]]:
     if any(contract.labels for contract in contracts.values()):
         yield PROBABILITIES, triton.TYPE_FP32, [_ANY, _ANY]
     for view, contract in contracts.items():
-        yield f"{EMBEDDING}_{view}", triton.TYPE_FP32, [_ANY, contract.embedding_dim]
+        yield f"{EMBEDDING}_{view}", triton.TYPE_FP32, [_ANY, contract.vector_dim]
     yield "about", triton.TYPE_STRING, [1]

@@ -38,7 +38,7 @@ class Draft:
         identity: parameters, the version left out, that tell whether a version of this model is up to date.
         write: makes the file at the given path.
         card: the model card of what was, or is already, exported.
-        embedding_dim: D.
+        embedding_dim: numbers of the vector it gives.
         labels: class names; empty without a classifier.
         contract: name and text of the file beside the model, where it has a contract.
         check: compares the file at the given path with what it stands for; None where it computes nothing.
@@ -69,7 +69,7 @@ class Exported:
         model: its name.
         version: the newest.
         is_new: whether this export wrote it; otherwise it was there.
-        embedding_dim: D.
+        embedding_dim: numbers of the vector it gives.
         num_labels: K; 0 without a classifier.
         num_bytes: size of the model file.
         sha256: of the model file.

@@ -30,7 +30,7 @@ MakeContract = Callable[..., ModelContract]
 
 PRETRAINED = Path(__file__).resolve().parents[2] / "pretrained"
 
-LABELLED = {"labels": ("run", "jump é"), "encoder": EncoderSpec("resnet2d3d", (1, 1, 1, 1), 16, "mean")}
+LABELLED: dict[str, Any] = {"labels": ("run", "jump é"), "encoder": EncoderSpec("resnet2d3d", (1, 1, 1, 1), 16, "mean")}
 FLOW = {"view": "flow", "flow": FlowSpec()}
 # One change of every field that decides an embedding's value.
 CHANGES: dict[str, dict[str, Any]] = {
@@ -48,6 +48,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "backbone": {"encoder": EncoderSpec("s3d", (1, 1, 1, 1), 16)},
     "blocks_per_stage": {"encoder": EncoderSpec("resnet2d3d", (2, 1, 1, 1), 16)},
     "width": {"encoder": EncoderSpec("resnet2d3d", (1, 1, 1, 1), 32)},
+    "pooling": {"encoder": EncoderSpec("resnet2d3d", (1, 1, 1, 1), 16, pooling="thirds")},
+    "cells": {"encoder": EncoderSpec("resnet2d3d", (1, 1, 1, 1), 16, cells=2)},
     "embedding_dim": {"embedding_dim": 5},
     "weights_sha256": {"weights_sha256": "1" * 64},
     "normalisation": {"normalisation": Normalisation((0.5, 0.5, 0.25), (1.0, 1.0, 2.0))},
@@ -149,6 +151,27 @@ def test_packed_contracts_of_before_are_read_and_written_as_they_are(path: Path)
     contract = ModelContract.from_json(text)
     assert contract.made_by == ()
     assert contract.to_json() == text
+
+
+def test_what_encoders_keep_of_order_and_place_is_written_only_where_it_is_not_as_before(
+    make_contract: MakeContract,
+) -> None:
+    before = json.loads(make_contract().to_json())
+    assert {"pooling", "cells"}.isdisjoint(before["encoder"])
+    contract = make_contract(encoder=EncoderSpec("resnet2d3d", (1, 1, 1, 1), 16, pooling="thirds", cells=2))
+    content = json.loads(contract.to_json())
+    assert (content["encoder"]["pooling"], content["encoder"]["cells"]) == ("thirds", 2)
+    assert content["tensors"][EMBEDDING] == ["float32", ["B", 12]]
+    del content["encoder"]["pooling"], content["encoder"]["cells"]
+    with pytest.raises(MismatchError, match="was changed after it was written"):
+        ModelContract.from_json(json.dumps(content))
+
+
+def test_thirds_make_a_clips_vector_three_times_as_long_as_a_blocks(make_contract: MakeContract) -> None:
+    contract = make_contract(**LABELLED | {"encoder": dataclasses.replace(LABELLED["encoder"], pooling="thirds")})
+    assert contract.vector_dim == 12
+    assert contract.output_shapes == {EMBEDDING: (12,), BLOCKS: (2, 4), LOGITS: (2,), BLOCK_LOGITS: (2, 6)}
+    assert make_contract().vector_dim == make_contract().embedding_dim
 
 
 def test_normalisation_is_part_of_the_fingerprint(make_contract: MakeContract, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,6 +278,9 @@ def test_a_changed_value_shows_as_another_fingerprint(path: str, value: object, 
         ("people_by", "blazepose"),
         ("encoder", 3),
         ("encoder.blocks_per_stage", 2),
+        ("encoder.pooling", "halves"),
+        ("encoder.cells", 0),
+        ("encoder.cells", "2"),
         ("labels", None),
         ("made_by", "dis"),
         ("made_by", [1]),

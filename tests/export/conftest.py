@@ -25,7 +25,7 @@ MakeSource = Callable[..., ViewSource]
 
 @pytest.fixture(scope="session")
 def make_source() -> MakeSource:
-    """Build a width-8 encoder of clips of two blocks."""
+    """Build a width-8 encoder, of clips of two blocks unless something else is said."""
     return _source
 
 
@@ -53,15 +53,19 @@ def _source(
     side_px: int = 32,
     frames_per_block: int = 4,
     backbone: str = "resnet2d3d",
+    num_blocks: int = 2,
+    pooling: str = "mean",
+    cells: int = 1,
 ) -> ViewSource:
     torch.manual_seed(seed)
-    spec = EncoderSpec(backbone, () if backbone == "s3d" else depths, 8, classifier if labels else "none")
+    stages = () if backbone == "s3d" else depths
+    spec = EncoderSpec(backbone, stages, 8, classifier if labels else "none", pooling, cells)
     encoder = build_encoder(spec, view_named(view), num_classes=len(labels))
     _randomise_batch_norms(encoder)
     contract = ModelContract(
         method="cocon",
         view=view,
-        clip=ClipSpec(2, frames_per_block),
+        clip=ClipSpec(num_blocks, frames_per_block),
         geometry=Geometry(side_px, side_px),
         encoder=spec,
         embedding_dim=encoder.embedding_dim,

@@ -70,10 +70,13 @@ class TrunkSection(Section):
 class ModelSection(TrunkSection):
     """Architecture of all views but those that have a section `trunk` of their own.
 
-    `num_predicted`: blocks that CoCon and CPC predict.
+    `num_predicted`: blocks that CoCon and CPC predict. `pooling` and `cells`: what vectors of clips and blocks keep, of
+    order and of place, in all views; nothing of it is learned. See `EncoderSpec`.
     """
 
     num_predicted: int = Field(3, gt=0)
+    pooling: Literal["mean", "thirds"] = "mean"
+    cells: int = Field(1, ge=1)
 
 
 class LossSection(Section):

@@ -1,6 +1,7 @@
 """The configuration of a run, typed; see `files` for how it is read and overridden."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 import tomlkit
@@ -114,6 +115,11 @@ class Config(Section):
                     f"the crop of view '{view}' ({side_px} px) must be at least {known.least_side_px} px, of which "
                     f"backbone '{backbone}' makes one cell: raise view.{view}.crop_px, or set another model.backbone"
                 )
+            elif self.model.cells > (side := known.map_side(side_px)):
+                yield (
+                    f"model.cells ({self.model.cells}) must be at most {side}, the side of the feature map of view "
+                    f"'{view}' at {side_px} px: lower it, or raise view.{view}.crop_px"
+                )
             if self.training.checkpoint_activations and not known.recomputes:
                 others = ", ".join(name for name, other in ARCHITECTURES.items() if other.recomputes)
                 yield (
@@ -177,7 +183,8 @@ class Config(Section):
 
     def encoder_spec(self, classifier: str = "none", *, view: str | None = None) -> EncoderSpec:
         """Architecture in the contract's form, of a view or else of those without one of their own."""
-        return (self.model if view is None else self.trunk_of(view)).spec(classifier)
+        spec = (self.model if view is None else self.trunk_of(view)).spec(classifier)
+        return replace(spec, pooling=self.model.pooling, cells=self.model.cells)
 
     def to_toml(self) -> str:
         """The resolved configuration; reading it back gives an equal one."""

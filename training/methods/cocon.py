@@ -64,7 +64,7 @@ class CoCon(Method):
         self, networks: Mapping[str, PredictiveNetwork], weights: LossWeights, *, is_gathered: bool = True
     ) -> None:
         super().__init__(networks)
-        dims = {view: network.encoder.embedding_dim for view, network in networks.items()}
+        dims = {view: network.encoder.backbone.out_channels for view, network in networks.items()}
         least = min(dims.values())
         self.projections = nn.ModuleDict(
             {view: nn.Linear(dim, least, bias=False) for view, dim in dims.items() if dim > least}

@@ -41,8 +41,9 @@ class PredictiveNetwork(EncoderNetwork):
 
     def __init__(self, encoder: Encoder, *, num_predicted: int) -> None:
         super().__init__(encoder)
-        self.aggregator = ConvGRU(encoder.embedding_dim)
-        self.predictor = PredictionHead(encoder.embedding_dim)
+        channels = encoder.backbone.out_channels
+        self.aggregator = ConvGRU(channels)
+        self.predictor = PredictionHead(channels)
         self.num_predicted = num_predicted
 
     def forward(self, clips: Tensor) -> Predictions:

@@ -32,8 +32,8 @@ class CycleNetwork(EncoderNetwork):
 
     def __init__(self, encoder: Encoder, projection_dim: int) -> None:
         super().__init__(encoder)
-        self.head = ProjectionHead(encoder.embedding_dim, projection_dim)
-        self.cycle_head = ProjectionHead(encoder.embedding_dim, projection_dim)
+        self.head = ProjectionHead(encoder.backbone.out_channels, projection_dim)
+        self.cycle_head = ProjectionHead(encoder.backbone.out_channels, projection_dim)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Projections of `uint8 [B, N, 1, H, W, C]` for either loss, unit length, each `float [B, N, P]`."""

@@ -37,7 +37,7 @@ class VclrNetwork(EncoderNetwork):
     def __init__(self, encoder: Encoder, projection_dim: int) -> None:
         super().__init__(encoder)
         self.inter, self.intra, self.order, self.segment = (
-            ProjectionHead(encoder.embedding_dim, projection_dim) for _ in range(4)
+            ProjectionHead(encoder.backbone.out_channels, projection_dim) for _ in range(4)
         )
         self.order_classifier = nn.Linear(2 * _NUM_SEGMENTS * projection_dim, _NUM_ORDERS)
 

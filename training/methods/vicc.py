@@ -46,7 +46,7 @@ class StreamNetwork(EncoderNetwork):
 
     def __init__(self, encoder: Encoder, projection_dim: int) -> None:
         super().__init__(encoder)
-        self.head = ProjectionHead(encoder.embedding_dim, projection_dim)
+        self.head = ProjectionHead(encoder.backbone.out_channels, projection_dim)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Projections of `uint8 [B, 2, T, H, W, C]`, unit length, `float [B, 2, P]`."""

@@ -42,6 +42,8 @@ class Architecture:
         recomputes: whether it can compute activations again instead of keeping them.
         least_frames: the smallest T of a block that it takes.
         least_side_px: the smallest side of a frame that it takes.
+        cell_px: pixels per cell of its feature map, along a side.
+        drops_half_cells: whether what is less than half a cell at the end of a side makes none.
     """
 
     depths: Mapping[str, tuple[int, ...]]
@@ -49,6 +51,14 @@ class Architecture:
     recomputes: bool = False
     least_frames: int = 1
     least_side_px: int = 1
+    cell_px: int = 32
+    drops_half_cells: bool = False
+
+    def map_side(self, side_px: int) -> int:
+        """Cells along a side of the feature map of a frame of so many pixels."""
+        if self.drops_half_cells:
+            return -(-2 * side_px // self.cell_px) // 2
+        return -(-side_px // self.cell_px)
 
 
 ARCHITECTURES: Mapping[BackboneName, Architecture] = MappingProxyType(
@@ -58,10 +68,10 @@ ARCHITECTURES: Mapping[BackboneName, Architecture] = MappingProxyType(
         "resnet2d": Architecture({**DEPTHS, **BOTTLENECK_DEPTHS}, sees_single_frames=True, recomputes=True),
         "resnet2d3d_inflated": Architecture({**DEPTHS, **BOTTLENECK_DEPTHS}, recomputes=True),
         # Of which two are left before stage five: two halvings of time, four of space, rounding up.
-        "s3d": Architecture({}, least_frames=5, least_side_px=17),
+        "s3d": Architecture({}, least_frames=5, least_side_px=17, drops_half_cells=True),
         # Twice as many, of which the last mean makes one.
-        "s3d_kinetics": Architecture({}, least_frames=13, least_side_px=17),
-        "r2plus1d": Architecture(DEPTHS),
-        "r2plus1d_vicc": Architecture(DEPTHS),
+        "s3d_kinetics": Architecture({}, least_frames=13, least_side_px=17, drops_half_cells=True),
+        "r2plus1d": Architecture(DEPTHS, cell_px=16),
+        "r2plus1d_vicc": Architecture(DEPTHS, cell_px=16),
     }
 )

@@ -13,6 +13,7 @@ from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec, Normalisation
 from cocon.training.models.heads import CLASSIFIERS, MeanClassifier
 from cocon.training.models.inflated import InflatedBottleneckResNet, InflatedResNet
+from cocon.training.models.pooling import cell_features, part_vectors
 from cocon.training.models.r2plus1d import R2Plus1d
 from cocon.training.models.resnet2d import BottleneckResNet2d, ResNet2d
 from cocon.training.models.resnet2d3d import RectifiedResNet2d3d, ResNet2d3d
@@ -20,7 +21,7 @@ from cocon.training.models.s3d import S3d
 from cocon.training.models.trunk import Trunk
 from cocon.video.views import View
 
-__all__ = ["BACKBONES", "Encoder", "EncoderOutputs", "build_encoder", "default_device"]
+__all__ = ["BACKBONES", "Encoder", "EncoderOutputs", "build_classifier", "build_encoder", "default_device"]
 
 # (channels of the view, residual blocks per stage, width=channels of the first stage) → trunk
 BACKBONES: Mapping[str, Callable[..., Trunk]] = MappingProxyType(
@@ -43,11 +44,11 @@ class EncoderOutputs(NamedTuple):
     """What an encoder gives for B clips.
 
     Attributes:
-        embedding: unit-length mean of `blocks`, `float [B, D]`.
+        embedding: unit-length vector of each clip, by the encoder's pooling, `float [B, P·D]`.
         blocks: unit-length block features, `float [B, N, D]`.
         logits: `float [B, K]`, or None without a classifier.
-        block_logits: logits of each block, `float [B, N, K]`, whose mean is `logits`; None in training mode, and
-            without a `MeanClassifier`.
+        block_logits: what each block says as a member of each part, `float [B, N, P·K]`, of which `logits` come, see
+            `clip_logits`; None in training mode, and without a `MeanClassifier`.
     """
 
     embedding: Tensor
@@ -63,9 +64,12 @@ class Encoder(nn.Module):
         backbone: the trunk.
         mean: per-channel mean of a byte / 255.
         std: per-channel divisor.
-        classifier: takes `[B, N, D, s, s]`, gives logits; or None.
+        classifier: takes `[B, N, channels, s, s]`, gives logits; or None.
+        spec: how feature maps become vectors of blocks and clips, by its `cells` and `pooling`; the mean of everything
+            by default.
 
     Attributes:
+        embedding_dim: D of a block's vector, cells² · channels of the trunk.
         normalisation: mean and divisor, as they were given.
     """
 
@@ -73,12 +77,19 @@ class Encoder(nn.Module):
     std: Tensor
 
     def __init__(
-        self, backbone: Trunk, mean: Sequence[float], std: Sequence[float], classifier: nn.Module | None = None
+        self,
+        backbone: Trunk,
+        mean: Sequence[float],
+        std: Sequence[float],
+        classifier: nn.Module | None = None,
+        *,
+        spec: EncoderSpec | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.classifier = classifier
-        self.embedding_dim = backbone.out_channels
+        self.cells, self.num_parts = (1, 1) if spec is None else (spec.cells, spec.num_parts)
+        self.embedding_dim = self.cells**2 * backbone.out_channels
         # Constants of the view, not learned state: the contract carries them.
         self.register_buffer("mean", torch.empty(len(mean)), persistent=False)
         self.register_buffer("std", torch.empty(len(std)), persistent=False)
@@ -98,11 +109,11 @@ class Encoder(nn.Module):
         self.std.copy_(255.0 * torch.tensor(normalisation.std))
 
     def feature_maps(self, clips: Tensor) -> Tensor:
-        """`uint8 [B, N, T, H, W, C]` to block feature maps `float [B, N, D, s, s]`, averaged over a block's time."""
+        """`uint8 [B, N, T, H, W, C]` to feature maps of blocks `float [B, N, channels, s, s]`, averaged over time."""
         B, N, T, H, W, C = clips.shape
         x = self._normalised(clips.reshape(B * N, T, H, W, C))  # [B·N, C, T, H, W]
-        maps = self.backbone(x).mean(dim=2)  # [B·N, D, s, s]
-        return maps.reshape(B, N, *maps.shape[1:])  # [B, N, D, s, s]
+        maps = self.backbone(x).mean(dim=2)  # [B·N, channels, s, s]
+        return maps.reshape(B, N, *maps.shape[1:])
 
     def frame_maps(self, frames: Tensor, stage: str = "layer3") -> Tensor:
         """What single cells of single frames look like, for correspondence between frames.
@@ -129,14 +140,22 @@ class Encoder(nn.Module):
         """Embed `uint8 [B, N, T, H, W, C]`."""
         return self.outputs(self.feature_maps(clips))
 
+    def block_vectors(self, maps: Tensor) -> Tensor:
+        """Feature maps `float [..., channels, s, s]` to unit vectors `float [..., D]`."""
+        return F.normalize(cell_features(maps, self.cells), dim=-1)
+
     def outputs(self, maps: Tensor) -> EncoderOutputs:
-        """What clips amount to, from the feature maps of their blocks `float [B, N, D, s, s]`."""
-        blocks = F.normalize(maps.mean(dim=(3, 4)), dim=-1)  # [B, N, D]
+        """What clips amount to, from the feature maps of their blocks `float [B, N, channels, s, s]`."""
+        blocks = self.block_vectors(maps)  # [B, N, D]
         logits = None if self.classifier is None else self.classifier(maps)
         block_logits = None
         if isinstance(self.classifier, MeanClassifier) and not self.training:
             block_logits = self.classifier.block_logits(maps)
-        return EncoderOutputs(F.normalize(blocks.mean(dim=1), dim=-1), blocks, logits, block_logits)
+        return EncoderOutputs(self.clip_vectors(blocks), blocks, logits, block_logits)
+
+    def clip_vectors(self, blocks: Tensor) -> Tensor:
+        """Unit vectors of clips `float [B, P·D]` from those of their blocks `float [B, N, D]`."""
+        return part_vectors(blocks, self.num_parts)
 
     def _normalised(self, frames: Tensor) -> Tensor:
         """`uint8 [B, T, H, W, C]` to `float [B, C, T, H, W]`, or with a constant plane to C + 1 channels."""
@@ -180,5 +199,22 @@ def build_encoder(spec: EncoderSpec, view: View, *, num_classes: int = 0) -> Enc
     if num_classes and spec.classifier not in CLASSIFIERS:
         raise UsageError(f"classifier '{spec.classifier}' is unknown; available: {', '.join(CLASSIFIERS)}")
     backbone = BACKBONES[spec.backbone](view.channels, spec.blocks_per_stage, width=spec.width)
-    classifier = CLASSIFIERS[spec.classifier](backbone.out_channels, num_classes) if num_classes else None
-    return Encoder(backbone, view.mean, view.std, classifier)
+    encoder = Encoder(backbone, view.mean, view.std, spec=spec)
+    if num_classes:
+        encoder.classifier = build_classifier(encoder, spec.classifier, num_classes)
+    return encoder
+
+
+def build_classifier(encoder: Encoder, name: str, num_classes: int, **settings: float) -> nn.Module:
+    """An untrained classifier that takes the feature maps of an encoder.
+
+    Args:
+        encoder: not changed.
+        name: one of `CLASSIFIERS`; a `mean` one sees the encoder's cells and parts, recurrent ones the whole maps.
+        num_classes: K.
+        settings: `dropout`, where it is not the classifier's own.
+    """
+    channels = encoder.embedding_dim // encoder.cells**2
+    if name == "mean":
+        return MeanClassifier(channels, num_classes, cells=encoder.cells, num_parts=encoder.num_parts, **settings)
+    return CLASSIFIERS[name](channels, num_classes, **settings)

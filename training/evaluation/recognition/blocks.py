@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -140,7 +139,7 @@ def encode_blocks(
     for start, maps in _maps(encoder, contract, video, grid[blocks], protocol.num_crops):  # [crops, ≤ 192, D, s, s]
         if start < num_kept:
             kept.append(maps[:, : num_kept - start])
-        pooled.append(F.normalize(maps.mean(dim=(3, 4)), dim=2))
+        pooled.append(encoder.block_vectors(maps))
     vectors = torch.cat(pooled, dim=1)  # [crops, U, D]
     seconds = video.timestamps[grid[dense]].mean(axis=1) - video.timestamps[0]
     return EncodedBlocks(

@@ -44,7 +44,7 @@ class IndexedClips:
     """What an index would hold of V videos: their clips side by side, video by video, in the centre crop.
 
     Attributes:
-        vectors: view → unit vectors, `float32 [L, D]`.
+        vectors: view → unit vectors, `float32 [L, P·D]`.
         blocks: view → of each clip's blocks, `float16 [L, N, D]`.
         num_clips: of each video, `int64 [V]`.
     """
@@ -59,7 +59,7 @@ class VideoFeatures:
     """Embeddings of V videos in every view.
 
     Attributes:
-        embeddings: view → unit vectors, `float32 [V, D]`.
+        embeddings: view → unit vectors, the unit means of those of clips, `float32 [V, P·D]`.
         labels: class of each video, `str [V]`.
         groups: group of each video, `str [V]`.
         entries: the videos.
@@ -68,8 +68,8 @@ class VideoFeatures:
         classes: K class names, the columns of `probabilities`.
         ordered: view → unit vectors that keep the order of a video's thirds, `float32 [V, 3·D]`; see
             `ordered_feature`.
-        clips: view → unit vectors of all clips, video by video, each the mean of its crops, `float32 [M, D]`; the same
-            clips in all views.
+        clips: view → unit vectors of all clips, video by video, each the mean of its crops, `float32 [M, P·D]`; the
+            same clips in all views.
         num_clips: of each video, `int64 [V]`; empty where `clips` is.
         indexed: what an index would hold of them; None where `clips` is empty.
     """
@@ -223,33 +223,35 @@ def _classes(encoders: Encoders) -> tuple[str, ...]:
 class _Seen(NamedTuple):
     """What an encoder makes of a video."""
 
-    embedding: NDArray[np.float32]  # [D]
+    embedding: NDArray[np.float32]  # [P·D]
     probabilities: NDArray[np.float64]  # [K]; empty without a classifier
     ordered: NDArray[np.float32]  # [3·D]; empty where not asked for
-    clips: NDArray[np.float32]  # [K, D]
-    indexed: NDArray[np.float32]  # unit vectors of blocks, [L, N, D]
+    clips: NDArray[np.float32]  # [K, P·D]
+    indexed: NDArray[np.float32]  # unit vectors of clips, [L, P·D]
+    indexed_blocks: NDArray[np.float32]  # of their blocks, [L, N, D]
 
 
 @torch.no_grad()
 def _seen(encoder: Encoder, blocks: EncodedBlocks, video: DecodedVideo, *, num_crops: int, has_ordered: bool) -> _Seen:
     """Unit mean of the clips' embeddings, mean of the class probabilities, the ordered feature, and the clips."""
     outputs = [encoder.outputs(maps.to(encoder.mean.device)) for maps in blocks.clips(_CLIPS_AT_A_TIME)]
-    embeddings = torch.cat([output.embedding.float().cpu() for output in outputs])  # [crops·K, D]
-    mean = embeddings.mean(dim=0)  # [D]
+    embeddings = torch.cat([output.embedding.float().cpu() for output in outputs])  # [crops·K, P·D]
+    mean = embeddings.mean(dim=0)  # [P·D]
     chances = [output.logits.double().softmax(dim=1).cpu() for output in outputs if output.logits is not None]
     return _Seen(
         np.asarray((mean / mean.norm()).numpy(), dtype=np.float32),
         np.asarray(torch.cat(chances).mean(dim=0).numpy(), dtype=np.float64) if chances else np.empty(0),
         _ordered(blocks, video) if has_ordered else np.empty(0, np.float32),
         unit_vectors(embeddings.reshape(num_crops, -1, mean.shape[0]).mean(dim=0).numpy()),
+        encoder.clip_vectors(blocks.indexed.to(encoder.mean.device)).cpu().numpy(),
         blocks.indexed.numpy(),
     )
 
 
 def _indexed(of_views: Mapping[str, Sequence[_Seen]]) -> IndexedClips:
-    blocks = {view: np.concatenate([video.indexed for video in videos]) for view, videos in of_views.items()}
+    blocks = {v: np.concatenate([video.indexed_blocks for video in videos]) for v, videos in of_views.items()}
     return IndexedClips(
-        vectors={view: unit_vectors(of.mean(axis=1)) for view, of in blocks.items()},
+        vectors={view: np.concatenate([video.indexed for video in videos]) for view, videos in of_views.items()},
         blocks={view: of.astype(np.float16) for view, of in blocks.items()},
         num_clips=np.array([len(video.indexed) for video in next(iter(of_views.values()))], np.int64),
     )

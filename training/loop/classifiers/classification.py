@@ -18,8 +18,8 @@ from cocon.training.loop.failures import fail_too_often, refuse_failures
 from cocon.training.loop.interruption import interruptible
 from cocon.training.loop.journal import Journal
 from cocon.training.loop.timing import EpochLines
-from cocon.training.models.encoder import Encoder
-from cocon.training.models.heads import CLASSIFIERS, GRUClassifier
+from cocon.training.models.encoder import Encoder, build_classifier
+from cocon.training.models.heads import GRUClassifier
 from cocon.training.run_folder.files import RunFolder
 
 __all__ = ["Classification", "train_classifiers"]
@@ -49,7 +49,7 @@ class Classification(nn.Module):
         self.encoders = nn.ModuleDict(encoders)
         self._is_frozen = section.mode == "frozen"
         for view, encoder in encoders.items():
-            head = CLASSIFIERS[section.head](encoder.embedding_dim, num_classes, dropout=section.dropout)
+            head = build_classifier(encoder, section.head, num_classes, dropout=section.dropout)
             if isinstance(head, GRUClassifier) and view in aggregators:
                 head.aggregator.load_state_dict(aggregators[view])
             encoder.classifier = None

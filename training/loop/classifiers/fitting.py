@@ -24,8 +24,9 @@ from cocon.training.evaluation.recognition.probe import LinearProbe, fit_probe
 from cocon.training.loop.failures import fail_too_often, refuse_failures
 from cocon.training.loop.interruption import interruptible
 from cocon.training.loop.journal import Journal
-from cocon.training.models.encoder import Encoder
+from cocon.training.models.encoder import Encoder, build_classifier
 from cocon.training.models.heads import MeanClassifier
+from cocon.training.models.pooling import cell_features, part_means
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import contract_of
 
@@ -37,7 +38,7 @@ _NEVER = -30.0
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the encoders make of a video: its position, and the mean feature of its clips, view → `float32 [D]`."""
+    """What the encoders make of a video: its position, and the mean feature of its clips, view → `float32 [P·D]`."""
 
     position: int
     features: Mapping[str, NDArray[np.float32]]
@@ -82,7 +83,8 @@ def fit_classifiers(
     groups = np.array([entry.group or entry.video_id for entry in entries])
     figures: dict[str, float] = {}
     for view, encoder in encoders.items():
-        head = MeanClassifier(encoder.embedding_dim, len(labels), dropout=run.config.classifier.dropout)
+        head = build_classifier(encoder, "mean", len(labels), dropout=run.config.classifier.dropout)
+        assert isinstance(head, MeanClassifier)
         if len(np.unique(names)) > 1:
             probe = fit_probe(np.stack([one.features[view] for one in seen]), names, groups)
             _become(head, probe, labels)
@@ -120,8 +122,9 @@ def _features(
     found = {}
     for view, encoder in encoders.items():
         blocks = encode_blocks(encoder, contracts[view], video, protocol=DEFAULT_PROTOCOL, has_dense=False)
-        pooled = blocks.maps[0].mean(dim=(2, 3))  # [U, D]
-        found[view] = np.asarray(pooled[torch.from_numpy(blocks.numbers)].mean(dim=(0, 1)).numpy(), np.float32)
+        pooled = cell_features(blocks.maps[0], encoder.cells)  # [U, D]
+        parts = part_means(pooled[torch.from_numpy(blocks.numbers)], encoder.num_parts)  # [K, P, D]
+        found[view] = np.asarray(parts.mean(dim=0).flatten().numpy(), np.float32)
     return found
 
 
