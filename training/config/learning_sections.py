@@ -1,7 +1,7 @@
 """Sections of the configuration that decide how the networks learn: model, loss, optimizer, loop, classifier."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -131,7 +131,8 @@ class TrainingSection(Section):
     """The loop.
 
     `epochs`: of pre-training; 0 goes straight to the classifier. `steps`: so many in place of epochs. `least_steps`: no
-    pre-training that is counted in epochs is shorter, however few videos make an epoch.
+    pre-training that is counted in epochs is shorter, however few videos make an epoch. `clips_per_video`: in an epoch;
+    `auto`: as many as lie in a video side by side. Of stretches of long videos, one.
 
     `batch_size`: clips that one loss sees, over all devices. `accumulate`: batches whose gradients are averaged for one
     step of the optimizer, in pre-training; the last step of an epoch averages those that are left. `init_from`: run
@@ -143,6 +144,7 @@ class TrainingSection(Section):
     epochs: int = Field(100, ge=0)
     steps: int | None = Field(None, ge=1)
     least_steps: int = Field(0, ge=0)
+    clips_per_video: Literal["auto"] | Annotated[int, Field(ge=1)] = 1
     batch_size: int = Field(16, ge=2)
     accumulate: int = Field(1, ge=1)
     seed: int = Field(0, ge=0)

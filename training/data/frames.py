@@ -18,7 +18,7 @@ from cocon.core.errors import EmptyPartError, StorageError, UnreadableVideoError
 from cocon.core.paths import why_no_file
 from cocon.core.storage import cause_of_storage
 from cocon.training.data.reading.decoded_video import DecodedVideo, load_video
-from cocon.training.data.stretches.cutting import Stretch, name_of
+from cocon.training.data.stretches.cutting import EntryLength, Stretch, length_of, name_of
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.duration import duration_seconds
 from cocon.video.making.recipe import makers_of
@@ -120,6 +120,11 @@ class VideoFrames(Closing):
         )
         chosen._budget_bytes = self._budget_bytes + kept_bytes - moved_bytes
         return chosen
+
+    @cached_property
+    def lengths(self) -> tuple[EntryLength | None, ...]:
+        """How long each video is, as far as its header says; they are looked at once."""
+        return tuple(length_of(entry) for entry in self.entries)
 
     @cached_property
     def made_by(self) -> dict[str, tuple[str, ...]]:

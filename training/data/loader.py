@@ -54,6 +54,7 @@ def clip_batches(
     share: tuple[int, int] = (0, 1),
     batch_size: int | None = None,
     sampler: FrameSampler | None = None,
+    counts: Sequence[int] = (),
 ) -> "ClipBatches":
     """Training batches of steps `first_step` to `num_steps`, the same whatever step one starts from.
 
@@ -69,12 +70,13 @@ def clip_batches(
         share: number of this process, and processes in all, of which the batch size must be a multiple.
         batch_size: clips of a batch, of all processes together; `training.batch_size` if None.
         sampler: what is drawn of a video; a clip if None.
+        counts: clips of each video in an epoch, see `EpochPlan`.
     """
     seed = config.training.seed if seed is None else seed
     size = batch_size or config.training.batch_size
     rank, world_size = share
     own = slice(size * rank // world_size, size * (rank + 1) // world_size)
-    plan: BatchPlan = EpochPlan(len(frames), size, seed)
+    plan: BatchPlan = EpochPlan(len(frames), size, seed, tuple(counts))
     if isinstance(frames, PooledFrames):
         plan = frames.plan(size, seed)
     clips = _RandomClips(frames, config, labels, seed, sampler or ClipSampler(config.clip))

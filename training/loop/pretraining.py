@@ -1,6 +1,6 @@
 """Pre-training: one screen, resumable at any step, bit for bit on the CPU."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import Any
@@ -11,6 +11,7 @@ from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch
 from cocon.training.data.samples import pretraining_sampler
+from cocon.training.data.stretches.counts import clip_counts
 from cocon.training.distributed import any_process
 from cocon.training.loop.epochs import EpochEnd
 from cocon.training.loop.failures import fail_too_often, refuse_failures
@@ -59,7 +60,8 @@ def pretrain(
         VideoError: too many videos failed; likewise.
     """
     config = run.config
-    plan = step_plan(config, len(frames))
+    counts = clip_counts(frames, config)
+    plan = step_plan(config, len(frames), counts)
     state = run.state()
     first_step = 0 if state is None else int(state["step"])
     learner = Learner(config, plan, fabric, state)
@@ -70,6 +72,7 @@ def pretrain(
         num_steps=plan.num_batches,
         share=(fabric.global_rank, fabric.world_size),
         sampler=pretraining_sampler(config),
+        counts=counts,
     )
     folder = run.path if fabric.is_global_zero else None
     told = EpochLines("pre-training", plan.num_epochs, say)
@@ -99,9 +102,9 @@ def pretrain(
     return learner.method
 
 
-def step_plan(config: Config, num_videos: int) -> StepPlan:
-    """The steps of pre-training on that many videos."""
-    return StepPlan.of(config.training, steps_per_epoch(num_videos, config.training.batch_size))
+def step_plan(config: Config, num_videos: int, counts: Sequence[int] = ()) -> StepPlan:
+    """The steps of pre-training on that many videos; `counts`: clips of each in an epoch, if not one."""
+    return StepPlan.of(config.training, steps_per_epoch(num_videos, config.training.batch_size, counts))
 
 
 def _go_on(state: Mapping[str, Any], learner: Learner, journal: Journal, elapsed: Elapsed) -> None:

@@ -22,6 +22,7 @@ from cocon.training.data.datasets import open_dataset
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.preparation.stored_views import check_views
 from cocon.training.data.sampling import read_videos
+from cocon.training.data.stretches.counts import clip_counts
 from cocon.training.data.stretches.draws import steps_per_epoch
 from cocon.training.data.stretches.opening import training_frames, view_requests
 from cocon.training.data.stretches.pool import PooledFrames
@@ -184,7 +185,7 @@ def _train(
         frames = read_videos(frames, config.clip, bar)
     refuse_failures(frames, config.data)
     probe = OnlineProbe(config, frames.for_judging(), val) if config.training.probe_every_epochs else None
-    plan = step_plan(config, len(frames))
+    plan = step_plan(config, len(frames), clip_counts(frames, config))
     num_videos = frames.num_videos if isinstance(frames, PooledFrames) else len(frames)
     told.say(resources(config, fabric, num_videos, plan, reason=reason))
     if isinstance(frames, PooledFrames):

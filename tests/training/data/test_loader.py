@@ -11,6 +11,7 @@ import torch
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import Batch, clip_batches, steps_per_epoch, to_device, view_requests
+from cocon.training.data.stretches.counts import clip_counts
 from cocon.video.geometry import Geometry
 from cocon.video.store.dataset import DatasetFolder
 
@@ -103,6 +104,32 @@ def test_a_video_is_cut_differently_in_every_epoch(batches: list[Batch]) -> None
 def test_another_seed_gives_other_batches(batches: list[Batch], tiny_config: MakeConfig) -> None:
     others = _batches(tiny_config(), seed=1)
     assert [batch["targets"].tolist() for batch in others] != [batch["targets"].tolist() for batch in batches]
+
+
+def test_videos_of_about_one_clip_are_drawn_as_ever_and_longer_ones_more_often(tiny_config: MakeConfig) -> None:
+    def counted(*overrides: str) -> tuple[int, ...]:
+        config = tiny_config(*overrides)
+        with _frames(config) as frames:
+            return clip_counts(frames, config)
+
+    assert counted() == counted("training.clips_per_video=1") == ()
+    short = ("training.clips_per_video=auto", "clip.step_seconds=0.1")  # 0.6 s of a second
+    assert counted(*short) == ()
+    assert counted("training.clips_per_video=auto", "clip.step_seconds=0.06") == (2,) * 6
+    assert counted("training.clips_per_video=auto", "clip.step_frames=1") == (5,) * 6
+    assert counted("training.clips_per_video=3") == (3,) * 6
+
+
+def test_a_step_has_the_same_clips_of_longer_videos_whatever_step_one_starts_from(tiny_config: MakeConfig) -> None:
+    config = tiny_config("training.clips_per_video=2", "training.batch_size=3")
+    with _frames(config) as frames:
+        labels = [entry.label for entry in frames.entries]
+        counts = clip_counts(frames, config)
+        whole = list(clip_batches(frames, config, labels, first_step=0, num_steps=6, counts=counts))
+        _assert_same(clip_batches(frames, config, labels, first_step=2, num_steps=6, counts=counts), whole[2:])
+    assert all(len(set(batch["targets"].tolist())) == 3 for batch in whole)
+    drawn = Counter(target for batch in whole[:4] for target in batch["targets"].tolist())
+    assert drawn == dict.fromkeys(range(6), 2)
 
 
 def test_videos_that_do_not_fill_a_batch_wait_for_another_epoch(tiny_config: MakeConfig) -> None:

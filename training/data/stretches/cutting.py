@@ -26,7 +26,7 @@ from cocon.video.reading.live import ViewRequest
 from cocon.video.store.dataset import VideoEntry, part_name
 from cocon.video.views import VIEWS
 
-__all__ = ["Footage", "Stretch", "cut", "few_of_each", "is_large", "name_of"]
+__all__ = ["EntryLength", "Footage", "Stretch", "cut", "few_of_each", "is_large", "length_of", "name_of"]
 
 # A file that would have fewer, were it long, is not looked into: a folder may have ten thousands of small ones.
 _LEAST_BYTES_PER_S = 16 << 10
@@ -51,8 +51,8 @@ class Stretch(VideoEntry):
 
 
 @dataclass(frozen=True, slots=True)
-class _Length:
-    """How much of an entry there is, as far as its file says: seconds, frames a second, height and width."""
+class EntryLength:
+    """How much of an entry there is, as far as its file says: seconds, frames a second, height and width in pixels."""
 
     seconds: float
     rate: float
@@ -74,7 +74,7 @@ class Footage:
     entries: tuple[VideoEntry, ...]
     num_videos: int
     reuse: int | None = None
-    lengths: tuple[_Length | None, ...] = ()
+    lengths: tuple[EntryLength | None, ...] = ()
     frame_bytes: tuple[int, ...] = ()
 
     @property
@@ -134,11 +134,11 @@ def cut(
             seen.
         on_progress: called with how many videos were looked at, of all.
     """
-    looked_at: dict[VideoEntry, _Length | None] = {}
+    looked_at: dict[VideoEntry, EntryLength | None] = {}
 
-    def looked(entry: VideoEntry) -> _Length | None:
+    def looked(entry: VideoEntry) -> EntryLength | None:
         if entry not in looked_at:
-            looked_at[entry] = _length(entry)
+            looked_at[entry] = length_of(entry)
             on_progress(len(looked_at), len(entries))
         return looked_at[entry]
 
@@ -146,7 +146,7 @@ def cut(
     has_long = any(length is not None and length.seconds > data.long_seconds for length in large)
     if not entries or (not has_long and data.reuse is None):
         return Footage(tuple(entries), len(entries))
-    known: list[tuple[VideoEntry, _Length | None]] = []
+    known: list[tuple[VideoEntry, EntryLength | None]] = []
     for entry in entries:
         length = looked(entry)
         if has_long and length is not None and length.seconds > data.stretch_seconds:
@@ -184,8 +184,8 @@ def is_large(entry: VideoEntry, data: DataSection) -> bool:
         return False
 
 
-def _length(entry: VideoEntry) -> _Length | None:
-    """None where the header cannot be read; what is wrong with such a file is said by who reads all of it."""
+def length_of(entry: VideoEntry) -> EntryLength | None:
+    """By its header; None where that cannot be read: what is wrong with such a file is said by who reads all of it."""
     try:
         header, _ = checked_header(entry.path, MediaLimits())
         whole_seconds = header.duration_seconds or duration_seconds(entry.path)
@@ -193,20 +193,22 @@ def _length(entry: VideoEntry) -> _Length | None:
         return None
     seconds = min(entry.end_seconds, whole_seconds) - entry.start_seconds
     rate = min(header.frames_per_second or _RATE, _FASTEST)
-    return _Length(max(0.0, seconds), rate, header.display_shape)
+    return EntryLength(max(0.0, seconds), rate, header.display_shape)
 
 
-def _stretches(entry: VideoEntry, length: _Length, longest_seconds: float) -> list[tuple[VideoEntry, _Length | None]]:
+def _stretches(
+    entry: VideoEntry, length: EntryLength, longest_seconds: float
+) -> list[tuple[VideoEntry, EntryLength | None]]:
     number = math.ceil(length.seconds / longest_seconds)
     ends = [round(entry.start_seconds + length.seconds * place / number, 3) for place in range(number + 1)]
     ends[0] = entry.start_seconds
     facts = {one.name: getattr(entry, one.name) for one in fields(VideoEntry)}
     group = entry.group or entry.store_id
-    found: list[tuple[VideoEntry, _Length | None]] = []
+    found: list[tuple[VideoEntry, EntryLength | None]] = []
     for start, end in pairwise(ends):
         place = {"video_id": entry.store_id + part_name(start, end), "start_seconds": start, "end_seconds": end}
         stretch = Stretch(**(facts | place | {"group": group, "cut_from": entry.video_id}))
-        found.append((stretch, _Length(end - start, length.rate, length.shape)))
+        found.append((stretch, EntryLength(end - start, length.rate, length.shape)))
     return found
 
 

@@ -1,6 +1,7 @@
 """What the batch of a step is drawn from: a function of the seed and the step alone, so a resumed run draws the same.
 
     EpochPlan(num_videos=100, batch_size=16, seed=0).draws(step)        # every video once an epoch
+    EpochPlan(4, 2, 0, counts=(1, 1, 3, 1)).draws(step)                 # the third one three times
     PoolPlan(videos, batch_size=16, seed=0, reuse=32, capacity=45).draws(step)
 
 Drawing several clips of what is decoded anyway is known as data echoing (Choi et al. 2019, arXiv:1907.05550); here each
@@ -8,7 +9,7 @@ is of other moments, in other crops.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -40,9 +41,15 @@ class BatchPlan(Protocol):
         ...
 
 
-def steps_per_epoch(num_videos: int, batch_size: int) -> int:
-    """Full batches in one pass over the videos; at least one, for which videos are drawn more than once."""
-    return max(1, num_videos // batch_size)
+def steps_per_epoch(num_videos: int, batch_size: int, counts: Sequence[int] = ()) -> int:
+    """Full batches in one pass over the videos; at least one, for which videos are drawn more than once.
+
+    Args:
+        num_videos: that are drawn from.
+        batch_size: clips of a batch.
+        counts: see `EpochPlan`.
+    """
+    return _full_batches(tuple(counts), batch_size) if counts else max(1, num_videos // batch_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +60,24 @@ class EpochPlan:
         num_videos: that are drawn from.
         batch_size: clips of a batch.
         seed: of the order.
+        counts: clips of each video in an epoch, at most; one of each if empty. A batch has no two clips of one video
+            unless there are fewer videos than it has clips.
     """
 
     num_videos: int
     batch_size: int
     seed: int
+    counts: tuple[int, ...] = ()
 
     def draws(self, step: int) -> list[Draw]:
         """The clips of a step's batch; a video that is drawn again must show another: a copy is its own negative."""
-        epoch, position = divmod(step, steps_per_epoch(self.num_videos, self.batch_size))
+        epoch, position = divmod(step, steps_per_epoch(self.num_videos, self.batch_size, self.counts))
+        if self.counts:
+            videos, times = _dealt(self.counts, self.batch_size, (self.seed, epoch))
+            return [
+                Draw(index, (epoch, index, *([again] if again else [])))
+                for index, again in zip(videos[position].tolist(), times[position].tolist(), strict=True)
+            ]
         order = _shuffled(self.num_videos, (self.seed, epoch))
         places = np.arange(position * self.batch_size, (position + 1) * self.batch_size)
         repeats, places = np.divmod(places, self.num_videos)
@@ -152,6 +168,61 @@ class PoolPlan:
             found += part
             first += len(part)
         return found
+
+
+@lru_cache(maxsize=8)
+def _full_batches(counts: tuple[int, ...], batch_size: int) -> int:
+    """The most batches that clips of different videos fill; where there are too few videos, that all clips fill."""
+    fewest, most = 1, max(1, sum(counts) // batch_size)
+    if len(counts) < batch_size:
+        return most
+    while (
+        fewest < most
+    ):  # no batch takes a second clip of a video, so of one with more clips than batches some are left
+        middle = (fewest + most + 1) // 2
+        if np.minimum(counts, middle).sum() >= middle * batch_size:
+            fewest = middle
+        else:
+            most = middle - 1
+    return fewest
+
+
+@lru_cache(maxsize=8)
+def _dealt(
+    counts: tuple[int, ...], batch_size: int, numbers: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of videos by batch `int64 [K, B]`, and how often each came before in the epoch `int64 [K, B]`."""
+    rng, num_batches = _generator(*numbers), _full_batches(counts, batch_size)
+    num_clips, every = num_batches * batch_size, np.arange(len(counts))
+    wanted = np.array(counts) if len(counts) < batch_size else np.minimum(counts, num_batches)
+    wanted *= -(-num_clips // int(wanted.sum()))  # of too few clips each is there several times
+    kept = rng.permutation(np.repeat(every, wanted))[:num_clips]
+    of_all, of_some = np.divmod(np.bincount(kept, minlength=len(counts)), num_batches)
+    repeated = rng.permutation(every[of_some > 1])
+    single = rng.permutation(every[of_some == 1])
+    dealt = _turns([*of_some[repeated].tolist(), *[1] * len(single)], num_batches, rng)
+    videos = np.concatenate([np.repeat(every, of_all * num_batches), np.repeat(repeated, of_some[repeated]), single])
+    batch = np.concatenate([np.tile(np.arange(num_batches), int(of_all.sum())), dealt])
+    ordered = videos[np.lexsort((rng.random(num_clips), batch))]
+    return ordered.reshape(num_batches, batch_size), _times_before(ordered).reshape(num_batches, batch_size)
+
+
+def _turns(numbers: Sequence[int], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """So many different ones out of `count` for each number, one after the other, all of them equally often in the end.
+
+    They are taken from one shuffled turn after another; what one turn has already given is not taken from the next.
+    """
+    found = [np.empty(0, np.int64)]
+    waiting = rng.permutation(count)
+    for number in numbers:
+        chosen, waiting = waiting[:number], waiting[number:]
+        found.append(chosen)
+        if missing := number - len(chosen):
+            turn = rng.permutation(count)
+            more = turn[~np.isin(turn, chosen)][:missing]
+            found.append(more)
+            waiting = turn[~np.isin(turn, more)]
+    return np.concatenate(found)
 
 
 @lru_cache(maxsize=8)

@@ -6,7 +6,7 @@ from itertools import chain, pairwise
 import numpy as np
 import pytest
 
-from cocon.training.data.stretches.draws import Draw, EpochPlan, PoolPlan
+from cocon.training.data.stretches.draws import Draw, EpochPlan, PoolPlan, steps_per_epoch
 
 # Twelve stretches of each of ten videos.
 VIDEOS = tuple(number // 12 for number in range(120))
@@ -30,6 +30,46 @@ def test_epochs_are_those_of_all_runs_so_far(num_videos: int, batch_size: int) -
         assert plan.draws(step) == [
             Draw(index, (epoch, index, again) if again else (epoch, index)) for index, again in expected
         ]
+
+
+_UNLIKE = tuple(np.random.default_rng(0).integers(1, 9, 50).tolist())
+
+
+@pytest.mark.parametrize(
+    ("counts", "batch_size", "num_batches"),
+    [
+        (_UNLIKE, 16, sum(_UNLIKE) // 16),
+        ((5,) * 40, 16, 12),
+        ((1,) * 39 + (100,), 16, 2),  # of the long one there are no more clips than batches of different videos
+        ((1, 1, 3, 1), 2, 3),
+    ],
+)
+def test_longer_videos_have_more_clips_and_no_batch_two_of_one(
+    counts: tuple[int, ...], batch_size: int, num_batches: int
+) -> None:
+    plan = EpochPlan(len(counts), batch_size, 4, counts)
+    assert steps_per_epoch(len(counts), batch_size, counts) == num_batches
+    for epoch in range(3):
+        batches = [plan.draws(epoch * num_batches + step) for step in range(num_batches)]
+        assert all(len({draw.position for draw in batch}) == batch_size for batch in batches)
+        drawn = Counter(draw.position for batch in batches for draw in batch)
+        left_out = [min(counts[position], num_batches) - drawn[position] for position in range(len(counts))]
+        assert min(left_out) >= 0 and sum(left_out) < batch_size
+        assert len({draw.numbers for batch in batches for draw in batch}) == num_batches * batch_size
+    assert plan.draws(1) != plan.draws(num_batches + 1)
+
+
+@pytest.mark.parametrize(
+    ("counts", "batch_size", "num_batches"), [((7,) * 5, 16, 2), ((12, 3, 1), 4, 4), ((2, 2, 2), 16, 1)]
+)
+def test_too_few_videos_share_the_batches_evenly(counts: tuple[int, ...], batch_size: int, num_batches: int) -> None:
+    plan = EpochPlan(len(counts), batch_size, 4, counts)
+    assert steps_per_epoch(len(counts), batch_size, counts) == num_batches
+    in_batches = [Counter(draw.position for draw in plan.draws(step)) for step in range(num_batches)]
+    assert all(sum(batch.values()) == batch_size for batch in in_batches)
+    for position in range(len(counts)):
+        times = [batch[position] for batch in in_batches]
+        assert max(times) - min(times) <= 1
 
 
 def test_a_pool_grows_to_its_capacity_and_then_the_oldest_leave() -> None:
