@@ -1,30 +1,41 @@
 """`cocon data`: make, check and split training data."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from cocon.core.errors import UsageError
 from cocon.core.options import Quiet
 from cocon.core.printable import printable
 from cocon.training.data.preparation.cli import split
-from cocon.training.figures.settings import DEFAULT_CLUTTER, FigureSettings, UntrimmedSettings
+from cocon.training.figures.settings import DEFAULT_CLUTTER, FigureSettings, StreetSettings, UntrimmedSettings
 from cocon.video.decoding.limits import LIMIT_HELP, MediaLimits
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Make, check and split training data.")
 
-_DEFAULTS, _UNTRIMMED_DEFAULTS = FigureSettings(), UntrimmedSettings()
-_OUTPUT_HELP = "Folder of the data set; default: data/figures, or data/untrimmed."
+_DEFAULTS, _UNTRIMMED_DEFAULTS, _STREET_DEFAULTS = FigureSettings(), UntrimmedSettings(), StreetSettings()
+_PURPOSE_HELP = "Calm videos with exact views; or, for encoders that others will use, such as strangers film and get."
+_OUTPUT_HELP = "Folder of the data set; default: data/figures, data/untrimmed, or data/street."
 _NUM_VIDEOS_HELP = (
-    "Half for training, half for testing; "
-    f"default: {_DEFAULTS.num_videos}, or {_UNTRIMMED_DEFAULTS.num_videos} untrimmed."
+    "Half for training, half for testing; for transfer a tenth for testing; "
+    f"default: {_DEFAULTS.num_videos}, {_UNTRIMMED_DEFAULTS.num_videos} untrimmed, {_STREET_DEFAULTS.num_videos}."
 )
 _SECONDS_HELP = (
-    "Length of each video, of untrimmed ones the most; "
-    f"default: {_DEFAULTS.seconds:g}, or {_UNTRIMMED_DEFAULTS.seconds:g} untrimmed."
+    "Length of each video, of untrimmed ones and for transfer the most; "
+    f"default: {_DEFAULTS.seconds:g}, {_UNTRIMMED_DEFAULTS.seconds:g} untrimmed, {_STREET_DEFAULTS.seconds:g}."
+)
+_SIZE_HELP = (
+    "Short side of the RGB frames in pixels; even; "
+    f"default: {_DEFAULTS.size_px}, for transfer {_STREET_DEFAULTS.size_px}."
+)
+_CLUTTER_HELP = (
+    "0: plain still backgrounds; 1: loud, drifting, full of things; for transfer the most; "
+    f"default: {DEFAULT_CLUTTER:g}, for transfer {_STREET_DEFAULTS.clutter:g}."
 )
 
 
@@ -39,32 +50,36 @@ app.command()(split)
 @app.command()
 def make(
     output: Annotated[Path | None, typer.Option(help=_OUTPUT_HELP)] = None,
+    purpose: Annotated[Literal["demo", "transfer"], typer.Option("--for", help=_PURPOSE_HELP)] = "demo",
     untrimmed: Annotated[
         bool, typer.Option("--untrimmed", help="Several actions in each video, and annotations of when.")
     ] = False,
-    num_videos: Annotated[int | None, typer.Option(help=_NUM_VIDEOS_HELP)] = None,
+    num_videos: Annotated[int | None, typer.Option("--num-videos", "--videos", help=_NUM_VIDEOS_HELP)] = None,
     seconds: Annotated[float | None, typer.Option(help=_SECONDS_HELP)] = None,
-    size: Annotated[int, typer.Option(help="Side of the RGB frames in pixels; even.")] = _DEFAULTS.size_px,
-    view_size: Annotated[int, typer.Option(help="Side of stored flow and mask in pixels.")] = _DEFAULTS.view_size_px,
-    clutter: Annotated[
-        float, typer.Option(help="0: plain still backgrounds; 1: loud, drifting, full of things.")
-    ] = DEFAULT_CLUTTER,
+    size: Annotated[int | None, typer.Option(help=_SIZE_HELP)] = None,
+    view_size: Annotated[
+        int, typer.Option(help="Short side of stored flow and mask in pixels.")
+    ] = _DEFAULTS.view_size_px,
+    clutter: Annotated[float | None, typer.Option(help=_CLUTTER_HELP)] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = _DEFAULTS.seed,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a set made with other settings.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Generate videos of moving figures, with exact flow, pose and mask; nothing to download.
+    """Generate videos of moving figures, with flow, pose and mask; nothing to download.
 
     Does nothing when the set is complete, goes on when it was interrupted.
 
     Example: cocon data make --num-videos 48 --output data/small
     """
-    kind, defaults = (UntrimmedSettings, _UNTRIMMED_DEFAULTS) if untrimmed else (FigureSettings, _DEFAULTS)
-    num_videos = defaults.num_videos if num_videos is None else num_videos
-    seconds = defaults.seconds if seconds is None else seconds
-    settings = kind(num_videos, seconds, size, view_size, clutter, seed)
-    folder = output or Path("data/untrimmed" if untrimmed else "data/figures")
+    if untrimmed and purpose == "transfer":
+        raise UsageError("--untrimmed videos are not made --for transfer; leave one of the two away")
+    name = "street" if purpose == "transfer" else "untrimmed" if untrimmed else "figures"
+    defaults = {"figures": _DEFAULTS, "untrimmed": _UNTRIMMED_DEFAULTS, "street": _STREET_DEFAULTS}[name]
+    given = {"num_videos": num_videos, "seconds": seconds, "size_px": size, "clutter": clutter}
+    chosen: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    settings = replace(defaults, view_size_px=view_size, seed=seed, **chosen)
+    folder = output or Path("data", name)
     from cocon.core.progress import progress_bar
     from cocon.training.figures.figures import make_figures
 

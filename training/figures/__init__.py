@@ -1,1 +1,1 @@
-"""The generator of figure videos: actions, bodies, scenes, rendering."""
+"""The generator of figure videos: actions, bodies, scenes, rendering; `street`, of those as strangers film them."""

@@ -13,7 +13,19 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ACTIONS", "JOINTS", "LABELS", "REST", "Track", "joint_angles", "mirror_angles"]
+__all__ = [
+    "ACTIONS",
+    "JOINTS",
+    "LABELS",
+    "REST",
+    "Track",
+    "both_sides",
+    "in_turn",
+    "joint_angles",
+    "mirror_angles",
+    "monotone_cubic",
+    "periodic",
+]
 
 Track = tuple[tuple[float, float], ...]
 
@@ -26,38 +38,39 @@ REST: NDArray[np.float64] = np.array([_REST_DEGREES.get(joint.split("_", 1)[-1],
 _ROLLING = ("torso_roll", "torso_twist")
 
 
-def _both(joint: str, *keys: tuple[float, float]) -> dict[str, Track]:
+def both_sides(joint: str, *keys: tuple[float, float]) -> dict[str, Track]:
+    """The same keys for the joint of the left and of the right side."""
     return {f"left_{joint}": keys, f"right_{joint}": keys}
 
 
-def _in_turn(joint: str, *keys: tuple[float, float]) -> dict[str, Track]:
+def in_turn(joint: str, *keys: tuple[float, float]) -> dict[str, Track]:
     """The left side follows the keys, the right side half a cycle later."""
     later = sorted(((phase + 0.5) % 1.0, value) for phase, value in keys)
     return {f"left_{joint}": keys, f"right_{joint}": tuple(later)}
 
 
-_RAISED_SIDEWAYS = _both("shoulder_abduct", (0, 12), (0.42, 168), (0.55, 168), (0.95, 12)) | _both(
+_RAISED_SIDEWAYS = both_sides("shoulder_abduct", (0, 12), (0.42, 168), (0.55, 168), (0.95, 12)) | both_sides(
     "elbow", (0, 8), (0.42, 18), (0.55, 18), (0.95, 8)
 )
-_RAISED_SIDEWAYS |= _both("elbow_roll", (0, 90))
-_SWUNG_ARM = _both("shoulder_abduct", (0, 6)) | _both("elbow", (0, 6))
+_RAISED_SIDEWAYS |= both_sides("elbow_roll", (0, 90))
+_SWUNG_ARM = both_sides("shoulder_abduct", (0, 6)) | both_sides("elbow", (0, 6))
 
 ACTIONS: Mapping[str, Mapping[str, Track]] = {
-    "arm circle": _SWUNG_ARM | _both("shoulder_flex", (0, -60), (1, 300)),
-    "arm swing": _SWUNG_ARM | _both("shoulder_flex", (0, -60), (0.5, 185)),
-    "bow": _both("hip_flex", (0.1, 0), (0.45, -9), (0.62, -9), (0.98, 0))
+    "arm circle": _SWUNG_ARM | both_sides("shoulder_flex", (0, -60), (1, 300)),
+    "arm swing": _SWUNG_ARM | both_sides("shoulder_flex", (0, -60), (0.5, 185)),
+    "bow": both_sides("hip_flex", (0.1, 0), (0.45, -9), (0.62, -9), (0.98, 0))
     | {
         "torso_pitch": ((0.1, 2), (0.45, 78), (0.62, 78), (0.98, 2)),
         "head_nod": ((0.1, 0), (0.45, 18), (0.62, 18), (0.98, 0)),
     }
-    | _both("shoulder_flex", (0.1, 0), (0.45, 22), (0.62, 22), (0.98, 0)),
+    | both_sides("shoulder_flex", (0.1, 0), (0.45, 22), (0.62, 22), (0.98, 0)),
     "clap overhead": _RAISED_SIDEWAYS,
-    "jump": _both("hip_flex", (0, 4), (0.3, 72), (0.45, 0), (0.68, 0), (0.8, 40))
-    | _both("knee", (0, 6), (0.3, 100), (0.45, 4), (0.68, 8), (0.8, 62))
-    | _both("shoulder_flex", (0, 0), (0.3, -45), (0.48, 150), (0.8, 30))
+    "jump": both_sides("hip_flex", (0, 4), (0.3, 72), (0.45, 0), (0.68, 0), (0.8, 40))
+    | both_sides("knee", (0, 6), (0.3, 100), (0.45, 4), (0.68, 8), (0.8, 62))
+    | both_sides("shoulder_flex", (0, 0), (0.3, -45), (0.48, 150), (0.8, 30))
     | {"torso_pitch": ((0, 3), (0.3, 36), (0.45, 0), (0.68, 2), (0.8, 18)), "hop": ((0.42, 0), (0.56, 0.11), (0.7, 0))},
     "jumping jack": _RAISED_SIDEWAYS
-    | _both("hip_abduct", (0, 2), (0.42, 24), (0.55, 24), (0.95, 2))
+    | both_sides("hip_abduct", (0, 2), (0.42, 24), (0.55, 24), (0.95, 2))
     | {"hop": ((0.02, 0), (0.2, 0.05), (0.4, 0), (0.57, 0), (0.75, 0.05), (0.93, 0))},
     "kick": {
         "left_hip_flex": ((0, -8), (0.22, -28), (0.36, 45), (0.48, 88), (0.62, 45), (0.85, -8)),
@@ -66,25 +79,25 @@ ACTIONS: Mapping[str, Mapping[str, Track]] = {
         "right_shoulder_flex": ((0, 0), (0.22, -25), (0.48, 55), (0.85, 0)),
         "left_shoulder_flex": ((0, 0), (0.22, 30), (0.48, -35), (0.85, 0)),
     },
-    "punch": _in_turn("shoulder_flex", (0.06, 30), (0.18, 88), (0.24, 88), (0.38, 30))
-    | _in_turn("elbow", (0.06, 122), (0.18, 4), (0.24, 4), (0.38, 122))
-    | _both("shoulder_abduct", (0, 12))
-    | _both("hip_abduct", (0, 9))
-    | _both("knee", (0, 14))
-    | _both("hip_flex", (0, 8))
+    "punch": in_turn("shoulder_flex", (0.06, 30), (0.18, 88), (0.24, 88), (0.38, 30))
+    | in_turn("elbow", (0.06, 122), (0.18, 4), (0.24, 4), (0.38, 122))
+    | both_sides("shoulder_abduct", (0, 12))
+    | both_sides("hip_abduct", (0, 9))
+    | both_sides("knee", (0, 14))
+    | both_sides("hip_flex", (0, 8))
     | {"torso_twist": ((0.06, 0), (0.2, -24), (0.38, 0), (0.56, 0), (0.7, 24), (0.88, 0))},
-    "side bend": _in_turn("shoulder_abduct", (0.03, 10), (0.22, 160), (0.32, 160), (0.5, 10))
-    | _both("hip_abduct", (0, 11))
+    "side bend": in_turn("shoulder_abduct", (0.03, 10), (0.22, 160), (0.32, 160), (0.5, 10))
+    | both_sides("hip_abduct", (0, 11))
     | {"torso_roll": ((0, 0), (0.22, -34), (0.32, -34), (0.5, 0), (0.72, 34), (0.82, 34))},
-    "squat": _both("hip_flex", (0, 4), (0.4, 84), (0.55, 84), (0.95, 4))
-    | _both("knee", (0, 6), (0.4, 112), (0.55, 112), (0.95, 6))
-    | _both("shoulder_flex", (0, 0), (0.4, 112), (0.55, 112), (0.95, 0))
-    | _both("hip_abduct", (0, 9))
+    "squat": both_sides("hip_flex", (0, 4), (0.4, 84), (0.55, 84), (0.95, 4))
+    | both_sides("knee", (0, 6), (0.4, 112), (0.55, 112), (0.95, 6))
+    | both_sides("shoulder_flex", (0, 0), (0.4, 112), (0.55, 112), (0.95, 0))
+    | both_sides("hip_abduct", (0, 9))
     | {"torso_pitch": ((0, 2), (0.4, 34), (0.55, 34), (0.95, 2))},
-    "walk in place": _in_turn("hip_flex", (0, 0), (0.25, 68), (0.5, 0))
-    | _in_turn("knee", (0, 5), (0.22, 88), (0.5, 5))
-    | _in_turn("shoulder_flex", (0.25, -34), (0.75, 40))
-    | _both("elbow", (0, 55)),
+    "walk in place": in_turn("hip_flex", (0, 0), (0.25, 68), (0.5, 0))
+    | in_turn("knee", (0, 5), (0.22, 88), (0.5, 5))
+    | in_turn("shoulder_flex", (0.25, -34), (0.75, 40))
+    | both_sides("elbow", (0, 55)),
     "wave": {
         "left_shoulder_abduct": ((0, 112),),
         "left_shoulder_flex": ((0, 8),),
@@ -108,7 +121,7 @@ def joint_angles(label: str, phase: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     angles = np.tile(REST, (len(phase), 1))  # [F, J]
     for joint, track in ACTIONS[label].items():
-        angles[:, JOINTS.index(joint)] = _evaluate(track, phase)
+        angles[:, JOINTS.index(joint)] = periodic(track, phase)
     return angles
 
 
@@ -127,28 +140,37 @@ def mirror_angles(angles: NDArray[np.float64]) -> NDArray[np.float64]:
     return angles[:, sources] * signs
 
 
-def _evaluate(track: Track, phase: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Monotone cubic through the keys (Fritsch and Carlson's slopes), continued periodically."""
+def periodic(track: Track, phase: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A track at each phase `[F]`, in cycles: a monotone cubic through its keys, continued periodically."""
     gain = track[-1][1] - track[0][1] if track[-1][0] == 1 else 0.0
     keys = np.array([key for key in track if key[0] < 1], dtype=np.float64)
     steps = np.array([-2, -1, 0, 1, 2])[:, None]
     x = (keys[:, 0] + steps).ravel()
     y = (keys[:, 1] + steps * gain).ravel()
+    turns = np.floor(phase)
+    return monotone_cubic(x, y, phase - turns) + turns * gain
+
+
+def monotone_cubic(x: NDArray[np.float64], y: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The curve through points by Fritsch and Carlson's slopes, level at both ends.
+
+    Args:
+        x: `[K]`, increasing.
+        y: `[K]`.
+        at: `[F]`, each at least the first x and below the last.
+    """
     secants = np.diff(y) / np.diff(x)
     before, after = secants[:-1], secants[1:]
     same_sign = before * after > 0
     harmonic = 2 * before * after / np.where(same_sign, before + after, 1.0)
     slopes = np.pad(np.where(same_sign, harmonic, 0.0), 1)
 
-    turns = np.floor(phase)
-    at = phase - turns
     k = np.searchsorted(x, at, side="right") - 1
     width = x[k + 1] - x[k]
     u = (at - x[k]) / width
-    cubic = (
+    return np.asarray(
         y[k] * (1 + 2 * u) * (1 - u) ** 2
         + slopes[k] * width * u * (1 - u) ** 2
         + y[k + 1] * u**2 * (3 - 2 * u)
         + slopes[k + 1] * width * u**2 * (u - 1)
     )
-    return cubic + turns * gain

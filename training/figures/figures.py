@@ -1,7 +1,8 @@
-"""A set of generated videos: articulated figures, each doing one action or several, with exact flow, pose and mask.
+"""A set of generated videos: articulated figures, each doing one action or several, with flow, pose and mask.
 
     made = make_figures(Path("data/figures"), FigureSettings())         # trimmed: one action in each video
     made = make_figures(Path("data/untrimmed"), UntrimmedSettings())    # several, and annotations.json says when
+    made = make_figures(Path("data/street"), StreetSettings())          # as strangers film them, see `street`
 
 The folder is a data set like any other (`manifest.csv`, `videos/`, `views/`). Bodies, clothes, cameras, pace and
 backgrounds are random and independent of the action; no body and no background is in both splits. `generator.json`
@@ -24,7 +25,9 @@ from cocon.core.atomic import replacing
 from cocon.core.errors import CoconError, UsageError
 from cocon.training.figures.filming import STORED_VIEWS, film_to_folder, video_path
 from cocon.training.figures.planning import VideoPlan, plan_videos
-from cocon.training.figures.settings import FigureSettings, UntrimmedSettings
+from cocon.training.figures.settings import FigureSettings, StreetSettings, UntrimmedSettings
+from cocon.training.figures.street.recording import record_to_folder
+from cocon.training.figures.street.scenes import StreetPlan, plan_street
 from cocon.training.figures.untrimmed import plan_untrimmed_videos, write_annotations
 from cocon.video.store.files import view_path
 from cocon.video.workers.cores import num_cores
@@ -35,6 +38,7 @@ __all__ = ["MadeFigures", "make_figures"]
 _VERSION = 1
 _RECORD, _UNFINISHED_RECORD = "generator.json", "generator.unfinished.json"
 _MANIFEST, _ANNOTATIONS = "manifest.csv", "annotations.json"
+_Plan = VideoPlan | StreetPlan
 _COLUMNS = ("video_id", "path", "label", "group", "split")
 
 
@@ -71,10 +75,8 @@ def make_figures(
         raise UsageError(f"workers ({workers}) must be at least 1")
     wanted = {"generator": settings.generator, "version": _VERSION} | asdict(settings)
     _claim(root, wanted, overwrite)
-    if isinstance(settings, UntrimmedSettings):
-        plans, lists = plan_untrimmed_videos(settings), [_MANIFEST, _ANNOTATIONS]
-    else:
-        plans, lists = plan_videos(settings), [_MANIFEST]
+    plans = _planned(settings)
+    lists = [_MANIFEST, _ANNOTATIONS] if isinstance(settings, UntrimmedSettings) else [_MANIFEST]
     missing = [plan for plan in plans if not all(path.exists() for path in _files(root, plan.video_id))]
     if missing or not all((root / name).exists() for name in [*lists, _RECORD]):
         root.mkdir(parents=True, exist_ok=True)
@@ -84,9 +86,26 @@ def make_figures(
         _film_all(root, missing, settings, workers, lambda done: on_progress(there + done, len(plans)))
         _write_manifest(root, plans)
         if _ANNOTATIONS in lists:
-            write_annotations(root / _ANNOTATIONS, plans)
+            write_annotations(root / _ANNOTATIONS, [plan for plan in plans if isinstance(plan, VideoPlan)])
         (root / _UNFINISHED_RECORD).replace(root / _RECORD)
     return MadeFigures(len(plans), len(missing))
+
+
+def _planned(settings: FigureSettings) -> Sequence[_Plan]:
+    match settings:
+        case StreetSettings():
+            return plan_street(settings)
+        case UntrimmedSettings():
+            return plan_untrimmed_videos(settings)
+        case _:
+            return plan_videos(settings)
+
+
+def _film(root: Path, plan: _Plan, settings: FigureSettings) -> None:
+    if isinstance(plan, StreetPlan):
+        record_to_folder(root, plan, settings.view_size_px)
+    else:
+        film_to_folder(root, plan, settings)
 
 
 def _claim(root: Path, wanted: dict[str, object], overwrite: bool) -> None:
@@ -120,7 +139,8 @@ def _read_record(root: Path) -> dict[str, object] | None:
 
 def _remove_set(root: Path) -> None:
     """Delete the generated files, the records last, and nothing else."""
-    patterns = ["videos/figure_*.mp4", *(f"views/{view}/figure_*.npz" for view in STORED_VIEWS)]
+    folders = [("videos", "mp4"), *((f"views/{view}", "npz") for view in STORED_VIEWS)]
+    patterns = [f"{folder}/{name}_*.{ending}" for folder, ending in folders for name in ("figure", "street")]
     for path in [path for pattern in patterns for path in root.glob(pattern)]:
         path.unlink()
     for name in (_MANIFEST, _ANNOTATIONS, _RECORD, _UNFINISHED_RECORD):
@@ -131,17 +151,17 @@ def _files(root: Path, video_id: str) -> list[Path]:
     return [video_path(root, video_id), *(view_path(root, view, video_id) for view in STORED_VIEWS)]
 
 
-def _write_manifest(root: Path, plans: Sequence[VideoPlan]) -> None:
+def _write_manifest(root: Path, plans: Sequence[_Plan]) -> None:
     with replacing(root / _MANIFEST) as partial, partial.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for plan in plans:
             path = video_path(Path(), plan.video_id).as_posix()
-            writer.writerow([plan.video_id, path, plan.label, plan.body.identity, plan.split])
+            writer.writerow([plan.video_id, path, plan.label, plan.group, plan.split])
 
 
 def _film_all(
-    root: Path, plans: Sequence[VideoPlan], settings: FigureSettings, workers: int, on_progress: Callable[[int], None]
+    root: Path, plans: Sequence[_Plan], settings: FigureSettings, workers: int, on_progress: Callable[[int], None]
 ) -> None:
     on_progress(0)
     if not plans:
@@ -150,7 +170,7 @@ def _film_all(
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(plans)), context, _start_worker)
     try:
-        jobs = [pool.submit(film_to_folder, root, plan, settings) for plan in plans]
+        jobs = [pool.submit(_film, root, plan, settings) for plan in plans]
         for done, job in enumerate(as_completed(jobs), start=1):
             job.result()
             on_progress(done)

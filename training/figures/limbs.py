@@ -5,19 +5,37 @@ stripe on a sleeve moves exactly as the flow says. Positions are in picture side
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.training.figures.appearance import JAW, MATERIALS, SKULL, Clothes
-from cocon.training.figures.scene import Camera
 from cocon.training.figures.skeleton import Proportions, Skeleton
 
-__all__ = ["Limbs", "place_limbs", "project_skeleton"]
+__all__ = ["Lens", "Limbs", "place_limbs", "project_skeleton"]
 
 Array = NDArray[np.float64]
 
 _ARC = np.linspace(-np.pi / 2, np.pi / 2, 9)
+
+
+class Lens(Protocol):
+    """What a figure is seen through; a camera at rest or in movement."""
+
+    @property
+    def stature(self) -> float:
+        """The standing figure's height in the resting picture, picture sides."""
+
+    @property
+    def foot(self) -> tuple[float, float]:
+        """Where it stands in the resting picture."""
+
+    def zoom(self, seconds: Array) -> Array:
+        """Magnification `[F]` at each time."""
+
+    def project(self, points: Array, seconds: Array) -> Array:
+        """Points of the resting picture `[F, ..., 2]` as filmed at each time `[F]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +87,7 @@ class Limbs:
         scale: `[F, 1]`, picture sides per stature.
         nominal_length: `[P]`, statures.
         nominal_width: `[P]`, statures.
-        material: `[P]`, index into `MATERIALS`.
+        material: `[P]`, or `[F, P]` where it changes: index into the textures that the figure is painted with.
         outline: `[F, P, 18, 2]`, picture sides; convex.
         order: `[F, P]`, part numbers from the farthest to the nearest.
     """
@@ -86,7 +104,7 @@ class Limbs:
     order: NDArray[np.int64]
 
 
-def project_skeleton(points: dict[str, Array], camera: Camera, seconds: Array) -> dict[str, Array]:
+def project_skeleton(points: dict[str, Array], camera: Lens, seconds: Array) -> dict[str, Array]:
     """Joints as filmed: name → `[F, 2]` in picture sides. `points` are seen from the camera, `Skeleton.turned`."""
     foot = np.array(camera.foot)
     return {
@@ -95,7 +113,7 @@ def project_skeleton(points: dict[str, Array], camera: Camera, seconds: Array) -
     }
 
 
-def place_limbs(skeleton: Skeleton, body: Proportions, clothes: Clothes, camera: Camera, seconds: Array) -> Limbs:
+def place_limbs(skeleton: Skeleton, body: Proportions, clothes: Clothes, camera: Lens, seconds: Array) -> Limbs:
     """Build the parts of a figure.
 
     Args:

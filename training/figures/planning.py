@@ -14,7 +14,7 @@ from cocon.training.figures.appearance import Body, Clothes, draw_body, draw_clo
 from cocon.training.figures.scene import Background, Camera, Sway, draw_background, draw_camera
 from cocon.training.figures.settings import FigureSettings
 
-__all__ = ["Act", "Script", "Timing", "VideoPlan", "plan_video", "plan_videos"]
+__all__ = ["Act", "Script", "Split", "Timing", "VideoPlan", "draw_timing", "plan_video", "plan_videos"]
 
 # A person, and a place, is seen in about this many videos of a split.
 _VIDEOS_PER_IDENTITY = 4
@@ -70,6 +70,11 @@ class VideoPlan:
     num_frames: int
     script: Script | None = None
 
+    @property
+    def group(self) -> str:
+        """Whom the video shows, for the manifest."""
+        return self.body.identity
+
 
 def plan_videos(settings: FigureSettings) -> list[VideoPlan]:
     """Plan a whole set: classes balanced in each split, no person and no place in both.
@@ -107,12 +112,13 @@ def plan_video(settings: FigureSettings, index: int, label: str) -> VideoPlan:
         clothes=draw_clothes(rng),
         background=draw_background(f"place_{place:05d}", settings.clutter, place_rng),
         camera=draw_camera(rng),
-        timing=_draw_timing(rng),
+        timing=draw_timing(rng),
         num_frames=settings.num_frames,
     )
 
 
-def _draw_timing(rng: np.random.Generator) -> Timing:
+def draw_timing(rng: np.random.Generator) -> Timing:
+    """Draw how an action is performed."""
     unrest_hz, unrest_phase = rng.uniform(0.15, 0.5, 2), rng.random(2)
     return Timing(
         cycles_per_second=float(rng.uniform(0.55, 0.95)),

@@ -16,7 +16,7 @@ from cocon.training.figures.appearance import TILE_TEXELS
 from cocon.training.figures.limbs import Limbs
 from cocon.training.figures.scene import BACKGROUND_SIDES, Background, Camera, paint_background, thing_outlines
 
-__all__ = ["Shot", "Views", "render"]
+__all__ = ["Shot", "Skin", "Views", "box_of", "fixed_point", "render"]
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -88,11 +88,13 @@ def _paint(shot: Shot, num_frames: int, canvas_px: int) -> Iterator[tuple[Bytes,
     """Colours `[H, H, 3]` and part numbers `[H, H]` of each frame; the arrays are reused."""
     backdrop = paint_background(shot.background, canvas_px)
     placements = _backdrop_placements(shot, canvas_px)
-    things = [_corners(thing_outlines(thing, shot.camera, shot.seconds), canvas_px) for thing in shot.background.things]
-    outlines = _corners(shot.limbs.outline, canvas_px)  # [F, P, 18, 2]
-    boxes = np.clip(_boxes(outlines), 0, canvas_px).tolist()
+    things = [
+        fixed_point(thing_outlines(thing, shot.camera, shot.seconds), canvas_px) for thing in shot.background.things
+    ]
+    outlines = fixed_point(shot.limbs.outline, canvas_px)  # [F, P, 18, 2]
+    boxes = np.clip(box_of(outlines), 0, canvas_px).tolist()
     order = shot.limbs.order.tolist()
-    skin = _Skin(shot, canvas_px)
+    skin = Skin(shot.limbs, shot.materials, shot.camera.light, canvas_px)
     colors = np.empty((canvas_px, canvas_px, 3), np.uint8)
     numbers = np.empty((canvas_px, canvas_px), np.uint8)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -109,12 +111,12 @@ def _paint(shot: Shot, num_frames: int, canvas_px: int) -> Iterator[tuple[Bytes,
         yield colors, numbers
 
 
-def _corners(outline: Array, canvas_px: int) -> NDArray[np.int32]:
-    """Outline corners as OpenCV wants them: pixel centres are whole numbers, then fixed point."""
+def fixed_point(outline: Array, canvas_px: int) -> NDArray[np.int32]:
+    """Outline corners in picture sides as OpenCV wants them: pixel centres are whole numbers, then fixed point."""
     return np.rint((outline * canvas_px - 0.5) * 2**_SHIFT).astype(np.int32)
 
 
-def _boxes(outlines: NDArray[np.int32]) -> NDArray[np.int32]:
+def box_of(outlines: NDArray[np.int32]) -> NDArray[np.int32]:
     """Left, top, right, bottom of the figure in canvas pixels, `[F, 4]`, one pixel wider than the outlines."""
     low = (outlines.min(axis=(1, 2)) >> _SHIFT) - 1
     high = (outlines.max(axis=(1, 2)) >> _SHIFT) + 3
@@ -137,17 +139,27 @@ def _backdrop_placements(shot: Shot, canvas_px: int) -> Array:
     return matrices
 
 
-class _Skin:
-    """Paints the figure's pixels with its textures, frame by frame."""
+class Skin:
+    """Paints a figure's pixels with its textures, frame by frame.
 
-    def __init__(self, shot: Shot, canvas_px: int) -> None:
-        limbs = shot.limbs
-        self._texels = shot.materials.reshape(-1, 3)
-        self._tile_starts = limbs.material * TILE_TEXELS**2
+    Args:
+        limbs: The figure.
+        materials: `uint8 [M, TILE_TEXELS, TILE_TEXELS, 3]`, its textures.
+        light: Direction that light comes from, in the picture.
+        canvas_px: Pixels of a picture side.
+        first_number: Of its parts on the canvas.
+    """
+
+    def __init__(
+        self, limbs: Limbs, materials: Bytes, light: tuple[float, float], canvas_px: int, first_number: int = 1
+    ) -> None:
+        self._numbers = first_number, first_number + limbs.order.shape[1]
+        self._texels = materials.reshape(-1, 3)
+        self._tile_starts = np.broadcast_to(limbs.material * TILE_TEXELS**2, limbs.order.shape)
         to_texels = _TEXELS_PER_STATURE / (limbs.scale * canvas_px)
         length = limbs.length * canvas_px
         axis = limbs.axis
-        light = -axis[..., 1] * shot.camera.light[0] + axis[..., 0] * shot.camera.light[1]
+        shaded = -axis[..., 1] * light[0] + axis[..., 0] * light[1]
         columns = (
             limbs.start[..., 0] * canvas_px - 0.5,
             limbs.start[..., 1] * canvas_px - 0.5,
@@ -158,14 +170,15 @@ class _Skin:
             np.broadcast_to(to_texels, length.shape),
             limbs.nominal_width * _TEXELS_PER_STATURE / (limbs.width * canvas_px),
             1 / (limbs.width * canvas_px),
-            light * _SIDE_LIGHT,
+            shaded * _SIDE_LIGHT,
         )
         self._table = np.stack(columns, axis=1).astype(np.float32)  # [F, 10, P]
 
     def paint(self, colors: Bytes, numbers: Bytes, frame: int, left: int, top: int) -> None:
         """Paint where `numbers`, a window of the canvas at (left, top), names a part of the figure."""
-        rows, columns = np.nonzero((numbers > 0) & (numbers < _FIRST_THING))
-        part = numbers[rows, columns] - np.uint8(1)
+        first, end = self._numbers
+        rows, columns = np.nonzero((numbers >= first) & (numbers < end))
+        part = numbers[rows, columns] - np.uint8(first)
         rows += top
         columns += left
         x, y, axis_x, axis_y, length, stretch, to_texels, across_scale, per_width, light = self._table[frame][:, part]
@@ -175,7 +188,7 @@ class _Skin:
         # Offsets keep the coordinates positive, so that truncation rounds down; tiles repeat.
         row = (inside * stretch + (along - inside) * to_texels + 8 * TILE_TEXELS).astype(np.int32) % TILE_TEXELS
         column = (across * across_scale + 8.5 * TILE_TEXELS).astype(np.int32) % TILE_TEXELS
-        texel = self._texels[self._tile_starts[part] + row * TILE_TEXELS + column]
+        texel = self._texels[self._tile_starts[frame][part] + row * TILE_TEXELS + column]
         side = across * per_width
         shade = (1 - _EDGE_SHADE * side * side + light * side)[:, None]
         colors[rows, columns] = np.clip(texel * shade, 0, 255).astype(np.uint8)

@@ -19,6 +19,7 @@ __all__ = [
     "Thing",
     "draw_background",
     "draw_camera",
+    "draw_thing",
     "paint_background",
     "thing_outlines",
 ]
@@ -140,7 +141,7 @@ def draw_background(identity: str, clutter: float, rng: np.random.Generator) -> 
         saturation=float(rng.uniform(0.5, 1.0)) * clutter,
         detail=float(rng.uniform(0.5, 1.0)) * clutter,
         drift=_draw_sway(rng, 0.1 * min(1.0, 4 * clutter), 0.05 + 0.3 * clutter),
-        things=tuple(_draw_thing(rng, wall, clutter) for _ in range(round(_MAX_THINGS * clutter))),
+        things=tuple(draw_thing(rng, wall, clutter) for _ in range(round(_MAX_THINGS * clutter))),
     )
 
 
@@ -189,7 +190,8 @@ def _shaded(color: Color, factor: float) -> Color:
     return (int(color[0] * factor), int(color[1] * factor), int(color[2] * factor))
 
 
-def _draw_thing(rng: np.random.Generator, wall: Color, clutter: float) -> Thing:
+def draw_thing(rng: np.random.Generator, wall: Color, clutter: float) -> Thing:
+    """Draw a thing that stands out against a wall of that colour the more, the more clutter there is."""
     # Low clutter keeps things close to the wall's colour.
     color = np.array(wall) + (0.25 + 0.75 * clutter) * rng.uniform(-160, 160, 3)
     red, green, blue = np.clip(color, 0, 255).astype(int).tolist()

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from cocon.core.errors import UsageError
 
-__all__ = ["DEFAULT_CLUTTER", "FRAMES_PER_SECOND", "FigureSettings", "UntrimmedSettings"]
+__all__ = ["DEFAULT_CLUTTER", "FRAMES_PER_SECOND", "FigureSettings", "StreetSettings", "UntrimmedSettings"]
 
 FRAMES_PER_SECOND = 30
 # A calm place: smooth texture of about 15 grey levels, a slow drift and three muted things. Chosen for how it looks,
@@ -79,3 +79,33 @@ class UntrimmedSettings(FigureSettings):
         if not 4 <= self.seconds <= 32:
             raise UsageError(f"seconds ({self.seconds}) must be between 4 and 32")
         FigureSettings.__post_init__(self)
+
+
+@dataclass(frozen=True, slots=True)
+class StreetSettings(FigureSettings):
+    """What the street set is made from: videos as strangers film them, for encoders that are to be of use there.
+
+    Attributes:
+        num_videos: a tenth of them (rounded down) is for testing.
+        seconds: the longest that a video may be; most are nearer to 2 s.
+        size_px: short side of the RGB frames, even.
+        view_size_px: short side of stored flow and mask; flow is estimated at that size.
+        clutter: the most that a place may have.
+    """
+
+    generator: ClassVar[str] = "street"
+
+    num_videos: int = 3000
+    seconds: float = 6.0
+    size_px: int = 128
+    clutter: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.seconds <= 60:
+            raise UsageError(f"seconds ({self.seconds}) must be between 1 and 60")
+        FigureSettings.__post_init__(self)
+
+    @property
+    def num_train(self) -> int:
+        """Videos of the training split; they come first."""
+        return self.num_videos - max(1, self.num_videos // 10)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cocon.training.figures.actions import JOINTS
 
-__all__ = ["KEYPOINTS", "Proportions", "Skeleton", "draw_proportions", "pose_skeleton"]
+__all__ = ["KEYPOINTS", "Proportions", "Skeleton", "draw_proportions", "pose_skeleton", "rotations"]
 
 Array = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ class Skeleton:
 
     def turned(self, yaw_degrees: float, elevation_degrees: float) -> "Skeleton":
         """The skeleton as a camera sees it: x right, y up, z towards the camera, which looks down by the elevation."""
-        turn = _rotation(0, np.array([elevation_degrees])) @ _rotation(1, np.array([yaw_degrees]))  # [1, 3, 3]
+        turn = rotations(0, np.array([elevation_degrees])) @ rotations(1, np.array([yaw_degrees]))  # [1, 3, 3]
         points = {name: np.einsum("ij,fj->fi", turn[0], point) for name, point in self.points.items()}
         axes = (np.einsum("ij,faj->fai", turn[0], each) for each in (self.torso_axes, self.pelvis_axes))
         return Skeleton(points, *axes)
@@ -95,8 +95,8 @@ def pose_skeleton(body: Proportions, angles: Array) -> Skeleton:
     """
     angle = {joint: angles[:, column] for column, joint in enumerate(JOINTS)}
     still = np.broadcast_to(np.eye(3), (len(angles), 3, 3))
-    torso = _rotation(1, angle["torso_twist"]) @ _rotation(0, angle["torso_pitch"]) @ _rotation(2, -angle["torso_roll"])
-    head = torso @ _rotation(0, angle["head_nod"])
+    torso = rotations(1, angle["torso_twist"]) @ rotations(0, angle["torso_pitch"]) @ rotations(2, -angle["torso_roll"])
+    head = torso @ rotations(0, angle["head_nod"])
     points = {"pelvis": np.zeros((len(angles), 3))}
     _add_upper_body(points, body, angle, torso, head)
     for side, sign in _SIDES:
@@ -105,7 +105,7 @@ def pose_skeleton(body: Proportions, angles: Array) -> Skeleton:
     return Skeleton(points, torso.transpose(0, 2, 1), np.array(still))
 
 
-def _rotation(axis: int, degrees: Array) -> Array:
+def rotations(axis: int, degrees: Array) -> Array:
     """Rotation matrices `[F, 3, 3]` about x (0, up tips forward), y (1, forward turns left) or z (2, left tips up)."""
     c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     first, second = (axis + 1) % 3, (axis + 2) % 3
