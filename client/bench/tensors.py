@@ -45,7 +45,7 @@ def clip_requests(path: Path, contract: ModelContract, batch_size: int, limits: 
         UsageError: It does not exist.
     """
     check_file(path, "video")
-    request = ViewRequest(contract.geometry, contract.flow, contract.made_by)
+    request = ViewRequest(contract.geometry, contract.flow, contract.made_by, people_by=contract.people_by)
     source = VideoSource(path, contract.clip, {contract.view: request}, limits=limits)
     num_clips = batch_size * _NUM_REQUESTS
     with WorkerPool(limits) as pool:

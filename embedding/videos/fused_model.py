@@ -127,7 +127,7 @@ class FusedModel:
         """What each encoder wants of its view."""
         contracts = {view: model.contract for view, model in self.models.items()}
         return {
-            view: ViewRequest(contract.geometry, contract.flow, contract.made_by)
+            view: ViewRequest(contract.geometry, contract.flow, contract.made_by, people_by=contract.people_by)
             for view, contract in contracts.items()
         }
 

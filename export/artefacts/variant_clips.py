@@ -161,7 +161,9 @@ def _clips(root: Path, contract: ModelContract, entry: VideoEntry, workers: Work
     view, spec = contract.view, contract.clip
     end = min(entry.end_seconds, entry.start_seconds + _MAX_SECONDS)
     beginning = replace(entry, video_id=entry.store_id, end_seconds=end)
-    decoded = load_video(beginning, root, {view: ViewRequest(contract.geometry, contract.flow)}, workers).views[view]
+    request = {view: ViewRequest(contract.geometry, contract.flow)}
+    is_followed = contract.geometry.following is not None
+    decoded = load_video(beginning, root, request, workers, makes_people=is_followed).views[view]
     grid = grid_indices(decoded.timestamps, spec)
     windows = np.unique(regular_windows(len(grid), spec, num_clips=_CLIPS_PER_VIDEO), axis=0)
     frames = grid[windows].reshape(len(windows), spec.num_blocks, spec.frames_per_block)  # [K, N, T]

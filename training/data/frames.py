@@ -22,7 +22,7 @@ from cocon.training.data.stretches.cutting import EntryLength, Stretch, length_o
 from cocon.video.clips import ClipSpec
 from cocon.video.decoding.duration import duration_seconds
 from cocon.video.making.recipe import makers_of
-from cocon.video.reading.live import ViewRequest
+from cocon.video.reading.live import ViewRequest, needed_views
 from cocon.video.store.dataset import VideoEntry
 from cocon.video.workers.pool import WorkerPool
 
@@ -128,9 +128,12 @@ class VideoFrames(Closing):
 
     @cached_property
     def made_by(self) -> dict[str, tuple[str, ...]]:
-        """View → who made it, of all videos together; looks into every stored view once."""
+        """View → who made it, of all videos together; looks into every stored view once.
+
+        So too of a view by which people are followed.
+        """
         names = list(dict.fromkeys(entry.store_id for entry in self.entries))
-        return {view: makers_of(self._root, view, names, request.flow) for view, request in self._requests.items()}
+        return {view: makers_of(self._root, view, names, flow) for view, flow in needed_views(self._requests).items()}
 
     def preload(self) -> Iterator[int]:
         """Load everything that fits in memory; yields how many videos have been looked at; raises as `[]` does."""

@@ -124,9 +124,10 @@ def contract_of(
         encoder: the encoder.
         method: how it was trained.
         labels: of its classifier, which counts only when there are any.
-        made_by: view → who made it for the training, where that is known.
+        made_by: view → who made it for the training, where that is known; so too the view by which people are followed.
     """
     row = view_named(view)
+    following = config.geometry(view).following
     is_own = encoder.normalisation != Normalisation(row.mean, row.std)
     return ModelContract(
         method=method,
@@ -140,6 +141,7 @@ def contract_of(
         flow=config.flow_spec(view),
         normalisation=encoder.normalisation if is_own else None,
         made_by=(made_by or {}).get(view, ()),
+        people_by=(made_by or {}).get(following.by, ()) if following else (),
     )
 
 

@@ -22,6 +22,7 @@ every view of a frame, whatever size it is kept at.
 from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,19 @@ class WindowTrack:
         self._times = array("d")
         self._targets = array("d")  # x, y, side of each time
         self._found: tuple[float, PictureWindow] | None = None
+
+    @classmethod
+    def of_array(cls, following: Following, rows: NDArray[np.float64]) -> Self:
+        """What `array` gave."""
+        track = cls(following)
+        track._times.extend(rows[:, 0].tolist())
+        track._targets.extend(rows[:, 1:].ravel().tolist())
+        return track
+
+    @property
+    def array(self) -> NDArray[np.float64]:
+        """Time and target of each frame taken in, `float64 [F, 4]`: all that windows depend on."""
+        return np.column_stack([np.array(self._times), np.array(self._targets).reshape(-1, 3)])
 
     def add(self, seconds: float, box: Box | None, height: int, width: int) -> None:
         """Take in where people are in the next frame.

@@ -22,20 +22,26 @@ from cocon.video.blocks import DistinctBlocks
 from cocon.video.clips import ClipSpec, resample
 from cocon.video.decoding.frames import FrameStream, read_frames
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.geometry import centre_crop, resized_shape
-from cocon.video.reading.live import PeopleCount, ViewRequest, differences, live_frames, makers, stored_or_missing
+from cocon.video.geometry import centre_crop
+from cocon.video.reading.live import (
+    PeopleCount,
+    ViewRequest,
+    differences,
+    live_frames,
+    makers,
+    needed_views,
+    stored_or_missing,
+)
+from cocon.video.reading.notes import empty_views, length_notes, people_notes
+from cocon.video.reading.people_tracks import PeopleTracks, StoredFrames
 from cocon.video.reading.windowed_rows import windowed_rows
 from cocon.video.store.belonging import entry_of
-from cocon.video.store.stored_view import FRAMES_WITH_PERSON, StoredView
-from cocon.video.views import VIEWS
+from cocon.video.store.stored_view import StoredView
 
 __all__ = ["MultiViewClip", "VideoSource", "ViewRequest"]
 
 Pixels = NDArray[np.uint8]
 Row = tuple[float, list[Pixels]]
-
-# A stored view may end so much before its video without a word: estimators leave out a last frame or two.
-_SHORT_VIEW_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +136,16 @@ class VideoSource:
             yield from self._clips_of(frames, on_frame)
 
     def _clips_of(self, frames: FrameStream, on_frame: Callable[[], None] | None) -> Iterator[MultiViewClip]:
-        stored = self._look_into_store(frames.display_shape, on_frame)
+        stored, people = self._look_into_store(frames.display_shape, on_frame)
         live = [view for view in self.requests if view not in stored and view not in self.missing]
         if not live and not stored:
             raise MissingViewError("; ".join(self.missing.values()))
         self.made_by = makers(self.requests, stored, live)
-        self.differences = differences(self.requests, stored, live)
+        self.differences = differences(self.requests, stored, live, people)
         if self.differences and self.is_strict:
             raise MismatchError(f"{'; '.join(self.differences)}; make it by the same, or leave out --strict")
         count = PeopleCount()
-        rows = self._rows(frames, live, stored, count)
+        rows = self._rows(frames, live, stored, people, count)
         yield from self._cut(rows, [*live, *stored], frames)
         self.stage_seconds = {"decode": frames.decode_seconds}
         self.num_frames, self.duration_seconds, self.lost = frames.num_frames, frames.duration_seconds, frames.lost
@@ -147,28 +153,46 @@ class VideoSource:
             raise TruncatedVideoError(
                 f"video '{self.path}' is damaged: {self.lost}; leave out --strict to take the rest"
             )
-        self.empty_views = _empty_views(live, count, stored)
-        self.notes = [*frames.notes, *_people_notes(count), *_length_notes(stored, self.duration_seconds)]
+        self.empty_views = empty_views(live, count, stored)
+        self.notes = [*frames.notes, *people_notes(count, self.requests), *length_notes(stored, self.duration_seconds)]
         self.notes += [f"stored view '{view}' has nobody in any frame" for view in self.empty_views if view in stored]
 
-    def _look_into_store(self, shape: tuple[int, int], on_progress: Callable[[], None] | None) -> dict[str, StoredView]:
-        """Views found in the store, and in `missing` those that cannot be had."""
+    def _look_into_store(
+        self, shape: tuple[int, int], on_progress: Callable[[], None] | None
+    ) -> tuple[dict[str, StoredView], dict[str, StoredView]]:
+        """Views found in the store, and those by which people are followed; in `missing` those that cannot be had."""
         self.find_store()
         assert self.kept_as is not None
-        flows = {view: request.flow for view, request in self.requests.items()}
-        stored, self.missing = stored_or_missing(
-            *self.kept_as, flows, content_sha256=self.content_sha256, shape=shape, on_progress=on_progress
+        followed = {view: f.by for view, request in self.requests.items() if (f := request.geometry.following)}
+        found, missing = stored_or_missing(
+            *self.kept_as,
+            needed_views(self.requests),
+            content_sha256=self.content_sha256,
+            shape=shape,
+            on_progress=on_progress,
         )
-        return stored
+        self.missing = {view: reason for view, reason in missing.items() if view in self.requests}
+        for view, by in followed.items():
+            if by in missing and view not in missing:
+                self.missing[view] = f"view '{view}' follows people by view '{by}': {missing[by]}"
+        stored = {view: kept for view, kept in found.items() if view in self.requests and view not in self.missing}
+        return stored, {view: kept for view, kept in found.items() if view in followed.values()}
 
     def _rows(
-        self, frames: FrameStream, live: list[str], stored: Mapping[str, StoredView], count: PeopleCount
+        self,
+        frames: FrameStream,
+        live: list[str],
+        stored: Mapping[str, StoredView],
+        people: Mapping[str, StoredView],
+        count: PeopleCount,
     ) -> Iterator[Row]:
         """Grid frames in all views, in the order of `live` and `stored`."""
         wanted = {view: self.requests[view] for view in live}
-        for seconds, frame in resample(live_frames(frames.pictures(), wanted, count), self.spec):
+        tracks = PeopleTracks.of((self.requests[view].geometry for view in [*live, *stored]), people)
+        kept = [StoredFrames(stored[view], self.requests[view].geometry, tracks) for view in stored]
+        for seconds, frame in resample(live_frames(frames.pictures(), wanted, count, tracks), self.spec):
             made = [centre_crop(frame.pixels(view), wanted[view].geometry.crop_px) for view in live]
-            yield seconds, made + [_stored_frame(stored[view], self.requests[view], seconds) for view in stored]
+            yield seconds, made + [one.at(seconds) for one in kept]
 
     def _cut(self, rows: Iterator[Row], views: list[str], frames: FrameStream) -> Iterator[MultiViewClip]:
         """Make clips of grid rows."""
@@ -207,34 +231,3 @@ class VideoSource:
             return self.spec.step_seconds
         assert self.spec.step_frames is not None
         return self.spec.step_frames * frames.duration_seconds / max(1, frames.num_frames)
-
-
-def _stored_frame(stored: StoredView, request: ViewRequest, seconds: float) -> Pixels:
-    """The stored frame nearest to a moment; the last one behind the end."""
-    height, width = resized_shape(stored.height, stored.width, request.geometry.resize_px)
-    return centre_crop(
-        stored.frames([stored.nearest(seconds)], height=height, width=width)[0], request.geometry.crop_px
-    )
-
-
-def _empty_views(live: list[str], count: PeopleCount, stored: Mapping[str, StoredView]) -> list[str]:
-    """Views of people of a video in which nobody was found, whether they were made now or before."""
-    made = [view for view in live if VIEWS[view].maker == "people" and count.num_frames and not count.num_found]
-    kept = [view for view, known in stored.items() if known.attributes.get(FRAMES_WITH_PERSON) == 0]
-    return sorted([*made, *kept])
-
-
-def _people_notes(count: PeopleCount) -> list[str]:
-    if count.num_found == count.num_frames:
-        return []
-    without = count.num_frames - count.num_found
-    return [f"no person found in {without} of {count.num_frames} frames; pose and mask are empty there"]
-
-
-def _length_notes(stored: Mapping[str, StoredView], duration_seconds: float) -> list[str]:
-    ends = {view: float(kept.timestamps[-1] - kept.timestamps[0]) for view, kept in stored.items()}
-    return [
-        f"stored view '{view}' ends at {end:.3f} s, the video at {duration_seconds:.3f} s; its last frame is repeated"
-        for view, end in ends.items()
-        if end + _SHORT_VIEW_S < duration_seconds
-    ]

@@ -10,14 +10,15 @@ file, without decoding what comes before the key frame ahead of it where that is
 `flow` are the same bytes; frames behind the end are read for the flow of the last ones. People are followed from frame
 to frame, here from two seconds before the part on: the estimator looks for somebody a little off where it would have
 looked, so `pose` and `mask` are near to those of one pass, and not the same. In two real videos visible key points
-moved by 0.05 % of the picture's height in the median, nineteen of twenty by less than 1.1 %.
+moved by 0.05 % of the picture's height in the median, nineteen of twenty by less than 1.1 %. The same holds for the
+windows of people who are followed without a stored view; by a stored one they are the same.
 
 **Into a folder** the arrays are written as they are made, one file each, and mapped from there by whoever wants them:
 memory does not grow with the video, and nothing is sent or copied between processes.
 """
 
 import math
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -32,8 +33,11 @@ from cocon.core.printable import printable
 from cocon.video.clips import ClipSpec, resample
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.decoding.picture import Picture
+from cocon.video.following.rule import Following
+from cocon.video.following.windows import WindowTrack
 from cocon.video.geometry import resize
 from cocon.video.reading.live import LiveFrame, PeopleCount, ViewRequest, live_frames
+from cocon.video.reading.people_tracks import PeopleTracks, followings_of
 from cocon.video.seeking.finding import MomentFinder, ways_to
 from cocon.video.seeking.ways import UnsureError
 from cocon.video.store.npy_file import NpyFile, mapped
@@ -63,10 +67,14 @@ class WholeVideo:
         timestamps: of all its frames, seconds after the first frame of the file, `float64 [F]`.
         views: view → its frames, at the short side that was asked for, or key points. They have times of their own,
             which are those of `timestamps` unless only frames of a grid were wanted.
+        shape: height and width of the file's pictures.
+        tracks: where people are who are followed, as far as that was found here.
     """
 
     timestamps: NDArray[np.float64]
     views: Mapping[str, StoredView]
+    shape: tuple[int, int]
+    tracks: tuple[WindowTrack, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +87,16 @@ class _Wanted:
     end_seconds: float
     into: Path | None
     grid: ClipSpec | None
+    followings: tuple[Following, ...]
+    tracks: tuple[WindowTrack, ...]
 
     @property
     def decoded_from(self) -> float:
         """The moment from which pictures are wanted, seconds after the first frame."""
-        is_followed = any(VIEWS[view].maker == "people" for view in self.requests)
-        return self.begin_seconds - _TOLERANCE_S - (_FOLLOWED_S if is_followed else 0.0)
+        unknown = set(self.followings) - {track.following for track in self.tracks}
+        lead = max((following.lead_seconds for following in unknown), default=0.0)
+        is_found = bool(unknown) or any(VIEWS[view].maker == "people" for view in self.requests)
+        return self.begin_seconds - _TOLERANCE_S - lead - (_FOLLOWED_S if is_found else 0.0)
 
 
 def whole_video(
@@ -96,6 +108,8 @@ def whole_video(
     end_seconds: float = math.inf,
     into: Path | None = None,
     grid: ClipSpec | None = None,
+    followings: Collection[Following] = (),
+    tracks: Collection[WindowTrack] = (),
 ) -> WholeVideo:
     """Have a worker process decode a video or a part of it and make views of it.
 
@@ -107,6 +121,8 @@ def whole_video(
         end_seconds: likewise; a frame at this moment is none of the part.
         into: a folder that takes the views, `VIEW.npy` each; they are sent through memory otherwise. They stay there.
         grid: keep only those frames of each view that are on the grid of such clips, which begins with the part.
+        followings: in what ways people are followed, besides those of `requests`.
+        tracks: where people are, as far as that is known; looked for in the other ways.
 
     Raises:
         EmptyPartError: the part has no frame, and nothing that was seen of the file is damaged.
@@ -114,7 +130,8 @@ def whole_video(
         UsageError: the file does not exist.
         StorageError: the disk takes no more.
     """
-    wanted = _Wanted(path, dict(requests), begin_seconds, end_seconds, into, grid)
+    ways = dict.fromkeys([*followings, *followings_of(request.geometry for request in requests.values())])
+    wanted = _Wanted(path, dict(requests), begin_seconds, end_seconds, into, grid, tuple(ways), tuple(tracks))
     (message,) = workers.run(_decode_job, wanted)
     kept = message.arrays["kept"]
     if not len(kept):
@@ -124,7 +141,9 @@ def whole_video(
             f"is at {message.fields['before_seconds']:g} s"
         )
     views = {view: _view(view, message, kept, into) for view in requests}
-    return WholeVideo(message.arrays["timestamps"], views)
+    unknown = [following for following in ways if following not in {track.following for track in tracks}]
+    found = (WindowTrack.of_array(one, message.arrays[f"track {index}"]) for index, one in enumerate(unknown))
+    return WholeVideo(message.arrays["timestamps"], views, tuple(message.fields["shape"]), tuple(found))
 
 
 def are_within(seconds: Seconds, begin_seconds: float, end_seconds: float) -> Any:  # noqa: ANN401  # as of `seconds`
@@ -167,14 +186,15 @@ def _made(finder: MomentFinder, way: "Way", wanted: _Wanted) -> Message:
                     rows[view].append(row)
     arrays = {} if wanted.into else {view: np.stack(made) for view, made in rows.items() if made}
     times = {"timestamps": np.array(part.timestamps), "kept": np.array(part.kept)}
+    found = {f"track {index}": track.array for index, track in enumerate(part.tracks.live)}
     facts = {"shapes": shapes, "before_seconds": part.before_seconds, "is_sound": not finder.damaged}
-    return Message(facts, {**times, **arrays})
+    return Message(facts | {"shape": finder.shape}, {**times, **found, **arrays})
 
 
 def _row(frame: LiveFrame, view: str) -> tuple[NDArray[Any], tuple[int, int]]:
     """What is kept of a frame in a view, and the size of the picture that it belongs to."""
     if VIEWS[view].content == "key points":
-        stored = frame.frame.view(view)
+        stored = frame.stored(view)
         return stored.rows[0], (stored.height, stored.width)
     pixels = frame.pixels(view)
     return pixels, (pixels.shape[0], pixels.shape[1])
@@ -190,6 +210,7 @@ class _Part:
         timestamps: of its frames so far.
         kept: of those that were given.
         before_seconds: of the last frame seen before it.
+        tracks: where people are in them, and in the frames around them that matter.
     """
 
     def __init__(self, wanted: _Wanted) -> None:
@@ -197,6 +218,7 @@ class _Part:
         self.timestamps: list[float] = []
         self.kept: list[float] = []
         self.before_seconds = 0.0
+        self.tracks = PeopleTracks(wanted.followings, wanted.tracks, is_kept=True)
 
     def frames(self, finder: MomentFinder, way: "Way") -> Generator[LiveFrame, None, None]:
         """Its frames, or those of them that are on the grid."""
@@ -209,7 +231,7 @@ class _Part:
 
     def _timed(self, finder: MomentFinder, way: "Way") -> Generator[tuple[float, LiveFrame], None, None]:
         with closing(self._pictures(finder, way)) as pictures:
-            for seconds, frame in live_frames(pictures, self._wanted.requests, PeopleCount()):
+            for seconds, frame in live_frames(pictures, self._wanted.requests, PeopleCount(), self.tracks):
                 if are_within(seconds, self._wanted.begin_seconds, self._wanted.end_seconds):
                     self.timestamps.append(seconds)
                     yield seconds, frame

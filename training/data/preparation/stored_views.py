@@ -8,7 +8,7 @@ from cocon.core.errors import MissingViewError
 from cocon.training.config.input_sections import DataSection
 from cocon.training.data.reading.decoded_video import makers_here
 from cocon.video.estimation.flow import FlowSpec
-from cocon.video.reading.live import ViewRequest
+from cocon.video.reading.live import ViewRequest, needed_views
 from cocon.video.store.dataset import VideoEntry
 from cocon.video.store.fitness import UnfitViews, unfit_views
 
@@ -39,9 +39,8 @@ def check_views(
     Raises:
         MissingViewError: names every view with its number of videos, and the one command that makes all.
     """
-    flows = {view: request.flow for view, request in requests.items()}
     made_here = makers_here(makes_people=data.views_on_the_fly)
-    unfit = unfit_views(root, [entry.store_id for entry in entries], flows, made_here)
+    unfit = unfit_views(root, [entry.store_id for entry in entries], needed_views(requests), made_here)
     if unfit is None:
         return
     told = f"{unfit}; make all that is missing: {unfit.command}{_instead(unfit) if is_trained else ''}"

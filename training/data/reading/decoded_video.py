@@ -3,9 +3,8 @@
 Frames are resized once, to the short side of the view's geometry; poses stay key points until a clip is drawn.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,8 +14,9 @@ from numpy.typing import NDArray
 from cocon.core.errors import EmptyPartError, MissingViewError
 from cocon.core.paths import why_no_file
 from cocon.video.clips import ClipSpec, grid_indices, nearest_frames
-from cocon.video.geometry import resized_shape
-from cocon.video.reading.live import ViewRequest
+from cocon.video.geometry import Geometry
+from cocon.video.reading.live import ViewRequest, needed_views
+from cocon.video.reading.people_tracks import PeopleTracks
 from cocon.video.reading.whole_video import WholeVideo, are_within, whole_video
 from cocon.video.store.archive import is_mapped
 from cocon.video.store.dataset import VideoEntry, known_sha256
@@ -118,15 +118,30 @@ def load_video(
     """
     stored, problems = _stored_views(entry, root, requests, makers_here(makes_people=makes_people))
     live = {view: request for view, request in requests.items() if view not in stored and view not in problems}
+    tracks = PeopleTracks.of((request.geometry for request in requests.values()), stored)
+    for view in tracks.live_views:
+        if view in problems:  # nobody can be followed
+            raise problems[view]
     made: WholeVideo | None = None
-    if live:  # a video that does not decode has no other problem
-        start, end = entry.start_seconds, entry.end_seconds
-        made = whole_video(entry.path, live, workers, begin_seconds=start, end_seconds=end, into=into, grid=grid)
+    if live or tracks.live:  # a video that does not decode has no other problem
+        made = whole_video(
+            entry.path,
+            live,
+            workers,
+            begin_seconds=entry.start_seconds,
+            end_seconds=entry.end_seconds,
+            into=into,
+            grid=grid,
+            followings=tracks.followings,
+            tracks=tracks.known,
+        )
     for problem in problems.values():
         raise problem
-    for kept, other in product(stored.values(), made.views.values() if made else ()):
-        check_shape(root, entry.store_id, kept, (other.height, other.width))
-    return _together(entry, requests, stored, made, into, grid)
+    if made is not None:
+        for kept in stored.values():
+            check_shape(root, entry.store_id, kept, made.shape)
+        tracks = PeopleTracks(tracks.followings, [*tracks.known, *made.tracks])
+    return _together(entry, requests, stored, made, into, grid, tracks)
 
 
 def makers_here(*, makes_people: bool) -> tuple[str, ...]:
@@ -141,6 +156,7 @@ def _together(
     made: WholeVideo | None,
     into: Path | None,
     grid: ClipSpec | None,
+    tracks: PeopleTracks,
 ) -> DecodedVideo:
     """What was stored and what was made of one video, on one clock; arguments as of `load_video`."""
     first = next(iter(requests))
@@ -150,7 +166,7 @@ def _together(
     views: dict[str, DecodedView] = {}
     for view, request in requests.items():
         if made is None or view in stored:
-            decoded = _from_store(stored[view], entry, request, moments, into)
+            decoded = _from_store(stored[view], entry, request, moments, into, tracks)
         else:
             decoded = _of_made(made.views[view], request)
         views[view] = replace(decoded, timestamps=decoded.timestamps - begin)
@@ -161,13 +177,13 @@ def _stored_views(
     entry: VideoEntry, root: Path, requests: Mapping[str, ViewRequest], makers: Collection[str]
 ) -> tuple[dict[str, StoredView], dict[str, MissingViewError]]:
     """What the store has of a video, and why those views cannot be had that it has not and these makers do not make."""
-    is_stored = any(view_path(root, view, entry.store_id).is_file() for view in requests)
+    is_stored = any(view_path(root, view, entry.store_id).is_file() for view in needed_views(requests))
     digest = known_sha256(entry.path) if is_stored and not why_no_file(entry.path) else None
     stored: dict[str, StoredView] = {}
     problems: dict[str, MissingViewError] = {}
-    for view, request in requests.items():
+    for view, flow in needed_views(requests).items():
         try:
-            if kept := find_view(root, view, entry.store_id, request.flow, content_sha256=digest):
+            if kept := find_view(root, view, entry.store_id, flow, content_sha256=digest):
                 stored[view] = kept
             elif VIEWS[view].maker not in makers:
                 raise MissingViewError(
@@ -196,6 +212,7 @@ def _from_store(
     request: ViewRequest,
     moments: NDArray[np.float64] | None,
     into: Path | None,
+    tracks: PeopleTracks,
 ) -> DecodedView:
     """The frames that an entry means, or of these only the nearest to some moments, if given.
 
@@ -205,16 +222,43 @@ def _from_store(
     seconds = _seconds_within(stored, entry)
     begin = int(np.searchsorted(stored.timestamps - stored.timestamps[0], seconds[0]))
     part = slice(begin, begin + len(seconds))
-    height, width = resized_shape(stored.height, stored.width, request.geometry.resize_px)
+    if request.geometry.following is not None:
+        return _followed(stored, begin, seconds, request.geometry, moments, into, tracks)
+    height, width = request.geometry.resized_shape(stored.height, stored.width)
     if stored.keypoints is not None:
         pose = replace(stored, timestamps=stored.timestamps[part].copy(), keypoints=_alone(stored.keypoints[part]))
         return DecodedView(seconds, None, pose, height, width)
     assert stored.pixels is not None
     if (stored.height, stored.width) == (height, width) and isinstance(stored.pixels, np.ndarray):
         return DecodedView(seconds, _alone(stored.pixels[part]), None, height, width)
-    chosen = np.arange(len(seconds)) if moments is None else np.unique(nearest_frames(seconds, moments))
-    pixels = _resized(stored, begin + chosen, height, width, into)
-    return DecodedView(seconds[chosen], pixels, None, height, width)
+    chosen = _chosen(seconds, moments)
+    frames = (stored.frames([frame], height=height, width=width)[0] for frame in begin + chosen)
+    return DecodedView(seconds[chosen], _gathered(frames, stored.view, into), None, height, width)
+
+
+def _followed(
+    stored: StoredView,
+    begin: int,
+    seconds: NDArray[np.float64],
+    geometry: Geometry,
+    moments: NDArray[np.float64] | None,
+    into: Path | None,
+    tracks: PeopleTracks,
+) -> DecodedView:
+    """The windows around people in the frames from `begin` on, which are at these `seconds`; else as `_from_store`."""
+    assert geometry.following is not None
+    chosen, side = _chosen(seconds, moments), geometry.resize_px
+    windows = [tracks.at(geometry.following, float(seconds[place])) for place in chosen]
+    if stored.keypoints is not None:
+        return DecodedView(seconds[chosen], None, stored.within(begin + chosen, windows, side), side, side)
+    parts = (stored.within([begin + place], [window], side) for place, window in zip(chosen, windows, strict=True))
+    pixels = _gathered((part.frames([0], height=side, width=side)[0] for part in parts), stored.view, into)
+    return DecodedView(seconds[chosen], pixels, None, side, side)
+
+
+def _chosen(seconds: NDArray[np.float64], moments: NDArray[np.float64] | None) -> NDArray[np.int64]:
+    """Numbers of the frames nearest to some moments, of all if none are given."""
+    return np.arange(len(seconds)) if moments is None else np.unique(nearest_frames(seconds, moments))
 
 
 def _alone(rows: Array) -> Array:
@@ -222,19 +266,17 @@ def _alone(rows: Array) -> Array:
     return rows if is_mapped(rows) else rows.copy()
 
 
-def _resized(
-    stored: StoredView, frames: NDArray[np.int64], height: int, width: int, into: Path | None
-) -> NDArray[np.uint8]:
+def _gathered(frames: Iterable[NDArray[np.uint8]], view: str, into: Path | None) -> NDArray[np.uint8]:
     if into is None:
-        return stored.frames(frames, height=height, width=width)
-    path = into / f"{stored.view}.npy"
+        return np.stack(list(frames))
+    path = into / f"{view}.npy"
     with NpyFile(path) as file:
         for frame in frames:
-            file.add(stored.frames([frame], height=height, width=width)[0])
+            file.add(frame)
     return mapped(path)
 
 
 def _of_made(made: StoredView, request: ViewRequest) -> DecodedView:
     """A view that was made at the size that is wanted, or as key points."""
-    height, width = resized_shape(made.height, made.width, request.geometry.resize_px)
+    height, width = request.geometry.resized_shape(made.height, made.width)
     return DecodedView(made.timestamps, made.pixels, made if made.keypoints is not None else None, height, width)

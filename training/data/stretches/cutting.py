@@ -21,7 +21,6 @@ from cocon.video.clips import ClipSpec
 from cocon.video.decoding.duration import duration_seconds
 from cocon.video.decoding.frames import checked_header
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.geometry import resized_shape
 from cocon.video.reading.live import ViewRequest
 from cocon.video.store.dataset import VideoEntry, part_name
 from cocon.video.views import VIEWS
@@ -219,6 +218,6 @@ def _frame_bytes(shape: tuple[int, int], requests: Mapping[str, ViewRequest]) ->
         if VIEWS[view].content == "key points":
             total += _KEY_POINT_BYTES
         else:
-            height, width = resized_shape(*shape, request.geometry.resize_px)
+            height, width = request.geometry.resized_shape(*shape)
             total += height * width * VIEWS[view].channels
     return total
