@@ -8,6 +8,7 @@ import tomlkit
 from pydantic import Field, field_validator, model_validator
 
 from cocon.embedding.contract import EncoderSpec
+from cocon.training.config.following_section import FollowingSection
 from cocon.training.config.input_sections import (
     AugmentSection,
     ClipSection,
@@ -43,6 +44,7 @@ class Config(Section):
     clip: ClipSection = ClipSection()
     view: dict[str, ViewSection] = Field(default_factory=dict)
     flow: FlowSection = FlowSection()
+    following: FollowingSection = FollowingSection()
     model: ModelSection = ModelSection()
     trunk: dict[str, TrunkSection] = Field(default_factory=dict)
     loss: LossSection = LossSection()
@@ -146,6 +148,8 @@ class Config(Section):
                 f"cycle.num_neighbours ({self.cycle.num_neighbours}) must be less than cycle.cycle_queue_size "
                 f"({self.cycle.cycle_queue_size}): the keys that are left are the negatives"
             )
+        if others := [view for view in self.following.views if view not in self.views]:
+            yield f"following.views names {others[0]}, which is none of views ({', '.join(self.views)}): leave it out"
         if self.clip.sampler == "random" and "rgb" in self.views:
             yield "clip.sampler 'random' is not for view rgb: leave rgb out of views, or use dynamic"
 
@@ -168,10 +172,11 @@ class Config(Section):
 
     def geometry(self, view: str) -> Geometry:
         """Spatial rule of a view: as configured, else a crop of the view's default size out of 8/7 of it."""
+        following = self.following.of(view)
         if view in self.view:
-            return Geometry(self.view[view].resize_px, self.view[view].crop_px)
+            return Geometry(self.view[view].resize_px, self.view[view].crop_px, following)
         size = VIEWS[view].default_size_px
-        return Geometry(round(size * 8 / 7), size)
+        return Geometry(round(size * 8 / 7), size, following)
 
     def flow_spec(self, view: str) -> FlowSpec | None:
         """What a flow view measures; None for other views."""

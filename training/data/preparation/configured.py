@@ -10,6 +10,7 @@ from cocon.training.config.files import AUTO, load_config
 from cocon.training.config.run import Config
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
+from cocon.video.reading.live import ViewRequest, needed_views
 from cocon.video.views import VIEWS
 
 __all__ = ["DEFAULT_PRESET", "configured_clip", "configured_views"]
@@ -37,7 +38,7 @@ def configured_views(
         model: folder of a run or a model repository, in place of all of these.
 
     Returns:
-        View → what it measures; None for all but flow.
+        View → what it measures; None for all but flow. The view by which people are followed is among them.
 
     Raises:
         UsageError: there is no such preset or model, a value is wrong, or both are named.
@@ -45,8 +46,8 @@ def configured_views(
     """
     found = _named(preset, method, settings, model)
     if isinstance(found, Config):
-        return {view: found.flow_spec(view) for view in found.views}
-    return {contract.view: contract.flow for contract in found}
+        return needed_views({view: ViewRequest(found.geometry(view), found.flow_spec(view)) for view in found.views})
+    return needed_views({contract.view: ViewRequest(contract.geometry, contract.flow) for contract in found})
 
 
 def _named(

@@ -12,7 +12,7 @@ from cocon.training.data.stretches.cutting import Footage, Stretch, cut, is_larg
 from cocon.training.data.stretches.draws import steps_per_epoch
 from cocon.training.data.stretches.pool import PooledFrames
 from cocon.video.estimation.people import require_people
-from cocon.video.reading.live import ViewRequest
+from cocon.video.reading.live import ViewRequest, needed_views
 from cocon.video.store.dataset import DatasetFolder
 from cocon.video.views import VIEWS
 
@@ -39,7 +39,7 @@ def training_frames(
     """
     is_looked_at = config.optimizer.schedule == "plateau" or config.training.probe_every_epochs > 0
     requests, makes_people = view_requests(config), config.data.views_on_the_fly
-    if makes_people and any(VIEWS[view].maker == "people" for view in config.views):
+    if makes_people and any(VIEWS[view].maker == "people" for view in needed_views(requests)):
         require_people()
 
     def num_epochs(num_entries: int) -> int:

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from cocon.core.errors import MissingViewError
+from cocon.training.data.augment import centred_clip
 from cocon.training.data.reading.decoded_video import DecodedVideo, load_video
 from cocon.video.clips import ClipSpec, grid_indices, nearest_frames
 from cocon.video.estimation.flow import FlowSpec
+from cocon.video.following.rule import FollowedView, Following
 from cocon.video.geometry import Geometry
 from cocon.video.making.recipe import Recipe
 from cocon.video.making.run import make_views
 from cocon.video.reading.live import ViewRequest
+from cocon.video.reading.reader import VideoSource
 from cocon.video.store.dataset import DatasetFolder, VideoEntry, content_sha256, known_sha256
 from cocon.video.workers.pool import WorkerPool
 
@@ -27,6 +30,7 @@ REQUESTS = {
     "pose": ViewRequest(SQUARE),
     "mask": ViewRequest(SQUARE),
 }
+FOLLOWING = Following(smoothing_seconds=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +118,53 @@ def test_of_a_part_only_its_frames_are_kept(figures: Path, workers: WorkerPool) 
     assert pose is not None
     for rows in (part.views["flow"].rows, pose.rows, pose.timestamps):
         assert rows.base is None and rows.flags.owndata
+
+
+@pytest.mark.parametrize("view", ["pose", "mask"])
+@pytest.mark.parametrize("is_part", [False, True])
+def test_people_are_followed_as_the_client_follows_them(
+    is_part: bool, view: FollowedView, figures: Path, tmp_path: Path, workers: WorkerPool
+) -> None:
+    following = dataclasses.replace(FOLLOWING, by=view)
+    requests = {
+        name: dataclasses.replace(request, geometry=dataclasses.replace(request.geometry, following=following))
+        for name, request in REQUESTS.items()
+    }
+    entry, spec = _entry(figures), ClipSpec(1, 2, step_seconds=0.1)
+    source = VideoSource(entry.path, spec, requests, kept_as=(figures, entry.store_id))
+    served = [clip for clip in source.clips() if not is_part or 0.2 <= clip.start_seconds < 0.7]
+    entry = _part(entry) if is_part else entry
+    grid = spec if is_part else None
+    decoded = load_video(entry, figures, requests, workers, into=tmp_path if is_part else None, grid=grid)
+    assert decoded.timestamps[-1] >= 0.5 and served
+    for clip in served:
+        moments = clip.start_seconds + 0.1 * np.arange(2) - entry.start_seconds
+        for name, pixels in clip.pixels.items():
+            frames = nearest_frames(decoded.views[name].timestamps, moments)[None]
+            size = requests[name].geometry.crop_px
+            np.testing.assert_array_equal(centred_clip(decoded.views[name], frames, size), pixels, name)
+
+
+def test_people_who_are_followed_must_be_stored_or_be_looked_for(
+    figures: Path, tmp_path: Path, workers: WorkerPool
+) -> None:
+    shutil.copy(_entry(figures).path, tmp_path)
+    alone = DatasetFolder.open(tmp_path).videos[0]
+    requests = {"rgb": ViewRequest(Geometry(28, 24, FOLLOWING))}
+    with pytest.raises(MissingViewError, match=r"'pose' of video 'figure_00000\.mp4' is not stored"):
+        load_video(alone, tmp_path, requests, workers)
+    made = load_video(alone, tmp_path, requests, workers, makes_people=True)
+    assert (made.views["rgb"].height, made.views["rgb"].width) == (28, 28)
+    make_views(DatasetFolder.open(tmp_path), Recipe(views=("pose",)), num_workers=1)
+    _assert_alike(made, load_video(alone, tmp_path, requests, workers))
+
+
+def test_stored_views_follow_people_who_are_found_in_the_pictures(
+    figures: Path, tmp_path: Path, workers: WorkerPool
+) -> None:
+    shutil.copy(_entry(figures).path, tmp_path)
+    alone = DatasetFolder.open(tmp_path).videos[0]
+    requests = {"flow": ViewRequest(Geometry(28, 24, FOLLOWING), FlowSpec(1 / 15, size_px=32))}
+    made = load_video(alone, tmp_path, requests, workers, makes_people=True)
+    make_views(DatasetFolder.open(tmp_path), Recipe(views=("flow",), flow=FlowSpec(1 / 15, size_px=32)), num_workers=1)
+    _assert_alike(made, load_video(alone, tmp_path, requests, workers, makes_people=True))
