@@ -139,6 +139,11 @@ class TrainingSection(Section):
     whose encoders to start from, `init_from_of` that of single views. `probe_every_epochs`: judge the encoders on the
     way, 0 never. `checkpoint_activations`: compute the early stages again in the backward pass instead of keeping them
     in memory.
+
+    `held_out_share`: of the labelled training videos so many are not trained on, and judge the encoders at the end; 0
+    for none. `collapse_alarm`: embeddings that spread less than this are collapsing; 0 never. `guard`: whether
+    training then weighs its losses anew, or goes back to where it was healthy. `start_warmup_steps`: with encoders of
+    another run, steps in which new heads learn before the encoders move as fast; None for as many as fit.
     """
 
     epochs: int = Field(100, ge=0)
@@ -154,6 +159,9 @@ class TrainingSection(Section):
     probe_every_epochs: int = Field(0, ge=0)
     checkpoint_activations: bool = False
     collapse_alarm: float = Field(0.3, ge=0)
+    held_out_share: float = Field(0.15, ge=0, le=0.5)
+    guard: bool = True
+    start_warmup_steps: int | None = Field(None, ge=0)
 
     def num_steps(self, per_epoch: int) -> int:
         """Steps of pre-training in all, where an epoch has so many."""

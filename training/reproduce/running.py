@@ -27,6 +27,8 @@ __all__ = ["Plan", "cores_for", "run_cells"]
 
 _POLL_S = 2.0
 _QUIET = partial(progress_bar, is_quiet=True)  # cells draw no bars of their own
+# A row is of its recipe on all training videos, and of nothing that stepped in.
+_AS_IT_IS = ("training.held_out_share=0", "training.guard=false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,8 @@ def _claimed(cell: Cell, plan: Plan) -> int:
 
 
 def _config(cell: Cell, plan: Plan) -> Config:
-    config = as_begun(load_config(plan.preset, [*plan.settings, *_overrides(cell, plan)]), plan.runs / cell.name)
+    settings = [*_AS_IT_IS, *plan.settings, *_overrides(cell, plan)]
+    config = as_begun(load_config(plan.preset, settings), plan.runs / cell.name)
     if config.training.precision != "auto" or torch.cuda.is_available():
         return config
     # Rows stand beside each other, and beside those of other machines: none is in bfloat16 for being measured so.

@@ -16,7 +16,7 @@ from cocon.training.run_folder.files import EVALUATION_FILE, STATE_FILE, SUMMARY
 __all__ = ["as_begun", "claim_run", "refuse_strangers", "refuse_to_go_on"]
 
 # Keys of the section `training` that presets of earlier releases did not have.
-_NEW_IN_PRESETS = ("least_steps",)
+_NEW_IN_PRESETS = ("least_steps", "held_out_share", "guard")
 # No video is that long.
 _NEVER_CUT = "data.long_seconds=1e9"
 
