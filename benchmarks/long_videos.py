@@ -117,7 +117,7 @@ def measured(side: str, folder: Path, views: Sequence[str]) -> dict[str, Any]:
         for number in (1, 2):
             stepped(learner, noise(config), number)
         return {"peak_bytes": memory.close()}
-    frames, _ = training_frames(config, open_dataset(config.data))
+    frames = training_frames(config, open_dataset(config.data)).train
     with frames:
         plan = step_plan(config, len(frames))
         learner = Learner(config, plan, fabric, None)

@@ -121,6 +121,14 @@ class VideoFrames(Closing):
         chosen._budget_bytes = self._budget_bytes + kept_bytes - moved_bytes
         return chosen
 
+    def and_those_of(self, others: "VideoFrames") -> "VideoFrames":
+        """These videos, then the others of the same views; what is in memory of either stays there."""
+        both = self.only(range(len(self)))
+        both.entries += others.entries
+        both._absent |= others._absent
+        both._kept |= {len(self) + index: video for index, video in others._kept.items()}
+        return both
+
     @cached_property
     def lengths(self) -> tuple[EntryLength | None, ...]:
         """How long each video is, as far as its header says; they are looked at once."""

@@ -1,1 +1,1 @@
-"""A whole run: pre-training, then the classifier (`classifiers`), resumable at any step."""
+"""A whole run: pre-training, its `verdict`, then the classifier (`classifiers`), resumable at any step."""

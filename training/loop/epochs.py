@@ -14,7 +14,7 @@ from cocon.training.distributed import broadcast_number, share_buffers
 from cocon.training.loop.divergence import refuse_divergence
 from cocon.training.loop.journal import Journal
 from cocon.training.loop.learner import Learner
-from cocon.training.loop.online import OnlineProbe
+from cocon.training.loop.online import EncoderJudge
 
 __all__ = ["EpochEnd"]
 
@@ -41,7 +41,7 @@ class EpochEnd:
         fabric: Fabric,
         *,
         val: VideoFrames | None,
-        probe: OnlineProbe | None,
+        probe: EncoderJudge | None,
     ) -> None:
         self._config = config
         self._learner = learner
@@ -88,7 +88,7 @@ class EpochEnd:
         method = self._learner.method
         refuse_divergence("pre-training", method, losses, self._fabric, epoch=epoch, remedy=remedy, kept=kept)
 
-    def _judge(self, probe: OnlineProbe, epoch: int, *, step: int) -> None:
+    def _judge(self, probe: EncoderJudge, epoch: int, *, step: int) -> None:
         """Only the first process does; the others wait, so it must not end here for want of a figure."""
         try:
             figures = probe.figures(self._learner.method.encoders)

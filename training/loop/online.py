@@ -1,10 +1,12 @@
 """Judging the encoders while they are trained (`training.probe_every_epochs`): linear probe and retrieval.
 
-Figures by which training is steered must not come from test videos: judged are the videos of split `val` where the
-dataset has any with a label, else a quarter of the groups of the training videos, which the probe does not see.
+Figures by which training is steered must not come from test videos: judged are those that are held out to judge by
+(`HeldOut`); where none are, the videos of split `val` if the dataset has any with a label, else a quarter of the groups
+of the training videos, which the probe does not see.
 """
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +20,19 @@ from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.view_files import contract_of
 
-__all__ = ["OnlineProbe", "held_out"]
+__all__ = ["EncoderJudge", "OnlineProbe", "held_out"]
 
 _FOLDS = 4
+
+
+class EncoderJudge(Protocol):
+    """Judges encoders while they are trained: `OnlineProbe`, or `HeldOut` where videos are held out."""
+
+    judged_on: str
+
+    def figures(self, encoders: Mapping[str, Encoder]) -> dict[str, float]:
+        """Figures of merit in per cent, such as `probe_top1/rgb` and `R@1/ensemble`."""
+        ...
 
 
 class OnlineProbe:

@@ -12,13 +12,14 @@ from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch
 from cocon.training.data.samples import pretraining_sampler
 from cocon.training.data.stretches.counts import clip_counts
+from cocon.training.data.stretches.opening import TrainingVideos
 from cocon.training.distributed import any_process
 from cocon.training.loop.epochs import EpochEnd
 from cocon.training.loop.failures import fail_too_often, refuse_failures
 from cocon.training.loop.interruption import interruptible
 from cocon.training.loop.journal import Journal
 from cocon.training.loop.learner import Learner
-from cocon.training.loop.online import OnlineProbe
+from cocon.training.loop.online import EncoderJudge
 from cocon.training.loop.schedule import StepPlan
 from cocon.training.loop.timing import Elapsed, EpochLines
 from cocon.training.methods.method import Method
@@ -31,25 +32,23 @@ __all__ = ["pretrain", "step_plan"]
 
 def pretrain(
     run: RunFolder,
-    frames: VideoFrames,
+    videos: TrainingVideos,
     fabric: Fabric,
     *,
     elapsed: Elapsed,
     on_progress: Callable[[int, int], None],
     say: Callable[[str], None] = lambda line: None,
-    val: VideoFrames | None = None,
-    probe: OnlineProbe | None = None,
+    probe: EncoderJudge | None = None,
 ) -> Method:
     """Train the method's networks on unlabelled clips.
 
     Args:
         run: what to train, and where; a state in it is taken up.
-        frames: the training videos.
+        videos: what is trained on, and what the plateau schedule looks at.
         fabric: devices and precision, launched.
         elapsed: time spent on the run; that of a state in the run folder is added.
         on_progress: called with (steps done, steps in all).
         say: called with a line of an epoch, see `EpochLines`; only by the first process.
-        val: see `EpochEnd`.
         probe: see `EpochEnd`.
 
     Returns:
@@ -59,7 +58,7 @@ def pretrain(
         KeyboardInterrupt: a stop was asked for, of any process; the state is saved.
         VideoError: too many videos failed; likewise.
     """
-    config = run.config
+    config, frames = run.config, videos.train
     counts = clip_counts(frames, config)
     plan = step_plan(config, len(frames), counts)
     state = run.state()
@@ -78,7 +77,7 @@ def pretrain(
     told = EpochLines("pre-training", plan.num_epochs, say)
     written = Journal(folder, next_step=first_step, on_figures=told)
     with written as journal, interruptible() as asked, closing(iter(clips)) as batches:
-        end_epoch = EpochEnd(config, learner, journal, fabric, val=val, probe=probe)
+        end_epoch = EpochEnd(config, learner, journal, fabric, val=videos.val, probe=probe)
         if state is not None:
             _go_on(state, learner, journal, elapsed)
         on_progress(first_step, plan.num_steps)
@@ -93,7 +92,7 @@ def pretrain(
                 end_epoch.refuse_divergence(journal.sums.values(), plan.epoch_of(step))
             if is_end or stops:
                 state = learner.state(step) | {"journal": journal.state(), "seconds": elapsed.seconds}
-                state["footage"] = frames.footage
+                state |= {"footage": frames.footage, "held_out": list(videos.set_aside)}
                 state["trained_in"] = fabric.strategy.precision.precision
                 _save(run, learner.method, state, fabric, frames)
                 refuse_failures(frames, config.data)

@@ -24,7 +24,7 @@ from cocon.training.data.preparation.stored_views import check_views
 from cocon.training.data.sampling import read_videos
 from cocon.training.data.stretches.counts import clip_counts
 from cocon.training.data.stretches.draws import steps_per_epoch
-from cocon.training.data.stretches.opening import training_frames, view_requests
+from cocon.training.data.stretches.opening import TrainingVideos, training_frames, view_requests
 from cocon.training.data.stretches.pool import PooledFrames
 from cocon.training.distributed import objects_of_all
 from cocon.training.loop.classifiers.classification import train_classifiers
@@ -34,6 +34,7 @@ from cocon.training.loop.failures import failures_of_all, none_left_counted, ref
 from cocon.training.loop.online import OnlineProbe
 from cocon.training.loop.pretraining import pretrain, step_plan
 from cocon.training.loop.timing import Elapsed, Forecast
+from cocon.training.loop.verdict.held_out import HeldOut
 from cocon.training.machine.precision import precision_of
 from cocon.training.machine.threads import crowd, use_threads
 from cocon.training.methods.method import Method
@@ -87,10 +88,12 @@ def train_run(
         KeyboardInterrupt: a stop was asked for; the same call goes on.
     """
     config = config if overwrite else as_begun(config, output)
-    dataset = open_dataset(config.data)
-    frames, val = training_frames(config, dataset, progress_bar if os.environ.get("RANK", "0") == "0" else None)
+    run, elapsed, dataset = RunFolder(output, config), Elapsed(), open_dataset(config.data)
+    remembered = None if overwrite or run.is_complete else run.held_out
+    bar = progress_bar if os.environ.get("RANK", "0") == "0" else None
+    videos = training_frames(config, dataset, bar, held_out=remembered)
+    frames, val = videos.train, videos.val
     _check_number(len(frames), config, dataset)
-    run, elapsed = RunFolder(output, config), Elapsed()
     with ExitStack() as held:
         if os.environ.get("RANK", "0") == "0":
             held.enter_context(_claimed(run, frames.footage, overwrite=overwrite, resume=resume))
@@ -109,11 +112,12 @@ def train_run(
         entries = [*dataset.split("train"), *(dataset.split("val") if val else ())]
         check_views(entries, dataset.root, view_requests(config), config.data, is_trained=True)
         told = _Told(progress_bar, say, say_epoch)
-        with frames, val or nullcontext():
-            failures = _train(run, frames, val, labels, fabric, precision.reason, told, elapsed)
+        with frames, val or nullcontext(), videos.held_out or nullcontext():
+            failures = _train(run, videos, labels, fabric, precision.reason, told, elapsed)
         if fabric.is_global_zero:
             minutes = round(elapsed.seconds / 60, 2)
             facts = {"videos": frames.num_videos, "failed": failures, "labels": list(labels), "minutes": minutes}
+            facts |= {"held_out": len(videos.set_aside)} if videos.set_aside else {}
             how = {"classifier": "fitted"} if labels and config.classifier.is_fitted else {}
             run.mark_complete(facts | {"precision": precision.name} | how)
     return True
@@ -171,39 +175,62 @@ class _Told:
 
 def _train(
     run: RunFolder,
-    frames: VideoFrames,
-    val: VideoFrames | None,
+    videos: TrainingVideos,
     labels: Sequence[str],
     fabric: Fabric,
     reason: str,
     told: _Told,
     elapsed: Elapsed,
 ) -> dict[str, str]:
-    """Both phases; returns which videos failed in any process, and why."""
-    config = run.config
+    """All phases; returns which videos failed in any process, and why."""
+    config, frames, val = run.config, videos.train, videos.val
     with told.progress_bar("reading videos") as bar, none_left_counted(frames, config.data):
         frames = read_videos(frames, config.clip, bar)
     refuse_failures(frames, config.data)
-    probe = OnlineProbe(config, frames.for_judging(), val) if config.training.probe_every_epochs else None
+    held_out = None
+    if videos.held_out is not None:
+        held_out = HeldOut(config, frames.for_judging(), videos.held_out, videos.judged_on)
+    probe = None
+    if config.training.probe_every_epochs:
+        probe = held_out or OnlineProbe(config, frames.for_judging(), val)
     plan = step_plan(config, len(frames), clip_counts(frames, config))
     num_videos = frames.num_videos if isinstance(frames, PooledFrames) else len(frames)
     told.say(resources(config, fabric, num_videos, plan, reason=reason))
     if isinstance(frames, PooledFrames):
         told.say(frames.described())
+    if videos.judged_on:
+        told.say(_judged_on_said(videos))
     with told.progress_bar("pre-training", unit="steps") as bar, none_left_counted(frames, config.data):
         on_progress = Forecast("pre-training", plan.per_epoch, bar, told.say)
         method = pretrain(
-            run, frames, fabric, elapsed=elapsed, on_progress=on_progress, say=told.say_epoch, val=val, probe=probe
+            run,
+            videos._replace(train=frames),
+            fabric,
+            elapsed=elapsed,
+            on_progress=on_progress,
+            say=told.say_epoch,
+            probe=probe,
         )
     encoders = method.encoders
     if labels:
         labelled = frames.only([position for position, entry in enumerate(frames.entries) if entry.label])
+        if videos.held_out is not None and videos.set_aside and not isinstance(frames, PooledFrames):
+            labelled = labelled.and_those_of(videos.held_out)  # what is judged needs them no more
         with none_left_counted(labelled, config.data):
             _classify(run, method, labelled, labels, fabric, told, first_step=plan.num_steps)
     if fabric.is_global_zero:
         _save(run, encoders, labels, frames.made_by)
-    failures = failures_of_all(frames) | (failures_of_all(val) if val is not None else {})
+    failures = failures_of_all(frames)
+    for judged in (val, videos.held_out):
+        failures |= failures_of_all(judged) if judged is not None else {}
     return {escaped(video_id): in_one_line(reason) for video_id, reason in failures.items()}
+
+
+def _judged_on_said(videos: TrainingVideos) -> str:
+    if videos.held_out is None:
+        return f"not judged at the end: {videos.judged_on}"
+    not_seen = "; these are not trained on (training.held_out_share)" if videos.set_aside else ""
+    return f"judged at the end on {videos.judged_on}{not_seen}"
 
 
 def _classify(

@@ -164,6 +164,16 @@ class RunFolder:
         return None if state is None else dict(state.get("footage", {}))
 
     @property
+    def held_out(self) -> list[str] | None:
+        """Ids of the training videos that the state was not trained on; None where there is no state.
+
+        Raises:
+            UsageError: the state is damaged.
+        """
+        state = self._loaded_state(is_mapped=True)
+        return None if state is None else list(state.get("held_out", ()))
+
+    @property
     def precision(self) -> Literal["32-true", "bf16-mixed", "16-mixed"] | None:
         """What the state was trained in; None where there is no state, or an earlier release wrote it.
 

@@ -107,7 +107,7 @@ def test_who_waits_sees_how_many_headers_were_read(figures: Path, long_films: Pa
         yield lambda done, total: shown.append((description, done, total))
 
     for folder in (figures, long_films):
-        frames, _ = training_frames(tiny_config(*LONG), DatasetFolder.open(folder), bar)
+        frames = training_frames(tiny_config(*LONG), DatasetFolder.open(folder), bar).train
         frames.close()
     assert shown == [("looking at videos", done, 3) for done in (1, 2, 3)]
 
@@ -117,5 +117,5 @@ def test_stretches_shorter_than_a_clip_are_refused(long_films: Path, tiny_config
     clip = ["clip.num_blocks=4", "clip.frames_per_block=5", "clip.step_seconds=0.2"]
     with pytest.raises(UsageError, match=r"a clip takes 3\.8 s.*stretches of 2\.4 s.*data\.stretch_seconds=9,"):
         training_frames(tiny_config(*LONG, *clip), dataset)
-    frames, _ = training_frames(tiny_config(LONG[0], "data.stretch_seconds=9", *clip), dataset)
+    frames = training_frames(tiny_config(LONG[0], "data.stretch_seconds=9", *clip), dataset).train
     frames.close()

@@ -58,7 +58,7 @@ def pooled(long_films: Path, tiny_config: MakeConfig, scratch: Path) -> Callable
 
 @contextmanager
 def _frames(config: Config) -> Iterator[PooledFrames]:
-    frames, _ = training_frames(config, DatasetFolder.open(config.data.folder))
+    frames = training_frames(config, DatasetFolder.open(config.data.folder)).train
     assert isinstance(frames, PooledFrames)
     with frames:
         yield frames
