@@ -24,7 +24,7 @@ __all__ = [
     "joint_angles",
     "mirror_angles",
     "monotone_cubic",
-    "periodic",
+    "periodic_angles",
 ]
 
 Track = tuple[tuple[float, float], ...]
@@ -119,9 +119,14 @@ def joint_angles(label: str, phase: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns:
         `float64 [F, len(JOINTS)]`, degrees (`hop` in statures); joints the action leaves alone are at `REST`.
     """
+    return periodic_angles(ACTIONS[label], phase)
+
+
+def periodic_angles(tracks: Mapping[str, Track], phase: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The joint angles of tracks by joint at each phase `[F]`, as `joint_angles` returns."""
     angles = np.tile(REST, (len(phase), 1))  # [F, J]
-    for joint, track in ACTIONS[label].items():
-        angles[:, JOINTS.index(joint)] = periodic(track, phase)
+    for joint, track in tracks.items():
+        angles[:, JOINTS.index(joint)] = _periodic(track, phase)
     return angles
 
 
@@ -140,7 +145,7 @@ def mirror_angles(angles: NDArray[np.float64]) -> NDArray[np.float64]:
     return angles[:, sources] * signs
 
 
-def periodic(track: Track, phase: NDArray[np.float64]) -> NDArray[np.float64]:
+def _periodic(track: Track, phase: NDArray[np.float64]) -> NDArray[np.float64]:
     """A track at each phase `[F]`, in cycles: a monotone cubic through its keys, continued periodically."""
     gain = track[-1][1] - track[0][1] if track[-1][0] == 1 else 0.0
     keys = np.array([key for key in track if key[0] < 1], dtype=np.float64)

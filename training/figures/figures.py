@@ -34,8 +34,8 @@ from cocon.video.workers.cores import num_cores
 
 __all__ = ["MadeFigures", "make_figures"]
 
-# Raised when the same settings start to give other videos or views.
-_VERSION = 1
+# Raised when the same settings of a generator start to give other videos or views; 1 where it is not named.
+_VERSIONS = {"street": 2}
 _RECORD, _UNFINISHED_RECORD = "generator.json", "generator.unfinished.json"
 _MANIFEST, _ANNOTATIONS = "manifest.csv", "annotations.json"
 _Plan = VideoPlan | StreetPlan
@@ -73,7 +73,7 @@ def make_figures(
     """
     if workers is not None and workers < 1:
         raise UsageError(f"workers ({workers}) must be at least 1")
-    wanted = {"generator": settings.generator, "version": _VERSION} | asdict(settings)
+    wanted = {"generator": settings.generator, "version": _VERSIONS.get(settings.generator, 1)} | asdict(settings)
     _claim(root, wanted, overwrite)
     plans = _planned(settings)
     lists = [_MANIFEST, _ANNOTATIONS] if isinstance(settings, UntrimmedSettings) else [_MANIFEST]

@@ -26,7 +26,7 @@ from cocon.video.store.files import read_view
 pytestmark = pytest.mark.training
 
 SMALL = StreetSettings(num_videos=4, seconds=1.0, size_px=64, view_size_px=32)
-LARGE = StreetSettings(num_videos=480)
+LARGE = StreetSettings(num_videos=600)
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +66,11 @@ def test_flow_is_what_the_product_estimates_of_the_file(small_set: Path) -> None
 
 
 def test_classes_are_balanced_in_each_split_and_people_in_one(plans: list[StreetPlan]) -> None:
-    assert len(STREET_LABELS) == 24
+    assert len(STREET_LABELS) == 30
     counts = Counter((plan.split, plan.label) for plan in plans)
-    assert {count for (split, _), count in counts.items() if split == "train"} == {LARGE.num_train // 24}
+    assert {count for (split, _), count in counts.items() if split == "train"} == {LARGE.num_train // 30}
     assert {count for (split, _), count in counts.items() if split == "test"} == {2}
-    for facts in (lambda plan: plan.group, lambda plan: plan.background.identity):
+    for facts in (lambda plan: plan.group, lambda plan: plan.place.identity):
         train, test = ({facts(plan) for plan in plans if plan.split == split} for split in ("train", "test"))
         assert not train & test
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from cocon.training.figures.skeleton import Skeleton, pose_skeleton, rotations
 from cocon.training.figures.street.movements import Moves, move
-from cocon.training.figures.street.scenes import Person, Recorder, StreetPlan
+from cocon.training.figures.street.scenes import Person, StreetPlan
 
-__all__ = ["Motion", "PersonLens", "camera_motion", "place_body", "seen_body"]
+__all__ = ["Motion", "PersonLens", "camera_motion", "place_body", "seat_corners", "seen_body"]
 
 Array = NDArray[np.float64]
 
@@ -110,18 +110,43 @@ def _lagging(path: Array, seconds: Array) -> Array:
     return np.convolve(padded, np.full(width, 1 / width), mode="valid")
 
 
-def place_body(person: Person, label: str, recorder: Recorder, seconds: Array) -> tuple[Skeleton, Array, Array]:
+def place_body(person: Person, label: str, plan: StreetPlan, seconds: Array) -> tuple[Skeleton, Array, Array]:
     """Move a body.
 
     Returns:
         The skeleton as the camera sees it, `[F]` how far it came towards the camera in statures, and `[F]` where its
         face looks, degrees, 0 towards the camera, positive to the right.
     """
-    moves = move(label, person.timing, person.start_share, person.variant, seconds)
+    room = _room(person, plan)
+    moves = move(label, person.timing, person.start_share, person.variant, seconds, room)
     skeleton = _carried(pose_skeleton(person.body.proportions, moves.angles), moves)
-    seen = skeleton.turned(person.yaw_degrees, recorder.elevation_degrees)
+    seen = skeleton.turned(person.yaw_degrees, plan.recorder.elevation_degrees)
     yaw = np.deg2rad(person.yaw_degrees)
     return seen, moves.forward * np.cos(yaw), person.yaw_degrees + moves.heading
+
+
+def _room(person: Person, plan: StreetPlan) -> float:
+    """How far one may walk, in statures: out of the picture by a step, or nearly to the camera."""
+    across = abs(np.sin(np.deg2rad(person.yaw_degrees)))
+    half_width = 0.5 * plan.width_px / (person.height * plan.height_px)
+    return float(min((half_width + 0.35) / max(across, 1e-3), 2.5 + 1.5 * person.variant))
+
+
+def seat_corners(person: Person, plan: StreetPlan) -> Array:
+    """Corners `[2, 8, 2]` of the seat behind a person and of its back, in the resting picture as `project` takes them.
+
+    The first four of eight are above the others.
+    """
+    high = person.body.proportions.shin - 0.02
+    boxes = (((-0.15, 0.15), (high, 0.0), (-0.38, -0.05)), ((-0.15, 0.15), (high + 0.3, high), (-0.4, -0.36)))
+    corners = np.array(
+        [
+            [(x, y, z) for y in ys for x, z in zip((*xs, *xs[::-1]), np.repeat(zs, 2), strict=True)]
+            for xs, ys, zs in boxes
+        ]
+    )
+    turn = rotations(0, np.array([plan.recorder.elevation_degrees])) @ rotations(1, np.array([person.yaw_degrees]))
+    return np.asarray(np.einsum("ij,bcj->bci", turn[0], corners)[..., :2] * (1.0, -1.0))
 
 
 def seen_body(person: Person, plan: StreetPlan, skeleton: Skeleton, nearness: Array, motion: Motion) -> PersonLens:

@@ -16,15 +16,13 @@ from numpy.typing import NDArray
 from cocon.training.figures.actions import (
     ACTIONS,
     JOINTS,
-    LABELS,
     REST,
     Track,
     both_sides,
     in_turn,
-    joint_angles,
     mirror_angles,
     monotone_cubic,
-    periodic,
+    periodic_angles,
 )
 from cocon.training.figures.planning import Timing
 
@@ -37,6 +35,7 @@ _CARRIED = ("forward", "heading", "tilt", "side_tilt")
 _IDLE_UNREST = 2.0
 # Out of idling into an action that repeats.
 _BLEND_SECONDS = 0.5
+_TURN_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +98,14 @@ def _reversed(tracks: Mapping[str, Track]) -> dict[str, Track]:
     return {joint: tuple((1 - at, value) for at, value in reversed(track)) for joint, track in tracks.items()}
 
 
+_RUNNING = (
+    in_turn("hip_flex", (0, 38), (0.38, -26), (0.78, 58))
+    | in_turn("knee", (0, 22), (0.16, 40), (0.36, 20), (0.62, 112), (0.88, 48))
+    | in_turn("shoulder_flex", (0.1, -46), (0.6, 44))
+    | both_sides("elbow", (0, 92))
+    | {"torso_pitch": ((0, 12),), "hop": ((0, 0), (0.22, 0.05), (0.5, 0), (0.72, 0.05))}
+    | {"torso_twist": ((0, 10), (0.5, -10))}
+)
 _STEPS = in_turn("hip_flex", (0, 0), (0.12, 30), (0.25, 0)) | in_turn("knee", (0, 5), (0.12, 48), (0.25, 5))
 
 _ONCE: Mapping[str, _Once] = {
@@ -108,6 +115,16 @@ _ONCE: Mapping[str, _Once] = {
         | both_sides("hip_flex", (0, 2), (0.4, 26), (0.6, 26), (1, 2))
         | both_sides("knee", (0, 4), (0.4, 42), (0.6, 42), (1, 4)),
         2.0,
+    ),
+    "drink": _Once(
+        {
+            "right_shoulder_flex": ((0, 0), (0.3, 40), (0.42, 62), (0.7, 62), (1, 0)),
+            "right_shoulder_abduct": ((0, 9), (0.4, 26), (0.7, 26), (1, 9)),
+            "right_elbow": ((0, 14), (0.3, 118), (0.42, 138), (0.7, 138), (1, 14)),
+            "right_elbow_roll": ((0, 0), (0.4, -24), (0.7, -24), (1, 0)),
+            "head_nod": ((0, 0), (0.35, 0), (0.5, -24), (0.7, -24), (0.85, 0)),
+        },
+        2.4,
     ),
     "fall": _Once(
         {
@@ -130,6 +147,25 @@ _ONCE: Mapping[str, _Once] = {
         | both_sides("hip_abduct", (0, 4), (0.28, 14), (0.4, 14), (0.62, 6)),
         2.2,
     ),
+    "lunge": _Once(
+        {
+            "left_hip_flex": ((0, 2), (0.4, 78), (0.6, 78), (1, 2)),
+            "left_knee": ((0, 4), (0.2, 62), (0.4, 84), (0.6, 84), (1, 4)),
+            "right_hip_flex": ((0, 2), (0.4, -22), (0.6, -22), (1, 2)),
+            "right_knee": ((0, 4), (0.4, 62), (0.6, 62), (1, 4)),
+            "torso_pitch": ((0, 2), (0.4, 8), (0.6, 8), (1, 2)),
+        },
+        1.9,
+    ),
+    "point": _Once(
+        {
+            "right_shoulder_flex": ((0, 0), (0.3, 92), (0.75, 92), (1, 0)),
+            "right_shoulder_abduct": ((0, 9), (0.3, 20), (0.75, 20), (1, 9)),
+            "right_elbow": ((0, 14), (0.16, 58), (0.32, 4), (0.75, 4), (1, 14)),
+            "torso_twist": ((0, 0), (0.3, 12), (0.75, 12), (1, 0)),
+        },
+        1.8,
+    ),
     "push": _Once(
         {"torso_pitch": ((0, 2), (0.3, 0), (0.6, 26), (0.8, 26), (1, 2)), "left_hip_flex": ((0, 2), (0.3, 34), (1, 24))}
         | both_sides("shoulder_flex", (0, 0), (0.28, 34), (0.6, 68), (0.8, 68), (1, 0))
@@ -142,6 +178,18 @@ _ONCE: Mapping[str, _Once] = {
     "sit down": _Once(_SIT_DOWN, 1.5),
     "stand": _Once({}, 1.0),
     "stand up": _Once(_reversed(_SIT_DOWN), 1.4),
+    "swing": _Once(
+        {"torso_twist": ((0, 0), (0.35, -62), (0.5, -30), (0.66, 58), (0.8, 62), (1, 0))}
+        | {"right_shoulder_flex": ((0, 0), (0.35, 48), (0.6, 66), (0.8, 96), (1, 0))}
+        | {"left_shoulder_flex": ((0, 0), (0.35, 78), (0.6, 66), (0.8, 60), (1, 0))}
+        | {"right_shoulder_abduct": ((0, 9), (0.35, 38), (0.62, -8), (1, 9))}
+        | {"left_shoulder_abduct": ((0, 9), (0.35, -22), (0.62, 10), (0.8, 40), (1, 9))}
+        | {"right_elbow": ((0, 14), (0.35, 78), (0.6, 8), (0.8, 50), (1, 14))}
+        | {"left_elbow": ((0, 14), (0.35, 20), (0.6, 10), (0.8, 70), (1, 14))}
+        | both_sides("knee", (0, 4), (0.35, 26), (0.6, 14), (1, 4))
+        | both_sides("hip_flex", (0, 2), (0.35, 18), (0.6, 8), (1, 2)),
+        1.4,
+    ),
     "throw": _Once(
         {
             "right_shoulder_flex": ((0, 0), (0.35, -28), (0.52, 70), (0.62, 122), (0.8, 34), (1, 4)),
@@ -158,16 +206,8 @@ _ONCE: Mapping[str, _Once] = {
     "turn": _Once({"heading": ((0, 0), (1, 150))} | _STEPS, 1.4),
 }
 _GAITS: Mapping[str, _Gait] = {
-    "run through": _Gait(
-        in_turn("hip_flex", (0, 38), (0.38, -26), (0.78, 58))
-        | in_turn("knee", (0, 22), (0.16, 40), (0.36, 20), (0.62, 112), (0.88, 48))
-        | in_turn("shoulder_flex", (0.1, -46), (0.6, 44))
-        | both_sides("elbow", (0, 92))
-        | {"torso_pitch": ((0, 12),), "hop": ((0, 0), (0.22, 0.05), (0.5, 0), (0.72, 0.05))}
-        | {"torso_twist": ((0, 10), (0.5, -10))},
-        1.35,
-        1.35,
-    ),
+    "jog in place": _Gait(_RUNNING, 1.35, 0.0),
+    "run through": _Gait(_RUNNING, 1.35, 1.35),
     "walk through": _Gait(
         in_turn("hip_flex", (0, 28), (0.52, -20), (0.84, 32))
         | in_turn("knee", (0, 5), (0.15, 16), (0.4, 5), (0.56, 26), (0.72, 62), (0.94, 8))
@@ -179,10 +219,18 @@ _GAITS: Mapping[str, _Gait] = {
     ),
 }
 
-STREET_LABELS: tuple[str, ...] = tuple(sorted((*LABELS, *_ONCE, *_GAITS)))
+_CYCLES: Mapping[str, Mapping[str, Track]] = {
+    **ACTIONS,
+    "clap": both_sides("shoulder_flex", (0, 48))
+    | both_sides("shoulder_abduct", (0, 30), (0.3, -4), (0.38, -4), (0.7, 30))
+    | both_sides("elbow", (0, 62), (0.34, 70), (0.7, 62))
+    | both_sides("elbow_roll", (0, -30)),
+}
+
+STREET_LABELS: tuple[str, ...] = tuple(sorted((*_CYCLES, *_ONCE, *_GAITS)))
 
 
-def move(label: str, timing: Timing, start_share: float, variant: float, seconds: Array) -> Moves:
+def move(label: str, timing: Timing, start_share: float, variant: float, seconds: Array, room: float = np.inf) -> Moves:
     """How somebody does something.
 
     Args:
@@ -191,11 +239,12 @@ def move(label: str, timing: Timing, start_share: float, variant: float, seconds
         start_share: when it begins, as a share of the time that it leaves free.
         variant: 0..1; the way of falling, how far one turns, whether a repeated action has idling around it.
         seconds: `[F]`, increasing.
+        room: statures from the middle to where somebody who walks turns round.
     """
-    if label in ACTIONS:
+    if label in _CYCLES:
         moves = _repeated(label, timing, start_share, variant, seconds)
     elif label in _GAITS:
-        moves = _gait(_GAITS[label], timing, start_share, seconds)
+        moves = _gait(_GAITS[label], timing, start_share, seconds, room)
     else:
         moves = _once(label, timing, start_share, variant, seconds)
     angles = moves.angles + _unrest(timing, seconds, _IDLE_UNREST if label in _ONCE else 1.0)
@@ -216,7 +265,7 @@ def _unrest(timing: Timing, seconds: Array, times: float) -> Array:
 
 def _repeated(label: str, timing: Timing, start_share: float, variant: float, seconds: Array) -> Moves:
     phase = timing.phase + timing.cycles_per_second * seconds
-    angles = REST + timing.amplitude * (joint_angles(label, phase) - REST)
+    angles = REST + timing.amplitude * (periodic_angles(_CYCLES[label], phase) - REST)
     # An arm that goes round would turn back as it blends.
     if variant < 0.4 and label != "arm circle":
         begin = seconds[0] + 0.5 * start_share * (seconds[-1] - seconds[0])
@@ -231,16 +280,27 @@ def _in_place(angles: Array) -> Moves:
     return Moves(angles, still, still, still, still, False)
 
 
-def _gait(gait: _Gait, timing: Timing, start_share: float, seconds: Array) -> Moves:
+def _gait(gait: _Gait, timing: Timing, start_share: float, seconds: Array, room: float) -> Moves:
     pace = timing.cycles_per_second / 0.75 * gait.cycles_per_second
-    angles = np.tile(REST, (len(seconds), 1))
-    for joint, track in gait.tracks.items():
-        angles[:, JOINTS.index(joint)] = periodic(track, timing.phase + pace * seconds)
+    angles = periodic_angles(gait.tracks, timing.phase + pace * seconds)
     passing = seconds[0] + (0.35 + 0.3 * start_share) * (seconds[-1] - seconds[0])
-    forward = pace * gait.statures_per_cycle * timing.amplitude * (seconds - passing)
+    speed = pace * gait.statures_per_cycle * timing.amplitude
+    forward, heading = _to_and_fro(speed * (seconds - passing), room, speed * _TURN_SECONDS)
     angles = REST + timing.amplitude * (angles - REST)
     still = np.zeros(len(seconds))
-    return Moves(angles, forward, still, still, still, True)
+    return Moves(angles, forward, heading, still, still, True)
+
+
+def _to_and_fro(way: Array, room: float, turning: float) -> tuple[Array, Array]:
+    """Place and heading of somebody who goes so far, `[F]` each, but turns round where the room ends."""
+    if not np.isfinite(room) or not turning:
+        return way, np.zeros_like(way)
+    at = (way + room) % (4 * room)
+    place = np.where(at < 2 * room, at - room, 3 * room - at)
+    # The turn begins at the end of the room, so that the place rests while the body turns.
+    back = np.clip((at - 2 * room) / turning + 0.5, 0, 1) - np.clip((at - 4 * room) / turning + 0.5, 0, 1)
+    back += np.clip(0.5 - at / turning, 0, 1)
+    return place, 180.0 * back
 
 
 def _once(label: str, timing: Timing, start_share: float, variant: float, seconds: Array) -> Moves:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from cocon.training.figures.appearance import MATERIALS, TILE_TEXELS, Body, paint_materials
 from cocon.training.figures.limbs import Limbs, place_limbs, project_skeleton
 from cocon.training.figures.rendering import Skin, box_of, fixed_point
-from cocon.training.figures.scene import BACKGROUND_SIDES, Thing, paint_background
+from cocon.training.figures.scene import Thing
 from cocon.training.figures.skeleton import KEYPOINTS
-from cocon.training.figures.street.lens import Motion, camera_motion, place_body, seen_body
+from cocon.training.figures.street.lens import Motion, PersonLens, camera_motion, place_body, seat_corners, seen_body
+from cocon.training.figures.street.places import LAMP, PLACE_SIDES, paint_place
 from cocon.training.figures.street.scenes import StreetPlan
 
 __all__ = ["Exact", "Filmed", "film_street"]
@@ -27,6 +28,8 @@ _SUPERSAMPLING = 1.5
 _SHIFT = 4
 _FIRST_THING = 64
 _NUM_HEADS = 24
+# How far behind the feet the ground begins at least, in short sides.
+_GROUND = 0.05
 _OUTLINE_POINTS = 20
 _HEAD = MATERIALS.index("head")
 
@@ -57,7 +60,7 @@ class Filmed:
 def film_street(plan: StreetPlan) -> tuple[Exact, Iterator[Filmed]]:
     """What happens in front of the lens; pictures are painted as they are taken, into the same memory."""
     seconds = np.arange(plan.num_frames) / plan.frames_per_second
-    bodies = [place_body(p, p.label or plan.label, plan.recorder, seconds) for p in plan.people]
+    bodies = [place_body(p, p.label or plan.label, plan, seconds) for p in plan.people]
     still = Motion(_centre(plan), np.zeros((len(seconds), 2)), np.ones(len(seconds)), np.zeros(len(seconds)))
     lenses = [seen_body(p, plan, *b[:2], still) for p, b in zip(plan.people, bodies, strict=True)]
     flat = project_skeleton({"pelvis": bodies[0][0].points["pelvis"]}, lenses[0], seconds)
@@ -73,17 +76,20 @@ def film_street(plan: StreetPlan) -> tuple[Exact, Iterator[Filmed]]:
     keypoints = np.stack([flat[name] for name in KEYPOINTS], axis=1) * short_px
     height = lenses[0].stature * lenses[0].zoom(seconds) * short_px / plan.height_px
     turned_away = 0.5 - 0.5 * np.cos(np.deg2rad(bodies[0][2]))
-    return Exact(keypoints, height, turned_away), _paint(plan, limbs, motion, seconds)
+    resting = replace(lenses[0], nearness=np.ones(len(seconds)))
+    return Exact(keypoints, height, turned_away), _paint(plan, limbs, resting, seconds)
 
 
 def _centre(plan: StreetPlan) -> Array:
     return np.array([plan.width_px, plan.height_px]) / (2 * min(plan.width_px, plan.height_px))
 
 
-def _paint(plan: StreetPlan, limbs: list[Limbs], motion: Motion, seconds: Array) -> Iterator[Filmed]:
+def _paint(plan: StreetPlan, limbs: list[Limbs], lens: PersonLens, seconds: Array) -> Iterator[Filmed]:
     short_px = round(min(plan.width_px, plan.height_px) * _SUPERSAMPLING)
     width, height = (round(side * _SUPERSAMPLING) for side in (plan.width_px, plan.height_px))
-    backdrop = _Backdrop(plan, motion, seconds, short_px)
+    motion = lens.motion
+    backdrop = _Backdrop(plan, lens, seconds, short_px)
+    seat = _Seat(plan, lens, seconds, short_px)
     figures = [
         _Figure(each, _materials(person.body, paint_materials(person.body, person.clothes, 0.0)), plan.lit_from,
                 short_px, 1 + k * each.order.shape[1], (width, height))
@@ -95,9 +101,12 @@ def _paint(plan: StreetPlan, limbs: list[Limbs], motion: Motion, seconds: Array)
     for frame in range(len(seconds)):
         numbers.fill(0)
         backdrop.paint(colors, frame)
+        seat.paint(colors, frame)
         # From the farthest to the nearest; the first person is nearer than the other.
         for figure in reversed(figures):
             figure.outline(numbers, frame)
+        if seat.is_in_front:
+            seat.paint(numbers, frame)
         for thing in in_front:
             thing.fill(colors, frame, thing.color)
             thing.fill(numbers, frame, _FIRST_THING)
@@ -146,16 +155,37 @@ class _Silhouette:
         cv2.fillConvexPoly(canvas, self._corners[frame], color, cv2.LINE_8, _SHIFT)
 
 
+class _Seat:
+    """The seat behind the first person, if there is one, with its back."""
+
+    def __init__(self, plan: StreetPlan, lens: PersonLens, seconds: Array, short_px: int) -> None:
+        self.is_in_front = plan.seat is not None and np.cos(np.deg2rad(plan.people[0].yaw_degrees)) < -0.2
+        corners = np.array(lens.foot) + lens.stature * seat_corners(plan.people[0], plan)  # [2, 8, 2]
+        moving = np.broadcast_to(corners, (len(seconds), *corners.shape))
+        self._corners, self._color = fixed_point(lens.project(moving, seconds), short_px), plan.seat
+
+    def paint(self, canvas: Bytes, frame: int) -> None:
+        """Colours where the canvas has them, else numbers."""
+        if self._color is None:
+            return
+        for corners in self._corners[frame]:
+            whole = _FIRST_THING if canvas.ndim == 2 else tuple(0.75 * channel for channel in self._color)
+            cv2.fillConvexPoly(canvas, cv2.convexHull(corners), whole, cv2.LINE_8, _SHIFT)
+            if canvas.ndim == 3:
+                cv2.fillConvexPoly(canvas, corners[:4], self._color, cv2.LINE_8, _SHIFT)
+
+
 class _Backdrop:
     """Wall, floor, and the things in front of them."""
 
-    def __init__(self, plan: StreetPlan, motion: Motion, seconds: Array, short_px: int) -> None:
-        self._picture = paint_background(plan.background, short_px)
-        self._things = [_Silhouette(thing, motion, seconds, short_px) for thing in plan.background.things]
+    def __init__(self, plan: StreetPlan, lens: PersonLens, seconds: Array, short_px: int) -> None:
+        motion = lens.motion
+        self._picture = paint_place(plan.place, short_px)
+        self._things = [_Silhouette(thing, motion, seconds, short_px) for thing in plan.place.things]
         still = np.linalg.inv(motion.turn())  # [F, 2, 2]
-        # The backdrop is square: a wide picture looks at its middle, mirrored beyond its edges.
-        middle = BACKGROUND_SIDES / 2
-        shift = middle - plan.background.drift.at(seconds)
+        # Nobody stands on a wall.
+        too_low = max(0.0, plan.place.horizon + _GROUND - (lens.foot[1] - motion.centre[1]))
+        shift = np.array(PLACE_SIDES) / 2 - plan.place.drift.at(seconds) + (0.0, too_low)
         offset = shift - np.einsum("fij,fj->fi", still, motion.centre + motion.pan - 0.5 / short_px)
         self._maps = np.concatenate([still, (offset * short_px - 0.5)[..., None]], axis=-1)
 
@@ -176,7 +206,8 @@ def _head_material(limbs: Limbs, looks_degrees: Array) -> NDArray[np.int64]:
 def _materials(body: Body, worn: Bytes) -> Bytes:
     """The textures with `_NUM_HEADS` heads behind them, each turned a little farther."""
     heads = [_paint_head(body, 2 * np.pi * k / _NUM_HEADS) for k in range(_NUM_HEADS)]
-    return np.concatenate([worn, np.stack(heads)])
+    # Nobody shines like a lamp.
+    return np.minimum(np.concatenate([worn, np.stack(heads)]), np.uint8(LAMP - 10))
 
 
 def _paint_head(body: Body, looks: float) -> Bytes:

@@ -3,16 +3,17 @@
 As in `planning`, everything but the label is drawn by a stream that the label does not reach.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from cocon.training.figures.appearance import Body, Clothes, draw_body, draw_clothes
+from cocon.training.figures.appearance import Body, Clothes, Color, Garment, draw_body, draw_clothes
 from cocon.training.figures.planning import Split, Timing, draw_timing
-from cocon.training.figures.scene import Background, Thing, draw_background, draw_thing
+from cocon.training.figures.scene import Thing, draw_thing
 from cocon.training.figures.settings import StreetSettings
 from cocon.training.figures.street.movements import STREET_LABELS
+from cocon.training.figures.street.places import Setting, draw_place
 
 __all__ = ["Handling", "Light", "Person", "Recorder", "StreetPlan", "plan_street", "plan_street_video"]
 
@@ -70,6 +71,8 @@ class Recorder:
         exposure: factor on linear light.
         gamma: of the tone curve on top of it.
         cast: gains of the colours.
+        black: what no light at all is shown as, grey levels.
+        spot: where a lamp lights the scene, as shares of width and height, and how far, in short sides; 0 everywhere.
         flicker: amplitude and hertz of the light.
         noise: standard deviation, grey levels.
         defocus: of a Gaussian, pixels of 128 lines.
@@ -86,6 +89,8 @@ class Recorder:
     exposure: float
     gamma: float
     cast: tuple[float, float, float]
+    black: float
+    spot: tuple[float, float, float]
     flicker: tuple[float, float]
     noise: float
     defocus: float
@@ -104,7 +109,8 @@ class StreetPlan:
         split: whose.
         label: what the first person does.
         people: the first is the one whom the video is about; the second is farther away.
-        background: behind them.
+        place: behind them.
+        seat: colour of the seat behind the first person, if there is one.
         in_front: things between them and the camera.
         lit_from: direction in the picture.
         recorder: what it is filmed with.
@@ -120,7 +126,8 @@ class StreetPlan:
     split: Split
     label: str
     people: tuple[Person, ...]
-    background: Background
+    place: Setting
+    seat: Color | None
     in_front: tuple[Thing, ...]
     lit_from: tuple[float, float]
     recorder: Recorder
@@ -154,11 +161,11 @@ def plan_street_video(settings: StreetSettings, index: int, label: str) -> Stree
     """
     is_train = index < settings.num_train
     rng = np.random.default_rng([settings.seed, index, _STREET_STREAM])
-    place = _identity(settings, is_train, rng)
-    background = draw_background(
-        f"place_{place:05d}",
-        float(settings.clutter * rng.uniform(0.1, 0.5)),
-        np.random.default_rng([settings.seed, place, _PLACE_STREAM, _STREET_STREAM]),
+    place_number = _identity(settings, is_train, rng)
+    place = draw_place(
+        f"place_{place_number:05d}",
+        float(settings.clutter * rng.uniform(0.1, 1.0)),
+        np.random.default_rng([settings.seed, place_number, _PLACE_STREAM, _STREET_STREAM]),
     )
     width_px, height_px = _draw_shape(settings.size_px, rng)
     recorder = _draw_recorder(rng)
@@ -172,8 +179,9 @@ def plan_street_video(settings: StreetSettings, index: int, label: str) -> Stree
         split="train" if is_train else "test",
         label=label,
         people=tuple(people),
-        background=background,
-        in_front=tuple(draw_thing(rng, background.wall, 1.0) for _ in range(int(rng.random() < 0.2))),
+        place=place,
+        seat=_draw_plain_color(rng) if rng.random() < 0.4 else None,
+        in_front=tuple(draw_thing(rng, (128, 128, 128), 0.3) for _ in range(int(rng.random() < 0.2))),
         lit_from=(float(np.cos(angle)), float(np.sin(angle))),
         recorder=recorder,
         frames_per_second=rate,
@@ -217,7 +225,7 @@ def _draw_person(settings: StreetSettings, is_train: bool, rng: np.random.Genera
     low = min(0.75, 0.42 + 0.25 * height)
     return Person(
         body=draw_body(f"body_{number:05d}", body_rng),
-        clothes=draw_clothes(rng),
+        clothes=_plainer(draw_clothes(rng), rng),
         timing=draw_timing(rng),
         label=label,
         start_share=float(rng.uniform(0.1, 0.8)),
@@ -226,6 +234,20 @@ def _draw_person(settings: StreetSettings, is_train: bool, rng: np.random.Genera
         centre=(float(np.clip(rng.normal(0.5, 0.17), 0.04, 0.96)), float(np.clip(rng.normal(low, 0.09), 0.25, 0.95))),
         height=height,
     )
+
+
+def _plainer(clothes: Clothes, rng: np.random.Generator) -> Clothes:
+    """What most people wear: one colour, and no loud one."""
+    if rng.random() < 0.3:
+        return clothes
+    shirt, trousers, shoes = (_draw_plain_color(rng) for _ in range(3))
+    plain = Garment("plain", shirt, shirt, 8), Garment("plain", trousers, trousers, 8)
+    return replace(clothes, shirt=plain[0], trousers=plain[1], shoes=shoes)
+
+
+def _draw_plain_color(rng: np.random.Generator) -> Color:
+    red, green, blue = np.clip(rng.uniform(15, 215) + rng.normal(0, 16, 3), 5, 240).astype(int).tolist()
+    return red, green, blue
 
 
 def _companion_label(rng: np.random.Generator) -> str:
@@ -247,10 +269,11 @@ def _draw_recorder(rng: np.random.Generator) -> Recorder:
     light = _LIGHTS[rng.choice(len(_LIGHTS), p=_LIGHT_SHARES)]
     low_exposure, high_exposure, low_noise, high_noise = {
         "day": (0.75, 1.3, 0.0, 3.0),
-        "dim": (0.22, 0.6, 2.0, 8.0),
-        "dark": (0.035, 0.16, 2.0, 10.0),
+        "dim": (0.1, 0.45, 1.0, 7.0),
+        "dark": (0.012, 0.09, 0.5, 6.0),
     }[light]
     is_soft, is_flickering = rng.random() < 0.35, rng.random() < (0.1 if light == "day" else 0.3)
+    has_spot = rng.random() < (0.05 if light == "day" else 0.4)
     cast = 1 + rng.normal(0, 0.05 if light == "day" else 0.12, 3)
     return Recorder(
         handling=_HANDLINGS[rng.choice(len(_HANDLINGS), p=_HANDLING_SHARES)],
@@ -260,6 +283,8 @@ def _draw_recorder(rng: np.random.Generator) -> Recorder:
         exposure=float(np.exp(rng.uniform(np.log(low_exposure), np.log(high_exposure)))),
         gamma=float(rng.uniform(0.85, 1.2)),
         cast=(float(cast[0]), float(cast[1]), float(cast[2])),
+        black=float(rng.uniform(0, 14)) if light == "dark" and rng.random() < 0.7 else 0.0,
+        spot=(float(rng.random()), float(rng.random()), float(rng.uniform(0.3, 0.9)) if has_spot else 0.0),
         flicker=(float(rng.uniform(0.05, 0.35)) if is_flickering else 0.0, float(rng.uniform(0.7, 9))),
         noise=float(rng.uniform(low_noise, high_noise)),
         defocus=float(rng.uniform(0.5, 1.8)) if is_soft else 0.0,
@@ -272,4 +297,4 @@ def _draw_recorder(rng: np.random.Generator) -> Recorder:
 
 def _lost_share(light: Light, height: float) -> float:
     """How often nobody is found: in the dark, and where people are small."""
-    return min(0.8, {"day": 0.04, "dim": 0.15, "dark": 0.4}[light] + 0.25 * max(0.0, 1 - height / 0.4))
+    return min(0.8, {"day": 0.04, "dim": 0.15, "dark": 0.5}[light] + 0.25 * max(0.0, 1 - height / 0.4))

@@ -10,6 +10,7 @@ from av.codec.context import Flags
 from numpy.typing import NDArray
 
 from cocon.core.atomic import replacing
+from cocon.training.figures.street.places import LAMP
 from cocon.training.figures.street.scenes import Recorder, StreetPlan
 
 __all__ = ["sensed", "write_street_mp4"]
@@ -20,6 +21,8 @@ Bytes = NDArray[np.uint8]
 _ENCODER_OPTIONS = {"preset": "veryfast", "threads": "1", "g": "60", "x264-params": "mbtree=0"}
 _LINES = 128
 _NOISE_MARGIN = 31
+# Of the light of a lamp that does not reach there.
+_DARKEST = 0.25
 # Between bytes as they are shown and light.
 _DISPLAY_GAMMA = 2.2
 
@@ -30,9 +33,13 @@ def sensed(frames: Iterable[Bytes], recorder: Recorder, frames_per_second: int) 
     phase = rng.random()
     noise: NDArray[np.int16] | None = None
     before: Bytes | None = None
+    spot: Bytes | None = None
     for index, rgb in enumerate(frames):
         if noise is None:
             noise = _grain(rng, rgb.shape, recorder.noise)
+            spot = _spot(recorder, *rgb.shape[:2]) if recorder.spot[2] else None
+        if spot is not None:
+            rgb = cv2.multiply(rgb, spot, scale=1 / 255)
         light = 1 + recorder.flicker[0] * np.sin(2 * np.pi * (phase + recorder.flicker[1] * index / frames_per_second))
         picture = cv2.LUT(_unsharp(rgb, recorder), _tone(recorder, light))
         if before is not None and recorder.trail:
@@ -57,8 +64,18 @@ def _unsharp(rgb: Bytes, recorder: Recorder) -> Bytes:
 def _tone(recorder: Recorder, light: float) -> Bytes:
     """The byte that each byte of each colour becomes, `[1, 256, 3]`."""
     linear = (np.arange(256)[:, None] / 255) ** _DISPLAY_GAMMA * recorder.exposure * light * np.array(recorder.cast)
+    linear[LAMP:] = 1.0
     shown = np.clip(linear, 0, 1) ** (recorder.gamma / _DISPLAY_GAMMA)
-    return np.rint(255 * shown).astype(np.uint8)[None]
+    return np.rint(recorder.black + (255 - recorder.black) * shown).astype(np.uint8)[None]
+
+
+def _spot(recorder: Recorder, height: int, width: int) -> Bytes:
+    """Where light falls, `[height, width, 3]`, 255 being all of it."""
+    x, y, reach = recorder.spot
+    rows, columns = np.mgrid[:height, :width]
+    distance = np.hypot(rows - y * height, columns - x * width) / (reach * min(height, width))
+    light = np.rint(255 * (_DARKEST + (1 - _DARKEST) * np.exp(-(distance**2))))
+    return np.repeat(light.astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _grain(rng: np.random.Generator, shape: tuple[int, ...], deviation: float) -> NDArray[np.int16]:
