@@ -9,19 +9,19 @@ Of the ablation:
     published                cocon      all            the released code's crops, colours, temperature, no ramp
     fine-tuned               cocon      all            the whole network trained on labels, from CoCon and from scratch
 
-Source of rows: Rai et al. 2021, ablation and impact of views.
+Source of rows: Rai et al. 2021, ablation and impact of views. Those of real videos: `real_cells.py`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["PUBLISHED", "Cell", "Kind", "ablation_cells", "method_cells"]
+__all__ = ["Cell", "Kind", "ablation_cells", "method_cells", "published_settings"]
 
-Kind = Literal["random", "pretrained", "finetuned"]
+Kind = Literal["random", "baseline", "frozen", "pretrained", "finetuned"]
 
 # The published recipe where ours differs: docs/datasets.md has the sources.
-PUBLISHED: Mapping[str, str] = {
+_PUBLISHED: Mapping[str, str] = {
     "loss.temperature_twice": "true",
     "loss.sync_ramp": "0",
     "clip.stride_jitter": "[1.0, 1.0]",
@@ -55,13 +55,15 @@ class Cell:
 
     Attributes:
         row: what the table calls it: `cocon`, `cocon-1-views`, `published`, `finetuned-cocon`, …
-        losses: the method that trains it, such as `cpc` or `vicc`, or `random`.
+        losses: the method that trains it, such as `cpc` or `vicc`, or `random`; of a baseline its name.
         views: views trained together.
         seed: of everything random.
-        kind: whether anything is trained, and how.
+        kind: whether anything is trained, and how; `frozen` is a run of others judged as it is.
         overrides: configuration keys that differ from the recipe.
         starts_from: name of the cell whose encoders are fine-tuned, or empty.
         method: family of the losses, `cocon`, `vicc`, `vclr` or `cycle`; an untrained network is that of its method.
+        packed: folder of a run of others that is judged, or trained on, or empty.
+        packed_id: tells its weights from others, so that no figures of other weights are taken for theirs.
     """
 
     row: str
@@ -72,11 +74,13 @@ class Cell:
     overrides: Mapping[str, str] = field(default_factory=dict, hash=False)
     starts_from: str = ""
     method: str = "cocon"
+    packed: str = ""
+    packed_id: str = ""
 
     @property
     def name(self) -> str:
         """Folder of the run."""
-        return f"{self.row}-{self.seed}"
+        return "-".join(part for part in (self.row, self.packed_id, str(self.seed)) if part)
 
 
 def ablation_cells(views: Sequence[str], *, seeds: int, finetune_epochs: int, extras: bool = True) -> list[Cell]:
@@ -95,7 +99,7 @@ def ablation_cells(views: Sequence[str], *, seeds: int, finetune_epochs: int, ex
         cells += [Cell(losses, losses, every, seed) for losses in _LOSSES]
         if extras:
             cells += [Cell(f"cocon-{n}-views", "cocon", every[:n], seed) for n in range(1, len(every))]
-            cells.append(Cell("published", "cocon", every, seed, overrides=_published(every)))
+            cells.append(Cell("published", "cocon", every, seed, overrides=published_settings(every)))
         if finetune_epochs:
             epochs = {"classifier.epochs": str(finetune_epochs)}
             cells += [
@@ -135,6 +139,7 @@ def method_cells(views: Sequence[str], *, seeds: int, epochs_alone: int) -> list
     return cells
 
 
-def _published(views: Sequence[str]) -> dict[str, str]:
+def published_settings(views: Sequence[str]) -> dict[str, str]:
+    """The published recipe of pre-training these views, where ours differs from it."""
     crops = ", ".join(f"{view} = [0.8, 0.8]" for view in views if view in _PUBLISHED_SMALL_CROPS)
-    return {**PUBLISHED, "augment.crop_scale_of": f"{{{crops}}}"}
+    return {**_PUBLISHED, "augment.crop_scale_of": f"{{{crops}}}"}

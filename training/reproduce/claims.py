@@ -117,7 +117,8 @@ class ClaimedRows:
     def compare(self, better: str, worse: str, view: str, metric: str) -> Comparison:
         """One row against another in a view."""
         one, other = self._rows[better, view, metric], self._rows[worse, view, metric]
-        return Comparison(f"{view} {metric}", one.mean, other.mean, max(one.sd, other.sd), one.seeds)
+        sd, seeds = max(one.sd, other.sd), max(one.seeds, other.seeds)  # what is not drawn anew has one
+        return Comparison(f"{view} {metric}", one.mean, other.mean, sd, seeds)
 
     def compare_means(self, better: str, worse: str, views: Sequence[str], metric: str) -> Comparison:
         """One row against another, each seed's mean over some views."""

@@ -35,15 +35,26 @@ class TableOptions:
     note: Annotated[list[str] | None, typer.Option(help="A line for the page; may be repeated.")] = None
     quiet: Quiet = False
 
-    def make(self, kind: "Callable[..., Table]", runs: Path, settings: tuple[str, ...] = ()) -> None:
+    def make(
+        self, kind: "Callable[..., Table]", runs: Path, settings: tuple[str, ...] = (), *, has_few_shot: bool = False
+    ) -> None:
         """Make a table of a kind and print its page; `settings` come before those given."""
         from cocon.core.progress import progress_bar
+        from cocon.training.evaluation.recognition.result import MetricOptions
         from cocon.training.reproduce.running import Plan, cores_for
         from cocon.training.reproduce.table import reproduce_table
 
         name = self.name or real_path(self.data).name
         jobs, num_threads = cores_for(self.jobs)
-        plan = Plan(self.preset, (*settings, *(self.settings or ())), self.data, runs / name, num_threads)
+        plan = Plan(
+            self.preset,
+            (*settings, *(self.settings or ())),
+            self.data,
+            runs / name,
+            num_threads,
+            options=MetricOptions(has_few_shot=has_few_shot),
+            says=not self.quiet,
+        )
         table = kind(name=name, seeds=self.seeds, jobs=jobs, notes=tuple(self.note or ()))
         with progress_bar(f"epochs of the {table.kind} on {name}", unit="epochs", is_quiet=self.quiet) as on_progress:
             page = reproduce_table(table, plan, self.output, on_progress=on_progress)
@@ -95,3 +106,34 @@ def methods(
     measured = json.loads(speeds.read_text())["rows"] if speeds.is_file() else []
     blocks_per_second = {row["case"]: row["value"] for row in measured}
     options.make(partial(MethodsTable, blocks_per_second=blocks_per_second), runs, ("views=['rgb', 'flow']",))
+
+
+@app.command()
+@takes_options(TableOptions)
+def real(
+    options: TableOptions,
+    packed: Annotated[
+        Path | None, typer.Option(help="Run, such as a packed one, whose encoders are judged and trained on from.")
+    ] = None,
+    runs: Runs = Path("runs/real"),
+    finetune: Annotated[
+        bool, typer.Option(help="Also fine-tune: with all labels, and with 1, 5 and 10 a class.")
+    ] = True,
+) -> None:
+    """What encoders are worth on real videos: untrained, histograms, packed, trained on, from nothing, CPC, published.
+
+    Probe, retrieval and few labels, per view and fused, and fine-tuned. All rows have the network of --packed and see
+    its clips. Each row and seed is a run of its own: an interrupted call goes on where it stopped. Writes real-NAME.md
+    and real-NAME.json.
+
+    Example: cocon reproduce real --data data/utd_mhad --preset utd_mhad --packed pretrained/figures-tiny
+    """
+    from cocon.training.config.files import load_config
+    from cocon.training.reproduce.real import RealTable
+    from cocon.training.reproduce.real_cells import PackedEncoders
+
+    taken = None
+    if packed is not None:
+        taken = PackedEncoders.read(packed, load_config(options.preset, options.settings or ()).views)
+    kind = partial(RealTable, packed=taken, fine_tunes=finetune)
+    options.make(kind, runs, () if taken is None else taken.settings, has_few_shot=True)

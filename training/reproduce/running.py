@@ -1,11 +1,13 @@
 """Training and judging every cell, several at a time, each cell resumable by itself."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -13,7 +15,9 @@ from cocon.core.atomic import replacing
 from cocon.core.progress import OnProgress, progress_bar
 from cocon.training.config.files import load_config, path_setting
 from cocon.training.config.run import Config
+from cocon.training.evaluation.recognition.baselines import Baseline, evaluate_baseline
 from cocon.training.evaluation.recognition.evaluate import EvaluationVideos, evaluate_random, evaluate_run
+from cocon.training.evaluation.recognition.result import DEFAULT_OPTIONS, EvaluationResult, MetricOptions
 from cocon.training.loop.interruption import Interruption, interruptible
 from cocon.training.loop.run import train_run
 from cocon.training.machine.memory import keep_memory
@@ -26,6 +30,7 @@ from cocon.video.workers.cores import num_cores
 __all__ = ["Plan", "cores_for", "run_cells"]
 
 _POLL_S = 2.0
+_TRAINED = ("pretrained", "finetuned")
 _QUIET = partial(progress_bar, is_quiet=True)  # cells draw no bars of their own
 # A row is of its recipe on all training videos, and of nothing that stepped in.
 _AS_IT_IS = ("training.held_out_share=0", "training.guard=false")
@@ -41,6 +46,8 @@ class Plan:
         data: dataset folder.
         runs: folder of the runs.
         num_threads: threads of one cell.
+        options: what is counted of every cell.
+        says: tell of the first run of every row how long it will take, on stderr.
     """
 
     preset: str
@@ -48,6 +55,8 @@ class Plan:
     data: Path
     runs: Path
     num_threads: int
+    options: MetricOptions = DEFAULT_OPTIONS
+    says: bool = False
 
 
 def cores_for(jobs: int | None) -> tuple[int, int]:
@@ -110,13 +119,29 @@ def _run_cell(cell: Cell, plan: Plan) -> None:
     keep_memory()
     run = plan.runs / cell.name
     config = _config(cell, plan)
-    if cell.kind != "random":
-        train_run(config, run, overwrite=False, progress_bar=_QUIET)
+    if cell.kind in _TRAINED:
+        train_run(config, run, overwrite=False, progress_bar=_QUIET, say=partial(_tell, cell, plan))
     videos = EvaluationVideos(config, progress_bar=_QUIET)
-    result = evaluate_random(videos) if cell.kind == "random" else evaluate_run(RunFolder(run, config), videos)
-    figures = [row.to_dict() for row in result.metrics]
-    with replacing(run / EVALUATION_FILE) as partial:
-        partial.write_text(json.dumps(figures, indent=1) + "\n")
+    figures = [row.to_dict() for row in _judged(cell, plan, RunFolder(run, config), videos).metrics]
+    with replacing(run / EVALUATION_FILE) as partly:
+        partly.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def _judged(cell: Cell, plan: Plan, run: RunFolder, videos: EvaluationVideos) -> EvaluationResult:
+    match cell.kind:
+        case "random":
+            return evaluate_random(videos, options=plan.options)
+        case "baseline":
+            return evaluate_baseline(cast(Baseline, cell.losses), videos, plan.options)
+        case "frozen":
+            return evaluate_run(RunFolder.open(Path(cell.packed)), videos, options=plan.options)
+        case _:
+            return evaluate_run(run, videos, options=plan.options)
+
+
+def _tell(cell: Cell, plan: Plan, line: str) -> None:
+    if plan.says and cell.seed == 0:
+        sys.stderr.write(f"{cell.row}: {line}\n")
 
 
 def _is_evaluated(cell: Cell, plan: Plan) -> bool:
@@ -132,7 +157,7 @@ def _claimed(cell: Cell, plan: Plan) -> int:
     config = _config(cell, plan)
     run = RunFolder(plan.runs / cell.name, config)
     claim_run(run, overwrite=False, remedy="choose another --runs, or remove that run")
-    if cell.kind == "random":
+    if cell.kind not in _TRAINED:
         return 0
     return config.training.epochs + (config.classifier.epochs if cell.kind == "finetuned" else 0)
 
@@ -150,11 +175,13 @@ def _overrides(cell: Cell, plan: Plan) -> Iterator[str]:
     yield path_setting("data.folder", plan.data)
     yield f"views={json.dumps(list(cell.views))}"
     yield f"training.seed={cell.seed}"
-    yield f"method={cell.method if cell.losses == 'random' else cell.losses}"
+    yield f"method={cell.losses if cell.kind in _TRAINED and cell.losses != 'random' else cell.method}"
     if cell.kind != "finetuned":
         yield "classifier.head=none"
     if cell.starts_from:
         yield path_setting("training.init_from", plan.runs / cell.starts_from)
+    elif cell.packed and cell.kind in _TRAINED:
+        yield path_setting("training.init_from", Path(cell.packed))
     yield from (f"{key}={value}" for key, value in cell.overrides.items())
 
 

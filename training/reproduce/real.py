@@ -1,0 +1,243 @@
+"""The table of real videos: what encoders are worth on them, beside what a user would try without."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cocon.training.config.run import Config
+from cocon.training.evaluation.recognition.baselines import BASELINES
+from cocon.training.evaluation.recognition.metrics import FUSED, LEARNED
+from cocon.training.reproduce.cells import Cell
+from cocon.training.reproduce.claims import Claim, ClaimedRows, Comparison
+from cocon.training.reproduce.markdown import (
+    PROTOCOL,
+    claims_text,
+    data_note,
+    figure,
+    markdown_table,
+    page_head,
+    recipe_note,
+    reproduce_command,
+)
+from cocon.training.reproduce.real_cells import FEW_LABELS, PackedEncoders, real_cells
+from cocon.training.reproduce.rows import Row
+from cocon.training.reproduce.running import Plan
+from cocon.training.reproduce.table import Table
+from cocon.video.store.dataset import DatasetFolder
+
+__all__ = ["RealTable", "check_real_claims"]
+
+# Figures in the order of the page, and what they are called there.
+_FIGURES = {
+    "probe_top1": "Linear probe",
+    "R@1": "R@1",
+    **{f"probe_{count}_per_class": f"{count}-shot" for count in FEW_LABELS},
+    "ordered_probe_top1": "Linear probe, thirds in order",
+    "ordered_R@1": "R@1, thirds in order",
+    "search_R@1": "R@1 of `client search`",
+}
+_FINE_TUNED = "finetune_top1"
+_MEANING = {
+    "untrained": "the networks without training, batch normalisation calibrated on ten training batches",
+    "flow-histogram": "no network: where on a 4 × 4 grid a video moves, and in which direction",
+    "color-histogram": "no network: which colours a video has",
+    "packed": "the packed encoders as they are; they have never seen these videos",
+    "packed-trained": "trained on these videos without labels, from the packed encoders",
+    "cocon": "trained on these videos without labels, from nothing",
+    "cpc": "the same without the losses between views",
+    "published": "`cocon` with the published recipe, at this size of network",
+}
+_STARTS = {
+    "finetuned-untrained": "nothing",
+    "finetuned-packed": "the packed encoders",
+    "finetuned-trained": "the encoders of `packed-trained`, or else of `cocon`",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealTable(Table):
+    """Untrained, histograms, packed, trained on, from nothing, CPC, published, fine-tuned.
+
+    Attributes:
+        packed: encoders of others.
+        fine_tunes: also the rows that are fine-tuned.
+    """
+
+    kind = "real"
+    why_two_views = "what views add needs two or more"
+    packed: PackedEncoders | None = None
+    fine_tunes: bool = True
+
+    def cells(self, plan: Plan, config: Config) -> list[Cell]:
+        """See `real_cells`."""
+        few_labels = FEW_LABELS if self.fine_tunes else ()
+        return real_cells(
+            config.views, seeds=self.seeds, packed=self.packed, fine_tunes=self.fine_tunes, few_labels=few_labels
+        )
+
+    def page(self, rows: Sequence[Row], plan: Plan, config: Config, dataset: DatasetFolder) -> str:
+        """All views together at a glance, figure by figure, fine-tuned, what holds, and what differs from the paper."""
+        table = _Tables(rows)
+        parts = [
+            *page_head(f"# Real videos: {self.name}", self._command(plan), rows, self._notes(plan, config, dataset)),
+            "## The rows",
+            "\n".join(f"* `{name}`: {words}" for name, words in _MEANING.items() if table.has(name)),
+            "## All views together",
+            "Of weights learned on training videos, where there are any; a histogram is of one view.",
+            table.at_a_glance(),
+            "## Figure by figure",
+            *table.by_figure(),
+            *table.fine_tuned(),
+            "## What holds",
+            "`holds` is by more than the larger of the two standard deviations.",
+            claims_text(check_real_claims(rows, config.views)),
+            "## What differs from the paper",
+            "\n".join(f"* {line}" for line in _deviations(config)),
+        ]
+        return "\n\n".join(parts) + "\n"
+
+    def _command(self, plan: Plan) -> str:
+        more = (() if self.packed is None else ("--packed", str(self.packed.folder))) + (
+            () if self.fine_tunes else ("--no-finetune",)
+        )
+        # The settings of the packed encoders come with them.
+        taken = () if self.packed is None else self.packed.settings
+        said = Plan(plan.preset, plan.settings[len(taken) :], plan.data, plan.runs, plan.num_threads)
+        return reproduce_command(self.kind, said, name=self.name, seeds=self.seeds, more=more)
+
+    def _notes(self, plan: Plan, config: Config, dataset: DatasetFolder) -> list[str]:
+        kept = (
+            [f"Packed encoders: `{self.packed.folder.name}`, whose network and clips all rows have."]
+            if self.packed
+            else []
+        )
+        shots = "k-shot: the probe with the labels of k training videos of each class, mean of five draws."
+        return [*self.notes, data_note(dataset), recipe_note(config, plan), *kept,
+                *PROTOCOL[:2], shots]  # fmt: skip
+
+
+def check_real_claims(rows: Sequence[Row], views: Sequence[str]) -> list[Claim]:
+    """What encoders must show on videos that they were not made for.
+
+    Args:
+        rows: of `collect_rows`.
+        views: all views of the recipe.
+    """
+    table = _Tables(rows)
+    both, best = ("probe_top1", "R@1"), "packed-trained" if table.has("packed-trained") else "cocon"
+    claims = [
+        Claim(
+            f"{name} > untrained, in every view",
+            tuple(table.compare(name, "untrained", view, metric) for metric in both for view in views),
+        )
+        for name in ("packed", best)
+        if table.has(name)
+    ]
+    for baseline in filter(table.has, BASELINES):
+        over = (table.over_baseline(name, baseline, metric) for name in ("packed", best) for metric in both)
+        claims.append(Claim(f"fused > {baseline}", tuple(one for one in over if one is not None)))
+    if best == "packed-trained":
+        pairs = [(best, "packed"), (best, "cocon")]
+        claims += [Claim(f"{one} > {other}, fused", table.fused(one, other, both)) for one, other in pairs]
+    claims += [Claim(f"cocon > {other}, fused", table.fused("cocon", other, both)) for other in ("cpc", "published")]
+    if table.has("finetuned-trained"):
+        claims.append(
+            Claim(
+                "fine-tuned from trained encoders > from nothing, fused", table.fine_tuned_over("finetuned-untrained")
+            )
+        )
+    return claims
+
+
+class _Tables(ClaimedRows):
+    def __init__(self, rows: Sequence[Row]) -> None:
+        super().__init__(rows)
+        self._names = tuple(dict.fromkeys(row.row for row in rows))
+        self._judged = tuple(dict.fromkeys(row.view for row in sorted(rows, key=lambda row: _place(row.view))))
+
+    def at_a_glance(self) -> str:
+        names = [name for name in self._names if name in _MEANING]
+        metrics = [
+            metric for metric in _FIGURES if any((name, self._best(name), metric) in self._rows for name in names)
+        ]
+        lines = [
+            [name, *(self._figure(name, self._best(name), metric) for metric in metrics), self._minutes(name)]
+            for name in sorted(names, key=list(_MEANING).index)
+        ]
+        return markdown_table(["", *(_FIGURES[metric] for metric in metrics), "minutes"], lines)
+
+    def by_figure(self) -> Iterator[str]:
+        for metric, title in _FIGURES.items():
+            names = [name for name in _MEANING if any((name, view, metric) in self._rows for view in self._judged)]
+            lines = [[name, *(self._figure(name, view, metric) for view in self._judged)] for name in names]
+            if lines:
+                yield markdown_table([title, *self._judged], lines)
+
+    def fine_tuned(self) -> Iterator[str]:
+        if not self.has("finetuned-untrained"):
+            return
+        yield "## Fine-tuned"
+        yield "Top-1 of the classifier, the whole network trained with it."
+        lines = []
+        for labels in (0, *FEW_LABELS):
+            for start, words in _STARTS.items():
+                name = f"{start}-{labels}" if labels else start
+                if self.has(name):
+                    judged = [self._figure(name, view, _FINE_TUNED) for view in self._judged]
+                    lines.append([f"{labels} of each class" if labels else "all", words, *judged, self._minutes(name)])
+        yield markdown_table(["labels", "started from", *self._judged, "minutes"], lines)
+
+    def fused(self, one: str, other: str, metrics: Sequence[str]) -> tuple[Comparison, ...]:
+        return tuple(self.compare(one, other, self._best(one), metric) for metric in metrics)
+
+    def fine_tuned_over(self, other: str) -> tuple[Comparison, ...]:
+        trained = "finetuned-trained"
+        return (self.compare(trained, other, self._best(trained), _FINE_TUNED),)
+
+    def over_baseline(self, name: str, baseline: str, metric: str) -> Comparison | None:
+        if not self.has(name):
+            return None
+        ours, view = self._rows[name, self._best(name), metric], self._best(baseline)
+        theirs = self._rows[baseline, view, metric]
+        sd, seeds = max(ours.sd, theirs.sd), max(ours.seeds, theirs.seeds)
+        return Comparison(f"{name}, {ours.view} {metric}", ours.mean, theirs.mean, sd, seeds)
+
+    def _best(self, name: str) -> str:
+        """All views together with learned weights, else with equal ones; of a histogram its only view."""
+        views = [view for row, view, _ in self._rows if row == name]
+        return next((view for view in (LEARNED, FUSED) if view in views), views[0])
+
+    def _figure(self, name: str, view: str, metric: str) -> str:
+        row = self._rows.get((name, view, metric))
+        return figure(row) if row else ""
+
+    def _minutes(self, name: str) -> str:
+        return f"{next(row for row in self._rows.values() if row.row == name).minutes:.1f}"
+
+
+def _place(view: str) -> int:
+    """Single views first, as they come, then those together."""
+    return (FUSED, LEARNED).index(view) + 1 if view in (FUSED, LEARNED) else 0
+
+
+def _deviations(config: Config) -> Iterator[str]:
+    """What is not as in Rai et al. 2021, in sentences."""
+    clip, side_px = config.clip, config.geometry(config.views[0]).crop_px
+    yield (
+        f"Network and clips: {config.model.depth} of width {config.model.width}, {clip.num_blocks} blocks of "
+        f"{clip.frames_per_block} frames at {side_px} px; the paper has resnet18 of width 64, 8 blocks of 5 at 128 px."
+    )
+    yield (
+        "Data: trained on the training videos of this set alone, or from the packed encoders; the paper pre-trains on "
+        "UCF101 or Kinetics-400 for hundreds of epochs and fine-tunes on UCF101 and HMDB51, of which nothing is here."
+    )
+    yield (
+        "`cocon` and `cpc` divide cosines by the temperature once, let the loss between pair matrices rise, draw crops "
+        "and gains for each block, and follow a cosine; `published` has the temperature twice, no ramp, crops and "
+        "colours drawn once for a clip as released, and follows the same cosine in place of the plateau."
+    )
+    yield (
+        "Fine-tuning begins with a classifier fitted to the frozen features in order, where encoders are trained, and "
+        "the paper's with a new one on the last state of a ConvGRU; videos are judged by all of their clips in the "
+        "centre crop."
+    )
+    yield "Published figures are of other data and networks, and none of them stands in these tables."
