@@ -178,19 +178,32 @@ class ClassifierSection(Section):
     """The classifier made after pre-training, where the training videos have labels; `head`: see `EncoderSpec`.
 
     `mode`: `frozen` leaves the encoders as they are, `finetune` trains the whole encoder with the classifier, at
-    `backbone_learning_rate_share` of the classifier's rate. `dropout` before its last layer; the paper has 0.5. The
-    `mean` head of frozen encoders is fitted like a linear probe, once: no other key counts for it.
+    `backbone_learning_rate_share` of the classifier's rate. The `mean` head of frozen encoders is fitted like a linear
+    probe, once: no other key but `labels_per_class` counts for it.
+
+    `starts_fitted`: a `mean` head that is trained with encoders that have learned begins as it would be fitted to them.
+    `epochs`: of labelled videos, or as many as make `least_steps`. `dropout` before the last layer; the paper has 0.5.
+    `label_smoothing`: so much of the target is spread over all classes. `labels_per_class`: it learns from so many
+    videos of each class alone, which `training.seed` draws.
     """
 
     head: Literal["none", "mean", "gru", "gru_raw"] = "mean"
     mode: Literal["frozen", "finetune"] = "frozen"
-    epochs: int = Field(20, gt=0)
-    learning_rate: float = Field(3e-3, gt=0, le=_MAX_LEARNING_RATE)
+    starts_fitted: bool = True
+    epochs: int = Field(30, gt=0)
+    least_steps: int = Field(0, ge=0)
+    learning_rate: float = Field(1e-3, gt=0, le=_MAX_LEARNING_RATE)
     weight_decay: float = Field(1e-4, ge=0)
     dropout: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
     backbone_learning_rate_share: float = Field(1.0, gt=0, le=1)
+    labels_per_class: int | None = Field(None, ge=1)
 
     @property
     def is_fitted(self) -> bool:
         """Whether the classifier is fitted at once, and not trained for epochs."""
         return self.head == "mean" and self.mode == "frozen"
+
+    def num_epochs(self, per_epoch: int) -> int:
+        """Epochs that it is trained for, where one has so many steps."""
+        return max(self.epochs, math.ceil(self.least_steps / per_epoch))

@@ -28,6 +28,7 @@ from cocon.training.data.stretches.opening import TrainingVideos, training_frame
 from cocon.training.data.stretches.pool import PooledFrames
 from cocon.training.distributed import objects_of_all
 from cocon.training.loop.classifiers.classification import train_classifiers
+from cocon.training.loop.classifiers.few_labels import with_few_labels
 from cocon.training.loop.classifiers.fitting import fit_classifiers
 from cocon.training.loop.devices import launched_fabric, resources
 from cocon.training.loop.failures import failures_of_all, none_left_counted, refuse_failures
@@ -245,6 +246,7 @@ def _classify(
 ) -> None:
     """Give the encoders their classifiers: fitted, or trained step by step."""
     config = run.config
+    labelled = with_few_labels(labelled, config)
     if config.classifier.is_fitted:
         with told.progress_bar("fitting classifiers") as bar:
             judged = labelled.for_judging()

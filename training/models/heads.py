@@ -66,7 +66,7 @@ class MeanClassifier(nn.Module):
         return logits
 
     @torch.no_grad()
-    def take(self, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> None:
+    def take(self, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor, *, is_trained: bool = False) -> None:
         """Become `weight · (x - mean) / scale + bias` of a feature x, in evaluation mode.
 
         Args:
@@ -74,13 +74,14 @@ class MeanClassifier(nn.Module):
             scale: positive, `float [P·D]`.
             weight: `float [K, P·D]`.
             bias: `float [K]`.
+            is_trained: it is trained from there, where batches scale features by what they are.
         """
         self.bn.reset_parameters()
         assert self.bn.running_mean is not None and self.bn.running_var is not None
         self.bn.running_mean.copy_(mean)
-        # The scale goes into the weights: as a variance, that of small features would be lost in half precision.
-        self.bn.running_var.fill_(1.0 - self.bn.eps)
-        self.fc.weight.copy_(weight / scale)
+        # Else the scale goes into the weights: as a variance, that of small features would be lost in half precision.
+        self.bn.running_var.copy_(scale**2 if is_trained else torch.full_like(scale, 1.0 - self.bn.eps))
+        self.fc.weight.copy_(weight if is_trained else weight / scale)
         self.fc.bias.copy_(bias)
 
     def block_logits(self, maps: Tensor) -> Tensor:

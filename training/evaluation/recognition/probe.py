@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-__all__ = ["FewShot", "LinearProbe", "few_label_classes", "fit_few_shot", "fit_probe"]
+__all__ = ["FewShot", "LinearProbe", "few_label_classes", "fit_few_shot", "fit_probe", "fit_regression"]
 
 _STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 _MAX_FOLDS = 4
@@ -40,7 +40,12 @@ class LinearProbe:
         return np.asarray(self.model.predict_proba(self.scaler.transform(embeddings)), dtype=np.float64)
 
 
-def fit_probe(train: NDArray[np.float32], labels: NDArray[np.str_], groups: NDArray[np.str_]) -> LinearProbe:
+def fit_probe(
+    train: NDArray[np.float32],
+    labels: NDArray[np.str_],
+    groups: NDArray[np.str_],
+    weights: NDArray[np.float64] | None = None,
+) -> LinearProbe:
     """Fit a probe whose L2 strength names most of the training videos right whose groups were left out.
 
     Of equally good strengths the strongest penalty is taken; with one group only, the strength is 1.
@@ -49,15 +54,26 @@ def fit_probe(train: NDArray[np.float32], labels: NDArray[np.str_], groups: NDAr
         train: embeddings, `float32 [V, D]`.
         labels: `str [V]`, at least two classes.
         groups: videos of one group stay together when the strength is chosen, `str [V]`.
+        weights: how much each of them counts, `float64 [V]`; all the same without.
     """
-    scaler = StandardScaler().fit(train)
     if len(np.unique(groups)) < 2:
-        return LinearProbe(scaler, _regression(scaler.transform(train), labels, 1.0), None)
-    left_out = {strength: _left_out(train, labels, groups, strength) for strength in _STRENGTHS}
+        return fit_regression(train, labels, weights, strength=1.0)
+    left_out = {strength: _left_out(train, labels, groups, weights, strength) for strength in _STRENGTHS}
     classes = np.unique(labels)
-    accuracy = {s: float((classes[table.argmax(axis=1)] == labels).mean()) for s, table in left_out.items()}
+    accuracy = {
+        strength: float(np.average(classes[table.argmax(axis=1)] == labels, weights=weights))
+        for strength, table in left_out.items()
+    }
     best = max(_STRENGTHS, key=lambda strength: accuracy[strength])  # the first of equals
-    return LinearProbe(scaler, _regression(scaler.transform(train), labels, best), left_out[best])
+    return replace(fit_regression(train, labels, weights, strength=best), out_of_fold=left_out[best])
+
+
+def fit_regression(
+    train: NDArray[np.float32], labels: NDArray[np.str_], weights: NDArray[np.float64] | None, *, strength: float
+) -> LinearProbe:
+    """The probe of one L2 strength; it leaves nothing out. Arguments as of `fit_probe`."""
+    scaler = StandardScaler().fit(train, sample_weight=weights)
+    return LinearProbe(scaler, _regression(scaler.transform(train), labels, strength, weights), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +151,11 @@ def few_label_classes(
 
 
 def _left_out(
-    train: NDArray[np.float32], labels: NDArray[np.str_], groups: NDArray[np.str_], strength: float
+    train: NDArray[np.float32],
+    labels: NDArray[np.str_],
+    groups: NDArray[np.str_],
+    weights: NDArray[np.float64] | None,
+    strength: float,
 ) -> NDArray[np.float64]:
     """Class probabilities `float64 [V, K]` of the training videos while their groups are left out."""
     classes = np.unique(labels)
@@ -147,9 +167,8 @@ def _left_out(
         if len(known) == 1:
             table[left_out, columns] = 1.0
             continue
-        scaler = StandardScaler().fit(train[kept])
-        model = _regression(scaler.transform(train[kept]), labels[kept], strength)
-        table[np.ix_(left_out, columns)] = model.predict_proba(scaler.transform(train[left_out]))
+        probe = fit_regression(train[kept], labels[kept], None if weights is None else weights[kept], strength=strength)
+        table[np.ix_(left_out, columns)] = probe.probabilities(train[left_out])
     return table
 
 
@@ -165,7 +184,12 @@ def _left_out_folds(
     return table
 
 
-def _regression(embeddings: NDArray[np.float32], labels: NDArray[np.str_], strength: float) -> LogisticRegression:
+def _regression(
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.str_],
+    strength: float,
+    weights: NDArray[np.float64] | None = None,
+) -> LogisticRegression:
     model = LogisticRegression(C=strength, max_iter=500)
     # So little work for each call of BLAS is ten times slower where its threads have to share their cores.
     with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
@@ -173,4 +197,4 @@ def _regression(embeddings: NDArray[np.float32], labels: NDArray[np.str_], stren
         warnings.simplefilter("ignore", ConvergenceWarning)
         # One label per class is few, and meant so.
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        return model.fit(embeddings, labels)
+        return model.fit(embeddings, labels, sample_weight=weights)

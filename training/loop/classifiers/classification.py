@@ -9,10 +9,13 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from cocon.core.progress import no_progress
 from cocon.training.config.learning_sections import ClassifierSection
+from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import Batch, clip_batches, steps_per_epoch, to_device
 from cocon.training.distributed import any_process, mean_over_processes, seed_of_process
+from cocon.training.loop.classifiers.fitting import start_classifiers
 from cocon.training.loop.divergence import refuse_divergence
 from cocon.training.loop.failures import fail_too_often, refuse_failures
 from cocon.training.loop.interruption import interruptible
@@ -21,6 +24,7 @@ from cocon.training.loop.timing import EpochLines
 from cocon.training.models.encoder import Encoder, build_classifier
 from cocon.training.models.heads import GRUClassifier
 from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.warm_start import named_sources
 
 __all__ = ["Classification", "train_classifiers"]
 
@@ -122,8 +126,11 @@ def train_classifiers(
     seed = config.training.seed + _SEED_OFFSET
     torch.manual_seed(seed)
     classification = Classification(encoders, config.classifier, len(labels), aggregators)
+    if _starts_fitted(config):
+        start_classifiers(run, encoders, frames.for_judging(), labels, fabric, on_progress=no_progress)
     per_epoch = steps_per_epoch(len(frames), config.training.batch_size)
-    num_steps = per_epoch * config.classifier.epochs
+    num_epochs = config.classifier.num_epochs(per_epoch)
+    num_steps = per_epoch * num_epochs
     optimizer, schedule = _optimizer(classification, config.classifier, num_steps)
     trained, stepping = fabric.setup(classification, optimizer)
     trained.train()
@@ -138,11 +145,11 @@ def train_classifiers(
         share=(fabric.global_rank, fabric.world_size),
     )
     folder = run.path if fabric.is_global_zero else None
-    told = EpochLines("training classifiers", config.classifier.epochs, say)
+    told = EpochLines("training classifiers", num_epochs, say)
     written = Journal(folder, next_step=first_step, on_figures=told)
     with written as journal, interruptible() as asked, closing(iter(clips)) as batches:
         for step, batch in enumerate(batches, start=1):
-            journal.add(_step(batch, trained, stepping, fabric))
+            journal.add(_step(batch, trained, stepping, fabric, smoothing=config.classifier.label_smoothing))
             schedule.step()
             on_progress(step, num_steps)
             if step % per_epoch == 0:
@@ -152,6 +159,12 @@ def train_classifiers(
                 refuse_failures(frames, config.data)
                 raise KeyboardInterrupt
     classification.requires_grad_(True).to("cpu").eval()
+
+
+def _starts_fitted(config: Config) -> bool:
+    """Whether encoders have learned something that a classifier can be fitted to, and one is to be."""
+    section, has_learned = config.classifier, bool(config.training.epochs or named_sources(config))
+    return section.starts_fitted and section.head == "mean" and section.mode == "finetune" and has_learned
 
 
 def _optimizer(
@@ -169,11 +182,14 @@ def _refuse_divergence(loss: float, classification: Classification, fabric: Fabr
     refuse_divergence(phase, classification, [loss], fabric, epoch=epoch, remedy=remedy, kept=kept)
 
 
-def _step(batch: Batch, trained: nn.Module, optimizer: torch.optim.Optimizer, fabric: Fabric) -> dict[str, Tensor]:
+def _step(
+    batch: Batch, trained: nn.Module, optimizer: torch.optim.Optimizer, fabric: Fabric, *, smoothing: float
+) -> dict[str, Tensor]:
     """Take a step; returns what there is to log of it."""
     clips, targets = to_device(batch, fabric.device)
     logits: dict[str, Tensor] = trained(clips)
-    loss = torch.stack([F.cross_entropy(values.float(), targets) for values in logits.values()]).sum()
+    losses = [F.cross_entropy(values.float(), targets, label_smoothing=smoothing) for values in logits.values()]
+    loss = torch.stack(losses).sum()
     optimizer.zero_grad(set_to_none=True)
     fabric.backward(loss)
     optimizer.step()

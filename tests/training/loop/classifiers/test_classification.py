@@ -14,6 +14,7 @@ from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.learning_sections import ClassifierSection
 from cocon.training.config.run import Config
 from cocon.training.loop.classifiers.classification import Classification
+from cocon.training.loop.classifiers.few_labels import drawn_of_each_class
 from cocon.training.models.encoder import build_encoder
 from cocon.training.models.heads import GRUClassifier, MeanClassifier
 from cocon.training.run_folder.files import RunFolder
@@ -71,6 +72,58 @@ def test_fine_tuning_changes_the_encoder_and_its_fingerprint(
         RunFolder.open(tmp_path).encoder("rgb")[1].fingerprint
         != RunFolder.open(unlabelled).encoder("rgb")[1].fingerprint
     )
+
+
+def test_fine_tuning_begins_as_the_classifier_of_frozen_encoders_would_be(
+    trained: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    still = ["classifier.mode=finetune", "classifier.learning_rate=1e-12", "classifier.weight_decay=0.0"]
+    from_trained = [*still, "training.epochs=0", f"training.init_from='{trained}'"]
+    train_tiny(tiny_config(*from_trained), tmp_path / "fitted")
+    train_tiny(tiny_config(*from_trained, "classifier.starts_fitted=false"), tmp_path / "drawn")
+    train_tiny(tiny_config(*still, "training.epochs=0"), tmp_path / "untrained")
+    weights = {
+        run: RunFolder.open(tmp_path / run).encoder("rgb")[0].classifier for run in ("fitted", "drawn", "untrained")
+    }
+    frozen = RunFolder.open(trained).encoder("rgb")[0].classifier
+    assert _alike(_weight(weights["drawn"]), _weight(weights["untrained"]))  # the same draw of numbers
+    assert not _alike(_weight(weights["fitted"]), _weight(weights["drawn"]))
+    # The strengths of their penalties differ, and features are scaled elsewhere.
+    assert torch.corrcoef(torch.stack([_bias(weights["fitted"]), _bias(frozen)]))[0, 1] > 0.9
+
+
+def _weight(head: torch.nn.Module | None) -> torch.Tensor:
+    assert isinstance(head, MeanClassifier)
+    return head.fc.weight.detach()
+
+
+def _bias(head: torch.nn.Module | None) -> torch.Tensor:
+    assert isinstance(head, MeanClassifier)
+    return head.fc.bias.detach()
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.allclose(one, other, atol=1e-5)
+
+
+def test_few_labels_are_so_many_of_each_class_and_train_for_as_many_steps_as_asked(
+    figures_copy: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    relabel(figures_copy, lambda index, label: "ab"[index % 2])
+    few = ["classifier.mode=finetune", "classifier.labels_per_class=1", "classifier.least_steps=5", "training.epochs=1"]
+    train_tiny(tiny_config(f"data.folder={figures_copy}", *few, "views=['rgb']"), tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in lines if line["phase"] == "classify"]
+    assert steps == [4, 5, 6, 7, 8]  # of two videos, an epoch is one step; pre-training took three
+    assert RunFolder.open(tmp_path / "run").encoder("rgb")[1].labels == ("a", "b")
+
+
+def test_few_labels_are_drawn_by_seed_and_no_class_is_left_without() -> None:
+    labels = list("aaaaaaaabbbbbbbbc")
+    drawn = {seed: drawn_of_each_class(labels, 3, seed) for seed in range(4)}
+    assert all([labels[at] for at in of] == list("aaabbbc") for of in drawn.values())
+    assert drawn[0] == drawn_of_each_class(labels, 3, 0)
+    assert len({tuple(of) for of in drawn.values()}) > 1
 
 
 def test_the_papers_recurrent_head_is_trained_and_read_back(

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
-from cocon.training.evaluation.recognition.blocks import DEFAULT_PROTOCOL, encode_blocks
+from cocon.training.evaluation.recognition.blocks import ClipProtocol, encode_blocks
 from cocon.training.evaluation.recognition.probe import fit_probe
 from cocon.training.loop.classifiers import fitting
 from cocon.training.models.heads import MeanClassifier
 from cocon.training.run_folder.files import RunFolder
-from cocon.video.store.dataset import DatasetFolder
+from cocon.video.store.dataset import DatasetFolder, VideoEntry
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -56,28 +56,52 @@ def test_a_classifier_becomes_the_probe_of_classes_that_it_may_know_more_than(
         assert rounded(maps).argmax(dim=1).tolist() == logits.argmax(dim=1).tolist()
 
 
-def test_a_run_has_the_classifier_that_a_probe_of_whole_videos_is(trained: Path, tiny_config: MakeConfig) -> None:
+def test_a_run_has_the_classifier_that_a_probe_of_its_clips_is(trained: Path, tiny_config: MakeConfig) -> None:
     config = tiny_config()
     entries = DatasetFolder.open(config.data.folder).split("train")
     frames = VideoFrames(entries, config.data.folder, view_requests(config), cache_gib=1.0)
-    names = np.array([entry.label for entry in entries])
-    groups = np.array([entry.group for entry in entries])
     for view in config.views:
         encoder, contract = RunFolder.open(trained).encoder(view)
+        every_block = ClipProtocol(hop_blocks=1)
         maps = [
-            next(encode_blocks(encoder, contract, frames[i], protocol=DEFAULT_PROTOCOL, has_dense=False).clips(99))
+            next(encode_blocks(encoder, contract, frames[i], protocol=every_block, has_dense=False).clips(99))
             for i in range(len(entries))
         ]
-        videos = np.stack([of.mean(dim=(0, 1, 3, 4)).numpy() for of in maps])
-        probe = fit_probe(videos, names, groups)
+        counts = [len(of) for of in maps]
+        assert max(counts) > 1
+        clips = np.concatenate([of.mean(dim=(1, 3, 4)).numpy() for of in maps])
+        names, groups = (np.repeat([of(entry) for entry in entries], counts) for of in (_label, _group))
+        probe = fit_probe(clips, names, groups, np.repeat(1 / np.array(counts), counts))
         assert encoder.classifier is not None
         with torch.no_grad():
-            logits = np.stack([encoder.classifier(of).mean(dim=0).numpy() for of in maps])
-        expected = probe.model.decision_function(probe.scaler.transform(videos))
+            logits = np.concatenate([encoder.classifier(of).numpy() for of in maps])
+        expected = probe.model.decision_function(probe.scaler.transform(clips))
         assert logits - logits.mean(axis=1, keepdims=True) == pytest.approx(
             expected - expected.mean(axis=1, keepdims=True), abs=1e-3
         )
         assert contract.labels == tuple(probe.model.classes_)
+
+
+def _label(entry: VideoEntry) -> str:
+    return entry.label
+
+
+def _group(entry: VideoEntry) -> str:
+    return entry.group
+
+
+def test_many_clips_of_one_video_count_as_much_as_one_of_another() -> None:
+    names = np.array(list("ab" * 12))
+    train, groups = _features(0, names), np.arange(24).astype(str)
+    counts = np.where(names == "a", 5, 1)
+    again = fit_probe(
+        *(np.repeat(of, counts, axis=0) for of in (train, names, groups)), weights=np.repeat(1 / counts, counts)
+    )
+    once = fit_probe(train, names, groups)
+    asked = _features(1, names)
+    assert again.probabilities(asked) == pytest.approx(once.probabilities(asked), abs=2e-3)
+    unweighted = fit_probe(*(np.repeat(of, counts, axis=0) for of in (train, names, groups)))
+    assert np.abs(unweighted.probabilities(asked) - once.probabilities(asked)).max() > 0.02
 
 
 def test_nothing_is_drawn_and_no_key_of_training_counts(
