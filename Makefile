@@ -17,7 +17,7 @@ GRPC_PORT    ?= 8001
 METRICS_PORT ?= 8002
 PORTS        := --grpc-port $(GRPC_PORT) --metrics-port $(METRICS_PORT)
 
-.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser promtool tracer format lint types bench results results-methods results-tasks results-utd results-labels results-int8 disturbed-jobs durability hostile robustness scale soak pretrained clean
+.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser promtool tracer format lint types bench results results-methods results-tasks results-utd results-real results-labels results-int8 disturbed-jobs durability hostile robustness scale soak pretrained clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,12 @@ results-utd: setup ## The same on UTD-MHAD, in the folder that UTD names: all ro
 	test -f data/utd_mhad/manifest.csv || $(BIN)/python docs/results/utd_mhad.py --source $(UTD) --output data/utd_mhad
 	$(BIN)/cocon reproduce ablation --data data/utd_mhad --preset people --name utd_mhad --seeds 3 --finetune-epochs 15
 	$(BIN)/cocon reproduce methods --data data/utd_mhad --preset people --name utd_mhad --seeds 3
+
+results-real: setup ## What encoders are worth on a labelled set, NAME=… DATA=…: every row, three seeds (hours); writes docs/results
+	@test -n "$(NAME)" || { \
+		echo "error: NAME must name the set in DATA ('$(DATA)'); run: make results-real NAME=utd_mhad DATA=data/utd_mhad" >&2; \
+		exit 2; }
+	$(BIN)/cocon reproduce real --data $(DATA) --preset people --packed $(PRETRAINED) --name $(NAME) --seeds 3
 
 results-methods: data ## Train and judge every method, three seeds each (an hour); writes docs/results
 	$(BIN)/cocon reproduce methods --data $(DATA) --preset demo --name figures --seeds 3 \

@@ -69,10 +69,10 @@ class RealTable(Table):
 
     def cells(self, plan: Plan, config: Config) -> list[Cell]:
         """See `real_cells`."""
-        few_labels = FEW_LABELS if self.fine_tunes else ()
-        return real_cells(
-            config.views, seeds=self.seeds, packed=self.packed, fine_tunes=self.fine_tunes, few_labels=few_labels
-        )
+        few_labels = FEW_LABELS if self.fine_tunes else None
+        # Trunks leave a place for every 32 pixels.
+        cells = min(2, min(-(-config.geometry(view).crop_px // 32) for view in config.views))
+        return real_cells(config.views, seeds=self.seeds, packed=self.packed, few_labels=few_labels, cells=cells)
 
     def page(self, rows: Sequence[Row], plan: Plan, config: Config, dataset: DatasetFolder) -> str:
         """All views together at a glance, figure by figure, fine-tuned, what holds, and what differs from the paper."""

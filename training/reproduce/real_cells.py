@@ -31,7 +31,16 @@ __all__ = ["FEW_LABELS", "PackedEncoders", "real_cells"]
 FEW_LABELS = (1, 5, 10)
 # Sections that say which clips a network sees and what it is made of; those of `clip` that vary clips are the recipe's.
 _OF_NETWORK = ("view", "flow", "model", "trunk")
-_FINETUNE = {"training.epochs": "0", "classifier.mode": "finetune", "classifier.head": "thirds"}
+# The classifier sees what comes first, then and last, and where; few labels make short epochs.
+_FINETUNE = {
+    "training.epochs": "0",
+    "model.pooling": "thirds",
+    "classifier.mode": "finetune",
+    "classifier.head": "mean",
+    "classifier.epochs": "30",
+    "classifier.least_steps": "300",
+    "classifier.learning_rate": "0.001",
+}
 _OF_CLIP = ("num_blocks", "frames_per_block", "step_seconds", "step_frames", "short_video", "tail")
 
 
@@ -68,7 +77,12 @@ class PackedEncoders:
 
 
 def real_cells(
-    views: Sequence[str], *, seeds: int, packed: PackedEncoders | None, fine_tunes: bool, few_labels: Sequence[int]
+    views: Sequence[str],
+    *,
+    seeds: int,
+    packed: PackedEncoders | None = None,
+    few_labels: Sequence[int] | None = (),
+    cells: int = 2,
 ) -> list[Cell]:
     """Every cell, seed by seed, each after the one it starts from.
 
@@ -76,31 +90,33 @@ def real_cells(
         views: all views of the recipe.
         seeds: how many.
         packed: encoders of others; without, their rows are left out.
-        fine_tunes: also the rows that are fine-tuned.
-        few_labels: numbers of labels of each class that these are repeated with.
+        few_labels: numbers of labels of each class that fine-tuning is tried with beside all of them; None leaves all
+            rows out that are fine-tuned.
+        cells: places that their classifiers tell apart, cells × cells.
     """
     every = tuple(views)
+    all_or_few = () if few_labels is None else (0, *few_labels)
     folder, weights_id = ("", "") if packed is None else (packed.folder.as_posix(), packed.weights_id)
-    cells = [Cell(name, name, every, 0, "baseline") for name in BASELINES]
+    found = [Cell(name, name, every, 0, "baseline") for name in BASELINES]
     if folder:
-        cells.append(Cell("packed", "cocon", every, 0, "frozen", packed=folder, packed_id=weights_id))
+        found.append(Cell("packed", "cocon", every, 0, "frozen", packed=folder, packed_id=weights_id))
     for seed in range(seeds):
-        cells.append(Cell("untrained", "random", every, seed, "random"))
-        cells += [Cell(losses, losses, every, seed) for losses in ("cocon", "cpc")]
-        cells.append(Cell("published", "cocon", every, seed, overrides=published_settings(every)))
-        trained = cells[-3]
+        trained = Cell("cocon", "cocon", every, seed)
+        found += [Cell("untrained", "random", every, seed, "random"), trained, Cell("cpc", "cpc", every, seed)]
+        found.append(Cell("published", "cocon", every, seed, overrides=published_settings(every)))
         if folder:
             trained = Cell("packed-trained", "cocon", every, seed, packed=folder, packed_id=weights_id)
-            cells.append(trained)
-        for labels in (0, *few_labels) if fine_tunes else ():
-            cells += _fine_tuned(trained, labels)
-    return cells
+            found.append(trained)
+        for labels in all_or_few:
+            found += _fine_tuned(trained, labels, cells)
+    return found
 
 
-def _fine_tuned(trained: Cell, labels: int) -> Iterator[Cell]:
+def _fine_tuned(trained: Cell, labels: int, cells: int) -> Iterator[Cell]:
     """From nothing, from the packed encoders, where there are any, and from a cell that trains; 0 labels are all."""
     ending = f"-{labels}" if labels else ""
-    settings = _FINETUNE | ({"classifier.labels_per_class": str(labels)} if labels else {})
+    few = {"classifier.labels_per_class": str(labels)} if labels else {}
+    settings = {**_FINETUNE, "model.cells": str(cells), **few}
     tuned = replace(trained, kind="finetuned", overrides=settings)
     yield replace(tuned, row=f"finetuned-untrained{ending}", losses="random", packed="", packed_id="")
     if trained.packed:
