@@ -140,7 +140,9 @@ def locate_actions(
         max_segments=max(_NUM_SEGMENTS, top),
     )
     if name is not None and segments:
-        segments = name(embedding, segments, segment_embeddings(vectors, times_seconds, segments))
+        (encoder,) = embedder.model.models.values()
+        num_parts = encoder.contract.encoder.num_parts
+        segments = name(embedding, segments, segment_embeddings(vectors, times_seconds, segments, num_parts=num_parts))
     return [_located(segment) for segment in distinct_segments(segments)[:top] if segment.score >= min_score]
 
 

@@ -21,6 +21,7 @@ COMMANDS = [
     "cocon evaluate CIRCLE",
     "cocon export --run CIRCLE",
     "cocon pack --run CIRCLE --output OUT",
+    "cocon pool CIRCLE --output OUT",
     "cocon views make CIRCLE",
     "cocon data check CIRCLE",
     "cocon reproduce ablation --data CIRCLE --output OUT",

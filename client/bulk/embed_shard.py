@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from cocon.client.bulk.shard import Shard, ShardHead, ShardInput, shard_bytes
+from cocon.client.bulk.shard import RowSizes, Shard, ShardHead, ShardInput, shard_bytes
 from cocon.client.bulk.warnings_heard import heard_warnings
 from cocon.client.index.records import is_lasting_kind
 from cocon.client.models.connections.credentials import Credentials
@@ -64,7 +64,7 @@ class EmbedShard(Closing):
             results = tuple(map(completed, embedder.embed_many([given.video for given in inputs])))
         model = embedder.model
         head = ShardHead(key, model.fingerprint, inputs, tuple(map(_is_lasting, results)))
-        return shard_bytes(Shard(head, results, tuple(warnings)), model.embedding_dim, model.clip.num_blocks)
+        return shard_bytes(Shard(head, results, tuple(warnings)), RowSizes.of(model))
 
     def _opened(self) -> VideoEmbedder:
         if self._embedder is None:

@@ -20,7 +20,7 @@ from os import PathLike
 from pathlib import Path
 
 from cocon.client.bulk.ray_session import RaySession
-from cocon.client.bulk.shard import Shard, ShardInput
+from cocon.client.bulk.shard import RowSizes, Shard, ShardInput
 from cocon.client.bulk.shard_folder import ShardFolder, ShardPlace
 from cocon.client.bulk.warnings_heard import heard_warnings
 from cocon.client.index.catalogue.file_stamp import FileStamp
@@ -100,8 +100,7 @@ class RayEmbedder(Closing):
                     settings.folder,
                     key,
                     fingerprint=model.fingerprint,
-                    embedding_dim=model.embedding_dim,
-                    num_blocks=model.clip.num_blocks,
+                    sizes=RowSizes.of(model),
                 )
             )
             self._told = held.enter_context(heard_warnings())

@@ -11,21 +11,43 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocon.client.index.catalogue.file_stamp import FileStamp
 from cocon.client.index.exchange.arrow_columns import list_column
+from cocon.client.index.exchange.columns import INDEX_KEY
 from cocon.client.output.archives import ParquetSink
 from cocon.client.pipeline.video_embedding import FailedVideo, VideoEmbedding
 from cocon.core.printable import escaped, unescaped
+from cocon.embedding.videos.fused_model import FusedModel
 
-__all__ = ["Shard", "ShardHead", "ShardInput", "read_head", "read_shard", "shard_bytes", "shard_name"]
+__all__ = ["RowSizes", "Shard", "ShardHead", "ShardInput", "read_head", "read_shard", "shard_bytes", "shard_name"]
 
 _HEAD, _HEAD_SHA256 = "cocon_shard", "cocon_shard_sha256"
 _TEXTS = ("content_sha256", "view", "model", "version", "fingerprint")
+
+
+@dataclass(frozen=True, slots=True)
+class RowSizes:
+    """How many numbers a clip has.
+
+    Attributes:
+        embedding_dim: Of its vector.
+        block_dim: Of the vector of each of its blocks.
+        num_blocks: N.
+    """
+
+    embedding_dim: int
+    block_dim: int
+    num_blocks: int
+
+    @classmethod
+    def of(cls, model: FusedModel) -> Self:
+        """Those of the clips that a model embeds."""
+        return cls(model.embedding_dim, model.block_dim, model.clip.num_blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +125,22 @@ def shard_name(key: str, inputs: Sequence[ShardInput]) -> str:
     return f"shard-{hashlib.sha256(content.encode()).hexdigest()[:32]}.parquet"
 
 
-def shard_bytes(shard: Shard, embedding_dim: int, num_blocks: int) -> bytes:
-    """A shard as a Parquet file.
-
-    Args:
-        shard: To write.
-        embedding_dim: D.
-        num_blocks: N.
-    """
+def shard_bytes(shard: Shard, sizes: RowSizes) -> bytes:
+    """A shard as a Parquet file, which says how long blocks are where they are not as long as vectors of clips."""
     videos = [_told(*each) for each in zip(shard.head.inputs, shard.head.is_lasting, shard.results, strict=True)]
-    head = json.dumps({"key": shard.head.key, "videos": videos, "warnings": shard.warnings})
+    own = {} if sizes.block_dim == sizes.embedding_dim else {"block_dim": sizes.block_dim}
+    head = json.dumps({"key": shard.head.key, "videos": videos, "warnings": shard.warnings, **own})
     notes = {_HEAD: head, _HEAD_SHA256: hashlib.sha256(head.encode()).hexdigest()}
+    notes |= {INDEX_KEY.decode(): json.dumps(own)} if own else {}
     stream = BytesIO()
-    sink = ParquetSink(stream, embedding_dim, shard.head.fingerprint, num_blocks=num_blocks, notes=notes)
+    sink = ParquetSink(
+        stream,
+        sizes.embedding_dim,
+        shard.head.fingerprint,
+        num_blocks=sizes.num_blocks,
+        block_dim=sizes.block_dim,
+        notes=notes,
+    )
     for result in shard.results:
         if isinstance(result, VideoEmbedding):
             sink.write([row | {"blocks": result.blocks[clip].ravel()} for clip, row in enumerate(result.rows())])
@@ -146,6 +171,8 @@ def read_shard(path: Path) -> Shard:
     try:
         table = file.read(use_threads=False)
         vectors, blocks = list_column(table, "embedding"), list_column(table, "blocks")
+        if blocks is not None and vectors is not None:
+            blocks = blocks.reshape(len(blocks), -1, int(told.get("block_dim", vectors.shape[1])))
         results = tuple(_results(told["videos"], table, vectors, blocks))
     except (ArrowException, KeyError, TypeError, LookupError) as error:
         raise ValueError(f"'{path}' is damaged: {error}") from error
@@ -201,7 +228,7 @@ def _results(
         assert vectors is not None and blocks is not None
         (first,) = table.slice(rows.start, 1).select([*_TEXTS, "num_frames", "truncated"]).to_pylist()
         spans = np.array(told["spans"])
-        held = blocks[rows].astype(np.float32).reshape(len(spans), -1, vectors.shape[1])
+        held = blocks[rows].astype(np.float32)  # [K, N, block_dim]
         yield VideoEmbedding(
             video, start_seconds=spans[:, 0], end_seconds=spans[:, 1], embedding=vectors[rows], blocks=held,
             probabilities=None, made_by=told["made_by"], empty_views=tuple(told.get("empty_views", ())), **first,

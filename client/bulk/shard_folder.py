@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from cocon.client.bulk.shard import Shard, ShardHead, ShardInput, read_head, read_shard, shard_bytes, shard_name
+from cocon.client.bulk.shard import (
+    RowSizes,
+    Shard,
+    ShardHead,
+    ShardInput,
+    read_head,
+    read_shard,
+    shard_bytes,
+    shard_name,
+)
 from cocon.client.pipeline.video_embedding import FailedVideo
 from cocon.core.atomic import beside, replacing
 from cocon.core.closing import Closing
@@ -49,8 +58,7 @@ class ShardFolder(Closing):
         folder: Made when it does not exist. Other files in it are left alone.
         key: Identity of the settings and the model; results of others are not used.
         fingerprint: Of the model.
-        embedding_dim: D.
-        num_blocks: N.
+        sizes: How many numbers a clip has.
 
     Raises:
         UsageError: Another process is writing it.
@@ -58,11 +66,11 @@ class ShardFolder(Closing):
         StorageError: The disk takes no more.
     """
 
-    def __init__(self, folder: Path, key: str, *, fingerprint: str, embedding_dim: int, num_blocks: int) -> None:
+    def __init__(self, folder: Path, key: str, *, fingerprint: str, sizes: RowSizes) -> None:
         self.folder = folder
         self.key = key
         self._fingerprint = fingerprint
-        self._sizes = embedding_dim, num_blocks
+        self._sizes = sizes
         self._read = lru_cache(_NUM_HELD)(read_shard)
         lock = folder / _LOCK_FOLDER
         with ExitStack() as held:
@@ -93,7 +101,7 @@ class ShardFolder(Closing):
         """Write a shard of videos that have failed, for no fault that lasts; returns its path."""
         head = ShardHead(self.key, self._fingerprint, inputs, (False,) * len(inputs))
         with replacing(path := self.path_of(inputs)) as partial:
-            partial.write_bytes(shard_bytes(Shard(head, tuple(failed), ()), *self._sizes))
+            partial.write_bytes(shard_bytes(Shard(head, tuple(failed), ()), self._sizes))
         return path
 
     def drop(self, path: Path) -> None:
@@ -137,7 +145,7 @@ class ShardFolder(Closing):
         shard = read_shard(path).without([*outdated])
         if shard.results:
             with replacing(self.folder / shard.head.name) as partial:
-                partial.write_bytes(shard_bytes(shard, *self._sizes))
+                partial.write_bytes(shard_bytes(shard, self._sizes))
         path.unlink()
 
     def _sound_heads(self) -> dict[Path, ShardHead]:

@@ -20,6 +20,7 @@ from cocon.client.collection.stored_rows import StoredRows, blocks_of, clip_key,
 from cocon.client.index.catalogue.moments import MOMENTS_KEY
 from cocon.client.index.files.checksums import row_checksums
 from cocon.client.index.files.snapshot import Snapshot
+from cocon.client.index.records import IndexFacts
 from cocon.client.index.search.copies import are_alike
 from cocon.client.index.search.vector_query import VectorQuery
 
@@ -246,7 +247,7 @@ class _Clips:
         have_blocks = np.array([bool(row.get("blocks")) for row in rows], np.bool_)
         if "blocks" not in self._fields or not have_blocks.any():
             return None, have_blocks
-        dim, num_blocks = facts["index"]["embedding_dim"], facts["rows"]["num_blocks"]
+        dim, num_blocks = IndexFacts.from_json(facts["index"]).block_dim, facts["rows"]["num_blocks"]
         blocks = np.zeros((len(rows), num_blocks, dim), np.float16)
         blocks[have_blocks] = blocks_of([row["blocks"] for row in rows if row["blocks"]], dim)
         return blocks, have_blocks

@@ -19,7 +19,7 @@ from cocon.client.index.catalogue.tables import put_fact, read_fact
 from cocon.client.index.files.checksums import row_checksums
 from cocon.client.index.files.proven import Proven
 from cocon.client.index.files.snapshot import Snapshot
-from cocon.client.index.records import RowFacts
+from cocon.client.index.records import IndexFacts, RowFacts
 from cocon.core.errors import MismatchError
 
 __all__ = [
@@ -180,18 +180,19 @@ class _Whole:
 
     def __init__(self, connection: sqlite3.Connection, *, with_blocks: bool) -> None:
         facts = dict(connection.execute("SELECT key, value FROM facts WHERE key IN ('index', 'rows')"))
-        self._dim = int(json.loads(facts["index"])["embedding_dim"])
+        index = IndexFacts.from_json(json.loads(facts["index"]))
+        self._block_dim = index.block_dim
         num_blocks = int(json.loads(facts["rows"])["num_blocks"])
         videos = connection.execute("SELECT video_id, first_row, num_rows FROM videos").fetchall()
         self._rows = {video_id: (first, count) for video_id, first, count in videos}
         total = sum(count for _, _, count in videos)
-        self.vectors = _room((total, self._dim), np.dtype(np.float32))
+        self.vectors = _room((total, index.embedding_dim), np.dtype(np.float32))
         self.spans = np.zeros((total, 2))
         self.is_known = np.zeros(total, np.bool_)
         self.have_blocks = np.zeros(total, np.bool_)
         self.blocks: NDArray[np.float16] | None = None
         if with_blocks and num_blocks:
-            self.blocks = _room((total, num_blocks, self._dim), np.dtype(np.float16))
+            self.blocks = _room((total, num_blocks, index.block_dim), np.dtype(np.float16))
 
     def take(self, row: dict[str, Any]) -> None:
         video_id, clip = row["key"] >> 20, row["key"] & 0xFFFFF
@@ -203,7 +204,7 @@ class _Whole:
         self.spans[place] = row["start_seconds"], row["end_seconds"]
         self.is_known[place] = True
         if self.blocks is not None and row["blocks"]:
-            self.blocks[place] = blocks_of([row["blocks"]], self._dim)[0]
+            self.blocks[place] = blocks_of([row["blocks"]], self._block_dim)[0]
             self.have_blocks[place] = True
 
     def settle(self, connection: sqlite3.Connection) -> None:

@@ -227,10 +227,10 @@ def blocks_text(blocks: NDArray[np.float16] | None) -> str:
     return "" if blocks is None else base64.b64encode(np.ascontiguousarray(blocks, "<f2").tobytes()).decode()
 
 
-def blocks_of(texts: Sequence[str], embedding_dim: int) -> NDArray[np.float16]:
+def blocks_of(texts: Sequence[str], block_dim: int) -> NDArray[np.float16]:
     """Blocks `float16 [n, N, D]` of texts that are all known."""
     content = b"".join(map(base64.b64decode, texts))
-    return np.frombuffer(content, "<f2").reshape(len(texts), -1, embedding_dim)
+    return np.frombuffer(content, "<f2").reshape(len(texts), -1, block_dim)
 
 
 def _parts(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

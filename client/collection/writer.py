@@ -169,10 +169,10 @@ class CollectionWriter:
 
     def _begin(self, facts: IndexFacts, num_blocks: int) -> None:
         """The facts of an index that has just been made; which of them says that it is one is written last."""
-        if num_blocks * facts.embedding_dim > MAX_BLOCK_NUMBERS:
+        if num_blocks * facts.block_dim > MAX_BLOCK_NUMBERS:
             num_blocks = 0
         rows = RowFacts("", "blocks" if num_blocks else None, num_blocks, 0)
-        named = {"epoch": secrets.token_hex(16), "rows": asdict(rows), "index": asdict(facts)}
+        named = {"epoch": secrets.token_hex(16), "rows": asdict(rows), "index": facts.to_dict()}
         for key, value in {**named, "collection_schema": COLLECTION_SCHEMA}.items():  # see `MADE_KEY`
             record = [key, json.dumps(value)]
             self._stored.put("catalogue", [catalogue_row("facts", record, np.zeros(facts.embedding_dim, np.float32))])

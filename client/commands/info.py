@@ -141,7 +141,9 @@ def _model_row(view: str, model: ModelEmbedder) -> Row:
         "version": model.version,
         "method": contract.method,
         "max_batch_size": model.max_batch_size,
-        "embedding_dim": contract.embedding_dim,
+        "embedding_dim": contract.vector_dim,
+        "pooling": contract.encoder.pooling,
+        "cells": contract.encoder.cells,
         "fingerprint": contract.fingerprint,
         "labels": list(contract.labels),
         "clip": asdict(contract.clip),
@@ -159,7 +161,7 @@ def _index_row(folder: str, weights: Mapping[str, float], models: dict[str, Mode
     fits = None if models is None else _fits(facts, models, weights)
     return {
         "folder": escaped(folder),
-        **asdict(facts),
+        **facts.to_dict(),
         "views": list(facts.views),
         "num_videos": len(videos),
         "num_clips": sum(video.num_clips for video in videos),

@@ -47,14 +47,27 @@ class IndexFacts:
     Attributes:
         views: Views that are fused, in alphabetical order.
         fingerprint: Identity of what the vectors mean.
-        embedding_dim: D.
+        embedding_dim: Numbers of a clip's vector.
         model: Name of the model that made the first vectors.
+        block_dim: Numbers of a block's vector; as many as a clip's has where it is not given, which is so unless the
+            model's vectors keep the parts of a clip side by side.
     """
 
     views: tuple[str, ...]
     fingerprint: str
     embedding_dim: int
     model: str
+    block_dim: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "block_dim", self.block_dim or self.embedding_dim)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a catalogue keeps; the size of blocks only where it is another one, as in indexes of before."""
+        content = asdict(self)
+        if self.block_dim == self.embedding_dim:
+            del content["block_dim"]
+        return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
@@ -67,8 +80,8 @@ class RowFacts:
     """Where the rows of an index are.
 
     Attributes:
-        vectors: Name of the file of clips' vectors, `float32 [R, D]`.
-        blocks: Name of the file of their blocks' vectors, `float16 [R, N, D]`; None where they are not known.
+        vectors: Name of the file of clips' vectors, `float32 [R, embedding_dim]`.
+        blocks: Name of the file of their blocks' vectors, `float16 [R, N, block_dim]`; None where they are not known.
         num_blocks: N; 0 where they are not known.
         total_rows: R, dead ones included.
     """

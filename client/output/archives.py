@@ -42,7 +42,8 @@ class ParquetSink:
         stream: File to write, which can tell where it is.
         embedding_dim: D.
         fingerprint: Written into the schema's metadata.
-        num_blocks: N, if rows have `blocks`, `float32 [N, D]`, to be written as float16; 0 if they have none.
+        num_blocks: N, if rows have `blocks`, `float32 [N, block_dim]`, to be written as float16; 0 if they have none.
+        block_dim: Of these; as many numbers as a clip's vector has where it is not given.
         notes: What else the file is to say of itself.
     """
 
@@ -53,6 +54,7 @@ class ParquetSink:
         fingerprint: str,
         *,
         num_blocks: int = 0,
+        block_dim: int = 0,
         notes: Mapping[str, str] = NO_NOTES,
     ) -> None:
         import pyarrow
@@ -67,7 +69,7 @@ class ParquetSink:
         columns = [pyarrow.field(name, kinds[kind], nullable=False) for name, kind in _COLUMNS.items()]
         columns.append(pyarrow.field("embedding", pyarrow.list_(pyarrow.float32(), embedding_dim), nullable=False))
         if num_blocks:
-            kind = pyarrow.list_(pyarrow.float16(), num_blocks * embedding_dim)
+            kind = pyarrow.list_(pyarrow.float16(), num_blocks * (block_dim or embedding_dim))
             columns.append(pyarrow.field("blocks", kind, nullable=False))
         self._has_blocks = num_blocks > 0
         self._schema = pyarrow.schema(columns, metadata={"normalised": "l2", "fingerprint": fingerprint, **notes})

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cocon.embedding.locating.proposals import Segment, boundary_proposals
 from cocon.embedding.locating.suppression import non_maximum_suppression
-from cocon.embedding.neighbours import unit_vectors
+from cocon.embedding.videos.clip_vectors import clip_vectors
 
 __all__ = ["find_segments", "label_segments", "members", "segment_embeddings"]
 
@@ -73,17 +73,22 @@ def members(times_seconds: NDArray[np.float64], segment: Segment) -> NDArray[np.
 
 
 def segment_embeddings(
-    blocks: NDArray[np.float32], times_seconds: NDArray[np.float64], segments: Sequence[Segment]
+    blocks: NDArray[np.float32],
+    times_seconds: NDArray[np.float64],
+    segments: Sequence[Segment],
+    *,
+    num_parts: int = 1,
 ) -> NDArray[np.float32]:
-    """Mean of the blocks of each segment, of unit length, `float32 [S, D]`.
+    """The vector of each segment as if it were a clip of its blocks, of unit length, `float32 [S, P·D]`.
 
     Args:
-        blocks: unit vectors, `float32 [L, D]`, L ≥ 1.
+        blocks: unit vectors in the order of time, `float32 [L, D]`, L ≥ 1.
         times_seconds: their middles, `float64 [L]`.
         segments: S of them.
+        num_parts: P, of the pooling of the vectors that they are compared with.
     """
-    means = [blocks[members(times_seconds, segment)].mean(axis=0) for segment in segments]
-    return unit_vectors(np.array(means, np.float32).reshape(-1, blocks.shape[1]))
+    found = [clip_vectors(blocks[None, members(times_seconds, segment)], num_parts)[0] for segment in segments]
+    return np.array(found, np.float32).reshape(-1, num_parts * blocks.shape[1])
 
 
 def label_segments(

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from cocon.client import VideoEmbedder
 from cocon.client.commands.main import main
 from cocon.embedding.contract import EncoderSpec, ModelContract
+from cocon.embedding.videos.clip_vectors import part_bounds
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
@@ -38,13 +39,15 @@ def copy_with_unfit_view(video: Path, folder: Path, view: str) -> Path:
     return Path(copy)
 
 
-def contract(view: str, *, weights: str = "1", labels: tuple[str, ...] = LABELS) -> ModelContract:
+def contract(
+    view: str, *, weights: str = "1", labels: tuple[str, ...] = LABELS, pooling: str = "mean"
+) -> ModelContract:
     return ModelContract(
         method="cocon",
         view=view,
         clip=CLIP,
         geometry=Geometry(resize_px=SIDE_PX, crop_px=SIDE_PX),
-        encoder=EncoderSpec("test", (1, 1, 1, 1), 4, "mean" if labels else "none"),
+        encoder=EncoderSpec("test", (1, 1, 1, 1), 4, "mean" if labels else "none", pooling),
         embedding_dim=DIM,
         weights_sha256=hashlib.sha256(weights.encode()).hexdigest(),
         labels=labels,
@@ -53,7 +56,10 @@ def contract(view: str, *, weights: str = "1", labels: tuple[str, ...] = LABELS)
 
 
 def write_model(folder: Path, model: ModelContract) -> None:
-    """A linear encoder of coarse colours, of what the contract names; a `gru` weighs the blocks of a clip by place."""
+    """A linear encoder of coarse colours, of what the contract names; a `gru` weighs the blocks of a clip by place.
+
+    One that pools by thirds has no classifier.
+    """
     folder.mkdir(parents=True)
     (folder / "contract.json").write_text(model.to_json())
     blocks, frames, height, width, channels = model.clip_shape
@@ -68,6 +74,8 @@ def write_model(folder: Path, model: ModelContract) -> None:
         "middle": np.array(100.0, np.float32),
         "places": np.arange(blocks, dtype=np.float32)[:, None] / max(1, blocks - 1),
         "weight": rng.normal(size=(features, DIM)).astype(np.float32),
+        "parts": np.stack([_shares(blocks, part) for part in part_bounds(blocks, model.encoder.num_parts)]),
+        "vector": np.array([-1, model.vector_dim], np.int64),
         "head": rng.normal(size=(DIM, max(1, len(model.labels)))).astype(np.float32),
     }
     assert height == width == SIDE_PX
@@ -80,8 +88,12 @@ def write_model(folder: Path, model: ModelContract) -> None:
         helper.make_node("MatMul", ["features", "weight"], ["projected"]),
         helper.make_node("LpNormalization", ["projected"], ["blocks"], axis=-1, p=2),
         helper.make_node("ReduceMean", ["blocks", "block_axis"], ["mean"], keepdims=0),
-        helper.make_node("LpNormalization", ["mean"], ["embedding"], axis=-1, p=2),
+        helper.make_node("MatMul", ["parts", "blocks"], ["part_means"]),
+        helper.make_node("LpNormalization", ["part_means"], ["unit_parts"], axis=-1, p=2),
+        helper.make_node("Reshape", ["unit_parts", "vector"], ["side_by_side"]),
+        helper.make_node("LpNormalization", ["side_by_side"], ["embedding"], axis=-1, p=2),
     ]
+    assert model.encoder.num_parts == 1 or not model.labels
     if model.labels and model.encoder.classifier == "mean":
         nodes.append(helper.make_node("MatMul", ["mean", "head"], ["logits"]))
         nodes.append(helper.make_node("MatMul", ["blocks", "head"], ["block_logits"]))
@@ -103,6 +115,14 @@ def write_model(folder: Path, model: ModelContract) -> None:
     onnx.save(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), folder / "model.onnx"
     )
+
+
+def _shares(num_blocks: int, bounds: tuple[int, int]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """How much each block counts in the mean of a part."""
+    begin, end = bounds
+    shares = np.zeros(num_blocks, np.float32)
+    shares[begin:end] = 1 / (end - begin)
+    return shares
 
 
 def make_repository(root: Path, *contracts: ModelContract) -> Path:

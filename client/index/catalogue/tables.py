@@ -51,7 +51,7 @@ class VideoRecord:
 def new_tables(connection: sqlite3.Connection, facts: IndexFacts, rows: RowFacts, epoch: str) -> None:
     """Make the tables of an empty catalogue."""
     connection.executescript(SQL)
-    named = {"schema": SCHEMA, "epoch": epoch, "previous_epoch": epoch, "index": asdict(facts), "rows": asdict(rows)}
+    named = {"schema": SCHEMA, "epoch": epoch, "previous_epoch": epoch, "index": facts.to_dict(), "rows": asdict(rows)}
     for key, value in named.items():
         put_fact(connection, key, value)
 

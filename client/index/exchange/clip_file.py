@@ -84,6 +84,12 @@ class ClipFile:
                 opened = cls._parquet(path, stream) if suffix == ".parquet" else cls._npz(path, stream)
             yield opened
 
+    @property
+    def block_dim(self) -> int:
+        """Numbers of a block's vector, where they are not as many as a clip's has and the file says so; 0 else."""
+        found = self.index.get("block_dim", 0)
+        return found if isinstance(found, int) and found > 0 else 0
+
     def tables(self) -> Iterator[Any]:
         """Its rows as Arrow tables, each of the size that is worked on at once; texts are dictionaries.
 

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,7 +56,7 @@ def videos_of(file: ClipFile, facts: IndexFacts | None) -> Iterator[VideoClips]:
 
     Args:
         file: Open.
-        facts: Of the index that they are for; None: D is that of the first vector.
+        facts: Of the index that they are for; None: sizes are those of the first vector, and what the file says.
 
     Raises:
         UsageError: It is damaged.
@@ -77,10 +76,10 @@ def videos_of(file: ClipFile, facts: IndexFacts | None) -> Iterator[VideoClips]:
             whole = whole.unify_dictionaries().combine_chunks()
             end = _last_begin(whole)
         if end:
-            yield _Checked(file.path, whole.slice(0, end), facts).read()
+            yield _Checked(file, whole.slice(0, end), facts).read()
         rest = whole.slice(end)
     if rest is not None and rest.num_rows:
-        yield _Checked(file.path, rest, facts).read()
+        yield _Checked(file, rest, facts).read()
 
 
 def _last_begin(table: Any) -> int:  # noqa: ANN401  # pyarrow is untyped
@@ -92,9 +91,10 @@ def _last_begin(table: Any) -> int:  # noqa: ANN401  # pyarrow is untyped
 class _Checked:
     """Whole videos of a table."""
 
-    def __init__(self, path: Path, table: Any, facts: IndexFacts | None) -> None:  # noqa: ANN401  # pyarrow is untyped
-        self._named = f"'{printable(path)}'"
-        self._path = path
+    def __init__(self, file: ClipFile, table: Any, facts: IndexFacts | None) -> None:  # noqa: ANN401  # pyarrow is untyped
+        self._named = f"'{printable(file.path)}'"
+        self._path = file.path
+        self._block_dim = file.block_dim if facts is None else facts.block_dim
         self._table = table
         self._facts = facts
 
@@ -107,7 +107,7 @@ class _Checked:
             spans = self._spans(firsts, counts)
             numbers["overlap"] = self._overlap(firsts, counts, spans)
             vectors = self._vectors()
-            blocks, known = self._blocks(vectors.shape[1])
+            blocks, known = self._blocks(self._block_dim or vectors.shape[1])
             also = self._also(firsts)
         have_blocks = np.logical_and.reduceat(known, firsts)
         found = VideoClips(

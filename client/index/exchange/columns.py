@@ -8,7 +8,6 @@ the index is made for.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from cocon.client.index.records import IndexFacts
@@ -59,7 +58,7 @@ def clip_schema(facts: IndexFacts, num_blocks: int, metadata: Mapping[bytes, byt
     names += [name for name in OPTIONAL if name != "blocks"]
     fields = [pa.field(name, kinds[name], nullable=name in ("label", "also")) for name in [*names, "embedding"]]
     if num_blocks:
-        kind = pa.list_(pa.float16(), num_blocks * facts.embedding_dim)
+        kind = pa.list_(pa.float16(), num_blocks * facts.block_dim)
         fields.append(pa.field("blocks", kind, nullable=False))
     return pa.schema(fields, metadata=metadata)
 
@@ -68,7 +67,7 @@ def index_metadata(
     facts: IndexFacts, num_blocks: int, made_by: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[bytes, bytes]:
     """What the schema says of the whole."""
-    content = {**asdict(facts), "num_blocks": num_blocks, "made_by": dict(made_by), "settings": dict(settings)}
+    content = {**facts.to_dict(), "num_blocks": num_blocks, "made_by": dict(made_by), "settings": dict(settings)}
     return {
         b"normalised": b"l2",
         b"fingerprint": facts.fingerprint.encode(),

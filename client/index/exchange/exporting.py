@@ -85,7 +85,7 @@ def export_parquet(
         write_statistics=False,
         write_page_checksum=True,
     )
-    row_bytes = snapshot.facts.embedding_dim * (4 + 2 * num_blocks)
+    row_bytes = 4 * snapshot.facts.embedding_dim + 2 * num_blocks * snapshot.facts.block_dim
     with writer:
         for places in table.parts(positions, max(1, _GROUP_BYTES // row_bytes)):
             part = positions[places]

@@ -164,13 +164,17 @@ def _facts_of(file: ClipFile, clips: VideoClips) -> IndexFacts:
         )
     made_for = file.index.get("model")
     return IndexFacts(
-        tuple(view.split("+")), fingerprint, clips.vectors.shape[1], made_for if isinstance(made_for, str) else model
+        tuple(view.split("+")),
+        fingerprint,
+        clips.vectors.shape[1],
+        made_for if isinstance(made_for, str) else model,
+        file.block_dim,
     )
 
 
 def _num_blocks(file: ClipFile, clips: VideoClips, facts: IndexFacts, known: int) -> int:
     assert clips.blocks is not None
-    found = clips.blocks.shape[1] // facts.embedding_dim
+    found = clips.blocks.shape[1] // facts.block_dim
     if known not in (0, found):
         raise MismatchError(f"'{printable(file.path)}' has clips of {known} blocks and of {found}")
     return found

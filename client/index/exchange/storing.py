@@ -83,7 +83,7 @@ class BulkStore:
         chosen = np.repeat(is_new, clips.counts)
         blocks, num_blocks = None, self._writer.row_facts.num_blocks
         if num_blocks:
-            shape = (int(chosen.sum()), num_blocks, self._writer.facts.embedding_dim)
+            shape = (int(chosen.sum()), num_blocks, self._writer.facts.block_dim)
             blocks = np.zeros(shape, "<f2") if clips.blocks is None else clips.blocks[chosen].reshape(shape)
         return self._writer.append(clips.vectors[chosen], blocks)
 

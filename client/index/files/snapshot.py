@@ -225,7 +225,7 @@ def block_file(folder: Path, facts: IndexFacts, rows: RowFacts) -> RowFile | Non
     """The file of blocks' vectors; None where they are not known."""
     if rows.blocks is None:
         return None
-    return RowFile(folder / rows.blocks, "<f2", (rows.num_blocks, facts.embedding_dim))
+    return RowFile(folder / rows.blocks, "<f2", (rows.num_blocks, facts.block_dim))
 
 
 def _mapped_rows(

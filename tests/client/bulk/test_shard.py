@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from cocon.client import FailedVideo, VideoEmbedder, VideoEmbedding
 from cocon.client.bulk.embed_shard import EmbedShard
-from cocon.client.bulk.shard import Shard, ShardHead, ShardInput, read_head, read_shard, shard_bytes
+from cocon.client.bulk.shard import RowSizes, Shard, ShardHead, ShardInput, read_head, read_shard, shard_bytes
 from cocon.client.bulk.shard_folder import ShardFolder, ShardPlace
 from cocon.client.index.catalogue.file_stamp import FileStamp
 from cocon.client.pipeline.embedder_settings import EmbedderSettings
@@ -45,12 +45,12 @@ def make_shard(embedder: VideoEmbedder) -> MakeShard:
 def stored(shard: Shard, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     path = folder / shard.head.name
-    path.write_bytes(shard_bytes(shard, embedding_dim=8, num_blocks=2))
+    path.write_bytes(shard_bytes(shard, RowSizes(8, 8, 2)))
     return path
 
 
 def folder_of(path: Path, embedder: VideoEmbedder, key: str = KEY) -> ShardFolder:
-    return ShardFolder(path, key, fingerprint=embedder.model.fingerprint, embedding_dim=8, num_blocks=2)
+    return ShardFolder(path, key, fingerprint=embedder.model.fingerprint, sizes=RowSizes(8, 8, 2))
 
 
 def assert_same(found: VideoEmbedding | FailedVideo, expected: VideoEmbedding | FailedVideo) -> None:
@@ -138,7 +138,7 @@ def test_a_folder_knows_what_is_as_it_was(
     with folder_of(path.parent, embedder, key="other" * 8) as folder:
         assert folder.find(one) is None
     with pytest.raises(MismatchError, match="is of another model"):
-        ShardFolder(path.parent, KEY, fingerprint="f" * 64, embedding_dim=8, num_blocks=2)
+        ShardFolder(path.parent, KEY, fingerprint="f" * 64, sizes=RowSizes(8, 8, 2))
     path.write_bytes(b"PAR1 damaged")
     with folder_of(path.parent, embedder) as folder:
         assert folder.find(one) is None
@@ -203,6 +203,6 @@ def test_what_only_looks_like_a_shard_is_dropped_or_left_alone(tmp_path: Path) -
     for told in ("{}", "[]", "3", "[" * 100_000, '{"key": "k", "videos": [{"video": 3, "stamp": 5}]}'):
         notes = {"cocon_shard": told, "cocon_shard_sha256": hashlib.sha256(told.encode()).hexdigest()}
         parquet.write_table(pa.table({"a": [1]}).replace_schema_metadata({**notes, "fingerprint": "f"}), path)
-        with ShardFolder(tmp_path, "k", fingerprint="f", embedding_dim=8, num_blocks=2):
+        with ShardFolder(tmp_path, "k", fingerprint="f", sizes=RowSizes(8, 8, 2)):
             assert not path.exists(), told
     assert (tmp_path / "shard-01.parquet").is_dir()

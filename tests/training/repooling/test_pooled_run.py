@@ -1,0 +1,134 @@
+"""Vectors of a trained run made anew: what stays, what is left behind, and how ways to make them are compared."""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from cocon.core.errors import UsageError
+from cocon.embedding.contract import EncoderSpec
+from cocon.training.config.run import Config
+from cocon.training.models.encoder import build_encoder
+from cocon.training.repooling.choice import WayFigures, best_way, compare_ways, training_videos
+from cocon.training.repooling.cli import app
+from cocon.training.repooling.encoders import Way, repooled
+from cocon.training.repooling.pooled_run import pool_run
+from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.view_files import contract_of
+from cocon.video.views import VIEWS
+
+MakeConfig = Callable[..., Config]
+TrainTiny = Callable[..., bool]
+
+THIRDS = Way("thirds", 1)
+
+
+def test_weights_stay_and_vectors_and_fingerprint_become_others(trained: Path, tmp_path: Path) -> None:
+    before = RunFolder.open(trained)
+    pooled = pool_run(before, tmp_path / "thirds", THIRDS)
+    after = RunFolder.open(tmp_path / "thirds")
+    assert after.is_complete and after.config.model.pooling == "thirds"
+    assert json.loads((after.path / "complete.json").read_text())["pooled_from"] == "trained"
+    for view in before.views:
+        (old, old_contract), (new, contract) = before.encoder(view), after.encoder(view)
+        assert contract.weights_sha256 == old_contract.weights_sha256
+        assert contract.fingerprint != old_contract.fingerprint
+        assert pooled.vector_dims[view] == (old_contract.vector_dim, 3 * old_contract.vector_dim)
+        assert old_contract.labels and not contract.labels
+        clips = torch.randint(0, 256, (1, *contract.clip_shape), dtype=torch.uint8)
+        with torch.no_grad():
+            expected, found = old(clips), new(clips)
+        assert torch.equal(found.blocks, expected.blocks)
+        assert found.embedding.shape == (1, contract.vector_dim)
+    assert pooled.left_behind == ("the classifiers of rgb, pose",)
+
+
+def test_a_classifier_is_fitted_to_other_vectors_without_training_again(
+    trained: Path, tmp_path: Path, tiny_config: MakeConfig, train_tiny: TrainTiny
+) -> None:
+    pool_run(RunFolder.open(trained), tmp_path / "thirds", THIRDS)
+    config = tiny_config(
+        "training.epochs=0", f"training.init_from='{tmp_path / 'thirds'}'", "model.pooling=thirds", "views=['rgb']"
+    )
+    assert train_tiny(config, tmp_path / "labelled")
+    encoder, contract = RunFolder.open(tmp_path / "labelled").encoder("rgb")
+    assert (contract.encoder.pooling, contract.method) == ("thirds", "cocon")
+    assert contract.weights_sha256 == RunFolder.open(trained).contract("rgb").weights_sha256
+    clips = torch.randint(0, 256, (2, *contract.clip_shape), dtype=torch.uint8)
+    with torch.no_grad():
+        found = encoder(clips)
+    assert found.logits is not None and found.block_logits is not None
+    assert found.block_logits.shape == (2, contract.clip.num_blocks, 3 * len(contract.labels))
+
+
+@pytest.mark.parametrize(("classifier", "is_kept"), [("mean", False), ("gru", True)])
+def test_a_classifier_that_sees_whole_maps_stays(tiny_config: MakeConfig, classifier: str, is_kept: bool) -> None:
+    spec = EncoderSpec("resnet2d3d", (1, 1, 1, 1), 4, classifier)
+    encoder = build_encoder(spec, VIEWS["rgb"], num_classes=2).eval()
+    contract = contract_of(tiny_config(), "rgb", encoder, method="cocon", labels=("jump", "run"))
+    changed, told = repooled(encoder, replace(contract, encoder=spec), THIRDS)
+    assert bool(told.labels) == (changed.classifier is not None) == is_kept
+    assert told.encoder == replace(spec, pooling="thirds", classifier=classifier if is_kept else "none")
+
+
+def test_what_cannot_be_made_is_refused_in_words(trained: Path, tmp_path: Path) -> None:
+    run = RunFolder.open(trained)
+    with pytest.raises(UsageError, match=r"model\.cells \(2\) must be at most 1, the side of the feature map of view"):
+        pool_run(run, tmp_path / "cells", Way("mean", 2))
+    with pytest.raises(UsageError, match="cannot be replaced by itself"):
+        pool_run(run, trained, THIRDS)
+    pool_run(run, tmp_path / "thirds", THIRDS)
+    with pytest.raises(UsageError, match="is there already"):
+        pool_run(run, tmp_path / "thirds", THIRDS)
+    pool_run(run, tmp_path / "thirds", THIRDS, overwrite=True)
+
+
+def _in_groups(folder: Path) -> Path:
+    """Two classes by turns, each of three groups."""
+    with (folder / "manifest.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, [*dict.fromkeys([*rows[0], "group"])])
+        writer.writeheader()
+        named = [{"label": "ab"[place % 2], "group": str(place % 3)} for place in range(len(rows))]
+        writer.writerows(row | names for row, names in zip(rows, named, strict=True))
+    return folder
+
+
+def test_ways_are_compared_on_held_out_training_videos(
+    trained: Path, figures_copy: Path, tiny_config: MakeConfig
+) -> None:
+    run, config = RunFolder.open(trained), tiny_config(f"data.folder='{_in_groups(figures_copy)}'")
+    encoders = {view: run.encoder(view) for view in run.views}
+    with training_videos(config, run.views) as frames:
+        rows = compare_ways(encoders, frames, on_progress=lambda done, total: None)
+    # A feature map of one place has no cells.
+    assert [(row.way, row.view) for row in rows] == [
+        (way, view) for way in (Way("mean", 1), THIRDS) for view in ("rgb", "pose", "ensemble")
+    ]
+    dim = encoders["rgb"][1].embedding_dim
+    assert [row.vector_dim for row in rows] == [dim, dim, 2 * dim, 3 * dim, 3 * dim, 6 * dim]
+    assert 0 < rows[0].num_videos < len(frames.entries)
+
+
+def test_the_best_way_is_that_of_all_views_and_of_equals_the_shortest() -> None:
+    def row(way: Way, view: str, dim: int, probe: float) -> WayFigures:
+        return WayFigures(way, view, dim, probe, 50.0, 10)
+
+    mean = Way("mean", 1)
+    rows = [row(THIRDS, "rgb", 12, 90.0), row(THIRDS, "ensemble", 24, 70.0), row(mean, "ensemble", 8, 70.0)]
+    assert best_way(rows) == mean
+    assert best_way(rows[:1]) == THIRDS
+
+
+def test_the_command_says_what_vectors_cost_and_what_is_left_behind(trained: Path, tmp_path: Path) -> None:
+    found = CliRunner().invoke(app, [str(trained), "--pooling", "thirds", "--output", str(tmp_path / "thirds")])
+    assert found.exit_code == 0, found.output
+    assert "vectors by thirds; numbers of a clip's vector: rgb 16 → 48, pose 16 → 48" in found.stdout
+    assert "left behind, for they were made for other vectors: the classifiers of rgb, pose" in found.stderr
+    assert "cocon train --config" in found.stderr
