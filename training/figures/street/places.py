@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cocon.training.figures.appearance import Color
 from cocon.training.figures.scene import Sway, Thing, draw_thing
 
-__all__ = ["LAMP", "PLACE_SIDES", "Setting", "draw_place", "paint_place"]
+__all__ = ["LAMP", "PLACE_SIDES", "Scenery", "draw_place", "paint_place"]
 
 Bytes = NDArray[np.uint8]
 Kind = Literal["room", "corridor", "street", "green"]
@@ -30,7 +30,7 @@ _MAX_THINGS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class Scenery:
     """A place, and what moves in it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Setting:
     things: tuple[Thing, ...]
 
 
-def draw_place(identity: str, clutter: float, rng: np.random.Generator) -> Setting:
+def draw_place(identity: str, clutter: float, rng: np.random.Generator) -> Scenery:
     """Draw a place.
 
     Args:
@@ -65,7 +65,7 @@ def draw_place(identity: str, clutter: float, rng: np.random.Generator) -> Setti
     pairs = [(float(pair[0]), float(pair[1])) for pair in (size, hertz, phase)]
     wall = _muted(rng, 0.3, 0.9)
     num_things = int(rng.integers(0, 1 + round(_MAX_THINGS * clutter)))
-    return Setting(
+    return Scenery(
         identity=identity,
         kind=_KINDS[rng.integers(len(_KINDS))],
         seed=int(rng.integers(2**31)),
@@ -76,7 +76,7 @@ def draw_place(identity: str, clutter: float, rng: np.random.Generator) -> Setti
     )
 
 
-def paint_place(place: Setting, short_px: int) -> Bytes:
+def paint_place(place: Scenery, short_px: int) -> Bytes:
     """The picture of a place, RGB `uint8 [H, W, 3]`, H and W = `PLACE_SIDES` · short_px, its middle in the middle."""
     rng = np.random.default_rng(place.seed)
     easel = _Easel(rng, short_px, place)
@@ -91,7 +91,7 @@ def paint_place(place: Setting, short_px: int) -> Bytes:
 class _Easel:
     """The picture while it is painted; positions and sizes in short sides from its top left corner."""
 
-    def __init__(self, rng: np.random.Generator, short_px: int, place: Setting) -> None:
+    def __init__(self, rng: np.random.Generator, short_px: int, place: Scenery) -> None:
         self.rng, self.short_px, self.clutter = rng, short_px, place.clutter
         self.width, self.height = PLACE_SIDES
         self.horizon = self.height / 2 + place.horizon

@@ -13,7 +13,7 @@ from cocon.training.figures.planning import Split, Timing, draw_timing
 from cocon.training.figures.scene import Thing, draw_thing
 from cocon.training.figures.settings import StreetSettings
 from cocon.training.figures.street.movements import STREET_LABELS
-from cocon.training.figures.street.places import Setting, draw_place
+from cocon.training.figures.street.places import Scenery, draw_place
 
 __all__ = ["Handling", "Light", "Person", "Recorder", "StreetPlan", "plan_street", "plan_street_video"]
 
@@ -126,7 +126,7 @@ class StreetPlan:
     split: Split
     label: str
     people: tuple[Person, ...]
-    place: Setting
+    place: Scenery
     seat: Color | None
     in_front: tuple[Thing, ...]
     lit_from: tuple[float, float]
