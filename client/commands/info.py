@@ -147,8 +147,9 @@ def _model_row(view: str, model: ModelEmbedder) -> Row:
         "fingerprint": contract.fingerprint,
         "labels": list(contract.labels),
         "clip": asdict(contract.clip),
-        "geometry": asdict(contract.geometry),
+        "geometry": contract.to_dict()["geometry"],
         "learned_from": list(contract.made_by),
+        "people_by": list(contract.people_by),
         "made_here_by": identity_of(view, contract.flow),
     }
 

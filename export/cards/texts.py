@@ -21,6 +21,7 @@ from cocon.export.cards.training import learned_from, training_text
 from cocon.export.models.fusion import Fusion
 from cocon.export.repository.stage import Exported
 from cocon.training.evaluation.recognition.metrics import FUSED, LEARNED
+from cocon.video.geometry import Geometry
 
 __all__ = ["encoder_card", "ensemble_card", "file_facts", "fuse_card", "parity_text", "run_card"]
 
@@ -178,7 +179,7 @@ def run_card(name: str, contracts: Sequence[ModelContract], training: TrainingRe
     return render_card(card, training)
 
 
-_PER_VIEW = ("view", "geometry", "flow", "made by", "fingerprint", "weights sha256")
+_PER_VIEW = ("view", "geometry", "flow", "made by", "people found by", "fingerprint", "weights sha256")
 
 
 def file_facts(exported: Exported) -> dict[str, str]:
@@ -230,7 +231,8 @@ def _contract_facts(contract: ModelContract) -> dict[str, str]:
         "method": plain(contract.method),
         "view": contract.view,
         "clip": f"{clip.num_blocks} blocks of {clip.frames_per_block} frames, {step}",
-        "geometry": f"short side resized to {contract.geometry.resize_px} px, the middle {side} × {side} px cut out",
+        "geometry": f"{_resized(contract.geometry)} resized to {contract.geometry.resize_px} px, "
+        f"the middle {side} × {side} px cut out",
     }
     if (flow := contract.flow) is not None:
         facts["flow"] = (
@@ -238,6 +240,8 @@ def _contract_facts(contract: ModelContract) -> dict[str, str]:
         )
     if contract.made_by:
         facts["made by"] = plain(", ".join(contract.made_by))
+    if contract.people_by:
+        facts["people found by"] = plain(", ".join(contract.people_by))
     encoder = contract.encoder
     stages = f"{' + '.join(map(str, encoder.blocks_per_stage))} residual blocks, " if encoder.blocks_per_stage else ""
     return facts | {
@@ -246,6 +250,17 @@ def _contract_facts(contract: ModelContract) -> dict[str, str]:
         "fingerprint": f"`{contract.fingerprint}`",
         "weights sha256": f"`{contract.weights_sha256}`",
     }
+
+
+def _resized(geometry: Geometry) -> str:
+    """What of a picture is resized, in words."""
+    if (following := geometry.following) is None:
+        return "short side"
+    return (
+        f"a square around people (by their {following.by}, {100 * following.margin:.3g} % more on each side, at least "
+        f"{100 * following.least_share:.3g} % of the short side, mean of ± {following.smoothing_seconds:.3g} s; held "
+        f"for {following.hold_seconds:.3g} s where nobody is found, then the middle square)"
+    )
 
 
 def _vector_facts(contract: ModelContract) -> dict[str, str]:

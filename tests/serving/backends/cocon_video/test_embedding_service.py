@@ -1,8 +1,10 @@
 """What the backend does with the bytes of a video, with encoders of this process in place of the server's."""
 
 import os
+import runpy
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,8 @@ from cocon.serving.backends.cocon_video.asked import Asked
 from cocon.serving.backends.cocon_video.embedding_service import CancelledRequestError, EmbeddingService
 from cocon.serving.backends.cocon_video.kept_file import FileKeeper
 from cocon.video.decoding.limits import MediaLimits
+from cocon.video.following.rule import Following
+from cocon.video.pictures.encode import write_mp4
 from tests.client.conftest import contract, make_repository, write_video
 from tests.disks import full_disk
 
@@ -78,6 +82,32 @@ def test_it_gives_the_rows_of_the_client(
     np.testing.assert_allclose(answer.embedding.probabilities, expected.probabilities, atol=1e-6)
     assert sorted(answer.views) == sorted(views)
     assert left(files) == []
+
+
+def test_it_follows_people_as_the_client_does(video_of_person: Path, tmp_path: Path, files: Path) -> None:
+    plain = contract("rgb")
+    followed = replace(plain, geometry=replace(plain.geometry, following=Following()))
+    told = {}
+    for name, one in {"plain": plain, "followed": followed}.items():
+        url = f"local:{make_repository(tmp_path / name, one)}"
+        with VideoEmbedder(url) as embedder:
+            expected = embedder.embed(video_of_person)
+        with EmbeddingService(connect(url), MediaLimits(), deadline_s=60) as opened:
+            answer = opened.embed(content(video_of_person), Asked(name=str(video_of_person)))
+        np.testing.assert_allclose(answer.embedding.embedding, expected.embedding, atol=1e-6)
+        told[name] = expected.embedding
+    assert np.abs(told["plain"] - told["followed"]).max() > 1e-3
+
+
+@pytest.fixture(scope="module")
+def video_of_person(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn person at the left of a wide picture."""
+    person = runpy.run_path(str(Path(__file__).parents[3] / "video" / "person.py"))["draw_person"]()[0]
+    picture = np.full((400, 800, 3), (200, 205, 210), np.uint8)
+    picture[40:360, 20:360] = person
+    path = tmp_path_factory.mktemp("person") / "a.mp4"
+    write_mp4(path, ((index / 10, picture) for index in range(12)))
+    return path
 
 
 @pytest.mark.parametrize("kind", ["empty", "text", "cut", "playlist"])
