@@ -7,6 +7,7 @@ import typer
 
 from cocon.core.options import Quiet
 from cocon.video.decoding.limits import LIMIT_HELP
+from cocon.video.following.rule import FollowedView
 
 __all__ = ["preview"]
 
@@ -17,6 +18,9 @@ def preview(
     video: Annotated[Path, typer.Argument(help="The video.", show_default=False)],
     output: Annotated[Path, typer.Option(help="FILE.png: some moments; FILE.mp4: all frames.", show_default=False)],
     rows: Annotated[int, typer.Option(min=1, max=_MAX_ROWS, help="Moments on a PNG, spread over the video.")] = 4,
+    follow: Annotated[
+        FollowedView | None, typer.Option(help="Frame what models that follow people look at.", show_default="no frame")
+    ] = None,
     limit: Annotated[list[str] | None, typer.Option(help=LIMIT_HELP)] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -29,17 +33,18 @@ def preview(
     from cocon.core.printable import printable
     from cocon.core.progress import progress_bar
     from cocon.video.decoding.limits import MediaLimits
+    from cocon.video.following.rule import Following
     from cocon.video.output_file import check_output
     from cocon.video.preview.sheet import PREVIEW_SUFFIXES, survey_video, write_preview
     from cocon.video.workers.pool import WorkerPool
 
-    limits = MediaLimits.parse(limit or ())
+    limits, following = MediaLimits.parse(limit or ()), None if follow is None else Following(follow)
     check_output(output, [video], suffixes=PREVIEW_SUFFIXES)
     with WorkerPool(limits) as pool:
         with progress_bar("reading", unit="frames", is_quiet=quiet) as on_progress:
             survey = survey_video(pool, video, limits, on_progress=on_progress)
         with progress_bar("drawing", unit="frames", is_quiet=quiet) as on_progress:
-            notes = write_preview(pool, survey, output, num_rows=rows, on_progress=on_progress)
+            notes = write_preview(pool, survey, output, num_rows=rows, following=following, on_progress=on_progress)
     for note in notes:
         typer.echo(f"warning: {printable(note)}", err=True)
     typer.echo(printable(output))

@@ -50,4 +50,4 @@ class Following:
     @property
     def lead_seconds(self) -> float:
         """How far the boxes that a window depends on may lie before it."""
-        return self.smoothing_seconds + self.hold_seconds
+        return self.smoothing_seconds + 2 * self.hold_seconds

@@ -7,8 +7,9 @@
 
 **A frame's target** is a square: its side is the longer side of the box around all people with the margin on both
 sides, no shorter than `least_share` and no longer than the picture's short side; it has the box in its middle, as far
-as that leaves it inside the picture. Where nobody is found, the last target is held for `hold_seconds`; then, and where
-nobody ever was, the target is the middle square of the picture, which is what a centre crop shows.
+as that leaves it inside the picture. Of somebody whom the picture's edge cuts off only a part is seen: there the side
+is no shorter than any of the `hold_seconds` before. Where nobody is found, the last target is held for `hold_seconds`;
+then, and where nobody ever was, the target is the middle square of the picture, which is what a centre crop shows.
 
 **A moment's window** is the mean of the targets of the frames no farther than `smoothing_seconds` from it, weighted
 less the farther they are. Squares inside a picture have their mean inside it. So a window depends on what was found
@@ -21,6 +22,7 @@ every view of a frame, whatever size it is kept at.
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import deque
 from dataclasses import dataclass
 from typing import Self
 
@@ -37,7 +39,11 @@ __all__ = ["WHOLE", "PictureWindow", "WindowTrack"]
 _MOST_FRAMES = 64
 # Rows that are not needed any more are forgotten when there are so many.
 _FORGOTTEN_AT_ONCE = 1024
+# Likewise of those before a frame whose sides count for one who is cut off.
+_MOST_SIDES = 256
 _NO_TIME_S = 1e-9
+# A box that begins nearer to the picture's edge than this share of it is one of somebody cut off.
+_AT_EDGE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ class WindowTrack:
         self._times = array("d")
         self._targets = array("d")  # x, y, side of each time
         self._found: tuple[float, PictureWindow] | None = None
+        self._sides: deque[tuple[float, float]] = deque(maxlen=_MOST_SIDES)
 
     @classmethod
     def of_array(cls, following: Following, rows: NDArray[np.float64]) -> Self:
@@ -106,7 +113,7 @@ class WindowTrack:
             width: likewise.
         """
         if box is not None:
-            self._found = seconds, _around(box, height, width, self.following)
+            self._found = seconds, self._around(seconds, box, height, width)
         is_held = self._found is not None and seconds - self._found[0] <= self.following.hold_seconds + _NO_TIME_S
         target = self._found[1] if is_held and self._found is not None else WHOLE
         self._times.append(seconds)
@@ -138,6 +145,18 @@ class WindowTrack:
         if num_past >= _FORGOTTEN_AT_ONCE:
             del self._times[:num_past], self._targets[: 3 * num_past]
 
+    def _around(self, seconds: float, box: Box, height: int, width: int) -> PictureWindow:
+        """The target of a frame in which somebody is found."""
+        side, following, recent = _side(box, height, width, self.following), self.following, self._sides
+        while recent and seconds - recent[0][0] > following.hold_seconds + _NO_TIME_S:
+            recent.popleft()
+        recent.append((seconds, side))
+        if min(box.left, box.top, 1 - box.right, 1 - box.bottom) <= _AT_EDGE:
+            side = max(before for _, before in recent)
+        half_x, half_y = side * min(height, width) / (2 * width), side * min(height, width) / (2 * height)
+        x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
+        return PictureWindow(min(max(x, half_x), 1 - half_x), min(max(y, half_y), 1 - half_y), side)
+
     def _without_frames(self, following: int, seconds: float) -> PictureWindow:
         """Where no frame is near: the target of the one before, as long as boxes are held."""
         place = following - 1
@@ -146,10 +165,7 @@ class WindowTrack:
         return PictureWindow(*self._targets[3 * place : 3 * place + 3])
 
 
-def _around(box: Box, height: int, width: int, following: Following) -> PictureWindow:
-    short = min(height, width)
+def _side(box: Box, height: int, width: int, following: Following) -> float:
+    """Of the square around a box, as a share of the picture's short side."""
     longer_px = max((box.right - box.left) * width, (box.bottom - box.top) * height)
-    side = min(1.0, max(following.least_share, (1 + 2 * following.margin) * longer_px / short))
-    half_x, half_y = side * short / (2 * width), side * short / (2 * height)
-    x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
-    return PictureWindow(min(max(x, half_x), 1 - half_x), min(max(y, half_y), 1 - half_y), side)
+    return min(1.0, max(following.least_share, (1 + 2 * following.margin) * longer_px / min(height, width)))

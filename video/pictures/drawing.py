@@ -4,7 +4,7 @@
     draw_skeleton(pixels, keypoints)                     # RGB uint8 [H, W, 3] and [P, 17, 3] → RGB uint8 [H, W, 3]
     draw_mask(pixels, mask)                              # RGB uint8 [H, W, 3] and [h, w, 1] → RGB uint8 [H, W, 3]
 
-Left, right, and a mask's outline have colours of Okabe and Ito's set, which colour-blind people tell apart
+Left, right, a mask's outline and windows have colours of Okabe and Ito's set, which colour-blind people tell apart
 (https://jfly.uni-koeln.de/color).
 """
 
@@ -26,6 +26,7 @@ __all__ = [
     "SHEET_BRIGHT",
     "SHEET_DIM",
     "SHEET_PAPER",
+    "WINDOW_COLOUR",
     "Colour",
     "blend",
     "colour_wheel",
@@ -40,6 +41,7 @@ Colour = tuple[int, int, int]
 LEFT_COLOUR: Colour = (86, 180, 233)  # sky blue
 RIGHT_COLOUR: Colour = (230, 159, 0)  # orange
 OUTLINE_COLOUR: Colour = (240, 228, 66)  # yellow
+WINDOW_COLOUR: Colour = (204, 121, 167)  # reddish purple
 # Of sheets: below everything, below headers and empty places, of what is read first, of the rest.
 SHEET_PAPER: Colour = (18, 18, 20)
 SHEET_BAR: Colour = (44, 44, 48)

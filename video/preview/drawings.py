@@ -9,11 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cocon.video.following.rule import Following
+from cocon.video.following.windows import PictureWindow
 from cocon.video.geometry import resize
 from cocon.video.pictures.drawing import (
     LEFT_COLOUR,
     OUTLINE_COLOUR,
     RIGHT_COLOUR,
+    WINDOW_COLOUR,
     blend,
     draw_mask,
     draw_skeleton,
@@ -23,7 +26,7 @@ from cocon.video.preview.panels import Word, caption
 from cocon.video.store.stored_view import Attributes, StoredView
 from cocon.video.views import VIEWS, Drawing
 
-__all__ = ["FULL_FLOW_SHARE", "draw_view", "legend_words", "scale_colours"]
+__all__ = ["FULL_FLOW_SHARE", "draw_view", "draw_window", "legend_words", "scale_colours", "window_words"]
 
 Pixels = NDArray[np.uint8]
 
@@ -47,6 +50,22 @@ def draw_view(picture: Pixels, stored: StoredView) -> Pixels:
 def legend_words(view: str, known: Attributes) -> list[Word]:
     """What a legend says of a view's drawing; `known` is what the view's attributes say."""
     return _DRAWINGS[VIEWS[view].drawing].explain(view, known)
+
+
+def draw_window(picture: Pixels, window: PictureWindow) -> Pixels:
+    """A picture `uint8 [H, W, 3]` in which what models look at is framed."""
+    import cv2
+
+    top, left, side = window.pixels(*picture.shape[:2])
+    drawn, width = picture.copy(), max(1, min(picture.shape[:2]) // 100)
+    for colour, extra in (((0, 0, 0), 2), (WINDOW_COLOUR, 0)):
+        cv2.rectangle(drawn, (left, top), (left + side - 1, top + side - 1), colour, width + extra)
+    return drawn
+
+
+def window_words(following: Following) -> list[Word]:
+    """What a legend says of the frames that `draw_window` draws."""
+    return [Word(f"window around people, by {following.by}", [WINDOW_COLOUR])]
 
 
 def scale_colours(amounts: Pixels) -> Pixels:

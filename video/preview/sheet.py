@@ -19,6 +19,7 @@ from cocon.core.progress import OnProgress
 from cocon.video.clips import nearest_frames
 from cocon.video.decoding.frames import Frame
 from cocon.video.decoding.limits import MediaLimits
+from cocon.video.following.rule import Following
 from cocon.video.output_file import check_output, output_file
 from cocon.video.pictures.encode import write_mp4, write_png
 from cocon.video.preview.panels import Legend, Word, draw_legend, draw_sheet, time_label
@@ -88,6 +89,7 @@ def write_preview(
     output: Path,
     *,
     num_rows: int = 4,
+    following: Following | None = None,
     on_progress: OnProgress = lambda *_: None,
 ) -> list[str]:
     """Draw the views; the file appears whole or not at all.
@@ -97,6 +99,7 @@ def write_preview(
         survey: of the video.
         output: ends in `.png`, for some moments one below the other, or in `.mp4`, for all frames at their times.
         num_rows: moments on a PNG, spread over the video; fewer if it has fewer frames.
+        following: draw the window around people who are followed like this.
         on_progress: called with (frames drawn, frames in all).
 
     Returns:
@@ -108,7 +111,7 @@ def write_preview(
     """
     check_output(output, [survey.video], suffixes=PREVIEW_SUFFIXES)
     is_film = output.suffix.lower() == ".mp4"
-    plan = _plan(survey, None if is_film else num_rows)
+    plan = _plan(survey, None if is_film else num_rows, following)
     messages = named(pool.run(strip_job, plan), survey.video)
     facts = next(messages).fields
     strips = _strips(messages, lambda done: on_progress(done, plan.num_frames or len(survey.times)))
@@ -123,14 +126,14 @@ def write_preview(
     return lost + list(dict.fromkeys(facts["missing"].values()))
 
 
-def _plan(survey: Survey, num_rows: int | None) -> StripPlan:
+def _plan(survey: Survey, num_rows: int | None, following: Following | None) -> StripPlan:
     root, entry = entry_of(survey.video)
     is_any_stored = any(view_path(root, view, entry.video_id).is_file() for view in VIEWS)
     content = content_sha256(survey.video) if is_any_stored else None
     if num_rows is None:
-        return StripPlan(survey.video, survey.limits, content)
+        return StripPlan(survey.video, survey.limits, content, following)
     wanted = _spread_frames(survey.times, num_rows)
-    return StripPlan.of_frames(survey.video, survey.limits, content, wanted=wanted, times=survey.times)
+    return StripPlan.of_frames(survey.video, survey.limits, content, following, wanted=wanted, times=survey.times)
 
 
 def _spread_frames(times: NDArray[np.float64], num_rows: int) -> NDArray[np.int64]:

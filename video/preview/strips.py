@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 
 from cocon.video.decoding.frames import Frame, of_one_size, read_frames
 from cocon.video.decoding.limits import MediaLimits
-from cocon.video.preview.drawings import draw_view, legend_words
+from cocon.video.following.rule import Following
+from cocon.video.following.windows import PictureWindow
+from cocon.video.geometry import Geometry
+from cocon.video.preview.drawings import draw_view, draw_window, legend_words, window_words
 from cocon.video.preview.panels import Panel, SheetLayout, draw_strip, notice
 from cocon.video.preview.sources import FLOW_SPEC, ViewSources
+from cocon.video.reading.people_tracks import PeopleTracks
 from cocon.video.reading.viewed_frames import ViewedFrame
 from cocon.video.workers.messages import Message
 from cocon.video.workers.pool import Beat
@@ -39,6 +43,7 @@ class StripPlan:
         video: the file.
         limits: how much of it is read before it is refused.
         content_sha256: of the file, if known; views stored for another content are not shown.
+        following: how people are followed whose windows are drawn; None draws none.
         wanted: numbers of the frames to draw, increasing; None is all.
         followed: numbers of the frames to look at, increasing, `wanted` among them; None is all.
     """
@@ -46,6 +51,7 @@ class StripPlan:
     video: Path
     limits: MediaLimits
     content_sha256: str | None = None
+    following: Following | None = None
     wanted: tuple[int, ...] | None = None
     followed: tuple[int, ...] | None = None
 
@@ -55,16 +61,19 @@ class StripPlan:
         video: Path,
         limits: MediaLimits,
         content_sha256: str | None,
+        following: Following | None = None,
         *,
         wanted: NDArray[np.int64],
         times: NDArray[np.float64],
     ) -> Self:
         """For some frames of a video whose frames have `times`, and what must be seen to draw them."""
         ahead = 2 * FLOW_SPEC.interval_seconds  # the frame nearest to one interval later is no farther
+        if following is not None:
+            ahead = max(ahead, following.smoothing_seconds)
         before = _FOLLOWED_SECONDS / len(wanted)
         spans = [(times >= times[number] - before) & (times <= times[number] + ahead) for number in wanted]
         followed = np.flatnonzero(np.logical_or.reduce(spans))
-        return cls(video, limits, content_sha256, tuple(wanted.tolist()), tuple(followed.tolist()))
+        return cls(video, limits, content_sha256, following, tuple(wanted.tolist()), tuple(followed.tolist()))
 
     @property
     def num_frames(self) -> int | None:
@@ -98,16 +107,20 @@ def strip_job(beat: Beat, plan: StripPlan) -> Iterator[Message]:
     """
     sources = ViewSources.of(plan.video, plan.content_sha256, on_progress=beat)
     shown = [view for view in sources.views if view not in sources.missing]
-    words = [asdict(word) for view in shown for word in legend_words(view, sources.attributes(view))]
+    following = plan.following if plan.following and plan.following.by in shown else None
+    explained = [word for view in shown for word in legend_words(view, sources.attributes(view))]
+    words = [asdict(word) for word in [*explained, *(window_words(following) if following else ())]]
     yield Message({"missing": sources.missing, "words": words})
     frames = _followed_frames(of_one_size(read_frames(plan.video, plan.limits, on_frame=beat)), plan)
     numbers = count() if plan.followed is None else plan.followed
     wanted = None if plan.wanted is None else frozenset(plan.wanted)
     layout: SheetLayout | None = None
-    for frame, number in zip(sources.frames(frames), numbers, strict=False):
+    tracks = PeopleTracks.of([Geometry(1, 1, following)], sources.stored)
+    for (frame, windows), number in zip(tracks.windowed(sources.frames(frames)), numbers, strict=False):
         if wanted is None or number in wanted:
             layout = layout or SheetLayout.of(*frame.pixels.shape[:2])
-            strip = draw_strip(layout, _panels(frame, sources, layout), frame.seconds)
+            panels = _panels(frame, sources, layout, windows[following] if following else None)
+            strip = draw_strip(layout, panels, frame.seconds)
             yield Message({"num_frames": number + 1, "seconds": frame.seconds}, {"strip": strip})
         elif number % _FRAMES_PER_MESSAGE == 0:
             yield Message({"num_frames": number + 1})
@@ -125,7 +138,7 @@ def _followed_frames(frames: Iterator[Frame], plan: StripPlan) -> Iterator[Frame
             return
 
 
-def _panels(frame: ViewedFrame, sources: ViewSources, layout: SheetLayout) -> list[Panel]:
+def _panels(frame: ViewedFrame, sources: ViewSources, layout: SheetLayout, window: PictureWindow | None) -> list[Panel]:
     picture = layout.fitted(frame.pixels)
     panels = []
     for view in sources.views:
@@ -133,5 +146,6 @@ def _panels(frame: ViewedFrame, sources: ViewSources, layout: SheetLayout) -> li
             panels.append(Panel(view, notice(layout, reason), "missing"))
         else:
             drawn = draw_view(picture, sources.view(view, frame))
+            drawn = drawn if window is None else draw_window(drawn, window)
             panels.append(Panel(view, drawn, "stored" if view in sources.stored else ""))
     return panels

@@ -59,6 +59,18 @@ def test_a_person_who_is_cut_off_stays_inside_the_picture() -> None:
             assert 0 <= left <= shape[1] - side
 
 
+def _leaving(right: float) -> Boxes:
+    """Boxes that go to the left until little of them is left inside the picture, whose first column is at `right`."""
+    return [Box(max(right, 0.3 - 0.02 * index), 0.45, 0.5 - 0.02 * index, 0.55) for index in range(24)]
+
+
+def test_somebody_who_leaves_the_picture_is_not_magnified_in_pieces() -> None:
+    sides = [window.side for window in _windows(_leaving(0.0))]
+    assert min(sides) == pytest.approx(max(sides))
+    behind_a_pillar = [window.side for window in _windows(_leaving(0.02))]
+    assert min(behind_a_pillar) < 0.9 * max(behind_a_pillar)
+
+
 def test_a_tiny_box_is_not_magnified_without_end() -> None:
     assert {window.side for window in _windows([Box(0.5, 0.5, 0.5, 0.5)] * 5)} == {0.25}
 
@@ -91,7 +103,7 @@ def test_a_long_dropout_ends_in_the_middle_square_without_a_jump() -> None:
 
 def test_frames_beyond_its_reach_change_nothing() -> None:
     following = Following()
-    boxes: Boxes = [None if chance < 0.3 else Box(*np.sort(RNG.random(4))[[0, 1, 2, 3]]) for chance in RNG.random(300)]
+    boxes: Boxes = [None if chance < 0.3 else Box(*np.sort(RNG.random(4)).round(1)) for chance in RNG.random(300)]
     whole = _track(boxes, following)
     begin = 150
     part = WindowTrack(following)

@@ -14,7 +14,8 @@ from cocon.video.decoding.frames import read_frames
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.estimation.flow import flow_to_bytes
 from cocon.video.estimation.pose import COCO_KEYPOINTS
-from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR
+from cocon.video.following.rule import Following
+from cocon.video.pictures.drawing import LEFT_COLOUR, RIGHT_COLOUR, WINDOW_COLOUR
 from cocon.video.preview.panels import Panel, SheetLayout, draw_strip
 from cocon.video.preview.sheet import survey_video, write_preview
 from cocon.video.preview.strips import StripPlan
@@ -46,9 +47,9 @@ def stored(tmp_path: Path, write_video: WriteVideo, numbered: Numbered) -> Path:
     return path
 
 
-def _preview(path: Path, output: Path, *, num_rows: int = 4) -> list[str]:
+def _preview(path: Path, output: Path, *, num_rows: int = 4, following: Following | None = None) -> list[str]:
     with WorkerPool() as pool:
-        return write_preview(pool, survey_video(pool, path), output, num_rows=num_rows)
+        return write_preview(pool, survey_video(pool, path), output, num_rows=num_rows, following=following)
 
 
 def _read_png(path: Path) -> np.ndarray:
@@ -91,6 +92,17 @@ def test_stored_views_are_shown_and_labelled_so(stored: Path, tmp_path: Path) ->
     assert not is_arm[: height // 2 - 10].any()
     assert not is_arm[height // 2 + 10 :].any()
     assert mask[:, 5 : width // 2 - 10].mean() > 2 * mask[:, width // 2 + 10 :].mean()
+
+
+def test_the_window_around_people_is_framed_in_every_view(stored: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.png"
+    assert _preview(stored, output, num_rows=1, following=Following("mask")) == []
+    layout = SheetLayout.of(48, 64)
+    for panel in _bars_and_pictures(_read_png(output), layout, [0.5], ["", "stored", "stored", "stored"]):
+        is_frame = _is_colour(panel, WINDOW_COLOUR)
+        right = 3 * layout.width // 4  # a square as high as the picture, at its left
+        assert is_frame[10:-10, right - 4 : right].any(axis=1).all()
+        assert not is_frame[:, right + 4 :].any()
 
 
 def test_without_a_store_a_walking_person_is_found_drawn_and_moves_right(
