@@ -9,6 +9,8 @@ import typer
 from cocon.core.options import Quiet, Threads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cocon.training.config.run import Config
 
 __all__ = ["app"]
@@ -22,7 +24,9 @@ _ARCHITECTURE = ("model.backbone", "model.depth", "model.width", "trunk.")
 
 @app.command()
 def train(
-    preset: Annotated[str, typer.Option("--preset", "--config", help="A preset's name, or a TOML file.")] = "figures",
+    preset: Annotated[
+        str, typer.Option("--preset", "--config", help="A preset's name, or a TOML file; auto: fits it to the videos.")
+    ] = "auto",
     data: Annotated[Path | None, typer.Option(help="Dataset folder; overrides data.folder.")] = None,
     output: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/default"),
     method: Annotated[
@@ -49,11 +53,12 @@ def train(
 ) -> None:
     """Train encoders on unlabelled multi-view video, and a classifier where there are labels.
 
+    The preset auto looks at the videos and at what is stored of them, and says what it chooses; --set comes before it.
     Goes on where an interrupted run stopped; does nothing if the run is complete. Videos that fail are left out and
     named, exit code 3; more than data.max_failed_share of them stop it. On several devices:
     torchrun --nproc-per-node 2 --no-python cocon train ...
 
-    Example: cocon train --preset demo --data data/figures --output runs/default --set training.epochs=30
+    Example: cocon train --data my_videos --output runs/mine
     """
     import os
     from functools import partial
@@ -72,14 +77,15 @@ def train(
     overrides += [f"{key}={value}" for key, value in given.items() if value is not None]
     overrides += ["data.views_on_the_fly=true"] * views_on_the_fly + (settings or [])
     say = partial(typer.echo, err=True)
-    config = _configuration(preset, overrides, None if overwrite else output / "config.toml")
+    is_first = os.environ.get("RANK", "0") == "0"
+    config = _configuration(preset, overrides, None if overwrite else output / "config.toml", say if is_first else None)
     bar = partial(progress_bar, is_quiet=quiet)
     keep_memory()
     say_epoch = (lambda line: None) if quiet else say
     is_new = train_run(
         config, output, overwrite=overwrite, progress_bar=bar, resume=resume, say=say, say_epoch=say_epoch
     )
-    if os.environ.get("RANK", "0") == "0":
+    if is_first:
         state = "trained" if is_new else "is complete already:"
         run = RunFolder(output, config)
         print(f"{printable(output)} {state} {config.method} encoders of {', '.join(run.views)}")
@@ -90,17 +96,24 @@ def train(
             raise typer.Exit(VideoError.exit_code)
 
 
-def _configuration(preset: str, overrides: list[str], begun: Path | None) -> "Config":
+def _configuration(
+    preset: str, overrides: list[str], begun: Path | None, say: "Callable[[str], None] | None"
+) -> "Config":
     """The configuration; a view that starts from an encoder has its architecture, unless an override says one.
 
     Args:
         preset: name, or path of a TOML file.
         overrides: of its settings.
-        begun: configuration of the run to go on with, if there is one.
+        begun: configuration of the run to go on with, if there is one; nothing is chosen for that again.
+        say: called with what is chosen, line by line; None in all processes but the first.
     """
-    from cocon.training.config.files import load_config
+    from cocon.training.config.files import AUTO, load_config
     from cocon.training.run_folder.warm_start import architecture_settings
 
+    if preset == AUTO:
+        if begun is not None and begun.is_file():
+            return load_config(str(begun), overrides)
+        overrides = _with_chosen(overrides, say)
     config = load_config(preset, overrides)
     if any(override.strip().startswith(_ARCHITECTURE) for override in overrides):
         return config
@@ -111,6 +124,18 @@ def _configuration(preset: str, overrides: list[str], begun: Path | None) -> "Co
             "taken from the encoders to start from, in place of the preset's: %s", ", ".join(taken.values())
         )
     return load_config(preset, [*overrides, *taken.values()]) if taken else config
+
+
+def _with_chosen(overrides: list[str], say: "Callable[[str], None] | None") -> list[str]:
+    """What is chosen for the videos, and on top of it what is set."""
+    from cocon.training.choosing.configuration import chosen_settings
+    from cocon.training.config.files import AUTO
+
+    settings, lines = chosen_settings(overrides)
+    for line in lines:
+        if say is not None:
+            say(f"{AUTO}: {line}")
+    return [*settings, *overrides]
 
 
 def _sources(named: list[str]) -> list[str]:

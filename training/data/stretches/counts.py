@@ -13,6 +13,10 @@ from cocon.video.clips import ClipSpec
 __all__ = ["clip_counts", "clip_seconds", "clips_within"]
 
 
+# What a length in seconds is off by, in clips.
+_ROUNDING = 1e-3
+
+
 def clip_counts(frames: VideoFrames, config: Config) -> tuple[int, ...]:
     """Clips of each video in an epoch; empty where that is one of each, as of stretches, which are of like length.
 
@@ -29,7 +33,8 @@ def clip_counts(frames: VideoFrames, config: Config) -> tuple[int, ...]:
 
 def clips_within(lengths: tuple[EntryLength | None, ...], clip: ClipSpec) -> tuple[int, ...]:
     """How many clips each video holds side by side, at least one, also where its length is not known."""
-    return tuple(1 if one is None else max(1, int(one.seconds / clip_seconds(clip, one.rate))) for one in lengths)
+    sides = (0.0 if one is None else one.seconds / clip_seconds(clip, one.rate) for one in lengths)
+    return tuple(max(1, int(number + _ROUNDING)) for number in sides)
 
 
 def clip_seconds(clip: ClipSpec, rate: float) -> float:
