@@ -49,7 +49,7 @@ _MEANING = {
 _STARTS = {
     "finetuned-untrained": "nothing",
     "finetuned-packed": "the packed encoders",
-    "finetuned-trained": "the encoders of `packed-trained`, or else of `cocon`",
+    "finetuned-trained": "",
 }
 
 
@@ -76,7 +76,7 @@ class RealTable(Table):
 
     def page(self, rows: Sequence[Row], plan: Plan, config: Config, dataset: DatasetFolder) -> str:
         """All views together at a glance, figure by figure, fine-tuned, what holds, and what differs from the paper."""
-        table = _Tables(rows)
+        table = _Tables(rows, config.views)
         parts = [
             *page_head(f"# Real videos: {self.name}", self._command(plan), rows, self._notes(plan, config, dataset)),
             "## The rows",
@@ -122,46 +122,48 @@ def check_real_claims(rows: Sequence[Row], views: Sequence[str]) -> list[Claim]:
         rows: of `collect_rows`.
         views: all views of the recipe.
     """
-    table = _Tables(rows)
+    table = _Tables(rows, views)
     both, best = ("probe_top1", "R@1"), "packed-trained" if table.has("packed-trained") else "cocon"
+    ours = [name for name in ("packed", best) if table.has(name)]
     claims = [
         Claim(
             f"{name} > untrained, in every view",
             tuple(table.compare(name, "untrained", view, metric) for metric in both for view in views),
         )
-        for name in ("packed", best)
-        if table.has(name)
+        for name in ours
     ]
-    for baseline in filter(table.has, BASELINES):
-        over = (table.over_baseline(name, baseline, metric) for name in ("packed", best) for metric in both)
-        claims.append(Claim(f"fused > {baseline}", tuple(one for one in over if one is not None)))
-    if best == "packed-trained":
-        pairs = [(best, "packed"), (best, "cocon")]
-        claims += [Claim(f"{one} > {other}, fused", table.fused(one, other, both)) for one, other in pairs]
-    claims += [Claim(f"cocon > {other}, fused", table.fused("cocon", other, both)) for other in ("cpc", "published")]
+    claims += [
+        Claim(f"{name}, fused > {baseline}", table.of_best(name, baseline, both))
+        for baseline in BASELINES
+        for name in ours
+    ]
+    pairs = [(best, other) for other in ("packed", "cocon") if other != best and table.has(other)]
+    pairs += [("cocon", other) for other in ("cpc", "published")]
+    claims += [Claim(f"{one} > {other}, fused", table.of_best(one, other, both)) for one, other in pairs]
     if table.has("finetuned-trained"):
-        claims.append(
-            Claim(
-                "fine-tuned from trained encoders > from nothing, fused", table.fine_tuned_over("finetuned-untrained")
-            )
-        )
+        words = "fine-tuned from trained encoders, fused"
+        from_nothing = table.of_best("finetuned-trained", "finetuned-untrained", (_FINE_TUNED,))
+        probed = table.of_best("finetuned-trained", best, (_FINE_TUNED,), their_metric="ordered_probe_top1")
+        claims += [Claim(f"{words} > from nothing", from_nothing), Claim(f"{words} > their ordered probe", probed)]
     return claims
 
 
 class _Tables(ClaimedRows):
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], views: Sequence[str]) -> None:
         super().__init__(rows)
-        self._names = tuple(dict.fromkeys(row.row for row in rows))
-        self._judged = tuple(dict.fromkeys(row.view for row in sorted(rows, key=lambda row: _place(row.view))))
+        found = dict.fromkeys(row.view for row in rows)
+        known = [*views, FUSED, LEARNED]
+        # A histogram may be of a view that no encoder sees.
+        self._judged = (*(view for view in found if view not in known), *(view for view in known if view in found))
 
     def at_a_glance(self) -> str:
-        names = [name for name in self._names if name in _MEANING]
+        names = [name for name in _MEANING if self.has(name)]
         metrics = [
             metric for metric in _FIGURES if any((name, self._best(name), metric) in self._rows for name in names)
         ]
         lines = [
             [name, *(self._figure(name, self._best(name), metric) for metric in metrics), self._minutes(name)]
-            for name in sorted(names, key=list(_MEANING).index)
+            for name in names
         ]
         return markdown_table(["", *(_FIGURES[metric] for metric in metrics), "minutes"], lines)
 
@@ -176,30 +178,29 @@ class _Tables(ClaimedRows):
         if not self.has("finetuned-untrained"):
             return
         yield "## Fine-tuned"
-        yield "Top-1 of the classifier, the whole network trained with it."
-        lines = []
+        yield ("Top-1 of the classifier, the whole network trained with it; it knows what comes first, then and last.")
+        lines, trained = [], "`packed-trained`" if self.has("packed-trained") else "`cocon`"
         for labels in (0, *FEW_LABELS):
             for start, words in _STARTS.items():
                 name = f"{start}-{labels}" if labels else start
                 if self.has(name):
                     judged = [self._figure(name, view, _FINE_TUNED) for view in self._judged]
-                    lines.append([f"{labels} of each class" if labels else "all", words, *judged, self._minutes(name)])
+                    shown = [f"{labels} of each class" if labels else "all", words or trained]
+                    lines.append([*shown, *judged, self._minutes(name)])
         yield markdown_table(["labels", "started from", *self._judged, "minutes"], lines)
 
-    def fused(self, one: str, other: str, metrics: Sequence[str]) -> tuple[Comparison, ...]:
-        return tuple(self.compare(one, other, self._best(one), metric) for metric in metrics)
-
-    def fine_tuned_over(self, other: str) -> tuple[Comparison, ...]:
-        trained = "finetuned-trained"
-        return (self.compare(trained, other, self._best(trained), _FINE_TUNED),)
-
-    def over_baseline(self, name: str, baseline: str, metric: str) -> Comparison | None:
-        if not self.has(name):
-            return None
-        ours, view = self._rows[name, self._best(name), metric], self._best(baseline)
-        theirs = self._rows[baseline, view, metric]
-        sd, seeds = max(ours.sd, theirs.sd), max(ours.seeds, theirs.seeds)
-        return Comparison(f"{name}, {ours.view} {metric}", ours.mean, theirs.mean, sd, seeds)
+    def of_best(
+        self, one: str, other: str, metrics: Sequence[str], *, their_metric: str | None = None
+    ) -> tuple[Comparison, ...]:
+        """All views together of one row against another, which may be a single view, or of another figure."""
+        found = []
+        for metric in metrics:
+            ours = self._rows[one, self._best(one), metric]
+            theirs = self._rows[other, self._best(other), their_metric or metric]
+            sd, seeds = max(ours.sd, theirs.sd), max(ours.seeds, theirs.seeds)
+            where = f"{ours.view} {metric}" + (f" over {theirs.metric}" if their_metric else "")
+            found.append(Comparison(where, ours.mean, theirs.mean, sd, seeds))
+        return tuple(found)
 
     def _best(self, name: str) -> str:
         """All views together with learned weights, else with equal ones; of a histogram its only view."""
@@ -212,11 +213,6 @@ class _Tables(ClaimedRows):
 
     def _minutes(self, name: str) -> str:
         return f"{next(row for row in self._rows.values() if row.row == name).minutes:.1f}"
-
-
-def _place(view: str) -> int:
-    """Single views first, as they come, then those together."""
-    return (FUSED, LEARNED).index(view) + 1 if view in (FUSED, LEARNED) else 0
 
 
 def _deviations(config: Config) -> Iterator[str]:
