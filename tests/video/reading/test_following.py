@@ -12,10 +12,11 @@ from cocon.core.errors import MismatchError, MissingViewError
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.following.rule import Following
+from cocon.video.following.windows import WindowTrack
 from cocon.video.geometry import Geometry, centre_crop
 from cocon.video.making.recipe import Recipe
 from cocon.video.making.run import make_views
-from cocon.video.reading.live import ViewRequest
+from cocon.video.reading.live import PeopleCount, ViewRequest, live_frames
 from cocon.video.reading.people_tracks import PeopleTracks
 from cocon.video.reading.reader import MultiViewClip, VideoSource
 from cocon.video.reading.whole_video import WholeVideo, whole_video
@@ -132,6 +133,14 @@ def test_a_view_may_follow_while_another_shows_the_whole_picture(folder: Path) -
     for followed, whole, clip in zip(_clips(folder, both), _clips(folder, plain), _clips(folder, mixed), strict=True):
         np.testing.assert_array_equal(clip.pixels["rgb"], whole.pixels["rgb"])
         np.testing.assert_array_equal(clip.pixels["flow"], followed.pixels["flow"])
+
+
+def test_pictures_that_wait_for_their_windows_have_few_lines() -> None:
+    frames = [(index / 10, np.zeros((1200, 1600, 3), np.uint8)) for index in range(3)]
+    known = PeopleTracks([FOLLOWING], [WindowTrack(FOLLOWING)])
+    for _, frame in live_frames(frames, {"rgb": _requests()["rgb"]}, PeopleCount(), known):
+        assert frame.frame.pixels.shape == (1080, 1440, 3)
+        assert frame.pixels("rgb").shape == (36, 36, 3)
 
 
 def test_who_found_the_people_is_compared_with_what_the_model_learned_from(folder: Path) -> None:

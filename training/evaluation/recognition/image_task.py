@@ -44,8 +44,12 @@ def evaluate(request: TaskRequest) -> TaskResult:
             "is for those of single frames, such as of --method vclr or cycle"
         )
     needs = {_VIEW: ViewRequest(contract.geometry, contract.flow)}
+    is_followed = contract.geometry.following is not None  # nobody stores who is in an image
     frames = {
-        split: VideoFrames(image_entries(request.data, split), request.data, needs, cache_gib=1.0) for split in _SPLITS
+        split: VideoFrames(
+            image_entries(request.data, split), request.data, needs, cache_gib=1.0, makes_people=is_followed
+        )
+        for split in _SPLITS
     }
     encoders = {contract.method: encoder}
     if request.has_random:
