@@ -89,6 +89,7 @@ def test_ranges_are_those_of_strangers_videos(plans: list[StreetPlan]) -> None:
     assert {12, 30, 60} <= {plan.frames_per_second for plan in plans}
     lasting = [plan.num_frames / plan.frames_per_second for plan in plans]
     assert min(lasting) > 1.9 and max(lasting) < 6.1 and 2.5 < np.mean(lasting) < 3.5
+    assert 0.2 < np.mean([plan.recorder.light == "dark" for plan in plans]) < 0.3
     assert 0.2 < np.mean([len(plan.people) == 2 for plan in plans]) < 0.4
     yaws = [plan.people[0].yaw_degrees for plan in plans]
     assert np.histogram(yaws, bins=6, range=(-180, 180))[0].min() > 20

@@ -22,7 +22,7 @@ Bytes = NDArray[np.uint8]
 _TORSO = tuple(KEYPOINTS.index(f"{side}_{part}") for side in ("left", "right") for part in ("shoulder", "hip"))
 _FACE = 5
 # Mean score and unrest of head, arms, hips and legs: what the estimator says on dark footage.
-_SCORES = np.array([0.99] * 5 + [0.97] * 2 + [0.72] * 4 + [0.93] * 2 + [0.68] * 2 + [0.55] * 2)
+_SCORES = np.array([0.99] * 5 + [0.97] * 2 + [0.66] * 4 + [0.9] * 2 + [0.58] * 2 + [0.42] * 2)
 _JITTER = np.array([0.6] * 5 + [0.7] * 2 + [1.3] * 2 + [1.9] * 2 + [0.8] * 2 + [1.4] * 2 + [2.0] * 2)
 # Parts that a mask may lack: numbers of `limbs`, shins and feet, forearms and hands, the head.
 _LIMBS = ((6, 7), (12, 13), (9, 10), (15, 16), (4,))
@@ -164,7 +164,7 @@ def _misjudged(rng: np.random.Generator, places: Array, difficulty: Array, rate:
 
 def _scores(rng: np.random.Generator, is_inside: NDArray[np.bool_], difficulty: Array, rate: int) -> Array:
     slow = _wander(rng, len(is_inside), rate, 1.2)[..., 0]
-    sure = 1 - (1 - _SCORES) * (0.15 + 1.1 * difficulty[:, None]) * np.exp(0.5 * slow)
+    sure = 1 - (1 - _SCORES) * (0.1 + 1.1 * difficulty[:, None]) * np.exp(0.5 * slow)
     is_hidden = slow < -2.6 + 1.6 * difficulty[:, None]
     is_hidden[:, :_FACE] = False
     scores = np.where(is_hidden, 0.05 + 0.1 * rng.random(17), sure)

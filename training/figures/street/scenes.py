@@ -23,7 +23,7 @@ _BODY_STREAM, _PLACE_STREAM, _STREET_STREAM, _DEAL_STREAM = 1, 2, 6, 7
 _ASPECTS, _ASPECT_SHARES = (16 / 9, 4 / 3, 1.0, 9 / 16), (0.45, 0.25, 0.12, 0.18)
 _RATES, _RATE_SHARES = (12, 15, 20, 24, 25, 30, 50, 60), (0.05, 0.1, 0.1, 0.15, 0.2, 0.28, 0.06, 0.06)
 _LIGHTS: tuple["Light", ...] = ("day", "dim", "dark")
-_LIGHT_SHARES = (0.5, 0.2, 0.3)
+_LIGHT_SHARES = (0.6, 0.15, 0.25)
 _HANDLINGS: tuple["Handling", ...] = ("tripod", "hand", "pan", "follow", "zoom")
 _HANDLING_SHARES = (0.35, 0.35, 0.1, 0.12, 0.08)
 _COMPANION_SHARE = 0.3
@@ -220,9 +220,9 @@ def _draw_shape(short_px: int, rng: np.random.Generator) -> tuple[int, int]:
 def _draw_person(settings: StreetSettings, is_train: bool, rng: np.random.Generator, label: str) -> Person:
     number = _identity(settings, is_train, rng)
     body_rng = np.random.default_rng([settings.seed, number, _BODY_STREAM, _STREET_STREAM])
-    height = float(np.exp(rng.uniform(np.log(0.15), np.log(0.5))) if rng.random() < 0.3 else rng.uniform(0.4, 1.05))
+    height = float(np.exp(rng.uniform(np.log(0.15), np.log(0.4))) if rng.random() < 0.3 else rng.uniform(0.32, 1.15))
     # Where the feet may be below the picture, so may those of the tall.
-    low = min(0.75, 0.42 + 0.25 * height)
+    low = min(0.75, 0.4 + 0.28 * height)
     return Person(
         body=draw_body(f"body_{number:05d}", body_rng),
         clothes=_plainer(draw_clothes(rng), rng),
@@ -269,8 +269,8 @@ def _draw_recorder(rng: np.random.Generator) -> Recorder:
     light = _LIGHTS[rng.choice(len(_LIGHTS), p=_LIGHT_SHARES)]
     low_exposure, high_exposure, low_noise, high_noise = {
         "day": (0.75, 1.3, 0.0, 3.0),
-        "dim": (0.1, 0.45, 1.0, 7.0),
-        "dark": (0.012, 0.09, 0.5, 6.0),
+        "dim": (0.22, 0.6, 1.0, 7.0),
+        "dark": (0.008, 0.12, 0.5, 6.0),
     }[light]
     is_soft, is_flickering = rng.random() < 0.35, rng.random() < (0.1 if light == "day" else 0.3)
     has_spot = rng.random() < (0.05 if light == "day" else 0.4)
@@ -281,7 +281,7 @@ def _draw_recorder(rng: np.random.Generator) -> Recorder:
         elevation_degrees=float(rng.uniform(-6, 18) if rng.random() < 0.8 else rng.uniform(18, 48)),
         light=light,
         exposure=float(np.exp(rng.uniform(np.log(low_exposure), np.log(high_exposure)))),
-        gamma=float(rng.uniform(0.85, 1.2)),
+        gamma=float(rng.uniform(0.8, 1.0 if light == "dark" else 1.2)),
         cast=(float(cast[0]), float(cast[1]), float(cast[2])),
         black=float(rng.uniform(0, 14)) if light == "dark" and rng.random() < 0.7 else 0.0,
         spot=(float(rng.random()), float(rng.random()), float(rng.uniform(0.3, 0.9)) if has_spot else 0.0),
@@ -297,4 +297,4 @@ def _draw_recorder(rng: np.random.Generator) -> Recorder:
 
 def _lost_share(light: Light, height: float) -> float:
     """How often nobody is found: in the dark, and where people are small."""
-    return min(0.8, {"day": 0.04, "dim": 0.15, "dark": 0.5}[light] + 0.25 * max(0.0, 1 - height / 0.4))
+    return min(0.8, {"day": 0.07, "dim": 0.2, "dark": 0.55}[light] + 0.25 * max(0.0, 1 - height / 0.4))

@@ -22,7 +22,7 @@ _ENCODER_OPTIONS = {"preset": "veryfast", "threads": "1", "g": "60", "x264-param
 _LINES = 128
 _NOISE_MARGIN = 31
 # Of the light of a lamp that does not reach there.
-_DARKEST = 0.25
+_DARKEST = 0.4
 # Between bytes as they are shown and light.
 _DISPLAY_GAMMA = 2.2
 
