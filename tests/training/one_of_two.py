@@ -58,13 +58,16 @@ def losses(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     }
 
 
-def clips(config: Config) -> dict[str, torch.Tensor]:
-    """A batch of B clips of noise."""
+def clips(config: Config, *, is_half_empty: bool = False) -> dict[str, torch.Tensor]:
+    """A batch of B clips of noise; nobody is found in all of the first, nor in parts of others, if asked for."""
     generator, channels = torch.Generator().manual_seed(1), {"rgb": 3, "pose": 17}
-    return {
+    noise = {
         view: torch.randint(0, 256, (B, 3, 2, 24, 24, channels[view]), generator=generator, dtype=torch.uint8)
         for view in config.views
     }
+    if is_half_empty:
+        noise["pose"][0] = noise["pose"][1, 0] = noise["pose"][3, 2] = 0
+    return noise
 
 
 VICC = [
@@ -177,11 +180,11 @@ def main() -> None:
     torch.set_num_threads(1)
     with launched_fabric(load_config(sys.argv[1], VICC), "32-true") as fabric:  # one that expects frozen streams
         _compare_losses(folder)
-        for is_gathered in (True, False):
+        for is_gathered, is_half_empty in ((True, False), (False, False), (True, True)):
             loss = config.loss.model_copy(update={"gathered": is_gathered})
-            batch = {view: _share(tensor) for view, tensor in clips(config).items()}
+            batch = {view: _share(tensor) for view, tensor in clips(config, is_half_empty=is_half_empty).items()}
             result = after_a_step(config.model_copy(update={"loss": loss}), fabric, [batch])
-            _write(folder, f"step {is_gathered}", *result)
+            _write(folder, f"step {is_gathered} {is_half_empty}", *result)
         _compare_vicc(folder, fabric)
         _compare_shuffle(folder)
         (folder / "fitted").mkdir(exist_ok=True)

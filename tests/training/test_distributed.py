@@ -75,21 +75,23 @@ def test_a_loss_of_gathered_features_is_that_of_the_whole_batch(name: str, two: 
             assert torch.allclose(gradient / 2, reference.chunk(2)[rank], rtol=1e-5, atol=1e-5), key
 
 
-@pytest.mark.parametrize("is_gathered", [True, False])
-def test_a_step_of_two_processes_is_that_of_one(is_gathered: bool, two: Path, config: Config) -> None:
-    whole = one_of_two.clips(config)
+@pytest.mark.parametrize(("is_gathered", "is_half_empty"), [(True, False), (False, False), (True, True)])
+def test_a_step_of_two_processes_is_that_of_one(
+    is_gathered: bool, is_half_empty: bool, two: Path, config: Config
+) -> None:
+    whole = one_of_two.clips(config, is_half_empty=is_half_empty)
     halves = [{view: tensor.chunk(2)[rank] for view, tensor in whole.items()} for rank in (0, 1)]
     # Without gathering, two processes do what one does that accumulates the gradients of the halves.
     fabric = Fabric(accelerator="cpu", devices=1)
     expected, logged = one_of_two.after_a_step(config, fabric, [whole] if is_gathered else halves)
     for rank in (0, 1):
-        tensors, figures = _read(two, f"step {is_gathered}", rank)
+        tensors, figures = _read(two, f"step {is_gathered} {is_half_empty}", rank)
         assert tensors.keys() == expected.keys()
         for name, tensor in tensors.items():
             assert torch.allclose(tensor, expected[name], rtol=1e-4, atol=1e-5), name
         if is_gathered:
             assert figures == pytest.approx(logged, rel=1e-5)
-    first, second = (_read(two, f"step {is_gathered}", rank) for rank in (0, 1))
+    first, second = (_read(two, f"step {is_gathered} {is_half_empty}", rank) for rank in (0, 1))
     assert all(torch.equal(tensor, second[0][name]) for name, tensor in first[0].items())
     assert first[1] == second[1]
 

@@ -14,8 +14,13 @@ __all__ = ["SimForm", "SyncForm", "sim_loss", "sync_loss"]
 SimForm = Literal["balanced", "paper"]
 SyncForm = Literal["l1", "squared", "paper"]
 
+# One vector has no other to be compared with.
+_LEAST_ROWS = 2
 
-def sim_loss(first: Tensor, second: Tensor, *, form: SimForm = "balanced", mu: float = 1.0) -> Tensor:
+
+def sim_loss(
+    first: Tensor, second: Tensor, *, form: SimForm = "balanced", mu: float = 1.0, kept: Tensor | None = None
+) -> Tensor:
     """L_sim: the same (video, block) near across views, different ones at least orthogonal.
 
     Args:
@@ -25,10 +30,15 @@ def sim_loss(first: Tensor, second: Tensor, *, form: SimForm = "balanced", mu: f
             max(0, 1 - D) over the M² - M negatives. `paper` is the slides': the sum of D over the positives plus
             `mu` times the sum of max(0, 1 - D) over the negatives.
         mu: weight of the negatives in the paper's form.
+        kept: which rows count, `bool [M]`; None for all.
 
     Returns:
-        Scalar, the same when the views are exchanged.
+        Scalar, the same when the views are exchanged; 0 of fewer than two rows.
     """
+    if kept is not None:
+        first, second = first[kept], second[kept]
+        if len(first) < _LEAST_ROWS:
+            return 0.0 * (first.sum() + second.sum())
     cosine = first.float() @ second.float().T  # [M, M]
     M = len(cosine)
     positives = 1.0 - cosine.diagonal()
@@ -39,7 +49,7 @@ def sim_loss(first: Tensor, second: Tensor, *, form: SimForm = "balanced", mu: f
     return 0.5 * positives.mean() + 0.5 * negatives / (M * M - M)
 
 
-def sync_loss(first: Tensor, second: Tensor, *, form: SyncForm = "l1") -> Tensor:
+def sync_loss(first: Tensor, second: Tensor, *, form: SyncForm = "l1", kept: Tensor | None = None) -> Tensor:
     """L_sync: the pairwise distances inside one view equal those inside the other.
 
     Args:
@@ -47,10 +57,15 @@ def sync_loss(first: Tensor, second: Tensor, *, form: SyncForm = "l1") -> Tensor
         second: h of the other view, `float [M, D']`.
         form: `l1` is the released code's mean |ΔS| of the two M×M cosine matrices; `squared` is the mean of ΔS²;
             `paper` is the slides' sum of ΔS².
+        kept: which rows count, `bool [M]`; None for all.
 
     Returns:
-        Scalar, the same when the views are exchanged.
+        Scalar, the same when the views are exchanged; 0 of fewer than two rows.
     """
+    if kept is not None:
+        first, second = first[kept], second[kept]
+        if len(first) < _LEAST_ROWS:
+            return 0.0 * (first.sum() + second.sum())
     difference = first.float() @ first.float().T - second.float() @ second.float().T  # [M, M]
     if form == "l1":
         return difference.abs().mean()

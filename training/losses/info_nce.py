@@ -3,14 +3,30 @@
 Source of remembered keys: He et al. 2020 (MoCo).
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["dense_info_nce", "dense_top1", "intra_frame_loss", "queued_info_nce"]
+__all__ = ["Answerable", "dense_info_nce", "dense_top1", "intra_frame_loss", "queued_info_nce"]
 
 
-def dense_info_nce(predictions: Tensor, targets: Tensor, *, temperature: float) -> Tensor:
+class Answerable(NamedTuple):
+    """Which blocks of a batch take part in L_cpc; all do where this is None.
+
+    Attributes:
+        asked: whether a block is to be predicted, `bool [B, P]`.
+        offered: whether it is among the targets, `bool [B, P]`; all that are asked are.
+    """
+
+    asked: Tensor
+    offered: Tensor
+
+
+def dense_info_nce(
+    predictions: Tensor, targets: Tensor, *, temperature: float, blocks: Answerable | None = None
+) -> Tensor:
     """Each predicted cell must pick its own target among all target cells of the batch.
 
     -mean over (b, i, k) of log softmax over (b', i', k') of ẑ_bik · z_b'i'k' / τ at (b, i, k). The negatives are the
@@ -20,19 +36,24 @@ def dense_info_nce(predictions: Tensor, targets: Tensor, *, temperature: float) 
         predictions: ẑ, unit length over D, `float [B, P, D, s, s]`.
         targets: z, unit length over D, the same shape.
         temperature: τ. The paper's formula divides by τ once; the released code divides both factors, that is by τ².
+        blocks: which take part; None for all.
 
     Returns:
-        Scalar. Source: Rai et al. 2021, L_cpc.
+        Scalar, 0 where no block is asked. Source: Rai et al. 2021, L_cpc.
     """
-    logits = _logits(predictions, targets) / temperature  # [B·P·s², B·P·s²]
-    return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+    cosines, own = _cosines(predictions, targets, blocks)
+    if not len(own):
+        return 0.0 * (predictions.sum() + targets.sum())
+    return F.cross_entropy(cosines / temperature, own)
 
 
 @torch.no_grad()
-def dense_top1(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Share of predicted cells whose nearest target is their own; arguments as in `dense_info_nce`."""
-    best = _logits(predictions, targets).argmax(dim=1)
-    return (best == torch.arange(len(best), device=best.device)).float().mean()
+def dense_top1(predictions: Tensor, targets: Tensor, blocks: Answerable | None = None) -> Tensor:
+    """Share of predicted cells whose nearest target is their own, 0 of none; arguments as in `dense_info_nce`."""
+    cosines, own = _cosines(predictions, targets, blocks)
+    if not len(own):
+        return predictions.new_zeros(())
+    return (cosines.argmax(dim=1) == own).float().mean()
 
 
 def queued_info_nce(
@@ -80,6 +101,13 @@ def intra_frame_loss(queries: Tensor, same: Tensor, different: Tensor, *, temper
     return F.softplus((others - own) / temperature).mean()
 
 
-def _logits(predictions: Tensor, targets: Tensor) -> Tensor:
+def _cosines(predictions: Tensor, targets: Tensor, blocks: Answerable | None) -> tuple[Tensor, Tensor]:
+    """Cosines `float [R, C]` of R predicted cells and C target cells; which target is each one's own, `int64 [R]`."""
     rows, columns = (x.permute(0, 1, 3, 4, 2).flatten(0, 3) for x in (predictions, targets))  # each [B·P·s², D]
-    return rows.float() @ columns.float().T
+    own = torch.arange(len(rows), device=rows.device)
+    if blocks is not None:
+        cells = predictions.shape[3] * predictions.shape[4]
+        asked, offered = (of.flatten().repeat_interleave(cells) for of in blocks)  # each [B·P·s²]
+        own = (offered.cumsum(0) - 1)[asked]
+        rows, columns = rows[asked], columns[offered]
+    return rows.float() @ columns.float().T, own

@@ -15,7 +15,8 @@ from torch import Tensor
 from cocon.training.distributed import gathered
 from cocon.training.losses.cycle import cycle_loss
 from cocon.training.losses.info_nce import queued_info_nce
-from cocon.training.methods.method import EncoderNetwork, ProjectionHead, embedding_spread, pooled_blocks
+from cocon.training.methods.empty_blocks import empty_blocks_of_all, spread_of_shown
+from cocon.training.methods.method import EncoderNetwork, ProjectionHead, pooled_blocks
 from cocon.training.methods.momentum import KeyQueue, MomentumMethod, MomentumSettings, Shuffle
 from cocon.training.models.encoder import Encoder
 
@@ -91,7 +92,9 @@ class CycleContrast(MomentumMethod[CycleNetwork]):
         if self.training:
             queue.push(gathered(keys[:, 0]))
             cycle_queue.push(gathered(cycle_keys[:, 0]))
-        logged[f"spread/{view}"] = embedding_spread(gathered(query.detach()))
+        empty = empty_blocks_of_all({view: frames[:, :1]})[view]
+        if (spread := spread_of_shown(gathered(query.detach()), empty)) is not None:
+            logged[f"spread/{view}"] = spread
         return {"intra": intra, "cycle": cycle}
 
     @torch.no_grad()

@@ -24,7 +24,7 @@ class MethodTerms(NamedTuple):
     Attributes:
         total: scalar with gradient.
         logged: name → scalar without gradient, the same in every process; among them `loss` and each view's
-            `spread/<view>`.
+            `spread/<view>`, but for views of which the batch shows too little.
     """
 
     total: Tensor
@@ -89,6 +89,18 @@ class Method(nn.Module):
             progress: share of training done, 0..1.
         """
         return WHOLE
+
+    def ease(self, factor: float, since: float) -> bool:
+        """Weigh the terms that can make embeddings collapse with a factor, and let them rise anew.
+
+        Args:
+            factor: of what was asked for, 1 for all of it.
+            since: share of training done, 0..1, from which on they rise.
+
+        Returns:
+            False if the method has no such terms, and nothing changes.
+        """
+        return False
 
     def encoders_replaced(self) -> None:
         """Called when other weights have been put into the encoders, before anything is trained."""

@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 from cocon.training.distributed import gathered, mean_over_processes, own_rows
 from cocon.training.losses.prototypes import sinkhorn, swapped_prediction_loss
+from cocon.training.methods.empty_blocks import empty_blocks_of_all, spread_of_shown
 from cocon.training.methods.method import (
     EncoderNetwork,
     Method,
     MethodTerms,
     ProjectionHead,
-    embedding_spread,
     pooled_blocks,
 )
 from cocon.training.methods.momentum import KeyQueue
@@ -131,7 +131,10 @@ class Vicc(Method):
         if self.training:
             self._remember(found)
         logged = {f"swapped/{view}": loss for view, loss in losses.items()}
-        logged |= {f"spread/{view}": embedding_spread(gathered(z[:, 0].detach())) for view, z in found.items()}
+        empty = empty_blocks_of_all({view: clips[view] for view in views})
+        for view, z in found.items():
+            if (spread := spread_of_shown(gathered(z[:, 0].detach()), empty[view][:, :1])) is not None:
+                logged[f"spread/{view}"] = spread
         return MethodTerms(total, mean_over_processes(logged | {"loss": total}))
 
     def after_step(self) -> None:

@@ -10,8 +10,9 @@ from torch import Tensor
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.losses.cooperative import sim_loss, sync_loss
 from cocon.training.losses.info_nce import dense_info_nce, dense_top1
-from cocon.training.methods.cocon import CoCon, LossWeights, embedding_spread, sync_ramp
+from cocon.training.methods.cocon import CoCon, LossWeights, sync_ramp
 from cocon.training.methods.cpc import PredictiveNetwork
+from cocon.training.methods.method import embedding_spread
 from cocon.training.models.encoder import build_encoder
 from cocon.video.views import VIEWS
 
