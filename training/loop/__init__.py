@@ -1,1 +1,1 @@
-"""A whole run: pre-training, its `verdict`, then the classifier (`classifiers`), resumable at any step."""
+"""A whole run: pre-training, watched by `health`, its `verdict`, then the classifier (`classifiers`); all resumable."""

@@ -1,4 +1,4 @@
-"""What is done when an epoch of pre-training ends: journal, plateau, collapse alarm, probe."""
+"""What is done when an epoch of pre-training ends: journal, plateau, probe."""
 
 import logging
 from collections.abc import Iterable
@@ -62,7 +62,7 @@ class EpochEnd:
             )
 
     def __call__(self, epoch: int, *, step: int, rate: float) -> None:
-        """Write the epoch's line, adapt the learning rate, warn of a collapse, judge the encoders if it is time.
+        """Write the epoch's line, adapt the learning rate, judge the encoders if it is time.
 
         Raises:
             CoconError: the loss is not finite; nothing of this epoch must be saved.
@@ -76,7 +76,6 @@ class EpochEnd:
         if self._learner.schedule.follows_the_loss:
             loss = means.get("validation_loss", self._learner.method.full_loss(means))
             self._learner.schedule.epoch_ended(broadcast_number(loss, self._fabric))
-        self._sound_collapse_alarm(means, epoch)
         every = self._config.training.probe_every_epochs
         if self._probe is not None and every and epoch % every == 0 and self._fabric.is_global_zero:
             self._judge(self._probe, epoch, step=step)
@@ -96,15 +95,6 @@ class EpochEnd:
             _logger.warning("epoch %d: the encoders are not judged: %s", epoch, error)
         else:
             self._journal.write_figures("probe", figures, step=step, epoch=epoch, judged_on=probe.judged_on)
-
-    def _sound_collapse_alarm(self, means: dict[str, float], epoch: int) -> None:
-        for view in self._config.views:
-            spread = means[f"spread/{view}"]
-            if spread < self._config.training.collapse_alarm:
-                _logger.warning(
-                    "epoch %d: embeddings of view '%s' are collapsing (spread %.2f, healthy is near 1); "
-                    "%s", epoch, view, spread, self._learner.method.collapse_remedy,
-                )  # fmt: skip
 
 
 def _validation_batch_size(num_videos: int, batch_size: int, num_processes: int) -> int:

@@ -1,13 +1,15 @@
 """The networks of a pre-training together with what trains them: optimizer, learning rate, precision, processes."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from cocon.embedding.contract import Normalisation
+from cocon.training.config.learning_sections import TrainingSection
 from cocon.training.config.run import Config
 from cocon.training.data.loader import Batch, to_device
 from cocon.training.distributed import objects_of_all, seed_of_process
@@ -18,6 +20,9 @@ from cocon.training.methods.method import Method, MethodTerms
 from cocon.training.run_folder.warm_start import restore_encoders
 
 __all__ = ["Learner", "parameter_groups", "random_states", "restore_random_states"]
+
+# Encoders of another run rise to their rate within a fifth of the training, and no more than so many steps.
+_START_WARMUP_PART, _MOST_START_WARMUP = 5, 100
 
 
 class Learner:
@@ -33,6 +38,7 @@ class Learner:
         method: the networks.
         schedule: of the learning rate.
         plan: the steps.
+        rate_factor: on the learning rate of the schedule.
     """
 
     def __init__(self, config: Config, plan: StepPlan, fabric: Fabric, state: Mapping[str, Any] | None) -> None:
@@ -40,13 +46,15 @@ class Learner:
         self.method = build_method(config)
         self.schedule = RateSchedule(config.optimizer, plan, self.method.rate_period)
         self.plan = plan
+        self.rate_factor = 1.0
         self._fabric = fabric
         self._restored = restore_encoders(self.method, config) if state is None else list(state["restored"])
         shares = dict.fromkeys(self._restored, config.optimizer.backbone_learning_rate_share)
+        self._start_warmup = _start_warmup(config.training, plan, self._restored, state)
         for view, (mean, std, *plane) in state.get("normalisations", {}).items() if state is not None else ():
             self.method.encoders[view].normalise_by(Normalisation(tuple(mean), tuple(std), *plane))
         self.method.encoders_replaced()
-        self._optimizer = build_optimizer(config.optimizer, parameter_groups(self.method, shares))
+        self._optimizer = build_optimizer(config.optimizer, self._groups(shares))
         if state is not None:
             self.method.load_state_dict(state["method"])
             self.schedule.restore(state["schedule"])
@@ -69,9 +77,9 @@ class Learner:
         Returns:
             The learning rate.
         """
-        rate = self.schedule.rate_at(number)
+        rate = self.rate_factor * self.schedule.rate_at(number)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate * group["share"]
+            group["lr"] = rate * group["share"] * (self._risen(number) if group.get("rises") else 1.0)
         num_batches = len(self.plan.batches_of(number - 1))
         self._stepping.zero_grad(set_to_none=True)
         for index, batch in enumerate(batches, start=1):
@@ -99,6 +107,7 @@ class Learner:
             "schedule": self.schedule.state(),
             "precision": self._fabric.strategy.precision.state_dict(),
             "restored": self._restored,
+            "start_warmup": self._start_warmup,
             "normalisations": {
                 view: [list(each.mean), list(each.std), each.plane]
                 for view, each in ((view, encoder.normalisation) for view, encoder in self.method.encoders.items())
@@ -106,6 +115,35 @@ class Learner:
             "random": objects_of_all(random_states()),
             "step": step,
         }
+
+    def snapshot(self) -> dict[str, Any]:
+        """The networks and what moves them, in memory of their own: what `go_back` takes."""
+        state = {"method": self.method.state_dict(), "optimizer": self._optimizer.state_dict()}
+        return _copied(state | {"precision": self._fabric.strategy.precision.state_dict()})
+
+    def go_back(self, snapshot: Mapping[str, Any]) -> None:
+        """Be as at a snapshot again, but for the schedule, which goes on."""
+        state = _copied(snapshot)
+        self.method.load_state_dict(state["method"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._fabric.strategy.precision.load_state_dict(state["precision"])
+
+    def _groups(self, shares: Mapping[str, float]) -> list[dict[str, Any]]:
+        """The parameters by what moves them; encoders that were restored rise to it, where there is a warm-up."""
+        if not self._start_warmup:
+            return parameter_groups(self.method, shares)
+        rising = set(parameters_of_backbones(self.method, self._restored))
+        groups: list[dict[str, Any]] = []
+        for group in parameter_groups(self.method, shares):
+            for rises in (False, True):
+                those = [parameter for parameter in group["params"] if (parameter in rising) == rises]
+                groups += [group | {"params": those, "rises": rises}] if those else []
+        return groups
+
+    def _risen(self, number: int) -> float:
+        """What encoders that were restored have of their rate at a step: heads that are new learn first."""
+        first = self._start_warmup // 2
+        return min(1.0, max(0.0, (number - first) / max(1, self._start_warmup - first))) ** 2
 
     def restore_random_states(self, state: Mapping[str, Any]) -> None:
         """Undo everything drawn since the checkpoint; a process that was not there then keeps its own numbers."""
@@ -116,6 +154,30 @@ class Learner:
         clips, _ = to_device(batch, self._fabric.device)
         terms: MethodTerms = self._trained(clips, progress)
         return terms
+
+
+def _start_warmup(
+    training: TrainingSection, plan: StepPlan, restored: Sequence[str], state: Mapping[str, Any] | None
+) -> int:
+    """Steps in which restored encoders rise to their rate; a run of before has none."""
+    if state is not None:
+        return int(state.get("start_warmup", 0))
+    if not restored:
+        return 0
+    if training.start_warmup_steps is not None:
+        return training.start_warmup_steps
+    return min(_MOST_START_WARMUP, plan.num_steps // _START_WARMUP_PART)
+
+
+def parameters_of_backbones(method: Method, views: Sequence[str]) -> list[nn.Parameter]:
+    """Those of the encoders of these views."""
+    return [parameter for view in views for parameter in method.encoders[view].backbone.parameters()]
+
+
+def _copied(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The same in other memory; of tensors on a device, on the processor."""
+    copied: dict[str, Any] = tree_map_only(Tensor, lambda tensor: tensor.detach().to("cpu", copy=True), dict(state))
+    return copied
 
 
 def parameter_groups(method: Method, shares: Mapping[str, float]) -> list[dict[str, Any]]:

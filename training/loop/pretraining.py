@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
@@ -16,6 +17,7 @@ from cocon.training.data.stretches.opening import TrainingVideos
 from cocon.training.distributed import any_process
 from cocon.training.loop.epochs import EpochEnd
 from cocon.training.loop.failures import fail_too_often, refuse_failures
+from cocon.training.loop.health.guard import Guard, HealthRecord
 from cocon.training.loop.interruption import interruptible
 from cocon.training.loop.journal import Journal
 from cocon.training.loop.learner import Learner
@@ -27,7 +29,19 @@ from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import contract_of
 from cocon.training.run_folder.warm_start import aggregators_of
 
-__all__ = ["pretrain", "step_plan"]
+__all__ = ["Pretrained", "pretrain", "step_plan"]
+
+
+class Pretrained(NamedTuple):
+    """What pre-training leaves.
+
+    Attributes:
+        method: the trained networks.
+        health: what happened on the way.
+    """
+
+    method: Method
+    health: HealthRecord
 
 
 def pretrain(
@@ -39,7 +53,7 @@ def pretrain(
     on_progress: Callable[[int, int], None],
     say: Callable[[str], None] = lambda line: None,
     probe: EncoderJudge | None = None,
-) -> Method:
+) -> Pretrained:
     """Train the method's networks on unlabelled clips.
 
     Args:
@@ -51,12 +65,10 @@ def pretrain(
         say: called with a line of an epoch, see `EpochLines`; only by the first process.
         probe: see `EpochEnd`.
 
-    Returns:
-        The trained method.
-
     Raises:
         KeyboardInterrupt: a stop was asked for, of any process; the state is saved.
         VideoError: too many videos failed; likewise.
+        GateError: the embeddings collapsed from the beginning, whatever was done about it.
     """
     config, frames = run.config, videos.train
     counts = clip_counts(frames, config)
@@ -73,32 +85,46 @@ def pretrain(
         sampler=pretraining_sampler(config),
         counts=counts,
     )
-    folder = run.path if fabric.is_global_zero else None
     told = EpochLines("pre-training", plan.num_epochs, say)
-    written = Journal(folder, next_step=first_step, on_figures=told)
+    written = Journal(run.path if fabric.is_global_zero else None, next_step=first_step, on_figures=told)
     with written as journal, interruptible() as asked, closing(iter(clips)) as batches:
         end_epoch = EpochEnd(config, learner, journal, fabric, val=videos.val, probe=probe)
+        guard = Guard(config.training, learner, plan.num_steps, first_step)
         if state is not None:
-            _go_on(state, learner, journal, elapsed)
+            _go_on(state, learner, journal, elapsed, guard)
         on_progress(first_step, plan.num_steps)
         told.begin(first_step / plan.per_epoch)
         for step in range(first_step + 1, plan.num_steps + 1):
-            rate = learner.step(islice(batches, len(plan.batches_of(step - 1))), step, journal.add)
+            if guard.is_over:
+                break
+            rate = learner.step(islice(batches, len(plan.batches_of(step - 1))), step, _each(journal.add, guard.add))
+            guard.after_step(step)
             on_progress(step, plan.num_steps)
             if is_end := plan.ends_epoch(step):
                 end_epoch(plan.epoch_of(step), step=step, rate=rate)
             stops = any_process(asked.is_requested or fail_too_often(frames, config.data), fabric)
             if stops and not is_end:
                 end_epoch.refuse_divergence(journal.sums.values(), plan.epoch_of(step))
-            if is_end or stops:
-                state = learner.state(step) | {"journal": journal.state(), "seconds": elapsed.seconds}
-                state |= {"footage": frames.footage, "held_out": list(videos.set_aside)}
+            if is_end or stops or guard.is_over:
+                state = learner.state(step) | {"journal": journal.state(), "guard": guard.state()}
+                state |= {"footage": frames.footage, "held_out": list(videos.set_aside), "seconds": elapsed.seconds}
                 state["trained_in"] = fabric.strategy.precision.precision
                 _save(run, learner.method, state, fabric, frames)
                 refuse_failures(frames, config.data)
             if stops:
                 raise KeyboardInterrupt
-    return learner.method
+    guard.conclude()
+    return Pretrained(learner.method, guard.record)
+
+
+def _each(*listeners: Callable[[Mapping[str, Tensor]], None]) -> Callable[[Mapping[str, Tensor]], None]:
+    """Tells all of them what a step logs."""
+
+    def tell(logged: Mapping[str, Tensor]) -> None:
+        for listener in listeners:
+            listener(logged)
+
+    return tell
 
 
 def step_plan(config: Config, num_videos: int, counts: Sequence[int] = ()) -> StepPlan:
@@ -106,11 +132,13 @@ def step_plan(config: Config, num_videos: int, counts: Sequence[int] = ()) -> St
     return StepPlan.of(config.training, steps_per_epoch(num_videos, config.training.batch_size, counts))
 
 
-def _go_on(state: Mapping[str, Any], learner: Learner, journal: Journal, elapsed: Elapsed) -> None:
+def _go_on(state: Mapping[str, Any], learner: Learner, journal: Journal, elapsed: Elapsed, guard: Guard) -> None:
     """From the step that a state was saved after; the networks are in the learner already."""
     learner.restore_random_states(state)
     journal.restore(state["journal"])
     elapsed.restore(float(state.get("seconds", 0.0)))
+    if "guard" in state:  # nobody watched a run of an earlier release
+        guard.restore(state["guard"])
 
 
 def _save(run: RunFolder, method: Method, state: Mapping[str, Any], fabric: Fabric, frames: VideoFrames) -> None:

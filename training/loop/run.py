@@ -4,10 +4,10 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lightning_fabric import Fabric
 
@@ -36,6 +36,7 @@ from cocon.training.loop.online import OnlineProbe
 from cocon.training.loop.pretraining import pretrain, step_plan
 from cocon.training.loop.timing import Elapsed, Forecast
 from cocon.training.loop.verdict.held_out import HeldOut
+from cocon.training.loop.verdict.networks import verdict_of
 from cocon.training.machine.precision import precision_of
 from cocon.training.machine.threads import crowd, use_threads
 from cocon.training.methods.method import Method
@@ -114,10 +115,10 @@ def train_run(
         check_views(entries, dataset.root, view_requests(config), config.data, is_trained=True)
         told = _Told(progress_bar, say, say_epoch)
         with frames, val or nullcontext(), videos.held_out or nullcontext():
-            failures = _train(run, videos, labels, fabric, precision.reason, told, elapsed)
+            found = _train(run, videos, labels, fabric, precision.reason, told, elapsed)
         if fabric.is_global_zero:
             minutes = round(elapsed.seconds / 60, 2)
-            facts = {"videos": frames.num_videos, "failed": failures, "labels": list(labels), "minutes": minutes}
+            facts = {"videos": frames.num_videos, "labels": list(labels), "minutes": minutes} | found
             facts |= {"held_out": len(videos.set_aside)} if videos.set_aside else {}
             how = {"classifier": "fitted"} if labels and config.classifier.is_fitted else {}
             run.mark_complete(facts | {"precision": precision.name} | how)
@@ -182,8 +183,8 @@ def _train(
     reason: str,
     told: _Told,
     elapsed: Elapsed,
-) -> dict[str, str]:
-    """All phases; returns which videos failed in any process, and why."""
+) -> dict[str, Any]:
+    """All phases; returns facts of the run: which videos failed in any process, and why, and how healthy it was."""
     config, frames, val = run.config, videos.train, videos.val
     with told.progress_bar("reading videos") as bar, none_left_counted(frames, config.data):
         frames = read_videos(frames, config.clip, bar)
@@ -203,7 +204,7 @@ def _train(
         told.say(_judged_on_said(videos))
     with told.progress_bar("pre-training", unit="steps") as bar, none_left_counted(frames, config.data):
         on_progress = Forecast("pre-training", plan.per_epoch, bar, told.say)
-        method = pretrain(
+        method, health = pretrain(
             run,
             videos._replace(train=frames),
             fabric,
@@ -213,6 +214,8 @@ def _train(
             probe=probe,
         )
     encoders = method.encoders
+    if held_out is not None and fabric.is_global_zero:
+        _judge(run, encoders, frames, held_out, fabric, told)
     if labels:
         labelled = frames.only([position for position, entry in enumerate(frames.entries) if entry.label])
         if videos.held_out is not None and videos.set_aside and not isinstance(frames, PooledFrames):
@@ -224,7 +227,20 @@ def _train(
     failures = failures_of_all(frames)
     for judged in (val, videos.held_out):
         failures |= failures_of_all(judged) if judged is not None else {}
-    return {escaped(video_id): in_one_line(reason) for video_id, reason in failures.items()}
+    told_of = {"failed": {escaped(video_id): in_one_line(reason) for video_id, reason in failures.items()}}
+    return told_of | ({"health": asdict(health)} if health.events else {})
+
+
+def _judge(
+    run: RunFolder, encoders: dict[str, Encoder], frames: VideoFrames, held_out: HeldOut, fabric: Fabric, told: _Told
+) -> None:
+    """Say what training was good for, and keep it in the run folder."""
+    verdict = verdict_of(run.config, encoders, frames, held_out, fabric)
+    if verdict is None:
+        return
+    run.save_verdict(verdict.to_dict())
+    for line in verdict.lines():
+        told.say(line)
 
 
 def _judged_on_said(videos: TrainingVideos) -> str:

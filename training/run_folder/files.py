@@ -5,6 +5,7 @@
                                     located, boundary_head.safetensors and boundary_head.json
     run/metrics.jsonl, tensorboard/ what was measured on the way
     run/state.pt                    method, optimizer, random numbers, step: enough to go on bit for bit
+    run/verdict.json                what it was good for on held-out videos, where any were held out
     run/complete.json               written last
     run/writer.lock                 locked, and not empty, while somebody trains
 
@@ -33,11 +34,12 @@ from cocon.training.run_folder.boundary_heads import BoundaryRecord, check_writa
 from cocon.training.run_folder.view_files import ViewFiles
 from cocon.video.views import view_named
 
-__all__ = ["EVALUATION_FILE", "STATE_FILE", "SUMMARY_FILE", "SUMS_FILE", "RunFolder"]
+__all__ = ["EVALUATION_FILE", "STATE_FILE", "SUMMARY_FILE", "SUMS_FILE", "VERDICT_FILE", "RunFolder"]
 
 STATE_FILE = "state.pt"
 SUMMARY_FILE = "complete.json"
 EVALUATION_FILE = "evaluation.json"  # figures of `cocon evaluate --json`, kept beside the run by who judges it
+VERDICT_FILE = "verdict.json"  # figures on held-out videos at the end of training, beside untrained networks
 SUMS_FILE = "SHA256SUMS"  # of a packed run, over every file in it
 
 _logger = logging.getLogger(__name__)
@@ -87,7 +89,7 @@ class RunFolder:
     @property
     def files(self) -> list[Path]:
         """What the run consists of, and not what others have put into its folder."""
-        names = ("config.toml", "metrics.jsonl", STATE_FILE, SUMMARY_FILE, EVALUATION_FILE, SUMS_FILE)
+        names = ("config.toml", "metrics.jsonl", STATE_FILE, SUMMARY_FILE, EVALUATION_FILE, VERDICT_FILE, SUMS_FILE)
         return [*(self.path / name for name in names), *(self.path / "views").rglob("*")]
 
     def files_of(self, view: str) -> ViewFiles:
@@ -197,6 +199,11 @@ class RunFolder:
         """Record that nothing is left to do."""
         with replacing(self.path / SUMMARY_FILE) as partial:
             partial.write_text(json.dumps(dict(summary), indent=2) + "\n", encoding="utf-8")
+
+    def save_verdict(self, verdict: Mapping[str, Any]) -> None:
+        """Write what the training was good for, see `loop/verdict`."""
+        with replacing(self.path / VERDICT_FILE) as partial:
+            partial.write_text(json.dumps(dict(verdict), indent=1) + "\n", encoding="utf-8")
 
     def failures(self) -> tuple[dict[str, str], int]:
         """Id → reason of the videos that failed while a complete run was trained, and how many videos there were."""

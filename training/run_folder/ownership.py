@@ -11,7 +11,7 @@ from cocon.core.folder_lock import LOCK_FILE
 from cocon.core.printable import printable
 from cocon.training.config.learning_sections import TrainingSection
 from cocon.training.config.run import Config
-from cocon.training.run_folder.files import EVALUATION_FILE, STATE_FILE, SUMMARY_FILE, RunFolder
+from cocon.training.run_folder.files import EVALUATION_FILE, STATE_FILE, SUMMARY_FILE, VERDICT_FILE, RunFolder
 
 __all__ = ["as_begun", "claim_run", "refuse_strangers", "refuse_to_go_on"]
 
@@ -142,5 +142,5 @@ def _empty(run: Path) -> None:
     """Remove what a run consists of, and nothing else that may lie in the folder; the configuration goes last."""
     for name in ("views", "tensorboard"):
         shutil.rmtree(run / name, ignore_errors=True)
-    for name in (SUMMARY_FILE, EVALUATION_FILE, STATE_FILE, "metrics.jsonl", "config.toml"):
+    for name in (SUMMARY_FILE, EVALUATION_FILE, VERDICT_FILE, STATE_FILE, "metrics.jsonl", "config.toml"):
         (run / name).unlink(missing_ok=True)

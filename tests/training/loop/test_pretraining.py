@@ -297,19 +297,6 @@ def test_the_seed_decides_the_networks(tiny_config: MakeConfig) -> None:
     assert not torch.equal(drawn[0], drawn[2])
 
 
-def test_embeddings_less_spread_out_than_the_threshold_raise_the_alarm(
-    tiny_config: MakeConfig, train_tiny: TrainTiny, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        train_tiny(tiny_config("training.collapse_alarm=1.5", "classifier.head=none"), tmp_path)
-    lines = _lines(tmp_path)
-    expected = [(epoch, view, lines[epoch - 1][f"spread/{view}"]) for epoch in (1, 2) for view in ("rgb", "pose")]
-    assert [message.split(";")[0] for message in caplog.messages] == [
-        f"epoch {epoch}: embeddings of view '{view}' are collapsing (spread {spread:.2f}, healthy is near 1)"
-        for epoch, view, spread in expected
-    ]
-
-
 def test_healthy_embeddings_raise_no_alarm(
     tiny_config: MakeConfig, train_tiny: TrainTiny, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:

@@ -128,8 +128,18 @@ def test_the_weights_digest_does_not_depend_on_the_memory_format() -> None:
 
 def test_the_state_of_a_run_holds_only_tensors_and_plain_containers(trained: Path) -> None:
     state = torch.load(trained / "state.pt", weights_only=True)
-    learned = {"method", "optimizer", "schedule", "precision", "restored", "normalisations", "random", "step"}
-    assert set(state) == learned | {"journal", "seconds", "trained_in", "footage", "held_out"}
+    learned = {
+        "method",
+        "optimizer",
+        "schedule",
+        "precision",
+        "restored",
+        "normalisations",
+        "random",
+        "step",
+        "start_warmup",
+    }
+    assert set(state) == learned | {"journal", "seconds", "trained_in", "footage", "held_out", "guard"}
     _check_plain(state)
 
 

@@ -188,21 +188,24 @@ def judged_views(run: RunFolder, videos: EvaluationVideos) -> tuple[str, ...]:
     return views
 
 
-def untrained_encoders(config: Config, frames: VideoFrames, views: Sequence[str] = ()) -> Encoders:
-    """The networks of a configuration untrained, batch normalisation calibrated on ten batches of training videos.
+def untrained_encoders(
+    config: Config, frames: VideoFrames, views: Sequence[str] = (), *, num_batches: int = _CALIBRATION_BATCHES
+) -> Encoders:
+    """The networks of a configuration untrained, batch normalisation calibrated on batches of training videos.
 
     Args:
         config: of a run.
         frames: training videos.
         views: those that the videos have; all of the configuration by default. A network is the same whichever there
             are.
+        num_batches: to calibrate on.
     """
     # In this process: what is decoded here is needed again, and a video that fails is named once.
     config = config.model_copy(update={"data": config.data.model_copy(update={"workers": 0})})
     torch.manual_seed(config.training.seed)
     encoders = {view: encoder for view, encoder in build_method(config).encoders.items() if view in (views or (view,))}
     drawn = config.model_copy(update={"views": tuple(encoders)})
-    batches = list(clip_batches(frames, drawn, first_step=0, num_steps=_CALIBRATION_BATCHES))
+    batches = list(clip_batches(frames, drawn, first_step=0, num_steps=num_batches))
     for view, encoder in encoders.items():
         calibrate_batch_norm(encoder, (batch["clips"][view] for batch in batches))
     return {

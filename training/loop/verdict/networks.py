@@ -1,0 +1,62 @@
+"""The networks that a verdict compares: as they were drawn, as they began, as they are."""
+
+import logging
+from collections.abc import Mapping
+
+from lightning_fabric import Fabric
+
+from cocon.core.errors import CoconError
+from cocon.training.config.run import Config
+from cocon.training.data.frames import VideoFrames
+from cocon.training.evaluation.recognition.evaluate import untrained_encoders
+from cocon.training.loop.learner import random_states, restore_random_states
+from cocon.training.loop.verdict.held_out import HeldOut
+from cocon.training.loop.verdict.verdict import START, TRAINED, UNTRAINED, Verdict, judged
+from cocon.training.models.encoder import Encoder
+from cocon.training.run_folder.warm_start import source_files
+
+__all__ = ["verdict_of"]
+
+_logger = logging.getLogger(__name__)
+# Statistics of batch normalisation settle with so many; they cost as much as judging as many clips.
+_CALIBRATION_BATCHES = 4
+
+
+def verdict_of(
+    config: Config, encoders: Mapping[str, Encoder], frames: VideoFrames, held_out: HeldOut, fabric: Fabric
+) -> Verdict | None:
+    """Judge trained encoders beside untrained ones and those they began with; None where that cannot be, which is said.
+
+    Changes no random number, and no encoder.
+
+    Args:
+        config: everything that decided the run.
+        encoders: view → trained encoder.
+        frames: training videos.
+        held_out: what judges.
+        fabric: devices, launched.
+    """
+    states = random_states()
+    try:
+        untrained = untrained_encoders(config, frames, num_batches=_CALIBRATION_BATCHES)
+        networks = {UNTRAINED: {view: encoder for view, (encoder, _) in untrained.items()}}
+        networks |= {START: start} if (start := _start(config)) else {}
+        for of in networks.values():
+            for encoder in of.values():
+                encoder.to(fabric.device)
+        return judged(held_out.results(networks | {TRAINED: dict(encoders)}), held_out.judged_on)
+    except (CoconError, ValueError) as error:
+        _logger.warning("the encoders are not judged: %s", error)
+        return None
+    finally:
+        restore_random_states(states)
+
+
+def _start(config: Config) -> dict[str, Encoder]:
+    """The encoders that a run began with, where all views had one and they are still there."""
+    try:
+        found = {view: files.encoder()[0] for view, files in source_files(config).items()}
+    except CoconError as error:
+        _logger.warning("what the run started from is not judged: %s", error)
+        return {}
+    return found if found.keys() == set(config.views) else {}
