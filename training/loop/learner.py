@@ -132,7 +132,7 @@ class Learner:
         """The parameters by what moves them; encoders that were restored rise to it, where there is a warm-up."""
         if not self._start_warmup:
             return parameter_groups(self.method, shares)
-        rising = set(parameters_of_backbones(self.method, self._restored))
+        rising = set(_of_backbones(self.method, self._restored))
         groups: list[dict[str, Any]] = []
         for group in parameter_groups(self.method, shares):
             for rises in (False, True):
@@ -169,7 +169,7 @@ def _start_warmup(
     return min(_MOST_START_WARMUP, plan.num_steps // _START_WARMUP_PART)
 
 
-def parameters_of_backbones(method: Method, views: Sequence[str]) -> list[nn.Parameter]:
+def _of_backbones(method: Method, views: Sequence[str]) -> list[nn.Parameter]:
     """Those of the encoders of these views."""
     return [parameter for view in views for parameter in method.encoders[view].backbone.parameters()]
 

@@ -17,7 +17,7 @@ from cocon.training.data.stretches.opening import TrainingVideos
 from cocon.training.distributed import any_process
 from cocon.training.loop.epochs import EpochEnd
 from cocon.training.loop.failures import fail_too_often, refuse_failures
-from cocon.training.loop.health.guard import Guard, HealthRecord
+from cocon.training.loop.health.guard import HealthRecord, SpreadGuard
 from cocon.training.loop.interruption import interruptible
 from cocon.training.loop.journal import Journal
 from cocon.training.loop.learner import Learner
@@ -89,7 +89,7 @@ def pretrain(
     written = Journal(run.path if fabric.is_global_zero else None, next_step=first_step, on_figures=told)
     with written as journal, interruptible() as asked, closing(iter(clips)) as batches:
         end_epoch = EpochEnd(config, learner, journal, fabric, val=videos.val, probe=probe)
-        guard = Guard(config.training, learner, plan.num_steps, first_step)
+        guard = SpreadGuard(config.training, learner, plan.num_steps, first_step)
         if state is not None:
             _go_on(state, learner, journal, elapsed, guard)
         on_progress(first_step, plan.num_steps)
@@ -132,7 +132,7 @@ def step_plan(config: Config, num_videos: int, counts: Sequence[int] = ()) -> St
     return StepPlan.of(config.training, steps_per_epoch(num_videos, config.training.batch_size, counts))
 
 
-def _go_on(state: Mapping[str, Any], learner: Learner, journal: Journal, elapsed: Elapsed, guard: Guard) -> None:
+def _go_on(state: Mapping[str, Any], learner: Learner, journal: Journal, elapsed: Elapsed, guard: SpreadGuard) -> None:
     """From the step that a state was saved after; the networks are in the learner already."""
     learner.restore_random_states(state)
     journal.restore(state["journal"])

@@ -20,7 +20,7 @@ from cocon.training.config.learning_sections import TrainingSection
 from cocon.training.loop.health.watch import SpreadWatch
 from cocon.training.loop.learner import Learner
 
-__all__ = ["Guard", "HealthRecord"]
+__all__ = ["HealthRecord", "SpreadGuard"]
 
 _logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class HealthRecord:
     ended_at: int | None = None
 
 
-class Guard:
+class SpreadGuard:
     """Looks at the spread of embeddings after every step, and acts; in all processes alike.
 
     Args:

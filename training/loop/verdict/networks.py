@@ -11,7 +11,7 @@ from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.recognition.evaluate import untrained_encoders
 from cocon.training.loop.learner import random_states, restore_random_states
 from cocon.training.loop.verdict.held_out import HeldOut
-from cocon.training.loop.verdict.verdict import START, TRAINED, UNTRAINED, Verdict, judged
+from cocon.training.loop.verdict.verdict import START, TRAINED, UNTRAINED, TrainingVerdict, judged
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.warm_start import source_files
 
@@ -24,7 +24,7 @@ _CALIBRATION_BATCHES = 4
 
 def verdict_of(
     config: Config, encoders: Mapping[str, Encoder], frames: VideoFrames, held_out: HeldOut, fabric: Fabric
-) -> Verdict | None:
+) -> TrainingVerdict | None:
     """Judge trained encoders beside untrained ones and those they began with; None where that cannot be, which is said.
 
     Changes no random number, and no encoder.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cocon.training.evaluation.recognition.metrics import FUSED
 from cocon.training.evaluation.recognition.result import EvaluationResult
 
-__all__ = ["START", "TRAINED", "UNTRAINED", "Gain", "Verdict", "judged"]
+__all__ = ["START", "TRAINED", "UNTRAINED", "Gain", "TrainingVerdict", "judged"]
 
 UNTRAINED, START, TRAINED = "untrained", "start", "trained"
 _FIGURES = ("probe_top1", "R@1")
@@ -55,7 +55,7 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TrainingVerdict:
     """Figures of every network on the same held-out videos, and what the trained one gains.
 
     Attributes:
@@ -102,7 +102,7 @@ class Verdict:
         return {"judged_on": self.judged_on, "rows": rows, "gains": gains, "conclusions": list(self.conclusions)}
 
 
-def judged(results: Mapping[str, EvaluationResult], judged_on: str) -> Verdict:
+def judged(results: Mapping[str, EvaluationResult], judged_on: str) -> TrainingVerdict:
     """The verdict of figures counted on the same videos, those of `trained` among them."""
     figures = {
         name: {row.view: {"probe_top1": row.probe_top1, "R@1": row.recall[1]} for row in result.metrics}
@@ -110,7 +110,7 @@ def judged(results: Mapping[str, EvaluationResult], judged_on: str) -> Verdict:
     }
     own = results[TRAINED]
     gains = tuple(_gain(name, own, other) for name, other in results.items() if name != TRAINED)
-    return Verdict(judged_on, figures, gains)
+    return TrainingVerdict(judged_on, figures, gains)
 
 
 def _gain(name: str, own: EvaluationResult, other: EvaluationResult) -> Gain:

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 
 from cocon.core.errors import GateError
 from cocon.training.config.run import Config
-from cocon.training.loop.health.guard import Guard
+from cocon.training.loop.health.guard import SpreadGuard
 from cocon.training.loop.health.watch import SpreadWatch
 from cocon.training.loop.learner import Learner
 from cocon.training.loop.schedule import StepPlan
@@ -25,7 +25,7 @@ class Training:
 
     def __init__(self, config: Config, num_steps: int = STEPS) -> None:
         self.learner = Learner(config, StepPlan(1, 1, num_steps), Fabric(accelerator="cpu", devices=1), None)
-        self.guard = Guard(config.training, self.learner, num_steps, 0)
+        self.guard = SpreadGuard(config.training, self.learner, num_steps, 0)
         self.step = 0
 
     def go(self, num_steps: int, spread: float) -> None:
