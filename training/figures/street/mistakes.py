@@ -97,6 +97,7 @@ def broken_mask(parts: Bytes, seen: Seen, frame: int, size: tuple[int, int], rng
     soft = cv2.GaussianBlur(soft, (0, 0), small / 64 * (0.4 + 1.6 * difficulty))
     # A network's edge is steep, and lies a little inside or outside of the person's.
     edge = 0.5 + rng.normal(0, 0.04 + 0.1 * difficulty)
+    # Now and then it takes in whatever is near.
     steep = cv2.convertScaleAbs(soft, alpha=2.2, beta=0) if edge < 0.35 else _steep(soft, edge)
     return steep.reshape(size[1], size[0], 1)
 
