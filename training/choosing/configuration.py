@@ -1,6 +1,6 @@
 """The configuration of `cocon train --preset auto`: what was set, and for the rest what is chosen for the videos."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 
@@ -20,6 +20,8 @@ from cocon.video.views import VIEWS
 from cocon.video.workers.cores import num_cores
 
 __all__ = ["chosen_settings"]
+
+_NETWORK = ("model.backbone", "model.depth", "model.width", "trunk")
 
 
 def chosen_settings(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -47,7 +49,7 @@ def chosen_settings(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
         base = load_config(AUTO, [*settings, *overrides])
         lines.append(f"views {', '.join(views)}{_without(why, base)}")
     machine = Machine(torch.cuda.is_available(), num_cores())
-    choice = choose(survey, machine, _start(base), base, fixed, stored_flow=_stored_flow(base, dataset, survey))
+    choice = choose(survey, machine, _start(base, fixed), base, fixed, stored_flow=_stored_flow(base, dataset, survey))
     return [*settings, *choice.settings], [*lines, *choice.lines]
 
 
@@ -59,11 +61,11 @@ def _without(why: Sequence[str], config: Config) -> str:
     return f", without {', '.join(why)}{makes if any('stored' in each for each in why) else ''}"
 
 
-def _start(base: Config) -> StartingPoint | None:
-    """The run that is named to start from, or else the best one at hand, for methods that packed encoders are of."""
+def _start(base: Config, fixed: Collection[str]) -> StartingPoint | None:
+    """The run that is named to start from, or else the best one at hand; none for a network of somebody's own."""
     if sources := named_sources(base):
         return start_of(sources, base.clip.frames_per_block)
-    if not base.is_predictive:
+    if not base.is_predictive or any(key.startswith(_NETWORK) for key in fixed):
         return None
     return best_start(PACKED_RUNS, base.views, base.clip.frames_per_block)
 

@@ -43,6 +43,8 @@ _BATCH_SIZES = {False: 16, True: 32}
 _PASSES = 15
 _LEAST_STEPS = 300
 _MOST_STEPS = {False: 3000, True: 20000}
+# Where there are labels to judge by: steps between two probes, and probes without a gain after which it ends.
+_PROBE_STEPS, _PATIENCE = 60, 3
 _MANY_CORES = 8
 _AS_SEEN = "as the encoders to start from saw them"
 
@@ -182,7 +184,7 @@ def _networks(choice: Choice, machine: Machine, start: StartingPoint | None) -> 
         if not is_set("training.init_from", choice.fixed):
             views = f"{', '.join(start.contracts)}, of width {start.width}"
             choice.settings.append(path_setting("training.init_from", start.run))
-            choice.say(f"starts from the encoders in '{printable(start.run)}', which lie here: {views}")
+            choice.say(f"starts from the encoders in '{printable(start.run)}': {views}")
         return
     if machine.has_gpu:
         depth, width = "resnet18", 64
@@ -209,6 +211,11 @@ def _length(choice: Choice, survey: DataSurvey, machine: Machine, base: Config, 
     steps = max(_LEAST_STEPS, min(math.ceil(_PASSES * per_epoch / 10) * 10, _MOST_STEPS[machine.has_gpu]))
     choice.set("training.steps", steps)
     choice.set("training.least_steps", _LEAST_STEPS)
+    is_judged = base.training.probe_every_epochs > 0 or not is_set("training.probe_every_epochs", choice.fixed)
+    if survey.can_judge and is_judged:
+        every = max(1, round(max(_PROBE_STEPS, steps / 10) / per_epoch))
+        choice.set("training.probe_every_epochs", every)
+        choice.set("training.early_stop", _PATIENCE)
     choice.say(f"{steps} steps of {batch} clips: {_why_so_long(steps, per_epoch)}")
 
 

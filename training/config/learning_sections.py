@@ -136,9 +136,11 @@ class TrainingSection(Section):
 
     `batch_size`: clips that one loss sees, over all devices. `accumulate`: batches whose gradients are averaged for one
     step of the optimizer, in pre-training; the last step of an epoch averages those that are left. `init_from`: run
-    whose encoders to start from, `init_from_of` that of single views. `probe_every_epochs`: judge the encoders on the
-    way, 0 never. `checkpoint_activations`: compute the early stages again in the backward pass instead of keeping them
-    in memory.
+    whose encoders to start from, `init_from_of` that of single views. `checkpoint_activations`: compute the early
+    stages again in the backward pass instead of keeping them in memory.
+
+    `probe_every_epochs`: judge the encoders on the way, 0 never. `early_stop`: pre-training ends after so many probes
+    without a gain, though not before `least_steps`, and the encoders that were best are kept; 0 never.
 
     `held_out_share`: of the labelled training videos so many are not trained on, and judge the encoders at the end; 0
     for none. `collapse_alarm`: embeddings that spread less than this are collapsing; 0 never. `guard`: whether
@@ -157,11 +159,18 @@ class TrainingSection(Section):
     init_from: NamedPath | None = None
     init_from_of: dict[ViewName, NamedPath] = Field(default_factory=dict)
     probe_every_epochs: int = Field(0, ge=0)
+    early_stop: int = Field(0, ge=0)
     checkpoint_activations: bool = False
     collapse_alarm: float = Field(0.3, ge=0)
     held_out_share: float = Field(0.15, ge=0, le=0.5)
     guard: bool = True
     start_warmup_steps: int | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def _something_stops_it(self) -> "TrainingSection":
+        if self.early_stop and not self.probe_every_epochs:
+            raise ValueError("early_stop counts probes: set training.probe_every_epochs, or early_stop=0")
+        return self
 
     def num_steps(self, per_epoch: int) -> int:
         """Steps of pre-training in all, where an epoch has so many."""

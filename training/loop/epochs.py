@@ -15,6 +15,7 @@ from cocon.training.loop.divergence import refuse_divergence
 from cocon.training.loop.journal import Journal
 from cocon.training.loop.learner import Learner
 from cocon.training.loop.online import EncoderJudge
+from cocon.training.loop.verdict.early_stop import EarlyStop
 
 __all__ = ["EpochEnd"]
 
@@ -31,6 +32,9 @@ class EpochEnd:
         fabric: devices and precision, launched.
         val: videos whose loss the plateau schedule follows; that of the training videos if None.
         probe: what judges the encoders every `training.probe_every_epochs`, or None.
+
+    Attributes:
+        early_stop: what the probes say of going on; in the first process alone.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class EpochEnd:
         self._journal = journal
         self._fabric = fabric
         self._probe = probe
+        self.early_stop = EarlyStop(config.training.early_stop, config.training.least_steps)
         self._val_batches = None
         if val is not None and learner.schedule.follows_the_loss:
             batch_size = _validation_batch_size(len(val), config.training.batch_size, fabric.world_size)
@@ -95,6 +100,7 @@ class EpochEnd:
             _logger.warning("epoch %d: the encoders are not judged: %s", epoch, error)
         else:
             self._journal.write_figures("probe", figures, step=step, epoch=epoch, judged_on=probe.judged_on)
+            self.early_stop.seen(figures, self._learner.method.encoders, epoch=epoch, step=step)
 
 
 def _validation_batch_size(num_videos: int, batch_size: int, num_processes: int) -> int:

@@ -92,10 +92,11 @@ def pretrain(
         guard = SpreadGuard(config.training, learner, plan.num_steps, first_step)
         if state is not None:
             _go_on(state, learner, journal, elapsed, guard)
+            end_epoch.early_stop.restore(state.get("early_stop", {}))
         on_progress(first_step, plan.num_steps)
         told.begin(first_step / plan.per_epoch)
         for step in range(first_step + 1, plan.num_steps + 1):
-            if guard.is_over:
+            if guard.is_over or any_process(end_epoch.early_stop.is_due, fabric):
                 break
             rate = learner.step(islice(batches, len(plan.batches_of(step - 1))), step, _each(journal.add, guard.add))
             guard.after_step(step)
@@ -108,12 +109,14 @@ def pretrain(
             if is_end or stops or guard.is_over:
                 state = learner.state(step) | {"journal": journal.state(), "guard": guard.state()}
                 state |= {"footage": frames.footage, "held_out": list(videos.set_aside), "seconds": elapsed.seconds}
-                state["trained_in"] = fabric.strategy.precision.precision
+                state |= {"trained_in": fabric.strategy.precision.precision, "early_stop": end_epoch.early_stop.state()}
                 _save(run, learner.method, state, fabric, frames)
                 refuse_failures(frames, config.data)
             if stops:
                 raise KeyboardInterrupt
     guard.conclude()
+    if kept := end_epoch.early_stop.restore_best(learner.method.encoders, fabric):
+        say(kept)
     return Pretrained(learner.method, guard.record)
 
 

@@ -53,6 +53,7 @@ def test_few_videos_are_trained_on_as_long_as_it_takes_and_many_no_longer_than_t
     config, lines = _chosen(_survey(num_videos, seconds))
     assert config.training.num_steps(1) == steps == config.training.steps
     assert (config.training.clips_per_video, config.training.least_steps) == ("auto", 300)
+    assert config.training.early_stop == 3
     assert lines[-1].startswith(f"{steps} steps of 16 clips: the footage once is ")
 
 
@@ -127,6 +128,7 @@ def test_encoders_that_lie_here_are_started_from_with_their_clips_and_pictures()
     assert config.clip.spec() == start.contracts["rgb"].clip
     assert config.flow_spec("flow") == start.contracts["flow"].flow
     assert any("starts from the encoders in" in line for line in lines)
+    assert _chosen(_survey(), "training.probe_every_epochs=0")[0].training.early_stop == 0
     named, lines = _chosen(_survey(), "training.init_from=elsewhere", start=start)
     assert named.training.init_from == Path("elsewhere") and not any("starts from" in line for line in lines)
 

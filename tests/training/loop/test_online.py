@@ -3,7 +3,9 @@
 import csv
 import json
 import logging
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import view_requests
 from cocon.training.loop.online import OnlineProbe, held_out
+from cocon.training.loop.run import train_run
 from cocon.training.methods.building import build_method
 from cocon.training.run_folder.files import RunFolder
 from cocon.video.store.dataset import DatasetFolder
@@ -124,6 +127,29 @@ def test_without_two_classes_and_two_groups_nothing_can_be_judged(
     _rewrite(two_classes, lambda index, row: row | {column: "the same"})
     with pytest.raises(UsageError, match=rf"training\.probe_every_epochs needs labelled training videos of {rule}"):
         _probe(tiny_config(f"data.folder={two_classes}"))
+
+
+def test_a_training_that_gains_nothing_more_ends_early_and_goes_on_to_the_same_end(
+    two_classes: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, weights_of: WeightsOf, tmp_path: Path
+) -> None:
+    length = ["training.epochs=40", "training.least_steps=12", "training.early_stop=1"]
+    settings = [f"data.folder={two_classes}", "classifier.head=none", "training.probe_every_epochs=1"]
+    config = tiny_config(*settings, *length)
+    train_tiny(config, tmp_path / "reference")
+    epochs = [line["epoch"] for line in _lines(tmp_path / "reference") if line["phase"] == "pretrain"]
+    assert 4 <= len(epochs) < 40  # twelve steps are the least, and six videos are not told apart better forty times
+
+    @contextmanager
+    def bar(description: str, unit: str = "videos") -> Iterator[Callable[[int, int | None], None]]:
+        at = ("pre-training", 3 * len(epochs))
+        yield lambda done, total: signal.raise_signal(signal.SIGINT) if (description, done) == at else None
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(config, tmp_path / "run", overwrite=False, progress_bar=bar)
+    train_tiny(config, tmp_path / "run")
+    weights, expected = weights_of(tmp_path / "run"), weights_of(tmp_path / "reference")
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert _lines(tmp_path / "run") == _lines(tmp_path / "reference")
 
 
 def test_where_broken_videos_leave_too_few_classes_training_goes_on_without_the_figures(
