@@ -31,15 +31,12 @@ __all__ = ["FEW_LABELS", "PackedEncoders", "real_cells"]
 FEW_LABELS = (1, 5, 10)
 # Sections that say which clips a network sees and what it is made of; those of `clip` that vary clips are the recipe's.
 _OF_NETWORK = ("view", "flow", "model", "trunk")
-# The classifier sees what comes first, then and last, and where; few labels make short epochs.
+# The classifier sees what comes first, then and last, and where; how long it learns is the recipe's.
 _FINETUNE = {
     "training.epochs": "0",
     "model.pooling": "thirds",
     "classifier.mode": "finetune",
     "classifier.head": "mean",
-    "classifier.epochs": "30",
-    "classifier.least_steps": "300",
-    "classifier.learning_rate": "0.001",
 }
 _OF_CLIP = ("num_blocks", "frames_per_block", "step_seconds", "step_frames", "short_video", "tail")
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from cocon.training.reproduce import running
 from cocon.training.reproduce.cells import Cell
 from cocon.training.reproduce.real import RealTable, check_real_claims
 from cocon.training.reproduce.real_cells import PackedEncoders, real_cells
-from cocon.training.reproduce.rows import Row
+from cocon.training.reproduce.rows import Row, collect_rows
 from cocon.training.reproduce.running import Plan
-from cocon.training.run_folder.files import EVALUATION_FILE
+from cocon.training.run_folder.files import EVALUATION_FILE, RunFolder
 from cocon.video.store.dataset import DatasetFolder
 
 Outcome = tuple[int, str, str]
@@ -117,6 +118,19 @@ def test_packed_encoders_and_histograms_are_judged_and_nothing_is_trained(plan: 
     assert not any((plan.runs / cell.name / "views").exists() for cell in cells)
 
 
+def test_few_labels_fine_tune_the_packed_encoders(plan: Plan, trained: Path) -> None:
+    packed = PackedEncoders.read(trained, VIEWS)
+    cells = real_cells(VIEWS, seeds=1, packed=packed, few_labels=(1,), cells=1)
+    cell = next(cell for cell in cells if cell.row == "finetuned-packed-1")
+    quick = replace(plan, settings=(*plan.settings, "classifier.epochs=1", "classifier.least_steps=0"))
+    assert running._claimed(cell, quick) == 1
+    running._run_cell(cell, quick)
+    found = {(row.view, row.metric): row for row in collect_rows([cell], plan.runs)}
+    assert {view for view, metric in found if metric == "finetune_top1"} == {"rgb", "pose", "ensemble"}
+    contract = RunFolder.open(plan.runs / cell.name).contract("rgb")
+    assert (contract.encoder.pooling, len(contract.labels)) == ("thirds", 6)
+
+
 def test_packed_encoders_must_have_the_views_that_are_judged(trained: Path) -> None:
     with pytest.raises(UsageError, match=r"no encoder of view 'flow'; it has: rgb, pose; judge those alone: --set"):
         PackedEncoders.read(trained, ("rgb", "flow"))
@@ -154,7 +168,7 @@ def test_the_command_makes_the_page_and_goes_on(
 ) -> None:
     settings = [part for setting in plan.settings for part in ("--set", setting)]
     settings += ["--set", "classifier.epochs=1"]
-    command = ["reproduce", "real", "--data", figures, "--name", "tiny", "--seeds", "1", "--jobs", "2"]
+    command = ["reproduce", "real", "--data", figures, "--name", "tiny", "--seeds", "1", "--jobs", "1"]
     command += ["--packed", trained, "--output", tmp_path, "--runs", tmp_path / "runs", *settings]
     code, out, errors = cocon(*command)
     assert code == 0, errors
