@@ -85,6 +85,9 @@ class LossSection(Section):
     `sim_form`, `sync_form`: `balanced` and `l1` are the released code's, `paper` the paper's, where `mu` weighs the
     negatives of L_sim. `temperature_twice` is the released code's choice: cosines over τ². `gathered`: negatives and
     pair matrices are those of the whole batch over all devices, not of each device's share.
+
+    `centred`: L_sim and L_sync compare vectors without the mean of their batch, which keeps them spread out; the paper
+    compares them as they are.
     """
 
     temperature: float = Field(0.07, gt=0)
@@ -96,6 +99,7 @@ class LossSection(Section):
     sync_form: Literal["l1", "squared", "paper"] = "l1"
     mu: float = Field(1.0, ge=0)
     gathered: bool = True
+    centred: bool = False
 
 
 class OptimizerSection(Section):

@@ -7,15 +7,29 @@ D(a, b) = 1 - cos(a, b). Source: Rai et al. 2021, L_sim and L_sync.
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["SimForm", "SyncForm", "sim_loss", "sync_loss"]
+__all__ = ["SimForm", "SyncForm", "centred", "sim_loss", "sync_loss"]
 
 SimForm = Literal["balanced", "paper"]
 SyncForm = Literal["l1", "squared", "paper"]
 
 # One vector has no other to be compared with.
 _LEAST_ROWS = 2
+
+
+def centred(vectors: Tensor, kept: Tensor | None = None) -> Tensor:
+    """unit(h - mean h): what a vector has beside what all of the batch have in common.
+
+    Of such vectors L_sim and L_sync are no smaller where all embeddings become one, so nothing draws them there.
+
+    Args:
+        vectors: h, unit length, `float [M, D]`.
+        kept: of which rows the mean is, `bool [M]`; None for all.
+    """
+    known = vectors if kept is None or not kept.any() else vectors[kept]
+    return F.normalize(vectors.float() - known.float().mean(dim=0), dim=1)
 
 
 def sim_loss(

@@ -57,6 +57,7 @@ def loss_weights(section: LossSection, method: MethodName) -> LossWeights:
         sim_form=section.sim_form,
         sync_form=section.sync_form,
         mu=section.mu,
+        is_centred=section.centred,
     )
 
 

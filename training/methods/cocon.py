@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cocon.training.distributed import gathered, mean_over_processes, own_rows
-from cocon.training.losses.cooperative import SimForm, SyncForm, sim_loss, sync_loss
+from cocon.training.losses.cooperative import SimForm, SyncForm, centred, sim_loss, sync_loss
 from cocon.training.losses.info_nce import dense_info_nce, dense_top1
 from cocon.training.methods.cpc import Predictions, PredictiveNetwork
 from cocon.training.methods.empty_blocks import (
@@ -44,6 +44,7 @@ class LossWeights:
         sim_form: see `sim_loss`.
         sync_form: see `sync_loss`.
         mu: see `sim_loss`.
+        is_centred: whether L_sim and L_sync compare vectors without the mean of their batch.
     """
 
     temperature: float
@@ -53,6 +54,7 @@ class LossWeights:
     sim_form: SimForm
     sync_form: SyncForm
     mu: float
+    is_centred: bool = False
 
 
 class CoCon(Method):
@@ -122,8 +124,11 @@ class CoCon(Method):
         ramp = self._easing * sync_ramp(progress - self._since, self.weights.sync_ramp)
         for one, other in combinations(outputs, 2):
             first, second = outputs[one].vectors, outputs[other].vectors
-            compared = self._of_one_dimension(one, first), self._of_one_dimension(other, second)
             kept = shown_in_both(empty[one], empty[other])
+            compared = self._of_one_dimension(one, first), self._of_one_dimension(other, second)
+            if self.weights.is_centred:
+                compared = centred(compared[0], kept), centred(compared[1], kept)
+                first, second = centred(first, kept), centred(second, kept)
             sim = sim_loss(*compared, form=self.weights.sim_form, mu=self.weights.mu, kept=kept)
             sync = sync_loss(first, second, form=self.weights.sync_form, kept=kept)
             total = total + self._easing * self.weights.sim * sim + self.weights.sync * ramp * sync

@@ -33,9 +33,13 @@ def as_begun(config: Config, run: Path) -> Config:
     """
     if not (run / "config.toml").is_file():
         return config
-    known = RunFolder.open(run).config.training.model_fields_set
+    begun = RunFolder.open(run).config
+    known = begun.training.model_fields_set
     defaults = {name: TrainingSection.model_fields[name].default for name in _NEW_IN_PRESETS if name not in known}
-    return config.model_copy(update={"training": config.training.model_copy(update=defaults)})
+    loss = (
+        config.loss if "centred" in begun.loss.model_fields_set else config.loss.model_copy(update={"centred": False})
+    )
+    return config.model_copy(update={"training": config.training.model_copy(update=defaults), "loss": loss})
 
 
 def claim_run(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cocon.embedding.contract import EncoderSpec
-from cocon.training.losses.cooperative import sim_loss, sync_loss
+from cocon.training.losses.cooperative import centred, sim_loss, sync_loss
 from cocon.training.losses.info_nce import dense_info_nce, dense_top1
 from cocon.training.methods.cocon import CoCon, LossWeights, sync_ramp
 from cocon.training.methods.cpc import PredictiveNetwork
@@ -148,3 +148,22 @@ def test_spread_is_near_one_for_scattered_vectors_and_zero_when_collapsed() -> N
     ]
     expected = sum(per_dimension) / 32 * math.sqrt(32)
     assert embedding_spread(scattered[:9]).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_centred_cooperation_compares_what_is_left_without_the_mean_of_the_batch() -> None:
+    method, clips = _method("rgb", "flow", weights=replace(WEIGHTS, is_centred=True)), _clips()
+    _, logged = method(clips, 1.0)
+    vectors = [method.networks[view](clips[view]).vectors.double() for view in ("rgb", "flow")]
+    left = [of - of.mean(dim=0) for of in vectors]
+    left = [of / of.norm(dim=1, keepdim=True) for of in left]
+    assert logged["sim/rgb-flow"].item() == pytest.approx(sim_loss(*left).item(), rel=1e-4)
+    assert logged["sync/rgb-flow"].item() == pytest.approx(sync_loss(*left).item(), rel=1e-4)
+
+
+def test_of_centred_vectors_a_shift_of_all_changes_nothing() -> None:
+    vectors = torch.nn.functional.normalize(torch.randn(8, 16), dim=1)
+    kept = torch.arange(8) < 6
+    assert torch.allclose(centred(vectors + 3.0), centred(vectors), atol=1e-5)
+    found = centred(vectors, kept)[kept]
+    assert torch.allclose(found, centred(vectors[kept]), atol=1e-6)
+    assert torch.allclose(found.norm(dim=1), torch.ones(6), atol=1e-5)
