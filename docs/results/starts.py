@@ -2,10 +2,11 @@
 
     python docs/results/starts.py --data arid=DIR --data utd_mhad=DIR --runs RUNS [--only 4]
 
-Each row is a training of four views on a part of a prepared data set (`cocon views make`, a manifest with labels): 40 to
-500 videos, batches of 8 to 32, another seed each. What is done already is not done again; page and rows are written after
-each. Figures are those of the run's own verdict, on held-out training videos; of sets of which no part can be held out
-there is the spread alone. `--compare NAME=DIR` takes up other runs, such as one of an earlier release, with their spread.
+Each row is a training of four views on a part of a prepared data set (`cocon views make`, a manifest with labels): 40
+to 500 videos, batches of 8 to 32, another seed each. What is done already is not done again; page and rows are written
+after each. Figures are those of the run's own verdict, on held-out training videos; of sets of which no part can be
+held out there is the spread alone. `--compare NAME=RUN` takes up the spread of another run, such as one of an earlier
+release.
 """
 
 import argparse
@@ -50,16 +51,25 @@ def main() -> None:
     asked = parser.parse_args()
     folders = {name: Path(path) for name, _, path in (each.partition("=") for each in asked.data)}
     left = asked.only
+    _write(asked)
     for start in STARTS:
-        if left and start[0] in folders and not (asked.runs / _name(start) / "seconds").is_file():
+        if left and start[0] in folders and not _is_done(start, asked.runs):
             _train(start, folders[start[0]], asked.runs, asked.steps)
+            _write(asked)
             left -= 1
-    rows = [
-        _row(start, asked.runs / _name(start)) for start in STARTS if (asked.runs / _name(start) / "seconds").is_file()
-    ]
-    others = [_spread_row(name, Path(path)) for name, _, path in (each.partition("=") for each in asked.compare)]
+
+
+def _write(asked: argparse.Namespace) -> None:
+    """The page and the rows of what is done."""
+    rows = [_row(start, asked.runs / _name(start)) for start in STARTS if _is_done(start, asked.runs)]
+    compared = (each.partition("=") for each in asked.compare)
+    others = [{"name": name, "spread": _spreads(Path(path))} for name, _, path in compared]
     (HERE / "starts.json").write_text(json.dumps({"starts": rows, "compared": others}, indent=1) + "\n")
     (HERE / "starts.md").write_text("\n".join([*_page(rows, others, asked.steps), ""]))
+
+
+def _is_done(start: Sequence[object], runs: Path) -> bool:
+    return (runs / _name(start) / "seconds").is_file()
 
 
 def _name(start: Sequence[object]) -> str:
@@ -145,11 +155,11 @@ def _page(rows: Sequence[dict], others: Sequence[dict], steps: int) -> list[str]
     page = [
         "# Starts from packed encoders on small sets",
         "",
-        f"{len(rows)} trainings of {steps} steps that began with `pretrained/figures-tiny` (`docs/results/starts.py`), in all",
-        f"four views: {sum(value < COLLAPSED for value in least)} collapsed (a spread below {COLLAPSED}), {len(worse)} of the",
-        f"{len(judged)} that could be judged worse than their start by more than one standard error. Spread: of the first",
-        "epoch → the least → of the last. Gains: mean of probe and R@1 over views and fused, in points, on held-out",
-        "training videos.",
+        f"{len(rows)} trainings of {steps} steps that began with `pretrained/figures-tiny` (`docs/results/starts.py`),",
+        f"in all four views: {sum(value < COLLAPSED for value in least)} collapsed (a spread below {COLLAPSED}),",
+        f"{len(worse)} of the {len(judged)} that were judged worse than their start by more than a standard error.",
+        "Spread: of the first epoch → the least → of the last. Gains: mean of probe and R@1 over views and fused, in",
+        "points, on held-out training videos.",
         "",
         "| data | videos | batch | seed | rgb | flow | pose | mask | over its start | over untrained |",
         "|---|--:|--:|--:|---|---|---|---|--:|--:|",
