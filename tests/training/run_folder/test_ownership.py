@@ -59,6 +59,19 @@ def test_a_run_of_a_release_without_a_floor_goes_on_without_one(tiny_config: Mak
     claim_run(RunFolder(tmp_path / "run", as_begun(asked, tmp_path / "run")), overwrite=False)
 
 
+def test_a_run_begun_before_views_were_compared_without_their_mean_goes_on_as_it_was(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    asked = tiny_config("loss.centred=true", "training.guard=false", "training.held_out_share=0.3")
+    claim_run(RunFolder(tmp_path / "run", tiny_config("loss.centred=false")), overwrite=False)
+    path = tmp_path / "run" / "config.toml"
+    new = ("centred", "guard", "held_out_share", "start_warmup_steps")
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if not line.startswith(new)))
+    goes_on = as_begun(asked, tmp_path / "run")
+    assert not goes_on.loss.centred
+    claim_run(RunFolder(tmp_path / "run", goes_on), overwrite=False)
+
+
 def test_a_folder_that_is_no_run_is_refused_even_with_overwrite(tiny_config: MakeConfig, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     for overwrite in (False, True):
