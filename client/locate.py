@@ -41,8 +41,9 @@ __all__ = [
 _NUM_SEGMENTS = 100
 
 Vectors = NDArray[np.float32]
+Times = NDArray[np.float64]
 Namer = Callable[[VideoEmbedding, Sequence[Segment], Vectors], list[Segment]]
-"""Names S segments of a video whose mean block embeddings are `float32 [S, D]`, and scores them anew."""
+"""Names S segments of a video whose vectors, like those of clips, are `float32 [S, D]`, and scores them anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +141,19 @@ def locate_actions(
         max_segments=max(_NUM_SEGMENTS, top),
     )
     if name is not None and segments:
-        (encoder,) = embedder.model.models.values()
-        num_parts = encoder.contract.encoder.num_parts
-        segments = name(embedding, segments, segment_embeddings(vectors, times_seconds, segments, num_parts=num_parts))
+        segments = name(embedding, segments, _shown(embedder.model, embedding, segments, vectors, times_seconds))
     return [_located(segment) for segment in distinct_segments(segments)[:top] if segment.score >= min_score]
+
+
+def _shown(
+    model: FusedModel, embedding: VideoEmbedding, segments: Sequence[Segment], blocks: Vectors, seconds: Times
+) -> Vectors:
+    """A vector of each segment like those of clips: of its blocks, or of its clips where only the model makes those."""
+    (encoder,) = (each.contract.encoder for each in model.models.values())
+    if not encoder.pools_whole_clips:
+        return segment_embeddings(blocks, seconds, segments, num_parts=encoder.num_parts)
+    middles = (embedding.start_seconds + embedding.end_seconds) / 2  # [K]
+    return segment_embeddings(embedding.embedding, middles, segments)
 
 
 def name_by_classifier(model: FusedModel) -> Namer:

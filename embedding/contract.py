@@ -34,6 +34,7 @@ __all__ = [
     "BLOCK_LOGITS",
     "CLIP",
     "EMBEDDING",
+    "LEARNED_POOLING",
     "LOGITS",
     "POOLINGS",
     "PROBABILITIES",
@@ -50,7 +51,8 @@ LOGITS = "logits"
 BLOCK_LOGITS = "block_logits"
 PROBABILITIES = "probabilities"  # of all views together, from their logits
 
-POOLINGS: Mapping[str, int] = MappingProxyType({"mean": 1, "thirds": 3})
+LEARNED_POOLING = "learned"
+POOLINGS: Mapping[str, int] = MappingProxyType({"mean": 1, "thirds": 3, LEARNED_POOLING: 1})
 """How the blocks of a clip become its vector → P, parts of the clip that stand side by side in it."""
 
 _SCHEMA = 1
@@ -71,7 +73,8 @@ class EncoderSpec:
         classifier: `none`, `mean` (BatchNorm + linear on the mean block feature), `gru` (the paper's, on the last
             ConvGRU state) or `gru_raw` (the same on features of any length, as the released code fine-tunes).
         pooling: how blocks become the clip's vector, one of `POOLINGS`: `mean` forgets their order, `thirds` keeps the
-            unit means of the clip's first, middle and last third side by side.
+            unit means of the clip's first, middle and last third side by side, `learned` has weights of its own, which
+            take the blocks in their order to as many numbers as one of them has.
         cells: a block's feature keeps cells × cells places of the picture apart; 1 is the mean of them all.
     """
 
@@ -87,6 +90,11 @@ class EncoderSpec:
             raise ValueError(f"pooling '{self.pooling}' is unknown; available: {', '.join(POOLINGS)}")
         if self.cells < 1:
             raise ValueError(f"cells ({self.cells}) must be at least 1")
+
+    @property
+    def pools_whole_clips(self) -> bool:
+        """Whether only the model can make the vector of a clip, which must be a row of it then."""
+        return self.pooling == LEARNED_POOLING
 
     @property
     def num_parts(self) -> int:

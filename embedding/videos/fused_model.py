@@ -147,9 +147,11 @@ class FusedModel:
     def shares_blocks(self) -> bool:
         """Whether a block is computed once for all clips that have it.
 
-        Not so where a classifier must see the blocks of a clip together: every row is a clip then.
+        Not so where a classifier, or the pooling, must see the blocks of a clip together: every row is a clip then.
         """
         models = self.models.values()
+        if any(model.contract.encoder.pools_whole_clips for model in models):
+            return False
         return not self.has_probabilities or all(
             model.has_block_logits or not model.contract.labels for model in models
         )
@@ -218,8 +220,8 @@ class FusedModel:
 
     def _split(self, model: ModelEmbedder, outputs: Outputs, runs: Sequence[Pixels]) -> list[BlockVectors]:
         """What an encoder says of the rows of some runs, run by run."""
-        num_parts = model.contract.encoder.num_parts
-        vectors = BlockVectors.of_rows(outputs, are_clips=not self.shares_blocks, num_parts=num_parts)
+        encoder = model.contract.encoder
+        vectors = BlockVectors.of_rows(outputs, are_clips=not self.shares_blocks, encoder=encoder)
         return vectors.split([len(run) for run in runs])
 
     def _fused(self, embeddings: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -75,7 +75,7 @@ class ModelSection(TrunkSection):
     """
 
     num_predicted: int = Field(3, gt=0)
-    pooling: Literal["mean", "thirds"] = "mean"
+    pooling: Literal["mean", "thirds", "learned"] = "mean"
     cells: int = Field(1, ge=1)
 
 

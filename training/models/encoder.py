@@ -13,6 +13,7 @@ from cocon.core.errors import UsageError
 from cocon.embedding.contract import EncoderSpec, Normalisation
 from cocon.training.models.heads import CLASSIFIERS, MeanClassifier
 from cocon.training.models.inflated import InflatedBottleneckResNet, InflatedResNet
+from cocon.training.models.learned_pooling import LearnedPooling
 from cocon.training.models.pooling import cell_features, part_vectors
 from cocon.training.models.r2plus1d import R2Plus1d
 from cocon.training.models.resnet2d import BottleneckResNet2d, ResNet2d
@@ -70,6 +71,7 @@ class Encoder(nn.Module):
 
     Attributes:
         embedding_dim: D of a block's vector, cells² · channels of the trunk.
+        pooler: makes vectors of clips where that is learned; None elsewhere.
         normalisation: mean and divisor, as they were given.
     """
 
@@ -90,6 +92,8 @@ class Encoder(nn.Module):
         self.classifier = classifier
         self.cells, self.num_parts = (1, 1) if spec is None else (spec.cells, spec.num_parts)
         self.embedding_dim = self.cells**2 * backbone.out_channels
+        is_learned = spec is not None and spec.pools_whole_clips
+        self.pooler = LearnedPooling(self.embedding_dim) if is_learned else None
         # Constants of the view, not learned state: the contract carries them.
         self.register_buffer("mean", torch.empty(len(mean)), persistent=False)
         self.register_buffer("std", torch.empty(len(std)), persistent=False)
@@ -154,8 +158,8 @@ class Encoder(nn.Module):
         return EncoderOutputs(self.clip_vectors(blocks), blocks, logits, block_logits)
 
     def clip_vectors(self, blocks: Tensor) -> Tensor:
-        """Unit vectors of clips `float [B, P·D]` from those of their blocks `float [B, N, D]`."""
-        return part_vectors(blocks, self.num_parts)
+        """Unit vectors of clips `float [B, P·D]` from those of their blocks `float [B, N, D]`, by the pooling."""
+        return part_vectors(blocks, self.num_parts) if self.pooler is None else self.pooler(blocks)
 
     def _normalised(self, frames: Tensor) -> Tensor:
         """`uint8 [B, T, H, W, C]` to `float [B, C, T, H, W]`, or with a constant plane to C + 1 channels."""

@@ -97,15 +97,20 @@ def compare_ways(
     return rows
 
 
-def training_videos(config: Config, views: Sequence[str]) -> VideoFrames:
-    """The labelled training videos of a configuration, in some of its views.
+def training_videos(config: Config, views: Sequence[str], *, are_labelled: bool = True) -> VideoFrames:
+    """The training videos of a configuration, in some of its views.
+
+    Args:
+        config: of the dataset, geometry and clips.
+        views: that are read.
+        are_labelled: leave out those without a label.
 
     Raises:
-        UsageError: the dataset cannot be opened, or none of its training videos has a label.
+        UsageError: the dataset cannot be opened, or none of its training videos has a label where they must.
         MissingViewError: stored views do not suit more of them than may fail.
     """
     dataset = open_dataset(config.data)
-    entries = [entry for entry in dataset.split("train") if entry.label]
+    entries = [entry for entry in dataset.split("train") if entry.label or not are_labelled]
     if not entries:
         raise UsageError(f"dataset '{dataset.root}' has no labelled training videos; name --pooling and --cells")
     requests = {view: request for view, request in view_requests(config).items() if view in views}

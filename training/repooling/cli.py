@@ -13,6 +13,8 @@ from cocon.core.options import Quiet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cocon.training.config.run import Config
+    from cocon.training.evaluation.recognition.features import Encoders
     from cocon.training.repooling.choice import WayFigures
     from cocon.training.repooling.pooled_run import PooledRun
     from cocon.training.run_folder.files import RunFolder
@@ -29,7 +31,7 @@ def pool(
         Path | None, typer.Option(help="Folder of the new run; without, ways are compared and nothing is written.")
     ] = None,
     pooling: Annotated[
-        Literal["mean", "thirds"] | None,
+        Literal["mean", "thirds", "learned"] | None,
         typer.Option(help="What vectors of clips keep of order; without it and --cells, the best is chosen."),
     ] = None,
     cells: Annotated[
@@ -44,10 +46,12 @@ def pool(
 
     The mean of a clip's blocks forgets what came first; thirds keep it, in three times as many numbers. Cells keep
     what is where, in cells² times as many. They are compared on held-out training videos, never on test videos. A
+    learned pooling keeps order in as many numbers as the mean; it is fitted to training videos, without labels. A
     classifier fitted to other vectors is left behind, and said.
 
     Example: cocon pool runs/default --pooling thirds --cells 2 --output runs/default-thirds
     """
+    from cocon.embedding.contract import LEARNED_POOLING
     from cocon.training.repooling.choice import best_way
     from cocon.training.repooling.encoders import Way
     from cocon.training.repooling.pooled_run import pool_run
@@ -60,7 +64,10 @@ def pool(
         way = best_way(figures)
     else:
         way = Way(pooling or opened.config.model.pooling, cells or opened.config.model.cells)
-    pooled = None if output is None else pool_run(opened, output, way, overwrite=overwrite)
+    learn = None
+    if way.pooling == LEARNED_POOLING and output is not None:
+        learn = partial(_learn, opened, data, quiet=quiet)
+    pooled = None if output is None else pool_run(opened, output, way, overwrite=overwrite, learn=learn)
     if as_json:
         rows = [{**asdict(row), **asdict(row.way)} for row in figures]
         written = None if pooled is None else {"run": str(output), **asdict(pooled)}
@@ -76,13 +83,30 @@ def _compared(run: "RunFolder", data: Path | None, *, quiet: bool) -> "list[WayF
     from cocon.core.progress import progress_bar
     from cocon.training.repooling.choice import compare_ways, training_videos
 
-    config = run.config
-    if data is not None:
-        config = config.model_copy(update={"data": config.data.model_copy(update={"folder": data})})
     encoders = {view: run.encoder(view) for view in run.views}
-    bar = partial(progress_bar, is_quiet=quiet)
+    bar, config = partial(progress_bar, is_quiet=quiet), _configured(run, data)
     with training_videos(config, run.views) as frames, bar("comparing vectors on training videos") as on_progress:
         return compare_ways(encoders, frames, on_progress=on_progress)
+
+
+def _learn(run: "RunFolder", data: Path | None, encoders: "Encoders", *, quiet: bool) -> None:
+    """Fit the pooling of each view to the run's training videos."""
+    from cocon.core.progress import progress_bar
+    from cocon.training.repooling.choice import training_videos
+    from cocon.training.repooling.learned import blocks_of_videos, fit_pooling
+
+    bar, config = partial(progress_bar, is_quiet=quiet), _configured(run, data)
+    with training_videos(config, run.views, are_labelled=False) as frames, bar("learning to pool") as on_progress:
+        blocks = blocks_of_videos(encoders, frames, on_progress=on_progress)
+    for view, (encoder, _) in encoders.items():
+        fit_pooling(encoder, blocks[view], seed=config.training.seed)
+
+
+def _configured(run: "RunFolder", data: Path | None) -> "Config":
+    config = run.config
+    if data is None:
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"folder": data})})
 
 
 def _show(figures: "Sequence[WayFigures]", best: object) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.training.models.encoder import Encoder, build_encoder
+from cocon.training.run_folder.view_files import weights_sha256
 
 __all__ = ["WAYS", "Way", "repooled"]
 
@@ -48,7 +49,8 @@ def repooled(encoder: Encoder, contract: ModelContract, way: Way) -> tuple[Encod
         way: how feature maps are to become vectors.
 
     Returns:
-        Copy and contract, without the classifier where it does not go with such vectors.
+        Copy and contract, without the classifier where it does not go with such vectors; a pooling that is learned has
+        learned nothing yet (`fit_pooling`).
     """
     spec = replace(contract.encoder, pooling=way.pooling, cells=way.cells)
     has_classifier = bool(contract.labels) and (spec == contract.encoder or spec.classifier != "mean")
@@ -56,7 +58,15 @@ def repooled(encoder: Encoder, contract: ModelContract, way: Way) -> tuple[Encod
     spec = spec if has_classifier else replace(spec, classifier="none")
     copied = build_encoder(spec, contract.view_spec, num_classes=len(labels))
     copied.normalise_by(encoder.normalisation)
-    state = encoder.state_dict().items()
-    copied.load_state_dict({name: each for name, each in state if labels or not name.startswith("classifier.")})
-    changed = replace(contract, encoder=spec, labels=labels, embedding_dim=copied.embedding_dim)
-    return copied.eval(), changed
+    own, state = copied.state_dict(), encoder.state_dict()
+    kept = {name: state.get(name, each) for name, each in own.items()}
+    if way != Way.of(contract.encoder):  # a pooling that was learned of other vectors
+        kept |= {name: each for name, each in own.items() if name.startswith("pooler.")}
+    copied.load_state_dict(kept)
+    return copied.eval(), replace(
+        contract,
+        encoder=spec,
+        labels=labels,
+        embedding_dim=copied.embedding_dim,
+        weights_sha256=weights_sha256(copied),
+    )

@@ -1,15 +1,19 @@
 """A run like another one, whose encoders make other vectors."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cocon.core.errors import UsageError
 from cocon.core.paths import real_path
+from cocon.embedding.contract import ModelContract
 from cocon.training.config.files import load_config
+from cocon.training.models.encoder import Encoder
 from cocon.training.repooling.encoders import Way, repooled
 from cocon.training.run_folder.files import SUMMARY_FILE, RunFolder
 from cocon.training.run_folder.ownership import claim_run
+from cocon.training.run_folder.view_files import weights_sha256
 
 __all__ = ["PooledRun", "pool_run"]
 
@@ -27,7 +31,14 @@ class PooledRun:
     left_behind: tuple[str, ...]
 
 
-def pool_run(run: RunFolder, output: Path, way: Way, *, overwrite: bool = False) -> PooledRun:
+def pool_run(
+    run: RunFolder,
+    output: Path,
+    way: Way,
+    *,
+    overwrite: bool = False,
+    learn: Callable[[Mapping[str, tuple[Encoder, ModelContract]]], None] | None = None,
+) -> PooledRun:
     """Write a complete run anew, with other vectors; weights stay what they are.
 
     Args:
@@ -35,6 +46,7 @@ def pool_run(run: RunFolder, output: Path, way: Way, *, overwrite: bool = False)
         output: folder of the new run.
         way: how its encoders make vectors.
         overwrite: replace a run that is there.
+        learn: fits what is learned of a pooling, view → encoder and contract.
 
     Raises:
         UsageError: the run is not complete, there is something at `output`, or it is the run itself; or a view's
@@ -50,6 +62,9 @@ def pool_run(run: RunFolder, output: Path, way: Way, *, overwrite: bool = False)
     config = load_config(str(run.path / "config.toml"), [f"model.pooling={way.pooling}", f"model.cells={way.cells}"])
     before = {view: run.encoder(view) for view in run.views}
     after = {view: repooled(*each, way) for view, each in before.items()}
+    if learn is not None:
+        learn(after)
+        after = {v: (e, replace(contract, weights_sha256=weights_sha256(e))) for v, (e, contract) in after.items()}
     pooled = RunFolder(output, config)
     claim_run(pooled, overwrite=overwrite)
     for view, (encoder, contract) in after.items():

@@ -6,6 +6,7 @@ A recurrent classifier begins with the aggregator of pre-training, as in the rel
 import dataclasses
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from cocon.core.errors import MismatchError, UsageError
 from cocon.core.paths import check_folder
 from cocon.core.printable import printable
-from cocon.embedding.contract import EncoderSpec
+from cocon.embedding.contract import LEARNED_POOLING, EncoderSpec
 from cocon.training.config.learning_sections import TrunkSection
 from cocon.training.config.run import Config
 from cocon.training.methods.cpc import PredictiveNetwork
@@ -48,9 +49,11 @@ def source_files(config: Config) -> dict[str, ViewFiles]:
     Raises:
         UsageError: there is no folder of a run, or it has no encoder of the view that it is named for, or of any of
             the configured views.
-        MismatchError: an encoder has another architecture; all differences are named.
+        MismatchError: an encoder has another architecture; all differences are named. Or its pooling is not the learned
+            one that is configured, which training does not learn.
     """
     sources, kept = named_sources(config), _kept(config)
+    _check_pooling(config, kept)
     for view, run in sources.items():
         key = f"training.init_from_of.{view}" if view in config.training.init_from_of else "training.init_from"
         check_folder(run, key, remedy="name the folder of a run")
@@ -70,6 +73,19 @@ def source_files(config: Config) -> dict[str, ViewFiles]:
                 f"the encoder of view '{view}' in '{sources[view]}' cannot be started from: {'; '.join(different)}"
             )
     return kept
+
+
+def _check_pooling(config: Config, kept: Mapping[str, ViewFiles]) -> None:
+    """A learned pooling is fitted to encoders that are trained, and comes with them."""
+    if config.model.pooling != LEARNED_POOLING:
+        return
+    remedy = "train with model.pooling=mean, then: cocon pool RUN --pooling learned --output ANOTHER"
+    if config.training.epochs:
+        raise UsageError(f"model.pooling 'learned' is fitted to encoders that are trained already: {remedy}")
+    for view in config.views:
+        found = kept[view].contract().encoder if view in kept else None
+        if found is None or (found.pooling, found.cells) != (LEARNED_POOLING, config.model.cells):
+            raise MismatchError(f"view '{view}' has no encoder with a learned pooling to start from: {remedy}")
 
 
 def architecture_settings(config: Config, begun: Config | None) -> dict[str, str]:
@@ -131,7 +147,8 @@ def restore_encoders(method: Method, config: Config) -> list[str]:
             source, _ = sources[view].encoder()
             source.classifier = None
             encoder.normalise_by(source.normalisation)
-            encoder.load_state_dict(source.state_dict())
+            own = encoder.state_dict()
+            encoder.load_state_dict(own | {name: each for name, each in source.state_dict().items() if name in own})
         elif sources:
             why = f"'{named[view]}' has no encoder of it" if view in named else "no run is named for it"
             _logger.warning("view '%s' starts untrained: %s", view, why)

@@ -1,13 +1,18 @@
 """Vectors and logits of clips out of those of their blocks, and that parts in order say what the mean forgets."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from cocon.embedding.contract import EncoderSpec
 from cocon.embedding.embedder import Outputs
 from cocon.embedding.neighbours import unit_vectors
 from cocon.embedding.videos.block_rows import BlockVectors
 from cocon.embedding.videos.clip_vectors import clip_logits, clip_vectors, part_bounds
 from cocon.training.evaluation.recognition.features import ordered_feature
+
+THIRDS = EncoderSpec("resnet2d3d", (1, 1, 1, 1), 16, "mean", "thirds")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +63,7 @@ def test_blocks_that_clips_share_become_thirds_of_each() -> None:
     rows = Outputs(
         clip_vectors(blocks.reshape(2, 3, 5), 3), blocks.reshape(2, 3, 5), _blocks(2, 2), said.reshape(2, 3, 6)
     )
-    parts = BlockVectors.of_rows(rows, are_clips=False, num_parts=3).split([2, 4])
+    parts = BlockVectors.of_rows(rows, are_clips=False, encoder=THIRDS).split([2, 4])
     numbers = np.array([[0, 1, 2], [2, 3, 4]])
     clips = BlockVectors.joined(parts).clips(numbers)
     np.testing.assert_array_equal(clips.embedding, clip_vectors(blocks[numbers], 3))
@@ -66,9 +71,17 @@ def test_blocks_that_clips_share_become_thirds_of_each() -> None:
     np.testing.assert_allclose(clips.logits, clip_logits(said[numbers], 3))
 
 
+def test_a_vector_that_only_the_encoder_makes_is_that_of_the_row() -> None:
+    learned = replace(THIRDS, pooling="learned")
+    rows = Outputs(_blocks(3, 5), _blocks(3, 2, 5), None)
+    parts = BlockVectors.of_rows(rows, are_clips=True, encoder=learned).split([2, 4])
+    clips = BlockVectors.joined(parts).clips(np.arange(6).reshape(3, 2))
+    np.testing.assert_array_equal(clips.embedding, rows.embedding)
+
+
 def test_logits_of_a_row_that_is_a_clip_stay_what_they_are() -> None:
     logits = _blocks(2, 2)
     rows = Outputs(_blocks(2, 15), _blocks(2, 3, 5), logits)
-    clips = BlockVectors.of_rows(rows, are_clips=True, num_parts=3).clips(np.arange(6).reshape(2, 3))
+    clips = BlockVectors.of_rows(rows, are_clips=True, encoder=THIRDS).clips(np.arange(6).reshape(2, 3))
     assert clips.logits is not None
     np.testing.assert_array_equal(clips.logits, logits)

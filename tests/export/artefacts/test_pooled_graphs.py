@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.local import LocalRepository
@@ -67,3 +68,20 @@ def test_blocks_that_clips_share_become_the_vectors_that_the_graph_gives(
     assert made.logits is not None and expected.logits is not None
     np.testing.assert_allclose(made.logits, expected.logits, atol=1e-4)
     assert (fused.embedding_dim, fused.block_dim) == (384, 128)
+
+
+def test_a_learned_pooling_is_in_the_graph_and_takes_clips_whole(make_source: MakeSource, tmp_path: Path) -> None:
+    source = make_source(num_blocks=4, frames_per_block=2, side_px=33, pooling="learned")
+    assert source.encoder.pooler is not None
+    repository = tmp_path / "model_repository"
+    export_encoders([source], repository, ExportOptions(formats=(ONNX, TORCHSCRIPT)))
+    fused, clips = open_fused(LocalRepository(repository), ["rgb"]), source.clips[:2]
+    assert (fused.embedding_dim, fused.block_dim, fused.shares_blocks) == (32, 32, False)
+    found = [of["rgb"].clips(np.arange(4)[None]) for of in fused.embed([{"rgb": clip} for clip in clips])]
+    with torch.no_grad():
+        expected = source.encoder(torch.from_numpy(clips))
+    np.testing.assert_allclose(np.concatenate([of.embedding for of in found]), expected.embedding, atol=1e-5)
+    assert found[0].logits is not None and expected.logits is not None
+    np.testing.assert_allclose(found[0].logits, expected.logits[:1], atol=1e-4)
+    backwards = source.encoder.clip_vectors(expected.blocks.flip(1))
+    assert not torch.allclose(backwards, expected.embedding, atol=1e-3)

@@ -2,21 +2,24 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from cocon.core.errors import UsageError
-from cocon.embedding.contract import EncoderSpec
+from cocon.core.errors import MismatchError, UsageError
+from cocon.embedding.contract import EncoderSpec, ModelContract
+from cocon.embedding.neighbours import unit_vectors
 from cocon.training.config.run import Config
-from cocon.training.models.encoder import build_encoder
+from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.training.repooling.choice import WayFigures, best_way, compare_ways, training_videos
 from cocon.training.repooling.cli import app
 from cocon.training.repooling.encoders import Way, repooled
+from cocon.training.repooling.learned import fit_pooling
 from cocon.training.repooling.pooled_run import pool_run
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import contract_of
@@ -132,3 +135,40 @@ def test_the_command_says_what_vectors_cost_and_what_is_left_behind(trained: Pat
     assert "vectors by thirds; numbers of a clip's vector: rgb 16 → 48, pose 16 → 48" in found.stdout
     assert "left behind, for they were made for other vectors: the classifiers of rgb, pose" in found.stderr
     assert "cocon train --config" in found.stderr
+
+
+def test_a_pooling_is_learned_of_frozen_encoders_and_told_apart_from_the_mean(trained: Path, tmp_path: Path) -> None:
+    def learn(encoders: Mapping[str, tuple[Encoder, ModelContract]]) -> None:
+        for encoder, contract in encoders.values():
+            fit_pooling(encoder, _marches(contract.embedding_dim), seed=0)
+
+    before = RunFolder.open(trained)
+    pool_run(before, tmp_path / "learned", Way("learned", 1), learn=learn)
+    encoder, contract = RunFolder.open(tmp_path / "learned").encoder("rgb")
+    assert contract.vector_dim == contract.embedding_dim
+    assert contract.weights_sha256 != before.contract("rgb").weights_sha256
+    # What was walked one way is told from what was walked the other way, which the mean does not.
+    there = torch.from_numpy(_marches(contract.embedding_dim, seed=1)[0])
+    with torch.no_grad():
+        forth, back = encoder.clip_vectors(there), encoder.clip_vectors(there.flip(1))
+    assert float((forth * back).sum()) < 0.9
+    pool_run(RunFolder.open(tmp_path / "learned"), tmp_path / "mean", Way("mean", 1))
+    assert RunFolder.open(tmp_path / "mean").contract("rgb").weights_sha256 == before.contract("rgb").weights_sha256
+
+
+def _marches(dim: int, *, seed: int = 0) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+    """Clips of six blocks, each of another video, that go from one point to another."""
+    rng = np.random.default_rng(seed)
+    ends = rng.standard_normal((24, 2, 1, dim)).astype(np.float32)
+    shares = np.linspace(0, 1, 6, dtype=np.float32)[:, None]
+    return [unit_vectors((1 - shares) * first + shares * last)[None] for first, last in ends]
+
+
+def test_a_learned_pooling_is_not_trained_and_comes_with_its_encoders(
+    trained: Path, tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="fitted to encoders that are trained already"):
+        train_tiny(tiny_config("model.pooling=learned"), tmp_path / "run")
+    settings = ("model.pooling=learned", "training.epochs=0", f"training.init_from='{trained}'")
+    with pytest.raises(MismatchError, match="has no encoder with a learned pooling"):
+        train_tiny(tiny_config(*settings), tmp_path / "run")
