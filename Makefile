@@ -168,6 +168,6 @@ pretrained: train ## Judge the trained encoders, and pack them into pretrained/f
 	$(BIN)/cocon pack --run $(RUN) --output $(PRETRAINED) --license apache-2.0 --overwrite
 
 clean: stop ## Remove everything that was generated, and .venv
-	rm -rf build dist runs data/figures data/demo data/untrimmed index failures.jsonl .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf build dist runs data/figures data/demo data/street data/untrimmed index failures.jsonl .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find $(REPOSITORY) -mindepth 1 ! -path $(REPOSITORY)/README.md -delete 2>/dev/null || true
 	rm -rf $(VENV)
