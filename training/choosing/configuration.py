@@ -40,7 +40,7 @@ def chosen_settings(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     fixed, base = set_keys(overrides), load_config(AUTO, overrides)
     is_folder = base.data.dataset == "folder"  # what there is to say of it is said when training opens it
     dataset = DatasetFolder.open(base.data.folder) if is_folder else open_dataset(base.data)
-    survey = survey_of(dataset, base.views if is_set("views", fixed) else tuple(VIEWS))
+    survey = survey_of(dataset, base.views if is_set("views", fixed) else tuple(VIEWS), base.training)
     settings, lines = [], [str(survey)]
     if not is_set("views", fixed):
         is_made_here = base.data.views_on_the_fly

@@ -44,7 +44,7 @@ _PASSES = 15
 _LEAST_STEPS = 300
 _MOST_STEPS = {False: 3000, True: 20000}
 # Where there are labels to judge by: steps between two probes, and probes without a gain after which it ends.
-_PROBE_STEPS, _PATIENCE = 60, 3
+_PROBE_STEPS, _PATIENCE = 100, 3
 _MANY_CORES = 8
 _AS_SEEN = "as the encoders to start from saw them"
 

@@ -1,6 +1,6 @@
 """What a data set is like, as far as headers, stored views and a look at where people are tell; nothing is decoded.
 
-survey = survey_of(dataset, views=("rgb", "flow", "pose", "mask"))
+survey = survey_of(dataset, ("rgb", "flow", "pose", "mask"), config.training)
 survey.num_videos, survey.shortest_seconds, survey.stored["pose"], survey.people
 """
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cocon.core.errors import MissingViewError
+from cocon.training.config.learning_sections import TrainingSection
+from cocon.training.data.preparation.held_out import held_out_part
 from cocon.training.data.stretches.cutting import EntryLength, length_of
 from cocon.video.following.boxes import box_of
 from cocon.video.following.rule import FOLLOWED_VIEWS, FollowedView
@@ -25,6 +27,8 @@ __all__ = ["DataSurvey", "PeopleSeen", "survey_of"]
 _LOOKED_AT = 300
 # Boxes of people are taken from fewer: their views are unpacked for it.
 _LOOKED_INTO, _FRAMES_OF_EACH = 24, 12
+# By fewer held-out videos, which encoders are best is luck.
+_ENOUGH_TO_JUDGE = 20
 # What a shortest video is: a tenth may be shorter.
 _SHORT_SHARE = 0.1
 
@@ -52,7 +56,7 @@ class DataSurvey:
         num_videos: how many there are.
         lengths: of those that were looked at and say it.
         num_labels: classes among them.
-        can_judge: whether labels and groups are enough to judge encoders on some of them.
+        can_judge: whether so many videos are held out that it can be told on them which encoders are best.
         stored: view → share of the videos of which it is stored.
         people: where stored views find any; None where none is stored.
     """
@@ -94,12 +98,13 @@ class DataSurvey:
         return f"{self.num_videos} videos of {seconds} s, {width} × {height} at {self.rate:.3g} frames/s, {labels}"
 
 
-def survey_of(dataset: DatasetFolder, views: Sequence[str]) -> DataSurvey:
+def survey_of(dataset: DatasetFolder, views: Sequence[str], training: TrainingSection) -> DataSurvey:
     """Look at the training videos of a data set, at some hundred of them where they are more.
 
     Args:
         dataset: the videos.
         views: that may be trained on.
+        training: says how many videos are held out to judge by.
 
     Raises:
         UsageError: its folders do not tell which videos are for training.
@@ -115,7 +120,9 @@ def survey_of(dataset: DatasetFolder, views: Sequence[str]) -> DataSurvey:
     }
     stored = {view: len(found) / max(1, len(names)) for view, found in facts.items()}
     labels = {entry.label for entry in entries if entry.label}
-    return DataSurvey(len(entries), lengths, len(labels), _can_judge(entries), stored, _people(dataset, names, facts))
+    return DataSurvey(
+        len(entries), lengths, len(labels), _can_judge(entries, training), stored, _people(dataset, names, facts)
+    )
 
 
 def _spread(entries: Sequence[VideoEntry], number: int) -> list[VideoEntry]:
@@ -124,14 +131,8 @@ def _spread(entries: Sequence[VideoEntry], number: int) -> list[VideoEntry]:
     return [entries[int(place)] for place in np.linspace(0, len(entries) - 1, number)]
 
 
-def _can_judge(entries: Sequence[VideoEntry]) -> bool:
-    """Whether a quarter of the groups can be left out, with two classes among the others however it falls."""
-    groups: dict[str, set[str]] = {}
-    for entry in entries:
-        if entry.label:
-            groups.setdefault(entry.label, set()).add(entry.group or entry.video_id)
-    # A class that has groups enough is never held out as a whole.
-    return sum(len(names) >= 4 for names in groups.values()) >= 2
+def _can_judge(entries: Sequence[VideoEntry], training: TrainingSection) -> bool:
+    return len(held_out_part(entries, training.held_out_share, seed=training.seed).held) >= _ENOUGH_TO_JUDGE
 
 
 def _people(

@@ -17,6 +17,8 @@ __all__ = ["as_begun", "claim_run", "refuse_strangers", "refuse_to_go_on"]
 
 # Keys of the section `training` that presets of earlier releases did not have.
 _NEW_IN_PRESETS = ("least_steps", "held_out_share", "guard")
+# What counts for a classifier that is fitted at once.
+_OF_FITTED = ("head", "mode", "labels_per_class")
 # No video is that long.
 _NEVER_CUT = "data.long_seconds=1e9"
 
@@ -128,6 +130,9 @@ def _decisive(run: RunFolder, new: Config) -> tuple[dict[str, Any], dict[str, An
     for settings in (old, asked):
         for key in unlike:
             del settings["data"][key]
+    if new.classifier.is_fitted and run.config.classifier.is_fitted:  # how others are trained has no say in it
+        for settings in (old, asked):
+            settings["classifier"] = {key: settings["classifier"][key] for key in _OF_FITTED}
     return old, asked
 
 

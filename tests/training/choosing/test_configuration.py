@@ -10,6 +10,7 @@ import pytest
 from cocon.training.choosing.configuration import chosen_settings
 from cocon.training.choosing.survey import survey_of
 from cocon.training.config.files import load_config, path_setting
+from cocon.training.config.learning_sections import TrainingSection
 from cocon.training.run_folder.files import RunFolder
 from cocon.video.store.dataset import DatasetFolder
 
@@ -30,12 +31,12 @@ def _away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_survey_finds_lengths_labels_stored_views_and_how_large_people_are(figures: Path) -> None:
-    survey = survey_of(DatasetFolder.open(figures), ("rgb", "flow", "pose", "mask"))
+    survey = survey_of(DatasetFolder.open(figures), ("rgb", "flow", "pose", "mask"), TrainingSection())
     assert str(survey) == "6 videos of 1 s, 48 × 48 at 30 frames/s, 6 labels"
     assert survey.stored == {"flow": 1.0, "pose": 1.0, "mask": 1.0}
     assert survey.people is not None and survey.people.share == 1.0
     assert 0.3 < survey.people.height < 0.9
-    assert not survey.can_judge  # of each action there is one video
+    assert not survey.can_judge
 
 
 def test_a_training_says_what_it_chose_and_goes_on_without_choosing_again(

@@ -72,6 +72,19 @@ def test_a_run_begun_before_views_were_compared_without_their_mean_goes_on_as_it
     claim_run(RunFolder(tmp_path / "run", goes_on), overwrite=False)
 
 
+def test_how_classifiers_are_trained_decides_nothing_where_one_is_fitted(
+    tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    claim_run(RunFolder(tmp_path / "fitted", tiny_config()), overwrite=False)
+    claim_run(RunFolder(tmp_path / "fitted", tiny_config("classifier.epochs=9")), overwrite=False)
+    claim_run(RunFolder(tmp_path / "trained", tiny_config("classifier.head=gru")), overwrite=False)
+    for refused in (("classifier.head=gru", "classifier.epochs=9"), ("classifier.head=mean",)):
+        with pytest.raises(UsageError, match="another configuration"):
+            claim_run(RunFolder(tmp_path / "trained", tiny_config(*refused)), overwrite=False)
+    with pytest.raises(UsageError, match="labels_per_class"):
+        claim_run(RunFolder(tmp_path / "fitted", tiny_config("classifier.labels_per_class=3")), overwrite=False)
+
+
 def test_a_folder_that_is_no_run_is_refused_even_with_overwrite(tiny_config: MakeConfig, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     for overwrite in (False, True):
