@@ -25,15 +25,15 @@ PACKED = HERE.parents[1] / "pretrained" / "figures-tiny"
 # Data set, training videos, batch, seed.
 STARTS = (
     ("arid", 40, 8, 0),
-    ("arid", 80, 16, 1),
-    ("arid", 150, 32, 2),
-    ("arid", 60, 8, 3),
-    ("arid", 120, 16, 4),
-    ("utd_mhad", 40, 8, 5),
-    ("utd_mhad", 80, 16, 6),
-    ("utd_mhad", 160, 32, 7),
-    ("utd_mhad", 300, 16, 8),
-    ("utd_mhad", 500, 32, 9),
+    ("utd_mhad", 40, 8, 1),
+    ("arid", 60, 8, 2),
+    ("utd_mhad", 160, 8, 3),
+    ("arid", 80, 16, 4),
+    ("utd_mhad", 80, 16, 5),
+    ("arid", 120, 16, 6),
+    ("utd_mhad", 300, 16, 7),
+    ("arid", 150, 32, 8),
+    ("utd_mhad", 430, 32, 9),
 )
 VIEWS = "rgb", "flow", "pose", "mask"
 COLLAPSED = 0.3

@@ -50,7 +50,8 @@ def make_fabric(config: Config, precision: PrecisionName) -> Fabric:
             "start one per device with --nproc-per-node"
         )
     # Each process keeps statistics of its own share until an epoch ends; no weight depends on them.
-    timeout = _JUDGING_TIMEOUT if config.training.probe_every_epochs else default_pg_timeout
+    is_judged = config.training.probe_every_epochs or config.training.held_out_share
+    timeout = _JUDGING_TIMEOUT if is_judged else default_pg_timeout
     has_unused = METHODS[config.method].leaves_some_out
     strategy = DDPStrategy(broadcast_buffers=False, timeout=timeout, find_unused_parameters=has_unused)
     accelerator = default_device().type
