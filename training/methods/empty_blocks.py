@@ -17,7 +17,7 @@ from cocon.video.views import view_named
 __all__ = ["answerable_blocks", "empty_blocks", "empty_blocks_of_all", "shown_in_both", "spread_of_shown"]
 
 # Blocks of fewer videos spread little, however good they are.
-_LEAST_VIDEOS = 4
+_LEAST_VIDEOS = 3
 
 
 def empty_blocks(clips: Tensor, view: str) -> Tensor:

@@ -134,8 +134,8 @@ def test_where_nothing_is_empty_the_losses_are_the_same_bit_for_bit() -> None:
 
 def test_blocks_of_hardly_any_video_say_nothing_of_spread() -> None:
     vectors, is_empty = torch.nn.functional.normalize(torch.randn(16, 8), dim=1), torch.ones(8, 2, dtype=torch.bool)
-    is_empty[:3] = False
+    is_empty[:2] = False
     assert spread_of_shown(vectors, is_empty) is None
-    is_empty[3, 1] = False
+    is_empty[2, 1] = False
     found = spread_of_shown(vectors, is_empty)
-    assert found is not None and found == embedding_spread(vectors[[0, 1, 2, 3, 4, 5, 7]])
+    assert found is not None and found == embedding_spread(vectors[[0, 1, 2, 3, 5]])
