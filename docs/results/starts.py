@@ -37,6 +37,8 @@ STARTS = (
 )
 VIEWS = "rgb", "flow", "pose", "mask"
 COLLAPSED = 0.3
+# Flow as the prepared set has it.
+FLOW_PX = {"arid": 64, "utd_mhad": 112}
 TRAINED = "training.precision=32-true", "classifier.head=none", "training.held_out_share=0.15"
 
 
@@ -78,10 +80,10 @@ def _name(start: Sequence[object]) -> str:
 
 def _train(start: tuple[str, int, int, int], folder: Path, runs: Path, steps: int) -> None:
     """`cocon train` on a part of the training videos."""
-    _, number, batch, seed = start
+    name, number, batch, seed = start
     data, run = runs / f"{_name(start)}-data", runs / _name(start)
     _part(folder, data, number, seed)
-    settings = [*TRAINED, f"training.steps={steps}", f"training.batch_size={batch}"]
+    settings = [*TRAINED, f"training.steps={steps}", f"training.batch_size={batch}", f"flow.size_px={FLOW_PX[name]}"]
     more = [word for setting in settings for word in ("--set", setting)]
     command = [sys.executable, "-c", "from cocon.core.command import main; main()", "train", "--preset", "demo"]
     began = time.monotonic()
