@@ -1,8 +1,9 @@
 """The configuration of a run, typed; see `files` for how it is read and overridden."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
+from types import MappingProxyType
 
 import tomlkit
 from pydantic import Field, field_validator, model_validator
@@ -191,6 +192,11 @@ class Config(Section):
         spec = (self.model if view is None else self.trunk_of(view)).spec(classifier)
         return replace(spec, pooling=self.model.pooling, cells=self.model.cells)
 
-    def to_toml(self) -> str:
-        """The resolved configuration; reading it back gives an equal one."""
-        return tomlkit.dumps(self.model_dump(mode="json", exclude_none=True))
+    def to_toml(self, left_out: Mapping[str, Collection[str]] = MappingProxyType({})) -> str:
+        """The resolved configuration; reading it back gives an equal one.
+
+        Args:
+            left_out: section → keys that are not written, since they have their defaults.
+        """
+        exclude = {section: set(keys) for section, keys in left_out.items()}
+        return tomlkit.dumps(self.model_dump(mode="json", exclude_none=True, exclude=exclude))

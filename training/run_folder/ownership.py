@@ -9,14 +9,14 @@ from cocon.core.atomic import replacing
 from cocon.core.errors import UsageError
 from cocon.core.folder_lock import LOCK_FILE
 from cocon.core.printable import printable
-from cocon.training.config.learning_sections import TrainingSection
+from cocon.training.config.input_sections import Section
 from cocon.training.config.run import Config
 from cocon.training.run_folder.files import EVALUATION_FILE, STATE_FILE, SUMMARY_FILE, VERDICT_FILE, RunFolder
 
 __all__ = ["as_begun", "claim_run", "refuse_strangers", "refuse_to_go_on"]
 
-# Keys of the section `training` that presets of earlier releases did not have.
-_NEW_IN_PRESETS = ("least_steps", "held_out_share", "guard")
+# Keys that presets of earlier releases did not have: a run of theirs goes on with the defaults.
+_NEW_IN_PRESETS = {"training": ("least_steps", "held_out_share", "guard"), "loss": ("centred",)}
 # What counts for a classifier that is fitted at once.
 _OF_FITTED = ("head", "mode", "labels_per_class")
 # No video is that long.
@@ -35,13 +35,20 @@ def as_begun(config: Config, run: Path) -> Config:
     """
     if not (run / "config.toml").is_file():
         return config
-    begun = RunFolder.open(run).config
-    known = begun.training.model_fields_set
-    defaults = {name: TrainingSection.model_fields[name].default for name in _NEW_IN_PRESETS if name not in known}
-    loss = (
-        config.loss if "centred" in begun.loss.model_fields_set else config.loss.model_copy(update={"centred": False})
-    )
-    return config.model_copy(update={"training": config.training.model_copy(update=defaults), "loss": loss})
+    sections = {}
+    for section, names in _unknown(RunFolder.open(run).config).items():
+        asked: Section = getattr(config, section)
+        defaults = {name: type(asked).model_fields[name].default for name in names}
+        sections[section] = asked.model_copy(update=defaults)
+    return config.model_copy(update=sections)
+
+
+def _unknown(begun: Config) -> dict[str, set[str]]:
+    """Keys of each section that presets have now, and that the release which began a run had no word for."""
+    return {
+        section: {name for name in names if name not in getattr(begun, section).model_fields_set}
+        for section, names in _NEW_IN_PRESETS.items()
+    }
 
 
 def claim_run(
@@ -63,18 +70,21 @@ def claim_run(
         UsageError: the folder holds a run with another configuration, or something that is no run, and `overwrite`
             was not asked for; or the run cannot go on, since its videos are cut otherwise now.
     """
-    path, content = run.path / "config.toml", run.config.to_toml()
+    path, unknown = run.path / "config.toml", dict[str, set[str]]()
     if path.is_file():
         before = RunFolder.open(run.path)  # whose it is, even if it is replaced
         if overwrite:
             _empty(run.path)
         elif different := _differences(*_decisive(before, run.config)):
             raise UsageError(f"run '{run}' was made with another configuration ({'; '.join(different)}); {remedy}")
-        elif footage is not None and not run.is_complete:
-            _refuse_other_footage(run, footage, remedy)
+        else:
+            unknown = _unknown(before.config)  # and stays so, or the same command would be refused the next time
+            if footage is not None and not run.is_complete:
+                _refuse_other_footage(run, footage, remedy)
     else:
         refuse_strangers(run.path)
     run.path.mkdir(parents=True, exist_ok=True)
+    content = run.config.to_toml(unknown)
     if not path.is_file() or path.read_text() != content:
         with replacing(path) as partial:
             partial.write_text(content, encoding="utf-8")
