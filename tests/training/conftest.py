@@ -1,5 +1,6 @@
 """A tiny generated set, and settings so small that a whole training run takes a second."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from cocon.training.figures.settings import FigureSettings
 from cocon.training.loop.run import train_run
 
 RESIZE_PX, CROP_PX = 28, 24
+_COPIES = 4
 TINY = [
     "clip.num_blocks=3",
     "clip.frames_per_block=2",
@@ -52,6 +54,22 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six training and six test videos of a second each; nothing may write here."""
     root = tmp_path_factory.mktemp("figures")
     make_figures(root, FigureSettings(num_videos=12, seconds=1.0, size_px=48, view_size_px=32), workers=1)
+    return root
+
+
+@pytest.fixture(scope="session")
+def many(figures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each of the twelve videos four times, all for training, of two classes; nothing may write here."""
+    root = tmp_path_factory.mktemp("many")
+    rows = ["video_id,path,label,group,split"]
+    for index, video in enumerate(sorted((figures / "videos").iterdir())):
+        for copy in range(_COPIES):
+            name = f"{video.stem}_{copy}"
+            _link(video, root / "videos" / f"{name}.mp4")
+            for view in ("flow", "pose", "mask"):
+                _link(figures / "views" / view / f"{video.stem}.npz", root / "views" / view / f"{name}.npz")
+            rows.append(f"{name},videos/{name}.mp4,{('bow', 'jump')[index % 2]},group {copy} {index // 4},train")
+    (root / "manifest.csv").write_text("\n".join([*rows, ""]))
     return root
 
 
@@ -149,3 +167,8 @@ def cocon(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         return ending.value.code, *capsys.readouterr()
 
     return of
+
+
+def _link(file: Path, name: Path) -> None:
+    name.parent.mkdir(parents=True, exist_ok=True)
+    os.link(file, name)

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from cocon.embedding.contract import EncoderSpec
 from cocon.training.config.input_sections import NamedPath, Section, ViewName
+from cocon.training.config.vectors_section import PoolingName
 from cocon.training.models.architectures import (
     ARCHITECTURES,
     BOTTLENECK_DEPTHS,
@@ -71,11 +72,11 @@ class ModelSection(TrunkSection):
     """Architecture of all views but those that have a section `trunk` of their own.
 
     `num_predicted`: blocks that CoCon and CPC predict. `pooling` and `cells`: what vectors of clips and blocks keep, of
-    order and of place, in all views; nothing of it is learned. See `EncoderSpec`.
+    order and of place, in all views but those that have a section `vectors` of their own. See `EncoderSpec`.
     """
 
     num_predicted: int = Field(3, gt=0)
-    pooling: Literal["mean", "thirds", "learned"] = "mean"
+    pooling: PoolingName = "mean"
     cells: int = Field(1, ge=1)
 
 

@@ -28,6 +28,7 @@ from cocon.training.config.learning_sections import (
     TrunkSection,
 )
 from cocon.training.config.method_sections import METHODS, CycleSection, MethodName, VclrSection, ViccSection
+from cocon.training.config.vectors_section import PoolingName, VectorsSection
 from cocon.training.models.architectures import ARCHITECTURES
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.geometry import Geometry
@@ -48,6 +49,7 @@ class Config(Section):
     following: FollowingSection = FollowingSection()
     model: ModelSection = ModelSection()
     trunk: dict[str, TrunkSection] = Field(default_factory=dict)
+    vectors: dict[str, VectorsSection] = Field(default_factory=dict)
     loss: LossSection = LossSection()
     vicc: ViccSection = ViccSection()
     vclr: VclrSection = VclrSection()
@@ -65,7 +67,7 @@ class Config(Section):
             raise ValueError("views must name at least one view, each once")
         return names
 
-    @field_validator("view", "trunk")
+    @field_validator("view", "trunk", "vectors")
     @classmethod
     def _known_view_sections(cls, value: dict[str, Section]) -> dict[str, Section]:
         return {known_view(name): section for name, section in value.items()}
@@ -118,10 +120,11 @@ class Config(Section):
                     f"the crop of view '{view}' ({side_px} px) must be at least {known.least_side_px} px, of which "
                     f"backbone '{backbone}' makes one cell: raise view.{view}.crop_px, or set another model.backbone"
                 )
-            elif self.model.cells > (side := known.map_side(side_px)):
+            elif (cells := self.vectors_of(view)[1]) > (side := known.map_side(side_px)):
+                is_own = view in self.vectors and self.vectors[view].cells is not None
                 yield (
-                    f"model.cells ({self.model.cells}) must be at most {side}, the side of the feature map of view "
-                    f"'{view}' at {side_px} px: lower it, or raise view.{view}.crop_px"
+                    f"{f'vectors.{view}' if is_own else 'model'}.cells ({cells}) must be at most {side}, the side of "
+                    f"the feature map of view '{view}' at {side_px} px: lower it, or raise view.{view}.crop_px"
                 )
             if self.training.checkpoint_activations and not known.recomputes:
                 others = ", ".join(name for name, other in ARCHITECTURES.items() if other.recomputes)
@@ -187,10 +190,16 @@ class Config(Section):
         """Architecture of a view's trunk: its own, else that of the section `model`."""
         return self.trunk.get(view, self.model)
 
+    def vectors_of(self, view: str | None) -> tuple[PoolingName, int]:
+        """Pooling and cells of a view: its own, else those of the section `model`."""
+        own = self.vectors.get(view or "", VectorsSection())
+        return own.pooling or self.model.pooling, own.cells or self.model.cells
+
     def encoder_spec(self, classifier: str = "none", *, view: str | None = None) -> EncoderSpec:
         """Architecture in the contract's form, of a view or else of those without one of their own."""
         spec = (self.model if view is None else self.trunk_of(view)).spec(classifier)
-        return replace(spec, pooling=self.model.pooling, cells=self.model.cells)
+        pooling, cells = self.vectors_of(view)
+        return replace(spec, pooling=pooling, cells=cells)
 
     def to_toml(self, left_out: Mapping[str, Collection[str]] = MappingProxyType({})) -> str:
         """The resolved configuration; reading it back gives an equal one.

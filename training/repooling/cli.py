@@ -4,18 +4,19 @@ import json
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cocon.core.options import Quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from cocon.training.config.run import Config
     from cocon.training.evaluation.recognition.features import Encoders
-    from cocon.training.repooling.choice import WayFigures
+    from cocon.training.repooling.choice import WayComparison
+    from cocon.training.repooling.encoders import Way
     from cocon.training.repooling.pooled_run import PooledRun
     from cocon.training.run_folder.files import RunFolder
 
@@ -31,11 +32,19 @@ def pool(
         Path | None, typer.Option(help="Folder of the new run; without, ways are compared and nothing is written.")
     ] = None,
     pooling: Annotated[
-        Literal["mean", "thirds", "learned"] | None,
-        typer.Option(help="What vectors of clips keep of order; without it and --cells, the best is chosen."),
+        list[str] | None,
+        typer.Option(
+            metavar="[VIEW=]mean|thirds|learned",
+            help="What vectors of clips keep of order, of one view or of all; may be repeated. Without it and --cells, "
+            "the best is chosen for each view.",
+        ),
     ] = None,
     cells: Annotated[
-        int | None, typer.Option(min=1, help="Places of the picture that vectors of blocks keep: so many squared.")
+        list[str] | None,
+        typer.Option(
+            metavar="[VIEW=]NUMBER",
+            help="Places of the picture that vectors of blocks keep: so many squared; may be repeated.",
+        ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Another dataset folder than the run's, to compare on.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
@@ -49,54 +58,52 @@ def pool(
     learned pooling keeps order in as many numbers as the mean; it is fitted to training videos, without labels. A
     classifier fitted to other vectors is left behind, and said.
 
-    Example: cocon pool runs/default --pooling thirds --cells 2 --output runs/default-thirds
+    Example: cocon pool runs/default --pooling thirds --pooling flow=mean --cells 2 --output runs/default-thirds
     """
     from cocon.embedding.contract import LEARNED_POOLING
-    from cocon.training.repooling.choice import best_way
-    from cocon.training.repooling.encoders import Way
+    from cocon.training.repooling.asked import asked_ways
     from cocon.training.repooling.pooled_run import pool_run
     from cocon.training.run_folder.files import RunFolder
 
     opened = RunFolder.open(run)
-    figures: list[WayFigures] = []
-    if pooling is None and cells is None:
-        figures = _compared(opened, data, quiet=quiet)
-        way = best_way(figures)
-    else:
-        way = Way(pooling or opened.config.model.pooling, cells or opened.config.model.cells)
+    compared = None if pooling or cells else _compared(opened, data, quiet=quiet)
+    ways = compared.best if compared is not None else asked_ways(opened, pooling or [], cells or [])
     learn = None
-    if way.pooling == LEARNED_POOLING and output is not None:
+    if any(way.pooling == LEARNED_POOLING for way in ways.values()):
         learn = partial(_learn, opened, data, quiet=quiet)
-    pooled = None if output is None else pool_run(opened, output, way, overwrite=overwrite, learn=learn)
+    pooled = None if output is None else pool_run(opened, output, ways, overwrite=overwrite, learn=learn)
     if as_json:
-        rows = [{**asdict(row), **asdict(row.way)} for row in figures]
+        rows = [] if compared is None else [asdict(row) for row in compared.rows]
         written = None if pooled is None else {"run": str(output), **asdict(pooled)}
-        print(json.dumps({"way": asdict(way), "compared": rows, "written": written}))
+        told = {view: asdict(way) for view, way in ways.items()}
+        print(json.dumps({"ways": told, "compared": rows, "written": written}))
         return
-    if figures:
-        _show(figures, way)
+    if compared is not None:
+        _show(compared)
     if pooled is not None and output is not None:
-        _say(pooled, output, way)
+        _say(pooled, output, ways)
 
 
-def _compared(run: "RunFolder", data: Path | None, *, quiet: bool) -> "list[WayFigures]":
+def _compared(run: "RunFolder", data: Path | None, *, quiet: bool) -> "WayComparison":
     from cocon.core.progress import progress_bar
-    from cocon.training.repooling.choice import compare_ways, training_videos
+    from cocon.training.repooling.choice import compare_ways
+    from cocon.training.repooling.videos import judged_videos
 
     encoders = {view: run.encoder(view) for view in run.views}
     bar, config = partial(progress_bar, is_quiet=quiet), _configured(run, data)
-    with training_videos(config, run.views) as frames, bar("comparing vectors on training videos") as on_progress:
-        return compare_ways(encoders, frames, on_progress=on_progress)
+    videos = judged_videos(run, config)
+    with videos.known, videos.held:
+        return compare_ways(encoders, videos, seed=config.training.seed, progress_bar=bar)
 
 
 def _learn(run: "RunFolder", data: Path | None, encoders: "Encoders", *, quiet: bool) -> None:
-    """Fit the pooling of each view to the run's training videos."""
+    """Fit the pooling of each of these views to the run's training videos."""
     from cocon.core.progress import progress_bar
-    from cocon.training.repooling.choice import training_videos
     from cocon.training.repooling.learned import blocks_of_videos, fit_pooling
+    from cocon.training.repooling.videos import training_videos
 
     bar, config = partial(progress_bar, is_quiet=quiet), _configured(run, data)
-    with training_videos(config, run.views, are_labelled=False) as frames, bar("learning to pool") as on_progress:
+    with training_videos(config, [*encoders]) as frames, bar("learning to pool") as on_progress:
         blocks = blocks_of_videos(encoders, frames, on_progress=on_progress)
     for view, (encoder, _) in encoders.items():
         fit_pooling(encoder, blocks[view], seed=config.training.seed)
@@ -109,25 +116,31 @@ def _configured(run: "RunFolder", data: Path | None) -> "Config":
     return config.model_copy(update={"data": config.data.model_copy(update={"folder": data})})
 
 
-def _show(figures: "Sequence[WayFigures]", best: object) -> None:
+def _show(compared: "WayComparison") -> None:
     from rich.table import Column
 
     from cocon.core.tables import new_table, print_table
 
     names = ("numbers", "probe top-1", "R@1", "held-out videos")
     table = new_table(Column("vectors", no_wrap=True), "view", *(Column(name, justify="right") for name in names))
-    for row in figures:
+    for row in compared.rows:
         shown = (f"{row.probe_top1:.1f}", f"{row.recall_at_1:.1f}", str(row.num_videos))
-        table.add_row(str(row.way), row.view, str(row.vector_dim), *shown)
+        table.add_row("each view's best" if row.way is None else str(row.way), row.view, str(row.vector_dim), *shown)
     print_table(table)
-    print(f"best together: {best}")
+    print(f"best: {_told(compared.best)}")
 
 
-def _say(pooled: "PooledRun", output: Path, way: object) -> None:
+def _told(ways: "Mapping[str, Way]") -> str:
+    if len({*ways.values()}) == 1:
+        return str(next(iter(ways.values())))
+    return "; ".join(f"{view} {way}" for view, way in ways.items())
+
+
+def _say(pooled: "PooledRun", output: Path, ways: "Mapping[str, Way]") -> None:
     from cocon.core.printable import printable
 
     dims = ", ".join(f"{view} {before} → {now}" for view, (before, now) in pooled.vector_dims.items())
-    print(f"{printable(output)} holds the same encoders, vectors by {way}; numbers of a clip's vector: {dims}")
+    print(f"{printable(output)} holds the same encoders, vectors by {_told(ways)}; numbers of a clip's vector: {dims}")
     for what in pooled.left_behind:
         typer.echo(f"left behind, for they were made for other vectors: {what}", err=True)
     if pooled.left_behind and pooled.left_behind[0].startswith("the classifiers"):

@@ -8,7 +8,7 @@ that was fitted to vectors of another form is left behind; a recurrent one sees 
 
 from dataclasses import dataclass, replace
 
-from cocon.embedding.contract import EncoderSpec, ModelContract
+from cocon.embedding.contract import LEARNED_POOLING, EncoderSpec, ModelContract
 from cocon.training.models.encoder import Encoder, build_encoder
 from cocon.training.run_folder.view_files import weights_sha256
 
@@ -36,7 +36,7 @@ class Way:
         return cls(spec.pooling, spec.cells)
 
 
-WAYS = (Way("mean", 1), Way("thirds", 1), Way("mean", 2), Way("thirds", 2))
+WAYS = tuple(Way(pooling, cells) for cells in (1, 2) for pooling in ("mean", LEARNED_POOLING, "thirds"))
 """Those that are compared, the shortest vectors first."""
 
 

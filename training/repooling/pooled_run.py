@@ -34,7 +34,7 @@ class PooledRun:
 def pool_run(
     run: RunFolder,
     output: Path,
-    way: Way,
+    ways: Mapping[str, Way],
     *,
     overwrite: bool = False,
     learn: Callable[[Mapping[str, tuple[Encoder, ModelContract]]], None] | None = None,
@@ -44,9 +44,9 @@ def pool_run(
     Args:
         run: what is read.
         output: folder of the new run.
-        way: how its encoders make vectors.
+        ways: view → how its encoder makes vectors.
         overwrite: replace a run that is there.
-        learn: fits what is learned of a pooling, view → encoder and contract.
+        learn: fits what is learned of a pooling; called with the views that have one → encoder and contract.
 
     Raises:
         UsageError: the run is not complete, there is something at `output`, or it is the run itself; or a view's
@@ -59,11 +59,11 @@ def pool_run(
         raise UsageError(f"run '{run}' cannot be replaced by itself; choose another --output")
     if (output / "config.toml").is_file() and not overwrite:
         raise UsageError(f"run '{output}' is there already; choose another --output or add --overwrite")
-    config = load_config(str(run.path / "config.toml"), [f"model.pooling={way.pooling}", f"model.cells={way.cells}"])
+    config = load_config(str(run.path / "config.toml"), _settings(ways))
     before = {view: run.encoder(view) for view in run.views}
-    after = {view: repooled(*each, way) for view, each in before.items()}
+    after = {view: repooled(*each, ways[view]) for view, each in before.items()}
     if learn is not None:
-        learn(after)
+        learn({view: each for view, each in after.items() if each[1].encoder.pools_whole_clips})
         after = {v: (e, replace(contract, weights_sha256=weights_sha256(e))) for v, (e, contract) in after.items()}
     pooled = RunFolder(output, config)
     claim_run(pooled, overwrite=overwrite)
@@ -79,3 +79,12 @@ def pool_run(
     left_behind += [f"the boundary heads of {', '.join(heads)}"] * bool(heads)
     dims = {view: (before[view][1].vector_dim, contract.vector_dim) for view, (_, contract) in after.items()}
     return PooledRun(dims, tuple(left_behind))
+
+
+def _settings(ways: Mapping[str, Way]) -> list[str]:
+    """Overrides that say the ways, in one where they are all the same."""
+    if len({*ways.values()}) == 1:
+        way = next(iter(ways.values()))
+        return ["vectors={}", f"model.pooling={way.pooling}", f"model.cells={way.cells}"]
+    sections = (f"{view} = {{pooling = '{way.pooling}', cells = {way.cells}}}" for view, way in ways.items())
+    return [f"vectors={{{', '.join(sections)}}}"]

@@ -77,14 +77,14 @@ def source_files(config: Config) -> dict[str, ViewFiles]:
 
 def _check_pooling(config: Config, kept: Mapping[str, ViewFiles]) -> None:
     """A learned pooling is fitted to encoders that are trained, and comes with them."""
-    if config.model.pooling != LEARNED_POOLING:
-        return
-    remedy = "train with model.pooling=mean, then: cocon pool RUN --pooling learned --output ANOTHER"
-    if config.training.epochs:
-        raise UsageError(f"model.pooling 'learned' is fitted to encoders that are trained already: {remedy}")
-    for view in config.views:
+    wanted = {view: config.vectors_of(view) for view in config.views}
+    learned = {view: vectors for view, vectors in wanted.items() if vectors[0] == LEARNED_POOLING}
+    remedy = "train with pooling mean, then: cocon pool RUN --pooling learned --output ANOTHER"
+    if learned and config.training.epochs:
+        raise UsageError(f"pooling 'learned' is fitted to encoders that are trained already: {remedy}")
+    for view, vectors in learned.items():
         found = kept[view].contract().encoder if view in kept else None
-        if found is None or (found.pooling, found.cells) != (LEARNED_POOLING, config.model.cells):
+        if found is None or (found.pooling, found.cells) != vectors:
             raise MismatchError(f"view '{view}' has no encoder with a learned pooling to start from: {remedy}")
 
 

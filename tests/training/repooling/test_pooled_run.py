@@ -1,10 +1,11 @@
 """Vectors of a trained run made anew: what stays, what is left behind, and how ways to make them are compared."""
 
-import csv
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +13,23 @@ import torch
 from typer.testing import CliRunner
 
 from cocon.core.errors import MismatchError, UsageError
+from cocon.core.progress import no_progress
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.embedding.neighbours import unit_vectors
+from cocon.training.config.files import load_config
+from cocon.training.config.learning_sections import TrainingSection
 from cocon.training.config.run import Config
+from cocon.training.data.datasets import open_dataset
+from cocon.training.data.preparation.held_out import part_to_judge
 from cocon.training.models.encoder import Encoder, build_encoder
-from cocon.training.repooling.choice import WayFigures, best_way, compare_ways, training_videos
+from cocon.training.repooling.asked import asked_ways
+from cocon.training.repooling.choice import WayFigures, best_ways, compare_ways
 from cocon.training.repooling.cli import app
 from cocon.training.repooling.encoders import Way, repooled
 from cocon.training.repooling.learned import fit_pooling
-from cocon.training.repooling.pooled_run import pool_run
+from cocon.training.repooling.pooled_run import PooledRun
+from cocon.training.repooling.pooled_run import pool_run as pool_views
+from cocon.training.repooling.videos import judged_videos
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import contract_of
 from cocon.video.views import VIEWS
@@ -29,6 +38,13 @@ MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
 
 THIRDS = Way("thirds", 1)
+MEAN = Way("mean", 1)
+LEARNED = Way("learned", 1)
+
+
+def pool_run(run: RunFolder, output: Path, way: Way, **settings: Any) -> PooledRun:
+    """All views in one way."""
+    return pool_views(run, output, dict.fromkeys(run.views, way), **settings)
 
 
 def test_weights_stay_and_vectors_and_fingerprint_become_others(trained: Path, tmp_path: Path) -> None:
@@ -91,42 +107,79 @@ def test_what_cannot_be_made_is_refused_in_words(trained: Path, tmp_path: Path) 
     pool_run(run, tmp_path / "thirds", THIRDS, overwrite=True)
 
 
-def _in_groups(folder: Path) -> Path:
-    """Two classes by turns, each of three groups."""
-    with (folder / "manifest.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    with (folder / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, [*dict.fromkeys([*rows[0], "group"])])
-        writer.writeheader()
-        named = [{"label": "ab"[place % 2], "group": str(place % 3)} for place in range(len(rows))]
-        writer.writerows(row | names for row, names in zip(rows, named, strict=True))
-    return folder
-
-
-def test_ways_are_compared_on_held_out_training_videos(
-    trained: Path, figures_copy: Path, tiny_config: MakeConfig
+def test_ways_are_compared_by_the_videos_that_training_would_hold_out(
+    trained: Path, many: Path, tiny_config: MakeConfig
 ) -> None:
-    run, config = RunFolder.open(trained), tiny_config(f"data.folder='{_in_groups(figures_copy)}'")
+    run, config = RunFolder.open(trained), tiny_config(f"data.folder='{many}'")
     encoders = {view: run.encoder(view) for view in run.views}
-    with training_videos(config, run.views) as frames:
-        rows = compare_ways(encoders, frames, on_progress=lambda done, total: None)
+    videos = judged_videos(run, config)
+    part, _ = part_to_judge(open_dataset(config.data), TrainingSection().held_out_share, seed=config.training.seed)
+    assert videos.held.entries == part.held
+    found = compare_ways(encoders, videos, seed=0, progress_bar=lambda what: nullcontext(no_progress))
     # A feature map of one place has no cells.
+    rows = [row for row in found.rows if row.way is not None]
     assert [(row.way, row.view) for row in rows] == [
-        (way, view) for way in (Way("mean", 1), THIRDS) for view in ("rgb", "pose", "ensemble")
+        (way, view) for way in (MEAN, LEARNED, THIRDS) for view in ("rgb", "pose", "ensemble")
     ]
     dim = encoders["rgb"][1].embedding_dim
-    assert [row.vector_dim for row in rows] == [dim, dim, 2 * dim, 3 * dim, 3 * dim, 6 * dim]
-    assert 0 < rows[0].num_videos < len(frames.entries)
+    assert [row.vector_dim for row in rows[::3]] == [dim, dim, 3 * dim]
+    assert [row.vector_dim for row in rows[2::3]] == [2 * dim, 2 * dim, 6 * dim]
+    assert {row.num_videos for row in rows} == {len(videos.held)}
+    assert found.best == best_ways(rows)
+    together = [row for row in found.rows if row.way is None]
+    assert [row.view for row in together] == ["ensemble"] * (len({*found.best.values()}) > 1)
 
 
-def test_the_best_way_is_that_of_all_views_and_of_equals_the_shortest() -> None:
+def test_too_few_videos_to_hold_any_out_are_said(trained: Path) -> None:
+    run = RunFolder.open(trained)
+    with pytest.raises(UsageError, match="labelled videos are fewer than 40; name --pooling and --cells"):
+        judged_videos(run, run.config)
+
+
+def test_each_view_has_its_best_way_and_of_equals_the_shortest() -> None:
     def row(way: Way, view: str, dim: int, probe: float) -> WayFigures:
         return WayFigures(way, view, dim, probe, 50.0, 10)
 
-    mean = Way("mean", 1)
-    rows = [row(THIRDS, "rgb", 12, 90.0), row(THIRDS, "ensemble", 24, 70.0), row(mean, "ensemble", 8, 70.0)]
-    assert best_way(rows) == mean
-    assert best_way(rows[:1]) == THIRDS
+    rows = [row(THIRDS, "rgb", 12, 90.0), row(MEAN, "rgb", 4, 70.0), row(THIRDS, "flow", 12, 70.0)]
+    rows += [row(MEAN, "flow", 4, 70.0), row(MEAN, "ensemble", 8, 99.0)]
+    assert best_ways(rows) == {"rgb": THIRDS, "flow": MEAN}
+
+
+def test_views_of_a_run_may_have_ways_of_their_own(
+    trained: Path, tmp_path: Path, tiny_config: MakeConfig, train_tiny: TrainTiny
+) -> None:
+    arguments = ["--pooling", "thirds", "--pooling", "pose=mean", "--output", str(tmp_path / "mixed"), "--json"]
+    told = CliRunner().invoke(app, [str(trained), *arguments])
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["ways"]["pose"] == {"pooling": "mean", "cells": 1}
+    mixed = RunFolder.open(tmp_path / "mixed")
+    assert {view: Way.of(mixed.contract(view).encoder) for view in mixed.views} == {"rgb": THIRDS, "pose": MEAN}
+    assert mixed.contract("pose").labels and not mixed.contract("rgb").labels
+    # What is trained from its configuration has the same.
+    settings = (f"training.init_from='{mixed}'", "training.epochs=0")
+    assert train_tiny(load_config(str(mixed.path / "config.toml"), settings), tmp_path / "labelled")
+    labelled = RunFolder.open(tmp_path / "labelled")
+    assert [labelled.contract(view).encoder.pooling for view in ("rgb", "pose")] == ["thirds", "mean"]
+    # One way for all again leaves nothing of it.
+    pool_run(labelled, tmp_path / "mean", MEAN)
+    assert not RunFolder.open(tmp_path / "mean").config.vectors
+
+
+@pytest.mark.parametrize(
+    ("poolings", "cells", "said"),
+    [
+        (["halves"], [], "--pooling 'halves' is unknown; available: mean, thirds, learned"),
+        (["flow=mean"], [], "names view 'flow', but run .* has rgb, pose"),
+        (["colour=mean"], [], "view 'colour' is unknown"),
+        (["mean", "thirds"], [], "--pooling is named twice for all views"),
+        ([], ["rgb=0"], "--cells '0' must be a whole number from 1 on"),
+    ],
+)
+def test_ways_that_there_are_not_are_refused_in_words(
+    trained: Path, poolings: list[str], cells: list[str], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        asked_ways(RunFolder.open(trained), poolings, cells)
 
 
 def test_the_command_says_what_vectors_cost_and_what_is_left_behind(trained: Path, tmp_path: Path) -> None:

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from cocon.training.data.preparation.group_split import split_groups
-from cocon.video.store.dataset import VideoEntry
+from cocon.video.store.dataset import DatasetFolder, VideoEntry
 
-__all__ = ["LEAST_LABELLED", "HeldOutPart", "chosen_again", "held_out_part", "why_no_judging"]
+__all__ = ["LEAST_LABELLED", "HeldOutPart", "chosen_again", "held_out_part", "part_to_judge"]
 
 # With fewer labelled videos every one is needed to learn from, and a handful would say nothing.
 LEAST_LABELLED = 40
 _LEAST_HELD = 6
+# A split `val` of fewer labelled videos says nothing.
+_LEAST_OF_VAL = 6
 # More say hardly more, and take longer to judge.
 _MOST_HELD = 120
 # Of each class there should be so many, as long as no more than a quarter of the videos are held out for that.
@@ -46,6 +48,28 @@ class HeldOutPart:
     why: str = ""
 
 
+def part_to_judge(
+    dataset: DatasetFolder, share: float, *, seed: int, remembered: Sequence[str] | None = None
+) -> tuple[HeldOutPart, str]:
+    """The training videos, and those to judge by: split `val` where that has labels, else some of the training videos.
+
+    Args:
+        dataset: its videos.
+        share: of the labelled training videos.
+        seed: of the choice among them.
+        remembered: ids of those that were chosen before; None where none were.
+
+    Returns:
+        The part, and which its videos to judge by are, or why there are none, in words.
+    """
+    train = dataset.split("train")
+    val = tuple(entry for entry in dataset.split("val") if entry.label)
+    if not (_why_no_judging(val, least=_LEAST_OF_VAL) or len(dataset.labels) < 2):
+        return HeldOutPart(val, train), f"{len(val)} videos of split 'val'"
+    part = held_out_part(train, share, seed=seed) if remembered is None else chosen_again(train, remembered)
+    return part, f"{len(part.held)} held-out training videos" if part.held else part.why
+
+
 def held_out_part(entries: Sequence[VideoEntry], share: float, *, seed: int) -> HeldOutPart:
     """Set a share of the labelled videos aside, about the same of every class.
 
@@ -57,7 +81,7 @@ def held_out_part(entries: Sequence[VideoEntry], share: float, *, seed: int) -> 
     if not share:
         return HeldOutPart((), tuple(entries))
     labelled = [entry for entry in entries if entry.label]
-    if why := why_no_judging(labelled, least=LEAST_LABELLED):
+    if why := _why_no_judging(labelled, least=LEAST_LABELLED):
         return HeldOutPart((), tuple(entries), why)
     wanted = _wanted(labelled, share)
     part = _parted(entries, _drawn_groups(labelled, wanted, seed))
@@ -74,7 +98,7 @@ def chosen_again(entries: Sequence[VideoEntry], names: Sequence[str]) -> HeldOut
     return _parted(entries, {_group(entry) for entry in entries if entry.video_id in known})
 
 
-def why_no_judging(entries: Sequence[VideoEntry], *, least: int) -> str:
+def _why_no_judging(entries: Sequence[VideoEntry], *, least: int) -> str:
     """Why these videos cannot be judged by, in words; empty where they can.
 
     Args:

@@ -10,7 +10,7 @@ from cocon.core.printable import printable
 from cocon.core.progress import ProgressBar, no_progress
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
-from cocon.training.data.preparation.held_out import HeldOutPart, chosen_again, held_out_part, why_no_judging
+from cocon.training.data.preparation.held_out import HeldOutPart, part_to_judge
 from cocon.training.data.stretches.cutting import Footage, Stretch, cut, is_large
 from cocon.training.data.stretches.draws import steps_per_epoch
 from cocon.training.data.stretches.pool import PooledFrames
@@ -20,9 +20,6 @@ from cocon.video.store.dataset import DatasetFolder, VideoEntry
 from cocon.video.views import VIEWS
 
 __all__ = ["TrainingVideos", "training_frames", "view_requests"]
-
-# A split `val` of fewer labelled videos says nothing.
-_LEAST_JUDGED = 6
 
 
 class TrainingVideos(NamedTuple):
@@ -101,17 +98,10 @@ def training_frames(
 
 def _parted(config: Config, dataset: DatasetFolder, remembered: Sequence[str] | None) -> tuple[HeldOutPart, str]:
     """The training videos, and those to judge by; and which these are, or why there are none, in words."""
-    train, training = dataset.split("train"), config.training
+    training = config.training
     if not training.held_out_share or not training.epochs:
-        return HeldOutPart((), train), ""
-    val = tuple(entry for entry in dataset.split("val") if entry.label)
-    if not (why_no_judging(val, least=_LEAST_JUDGED) or len(dataset.labels) < 2):
-        return HeldOutPart(val, train), f"{len(val)} videos of split 'val'"
-    if remembered is not None:
-        part = chosen_again(train, remembered)
-    else:
-        part = held_out_part(train, training.held_out_share, seed=training.seed)
-    return part, f"{len(part.held)} held-out training videos" if part.held else part.why
+        return HeldOutPart((), dataset.split("train")), ""
+    return part_to_judge(dataset, training.held_out_share, seed=training.seed, remembered=remembered)
 
 
 def _refuse_short_stretches(footage: Footage, config: Config) -> None:
