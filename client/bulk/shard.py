@@ -38,16 +38,18 @@ class RowSizes:
         embedding_dim: Of its vector.
         block_dim: Of the vector of each of its blocks.
         num_blocks: N.
+        view_dims: Of its vector, those of each view.
     """
 
     embedding_dim: int
     block_dim: int
     num_blocks: int
+    view_dims: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, model: FusedModel) -> Self:
         """Those of the clips that a model embeds."""
-        return cls(model.embedding_dim, model.block_dim, model.clip.num_blocks)
+        return cls(model.embedding_dim, model.block_dim, model.clip.num_blocks, model.view_dims)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +128,10 @@ def shard_name(key: str, inputs: Sequence[ShardInput]) -> str:
 
 
 def shard_bytes(shard: Shard, sizes: RowSizes) -> bytes:
-    """A shard as a Parquet file, which says how long blocks are where they are not as long as vectors of clips."""
+    """A shard as a Parquet file, which says how long blocks and views are where that cannot be seen of its vectors."""
     videos = [_told(*each) for each in zip(shard.head.inputs, shard.head.is_lasting, shard.results, strict=True)]
-    own = {} if sizes.block_dim == sizes.embedding_dim else {"block_dim": sizes.block_dim}
+    own: dict[str, Any] = {} if sizes.block_dim == sizes.embedding_dim else {"block_dim": sizes.block_dim}
+    own |= {"view_dims": sizes.view_dims} if len(set(sizes.view_dims)) > 1 else {}
     head = json.dumps({"key": shard.head.key, "videos": videos, "warnings": shard.warnings, **own})
     notes = {_HEAD: head, _HEAD_SHA256: hashlib.sha256(head.encode()).hexdigest()}
     notes |= {INDEX_KEY.decode(): json.dumps(own)} if own else {}

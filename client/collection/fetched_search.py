@@ -28,6 +28,7 @@ from cocon.client.index.query.chosen_rows import ChosenRows
 from cocon.client.index.query.queries import Query
 from cocon.client.index.query.search_options import SearchOptions
 from cocon.client.index.ranking.choice import RANKING_FACT, RankingChoice
+from cocon.client.index.records import IndexFacts
 from cocon.client.index.search.copies import Copies
 from cocon.client.index.search.final_order import Answer
 from cocon.client.index.search.hits import Hit
@@ -140,7 +141,8 @@ class CollectionSearch:
     def _probes(self, query: Query, options: SearchOptions) -> NDArray[np.float32]:
         vectors = [example.vectors for example in query.examples]
         if options.match == "mean":
-            vectors = [mean_vector(clips, len(self.facts["index"]["views"])) for clips in vectors]
+            widths = IndexFacts.from_json(self.facts["index"]).widths
+            vectors = [mean_vector(clips, widths) for clips in vectors]
         probes = probes_of(VectorQuery(tuple(map(VectorGroup, vectors, query.weights))))
         if probes is None:
             raise NotEnoughError

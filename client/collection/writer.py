@@ -233,7 +233,7 @@ class CollectionWriter:
             vectors, blocks = self._rows_at(first_row, len(spans))
             clips.append(_clip_rows(video_id, spans, vectors, blocks if has_blocks else None))
             record = [*columns, len(spans), float(spans.min()), float(spans.max()), bool(has_blocks)]
-            rows.append(catalogue_row("videos", record, mean_vector(vectors, len(self.facts.views))[0]))
+            rows.append(catalogue_row("videos", record, mean_vector(vectors, self.facts.widths)[0]))
         self._stored.put("clips", chain.from_iterable(clips))
         self._stored.put("catalogue", rows)
         return gone

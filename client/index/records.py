@@ -51,6 +51,7 @@ class IndexFacts:
         model: Name of the model that made the first vectors.
         block_dim: Numbers of a block's vector; as many as a clip's has where it is not given, which is so unless the
             model's vectors keep the parts of a clip side by side.
+        view_dims: Numbers of a clip's vector that are each view's; empty where all views have as many.
     """
 
     views: tuple[str, ...]
@@ -58,21 +59,35 @@ class IndexFacts:
     embedding_dim: int
     model: str
     block_dim: int = 0
+    view_dims: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "block_dim", self.block_dim or self.embedding_dim)
+        if len(set(self.view_dims)) < 2:
+            object.__setattr__(self, "view_dims", ())
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Where views end in a vector, as far as that can be: numbers of each, or of all where they are not equal."""
+        if self.view_dims:
+            return self.view_dims
+        width, rest = divmod(self.embedding_dim, len(self.views))
+        return (self.embedding_dim,) if rest else (width,) * len(self.views)
 
     def to_dict(self) -> dict[str, Any]:
-        """What a catalogue keeps; the size of blocks only where it is another one, as in indexes of before."""
+        """What a catalogue keeps; the sizes of blocks and views only where they are others, as in indexes of before."""
         content = asdict(self)
         if self.block_dim == self.embedding_dim:
             del content["block_dim"]
+        if not self.view_dims:
+            del content["view_dims"]
         return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """What a catalogue keeps; raises `KeyError` or `TypeError` if it is no such thing."""
-        return cls(**{**content, "views": tuple(content["views"])})
+        view_dims = tuple(content.get("view_dims", ()))
+        return cls(**{**content, "views": tuple(content["views"]), "view_dims": view_dims})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ Sets that were judged before stay on the page. `paste_people.py` makes one of sm
 Judged within one part of a set, test videos of others left alone: of each place (the first part of `group`) the videos
 are left out in turn, or of a fifth of the groups where there is one place. Of each video two clips are embedded. The
 probe learns from the others, R@1 searches among them; only videos count whose class is among the others. The untrained
-networks have three seeds. `--per-class` takes the videos of each class alone that have the smallest windows; their
-mean side is a share of the picture's short side.
+networks have three seeds. `--per-class` takes the videos of each class alone that have the smallest windows. The side
+of windows is a share of the picture's short side.
 """
 
 import argparse
@@ -49,10 +49,12 @@ Per cent; chance is 8.3 for `pasted` and `whole`, 4.2 for `street`, about 17 for
 
 * `pasted`: 72 generated test videos (`cocon data make`), pasted at a third of the height of a wide picture, off its
   middle (`python docs/results/paste_people.py data/figures data/pasted --per-class 6`), with their exact key points.
-* `whole`: the same videos as they are (`--share 1`), in which people have most of the height: what there is to win.
+* `whole`: the same videos as they are (`python docs/results/paste_people.py data/figures data/whole --per-class 6
+  --share 1`), in which people have most of the height: what there is to win.
 * `arid`: of each class the ten training videos with the smallest windows; in 100 of 150 it is the middle square
   throughout, since MediaPipe finds nobody, or somebody who fills it.
-* `street`: of each class five of `cocon data make --for transfer --num-videos 240 --seconds 3 --seed 7`.
+* `street`: of each class five of `cocon data make --for transfer --num-videos 240 --seconds 3 --seed 7`, the set in its
+  first version, of 24 classes; made now it has 30.
 * The packed encoder has one seed, learned without following, and from training videos of the generator of `pasted` and
   `whole`. In `arid` and `street` figures are near chance with and without: nothing is gained there.
 """

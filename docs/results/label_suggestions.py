@@ -58,7 +58,8 @@ def main() -> None:
 
 def means(videos: Videos, num_views: int) -> NDArray[np.float32]:
     """Videos as an index has them: `float32 [V, D]`."""
-    return video_means(videos.vectors, videos.rows, np.array([], np.int64), num_views)[0]
+    widths = [videos.vectors.shape[1] // num_views] * num_views
+    return video_means(videos.vectors, videos.rows, np.array([], np.int64), widths)[0]
 
 
 def judged(

@@ -113,6 +113,11 @@ class FusedModel:
         return sum(model.contract.vector_dim for model in self.models.values())
 
     @property
+    def view_dims(self) -> tuple[int, ...]:
+        """How many numbers of `embedding_dim` are each view's, in alphabetical order."""
+        return tuple(self.models[view].contract.vector_dim for view in sorted(self.models))
+
+    @property
     def block_dim(self) -> int:
         """Size of the fused vector of a block; that of `embedding_dim` where every view takes the mean of blocks."""
         return sum(model.contract.embedding_dim for model in self.models.values())

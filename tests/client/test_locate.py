@@ -21,9 +21,9 @@ from cocon.video.clips import ClipSpec
 from .conftest import CLIP, DIM, LABELS, Client, contract, make_repository, write_video
 
 
-def with_boundaries(root: Path, *, fingerprint: str, labels: tuple[str, ...] = LABELS) -> Path:
+def with_boundaries(root: Path, *, fingerprint: str, labels: tuple[str, ...] = LABELS, pooling: str = "mean") -> Path:
     """A repository with an encoder of rgb, and a boundary model with random weights."""
-    make_repository(root, contract("rgb", labels=labels))
+    make_repository(root, contract("rgb", labels=labels, pooling=pooling))
     folder = root / "cocon_rgb_boundaries" / "1"
     folder.mkdir(parents=True)
     torch.manual_seed(0)
@@ -147,6 +147,21 @@ def test_an_index_names_a_segment_by_its_neighbours_but_not_by_itself(embedder: 
     alike = replace(copy, content_sha256="0" * 64)
     (named,) = name_by_index(index, embedder.model)(alike, segments, video.embedding[:1])
     assert named.label == "blue" and 0.25 < named.score <= 0.5
+
+
+def test_segments_are_named_by_an_index_of_vectors_that_keep_thirds(tmp_path: Path) -> None:
+    fingerprint = contract("rgb", labels=(), pooling="thirds").fingerprint
+    root = with_boundaries(tmp_path / "models", fingerprint=fingerprint, labels=(), pooling="thirds")
+    known = [write_video(tmp_path / "known" / f"{label}.mp4", seed=seed) for seed, label in enumerate(("red", "blue"))]
+    (tmp_path / "known" / "manifest.csv").write_text("path,label\nred.mp4,red\nblue.mp4,blue\n")
+    index = VideoIndex(tmp_path / "index")
+    with VideoEmbedder(f"local:{root}") as embedder:
+        index.add(known, embedder)
+        embedder.hop_frames = dense_hop(CLIP, hop_frames=1)
+        boundaries = connect(f"local:{root}").open(BOUNDARY_MODEL, "rgb")
+        found = locate_actions(embedder, boundaries, known[0], name_by_index(index, embedder.model))
+    assert (index.facts.embedding_dim, boundaries.contract.embedding_dim) == (3 * DIM, DIM)
+    assert found and {action.label for action in found} == {"blue"}  # its own video does not count
 
 
 def test_located_actions_do_not_repeat_each_other(located: str, videos: list[Path]) -> None:

@@ -56,7 +56,7 @@ class StoredClips:
 def video_vectors(snapshot: Snapshot, filters: Filters) -> StoredMeans:
     """Means of the videos of a snapshot that meet filters. A video with a damaged clip is left out."""
     table = snapshot.rows
-    means, are_whole = video_means(snapshot.vectors, table, snapshot.unsound, len(snapshot.facts.views))
+    means, are_whole = video_means(snapshot.vectors, table, snapshot.unsound, snapshot.facts.widths)
     first = {video.video_id: video for video in reversed(listed(snapshot, filters, top=None, offset=0))}
     videos = sorted(first.values(), key=lambda video: video.video)
     positions = table.positions_of(np.array(sorted(first), np.int64))

@@ -67,7 +67,7 @@ class ComparedVectors:
                 self._sound.read_all()
                 table, first_rows = self._snapshot.rows, self._snapshot.rows.first_rows
                 means, are_whole = video_means(
-                    self._snapshot.vectors, table, self._snapshot.unsound, len(self._snapshot.facts.views)
+                    self._snapshot.vectors, table, self._snapshot.unsound, self._snapshot.facts.widths
                 )
                 positions = np.arange(len(means))
                 self._means = VectorSearch(

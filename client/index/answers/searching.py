@@ -132,7 +132,7 @@ class SnapshotSearch:
     def _asked(self, query: Query, options: SearchOptions) -> VectorQuery:
         vectors = [example.vectors for example in query.examples]
         if options.match == "mean":
-            vectors = [mean_vector(clips, len(self.snapshot.facts.views)) for clips in vectors]
+            vectors = [mean_vector(clips, self.snapshot.facts.widths) for clips in vectors]
         groups = tuple(map(VectorGroup, vectors, query.weights))
         return VectorQuery(groups, self._own_videos(query)) if options.exclude_self else VectorQuery(groups)
 
@@ -186,12 +186,13 @@ class SnapshotSearch:
     ) -> list[tuple[str, ...]]:
         """Of each answer the views in which neither it nor what asked shows anybody; nothing of whole videos."""
         asked = [example.vectors[clip] for example, clip in asking if clip is not None]
-        views, vectors = self.snapshot.facts.views, self.snapshot.vectors
-        if not asked or not are_of_people(views).any():
+        facts, vectors = self.snapshot.facts, self.snapshot.vectors
+        if not asked or not are_of_people(facts.views).any() or len(facts.widths) != len(facts.views):
             return [()] * len(answer.rows)
         own, (sample, sampled) = self._own_videos(query), self._sample
         are_third = ~np.isin(sample, own) & (sample != answer.videos[:, None])
-        told = shared_emptiness(views, np.stack(asked), vectors[answer.rows], sampled, are_third)
+        widths_of = dict(zip(facts.views, facts.widths, strict=True))
+        told = shared_emptiness(widths_of, np.stack(asked), vectors[answer.rows], sampled, are_third)
         are_own = np.isin(answer.videos, own).tolist()
         return [() if is_own else empty for is_own, empty in zip(are_own, told, strict=True)]
 

@@ -158,7 +158,14 @@ def _writer_to_add(store: Store, opener: _Opener, wait_s: float) -> Iterator[Cat
     if not store.exists:
         model = opener.opened().model
         new = (
-            IndexFacts(tuple(model.models), model.fingerprint, model.embedding_dim, model.name, model.block_dim),
+            IndexFacts(
+                tuple(model.models),
+                model.fingerprint,
+                model.embedding_dim,
+                model.name,
+                model.block_dim,
+                model.view_dims,
+            ),
             model.clip.num_blocks,
         )
     with store.writer(new=new, wait_s=wait_s) as writer:

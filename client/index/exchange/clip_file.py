@@ -90,6 +90,13 @@ class ClipFile:
         found = self.index.get("block_dim", 0)
         return found if isinstance(found, int) and found > 0 else 0
 
+    @property
+    def view_dims(self) -> tuple[int, ...]:
+        """Numbers of a clip's vector that are each view's, where they differ and the file says so; empty else."""
+        found = self.index.get("view_dims", [])
+        are_dims = isinstance(found, list) and all(isinstance(dim, int) and dim > 0 for dim in found)
+        return tuple(found) if are_dims else ()
+
     def tables(self) -> Iterator[Any]:
         """Its rows as Arrow tables, each of the size that is worked on at once; texts are dictionaries.
 

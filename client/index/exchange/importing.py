@@ -162,13 +162,15 @@ def _facts_of(file: ClipFile, clips: VideoClips) -> IndexFacts:
             f"'{printable(file.path)}' says two things of its model: fingerprint {printable(fingerprint)[:12]} of its "
             f"clips, {printable(str(file.fingerprint))[:12]} of all"
         )
-    made_for = file.index.get("model")
+    made_for, views, dim = file.index.get("model"), tuple(view.split("+")), clips.vectors.shape[1]
+    are_of_it = (len(file.view_dims), sum(file.view_dims)) == (len(views), dim)
     return IndexFacts(
-        tuple(view.split("+")),
+        views,
         fingerprint,
-        clips.vectors.shape[1],
+        dim,
         made_for if isinstance(made_for, str) else model,
         file.block_dim,
+        file.view_dims if are_of_it else (),
     )
 
 

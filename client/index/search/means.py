@@ -4,6 +4,8 @@ Of several views, which lie side by side in a vector, each is of unit length bef
 a view whose clips differ more would count less otherwise.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,13 +20,13 @@ _UNIT_TOLERANCE = 1e-3
 _MAX_LOOKED_AT = 16
 
 
-def mean_vector(clips: NDArray[np.float32], num_views: int = 1) -> NDArray[np.float32]:
-    """The mean of clips `float32 [K, D]` of fused views, of unit length again: `float32 [1, D]`."""
-    return _unit(clips.astype(np.float64).sum(axis=0, keepdims=True), part_lengths(clips, num_views))
+def mean_vector(clips: NDArray[np.float32], widths: Sequence[int] = ()) -> NDArray[np.float32]:
+    """The mean of clips `float32 [K, D]` of fused views (`widths`), of unit length again: `float32 [1, D]`."""
+    return _unit(clips.astype(np.float64).sum(axis=0, keepdims=True), part_lengths(clips, widths), widths)
 
 
 def video_means(
-    vectors: NDArray[np.float32], table: RowTable, unsound: NDArray[np.int64], num_views: int = 1
+    vectors: NDArray[np.float32], table: RowTable, unsound: NDArray[np.int64], widths: Sequence[int] = ()
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The mean of each video.
 
@@ -32,7 +34,7 @@ def video_means(
         vectors: Of all rows, of unit length, `float32 [R, D]`.
         table: Which rows are of which video.
         unsound: Rows that are damaged; a video that has one is left out.
-        num_views: That were fused.
+        widths: Numbers of each view that was fused; none of a single one.
 
     Returns:
         Of unit length, `float32 [V, D]`; and whether each is whole, `bool [V]`.
@@ -41,32 +43,39 @@ def video_means(
     means = np.zeros((num_videos, vectors.shape[1]), np.float32)
     are_whole = np.ones(num_videos, np.bool_)
     are_whole[table.videos_of(unsound)] = False
-    lengths = part_lengths(vectors[table.rows_of(np.flatnonzero(are_whole)[:_MAX_LOOKED_AT])], num_views)
+    lengths = part_lengths(vectors[table.rows_of(np.flatnonzero(are_whole)[:_MAX_LOOKED_AT])], widths)
     positions = np.arange(num_videos)
     for part in table.parts(positions, _MAX_CLIPS):
         counts = table.num_rows[part]
         clips = vectors[table.rows_of(positions[part])].astype(np.float64)
-        means[part] = _unit(np.add.reduceat(clips, np.cumsum(counts) - counts, axis=0), lengths)
+        means[part] = _unit(np.add.reduceat(clips, np.cumsum(counts) - counts, axis=0), lengths, widths)
     means[~are_whole] = 0
     return means, are_whole
 
 
-def part_lengths(vectors: NDArray[np.float32], num_views: int) -> NDArray[np.float64]:
-    """Lengths √w `[V, 1]` of the parts of V views of equal widths; `[1, 1]` where vectors `float32 [K, D]` have none.
+def part_lengths(vectors: NDArray[np.float32], widths: Sequence[int]) -> NDArray[np.float64]:
+    """Lengths √w `[V]` of the parts of V views; `[1]` where vectors `float32 [K, D]` have none of these widths.
 
-    Encoders of one training have one width; where others were fused, nothing says where a view ends. In vectors of
-    several clips, views are told by their lengths, which are the same in every clip.
+    Where views are fused that an index does not say the widths of, they are told by their lengths, which are the same
+    in every clip.
     """
-    if not len(vectors) or vectors.shape[1] % num_views:
-        return np.ones((1, 1))
-    squares = np.square(vectors.reshape(len(vectors), num_views, -1), dtype=np.float64).sum(axis=2)
+    if not len(vectors) or sum(widths) != vectors.shape[1]:
+        return np.ones(1)
+    squares = np.add.reduceat(np.square(vectors, dtype=np.float64), _starts(widths), axis=1)  # [K, V]
     weights = squares.mean(axis=0)
     are_views = np.abs(squares - weights).max() < _UNIT_TOLERANCE
-    return np.sqrt(weights / weights.sum())[:, None] if are_views else np.ones((1, 1))
+    return np.sqrt(weights / weights.sum()) if are_views else np.ones(1)
 
 
-def _unit(sums: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float32]:
+def _starts(widths: Sequence[int]) -> NDArray[np.int64]:
+    return np.cumsum([0, *widths[:-1]])
+
+
+def _unit(sums: NDArray[np.float64], lengths: NDArray[np.float64], widths: Sequence[int]) -> NDArray[np.float32]:
     """Sums `float64 [n, D]` with every part brought to its length."""
-    parts = sums.reshape(len(sums), len(lengths), -1)
-    found = np.linalg.norm(parts, axis=2, keepdims=True)
-    return (parts / np.maximum(found, np.finfo(np.float64).tiny) * lengths).reshape(sums.shape).astype(np.float32)
+    ends = _starts(widths)[1 : len(lengths)]
+    parts = []
+    for part, length in zip(np.split(sums, ends, axis=1), lengths, strict=True):
+        found = np.linalg.norm(part, axis=1, keepdims=True)
+        parts.append(part / np.maximum(found, np.finfo(np.float64).tiny) * length)
+    return np.concatenate(parts, axis=1).astype(np.float32)

@@ -54,6 +54,31 @@ def test_an_index_of_them_is_searched_moved_and_kept_sound(thirds: str, films: l
     assert copy.verify().is_sound
 
 
+def test_views_that_keep_other_things_are_told_apart_in_an_index(films: list[Path], tmp_path: Path) -> None:
+    rgb, flow = contract("rgb", labels=(), pooling="thirds"), contract("flow", weights="2", labels=())
+    index, mixed = VideoIndex(tmp_path / "index"), f"local:{make_repository(tmp_path / 'mixed', rgb, flow)}"
+    with VideoEmbedder(mixed, views=["rgb", "flow"]) as embedder:
+        index.add(films, embedder)
+        asking = embedder.embed(films[0])
+        sizes = RowSizes.of(embedder.model)
+    facts = index.facts
+    assert (facts.embedding_dim, facts.block_dim, facts.widths) == (4 * DIM, 2 * DIM, (DIM, 3 * DIM))
+    assert asking.blocks.shape[2] == 2 * DIM
+    for rank in ("aligned", "nearest"):
+        options = {"rank": rank} if rank == "aligned" else {"match": "mean"}
+        (first, *others) = index.search(asking, top=4, exclude_self=False, **options)
+        assert (Path(first.video), len(others)) == (films[0], 3)
+    index.export(tmp_path / "clips.parquet")
+    copy = VideoIndex(tmp_path / "copy")
+    copy.import_file(tmp_path / "clips.parquet")
+    assert copy.facts == facts
+    head = ShardHead("key", asking.fingerprint, (ShardInput(str(films[0]), None),), (True,))
+    (tmp_path / head.name).write_bytes(shard_bytes(Shard(head, (asking,), ()), sizes))
+    imported = VideoIndex(tmp_path / "imported")
+    imported.import_file(tmp_path / head.name)
+    assert imported.facts.widths == facts.widths
+
+
 def test_a_shard_of_them_comes_back_and_can_be_imported(thirds: str, films: list[Path], tmp_path: Path) -> None:
     with VideoEmbedder(thirds) as embedder:
         found, sizes = embedder.embed(films[0]), RowSizes.of(embedder.model)

@@ -22,8 +22,11 @@ def _fused(parts: NDArray[np.float32]) -> NDArray[np.float32]:
 def shared_emptiness(
     views: tuple[str, ...], queries: NDArray[np.float32], found: NDArray[np.float32]
 ) -> list[tuple[str, ...]]:
-    """Without other clips."""
-    return shared_emptiness_beside(views, queries, found, found[:0], np.zeros((len(queries), 0), np.bool_))
+    """Without other clips, in views of one width."""
+    width = queries.shape[1] // len(views)
+    return shared_emptiness_beside(
+        dict.fromkeys(views, width), queries, found, found[:0], np.zeros((len(queries), 0), np.bool_)
+    )
 
 
 def test_the_views_of_people_that_are_the_same_are_told() -> None:
@@ -54,9 +57,9 @@ def test_of_views_of_people_alone_what_a_third_video_shares_is_empty() -> None:
     queries, third = _units(1, 8), np.array([[True, False]])
     others = np.concatenate([_units(1, 8), queries])
     assert shared_emptiness(("pose",), queries, queries) == [()]  # a copy, whoever is in it
-    assert shared_emptiness_beside(("pose",), queries, queries, others, third) == [()]
-    assert shared_emptiness_beside(("pose",), queries, queries, others, ~third) == [("pose",)]
-    assert shared_emptiness_beside(("rgb",), queries, queries, others, ~third) == [()]
+    assert shared_emptiness_beside({"pose": 8}, queries, queries, others, third) == [()]
+    assert shared_emptiness_beside({"pose": 8}, queries, queries, others, ~third) == [("pose",)]
+    assert shared_emptiness_beside({"rgb": 8}, queries, queries, others, ~third) == [()]
 
 
 def test_views_of_different_widths_are_not_cut_where_none_ends() -> None:
@@ -64,6 +67,8 @@ def test_views_of_different_widths_are_not_cut_where_none_ends() -> None:
     queries, found = np.concatenate(parts, axis=1), np.concatenate([parts[0], -parts[1]], axis=1)
     found[:, :16] = queries[:, :16]
     assert shared_emptiness(("pose", "rgb"), queries, found) == [(), ()]
+    beside = found[:0], np.zeros((2, 0), np.bool_)
+    assert shared_emptiness_beside({"pose": 8, "rgb": 24}, queries, found, *beside) == [("pose",), ("pose",)]
 
 
 def test_where_nothing_says_where_a_view_ends_nothing_is_told() -> None:

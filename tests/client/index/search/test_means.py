@@ -39,7 +39,7 @@ def _clips(dims: dict[str, int]) -> dict[str, NDArray[np.float32]]:
     }
 
 
-@pytest.mark.parametrize("dims", [{"rgb": 6}, {"flow": 6, "rgb": 6}, {"flow": 6, "pose": 6, "rgb": 6}])
+@pytest.mark.parametrize("dims", [{"rgb": 6}, {"flow": 6, "rgb": 6}, {"flow": 4, "pose": 6, "rgb": 12}])
 @pytest.mark.parametrize("max_clips", [1, 5, 1000])
 @pytest.mark.parametrize("weights", [EQUAL_WEIGHTS, {"rgb": 0.02, "flow": 0.7, "pose": 0.28}])
 def test_the_mean_of_fused_clips_is_the_views_means_fused(
@@ -48,27 +48,27 @@ def test_the_mean_of_fused_clips_is_the_views_means_fused(
     monkeypatch.setattr(means, "_MAX_CLIPS", max_clips)
     clips = _clips(dims)
     vectors = fuse_embeddings(clips, weights)
-    found, are_whole = video_means(vectors, TABLE, np.zeros(0, np.int64), len(dims))
+    found, are_whole = video_means(vectors, TABLE, np.zeros(0, np.int64), [*dims.values()])
     assert are_whole.all()
     for video, mean in enumerate(found):
         rows = TABLE.rows_of(np.array([video]))
         means_of_views = {view: unit_vectors(own[rows].mean(axis=0)) for view, own in clips.items()}
         expected = fuse_embeddings(means_of_views, weights)
         np.testing.assert_allclose(mean, expected, atol=1e-6)
-        np.testing.assert_allclose(mean_vector(vectors[rows], len(dims))[0], expected, atol=1e-6)
+        np.testing.assert_allclose(mean_vector(vectors[rows], [*dims.values()])[0], expected, atol=1e-6)
 
 
-def test_where_views_are_of_other_widths_the_whole_is_brought_to_unit_length() -> None:
+def test_where_views_are_of_widths_that_are_not_known_the_whole_is_brought_to_unit_length() -> None:
     vectors = fuse_embeddings(_clips({"flow": 4, "rgb": 8}))
-    found, _ = video_means(vectors, TABLE, np.zeros(0, np.int64), 2)
+    found, _ = video_means(vectors, TABLE, np.zeros(0, np.int64), [6, 6])
     expected = unit_vectors(vectors[2:6].mean(axis=0))
     np.testing.assert_allclose(found[1], expected, atol=1e-6)
-    np.testing.assert_allclose(mean_vector(vectors[2:6], 2)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(mean_vector(vectors[2:6], [6, 6])[0], expected, atol=1e-6)
 
 
 def test_a_video_with_a_damaged_row_has_no_mean() -> None:
     vectors = fuse_embeddings(_clips({"flow": 6, "rgb": 6}))
     vectors[[0, 1, 8]] = np.nan
-    found, are_whole = video_means(vectors, TABLE, np.array([0]), 2)
+    found, are_whole = video_means(vectors, TABLE, np.array([0]), [6, 6])
     assert are_whole.tolist() == [False, True, True, True]
     assert not found[0].any() and np.linalg.norm(found[1:], axis=1) == pytest.approx(1)
