@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from cocon.training.distributed import gathered
 from cocon.training.losses.info_nce import intra_frame_loss, queued_info_nce
 from cocon.training.losses.order import order_loss, shuffled_tuples
-from cocon.training.methods.method import EncoderNetwork, ProjectionHead, embedding_spread, pooled_blocks
+from cocon.training.methods.empty_blocks import empty_blocks_of_all, spread_of_shown
+from cocon.training.methods.method import EncoderNetwork, ProjectionHead, pooled_blocks
 from cocon.training.methods.momentum import KeyQueue, MomentumMethod, MomentumSettings, Shuffle
 from cocon.training.models.encoder import Encoder
 
@@ -54,12 +55,14 @@ class _Features(NamedTuple):
         key: of the key tuple, `float [B, 3, D]`.
         anchor: of the anchor, one of the query tuple, with gradient, `float [B, D]`.
         own: keys of the anchor again and of the two other query frames, `float [B, 3, D]`.
+        is_empty: whether the anchor shows nothing, in every process, `bool [W·B, 1]`.
     """
 
     query: Tensor
     key: Tensor
     anchor: Tensor
     own: Tensor
+    is_empty: Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +107,9 @@ class Vclr(MomentumMethod[VclrNetwork]):
         with torch.no_grad():
             shuffle = Shuffle(len(frames), frames.device)
             keys = shuffle.undone(copied.module(shuffle.dealt(torch.cat([key, own], dim=1))))
-        return _Features(features, keys[:, :_NUM_SEGMENTS], features[rows, 2 * is_last], keys[:, _NUM_SEGMENTS:])
+        anchor = 2 * is_last
+        is_empty = empty_blocks_of_all({view: query[rows, anchor][:, None]})[view]
+        return _Features(features, keys[:, :_NUM_SEGMENTS], features[rows, anchor], keys[:, _NUM_SEGMENTS:], is_empty)
 
     def _terms(self, view: str, found: _Features, logged: dict[str, Tensor]) -> dict[str, Tensor]:
         network, copied = self.pair(view)
@@ -114,7 +119,8 @@ class Vclr(MomentumMethod[VclrNetwork]):
         with torch.no_grad():
             inter_keys, intra_keys = slow.inter.unit(found.own), slow.intra.unit(found.own)  # each [B, 3, P]
             segment_keys = slow.segment.unit(found.key.mean(dim=1))
-        logged[f"spread/{view}"] = embedding_spread(gathered(inter.detach()))
+        if (spread := spread_of_shown(gathered(inter.detach()), found.is_empty)) is not None:
+            logged[f"spread/{view}"] = spread
         inter_queue, segment_queue = self.inter_queues[view], self.segment_queues[view]
         assert isinstance(inter_queue, KeyQueue) and isinstance(segment_queue, KeyQueue)
         with torch.autocast(inter.device.type, enabled=False):

@@ -1,14 +1,16 @@
 """Blocks that show nothing are in no term, and where none is empty nothing changes by a bit."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
 from torch import Tensor
 
 from cocon.embedding.contract import EncoderSpec
+from cocon.training.config.run import Config
 from cocon.training.losses.cooperative import sim_loss, sync_loss
 from cocon.training.losses.info_nce import dense_info_nce, dense_top1
+from cocon.training.methods.building import build_method
 from cocon.training.methods.cocon import CoCon, LossWeights
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.methods.empty_blocks import empty_blocks, spread_of_shown
@@ -130,6 +132,18 @@ def test_where_nothing_is_empty_the_losses_are_the_same_bit_for_bit() -> None:
         first, second = outputs[one].vectors, outputs[other].vectors
         expected = expected + 3.0 * sim_loss(first, second) + 5.0 * 0.5 * sync_loss(first, second)
     assert total.item() == expected.item()
+
+
+def test_vclr_measures_spread_on_anchors_that_show_something(tiny_config: Callable[..., Config]) -> None:
+    """Its other methods do; frames of nobody are all alike, and half of them would halve the spread."""
+    torch.manual_seed(0)
+    settings = ("method=vclr", "model.backbone=resnet2d", "clip.frames_per_block=1", "views=['pose']")
+    method = build_method(tiny_config(*settings, "vclr.queue_size=3"))
+    clips = torch.randint(0, 256, (8, 8, 1, 24, 24, VIEWS["pose"].channels), dtype=torch.uint8)
+    clips[:6] = VIEWS["pose"].neutral
+    assert "spread/pose" not in method({"pose": clips}, 0.5).logged
+    clips[2:6] = torch.randint_like(clips[2:6], 256)
+    assert method({"pose": clips}, 0.5).logged["spread/pose"] > 0
 
 
 def test_blocks_of_hardly_any_video_say_nothing_of_spread() -> None:
