@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,8 @@ from cocon.core.atomic import replacing
 from cocon.core.progress import OnProgress, progress_bar
 from cocon.training.config.files import load_config, path_setting
 from cocon.training.config.run import Config
+from cocon.training.data.datasets import open_dataset
+from cocon.training.data.stretches.draws import steps_per_epoch
 from cocon.training.evaluation.recognition.baselines import Baseline, evaluate_baseline
 from cocon.training.evaluation.recognition.evaluate import EvaluationVideos, evaluate_random, evaluate_run
 from cocon.training.evaluation.recognition.result import DEFAULT_OPTIONS, EvaluationResult, MetricOptions
@@ -25,6 +28,7 @@ from cocon.training.reproduce.cells import Cell
 from cocon.training.reproduce.processes import Job
 from cocon.training.run_folder.files import EVALUATION_FILE, RunFolder
 from cocon.training.run_folder.ownership import as_begun, claim_run
+from cocon.video.store.dataset import VideoEntry
 from cocon.video.workers.cores import num_cores
 
 __all__ = ["Plan", "cores_for", "run_cells"]
@@ -80,7 +84,8 @@ def run_cells(cells: Sequence[Cell], plan: Plan, *, jobs: int, on_progress: OnPr
         CoconError: of the first cell that fails; the others have saved what they have.
         KeyboardInterrupt: a stop was asked for; the cells have saved what they have, the same call goes on.
     """
-    epochs = {cell: _claimed(cell, plan) for cell in cells}
+    configs = {cell: _claimed(cell, plan) for cell in cells}
+    epochs = _epochs_of(configs)
     running: dict[str, Job] = {}
     with interruptible() as interruption:
         try:
@@ -148,18 +153,31 @@ def _is_evaluated(cell: Cell, plan: Plan) -> bool:
     return (plan.runs / cell.name / EVALUATION_FILE).is_file()
 
 
-def _claimed(cell: Cell, plan: Plan) -> int:
-    """Take the cell's run folder, so that no figures of another recipe are taken for this one's.
-
-    Returns:
-        Epochs that the cell trains.
-    """
+def _claimed(cell: Cell, plan: Plan) -> Config:
+    """Take the cell's run folder, so that no figures of another recipe are taken for this one's."""
     config = _config(cell, plan)
     run = RunFolder(plan.runs / cell.name, config)
     claim_run(run, overwrite=False, remedy="choose another --runs, or remove that run")
-    if cell.kind not in _TRAINED:
-        return 0
-    return config.training.epochs + (config.classifier.epochs if cell.kind == "finetuned" else 0)
+    return config
+
+
+def _epochs_of(configs: dict[Cell, Config]) -> dict[Cell, int]:
+    """Epochs that each cell trains; fewer videos make shorter epochs, of which the recipe may ask for more."""
+    trained = {cell: config for cell, config in configs.items() if cell.kind in _TRAINED}
+    if not trained:
+        return dict.fromkeys(configs, 0)
+    videos = open_dataset(next(iter(trained.values())).data).split("train")
+    return {cell: _num_epochs(trained[cell], cell, videos) if cell in trained else 0 for cell in configs}
+
+
+def _num_epochs(config: Config, cell: Cell, videos: Sequence[VideoEntry]) -> int:
+    training, size = config.training, config.training.batch_size
+    num_epochs = training.num_epochs(-(-steps_per_epoch(len(videos), size) // training.accumulate))
+    if cell.kind == "finetuned":
+        labels, most = [video.label for video in videos if video.label], config.classifier.labels_per_class
+        num_labelled = sum(min(count, most or count) for count in Counter(labels).values())
+        num_epochs += config.classifier.num_epochs(steps_per_epoch(num_labelled, size))
+    return num_epochs
 
 
 def _config(cell: Cell, plan: Plan) -> Config:
