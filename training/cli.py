@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cocon.training.config.run import Config
+    from cocon.training.run_folder.files import RunFolder
 
 __all__ = ["app"]
 
@@ -86,14 +87,22 @@ def train(
         config, output, overwrite=overwrite, progress_bar=bar, resume=resume, say=say, say_epoch=say_epoch
     )
     if is_first:
-        state = "trained" if is_new else "is complete already:"
         run = RunFolder(output, config)
-        print(f"{printable(output)} {state} {config.method} encoders of {', '.join(run.views)}")
+        print(f"{printable(output)} {_became_said(run, is_new=is_new)}")
         failures, num_videos = run.failures()
         if failures:
             said = f"{len(failures)} of {num_videos} videos failed: {failures_said(failures)}"
             say(f"{said}; all are in {printable(output / SUMMARY_FILE)}")
             raise typer.Exit(VideoError.exit_code)
+
+
+def _became_said(run: "RunFolder", *, is_new: bool) -> str:
+    """What the run is; also, if its encoders are not those of the last step that was planned, of which, and why."""
+    encoders, length = f"{run.config.method} encoders of {', '.join(run.views)}", run.length
+    if not length.is_short:
+        return f"{'trained' if is_new else 'is complete already:'} {encoders}"
+    state = "" if is_new else "is complete already, "
+    return f"{state}trained for {length.steps_said}: {encoders}, {length.why}"
 
 
 def _configuration(

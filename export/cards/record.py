@@ -13,10 +13,11 @@ from cocon.embedding.contract import ModelContract
 from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
 from cocon.training.evaluation.recognition.metrics import LEARNED
-from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, RunFolder
+from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, VERDICT_FILE, RunFolder
+from cocon.training.run_folder.length import TrainedLength
 from cocon.training.run_folder.warm_start import named_sources
 
-__all__ = ["TrainingRecord", "training_of_run"]
+__all__ = ["SaidGains", "TrainingRecord", "training_of_run"]
 
 # The clip, the views and the data have lines of their own on a card.
 _TOLD_ELSEWHERE = frozenset(("views", "data", "clip", "view", "flow", "trunk"))
@@ -28,18 +29,30 @@ _Content = TypeVar("_Content", dict[str, Any], list[Any])
 
 
 @dataclass(frozen=True, slots=True)
+class SaidGains:
+    """What a run says of itself at its end.
+
+    Attributes:
+        judged_on: which videos, in words.
+        gains: other networks, `untrained` or `start` → points of per cent over them, and their standard error.
+    """
+
+    judged_on: str
+    gains: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingRecord:
     """What is known of a training run; no path of the machine that it was made on.
 
     Attributes:
         data: name of the data folder.
         is_generated: its videos are generated figures, whose flow, pose and mask are exact.
-        epochs: of pre-training; 0 without.
+        length: of pre-training and of the classifiers.
         seed: of all random numbers.
         recipe: section of the configuration → its settings, in words; only what the run made use of, so nothing where
             its encoders were imported.
         classifier_mode: `frozen` or `finetune`, where there is a classifier.
-        classifier_epochs: likewise; 0 where it was fitted at once.
         started_from: name of the run whose encoders it started from, or names of several.
         num_videos: training videos; None while the run is not complete.
         minutes: of training; None if not known.
@@ -50,17 +63,17 @@ class TrainingRecord:
         calibrated_on: name of the folder of the videos that they were estimated on.
         half_precision_cosine: smallest cosine between what the encoders gave before and after their weights were
             rounded to half precision; None if they were not.
+        verdict: what it gained on held-out videos; None where none were held out.
         merits: figures of `cocon evaluate --json`, a flat row per method and view.
         encoders: view → fingerprint of the run's encoder.
     """
 
     data: str
     is_generated: bool
-    epochs: int
+    length: TrainedLength
     seed: int
     recipe: Mapping[str, str]
     classifier_mode: str = "frozen"
-    classifier_epochs: int = 0
     started_from: str | None = None
     num_videos: int | None = None
     minutes: float | None = None
@@ -70,6 +83,7 @@ class TrainingRecord:
     calibrated: tuple[str, ...] = ()
     calibrated_on: str | None = None
     half_precision_cosine: float | None = None
+    verdict: SaidGains | None = None
     merits: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     encoders: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -109,11 +123,10 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
     return TrainingRecord(
         data=real_path(config.data.folder).name,
         is_generated=is_drawn and imported_from is None,
-        epochs=config.training.epochs,
+        length=TrainedLength.of(summary, config),
         seed=config.training.seed,
         recipe={} if imported_from is not None else dict(_recipe(config, _unused(config, summary), summary)),
         classifier_mode=config.classifier.mode,
-        classifier_epochs=0 if _is_fitted(summary) else config.classifier.epochs,
         started_from=", ".join(dict.fromkeys(starts)) or None,
         num_videos=summary.get("videos"),
         minutes=summary.get("minutes"),
@@ -123,9 +136,21 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
         calibrated=tuple(calibration.get("views", ())),
         calibrated_on=calibration.get("data"),
         half_precision_cosine=summary.get("half_precision_cosine"),
+        verdict=_verdict(run.path / VERDICT_FILE),
         merits=tuple({name: value for name, value in row.items() if name != "per_class"} for row in rows),
         encoders={view: run.contract(view).fingerprint for view in saved},
     )
+
+
+def _verdict(path: Path) -> SaidGains | None:
+    content = _read(path, dict)
+    if not content:
+        return None
+    try:
+        gains = {str(gain["over"]): (float(gain["points"]), float(gain["standard_error"])) for gain in content["gains"]}
+        return SaidGains(str(content["judged_on"]), gains)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(path, f"no verdict: {error!r}") from error
 
 
 def _check(rows: Sequence[Any], path: Path) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from cocon.embedding.contract import ModelContract
-from cocon.export.cards.card import cell, code
-from cocon.export.cards.record import TrainingRecord
+from cocon.export.cards.card import cell, code, plain
+from cocon.export.cards.record import SaidGains, TrainingRecord
+from cocon.training.run_folder.length import TrainedLength
 
 __all__ = ["learned_from", "training_text"]
 
@@ -12,6 +13,8 @@ _RELEASED = {"cocon": "CoCon", "dpc": "DPC", "vicc": "ViCC", "vclr": "VCLR", "cy
 _PUBLIC_NAMES = "torchvision"  # files with its names, whoever trained them
 _INFLATED = "resnet2d3d_inflated"
 _JUDGE = "`cocon evaluate RUN --data YOURS --baseline flow-histogram`."
+# What a verdict compares with, in words.
+_OTHERS = {"untrained": "untrained networks", "start": "the encoders that it started from"}
 _UNTRAINED = "random"  # method of an encoder that nothing was pre-trained in
 
 
@@ -44,23 +47,22 @@ def learned_from(training: TrainingRecord | None, contracts: Sequence[ModelContr
 
 def _learns(training: TrainingRecord, contracts: Sequence[ModelContract]) -> bool:
     """Whether the run changed anything: a classifier is always trained by the run that has it."""
-    return training.epochs > 0 or any(contract.labels for contract in contracts)
+    return training.length.epochs > 0 or any(contract.labels for contract in contracts)
 
 
 def _trained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> Iterator[str]:
-    if training.epochs:
+    if training.length.epochs:
         methods = ", ".join(dict.fromkeys(code(contract.method) for contract in contracts))
         start = f", starting from the run {code(training.started_from)}" if training.started_from else ""
-        epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
         # Only a run that ended has counted its videos.
         ended = "" if training.num_videos is not None else "; interrupted, so of these only the first"
-        yield f"Method {methods}, {epochs}{ended}, seed {training.seed}{start}."
+        yield f"Method {methods}, {training.length.said}{ended}, seed {training.seed}{start}."
     else:
         yield from _not_pretrained(training, contracts)
     if num_labels := max((len(contract.labels) for contract in contracts), default=0):
         how = (
-            f" for {training.classifier_epochs} epochs"
-            if training.classifier_epochs
+            f" for {training.length.classifier_epochs} epochs"
+            if training.length.classifier_epochs
             else ", fitted as a linear probe is"
         )
         classifier = f"classifier of {num_labels} labels{how}"
@@ -70,6 +72,23 @@ def _trained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> It
             yield f"On top, a {classifier}; the encoders stayed as they were."
     if _learns(training, contracts):
         yield _data(training)
+    if training.verdict is not None:
+        yield from _judged(training.verdict, training.length)
+
+
+def _judged(verdict: SaidGains, length: TrainedLength) -> Iterator[str]:
+    """What the run said at its end, in a sentence; nothing where it compared nothing."""
+    gains = [
+        f"{points:+.1f} ± {error:.1f} points over {_OTHERS[over]}"
+        for over, (points, error) in verdict.gains.items()
+        if over in _OTHERS
+    ]
+    if gains:
+        again = ", which also chose when to stop" if length.ended_by == "early_stop" else ""
+        yield (
+            f"At its end, on {plain(verdict.judged_on)}{again}, probe top-1 and R@1 of all views on average: "
+            f"{', '.join(gains)}."
+        )
 
 
 def _not_pretrained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> Iterator[str]:

@@ -4,12 +4,14 @@ packed/config.toml, complete.json            the configuration and the summary, 
 packed/views/<view>/weights.safetensors      in half precision
 packed/views/<view>/contract.json            its sha256 is over what half precision decodes to, in fp32
 packed/evaluation.json                       figures of merit, where the run was judged
+packed/verdict.json                          what training gained on held-out videos, where any were held out
 packed/README.md                             model card
 packed/SHA256SUMS                            `sha256sum --check SHA256SUMS`
 """
 
 import json
 import math
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +32,7 @@ from cocon.export.artefacts.parity_clips import clips_of_run
 from cocon.export.cards.record import training_of_run
 from cocon.export.cards.texts import run_card
 from cocon.training.config.run import Config
-from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, SUMS_FILE, RunFolder
+from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, SUMS_FILE, VERDICT_FILE, RunFolder
 from cocon.training.run_folder.view_files import weights_sha256
 from cocon.video.store.dataset import content_sha256
 
@@ -135,6 +137,8 @@ def _write_descriptions(run: RunFolder, folder: Path, license: str | None) -> No
     _write_json(folder / SUMMARY_FILE, summary | ({"license": license} if license else {}))
     if training.merits:
         _write_json(folder / EVALUATION_FILE, list(training.merits))
+    if training.verdict is not None:
+        shutil.copyfile(run.path / VERDICT_FILE, folder / VERDICT_FILE)
 
 
 def _portable(config: Config) -> Config:

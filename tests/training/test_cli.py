@@ -38,7 +38,8 @@ def test_training_prints_what_it_made_and_does_nothing_the_second_time(
     arguments = ("train", "--config", tiny_file, "--output", run, "--method", "cpc", "--seed", "3", *trained)
     code, output, errors = cocon(*arguments)
     assert (code, output) == (0, f"{run} trained cpc encoders of rgb, pose\n")
-    uses, *lines = errors.splitlines()
+    uses, judged, *lines = errors.splitlines()
+    assert judged == "not judged at the end: 6 labelled videos are fewer than 40"
     (pretraining, classifiers), told = (
         [line for line in lines if "about" in line],
         [line for line in lines if "about" not in line],

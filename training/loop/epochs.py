@@ -88,7 +88,7 @@ class EpochEnd:
     def refuse_divergence(self, losses: Iterable[float], epoch: int) -> None:
         """Raise `CoconError` if the networks hold nothing that is worth saving; by every process at once."""
         remedy = "lower optimizer.learning_rate or use training.precision=32-true"
-        kept = "the epoch before is kept" if epoch > 1 else "nothing is kept"
+        kept = "what was saved before is kept" if epoch > 1 else "nothing is kept"
         method = self._learner.method
         refuse_divergence("pre-training", method, losses, self._fabric, epoch=epoch, remedy=remedy, kept=kept)
 

@@ -9,12 +9,12 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from cocon.training.config.run import Config
-from cocon.training.data.frames import VideoFrames
 from cocon.training.data.loader import clip_batches, steps_per_epoch
 from cocon.training.data.samples import pretraining_sampler
 from cocon.training.data.stretches.counts import clip_counts
 from cocon.training.data.stretches.opening import TrainingVideos
 from cocon.training.distributed import any_process
+from cocon.training.loop.checkpoints import Checkpoints
 from cocon.training.loop.epochs import EpochEnd
 from cocon.training.loop.failures import fail_too_often, refuse_failures
 from cocon.training.loop.health.guard import HealthRecord, SpreadGuard
@@ -24,10 +24,10 @@ from cocon.training.loop.learner import Learner
 from cocon.training.loop.online import EncoderJudge
 from cocon.training.loop.schedule import StepPlan
 from cocon.training.loop.timing import Elapsed, EpochLines
+from cocon.training.loop.verdict.early_stop import EarlyStop
 from cocon.training.methods.method import Method
 from cocon.training.run_folder.files import RunFolder
-from cocon.training.run_folder.view_files import contract_of
-from cocon.training.run_folder.warm_start import aggregators_of
+from cocon.training.run_folder.length import EndedBy, TrainedLength
 
 __all__ = ["Pretrained", "pretrain", "step_plan"]
 
@@ -38,10 +38,12 @@ class Pretrained(NamedTuple):
     Attributes:
         method: the trained networks.
         health: what happened on the way.
+        length: of which step the networks are; only the first process knows where early stopping kept earlier ones.
     """
 
     method: Method
     health: HealthRecord
+    length: TrainedLength
 
 
 def pretrain(
@@ -93,6 +95,8 @@ def pretrain(
         if state is not None:
             _go_on(state, learner, journal, elapsed, guard)
             end_epoch.early_stop.restore(state.get("early_stop", {}))
+        parts = {"journal": journal.state, "guard": guard.state, "early_stop": end_epoch.early_stop.state}
+        checkpoints = Checkpoints(run, videos, learner, fabric, elapsed, parts)
         on_progress(first_step, plan.num_steps)
         told.begin(first_step / plan.per_epoch)
         for step in range(first_step + 1, plan.num_steps + 1):
@@ -106,18 +110,27 @@ def pretrain(
             stops = any_process(asked.is_requested or fail_too_often(frames, config.data), fabric)
             if stops and not is_end:
                 end_epoch.refuse_divergence(journal.sums.values(), plan.epoch_of(step))
-            if is_end or stops or guard.is_over:
-                state = learner.state(step) | {"journal": journal.state(), "guard": guard.state()}
-                state |= {"footage": frames.footage, "held_out": list(videos.set_aside), "seconds": elapsed.seconds}
-                state |= {"trained_in": fabric.strategy.precision.precision, "early_stop": end_epoch.early_stop.state()}
-                _save(run, learner.method, state, fabric, frames)
+            is_last = guard.is_over or step == plan.num_steps
+            if stops or is_last or (is_end and checkpoints.is_due(is_urgent=end_epoch.early_stop.is_due)):
+                checkpoints.save(step)
                 refuse_failures(frames, config.data)
             if stops:
                 raise KeyboardInterrupt
     guard.conclude()
     if kept := end_epoch.early_stop.restore_best(learner.method.encoders, fabric):
         say(kept)
-    return Pretrained(learner.method, guard.record)
+    return Pretrained(learner.method, guard.record, _length(plan, guard.record.ended_at, end_epoch.early_stop))
+
+
+def _length(plan: StepPlan, healthy_step: int | None, early_stop: EarlyStop) -> TrainedLength:
+    """Of which step the encoders are; those that early stopping keeps replace the last healthy ones."""
+    ended_by: EndedBy = "plan"
+    step = plan.num_steps
+    if early_stop.kept_step is not None:
+        step, ended_by = early_stop.kept_step, "early_stop"
+    elif healthy_step is not None:
+        step, ended_by = healthy_step, "health"
+    return TrainedLength(plan.epoch_of(step), steps=step, planned_steps=plan.num_steps, ended_by=ended_by)
 
 
 def _each(*listeners: Callable[[Mapping[str, Tensor]], None]) -> Callable[[Mapping[str, Tensor]], None]:
@@ -142,16 +155,3 @@ def _go_on(state: Mapping[str, Any], learner: Learner, journal: Journal, elapsed
     elapsed.restore(float(state.get("seconds", 0.0)))
     if "guard" in state:  # nobody watched a run of an earlier release
         guard.restore(state["guard"])
-
-
-def _save(run: RunFolder, method: Method, state: Mapping[str, Any], fabric: Fabric, frames: VideoFrames) -> None:
-    """By the first process: what it takes to go on, and what is learned so far."""
-    if not fabric.is_global_zero:
-        return
-    run.save_state(state)
-    made_by = frames.made_by
-    for view, encoder in method.encoders.items():
-        contract = contract_of(run.config, view, encoder, method=run.config.method, labels=(), made_by=made_by)
-        run.save_encoder(encoder, contract)
-    for view, aggregator in aggregators_of(method).items():
-        run.files_of(view).save_aggregator(aggregator)

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -23,28 +23,24 @@ from cocon.training.data.frames import VideoFrames
 from cocon.training.data.preparation.stored_views import check_views
 from cocon.training.data.sampling import read_videos
 from cocon.training.data.stretches.counts import clip_counts
-from cocon.training.data.stretches.draws import steps_per_epoch
 from cocon.training.data.stretches.opening import TrainingVideos, training_frames, view_requests
 from cocon.training.data.stretches.pool import PooledFrames
 from cocon.training.distributed import objects_of_all
-from cocon.training.loop.classifiers.classification import train_classifiers
-from cocon.training.loop.classifiers.few_labels import with_few_labels
-from cocon.training.loop.classifiers.fitting import fit_classifiers
+from cocon.training.loop.classifiers.phase import make_classifiers
 from cocon.training.loop.devices import launched_fabric, resources
 from cocon.training.loop.failures import failures_of_all, none_left_counted, refuse_failures
 from cocon.training.loop.online import OnlineProbe
 from cocon.training.loop.pretraining import pretrain, step_plan
-from cocon.training.loop.timing import Elapsed, Forecast
+from cocon.training.loop.timing import Elapsed, Forecast, Told
 from cocon.training.loop.verdict.held_out import HeldOut
-from cocon.training.loop.verdict.networks import verdict_of
+from cocon.training.loop.verdict.networks import judge_run, judged_on_said
 from cocon.training.machine.precision import precision_of
 from cocon.training.machine.threads import crowd, use_threads
-from cocon.training.methods.method import Method
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import as_begun, claim_run, refuse_strangers, refuse_to_go_on
 from cocon.training.run_folder.view_files import contract_of
-from cocon.training.run_folder.warm_start import method_names, named_sources, pretrained_aggregators, source_files
+from cocon.training.run_folder.warm_start import method_names, named_sources, source_files
 from cocon.video.store.dataset import DatasetFolder
 
 __all__ = ["Resume", "train_run"]
@@ -113,7 +109,7 @@ def train_run(
         labels = dataset.labels if config.classifier.head != "none" else ()
         entries = [*dataset.split("train"), *(dataset.split("val") if val else ())]
         check_views(entries, dataset.root, view_requests(config), config.data, is_trained=True)
-        told = _Told(progress_bar, say, say_epoch)
+        told = Told(progress_bar, say, say_epoch)
         with frames, val or nullcontext(), videos.held_out or nullcontext():
             found = _train(run, videos, labels, fabric, precision.reason, told, elapsed)
         if fabric.is_global_zero:
@@ -166,45 +162,31 @@ def _claimed(run: RunFolder, footage: Mapping[str, int | str], *, overwrite: boo
         yield
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """How it is told what a run does: bars, what it will use and how long that takes, and lines of epochs."""
-
-    progress_bar: ProgressBar
-    say: Callable[[str], None]
-    say_epoch: Callable[[str], None]
-
-
 def _train(
     run: RunFolder,
     videos: TrainingVideos,
     labels: Sequence[str],
     fabric: Fabric,
     reason: str,
-    told: _Told,
+    told: Told,
     elapsed: Elapsed,
 ) -> dict[str, Any]:
-    """All phases; returns facts of the run: which videos failed in any process, and why, and how healthy it was."""
+    """All phases; returns facts of the run: which videos failed in any process, and why, its length and its health."""
     config, frames, val = run.config, videos.train, videos.val
     with told.progress_bar("reading videos") as bar, none_left_counted(frames, config.data):
         frames = read_videos(frames, config.clip, bar)
     refuse_failures(frames, config.data)
-    held_out = None
-    if videos.held_out is not None:
-        held_out = HeldOut(config, frames.for_judging(), videos.held_out, videos.judged_on)
-    probe = None
-    if config.training.probe_every_epochs:
-        probe = held_out or OnlineProbe(config, frames.for_judging(), val)
+    held_out, probe = _judges(config, frames, videos)
     plan = step_plan(config, len(frames), clip_counts(frames, config))
     num_videos = frames.num_videos if isinstance(frames, PooledFrames) else len(frames)
     told.say(resources(config, fabric, num_videos, plan, reason=reason))
     if isinstance(frames, PooledFrames):
         told.say(frames.described())
     if videos.judged_on:
-        told.say(_judged_on_said(videos))
+        told.say(judged_on_said(videos))
     with told.progress_bar("pre-training", unit="steps") as bar, none_left_counted(frames, config.data):
         on_progress = Forecast("pre-training", plan.per_epoch, bar, told.say)
-        method, health = pretrain(
+        method, health, length = pretrain(
             run,
             videos._replace(train=frames),
             fabric,
@@ -215,72 +197,33 @@ def _train(
         )
     encoders = method.encoders
     if held_out is not None and fabric.is_global_zero:
-        _judge(run, encoders, frames, held_out, fabric, told)
+        judge_run(run, encoders, frames, held_out, fabric, told.say)
     if labels:
         labelled = frames.only([position for position, entry in enumerate(frames.entries) if entry.label])
         if videos.held_out is not None and videos.set_aside and not isinstance(frames, PooledFrames):
             labelled = labelled.and_those_of(videos.held_out)  # what is judged needs them no more
         with none_left_counted(labelled, config.data):
-            _classify(run, method, labelled, labels, fabric, told, first_step=plan.num_steps)
+            num_epochs = make_classifiers(run, method, labelled, labels, fabric, told, first_step=plan.num_steps)
+        length = replace(length, classifier_epochs=num_epochs)
     if fabric.is_global_zero:
         _save(run, encoders, labels, frames.made_by)
     failures = failures_of_all(frames)
     for judged in (val, videos.held_out):
         failures |= failures_of_all(judged) if judged is not None else {}
     told_of = {"failed": {escaped(video_id): in_one_line(reason) for video_id, reason in failures.items()}}
-    return told_of | ({"health": asdict(health)} if health.events else {})
+    return told_of | {"length": length.to_dict()} | ({"health": asdict(health)} if health.events else {})
 
 
-def _judge(
-    run: RunFolder, encoders: dict[str, Encoder], frames: VideoFrames, held_out: HeldOut, fabric: Fabric, told: _Told
-) -> None:
-    """Say what training was good for, and keep it in the run folder."""
-    verdict = verdict_of(run.config, encoders, frames, held_out, fabric)
-    if verdict is None:
-        return
-    run.save_verdict(verdict.to_dict())
-    for line in verdict.lines():
-        told.say(line)
-
-
-def _judged_on_said(videos: TrainingVideos) -> str:
-    if videos.held_out is None:
-        return f"not judged at the end: {videos.judged_on}"
-    not_seen = "; these are not trained on (training.held_out_share)" if videos.set_aside else ""
-    return f"judged at the end on {videos.judged_on}{not_seen}"
-
-
-def _classify(
-    run: RunFolder,
-    method: Method,
-    labelled: VideoFrames,
-    labels: Sequence[str],
-    fabric: Fabric,
-    told: _Told,
-    *,
-    first_step: int,
-) -> None:
-    """Give the encoders their classifiers: fitted, or trained step by step."""
-    config = run.config
-    labelled = with_few_labels(labelled, config)
-    if config.classifier.is_fitted:
-        with told.progress_bar("fitting classifiers") as bar:
-            judged = labelled.for_judging()
-            fit_classifiers(run, method.encoders, judged, labels, fabric, first_step=first_step, on_progress=bar)
-        return
-    per_epoch = steps_per_epoch(len(labelled), config.training.batch_size)
-    with told.progress_bar("training classifiers", unit="steps") as bar:
-        train_classifiers(
-            run,
-            method.encoders,
-            labelled,
-            labels,
-            fabric,
-            aggregators=pretrained_aggregators(config, method),
-            first_step=first_step,
-            on_progress=Forecast("training classifiers", per_epoch, bar, told.say),
-            say=told.say_epoch,
-        )
+def _judges(
+    config: Config, frames: VideoFrames, videos: TrainingVideos
+) -> tuple[HeldOut | None, HeldOut | OnlineProbe | None]:
+    """What judges at the end, and what does so on the way; None where nothing does."""
+    held_out = None
+    if videos.held_out is not None:
+        held_out = HeldOut(config, frames.for_judging(), videos.held_out, videos.judged_on)
+    if not config.training.probe_every_epochs:
+        return held_out, None
+    return held_out, held_out or OnlineProbe(config, frames.for_judging(), videos.val)
 
 
 def _save(

@@ -9,10 +9,11 @@ These lines are all that a log has to follow a training by; a terminal shows the
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from cocon.core.progress import OnProgress, duration_said
+from cocon.core.progress import OnProgress, ProgressBar, duration_said
 
-__all__ = ["Elapsed", "EpochLines", "Forecast"]
+__all__ = ["Elapsed", "EpochLines", "Forecast", "Told"]
 
 # The first steps allocate, compile and wait for the first batches: they say little of the others.
 _WARM_UP_STEPS = 2
@@ -21,6 +22,15 @@ _MEASURED_STEPS = 3
 _LEAST_S = 10.0
 # Figure of a line → what it is called there; of the probe and of classifiers they are of a view each.
 _OF_VIEWS = {"probe_top1": "top1", "R@1": "R@1", "accuracy": "accuracy"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How it is told what a run does: bars, what it will use and how long that takes, and lines of epochs."""
+
+    progress_bar: ProgressBar
+    say: Callable[[str], None]
+    say_epoch: Callable[[str], None]
 
 
 class Elapsed:

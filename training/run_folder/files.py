@@ -31,6 +31,7 @@ from cocon.training.config.files import load_config
 from cocon.training.config.run import Config
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.boundary_heads import BoundaryRecord, check_writable, read_head, write_head
+from cocon.training.run_folder.length import TrainedLength
 from cocon.training.run_folder.view_files import ViewFiles
 from cocon.video.views import view_named
 
@@ -207,16 +208,24 @@ class RunFolder:
 
     def failures(self) -> tuple[dict[str, str], int]:
         """Id → reason of the videos that failed while a complete run was trained, and how many videos there were."""
-        summary = json.loads((self.path / SUMMARY_FILE).read_text(encoding="utf-8"))
+        summary = self._summary()
         return dict(summary.get("failed", {})), int(summary.get("videos", 0))
+
+    @property
+    def length(self) -> TrainedLength:
+        """How long the run was trained; while it is not complete, how long it is to be."""
+        return TrainedLength.of(self._summary() if self.is_complete else {}, self.config)
 
     def warn_if_incomplete(self) -> None:
         """Say that what the run has saved is not its end."""
         if not self.is_complete:
             _logger.warning(
-                "run '%s' is not complete: its encoders are those of the last epoch that it finished; "
+                "run '%s' is not complete: its encoders are those that it saved last; "
                 "'cocon train --output %s' goes on", self, self,
             )  # fmt: skip
+
+    def _summary(self) -> dict[str, Any]:
+        return dict(json.loads((self.path / SUMMARY_FILE).read_text(encoding="utf-8")))
 
     def _loaded_state(self, *, is_mapped: bool) -> dict[str, Any] | None:
         place = self.path / STATE_FILE

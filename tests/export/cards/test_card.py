@@ -23,6 +23,7 @@ from cocon.export.repository.stage import Exported
 from cocon.export.sources import ExportOptions, ViewSource
 from cocon.training.config.run import Config
 from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.length import TrainedLength
 from cocon.training.run_folder.ownership import claim_run
 
 pytestmark = pytest.mark.training
@@ -129,7 +130,7 @@ def test_an_encoders_card_says_what_its_contract_and_its_gate_say(
 def test_a_card_tells_how_its_view_was_trained_and_judged(run: Path, make_source: MakeSource) -> None:
     card = card_of(make_source("flow").contract, training_of_run(RunFolder.open(run)))
     assert "Method `cocon`, 7 epochs, seed 5, starting from the run `earlier`." in card
-    assert "On top, a classifier of 3 labels for 20 epochs; the encoders stayed as they were." in card
+    assert "On top, a classifier of 3 labels for 30 epochs; the encoders stayed as they were." in card
     assert "Data set `gym`, 1,480 videos, 4.7 minutes in all." in card
     recipe = {row[0].removeprefix("| "): row[1] for row in cells(card)}
     assert "temperature 0.07" in recipe["loss"]
@@ -141,6 +142,30 @@ def test_a_card_tells_how_its_view_was_trained_and_judged(run: Path, make_source
         ["| random", "flow", "11.2", "9.5 |"],
         ["| cocon", "flow", "97.8", "96.5 |"],
     ]
+
+
+def test_a_card_tells_how_long_it_was_trained_and_what_that_gained(run: Path, make_source: MakeSource) -> None:
+    length = TrainedLength(epochs=60, classifier_epochs=50, steps=120, planned_steps=300, ended_by="early_stop")
+    (run / "complete.json").write_text(json.dumps({"videos": 80, "labels": [], "length": length.to_dict()}))
+    gains = [
+        {"over": "untrained", "points": 12.34, "standard_error": 1.8, "is_better": True},
+        {"over": "start", "points": -3, "standard_error": 2, "is_better": False},
+    ]
+    (run / "verdict.json").write_text(json.dumps({"judged_on": "12 <b>videos</b>", "gains": gains}))
+    card = card_of(make_source("flow").contract, training_of_run(RunFolder.open(run)))
+    assert (
+        "Method `cocon`, 60 epochs (120 of 300 steps, the best ones on videos that judge: later ones were no better), "
+        "seed 5"
+    ) in card
+    assert "a classifier of 3 labels for 50 epochs" in card
+    assert (
+        "At its end, on 12 &lt;b&gt;videos&lt;/b&gt;, which also chose when to stop, probe top-1 and R@1 of all views "
+        "on average: +12.3 ± 1.8 points over untrained networks, -3.0 ± 2.0 points over the encoders that it started "
+        "from."
+    ) in card
+    (run / "verdict.json").write_text('{"judged_on": "few", "gains": [{"over": "start"}]}')
+    with pytest.raises(MismatchError, match=r"verdict\.json' cannot be read \(no verdict: KeyError\('points'\)\)"):
+        training_of_run(RunFolder.open(run))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from cocon.export.drafts import fusion_drafts
 from cocon.export.repository.folder import publish, staging
 from cocon.export.repository.stage import Stage
 from cocon.export.sources import ViewSource
+from cocon.training.run_folder.length import TrainedLength
 
 pytestmark = pytest.mark.training
 
@@ -35,7 +36,7 @@ def trained(sources: list[ViewSource], *rows: Mapping[str, Any]) -> list[ViewSou
     """The same of one run, which was judged so."""
     encoders = {source.contract.view: source.contract.fingerprint for source in sources}
     equal = {"method": "cocon", "view": "ensemble", "probe_top1": 95.5, "R@1": 90.5}
-    training = TrainingRecord("gym", False, 7, 5, {}, merits=(equal, *rows), encoders=encoders)
+    training = TrainingRecord("gym", False, TrainedLength(7), 5, {}, merits=(equal, *rows), encoders=encoders)
     return [replace(source, training=training) for source in sources]
 
 

@@ -139,7 +139,7 @@ def test_the_state_of_a_run_holds_only_tensors_and_plain_containers(trained: Pat
         "step",
         "start_warmup",
     }
-    assert set(state) == learned | {"journal", "seconds", "trained_in", "footage", "held_out", "guard"}
+    assert set(state) == learned | {"journal", "seconds", "trained_in", "footage", "held_out", "guard", "early_stop"}
     _check_plain(state)
 
 

@@ -200,7 +200,7 @@ def test_the_command_takes_the_architecture_over_unless_one_is_set(
         part for setting in (*narrow, "views=['rgb', 'pose']", "model.num_predicted=1") for part in ("--set", setting)
     ]
     settings += ["--set", "training.epochs=1", "--set", "classifier.head=none"]
-    arguments = ("train", "--output", tmp_path / "run", *settings, "--init-from", f"imgs={trained}")
+    arguments = ("train", "--preset", "demo", "--output", tmp_path / "run", *settings, "--init-from", f"imgs={trained}")
     code, _, errors = cocon(*arguments, "--set", "model.width=8")
     assert (code, errors.count("\n")) == (5, 1)
     assert "width is 4, configured 8" in errors

@@ -190,7 +190,7 @@ def _facts(
         "views": ", ".join(features["test"].embeddings),
         "dataset": str(data),
         "videos": f"{train} to train, {test} to test, of {len(result.labels)} classes",
-        "epochs": str(run.config.training.epochs),
+        "trained": run.length.said,
         "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "made by": f"cocon {version('cocon')}",
     }

@@ -36,7 +36,7 @@ class EarlyStop:
         self._patience = patience
         self._least_steps = least_steps
         self._best = -math.inf
-        self._epoch = self._num_without = 0
+        self._epoch = self._step = self._num_without = 0
         self._encoders: dict[str, dict[str, Tensor]] = {}
 
     def seen(self, figures: Mapping[str, float], encoders: Mapping[str, Encoder], *, epoch: int, step: int) -> None:
@@ -53,7 +53,7 @@ class EarlyStop:
             return
         figure = sum(judged) / len(judged)
         if figure > self._best:
-            self._best, self._epoch, self._num_without = figure, epoch, 0
+            self._best, self._epoch, self._step, self._num_without = figure, epoch, step, 0
             self._encoders = {
                 view: {name: tensor.detach().cpu().clone() for name, tensor in encoder.state_dict().items()}
                 for view, encoder in encoders.items()
@@ -62,16 +62,21 @@ class EarlyStop:
             self._num_without += 1
         self.is_due = self._num_without >= self._patience and step >= self._least_steps
 
+    @property
+    def kept_step(self) -> int | None:
+        """The step of the encoders that `restore_best` puts back; None where it leaves the last ones."""
+        return self._step if self._encoders and self._num_without else None
+
     def restore_best(self, encoders: Mapping[str, Encoder], fabric: Fabric) -> str:
         """Put the best weights back into the encoders, by every process at once.
 
         Returns:
             What was done, in a line; empty if the last ones are best, and in all processes but the first.
         """
-        best: dict[str, dict[str, Tensor]] = fabric.broadcast(self._encoders if self._num_without else {})
+        best: dict[str, dict[str, Tensor]] = fabric.broadcast(self._encoders if self.kept_step is not None else {})
         for view, tensors in best.items():
             encoders[view].load_state_dict(tensors)
-        if not self._num_without:
+        if self.kept_step is None:
             return ""
         why = f"{self._num_without} probes later found no better ones" if self.is_due else "later ones were no better"
         return f"the encoders of epoch {self._epoch} are kept: {self._best:.1f} % top1 and R@1 on average, and {why}"
@@ -82,6 +87,7 @@ class EarlyStop:
             "is_due": self.is_due,
             "best": self._best,
             "epoch": self._epoch,
+            "step": self._step,
             "num_without": self._num_without,
             "encoders": self._encoders,
         }
@@ -91,5 +97,6 @@ class EarlyStop:
         if not state:
             return
         self.is_due, self._best = bool(state["is_due"]), float(state["best"])
-        self._epoch, self._num_without = int(state["epoch"]), int(state["num_without"])
+        self._epoch, self._step = int(state["epoch"]), int(state.get("step", 0))
+        self._num_without = int(state["num_without"])
         self._encoders = dict(state["encoders"])

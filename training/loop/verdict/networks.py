@@ -1,25 +1,52 @@
 """The networks that a verdict compares: as they were drawn, as they began, as they are."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from lightning_fabric import Fabric
 
 from cocon.core.errors import CoconError
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
+from cocon.training.data.stretches.opening import TrainingVideos
 from cocon.training.evaluation.recognition.evaluate import untrained_encoders
 from cocon.training.loop.learner import random_states, restore_random_states
 from cocon.training.loop.verdict.held_out import HeldOut
 from cocon.training.loop.verdict.verdict import START, TRAINED, UNTRAINED, TrainingVerdict, judged
 from cocon.training.models.encoder import Encoder
+from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.warm_start import source_files
 
-__all__ = ["verdict_of"]
+__all__ = ["judge_run", "judged_on_said", "verdict_of"]
 
 _logger = logging.getLogger(__name__)
 # Statistics of batch normalisation settle with so many; they cost as much as judging as many clips.
 _CALIBRATION_BATCHES = 4
+
+
+def judged_on_said(videos: TrainingVideos) -> str:
+    """By which videos a training will be judged, or why by none, in a line."""
+    if videos.held_out is None:
+        return f"not judged at the end: {videos.judged_on}"
+    not_seen = "; these are not trained on (training.held_out_share)" if videos.set_aside else ""
+    return f"judged at the end on {videos.judged_on}{not_seen}"
+
+
+def judge_run(
+    run: RunFolder,
+    encoders: Mapping[str, Encoder],
+    frames: VideoFrames,
+    held_out: HeldOut,
+    fabric: Fabric,
+    say: Callable[[str], None],
+) -> None:
+    """Say what a training was good for, and keep it in the run folder; arguments as of `verdict_of`."""
+    verdict = verdict_of(run.config, encoders, frames, held_out, fabric)
+    if verdict is None:
+        return
+    run.save_verdict(verdict.to_dict())
+    for line in verdict.lines():
+        say(line)
 
 
 def verdict_of(

@@ -42,7 +42,7 @@ def test_it_is_due_after_so_many_probes_without_a_gain_and_keeps_the_best(encode
     assert line == (
         "the encoders of epoch 2 are kept: 51.0 % top1 and R@1 on average, and 2 probes later found no better ones"
     )
-    assert _weight(encoders) == 2
+    assert _weight(encoders) == 2 and stop.kept_step == 20
 
 
 def test_it_is_never_due_before_the_floor_nor_without_patience(encoders: dict[str, Encoder]) -> None:
@@ -55,7 +55,7 @@ def test_it_is_never_due_before_the_floor_nor_without_patience(encoders: dict[st
 def test_the_last_encoders_stay_where_they_are_the_best(encoders: dict[str, Encoder]) -> None:
     stop = EarlyStop(1, least_steps=99)
     _probed(stop, [9.0, 8.0, 10.0], encoders)
-    assert stop.restore_best(encoders, FABRIC) == "" and _weight(encoders) == 3
+    assert stop.restore_best(encoders, FABRIC) == "" and _weight(encoders) == 3 and stop.kept_step is None
 
 
 def test_what_it_remembers_goes_on_with_a_checkpoint(encoders: dict[str, Encoder]) -> None:
@@ -65,5 +65,6 @@ def test_what_it_remembers_goes_on_with_a_checkpoint(encoders: dict[str, Encoder
     second.restore(first.state())
     second.seen({"probe_top1/rgb": 30.0}, encoders, epoch=3, step=30)
     assert second.is_due
+    assert second.kept_step == 10
     second.restore_best(encoders, FABRIC)
     assert _weight(encoders) == 1
