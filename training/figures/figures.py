@@ -35,7 +35,7 @@ from cocon.video.workers.cores import num_cores
 __all__ = ["MadeFigures", "make_figures"]
 
 # Raised when the same settings of a generator start to give other videos or views; 1 where it is not named.
-_VERSIONS = {"street": 3}
+_VERSIONS = {"street": 4}
 _RECORD, _UNFINISHED_RECORD = "generator.json", "generator.unfinished.json"
 _MANIFEST, _ANNOTATIONS = "manifest.csv", "annotations.json"
 _Plan = VideoPlan | StreetPlan

@@ -23,9 +23,9 @@ _BODY_STREAM, _PLACE_STREAM, _STREET_STREAM, _DEAL_STREAM = 1, 2, 6, 7
 _ASPECTS, _ASPECT_SHARES = (16 / 9, 4 / 3, 1.0, 9 / 16), (0.45, 0.25, 0.12, 0.18)
 _RATES, _RATE_SHARES = (12, 15, 20, 24, 25, 30, 50, 60), (0.05, 0.1, 0.1, 0.15, 0.2, 0.28, 0.06, 0.06)
 _LIGHTS: tuple["Light", ...] = ("day", "dim", "dark")
-_LIGHT_SHARES = (0.6, 0.15, 0.25)
+_LIGHT_SHARES = (0.65, 0.15, 0.2)
 _HANDLINGS: tuple["Handling", ...] = ("tripod", "hand", "pan", "follow", "zoom")
-_HANDLING_SHARES = (0.35, 0.35, 0.1, 0.12, 0.08)
+_HANDLING_SHARES = (0.5, 0.25, 0.08, 0.1, 0.07)
 _COMPANION_SHARE = 0.3
 
 Light = Literal["day", "dim", "dark"]
@@ -220,7 +220,7 @@ def _draw_shape(short_px: int, rng: np.random.Generator) -> tuple[int, int]:
 def _draw_person(settings: StreetSettings, is_train: bool, rng: np.random.Generator, label: str) -> Person:
     number = _identity(settings, is_train, rng)
     body_rng = np.random.default_rng([settings.seed, number, _BODY_STREAM, _STREET_STREAM])
-    height = float(np.exp(rng.uniform(np.log(0.15), np.log(0.4))) if rng.random() < 0.3 else rng.uniform(0.32, 1.15))
+    height = float(np.exp(rng.uniform(np.log(0.15), np.log(0.4))) if rng.random() < 0.15 else rng.uniform(0.4, 1.2))
     # Where the feet may be below the picture, so may those of the tall.
     low = min(0.75, 0.4 + 0.28 * height)
     return Person(
@@ -231,7 +231,7 @@ def _draw_person(settings: StreetSettings, is_train: bool, rng: np.random.Genera
         start_share=float(rng.uniform(0.1, 0.8)),
         variant=float(rng.random()),
         yaw_degrees=float(rng.uniform(-180, 180) if rng.random() < 0.6 else rng.uniform(-60, 60)),
-        centre=(float(np.clip(rng.normal(0.5, 0.17), 0.04, 0.96)), float(np.clip(rng.normal(low, 0.09), 0.25, 0.95))),
+        centre=(float(np.clip(rng.normal(0.5, 0.14), 0.04, 0.96)), float(np.clip(rng.normal(low, 0.09), 0.25, 0.95))),
         height=height,
     )
 
