@@ -95,7 +95,7 @@ class Lanes:
 
 def _takes(model: FusedModel) -> tuple[object, ...]:
     """What a video is decoded for, and how long its vectors are."""
-    return model.clip, model.requests, model.shares_blocks, model.embedding_dim
+    return model.clip, model.requests, model.shares_blocks, model.embedding_dim, model.block_dim
 
 
 def _told(model: FusedModel) -> tuple[object, ...]:

@@ -1,12 +1,14 @@
 """A real server with the model that takes videos, and some videos."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
 
+from cocon.embedding.contract import ModelContract
 from cocon.embedding.embedder import ENCODER
 from cocon.embedding.repository import CONFIG_FILE, LABELS_FILE
 from cocon.embedding.videos.call_record import VIDEO_FILE, VIDEO_MODEL
@@ -22,14 +24,13 @@ VIEWS = ("flow", "rgb")
 QUEUE_SIZE = 2
 
 
-@pytest.fixture(scope="session")
-def video_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("served") / "model_repository"
-    contracts = [contract("flow", weights="2"), contract("rgb")]
+def make_video_repository(root: Path, *contracts: ModelContract) -> Path:
+    """A repository of encoders, and of the model that takes videos."""
     make_repository(root, *contracts)
     for each in contracts:
         write_config(root / ENCODER.name(each.view), each, "onnxruntime")
-    record = call_record(contracts, {ENCODER.name(view): 1 for view in VIEWS}, dict.fromkeys(VIEWS, 1.0))
+    views = [each.view for each in contracts]
+    record = call_record(contracts, {ENCODER.name(view): 1 for view in views}, dict.fromkeys(views, 1.0))
     record = replace(record, max_batch_size=4)
     (root / VIDEO_MODEL / "1").mkdir(parents=True)
     write_video(record, root / VIDEO_MODEL / "1" / VIDEO_FILE)
@@ -41,16 +42,29 @@ def video_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
-def video_server(video_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+@contextmanager
+def serving(repository: Path, folders: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of a repository."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "TMPDIR"):
-            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
-        log = tmp_path_factory.mktemp("log") / "triton.log"
+            patch.setenv(name, str(folders.mktemp(name.lower())))
+        log = folders.mktemp("log") / "triton.log"
         with ServerProcess(
-            video_repository, Address.on_free_ports(http=True), log=log, timeout_s=600, scrutiny="none"
+            repository, Address.on_free_ports(http=True), log=log, timeout_s=600, scrutiny="none"
         ) as process:
             yield process
+
+
+@pytest.fixture(scope="session")
+def video_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("served") / "model_repository"
+    return make_video_repository(root, contract("flow", weights="2"), contract("rgb"))
+
+
+@pytest.fixture(scope="session")
+def video_server(video_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with serving(video_repository, tmp_path_factory) as process:
+        yield process
 
 
 @pytest.fixture(scope="session")
