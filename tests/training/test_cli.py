@@ -62,6 +62,23 @@ def test_training_prints_what_it_made_and_does_nothing_the_second_time(
     assert "seed = 3" in text
 
 
+def test_a_run_whose_encoders_are_of_an_earlier_step_is_not_called_trained_alone(
+    cocon: Callable[..., Outcome], tiny_file: Path, trained_copy: Path
+) -> None:
+    summary = json.loads((trained_copy / "complete.json").read_text())
+    assert summary["length"] | {"classifier_epochs": 0} == {
+        "epochs": 2, "classifier_epochs": 0, "steps": 6, "planned_steps": 6, "ended_by": "plan"
+    }  # fmt: skip
+    shorter = summary["length"] | {"steps": 3, "ended_by": "health"}
+    (trained_copy / "complete.json").write_text(json.dumps(summary | {"length": shorter}))
+    code, output, _ = cocon("train", "--config", tiny_file, "--output", trained_copy)
+    assert (code, output) == (
+        0,
+        f"{trained_copy} is complete already, trained for 3 of 6 steps: cocon encoders of rgb, pose, the last healthy "
+        "ones: embeddings collapsed after that\n",
+    )
+
+
 def test_another_configuration_is_refused_without_overwrite(
     cocon: Callable[..., Outcome], tiny_file: Path, trained_copy: Path
 ) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from cocon.core.errors import MissingViewError
 from cocon.training.config.learning_sections import TrainingSection
-from cocon.training.data.preparation.held_out import held_out_part
+from cocon.training.data.preparation.held_out import part_to_judge
 from cocon.training.data.stretches.cutting import EntryLength, length_of
 from cocon.video.following.boxes import box_of
 from cocon.video.following.rule import FOLLOWED_VIEWS, FollowedView
@@ -104,7 +104,7 @@ def survey_of(dataset: DatasetFolder, views: Sequence[str], training: TrainingSe
     Args:
         dataset: the videos.
         views: that may be trained on.
-        training: says how many videos are held out to judge by.
+        training: says how many videos judge, where split `val` does not.
 
     Raises:
         UsageError: its folders do not tell which videos are for training.
@@ -121,7 +121,7 @@ def survey_of(dataset: DatasetFolder, views: Sequence[str], training: TrainingSe
     stored = {view: len(found) / max(1, len(names)) for view, found in facts.items()}
     labels = {entry.label for entry in entries if entry.label}
     return DataSurvey(
-        len(entries), lengths, len(labels), _can_judge(entries, training), stored, _people(dataset, names, facts)
+        len(entries), lengths, len(labels), _can_judge(dataset, training), stored, _people(dataset, names, facts)
     )
 
 
@@ -131,8 +131,11 @@ def _spread(entries: Sequence[VideoEntry], number: int) -> list[VideoEntry]:
     return [entries[int(place)] for place in np.linspace(0, len(entries) - 1, number)]
 
 
-def _can_judge(entries: Sequence[VideoEntry], training: TrainingSection) -> bool:
-    return len(held_out_part(entries, training.held_out_share, seed=training.seed).held) >= _ENOUGH_TO_JUDGE
+def _can_judge(dataset: DatasetFolder, training: TrainingSection) -> bool:
+    if not training.held_out_share:
+        return False
+    part, _ = part_to_judge(dataset, training.held_out_share, seed=training.seed)
+    return len(part.held) >= _ENOUGH_TO_JUDGE
 
 
 def _people(

@@ -9,7 +9,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from cocon.training.config.run import Config
-from cocon.training.data.loader import clip_batches, steps_per_epoch
+from cocon.training.data.frames import VideoFrames
+from cocon.training.data.loader import ClipBatches, clip_batches, steps_per_epoch
 from cocon.training.data.samples import pretraining_sampler
 from cocon.training.data.stretches.counts import clip_counts
 from cocon.training.data.stretches.opening import TrainingVideos
@@ -78,15 +79,7 @@ def pretrain(
     state = run.state()
     first_step = 0 if state is None else int(state["step"])
     learner = Learner(config, plan, fabric, state)
-    clips = clip_batches(
-        frames,
-        config,
-        first_step=plan.batches_of(first_step).start,
-        num_steps=plan.num_batches,
-        share=(fabric.global_rank, fabric.world_size),
-        sampler=pretraining_sampler(config),
-        counts=counts,
-    )
+    clips = _clips(config, frames, plan, fabric, first_step=first_step, counts=counts)
     told = EpochLines("pre-training", plan.num_epochs, say)
     written = Journal(run.path if fabric.is_global_zero else None, next_step=first_step, on_figures=told)
     with written as journal, interruptible() as asked, closing(iter(clips)) as batches:
@@ -131,6 +124,21 @@ def _length(plan: StepPlan, healthy_step: int | None, early_stop: EarlyStop) -> 
     elif healthy_step is not None:
         step, ended_by = healthy_step, "health"
     return TrainedLength(plan.epoch_of(step), steps=step, planned_steps=plan.num_steps, ended_by=ended_by)
+
+
+def _clips(
+    config: Config, frames: VideoFrames, plan: StepPlan, fabric: Fabric, *, first_step: int, counts: Sequence[int]
+) -> ClipBatches:
+    """This process's share of the batches of the steps that are left."""
+    return clip_batches(
+        frames,
+        config,
+        first_step=plan.batches_of(first_step).start,
+        num_steps=plan.num_batches,
+        share=(fabric.global_rank, fabric.world_size),
+        sampler=pretraining_sampler(config),
+        counts=counts,
+    )
 
 
 def _each(*listeners: Callable[[Mapping[str, Tensor]], None]) -> Callable[[Mapping[str, Tensor]], None]:
