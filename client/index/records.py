@@ -20,6 +20,7 @@ from cocon.core.errors import (
 )
 from cocon.core.printable import escaped, printable, unescaped
 from cocon.embedding.repository import variant_of
+from cocon.embedding.videos.fused_model import FusedModel
 
 __all__ = [
     "FailedFile",
@@ -73,6 +74,17 @@ class IndexFacts:
             return self.view_dims
         width, rest = divmod(self.embedding_dim, len(self.views))
         return (self.embedding_dim,) if rest else (width,) * len(self.views)
+
+    @classmethod
+    def of(cls, model: FusedModel) -> Self:
+        """Those of an index that begins with vectors of a model."""
+        dims = model.embedding_dim, model.name, model.block_dim, model.view_dims
+        return cls(tuple(model.models), model.fingerprint, *dims)
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """What cannot be seen of the vectors themselves; as a file of vectors says it."""
+        return {name: value for name, value in self.to_dict().items() if name in ("block_dim", "view_dims")}
 
     def to_dict(self) -> dict[str, Any]:
         """What a catalogue keeps; the sizes of blocks and views only where they are others, as in indexes of before."""

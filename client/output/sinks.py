@@ -4,6 +4,7 @@ A file appears under its name when it is complete; what a stopped command had fi
 `NAME.partial`. Work on many videos keeps its rows in a journal of that name instead, see `resumed_job.py`.
 """
 
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -171,10 +172,15 @@ def file_sink(chosen: Format, stream: TextIO, model: FusedModel | None) -> Sink:
     """What writes rows of a format into an open file."""
     if chosen not in ARCHIVES:
         return _text_sink(chosen, stream)
+    from cocon.client.index.exchange.columns import INDEX_KEY
+    from cocon.client.index.records import IndexFacts
     from cocon.client.output.archives import NpzSink, ParquetSink
 
     assert model is not None
-    return (ParquetSink if chosen == "parquet" else NpzSink)(stream.buffer, model.embedding_dim, model.fingerprint)
+    if chosen == "npz":
+        return NpzSink(stream.buffer, model.embedding_dim, model.fingerprint)
+    notes = {INDEX_KEY.decode(): json.dumps(sizes)} if (sizes := IndexFacts.of(model).sizes) else {}
+    return ParquetSink(stream.buffer, model.embedding_dim, model.fingerprint, notes=notes)
 
 
 def _plain(value: object) -> object:

@@ -68,9 +68,9 @@ class StripPlan:
     ) -> Self:
         """For some frames of a video whose frames have `times`, and what must be seen to draw them."""
         ahead = 2 * FLOW_SPEC.interval_seconds  # the frame nearest to one interval later is no farther
-        if following is not None:
-            ahead = max(ahead, following.smoothing_seconds)
         before = _FOLLOWED_SECONDS / len(wanted)
+        if following is not None:
+            before, ahead = max(before, following.lead_seconds), max(ahead, following.smoothing_seconds)
         spans = [(times >= times[number] - before) & (times <= times[number] + ahead) for number in wanted]
         followed = np.flatnonzero(np.logical_or.reduce(spans))
         return cls(video, limits, content_sha256, following, tuple(wanted.tolist()), tuple(followed.tolist()))

@@ -157,17 +157,7 @@ def _writer_to_add(store: Store, opener: _Opener, wait_s: float) -> Iterator[Cat
     new = None
     if not store.exists:
         model = opener.opened().model
-        new = (
-            IndexFacts(
-                tuple(model.models),
-                model.fingerprint,
-                model.embedding_dim,
-                model.name,
-                model.block_dim,
-                model.view_dims,
-            ),
-            model.clip.num_blocks,
-        )
+        new = IndexFacts.of(model), model.clip.num_blocks
     with store.writer(new=new, wait_s=wait_s) as writer:
         if opener.model is not None:
             _check_model(store, writer, opener.model)

@@ -8,6 +8,7 @@ import pytest
 from cocon.client import VideoEmbedder, VideoIndex
 from cocon.client.bulk.shard import RowSizes, Shard, ShardHead, ShardInput, read_shard, shard_bytes
 from cocon.client.index.files.reading import open_snapshot
+from cocon.client.output.sinks import file_sink
 from cocon.client.pipeline.video_embedding import VideoEmbedding
 from cocon.embedding.videos.clip_vectors import clip_vectors
 from tests.client.conftest import DIM, contract, make_repository, write_video
@@ -60,7 +61,7 @@ def test_views_that_keep_other_things_are_told_apart_in_an_index(films: list[Pat
     with VideoEmbedder(mixed, views=["rgb", "flow"]) as embedder:
         index.add(films, embedder)
         asking = embedder.embed(films[0])
-        sizes = RowSizes.of(embedder.model)
+        sizes, model = RowSizes.of(embedder.model), embedder.model
     facts = index.facts
     assert (facts.embedding_dim, facts.block_dim, facts.widths) == (4 * DIM, 2 * DIM, (DIM, 3 * DIM))
     assert asking.blocks.shape[2] == 2 * DIM
@@ -74,9 +75,14 @@ def test_views_that_keep_other_things_are_told_apart_in_an_index(films: list[Pat
     assert copy.facts == facts
     head = ShardHead("key", asking.fingerprint, (ShardInput(str(films[0]), None),), (True,))
     (tmp_path / head.name).write_bytes(shard_bytes(Shard(head, (asking,), ()), sizes))
-    imported = VideoIndex(tmp_path / "imported")
-    imported.import_file(tmp_path / head.name)
-    assert imported.facts.widths == facts.widths
+    with (tmp_path / "embedded.parquet").open("w") as stream:
+        sink = file_sink("parquet", stream, model)
+        sink.write(list(asking.rows()))
+        sink.finish()
+    for name in (head.name, "embedded.parquet"):
+        imported = VideoIndex(tmp_path / Path(name).stem)
+        imported.import_file(tmp_path / name)
+        assert imported.facts == facts
 
 
 def test_a_shard_of_them_comes_back_and_can_be_imported(thirds: str, films: list[Path], tmp_path: Path) -> None:
