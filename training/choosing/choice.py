@@ -3,8 +3,11 @@
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 __all__ = ["Choice", "Machine", "is_set"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,21 @@ class Choice:
     settings: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
-    def set(self, key: str, value: object) -> None:
-        """Choose a value, unless one is set."""
-        if not is_set(key, self.fixed):
-            self.settings.append(f"{key}={json.dumps(value)}")
+    def set(self, key: str, value: T, fixed: T | None = None) -> T:
+        """Choose a value, unless one is set.
+
+        Args:
+            key: of the configuration.
+            value: what is chosen.
+            fixed: what it is where it is set.
+
+        Returns:
+            What counts.
+        """
+        if is_set(key, self.fixed):
+            return value if fixed is None else fixed
+        self.settings.append(f"{key}={json.dumps(value)}")
+        return value
 
     def say(self, line: str, *keys: str) -> None:
         """Tell of it, unless all of these keys were set already."""

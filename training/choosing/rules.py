@@ -19,6 +19,7 @@ from cocon.training.config.files import path_setting
 from cocon.training.config.run import Config
 from cocon.training.data.stretches.counts import clips_within
 from cocon.training.data.stretches.draws import steps_per_epoch
+from cocon.training.run_folder.warm_start import named_sources
 from cocon.video.clips import ClipSpec
 from cocon.video.estimation.flow import FlowSpec
 from cocon.video.views import VIEWS
@@ -72,7 +73,7 @@ def choose(
     clip = _clip(choice, survey, start, base)
     _pictures(choice, survey, machine, start, base)
     _flow(choice, start, base, stored_flow)
-    _networks(choice, machine, start)
+    _networks(choice, machine, start, base)
     _length(choice, survey, machine, base, clip)
     return choice
 
@@ -123,8 +124,8 @@ def _clip(choice: Choice, survey: DataSurvey, start: StartingPoint | None, base:
         blocks = max(least, int(room / (clip.frames_per_block * step)))
         longest = math.floor(1e6 * room / (blocks * clip.frames_per_block)) / 1e6
         step = min(step, max(frame_s, longest))
-    choice.set("clip.num_blocks", blocks)
-    choice.set("clip.step_seconds", step)
+    blocks = choice.set("clip.num_blocks", blocks, base.clip.num_blocks)
+    step = choice.set("clip.step_seconds", step, clip.step_seconds)
     seconds = blocks * clip.frames_per_block * step
     choice.say(
         f"clips of {seconds:.2g} s, {blocks} blocks of {clip.frames_per_block} frames {step:.3f} s apart: {why}",
@@ -179,9 +180,9 @@ def _flow(choice: Choice, start: StartingPoint | None, base: Config, stored: Flo
         choice.set("flow.algorithm", flow.algorithm)
 
 
-def _networks(choice: Choice, machine: Machine, start: StartingPoint | None) -> None:
+def _networks(choice: Choice, machine: Machine, start: StartingPoint | None, base: Config) -> None:
     if start is not None:
-        if not is_set("training.init_from", choice.fixed):
+        if not named_sources(base):  # a run that is named for one view is none for the others
             views = f"{', '.join(start.contracts)}, of width {start.width}"
             choice.settings.append(path_setting("training.init_from", start.run))
             choice.say(f"starts from the encoders in '{printable(start.run)}': {views}")
@@ -190,8 +191,8 @@ def _networks(choice: Choice, machine: Machine, start: StartingPoint | None) -> 
         depth, width = "resnet18", 64
     else:
         depth, width = "resnet10", 32 if machine.cores >= _MANY_CORES else 16
-    choice.set("model.depth", depth)
-    choice.set("model.width", width)
+    depth = choice.set("model.depth", depth, base.model.depth)
+    width = choice.set("model.width", width, base.model.width)
     choice.say(f"networks from nothing, {depth} of width {width}, for {machine}", "model.depth", "model.width")
 
 
@@ -201,9 +202,11 @@ def _length(choice: Choice, survey: DataSurvey, machine: Machine, base: Config, 
         batch = _BATCH_SIZES[machine.has_gpu and survey.num_videos >= 4 * _BATCH_SIZES[True]]
         batch = min(batch, max(2, survey.num_videos * 3 // 4 // 2 * 2))  # some may be held out
         choice.set("training.batch_size", batch)
-    choice.set("training.clips_per_video", "auto")
+    clips_per_video = choice.set("training.clips_per_video", "auto", base.training.clips_per_video)
     choice.set("training.precision", "auto")
     counts = clips_within(survey.lengths, clip)
+    if isinstance(clips_per_video, int):
+        counts = (clips_per_video,) * len(counts)
     share = survey.num_videos / max(1, len(counts))
     per_epoch = max(1, round(steps_per_epoch(len(counts), batch, counts) * share)) if counts else 1
     if any(is_set(key, choice.fixed) for key in ("training.epochs", "training.steps")):

@@ -113,6 +113,21 @@ def test_what_is_set_is_neither_chosen_nor_told() -> None:
     assert [line.partition(" ")[0] for line in lines] == ["pictures"]
 
 
+def test_what_is_set_is_counted_with_and_told_beside_what_is_chosen() -> None:
+    config, lines = _chosen(_survey(), "model.width=8", "clip.step_seconds=0.05", "training.clips_per_video=1")
+    assert (config.model.width, config.clip.step_seconds, config.training.steps) == (8, 0.05, 300)
+    assert "networks from nothing, resnet10 of width 8, for 2 cores" in lines
+    assert lines[0].startswith("clips of 1.2 s, 6 blocks of 4 frames 0.050 s apart: ")
+    assert "the footage once is 2 steps" in lines[-1]
+
+
+def test_a_run_that_is_named_for_one_view_is_no_start_of_the_others() -> None:
+    start = best_start(PACKED, ("rgb",), 4)
+    assert start is not None
+    config, lines = _chosen(_survey(), f"training.init_from_of.rgb={start.run}", start=start)
+    assert config.training.init_from is None and not any("starts from" in line for line in lines)
+
+
 def test_flow_is_what_is_stored_and_the_other_methods_keep_their_clips() -> None:
     stored = FlowSpec(0.1, "farneback", 80)
     assert _chosen(_survey(), stored_flow=stored)[0].flow_spec("flow") == stored
