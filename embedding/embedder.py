@@ -32,11 +32,11 @@ class Outputs:
     """What an encoder says about B clips.
 
     Attributes:
-        embedding: unit length, `float32 [B, D]`.
+        embedding: unit length, `float32 [B, P·D]`.
         blocks: unit length, `float32 [B, N, D]`.
         logits: `float32 [B, K]`, or None without a classifier.
-        block_logits: of each block, `float32 [B, N, K]`, their mean is `logits`; None where the classifier is not
-            affine, and of models exported before there were any.
+        block_logits: of each block as a member of each part, `float32 [B, N, P·K]`, see `clip_logits`; None
+            where the classifier is not affine, and of models exported before there were any.
     """
 
     embedding: NDArray[np.float32]
