@@ -100,9 +100,13 @@ def test_messages_about_videos_stay_behind(trained_copy: Path, tmp_path: Path) -
 def test_the_card_and_the_figures_travel_along(trained_copy: Path, tmp_path: Path) -> None:
     rows = [{"method": "cocon", "view": "rgb", "probe_top1": 61.25, "R@1": 50.5}]
     (trained_copy / "evaluation.json").write_text(json.dumps(rows))
+    gain = {"over": "untrained", "points": 4.25, "standard_error": 1.5, "is_better": True}
+    (trained_copy / "verdict.json").write_text(json.dumps({"judged_on": "12 videos", "gains": [gain]}))
     pack_run(trained_copy, tmp_path / "packed", license="apache-2.0")
     assert json.loads((tmp_path / "packed/evaluation.json").read_text()) == rows
     card = (tmp_path / "packed/README.md").read_text()
+    assert "At its end, on 12 videos, probe top-1 and R@1 of all views on average: +4.2 ± 1.5 points over" in card
+    assert "verdict.json" in (tmp_path / "packed/SHA256SUMS").read_text()
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "apache-2.0"
     assert "| cocon | rgb | 61.2 | 50.5 |" in card
     agreement = json.loads((tmp_path / "packed/complete.json").read_text())["half_precision_cosine"]
