@@ -48,7 +48,7 @@ class EarlyStop:
             epoch: epochs done.
             step: steps done.
         """
-        judged = [value for name, value in figures.items() if name.startswith(_JUDGED_BY)]
+        judged = [value for name, value in figures.items() if name.startswith(_JUDGED_BY) and math.isfinite(value)]
         if not self._patience or not judged:
             return
         figure = sum(judged) / len(judged)

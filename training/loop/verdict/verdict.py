@@ -117,7 +117,8 @@ def _gain(name: str, own: EvaluationResult, other: EvaluationResult) -> Gain:
     rows = [row for row in own.hits if row in other.hits]
     differences = _scores(own, rows) - _scores(other, rows)  # [U]
     # Where all videos have the same outcome that is no certainty: one more could have another.
-    error = max(float(differences.std(ddof=1)), 1.0 / len(differences)) / len(differences) ** 0.5
+    scatter = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
+    error = max(scatter, 1.0 / len(differences)) / len(differences) ** 0.5
     return Gain(name, 100.0 * float(differences.mean()), 100.0 * error)
 
 

@@ -1,5 +1,7 @@
 """Stopping early: after so many probes without a gain, not before the floor, with the encoders that were best."""
 
+import math
+
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -56,6 +58,8 @@ def test_the_last_encoders_stay_where_they_are_the_best(encoders: dict[str, Enco
     stop = EarlyStop(1, least_steps=99)
     _probed(stop, [9.0, 8.0, 10.0], encoders)
     assert stop.restore_best(encoders, FABRIC) == "" and _weight(encoders) == 3 and stop.kept_step is None
+    stop.seen({"probe_top1/rgb": math.nan}, encoders, epoch=4, step=400)
+    assert not stop.is_due  # what is no figure is no probe without a gain
 
 
 def test_what_it_remembers_goes_on_with_a_checkpoint(encoders: dict[str, Encoder]) -> None:
