@@ -120,8 +120,8 @@ def test_no_people_extra_is_needed_for_flow_and_ones_own_key_points(folder: Path
         (["--flow-interval-s", "-1"], "flow.interval_seconds (-1.0) must be positive"),
         (["--limit", "max_frames=many"], "limit 'max_frames=many' needs a number"),
         (
-            ["--preset", "figurs"],
-            "figures, paper, utd_mhad; did you mean 'figures'?",
+            ["--preset", "peopl"],
+            "auto, demo, paper, people; did you mean 'people'?",
         ),
         (["--preset", "figures", "--model", "."], "leave --preset, --method and --set out"),
         (["--model", "."], "'.' is neither a run nor a model repository"),
