@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from cocon.core.errors import UsageError
+from cocon.core.progress import no_progress
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.recognition.features import VideoFeatures, video_features
 from cocon.training.evaluation.recognition.result import evaluate_features
+from cocon.training.loop.verdict.held_out import evaluating, figures_of_merit
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.view_files import contract_of
 
@@ -67,18 +69,8 @@ class OnlineProbe:
             VideoError: no labelled video can be read.
             UsageError: of those that can be read, too few are left to learn from or to judge on.
         """
-        modes = {view: encoder.training for view, encoder in encoders.items()}
-        for encoder in encoders.values():
-            encoder.eval()
-        try:
-            found: dict[str, float] = {}
-            for row in evaluate_features(self._features(encoders), self._config.method).metrics:
-                found[f"probe_top1/{row.view}"] = row.probe_top1
-                found |= {f"R@{k}/{row.view}": value for k, value in row.recall.items()}
-            return found
-        finally:
-            for view, encoder in encoders.items():
-                encoder.train(modes[view])
+        with evaluating(encoders.values()):
+            return figures_of_merit(evaluate_features(self._features(encoders), self._config.method))
 
     def _features(self, encoders: Mapping[str, Encoder]) -> dict[str, VideoFeatures]:
         contracted = {
@@ -87,9 +79,7 @@ class OnlineProbe:
         }
 
         def of(frames: VideoFrames) -> VideoFeatures:
-            return video_features(
-                contracted, frames, on_progress=lambda done, total: None, has_ordered=False, has_clips=False
-            )
+            return video_features(contracted, frames, on_progress=no_progress, has_ordered=False, has_clips=False)
 
         train = of(self._train)
         if self._val is not None:

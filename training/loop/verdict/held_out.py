@@ -4,11 +4,12 @@ held_out = HeldOut(config, frames.for_judging(), held, "62 held-out training vid
 held_out.figures(method.encoders)["probe_top1/rgb"]
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 
+from cocon.core.progress import no_progress
 from cocon.training.config.run import Config
 from cocon.training.data.frames import VideoFrames
 from cocon.training.evaluation.recognition.blocks import ClipProtocol
@@ -17,7 +18,7 @@ from cocon.training.evaluation.recognition.result import EvaluationResult, Metri
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.view_files import contract_of
 
-__all__ = ["HeldOut"]
+__all__ = ["HeldOut", "evaluating", "figures_of_merit"]
 
 # Two clips of each video: its beginning and its end.
 _CLIPS = ClipProtocol(num_clips=2)
@@ -60,7 +61,7 @@ class HeldOut:
             VideoError: no labelled video can be read.
             UsageError: of those that can be read, too few are left to learn from.
         """
-        with _judged(encoder for encoders in networks.values() for encoder in encoders.values()):
+        with evaluating(encoder for encoders in networks.values() for encoder in encoders.values()):
             features = {"train": self._features(networks, self._known), "test": self._features(networks, self._held)}
         return {
             name: evaluate_features(
@@ -71,11 +72,7 @@ class HeldOut:
 
     def figures(self, encoders: Mapping[str, Encoder]) -> dict[str, float]:
         """Figures of merit in per cent, such as `probe_top1/rgb` and `R@1/ensemble`; raises like `results`."""
-        found: dict[str, float] = {}
-        for row in self.results({"": encoders})[""].metrics:
-            found[f"probe_top1/{row.view}"] = row.probe_top1
-            found |= {f"R@{k}/{row.view}": value for k, value in row.recall.items()}
-        return found
+        return figures_of_merit(self.results({"": encoders})[""])
 
     def _features(self, networks: Mapping[str, Mapping[str, Encoder]], frames: VideoFrames) -> VideoFeatures:
         method = self._config.method
@@ -87,15 +84,24 @@ class HeldOut:
         return video_features(
             contracted,
             frames,
-            on_progress=lambda done, total: None,
+            on_progress=no_progress,
             protocol=_CLIPS,
             has_ordered=False,
             has_clips=False,
         )
 
 
+def figures_of_merit(result: EvaluationResult) -> dict[str, float]:
+    """Figures in per cent by what they are and of which view, such as `probe_top1/rgb` and `R@1/ensemble`."""
+    found: dict[str, float] = {}
+    for row in result.metrics:
+        found[f"probe_top1/{row.view}"] = row.probe_top1
+        found |= {f"R@{k}/{row.view}": value for k, value in row.recall.items()}
+    return found
+
+
 @contextmanager
-def _judged(encoders: Iterator[Encoder]) -> Iterator[None]:
+def evaluating(encoders: Iterable[Encoder]) -> Iterator[None]:
     """Evaluation mode while the block runs."""
     modes = [(encoder, encoder.training) for encoder in encoders]
     for encoder, _ in modes:
