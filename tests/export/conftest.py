@@ -1,6 +1,7 @@
 """Small encoders with random weights, and a repository of two of them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from torch import nn
 
 from cocon.embedding.contract import EncoderSpec, ModelContract
 from cocon.export.artefacts.parity_clips import moving_squares
+from cocon.export.artefacts.variant_clips import VariantClips
+from cocon.export.artefacts.variant_comparison import JudgedVideo
 from cocon.export.publishing import export_encoders
 from cocon.export.sources import ExportOptions, ViewSource
 from cocon.training.models.encoder import build_encoder
@@ -27,6 +30,12 @@ MakeSource = Callable[..., ViewSource]
 def make_source() -> MakeSource:
     """Build a width-8 encoder, of clips of two blocks unless something else is said."""
     return _source
+
+
+@pytest.fixture(scope="session")
+def judged_by_squares() -> Callable[[ViewSource], ViewSource]:
+    """Judge variants of a source on labelled squares: without labels, which neighbour is nearest says nothing."""
+    return _judged_by_squares
 
 
 @pytest.fixture(scope="session")
@@ -85,3 +94,12 @@ def _randomise_batch_norms(module: nn.Module) -> None:
             part.running_var.uniform_(0.5, 2)
             nn.init.uniform_(part.weight, 0.5, 1.5)
             nn.init.normal_(part.bias, 0, 0.2)
+
+
+def _judged_by_squares(source: ViewSource) -> ViewSource:
+    clips = moving_squares(source.contract, 12)
+    judged = [
+        JudgedVideo(clip[None], source.contract.labels[position // 2 % 3], str(position), is_query=position % 2 == 0)
+        for position, clip in enumerate(clips)
+    ]
+    return replace(source, for_variants=lambda: VariantClips("squares", lambda: clips, lambda: iter(judged)))

@@ -1,7 +1,6 @@
 """Thirds and places of the picture in real graphs: parity of every format, and variants of them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,6 @@ from cocon.embedding.embedder import ENCODER
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.repository import FP16, INT8, ONNX, TORCHSCRIPT
 from cocon.embedding.videos.fused_model import open_fused
-from cocon.export.artefacts.parity_clips import moving_squares
-from cocon.export.artefacts.variant_clips import VariantClips
-from cocon.export.artefacts.variant_comparison import JudgedVideo
 from cocon.export.publishing import export_encoders
 from cocon.export.repository.stage import Exported
 from cocon.export.sources import ExportOptions, ViewSource
@@ -23,14 +19,8 @@ MakeSource = Callable[..., ViewSource]
 
 
 @pytest.fixture(scope="module")
-def source(make_source: MakeSource) -> ViewSource:
-    source = make_source(num_blocks=4, frames_per_block=2, side_px=48, pooling="thirds", cells=2)
-    clips = moving_squares(source.contract, 12)
-    judged = [
-        JudgedVideo(clip[None], source.contract.labels[position // 2 % 3], str(position), is_query=position % 2 == 0)
-        for position, clip in enumerate(clips)
-    ]
-    return replace(source, for_variants=lambda: VariantClips("squares", lambda: clips, lambda: iter(judged)))
+def source(make_source: MakeSource, judged_by_squares: Callable[[ViewSource], ViewSource]) -> ViewSource:
+    return judged_by_squares(make_source(num_blocks=4, frames_per_block=2, side_px=48, pooling="thirds", cells=2))
 
 
 @pytest.fixture(scope="module")

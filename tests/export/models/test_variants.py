@@ -12,9 +12,7 @@ from cocon.embedding.embedder import ENCODER
 from cocon.embedding.local import LocalRepository
 from cocon.embedding.repository import FP16, INT8, ONNX
 from cocon.export.artefacts.fidelity import Fidelity
-from cocon.export.artefacts.parity_clips import moving_squares
-from cocon.export.artefacts.variant_clips import VariantClips, given_clips
-from cocon.export.artefacts.variant_comparison import JudgedVideo
+from cocon.export.artefacts.variant_clips import given_clips
 from cocon.export.publishing import VariantRefusedError, export_encoders
 from cocon.export.repository.stage import Exported
 from cocon.export.sources import ExportOptions, ViewSource
@@ -25,15 +23,8 @@ OPTIONS = ExportOptions(formats=(ONNX,), variants=(INT8, FP16))
 
 
 @pytest.fixture(scope="module")
-def source(make_source: MakeSource) -> ViewSource:
-    source = make_source()
-    clips = moving_squares(source.contract, 12)
-    judged = [
-        JudgedVideo(clip[None], source.contract.labels[position // 2 % 3], str(position), is_query=position % 2 == 0)
-        for position, clip in enumerate(clips)
-    ]
-    # Labelled: which neighbour is the nearest says nothing of an encoder that has learned nothing.
-    return replace(source, for_variants=lambda: VariantClips("squares", lambda: clips, lambda: iter(judged)))
+def source(make_source: MakeSource, judged_by_squares: Callable[[ViewSource], ViewSource]) -> ViewSource:
+    return judged_by_squares(make_source())
 
 
 @pytest.fixture(scope="module")
