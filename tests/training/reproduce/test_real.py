@@ -130,7 +130,7 @@ def test_few_labels_fine_tune_the_packed_encoders(plan: Plan, trained: Path) -> 
     cells = real_cells(VIEWS, seeds=1, packed=packed, few_labels=(1,), cells=1)
     cell = next(cell for cell in cells if cell.row == "finetuned-packed-1")
     quick = replace(plan, settings=(*plan.settings, "classifier.epochs=1", "classifier.least_steps=0"))
-    assert running._claimed(cell, quick) == 1
+    assert running._epochs_of({cell: running._claimed(cell, quick)}) == {cell: 1}
     running._run_cell(cell, quick)
     found = {(row.view, row.metric): row for row in collect_rows([cell], plan.runs)}
     assert {view for view, metric in found if metric == "finetune_top1"} == {"rgb", "pose", "ensemble"}
