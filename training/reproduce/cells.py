@@ -23,6 +23,7 @@ Kind = Literal["random", "baseline", "frozen", "pretrained", "finetuned"]
 # The published recipe where ours differs: docs/datasets.md has the sources.
 _PUBLISHED: Mapping[str, str] = {
     "loss.temperature_twice": "true",
+    "loss.centred": "false",
     "loss.sync_ramp": "0",
     "clip.stride_jitter": "[1.0, 1.0]",
     "augment.drawn_per": "clip",

@@ -30,14 +30,9 @@ __all__ = ["FEW_LABELS", "PackedEncoders", "real_cells"]
 # Labelled videos of each class that fine-tuning is tried with beside all of them.
 FEW_LABELS = (1, 5, 10)
 # Sections that say which clips a network sees and what it is made of; those of `clip` that vary clips are the recipe's.
-_OF_NETWORK = ("view", "flow", "model", "trunk")
-# The classifier sees what comes first, then and last, and where; how long it learns is the recipe's.
-_FINETUNE = {
-    "training.epochs": "0",
-    "model.pooling": "thirds",
-    "classifier.mode": "finetune",
-    "classifier.head": "mean",
-}
+_OF_NETWORK = ("view", "flow", "model", "trunk", "vectors")
+# How long the classifier learns is the recipe's.
+_FINETUNE = {"training.epochs": "0", "classifier.mode": "finetune", "classifier.head": "mean"}
 _OF_CLIP = ("num_blocks", "frames_per_block", "step_seconds", "step_frames", "short_video", "tail")
 
 
@@ -113,7 +108,10 @@ def _fine_tuned(trained: Cell, labels: int, cells: int) -> Iterator[Cell]:
     """From nothing, from the packed encoders, where there are any, and from a cell that trains; 0 labels are all."""
     ending = f"-{labels}" if labels else ""
     few = {"classifier.labels_per_class": str(labels)} if labels else {}
-    settings = {**_FINETUNE, "model.cells": str(cells), **few}
+    # The classifier sees what comes first, then and last, and where, whatever the vectors of other rows keep.
+    kept = {"pooling": "thirds", "cells": str(cells)}
+    of_views = {f"vectors.{view}.{key}": value for view in trained.views for key, value in kept.items()}
+    settings = {**_FINETUNE, **of_views, **few}
     tuned = replace(trained, kind="finetuned", overrides=settings)
     yield replace(tuned, row=f"finetuned-untrained{ending}", losses="random", packed="", packed_id="")
     if trained.packed:

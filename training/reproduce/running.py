@@ -36,8 +36,8 @@ __all__ = ["Plan", "cores_for", "run_cells"]
 _POLL_S = 2.0
 _TRAINED = ("pretrained", "finetuned")
 _QUIET = partial(progress_bar, is_quiet=True)  # cells draw no bars of their own
-# A row is of its recipe as published on all training videos, and of nothing that stepped in.
-_AS_IT_IS = ("training.held_out_share=0", "training.guard=false", "loss.centred=false")
+# A row is of its recipe on all training videos, and of nothing that stepped in.
+_AS_IT_IS = ("training.held_out_share=0", "training.guard=false")
 
 
 @dataclass(frozen=True, slots=True)
