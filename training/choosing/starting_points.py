@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cocon.core.errors import MismatchError
+from cocon.core.errors import CoconError, MismatchError
 from cocon.embedding.contract import ModelContract
 from cocon.training.config.learning_sections import TrunkSection
 from cocon.training.models.architectures import ARCHITECTURES
+from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import ViewFiles
 
 __all__ = ["PACKED_RUNS", "StartingPoint", "best_start", "start_of"]
@@ -32,9 +33,18 @@ class StartingPoint:
         """Of its widest encoder."""
         return max(contract.encoder.width for contract in self.contracts.values())
 
+    @property
+    def num_videos(self) -> int:
+        """That it was trained on; 0 where that is not known."""
+        try:
+            run = RunFolder.open(self.run)
+            return run.failures()[1] if run.is_complete else 0
+        except (CoconError, OSError, ValueError):
+            return 0
+
 
 def best_start(folder: Path, views: Sequence[str], frames_per_block: int) -> StartingPoint | None:
-    """The run of a folder that has encoders of most views, the widest of those; None where none fits.
+    """The run that has encoders of most views, the widest of those, of the most videos; None where none fits.
 
     Args:
         folder: of runs, which need not be there.
@@ -45,7 +55,7 @@ def best_start(folder: Path, views: Sequence[str], frames_per_block: int) -> Sta
         return None
     found = [StartingPoint(run, _fitting(run, views, frames_per_block)) for run in sorted(folder.iterdir())]
     fitting = [start for start in found if start.contracts]
-    return max(fitting, key=lambda start: (len(start.contracts), start.width), default=None)
+    return max(fitting, key=lambda start: (len(start.contracts), start.width, start.num_videos), default=None)
 
 
 def start_of(sources: Mapping[str, Path], frames_per_block: int) -> StartingPoint | None:

@@ -1,5 +1,7 @@
 """What is chosen: as large, as long and from what videos and machine suggest, and nothing that is set already."""
 
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +43,15 @@ def _chosen(
     base = load_config(AUTO, overrides)
     choice = choose(survey, machine, start, base, set_keys(overrides), stored_flow=stored_flow)
     return load_config(AUTO, [*choice.settings, *overrides]), choice.lines
+
+
+def test_of_encoders_alike_those_are_started_from_that_have_seen_most_videos(tmp_path: Path) -> None:
+    for name, num_videos in (("a", 480), ("b", 2400), ("c", 30)):
+        run = tmp_path / name
+        shutil.copytree(PACKED / "figures-tiny", run)
+        (run / "complete.json").write_text(json.dumps({"videos": num_videos}))
+    start = best_start(tmp_path, ("rgb", "flow"), 4)
+    assert start is not None and (start.run.name, start.num_videos) == ("b", 2400)
 
 
 @pytest.mark.parametrize(
