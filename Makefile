@@ -12,12 +12,13 @@ DATA       ?= data/figures
 RUN        ?= runs/default
 REPOSITORY ?= model_repository
 PRETRAINED ?= pretrained/figures-tiny
+PEOPLE     := data/people
 
 GRPC_PORT    ?= 8001
 METRICS_PORT ?= 8002
 PORTS        := --grpc-port $(GRPC_PORT) --metrics-port $(METRICS_PORT)
 
-.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser promtool tracer format lint types bench results results-methods results-tasks results-utd results-real results-labels results-int8 disturbed-jobs durability hostile robustness scale soak pretrained clean
+.PHONY: help setup data train export serve stop demo test test-all test-fast test-videos browser promtool tracer format lint types bench results results-methods results-tasks results-utd results-real results-labels results-int8 disturbed-jobs durability hostile robustness scale soak pretrained pretrained-tiny clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,7 +115,7 @@ results-real: setup ## What encoders are worth on a labelled set, NAME=… DATA=
 	@test -n "$(NAME)" || { \
 		echo "error: NAME must name the set in DATA ('$(DATA)'); run: make results-real NAME=utd_mhad DATA=data/utd_mhad" >&2; \
 		exit 2; }
-	$(BIN)/cocon reproduce real --data $(DATA) --preset people --packed $(PRETRAINED) --name $(NAME) --seeds 3
+	$(BIN)/cocon reproduce real --data $(DATA) --preset people --packed pretrained/people --name $(NAME) --seeds 3
 
 results-methods: data ## Train and judge every method, three seeds each (an hour); writes docs/results
 	$(BIN)/cocon reproduce methods --data $(DATA) --preset demo --name figures --seeds 3 \
@@ -161,13 +162,34 @@ hostile: setup ## Send a server thousands of malformed requests (ten minutes); w
 scale: setup ## Fill indexes with 0.1, 1, 3 and 10 million made-up clips (half an hour, 10 GB of disk); writes docs/results
 	$(BIN)/python docs/results/scale.py
 
-pretrained: train ## Judge the trained encoders, and pack them into pretrained/figures-tiny
-	@test $(RUN)/evaluation.json -nt $(RUN)/complete.json || { \
-		$(BIN)/cocon evaluate $(RUN) --json > $(RUN)/evaluation.json.partial && \
-		mv $(RUN)/evaluation.json.partial $(RUN)/evaluation.json; }
-	$(BIN)/cocon pack --run $(RUN) --output $(PRETRAINED) --license apache-2.0 --overwrite
+# Calm videos and such as strangers film, all with flow as it is estimated from what they show.
+$(PEOPLE)/manifest.csv: | setup
+	$(BIN)/cocon data make --output data/calm
+	$(BIN)/cocon views make data/calm --view flow --flow-size-px 96 --overwrite
+	$(BIN)/cocon data make --for transfer --videos 2400 --seconds 4 --view-size 96 --output data/street
+	rm -rf $(PEOPLE) && mkdir -p $(PEOPLE)
+	for set in calm street; do cp -alf data/$$set/videos data/$$set/views $(PEOPLE); done
+	{ cat data/calm/manifest.csv; tail -n +2 data/street/manifest.csv; } > $(PEOPLE)/manifest.partial
+	mv $(PEOPLE)/manifest.partial $@
+
+pretrained: $(PEOPLE)/manifest.csv ## Train encoders of people on generated videos (an hour of one core), judge them, and pack them into pretrained/people
+	$(BIN)/cocon train --preset people --data $(PEOPLE) --output runs/people --threads 1 --set classifier.head=none \
+		--set flow.size_px=96 --set training.steps=8000 --set data.cache_gib=6
+	$(BIN)/cocon pool runs/people --output runs/people-pooled --overwrite \
+		--pooling thirds --pooling flow=mean --cells 2
+	$(call packed,runs/people-pooled,pretrained/people)
+
+pretrained-tiny: train ## Judge the encoders of make train, and pack them into pretrained/figures-tiny
+	$(call packed,$(RUN),pretrained/figures-tiny)
+
+define packed
+	test $(1)/evaluation.json -nt $(1)/complete.json || { \
+		$(BIN)/cocon evaluate $(1) --json > $(1)/evaluation.json.partial && \
+		mv $(1)/evaluation.json.partial $(1)/evaluation.json; }
+	$(BIN)/cocon pack --run $(1) --output $(2) --license apache-2.0 --overwrite
+endef
 
 clean: stop ## Remove everything that was generated, and .venv
-	rm -rf build dist runs data/figures data/demo data/street data/untrimmed index failures.jsonl .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf build dist runs data/figures data/calm data/demo data/people data/street data/untrimmed index failures.jsonl .coverage* .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find $(REPOSITORY) -mindepth 1 ! -path $(REPOSITORY)/README.md -delete 2>/dev/null || true
 	rm -rf $(VENV)
