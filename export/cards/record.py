@@ -17,12 +17,14 @@ from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, VERDI
 from cocon.training.run_folder.length import TrainedLength
 from cocon.training.run_folder.warm_start import named_sources
 
-__all__ = ["SaidGains", "TrainingRecord", "training_of_run"]
+__all__ = ["EXACT_GENERATOR", "SaidGains", "TrainingRecord", "training_of_run"]
 
 # The clip, the views and the data have lines of their own on a card.
 _TOLD_ELSEWHERE = frozenset(("views", "data", "clip", "view", "flow", "trunk"))
 _OBJECTIVES = frozenset(facts.section for facts in METHODS.values())
 _GENERATED_MARK = "generator.json"
+# Its flow, pose and mask are exact; those of other generators are estimated, or as if they were.
+EXACT_GENERATOR = "figures"
 _WEIGHT = "weight_retrieval_"
 
 _Content = TypeVar("_Content", dict[str, Any], list[Any])
@@ -47,12 +49,13 @@ class TrainingRecord:
 
     Attributes:
         data: name of the data folder.
-        is_generated: its videos are generated figures, whose flow, pose and mask are exact.
+        generator: name of what drew its videos; None where they were filmed. Those of `figures` have exact views.
         length: of pre-training and of the classifiers.
         seed: of all random numbers.
         recipe: section of the configuration → its settings, in words; only what the run made use of, so nothing where
             its encoders were imported.
         classifier_mode: `frozen` or `finetune`, where there is a classifier.
+        labels_left: number of labels of a classifier that was left behind when the vectors changed.
         started_from: name of the run whose encoders it started from, or names of several.
         num_videos: training videos; None while the run is not complete.
         minutes: of training; None if not known.
@@ -69,11 +72,12 @@ class TrainingRecord:
     """
 
     data: str
-    is_generated: bool
+    generator: str | None
     length: TrainedLength
     seed: int
     recipe: Mapping[str, str]
     classifier_mode: str = "frozen"
+    labels_left: int = 0
     started_from: str | None = None
     num_videos: int | None = None
     minutes: float | None = None
@@ -119,14 +123,14 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
     saved = [view for view in config.views if run.files_of(view).has_encoder]
     imported_from, calibration = summary.get("imported_from"), summary.get("calibrated", {})
     starts = [real_path(path).name for path in named_sources(config).values()]
-    is_drawn = bool(summary.get("generated", (config.data.folder / _GENERATED_MARK).is_file()))
     return TrainingRecord(
         data=real_path(config.data.folder).name,
-        is_generated=is_drawn and imported_from is None,
+        generator=_generator(config, summary) if imported_from is None else None,
         length=TrainedLength.of(summary, config),
         seed=config.training.seed,
         recipe={} if imported_from is not None else dict(_recipe(config, _unused(config, summary), summary)),
         classifier_mode=config.classifier.mode,
+        labels_left=int(summary.get("labels_left", 0)),
         started_from=", ".join(dict.fromkeys(starts)) or None,
         num_videos=summary.get("videos"),
         minutes=summary.get("minutes"),
@@ -140,6 +144,14 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
         merits=tuple({name: value for name, value in row.items() if name != "per_class"} for row in rows),
         encoders={view: run.contract(view).fingerprint for view in saved},
     )
+
+
+def _generator(config: Config, summary: Mapping[str, Any]) -> str | None:
+    """A packed run says it, or once said only that there was one; others have their data."""
+    if (said := summary.get("generated")) is not None:
+        return (said if isinstance(said, str) else EXACT_GENERATOR) if said else None
+    mark = config.data.folder / _GENERATED_MARK
+    return str(_read(mark, dict).get("generator", EXACT_GENERATOR)) if mark.is_file() else None
 
 
 def _verdict(path: Path) -> SaidGains | None:
@@ -184,7 +196,8 @@ def _unused(config: Config, summary: Mapping[str, Any]) -> set[str]:
     """Sections that decided nothing in this run."""
     used = {config.objective_section} if config.training.epochs else set()
     of_pretraining = _OBJECTIVES - used | (set() if used else {"method", "optimizer"})
-    return set(of_pretraining) | ({"classifier"} if summary.get("labels") == [] else set())
+    has_classifier = summary.get("labels") != [] or bool(summary.get("labels_left"))
+    return set(of_pretraining) | (set() if has_classifier else {"classifier"})
 
 
 def _is_fitted(summary: Mapping[str, Any]) -> bool:
@@ -198,7 +211,10 @@ def _recipe(config: Config, unused: set[str], summary: Mapping[str, Any]) -> Ite
         if section == "classifier" and _is_fitted(summary):
             yield section, f"head {settings['head']}, mode {settings['mode']}"
         elif isinstance(settings, dict):
-            yield section, ", ".join(f"{name} {_shown(value)}" for name, value in settings.items() if value != {})
+            yield (
+                section,
+                ", ".join(f"{name} {_shown(value)}" for name, value in settings.items() if value not in ({}, ())),
+            )
         else:
             yield section, _shown(settings)
 
@@ -206,6 +222,8 @@ def _recipe(config: Config, unused: set[str], summary: Mapping[str, Any]) -> Ite
 def _shown(value: object) -> str:
     if isinstance(value, PurePath):
         return value.name
+    if isinstance(value, dict):
+        return " ".join(f"{name} {_shown(each)}" for name, each in value.items())
     if isinstance(value, tuple | list):
         return " to ".join(map(_shown, value))
     if isinstance(value, bool):

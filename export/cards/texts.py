@@ -51,11 +51,8 @@ _ALMOST = (
 _SEARCH = "To find similar moments of videos"
 # Measured with `pretrained/figures-tiny`: docs/results/footage.md.
 _DRAWN = (
-    "Trained on drawn figures, not on filmed people; pictures of people look unlike them in RGB.",
-    "On filmed people such encoders are a start and no more: of 96 dark clips of six actions (ARID) the packed flow "
-    "encoder finds 43.8 % by R@1 and a 4 × 4 histogram of the same flow 46.9 %, within the error of so few; rgb, pose "
-    "and mask are at chance there (16.7 %). Training on your own videos helps: on single people before a still camera "
-    "(UTD-MHAD) it gains 14 to 28 points of linear probe over untrained networks, yet not over a histogram of flow.",
+    "Trained on drawn figures, not on filmed people, who look unlike them in RGB: a start for training on your own "
+    "videos. `docs/results.md` says what such encoders are worth on filmed people.",
 )
 
 
@@ -293,6 +290,6 @@ def _limits(contracts: Sequence[ModelContract], training: TrainingRecord | None)
     ]
     if first.labels:
         limits.append(f"The classifier knows {len(first.labels)} labels and gives every clip one of them.")
-    if training and training.is_generated:
+    if training and training.generator:
         limits += _DRAWN
     return limits + list(dict.fromkeys(c.view_spec.caveat for c in contracts if c.view_spec.caveat))

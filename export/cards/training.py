@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from cocon.embedding.contract import ModelContract
 from cocon.export.cards.card import cell, code, plain
-from cocon.export.cards.record import SaidGains, TrainingRecord
+from cocon.export.cards.record import EXACT_GENERATOR, SaidGains, TrainingRecord
 from cocon.training.run_folder.length import TrainedLength
 
 __all__ = ["learned_from", "training_text"]
@@ -47,7 +47,8 @@ def learned_from(training: TrainingRecord | None, contracts: Sequence[ModelContr
 
 def _learns(training: TrainingRecord, contracts: Sequence[ModelContract]) -> bool:
     """Whether the run changed anything: a classifier is always trained by the run that has it."""
-    return training.length.epochs > 0 or any(contract.labels for contract in contracts)
+    is_tuned = training.classifier_mode == "finetune" and training.labels_left > 0
+    return training.length.epochs > 0 or is_tuned or any(contract.labels for contract in contracts)
 
 
 def _trained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> Iterator[str]:
@@ -70,6 +71,11 @@ def _trained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> It
             yield f"Fine-tuned together with a {classifier}."
         else:
             yield f"On top, a {classifier}; the encoders stayed as they were."
+    elif training.classifier_mode == "finetune" and training.labels_left:
+        yield (
+            f"Fine-tuned with the labels of the videos, {training.labels_left} of them, for "
+            f"{training.length.classifier_epochs} epochs; the classifier knew other vectors and is not here."
+        )
     if _learns(training, contracts):
         yield _data(training)
     if training.verdict is not None:
@@ -109,7 +115,8 @@ def _views(contracts: Sequence[ModelContract]) -> str:
 
 def _data(training: TrainingRecord) -> str:
     videos = "" if training.num_videos is None else f", {training.num_videos:,} videos"
-    drawn = " (generated figures: their flow, pose and mask are exact, not estimated)" if training.is_generated else ""
+    exact = ": their flow, pose and mask are exact, not estimated" if training.generator == EXACT_GENERATOR else ""
+    drawn = f" (generated figures{exact})" if training.generator else ""
     minutes = "" if training.minutes is None else f", {training.minutes:g} minutes in all"
     return f"Data set {code(training.data)}{videos}{drawn}{minutes}."
 

@@ -133,7 +133,10 @@ def _write_descriptions(run: RunFolder, folder: Path, license: str | None) -> No
     (folder / "config.toml").write_text(_portable(run.config).to_toml(), encoding="utf-8")
     training = training_of_run(run)
     summary = json.loads((run.path / SUMMARY_FILE).read_text(encoding="utf-8"))
-    summary |= {"failed": dict.fromkeys(summary.get("failed", {}), "left out"), "generated": training.is_generated}
+    summary |= {
+        "failed": dict.fromkeys(summary.get("failed", {}), "left out"),
+        "generated": training.generator or False,
+    }
     _write_json(folder / SUMMARY_FILE, summary | ({"license": license} if license else {}))
     if training.merits:
         _write_json(folder / EVALUATION_FILE, list(training.merits))

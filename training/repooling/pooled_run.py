@@ -74,7 +74,8 @@ def pool_run(
     lost = [view for view, (_, contract) in after.items() if before[view][1].labels and not contract.labels]
     heads = [view for view in after if run.boundary_head(view) is not None]
     summary = json.loads((run.path / SUMMARY_FILE).read_text(encoding="utf-8"))
-    pooled.mark_complete(summary | {"pooled_from": real_path(run.path).name} | ({"labels": []} if lost else {}))
+    left = {"labels": [], "labels_left": len(before[lost[0]][1].labels)} if lost else {}
+    pooled.mark_complete(summary | {"pooled_from": real_path(run.path).name} | left)
     left_behind = [f"the classifiers of {', '.join(lost)}"] * bool(lost)
     left_behind += [f"the boundary heads of {', '.join(heads)}"] * bool(heads)
     dims = {view: (before[view][1].vector_dim, contract.vector_dim) for view, (_, contract) in after.items()}

@@ -216,6 +216,36 @@ def test_a_run_without_pretraining_does_not_claim_any(
     assert "private" not in card
 
 
+@pytest.mark.parametrize(
+    ("generator", "told"),
+    [
+        ("figures", "(generated figures: their flow, pose and mask are exact, not estimated)"),
+        ("street", "(generated figures)"),
+    ],
+)
+def test_labels_that_made_the_encoders_are_told_although_the_classifier_was_left_behind(
+    run: Path, make_source: MakeSource, generator: str, told: str
+) -> None:
+    settings = {"training": {"epochs": 0, "init_from": "a/start"}, "classifier": {"mode": "finetune", "epochs": 9}}
+    config = Config.model_validate(
+        settings | {"data": {"folder": str(run / "drawn")}, "vectors": {"rgb": {"cells": 2}}}
+    )
+    (run / "config.toml").write_text(config.to_toml())
+    (run / "complete.json").write_text(json.dumps({"videos": 80, "labels": [], "labels_left": 30}))
+    (run / "drawn").mkdir()
+    (run / "drawn" / "generator.json").write_text(json.dumps({"generator": generator}))
+    card = card_of(
+        replace(make_source("rgb", labels=()).contract, method="cocon"), training_of_run(RunFolder.open(run))
+    )
+    assert (
+        "began with the weights of the run `start`, method `cocon`. Fine-tuned with the labels of the videos, 30 of "
+        f"them, for 9 epochs; the classifier knew other vectors and is not here. Data set `drawn`, 80 videos {told}."
+    ) in card
+    recipe = {row[0].removeprefix("| "): row[1] for row in cells(card)}
+    assert "mode finetune" in recipe["classifier"] and recipe["vectors"] == "rgb cells 2 |"
+    assert "Learned from `drawn` and what the run `start` was trained on alone" in card
+
+
 def test_words_of_others_are_shown_and_not_obeyed(run: Path, make_source: MakeSource) -> None:
     hostile = ("a|b", "<img src=x>", "`rm -rf`", "two\nlines", "# no title", "byte \udcff", "[x](http://y)")
     labels = (*hostile, "brush_hair")

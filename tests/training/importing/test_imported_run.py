@@ -184,7 +184,7 @@ def test_statistics_that_a_file_lacks_are_those_of_the_videos_that_are_named(
     config = RunFolder.open(tmp_path / "run").config
     assert config.data.folder == figures.resolve()
     training = training_of_run(RunFolder.open(tmp_path / "run"))
-    assert not training.is_generated  # the statistics are those of drawn figures, the weights are not
+    assert training.generator is None  # the statistics are those of drawn figures, the weights are not
     assert f"they were estimated on videos of `{figures.name}`." in training_text(training, [contract])
     encoder, _ = RunFolder.open(tmp_path / "run").encoder("rgb")
     assert torch.equal(encoder.backbone.conv1.weight, state["backbone.conv1.weight"])

@@ -53,6 +53,7 @@ def test_weights_stay_and_vectors_and_fingerprint_become_others(trained: Path, t
     after = RunFolder.open(tmp_path / "thirds")
     assert after.is_complete and after.config.model.pooling == "thirds"
     assert json.loads((after.path / "complete.json").read_text())["pooled_from"] == "trained"
+    assert json.loads((after.path / "complete.json").read_text())["labels_left"] == 6
     for view in before.views:
         (old, old_contract), (new, contract) = before.encoder(view), after.encoder(view)
         assert contract.weights_sha256 == old_contract.weights_sha256
