@@ -13,6 +13,11 @@ RUN        ?= runs/default
 REPOSITORY ?= model_repository
 PRETRAINED ?= pretrained/figures-tiny
 PEOPLE     := data/people
+# Each network learns by the labels that the generator knows: views that teach each other learn from such varied videos
+# who stands where and how the camera shakes, more than what is done (docs/results/packed.md).
+PEOPLE_RECIPE := flow.size_px=96 training.epochs=0 training.held_out_share=0 classifier.mode=finetune \
+	classifier.head=mean classifier.epochs=20 classifier.label_smoothing=0.1
+PEOPLE_TRAIN   = $(BIN)/cocon train --preset people --data $(PEOPLE) --threads 1
 
 GRPC_PORT    ?= 8001
 METRICS_PORT ?= 8002
@@ -169,12 +174,17 @@ $(PEOPLE)/manifest.csv: | setup
 	$(BIN)/cocon data make --for transfer --videos 2400 --seconds 4 --view-size 96 --output data/street
 	rm -rf $(PEOPLE) && mkdir -p $(PEOPLE)
 	for set in calm street; do cp -alf data/$$set/videos data/$$set/views $(PEOPLE); done
+	echo '{"generator": "street and calm figures"}' > $(PEOPLE)/generator.json
 	{ cat data/calm/manifest.csv; tail -n +2 data/street/manifest.csv; } > $(PEOPLE)/manifest.partial
 	mv $(PEOPLE)/manifest.partial $@
 
 pretrained: $(PEOPLE)/manifest.csv ## Train encoders of people on generated videos (an hour of one core), judge them, and pack them into pretrained/people
-	$(BIN)/cocon train --preset people --data $(PEOPLE) --output runs/people --threads 1 --set classifier.head=none \
-		--set flow.size_px=96 --set training.steps=8000 --set data.cache_gib=6
+	$(PEOPLE_TRAIN) $(PEOPLE_RECIPE:%=--set %) --set 'views=["rgb"]' --set model.width=32 --output runs/people-rgb
+	$(PEOPLE_TRAIN) $(PEOPLE_RECIPE:%=--set %) --set 'views=["flow"]' --set model.width=32 --output runs/people-flow
+	$(PEOPLE_TRAIN) $(PEOPLE_RECIPE:%=--set %) --set 'views=["pose","mask"]' --output runs/people-bodies
+	$(PEOPLE_TRAIN) --set flow.size_px=96 --set training.epochs=0 --set training.held_out_share=0 --set classifier.head=none --output runs/people \
+		--init-from rgb=runs/people-rgb --init-from flow=runs/people-flow \
+		--init-from pose=runs/people-bodies --init-from mask=runs/people-bodies
 	$(BIN)/cocon pool runs/people --output runs/people-pooled --overwrite \
 		--pooling thirds --pooling flow=mean --cells 2
 	$(call packed,runs/people-pooled,pretrained/people)

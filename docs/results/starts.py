@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PACKED = HERE.parents[1] / "pretrained" / "figures-tiny"
+PACKED = HERE.parents[1] / "pretrained" / "people"
 # Data set, training videos, batch, seed.
 STARTS = (
     ("arid", 40, 8, 0),
@@ -37,8 +37,6 @@ STARTS = (
 )
 VIEWS = "rgb", "flow", "pose", "mask"
 COLLAPSED = 0.3
-# Flow as the prepared set has it.
-FLOW_PX = {"arid": 64, "utd_mhad": 112}
 TRAINED = "training.precision=32-true", "classifier.head=none", "training.held_out_share=0.15"
 
 
@@ -83,9 +81,9 @@ def _train(start: tuple[str, int, int, int], folder: Path, runs: Path, steps: in
     name, number, batch, seed = start
     data, run = runs / f"{_name(start)}-data", runs / _name(start)
     _part(folder, data, number, seed)
-    settings = [*TRAINED, f"training.steps={steps}", f"training.batch_size={batch}", f"flow.size_px={FLOW_PX[name]}"]
+    settings = [*TRAINED, f"training.steps={steps}", f"training.batch_size={batch}", "flow.size_px=96"]
     more = [word for setting in settings for word in ("--set", setting)]
-    command = [sys.executable, "-c", "from cocon.core.command import main; main()", "train", "--preset", "demo"]
+    command = [sys.executable, "-c", "from cocon.core.command import main; main()", "train", "--preset", "people"]
     began = time.monotonic()
     done = subprocess.run(
         [
@@ -157,7 +155,7 @@ def _page(rows: Sequence[dict], others: Sequence[dict], steps: int) -> list[str]
     page = [
         "# Starts from packed encoders on small sets",
         "",
-        f"{len(rows)} trainings of {steps} steps that began with `pretrained/figures-tiny` (`docs/results/starts.py`),",
+        f"{len(rows)} trainings of {steps} steps that began with `pretrained/people` (`docs/results/starts.py`),",
         f"in all four views: {sum(value < COLLAPSED for value in least)} collapsed (a spread below {COLLAPSED}),",
         f"{len(worse)} of the {len(judged)} that were judged worse than their start by more than a standard error.",
         "Spread: of the first epoch → the least → of the last. Gains: mean of probe and R@1 over views and fused, in",

@@ -19,6 +19,7 @@ from cocon.training.config.learning_sections import TrunkSection
 from cocon.training.config.run import Config
 from cocon.training.methods.cpc import PredictiveNetwork
 from cocon.training.methods.method import Method
+from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import ViewFiles
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "restore_encoders",
     "source_files",
 ]
+
+_RANDOM = "random"
 
 _logger = logging.getLogger(__name__)
 
@@ -156,11 +159,22 @@ def restore_encoders(method: Method, config: Config) -> list[str]:
 
 
 def method_names(config: Config) -> dict[str, str]:
-    """How each view's encoder was pre-trained, for its contract: here, in the run it started from, or not at all."""
+    """How each view's encoder was pre-trained, for its contract: here, in the run it started from, or not at all.
+
+    One that another run has trained by labels alone is `supervised`.
+    """
     if config.training.epochs:
         return dict.fromkeys(config.views, config.method)
-    sources = source_files(config)
-    return {view: sources[view].contract().method if view in sources else "random" for view in config.views}
+    sources, named = source_files(config), named_sources(config)
+    return {view: _method(sources[view], named[view]) if view in sources else _RANDOM for view in config.views}
+
+
+def _method(files: ViewFiles, run: Path) -> str:
+    method = files.contract().method
+    if method != _RANDOM or not (run / "config.toml").is_file():  # some have nothing but views
+        return method
+    classifier = RunFolder.open(run).config.classifier
+    return "supervised" if classifier.mode == "finetune" and classifier.head != "none" else method
 
 
 def pretrained_aggregators(config: Config, method: Method) -> dict[str, dict[str, Tensor]]:

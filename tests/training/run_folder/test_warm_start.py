@@ -17,7 +17,7 @@ from cocon.training.config.run import Config
 from cocon.training.methods.building import build_method
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import ViewFiles
-from cocon.training.run_folder.warm_start import architecture_settings, restore_encoders, source_files
+from cocon.training.run_folder.warm_start import architecture_settings, method_names, restore_encoders, source_files
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -219,3 +219,20 @@ def test_the_command_takes_the_architecture_over_unless_one_is_set(
     code, _, errors = cocon(*arguments, "--init-from", f"rgb={trained}")
     assert (code, errors.count("\n")) == (2, 1)
     assert "for the same views" in errors
+
+
+def test_what_labels_alone_have_trained_is_called_supervised_where_others_start_from_it(
+    tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    no_pretraining = "training.epochs=0", "views=['rgb']"
+    tuned = tiny_config(*no_pretraining, "classifier.mode=finetune", "classifier.epochs=1", "classifier.least_steps=0")
+    assert train_tiny(tuned, tmp_path / "tuned")
+    fitted = tiny_config(*no_pretraining)
+    assert train_tiny(fitted, tmp_path / "fitted")
+    assert {RunFolder.open(tmp_path / name).contract("rgb").method for name in ("tuned", "fitted")} == {"random"}
+    from_tuned, from_fitted = (
+        tiny_config(*no_pretraining, f"training.init_from='{tmp_path / name}'") for name in ("tuned", "fitted")
+    )
+    assert (method_names(from_tuned), method_names(from_fitted)) == ({"rgb": "supervised"}, {"rgb": "random"})
+    (tmp_path / "tuned" / "config.toml").unlink()
+    assert method_names(from_tuned) == {"rgb": "random"}
