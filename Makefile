@@ -13,11 +13,12 @@ RUN        ?= runs/default
 REPOSITORY ?= model_repository
 PRETRAINED ?= pretrained/figures-tiny
 PEOPLE     := data/people
-# Each network learns by the labels that the generator knows: views that teach each other learn from such varied videos
-# who stands where and how the camera shakes, more than what is done (docs/results/packed.md).
-PEOPLE_RECIPE := flow.size_px=96 training.epochs=0 training.held_out_share=0 classifier.mode=finetune \
+# Views teach each other on calm videos; then each network learns by the labels that the generator knows. From varied
+# videos without labels they learn who stands where and how the camera shakes, more than what is done
+# (docs/results/packed.md).
+PEOPLE_RECIPE := training.epochs=0 training.held_out_share=0 classifier.mode=finetune \
 	classifier.head=mean classifier.epochs=20 classifier.label_smoothing=0.1
-PEOPLE_TRAIN   = $(BIN)/cocon train --preset people --data $(PEOPLE) --threads 1
+PEOPLE_TRAIN   = $(BIN)/cocon train --preset people --threads 1 --set flow.size_px=96
 
 GRPC_PORT    ?= 8001
 METRICS_PORT ?= 8002
@@ -179,10 +180,15 @@ $(PEOPLE)/manifest.csv: | setup
 	mv $(PEOPLE)/manifest.partial $@
 
 pretrained: $(PEOPLE)/manifest.csv ## Train encoders of people on generated videos (an hour of one core), judge them, and pack them into pretrained/people
-	$(PEOPLE_TRAIN) $(PEOPLE_RECIPE:%=--set %) --set 'views=["rgb"]' --set model.width=32 --output runs/people-rgb
-	$(PEOPLE_TRAIN) $(PEOPLE_RECIPE:%=--set %) --set 'views=["flow"]' --set model.width=32 --output runs/people-flow
-	$(PEOPLE_TRAIN) $(PEOPLE_RECIPE:%=--set %) --set 'views=["pose","mask"]' --output runs/people-bodies
-	$(PEOPLE_TRAIN) --set flow.size_px=96 --set training.epochs=0 --set training.held_out_share=0 --set classifier.head=none --output runs/people \
+	$(PEOPLE_TRAIN) --data data/calm --set classifier.head=none --set training.steps=750 --output runs/people-start
+	$(PEOPLE_TRAIN) --data $(PEOPLE) $(PEOPLE_RECIPE:%=--set %) --output runs/people-rgb \
+		--set 'views=["rgb"]' --init-from runs/people-start
+	$(PEOPLE_TRAIN) --data $(PEOPLE) $(PEOPLE_RECIPE:%=--set %) --output runs/people-bodies \
+		--set 'views=["pose","mask"]' --init-from runs/people-start
+	$(PEOPLE_TRAIN) --data $(PEOPLE) $(PEOPLE_RECIPE:%=--set %) --output runs/people-flow \
+		--set 'views=["flow"]' --set model.width=32
+	$(PEOPLE_TRAIN) --data $(PEOPLE) --output runs/people \
+		--set training.epochs=0 --set training.held_out_share=0 --set classifier.head=none \
 		--init-from rgb=runs/people-rgb --init-from flow=runs/people-flow \
 		--init-from pose=runs/people-bodies --init-from mask=runs/people-bodies
 	$(BIN)/cocon pool runs/people --output runs/people-pooled --overwrite \

@@ -66,7 +66,7 @@ def test_a_training_says_what_it_chose_and_goes_on_without_choosing_again(
 def test_what_lies_here_is_started_from_unless_a_network_is_set(figures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[3])
     folder = path_setting("data.folder", figures)
-    assert load_config("auto", chosen_settings([folder])[0]).training.init_from == Path("pretrained/figures-tiny")
+    assert load_config("auto", chosen_settings([folder])[0]).training.init_from == Path("pretrained/people")
     own = [folder, "model.width=8"]
     assert load_config("auto", [*chosen_settings(own)[0], *own]).training.init_from is None
 
