@@ -78,7 +78,7 @@ def _name(start: Sequence[object]) -> str:
 
 def _train(start: tuple[str, int, int, int], folder: Path, runs: Path, steps: int) -> None:
     """`cocon train` on a part of the training videos."""
-    name, number, batch, seed = start
+    _, number, batch, seed = start
     data, run = runs / f"{_name(start)}-data", runs / _name(start)
     _part(folder, data, number, seed)
     settings = [*TRAINED, f"training.steps={steps}", f"training.batch_size={batch}", "flow.size_px=96"]

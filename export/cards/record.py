@@ -56,7 +56,7 @@ class TrainingRecord:
             its encoders were imported.
         classifier_mode: `frozen` or `finetune`, where there is a classifier.
         labels_left: number of labels of a classifier that was left behind when the vectors changed.
-        started_from: name of the run whose encoders it started from, or names of several.
+        started_from: names of the runs whose encoders it started from.
         num_videos: training videos; None while the run is not complete.
         minutes: of training; None if not known.
         license: SPDX identifier in lower case; None if nobody has said.
@@ -78,7 +78,7 @@ class TrainingRecord:
     recipe: Mapping[str, str]
     classifier_mode: str = "frozen"
     labels_left: int = 0
-    started_from: str | None = None
+    started_from: tuple[str, ...] = ()
     num_videos: int | None = None
     minutes: float | None = None
     license: str | None = None
@@ -131,7 +131,7 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
         recipe={} if imported_from is not None else dict(_recipe(config, _unused(config, summary), summary)),
         classifier_mode=config.classifier.mode,
         labels_left=int(summary.get("labels_left", 0)),
-        started_from=", ".join(dict.fromkeys(starts)) or None,
+        started_from=tuple(dict.fromkeys(starts)),
         num_videos=summary.get("videos"),
         minutes=summary.get("minutes"),
         license=summary.get("license"),

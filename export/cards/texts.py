@@ -152,18 +152,23 @@ def run_card(name: str, contracts: Sequence[ModelContract], training: TrainingRe
         facts: what else is to be told, name → value.
     """
     first = contracts[0]
-    shared = {key: text for key, text in _contract_facts(first).items() if key not in _PER_VIEW}
-    identities = {
-        f"`{contract.view}`: {key}": text
-        for contract in contracts
-        for key, text in _contract_facts(contract).items()
-        if key in _PER_VIEW and key != "view"
+    of_views = {contract.view: _contract_facts(contract) for contract in contracts}
+    shared = {
+        key: text
+        for key, text in of_views[first.view].items()
+        if key not in _PER_VIEW and all(facts.get(key) == text for facts in of_views.values())
+    }
+    own = {
+        f"`{view}`: {key}": text
+        for view, facts in of_views.items()
+        for key, text in facts.items()
+        if key not in shared and key != "view"
     }
     views = ", ".join(f"`{contract.view}`" for contract in contracts)
     card = Card(
         title=name,
         summary=f"Video encoders of the views {views}, a run folder: export it, judge it, or train on from it.",
-        facts=shared | dict(facts) | identities,
+        facts=shared | dict(facts) | own,
         labels=first.labels,
         purpose=_purpose(first.labels),
         usage=[

@@ -38,11 +38,20 @@ def learned_from(training: TrainingRecord | None, contracts: Sequence[ModelContr
     if training.imported_from is not None:
         return f"What it learned from is not known; judge it first, beside what needs no network: {_JUDGE}"
     if not _learns(training, contracts):
-        if training.started_from is None:
+        if not training.started_from:
             return "It has learned nothing: good for comparison alone."
-        return f"Learned from what the run {code(training.started_from)} was trained on; {judge}"
-    more = "" if training.started_from is None else f" and what the run {code(training.started_from)} was trained on"
+        return f"Learned from {_what_others_saw(training)}; {judge}"
+    more = f" and {_what_others_saw(training)}" if training.started_from else ""
     return f"Learned from {code(training.data)}{more} alone; {judge}"
+
+
+def _what_others_saw(training: TrainingRecord) -> str:
+    names = training.started_from
+    return f"what {_runs(names)} {'was' if len(names) == 1 else 'were'} trained on"
+
+
+def _runs(names: Sequence[str]) -> str:
+    return f"the {'run' if len(names) == 1 else 'runs'} {', '.join(map(code, names))}"
 
 
 def _learns(training: TrainingRecord, contracts: Sequence[ModelContract]) -> bool:
@@ -54,7 +63,7 @@ def _learns(training: TrainingRecord, contracts: Sequence[ModelContract]) -> boo
 def _trained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> Iterator[str]:
     if training.length.epochs:
         methods = ", ".join(dict.fromkeys(code(contract.method) for contract in contracts))
-        start = f", starting from the run {code(training.started_from)}" if training.started_from else ""
+        start = f", starting from {_runs(training.started_from)}" if training.started_from else ""
         # Only a run that ended has counted its videos.
         ended = "" if training.num_videos is not None else "; interrupted, so of these only the first"
         yield f"Method {methods}, {training.length.said}{ended}, seed {training.seed}{start}."
@@ -103,8 +112,8 @@ def _not_pretrained(training: TrainingRecord, contracts: Sequence[ModelContract]
     started = [contract for contract in contracts if contract not in untrained]
     if started:
         methods = ", ".join(dict.fromkeys(code(contract.method) for contract in started))
-        source = code(training.started_from or "not recorded")
-        yield f"Not pre-trained here: {_views(started)} began with the weights of the run {source}, method {methods}."
+        source = _runs(training.started_from or ("not recorded",))
+        yield f"Not pre-trained here: {_views(started)} began with the weights of {source}, method {methods}."
     if untrained:
         yield f"Not pre-trained: {_views(untrained)} began with random weights, seed {training.seed}."
 

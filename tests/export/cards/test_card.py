@@ -17,7 +17,7 @@ from cocon.embedding.repository import ONNX
 from cocon.export.artefacts.parity import Parity
 from cocon.export.cards.card import cell, code, plain
 from cocon.export.cards.record import TrainingRecord, training_of_run
-from cocon.export.cards.texts import encoder_card
+from cocon.export.cards.texts import encoder_card, run_card
 from cocon.export.publishing import export_encoders
 from cocon.export.repository.stage import Exported
 from cocon.export.sources import ExportOptions, ViewSource
@@ -274,6 +274,22 @@ def test_text_loses_its_meaning_and_nothing_else(text: str, shown: str, coded: s
     assert plain(text) == shown
     assert code(text) == coded
     assert cell(shown) == shown
+
+
+def test_a_runs_card_says_of_each_view_what_is_not_the_same_of_all(run: Path, make_source: MakeSource) -> None:
+    rgb, flow = (make_source(view, labels=()).contract for view in ("rgb", "flow"))
+    flow = replace(flow, encoder=replace(flow.encoder, width=32, pooling="thirds"), method="supervised")
+    training = replace(training_of_run(RunFolder.open(run)), started_from=("a", "b"))
+    training = replace(training, length=replace(training.length, epochs=0))
+    card = run_card("both", [rgb, flow], training, {})
+    rows = dict(row[:2] for row in cells(card))
+    assert rows["| `rgb`: encoder"].endswith("width 8 |") and rows["| `flow`: encoder"].endswith("width 32 |")
+    assert rows["| `flow`: pooling"].startswith("thirds") and "| `rgb`: pooling" not in rows
+    assert "| clip" in rows and "| `rgb`: clip" not in rows
+    assert f"weights of the runs `a`, `b`, method `{rgb.method}`, `supervised`." in card
+    assert "Learned from what the runs `a`, `b` were trained on;" in card
+    alike = dict(row[:2] for row in cells(run_card("alike", [rgb, replace(rgb, view="pose")], training, {})))
+    assert alike["| encoder"] == rows["| `rgb`: encoder"] and "| method" in alike
 
 
 def test_a_licence_is_told_to_hubs_and_to_readers(run: Path, make_source: MakeSource) -> None:
