@@ -12,6 +12,7 @@ from cocon.core.paths import real_path
 from cocon.embedding.contract import ModelContract
 from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
+from cocon.training.evaluation.recognition.evaluate import run_method
 from cocon.training.evaluation.recognition.metrics import LEARNED
 from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, VERDICT_FILE, RunFolder
 from cocon.training.run_folder.length import TrainedLength
@@ -67,6 +68,7 @@ class TrainingRecord:
         half_precision_cosine: smallest cosine between what the encoders gave before and after their weights were
             rounded to half precision; None if they were not.
         verdict: what it gained on held-out videos; None where none were held out.
+        method: of all of its encoders together, as figures of the run are named.
         merits: figures of `cocon evaluate --json`, a flat row per method and view.
         encoders: view → fingerprint of the run's encoder.
     """
@@ -88,6 +90,7 @@ class TrainingRecord:
     calibrated_on: str | None = None
     half_precision_cosine: float | None = None
     verdict: SaidGains | None = None
+    method: str = ""
     merits: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     encoders: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -102,10 +105,12 @@ class TrainingRecord:
             View → weight, positive, of which only the ratios matter; None where there are none of all of them, or those
             of several runs of one method, which cannot be told apart.
         """
+        # Views whose methods differ have one row, of all of them together.
         methods = {contract.method for contract in contracts}
-        rows = [row for row in self.merits_of(LEARNED) if row["method"] in methods]
+        method = methods.pop() if len(methods) == 1 else self.method
+        rows = [row for row in self.merits_of(LEARNED) if row["method"] == method]
         names = {contract.view: f"{_WEIGHT}{contract.view}" for contract in contracts}
-        if len(methods) != 1 or len(rows) != 1 or not set(names.values()) <= rows[0].keys():
+        if len(rows) != 1 or not set(names.values()) <= rows[0].keys():
             return None
         return {view: float(rows[0][name]) for view, name in names.items()}
 
@@ -141,6 +146,7 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
         calibrated_on=calibration.get("data"),
         half_precision_cosine=summary.get("half_precision_cosine"),
         verdict=_verdict(run.path / VERDICT_FILE),
+        method=run_method(run) if saved else "",
         merits=tuple({name: value for name, value in row.items() if name != "per_class"} for row in rows),
         encoders={view: run.contract(view).fingerprint for view in saved},
     )

@@ -36,7 +36,7 @@ def trained(sources: list[ViewSource], *rows: Mapping[str, Any]) -> list[ViewSou
     """The same of one run, which was judged so."""
     encoders = {source.contract.view: source.contract.fingerprint for source in sources}
     equal = {"method": "cocon", "view": "ensemble", "probe_top1": 95.5, "R@1": 90.5}
-    training = TrainingRecord("gym", False, TrainedLength(7), 5, {}, merits=(equal, *rows), encoders=encoders)
+    training = TrainingRecord("gym", None, TrainedLength(7), 5, {}, merits=(equal, *rows), encoders=encoders)
     return [replace(source, training=training) for source in sources]
 
 
@@ -119,6 +119,16 @@ def test_without_weights_of_all_its_encoders_every_view_counts_the_same(
 ) -> None:
     assert fused(repository, trained(pair, *rows)) == []
     assert record_of(repository).weights == {"flow": 0.5, "rgb": 0.5}
+
+
+def test_views_that_learned_in_different_ways_have_the_weights_of_their_run(pair: list[ViewSource]) -> None:
+    rgb, flow = (source.contract for source in pair)
+    together = LEARNED | {"method": "cocon+supervised", "weight_retrieval_rgb": 0.5, "weight_retrieval_flow": 0.4}
+    training = trained(pair, LEARNED | WEIGHTS, together)[0].training
+    assert training is not None
+    mixed = replace(training, method="cocon+supervised").fusion_weights([rgb, replace(flow, method="supervised")])
+    assert mixed == {"rgb": 0.5, "flow": 0.4}
+    assert training.fusion_weights([rgb, flow]) == {"rgb": 0.05, "flow": 0.2}
 
 
 def test_an_encoder_of_another_run_beside_them_counts_the_same(
