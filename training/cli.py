@@ -128,7 +128,7 @@ def _configuration(
         return config
     before = load_config(str(begun)) if begun is not None and begun.is_file() else None
     taken = architecture_settings(config, before)
-    if taken:
+    if taken and preset != AUTO:  # that has said what it starts from
         _logger.warning(
             "taken from the encoders to start from, in place of the preset's: %s", ", ".join(taken.values())
         )

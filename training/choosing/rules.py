@@ -183,9 +183,9 @@ def _flow(choice: Choice, start: StartingPoint | None, base: Config, stored: Flo
 def _networks(choice: Choice, machine: Machine, start: StartingPoint | None, base: Config) -> None:
     if start is not None:
         if not named_sources(base):  # a run that is named for one view is none for the others
-            views = f"{', '.join(start.contracts)}, of width {start.width}"
+            widths = (f"{view} of width {contract.encoder.width}" for view, contract in start.contracts.items())
             choice.settings.append(path_setting("training.init_from", start.run))
-            choice.say(f"starts from the encoders in '{printable(start.run)}': {views}")
+            choice.say(f"starts from the encoders in '{printable(start.run)}': {', '.join(widths)}")
         return
     if machine.has_gpu:
         depth, width = "resnet18", 64

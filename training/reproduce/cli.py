@@ -130,7 +130,7 @@ def real(
     its clips. Each row and seed is a run of its own: an interrupted call goes on where it stopped. Writes real-NAME.md
     and real-NAME.json.
 
-    Example: cocon reproduce real --data data/utd_mhad --preset people --packed pretrained/figures-tiny
+    Example: cocon reproduce real --data data/utd_mhad --preset people --packed pretrained/people
     """
     from cocon.training.config.files import load_config
     from cocon.training.reproduce.real import RealTable
