@@ -36,14 +36,14 @@ HEAD = """# Which recipe for packed encoders
 
 Linear probe / R@1, per cent, mean over classes, on videos of the training parts: each place of ARID and each person of
 UTD-MHAD left out in turn, the others known (`docs/results/packed.py`). One seed each. Recipes were chosen by these
-figures alone, and those of test videos are in footage.md. Chance is less than 1 / classes where a place has few classes.
+figures alone, and those of test videos are in footage.md. Where a place has few classes, chance is below 1 / classes.
 
 * Views that teach each other on calm videos (whole bodies before a still camera) learn actions: more than untrained
-  networks in every view but flow. Four times as many steps are worse on UTD-MHAD.
-* The same losses on varied videos (people of all sizes, shaking cameras, dark) learn what tells such videos apart, which is
-  not what is done: worse than untrained, the more varied the worse.
-* The labels that the generator knows make varied videos useful: flow gains most in the dark. On UTD-MHAD, where people stand
-  before a still camera, flow is no better than untrained of that width.
+  networks in every view but flow, which is of width 32 in the first row. Four times as many steps are no better.
+* The same losses on varied videos (people of all sizes, shaking cameras, dark) learn what tells such videos apart, and
+  that is not what is done: worse than on calm videos, in flow worse than untrained. Milder ones lie between.
+* The labels that the generator knows make varied videos useful: flow gains most, in the dark. On UTD-MHAD, where people
+  stand before a still camera, flow is no better than untrained of that width.
 """
 
 
