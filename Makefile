@@ -179,7 +179,7 @@ $(PEOPLE)/manifest.csv: | setup
 	{ cat data/calm/manifest.csv; tail -n +2 data/street/manifest.csv; } > $(PEOPLE)/manifest.partial
 	mv $(PEOPLE)/manifest.partial $@
 
-pretrained: $(PEOPLE)/manifest.csv ## Train encoders of people on generated videos (an hour of one core), judge them, and pack them into pretrained/people
+pretrained: $(PEOPLE)/manifest.csv ## Train encoders of people on generated videos (an hour and a half of one core), judge them, and pack them into pretrained/people
 	$(PEOPLE_TRAIN) --data data/calm --set classifier.head=none --set training.steps=750 --output runs/people-start
 	$(PEOPLE_TRAIN) --data $(PEOPLE) $(PEOPLE_RECIPE:%=--set %) --output runs/people-rgb \
 		--set 'views=["rgb"]' --init-from runs/people-start
@@ -191,7 +191,8 @@ pretrained: $(PEOPLE)/manifest.csv ## Train encoders of people on generated vide
 		--set training.epochs=0 --set training.held_out_share=0 --set classifier.head=none \
 		--init-from rgb=runs/people-rgb --init-from flow=runs/people-flow \
 		--init-from pose=runs/people-bodies --init-from mask=runs/people-bodies
-	$(BIN)/cocon pool runs/people --output runs/people-pooled --overwrite \
+	test runs/people-pooled/complete.json -nt runs/people/complete.json || \
+		$(BIN)/cocon pool runs/people --output runs/people-pooled --overwrite \
 		--pooling thirds --pooling flow=mean --cells 2
 	$(call packed,runs/people-pooled,pretrained/people)
 
