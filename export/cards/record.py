@@ -12,20 +12,20 @@ from cocon.core.paths import real_path
 from cocon.embedding.contract import ModelContract
 from cocon.training.config.method_sections import METHODS
 from cocon.training.config.run import Config
-from cocon.training.evaluation.recognition.evaluate import run_method
 from cocon.training.evaluation.recognition.metrics import LEARNED
+from cocon.training.figures.settings import FigureSettings, UntrimmedSettings
 from cocon.training.run_folder.files import EVALUATION_FILE, SUMMARY_FILE, VERDICT_FILE, RunFolder
 from cocon.training.run_folder.length import TrainedLength
 from cocon.training.run_folder.warm_start import named_sources
 
-__all__ = ["EXACT_GENERATOR", "SaidGains", "TrainingRecord", "training_of_run"]
+__all__ = ["EXACT_GENERATORS", "SaidGains", "TrainingRecord", "training_of_run"]
 
 # The clip, the views and the data have lines of their own on a card.
 _TOLD_ELSEWHERE = frozenset(("views", "data", "clip", "view", "flow", "trunk"))
 _OBJECTIVES = frozenset(facts.section for facts in METHODS.values())
 _GENERATED_MARK = "generator.json"
-# Its flow, pose and mask are exact; those of other generators are estimated, or as if they were.
-EXACT_GENERATOR = "figures"
+# Their flow, pose and mask are exact; those of other generators are estimated, or as if they were.
+EXACT_GENERATORS = FigureSettings.generator, UntrimmedSettings.generator
 _WEIGHT = "weight_retrieval_"
 
 _Content = TypeVar("_Content", dict[str, Any], list[Any])
@@ -50,13 +50,14 @@ class TrainingRecord:
 
     Attributes:
         data: name of the data folder.
-        generator: name of what drew its videos; None where they were filmed. Those of `figures` have exact views.
+        generator: name of what drew its videos; None where they were filmed. Those of some have exact views.
         length: of pre-training and of the classifiers.
         seed: of all random numbers.
         recipe: section of the configuration → its settings, in words; only what the run made use of, so nothing where
             its encoders were imported.
         classifier_mode: `frozen` or `finetune`, where there is a classifier.
-        labels_left: number of labels of a classifier that was left behind when the vectors changed.
+        labels_left: number of labels that the encoders were fine-tuned with, whose classifier was left behind when the
+            vectors changed.
         started_from: names of the runs whose encoders it started from.
         num_videos: training videos; None while the run is not complete.
         minutes: of training; None if not known.
@@ -135,7 +136,7 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
         seed=config.training.seed,
         recipe={} if imported_from is not None else dict(_recipe(config, _unused(config, summary), summary)),
         classifier_mode=config.classifier.mode,
-        labels_left=int(summary.get("labels_left", 0)),
+        labels_left=int(summary.get("labels_left", 0)) if config.classifier.mode == "finetune" else 0,
         started_from=tuple(dict.fromkeys(starts)),
         num_videos=summary.get("videos"),
         minutes=summary.get("minutes"),
@@ -146,7 +147,7 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
         calibrated_on=calibration.get("data"),
         half_precision_cosine=summary.get("half_precision_cosine"),
         verdict=_verdict(run.path / VERDICT_FILE),
-        method=run_method(run) if saved else "",
+        method=run.method if saved else "",
         merits=tuple({name: value for name, value in row.items() if name != "per_class"} for row in rows),
         encoders={view: run.contract(view).fingerprint for view in saved},
     )
@@ -155,9 +156,9 @@ def training_of_run(run: RunFolder) -> TrainingRecord:
 def _generator(config: Config, summary: Mapping[str, Any]) -> str | None:
     """A packed run says it, or once said only that there was one; others have their data."""
     if (said := summary.get("generated")) is not None:
-        return (said if isinstance(said, str) else EXACT_GENERATOR) if said else None
+        return (said if isinstance(said, str) else FigureSettings.generator) if said else None
     mark = config.data.folder / _GENERATED_MARK
-    return str(_read(mark, dict).get("generator", EXACT_GENERATOR)) if mark.is_file() else None
+    return str(_read(mark, dict).get("generator", FigureSettings.generator)) if mark.is_file() else None
 
 
 def _verdict(path: Path) -> SaidGains | None:
@@ -217,10 +218,8 @@ def _recipe(config: Config, unused: set[str], summary: Mapping[str, Any]) -> Ite
         if section == "classifier" and _is_fitted(summary):
             yield section, f"head {settings['head']}, mode {settings['mode']}"
         elif isinstance(settings, dict):
-            yield (
-                section,
-                ", ".join(f"{name} {_shown(value)}" for name, value in settings.items() if value not in ({}, ())),
-            )
+            said = (f"{name} {_shown(value)}" for name, value in settings.items() if value not in ({}, ()))
+            yield section, ", ".join(said)
         else:
             yield section, _shown(settings)
 

@@ -49,7 +49,6 @@ _ALMOST = (
     'the figures under "How good" are of the reference. It was judged on the processor of the machine that exported it.'
 )
 _SEARCH = "To find similar moments of videos"
-# Measured with `pretrained/figures-tiny`: docs/results/footage.md.
 _DRAWN = (
     "Trained on drawn figures, not on filmed people, who look unlike them in RGB: a start for training on your own "
     "videos. `docs/results.md` says what such encoders are worth on filmed people.",

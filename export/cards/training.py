@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from cocon.embedding.contract import ModelContract
 from cocon.export.cards.card import cell, code, plain
-from cocon.export.cards.record import EXACT_GENERATOR, SaidGains, TrainingRecord
+from cocon.export.cards.record import EXACT_GENERATORS, SaidGains, TrainingRecord
 from cocon.training.run_folder.length import TrainedLength
+from cocon.training.run_folder.warm_start import RANDOM
 
 __all__ = ["learned_from", "training_text"]
 
@@ -15,7 +16,6 @@ _INFLATED = "resnet2d3d_inflated"
 _JUDGE = "`cocon evaluate RUN --data YOURS --baseline flow-histogram`."
 # What a verdict compares with, in words.
 _OTHERS = {"untrained": "untrained networks", "start": "the encoders that it started from"}
-_UNTRAINED = "random"  # method of an encoder that nothing was pre-trained in
 
 
 def training_text(training: TrainingRecord | None, contracts: Sequence[ModelContract]) -> str:
@@ -56,8 +56,8 @@ def _runs(names: Sequence[str]) -> str:
 
 def _learns(training: TrainingRecord, contracts: Sequence[ModelContract]) -> bool:
     """Whether the run changed anything: a classifier is always trained by the run that has it."""
-    is_tuned = training.classifier_mode == "finetune" and training.labels_left > 0
-    return training.length.epochs > 0 or is_tuned or any(contract.labels for contract in contracts)
+    has_labels = training.labels_left > 0 or any(contract.labels for contract in contracts)
+    return training.length.epochs > 0 or has_labels
 
 
 def _trained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _trained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> It
             yield f"Fine-tuned together with a {classifier}."
         else:
             yield f"On top, a {classifier}; the encoders stayed as they were."
-    elif training.classifier_mode == "finetune" and training.labels_left:
+    elif training.labels_left:
         yield (
             f"Fine-tuned with the labels of the videos, {training.labels_left} of them, for "
             f"{training.length.classifier_epochs} epochs; the classifier knew other vectors and is not here."
@@ -108,7 +108,7 @@ def _judged(verdict: SaidGains, length: TrainedLength) -> Iterator[str]:
 
 def _not_pretrained(training: TrainingRecord, contracts: Sequence[ModelContract]) -> Iterator[str]:
     """Weights without pre-training in this run: random, or those of the run that it started from."""
-    untrained = [contract for contract in contracts if contract.method == _UNTRAINED]
+    untrained = [contract for contract in contracts if contract.method == RANDOM]
     started = [contract for contract in contracts if contract not in untrained]
     if started:
         methods = ", ".join(dict.fromkeys(code(contract.method) for contract in started))
@@ -124,7 +124,7 @@ def _views(contracts: Sequence[ModelContract]) -> str:
 
 def _data(training: TrainingRecord) -> str:
     videos = "" if training.num_videos is None else f", {training.num_videos:,} videos"
-    exact = ": their flow, pose and mask are exact, not estimated" if training.generator == EXACT_GENERATOR else ""
+    exact = ": their flow, pose and mask are exact, not estimated" if training.generator in EXACT_GENERATORS else ""
     drawn = f" (generated figures{exact})" if training.generator else ""
     minutes = "" if training.minutes is None else f", {training.minutes:g} minutes in all"
     return f"Data set {code(training.data)}{videos}{drawn}{minutes}."

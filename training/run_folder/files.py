@@ -88,6 +88,11 @@ class RunFolder:
         return views
 
     @property
+    def method(self) -> str:
+        """How its encoders were pre-trained, as their contracts say; joined by `+` where views differ."""
+        return "+".join(dict.fromkeys(self.contract(view).method for view in self.views))
+
+    @property
     def files(self) -> list[Path]:
         """What the run consists of, and not what others have put into its folder."""
         names = ("config.toml", "metrics.jsonl", STATE_FILE, SUMMARY_FILE, EVALUATION_FILE, VERDICT_FILE, SUMS_FILE)

@@ -23,6 +23,7 @@ from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import ViewFiles
 
 __all__ = [
+    "RANDOM",
     "aggregators_of",
     "architecture_settings",
     "method_names",
@@ -32,7 +33,8 @@ __all__ = [
     "source_files",
 ]
 
-_RANDOM = "random"
+# Method of an encoder that nothing was pre-trained in.
+RANDOM = "random"
 
 _logger = logging.getLogger(__name__)
 
@@ -166,12 +168,12 @@ def method_names(config: Config) -> dict[str, str]:
     if config.training.epochs:
         return dict.fromkeys(config.views, config.method)
     sources, named = source_files(config), named_sources(config)
-    return {view: _method(sources[view], named[view]) if view in sources else _RANDOM for view in config.views}
+    return {view: _method(sources[view], named[view]) if view in sources else RANDOM for view in config.views}
 
 
 def _method(files: ViewFiles, run: Path) -> str:
     method = files.contract().method
-    if method != _RANDOM or not (run / "config.toml").is_file():  # some have nothing but views
+    if method != RANDOM or not (run / "config.toml").is_file():  # some have nothing but views
         return method
     classifier = RunFolder.open(run).config.classifier
     return "supervised" if classifier.mode == "finetune" and classifier.head != "none" else method

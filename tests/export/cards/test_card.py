@@ -220,6 +220,7 @@ def test_a_run_without_pretraining_does_not_claim_any(
     ("generator", "told"),
     [
         ("figures", "(generated figures: their flow, pose and mask are exact, not estimated)"),
+        ("untrimmed figures", "(generated figures: their flow, pose and mask are exact, not estimated)"),
         ("street", "(generated figures)"),
     ],
 )

@@ -25,7 +25,7 @@ from cocon.training.evaluation.locating.actions import (
     localization_figures,
 )
 from cocon.training.evaluation.locating.untrimmed_blocks import Sequences, block_sequences
-from cocon.training.evaluation.recognition.evaluate import RANDOM, run_method, untrained_encoders
+from cocon.training.evaluation.recognition.evaluate import untrained_encoders
 from cocon.training.evaluation.recognition.features import Encoders
 from cocon.training.evaluation.recognition.metrics import FUSED
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
@@ -33,6 +33,7 @@ from cocon.training.models.encoder import default_device
 from cocon.training.run_folder.boundary_heads import BoundaryRecord
 from cocon.training.run_folder.files import SUMS_FILE
 from cocon.training.run_folder.view_files import tensors_sha256
+from cocon.training.run_folder.warm_start import RANDOM
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import DatasetFolder
 
@@ -70,7 +71,7 @@ def evaluate(request: TaskRequest) -> TaskResult:
     encoders = {view: run.encoder(view) for view in views}
     settings = BoundarySettings(seed=run.config.training.seed)
     task = _Localization(request, videos, encoders, settings)
-    rows, heads = task.evaluate(encoders, run_method(run))
+    rows, heads = task.evaluate(encoders, run.method)
     for view, head in heads.items() if is_kept else ():
         (of_view,) = (row for row in rows if (row["view"], row["segments"]) == (view, _LEARNED))
         figures = {name: value for name, value in of_view.items() if isinstance(value, float)}

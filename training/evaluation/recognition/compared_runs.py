@@ -8,17 +8,16 @@ from cocon.core.printable import printable
 from cocon.training.evaluation.recognition.baselines import Baseline, check_baseline, evaluate_baseline
 from cocon.training.evaluation.recognition.differences import Difference, differences
 from cocon.training.evaluation.recognition.evaluate import (
-    RANDOM,
     EvaluationVideos,
     evaluate_random,
     judged_views,
     run_features,
-    run_method,
 )
 from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.metrics import ViewMetrics
 from cocon.training.evaluation.recognition.result import EvaluationResult, MetricOptions, evaluate_features
 from cocon.training.run_folder.files import RunFolder
+from cocon.training.run_folder.warm_start import RANDOM
 
 __all__ = ["ComparedRuns", "compare_runs", "method_names"]
 
@@ -104,7 +103,7 @@ def method_names(runs: Sequence[RunFolder], *, has_random: bool) -> list[str]:
         runs: run folders.
         has_random: whether the untrained networks are in the table; a run that was never pre-trained is `random` too.
     """
-    methods = [run_method(run) for run in runs]
+    methods = [run.method for run in runs]
     counts = Counter([*methods, *([RANDOM] if has_random else [])])
     return [
         method if counts[method] == 1 else printable(f"{method} ({run})")

@@ -31,26 +31,24 @@ from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder, default_device
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import contract_of
+from cocon.training.run_folder.warm_start import RANDOM
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import DatasetFolder
 from cocon.video.store.files import remedy, view_path
 from cocon.video.views import VIEWS
 
 __all__ = [
-    "RANDOM",
     "EvaluationVideos",
     "evaluate_random",
     "evaluate_run",
     "judged_views",
     "run_features",
-    "run_method",
     "untrained_encoder",
     "untrained_encoders",
 ]
 
 _logger = logging.getLogger(__name__)
 
-RANDOM = "random"
 _CALIBRATION_BATCHES = 10
 
 
@@ -226,7 +224,7 @@ def evaluate_run(
     run: RunFolder, videos: EvaluationVideos, *, options: MetricOptions = DEFAULT_OPTIONS
 ) -> EvaluationResult:
     """Figures of a training run on the videos; raises like `run_features`."""
-    return evaluate_features(run_features(run, videos), run_method(run), options)
+    return evaluate_features(run_features(run, videos), run.method, options)
 
 
 def _views_to_judge(config: Config, dataset: DatasetFolder, asked: Sequence[str]) -> tuple[str, ...]:
@@ -252,11 +250,6 @@ def _is_to_be_had(view: str, config: Config, dataset: DatasetFolder) -> bool:
     return VIEWS[view].maker not in makers or any(
         view_path(dataset.root, view, entry.store_id).is_file() for entry in dataset.videos
     )
-
-
-def run_method(run: RunFolder) -> str:
-    """How a run's encoders were pre-trained, as their contracts say; joined by `+` where views differ."""
-    return "+".join(dict.fromkeys(run.contract(view).method for view in run.views))
 
 
 def evaluate_random(videos: EvaluationVideos, *, options: MetricOptions = DEFAULT_OPTIONS) -> EvaluationResult:

@@ -14,11 +14,12 @@ from cocon.core.errors import UsageError
 from cocon.embedding.contract import ModelContract
 from cocon.training.data.augment import centred_clip
 from cocon.training.data.frames import VideoFrames
-from cocon.training.evaluation.recognition.evaluate import RANDOM, untrained_encoder
+from cocon.training.evaluation.recognition.evaluate import untrained_encoder
 from cocon.training.evaluation.recognition.features import VideoFeatures, video_features
 from cocon.training.evaluation.recognition.result import evaluate_features
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.models.encoder import Encoder, default_device
+from cocon.training.run_folder.warm_start import RANDOM
 from cocon.video.reading.reader import ViewRequest
 from cocon.video.store.dataset import VideoEntry
 

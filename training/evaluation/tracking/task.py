@@ -17,11 +17,12 @@ from cocon.embedding.tracking.box_tracking import tracked_boxes
 from cocon.embedding.tracking.cell_grid import convolution_offset_cells
 from cocon.embedding.tracking.feature_maps import STAGE
 from cocon.embedding.tracking.propagation import SMALL_MAPS
-from cocon.training.evaluation.recognition.evaluate import RANDOM, untrained_encoder
+from cocon.training.evaluation.recognition.evaluate import untrained_encoder
 from cocon.training.evaluation.tasks import TaskRequest, TaskResult
 from cocon.training.evaluation.tracking.figures import TrackingScores, mean_scores, motionless, one_pass_scores
 from cocon.training.evaluation.tracking.sequences import TrackingSequence, TrackingVideo, find_sequences
 from cocon.training.models.encoder import Encoder, default_device
+from cocon.training.run_folder.warm_start import RANDOM
 from cocon.video.decoding.limits import MediaLimits
 from cocon.video.workers.pool import WorkerPool
 
