@@ -21,6 +21,8 @@ app = typer.Typer(pretty_exceptions_enable=False)
 _logger = logging.getLogger(__name__)
 # Settings that say an architecture, which a run to start from then must have.
 _ARCHITECTURE = ("model.backbone", "model.depth", "model.width", "trunk.")
+# Settings that say what vectors keep, and then are not those of a run to start from.
+_VECTORS = ("model.pooling", "model.cells", "vectors.")
 
 
 @app.command()
@@ -98,7 +100,7 @@ def train(
 
 def _became_said(run: "RunFolder", *, is_new: bool) -> str:
     """What the run is; also, if its encoders are not those of the last step that was planned, of which, and why."""
-    encoders, length = f"{run.config.method} encoders of {', '.join(run.views)}", run.length
+    encoders, length = f"{run.method} encoders of {', '.join(run.views)}", run.length
     if not length.is_short:
         return f"{'trained' if is_new else 'is complete already:'} {encoders}"
     state = "" if is_new else "is complete already, "
@@ -108,7 +110,7 @@ def _became_said(run: "RunFolder", *, is_new: bool) -> str:
 def _configuration(
     preset: str, overrides: list[str], begun: Path | None, say: "Callable[[str], None] | None"
 ) -> "Config":
-    """The configuration; a view that starts from an encoder has its architecture, unless an override says one.
+    """The configuration; a view that starts from an encoder has its architecture and vectors, unless overrides say any.
 
     Args:
         preset: name, or path of a TOML file.
@@ -117,22 +119,21 @@ def _configuration(
         say: called with what is chosen, line by line; None in all processes but the first.
     """
     from cocon.training.config.files import AUTO, load_config
-    from cocon.training.run_folder.warm_start import architecture_settings
+    from cocon.training.run_folder.warm_start import architecture_settings, vectors_settings
 
     if preset == AUTO:
         if begun is not None and begun.is_file():
             return load_config(str(begun), overrides)
         overrides = _with_chosen(overrides, say)
-    config = load_config(preset, overrides)
-    if any(override.strip().startswith(_ARCHITECTURE) for override in overrides):
-        return config
+    config, taken = load_config(preset, overrides), list[str]()
     before = load_config(str(begun)) if begun is not None and begun.is_file() else None
-    taken = architecture_settings(config, before)
+    for keys, settings_of in ((_ARCHITECTURE, architecture_settings), (_VECTORS, vectors_settings)):
+        if not any(override.strip().startswith(keys) for override in overrides):
+            taken += settings_of(config, before).values()
+            config = load_config(preset, [*overrides, *taken])
     if taken and preset != AUTO:  # that has said what it starts from
-        _logger.warning(
-            "taken from the encoders to start from, in place of the preset's: %s", ", ".join(taken.values())
-        )
-    return load_config(preset, [*overrides, *taken.values()]) if taken else config
+        _logger.warning("taken from the encoders to start from, in place of the preset's: %s", ", ".join(taken))
+    return config
 
 
 def _with_chosen(overrides: list[str], say: "Callable[[str], None] | None") -> list[str]:

@@ -201,7 +201,7 @@ def _unreadable(path: Path, problem: str) -> MismatchError:
 
 def _unused(config: Config, summary: Mapping[str, Any]) -> set[str]:
     """Sections that decided nothing in this run."""
-    used = {config.objective_section} if config.training.epochs else set()
+    used = {config.objective_section} if TrainedLength.of(summary, config).epochs else set()
     of_pretraining = _OBJECTIVES - used | (set() if used else {"method", "optimizer"})
     has_classifier = summary.get("labels") != [] or bool(summary.get("labels_left"))
     return set(of_pretraining) | (set() if has_classifier else {"classifier"})

@@ -100,9 +100,10 @@ def _judged(verdict: SaidGains, length: TrainedLength) -> Iterator[str]:
     ]
     if gains:
         again = ", which also chose when to stop" if length.ended_by == "early_stop" else ""
+        kept = "; so those were kept, and are these" if length.ended_by == "start" else ""
         yield (
             f"At its end, on {plain(verdict.judged_on)}{again}, probe top-1 and R@1 of all views on average: "
-            f"{', '.join(gains)}."
+            f"{', '.join(gains)}{kept}."
         )
 
 

@@ -183,7 +183,10 @@ def _flow(choice: Choice, start: StartingPoint | None, base: Config, stored: Flo
 def _networks(choice: Choice, machine: Machine, start: StartingPoint | None, base: Config) -> None:
     if start is not None:
         if not named_sources(base):  # a run that is named for one view is none for the others
-            widths = (f"{view} of width {contract.encoder.width}" for view, contract in start.contracts.items())
+            widths = (
+                f"{view} of width {contract.encoder.width} ({contract.vector_dim:,} numbers a clip)"
+                for view, contract in start.contracts.items()
+            )
             choice.settings.append(path_setting("training.init_from", start.run))
             choice.say(f"starts from the encoders in '{printable(start.run)}': {', '.join(widths)}")
         return

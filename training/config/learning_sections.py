@@ -149,8 +149,9 @@ class TrainingSection(Section):
 
     `held_out_share`: of the labelled training videos so many are not trained on, and judge the encoders at the end; 0
     for none. `collapse_alarm`: embeddings that spread less than this are collapsing; 0 never. `guard`: whether
-    training then weighs its losses anew, or goes back to where it was healthy. `start_warmup_steps`: with encoders of
-    another run, steps in which new heads learn before the encoders move as fast; None for as many as fit.
+    training then weighs its losses anew, or goes back to where it was healthy, and whether it is left with the encoders
+    of another run that it began with, where held-out videos find trained ones worse. `start_warmup_steps`: with such
+    encoders, steps in which new heads learn before they move as fast; None for as many as fit.
     """
 
     epochs: int = Field(100, ge=0)

@@ -120,7 +120,7 @@ class Config(Section):
                     f"the crop of view '{view}' ({side_px} px) must be at least {known.least_side_px} px, of which "
                     f"backbone '{backbone}' makes one cell: raise view.{view}.crop_px, or set another model.backbone"
                 )
-            elif (cells := self.vectors_of(view)[1]) > (side := known.map_side(side_px)):
+            elif (cells := self.vectors_of(view)[1]) > (side := self.most_cells(view)):
                 is_own = view in self.vectors and self.vectors[view].cells is not None
                 yield (
                     f"{f'vectors.{view}' if is_own else 'model'}.cells ({cells}) must be at most {side}, the side of "
@@ -194,6 +194,10 @@ class Config(Section):
         """Pooling and cells of a view: its own, else those of the section `model`."""
         own = self.vectors.get(view or "", VectorsSection())
         return own.pooling or self.model.pooling, own.cells or self.model.cells
+
+    def most_cells(self, view: str) -> int:
+        """The side of a view's feature map, which has no more places than that."""
+        return ARCHITECTURES[self.trunk_of(view).backbone].map_side(self.geometry(view).crop_px)
 
     def encoder_spec(self, classifier: str = "none", *, view: str | None = None) -> EncoderSpec:
         """Architecture in the contract's form, of a view or else of those without one of their own."""

@@ -40,7 +40,7 @@ from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.ownership import as_begun, claim_run, refuse_strangers, refuse_to_go_on
 from cocon.training.run_folder.view_files import contract_of
-from cocon.training.run_folder.warm_start import method_names, named_sources, source_files
+from cocon.training.run_folder.warm_start import method_names, named_sources, restore_encoders, source_files
 from cocon.video.store.dataset import DatasetFolder
 
 __all__ = ["Resume", "train_run"]
@@ -196,17 +196,22 @@ def _train(
             probe=probe,
         )
     encoders = method.encoders
-    if held_out is not None and fabric.is_global_zero:
-        judge_run(run, encoders, frames, held_out, fabric, told.say)
+    if held_out is not None and judge_run(run, encoders, frames, held_out, fabric, told.say):
+        restore_encoders(method, config)
+        length = replace(length, epochs=0, steps=0, ended_by="start")
     if labels:
         labelled = frames.only([position for position, entry in enumerate(frames.entries) if entry.label])
         if videos.held_out is not None and videos.set_aside and not isinstance(frames, PooledFrames):
             labelled = labelled.and_those_of(videos.held_out)  # what is judged needs them no more
         with none_left_counted(labelled, config.data):
-            num_epochs = make_classifiers(run, method, labelled, labels, fabric, told, first_step=plan.num_steps)
+            is_trained, first_step = length.epochs > 0, plan.num_steps
+            num_epochs = make_classifiers(
+                run, method, labelled, labels, fabric, told, is_trained=is_trained, first_step=first_step
+            )
         length = replace(length, classifier_epochs=num_epochs)
     if fabric.is_global_zero:
-        _save(run, encoders, labels, frames.made_by)
+        names = method_names(config, is_trained=length.epochs > 0)
+        _save(run, encoders, names, labels, frames.made_by)
     failures = failures_of_all(frames)
     for judged in (val, videos.held_out):
         failures |= failures_of_all(judged) if judged is not None else {}
@@ -227,9 +232,13 @@ def _judges(
 
 
 def _save(
-    run: RunFolder, encoders: dict[str, Encoder], labels: Sequence[str], made_by: Mapping[str, tuple[str, ...]]
+    run: RunFolder,
+    encoders: dict[str, Encoder],
+    names: Mapping[str, str],
+    labels: Sequence[str],
+    made_by: Mapping[str, tuple[str, ...]],
 ) -> None:
-    names = method_names(run.config)
+    """All of them, with their contracts; `names`: how each view was pre-trained."""
     for view, encoder in encoders.items():
         encoder.to("cpu")
         contract = contract_of(run.config, view, encoder, method=names[view], labels=tuple(labels), made_by=made_by)

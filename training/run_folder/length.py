@@ -12,12 +12,13 @@ from cocon.training.config.run import Config
 
 __all__ = ["EndedBy", "TrainedLength"]
 
-EndedBy = Literal["plan", "health", "early_stop"]
+EndedBy = Literal["plan", "health", "early_stop", "start"]
 
 _WHY = {
     "plan": "",
     "health": "the last healthy ones: embeddings collapsed after that",
     "early_stop": "the best ones on videos that judge: later ones were no better",
+    "start": "those that it began with: trained ones were worse on videos that judge",
 }
 
 
@@ -30,7 +31,8 @@ class TrainedLength:
         classifier_epochs: of classifiers; 0 where they were fitted at once.
         steps: of pre-training; None in a run that is not complete, or of an earlier release.
         planned_steps: that were to be taken, likewise.
-        ended_by: what ended it: `plan` at the end, `health` where it never was healthy again, `early_stop`.
+        ended_by: what ended it: `plan` at the end, `health` where it never was healthy again, `early_stop`; or `start`,
+            where nothing of it is kept.
     """
 
     epochs: int

@@ -31,6 +31,7 @@ __all__ = [
     "pretrained_aggregators",
     "restore_encoders",
     "source_files",
+    "vectors_settings",
 ]
 
 # Method of an encoder that nothing was pre-trained in.
@@ -118,6 +119,36 @@ def architecture_settings(config: Config, begun: Config | None) -> dict[str, str
     }
 
 
+def vectors_settings(config: Config, begun: Config | None) -> dict[str, str]:
+    """What the vectors of the encoders to start from keep, by view, where the configuration says something else.
+
+    A learned pooling is not taken where encoders are trained: it is fitted to what they were. Of pictures with fewer
+    places than the vectors keep, so many are taken as there are.
+
+    Args:
+        config: as read, with the architectures that are taken.
+        begun: see `architecture_settings`; a run that begun before vectors were taken goes on with its own.
+
+    Returns:
+        View → an override such as `vectors.rgb={...}`.
+
+    Raises:
+        MismatchError: a contract cannot be read.
+    """
+    sources, found = named_sources(config), dict[str, tuple[str, int]]()
+    if begun is not None and sources and named_sources(begun) == sources:
+        found = {view: begun.vectors_of(view) for view in config.views}
+    else:
+        specs = {view: files.contract().encoder for view, files in _kept(config).items()}
+        found = {view: (spec.pooling, min(spec.cells, config.most_cells(view))) for view, spec in specs.items()}
+    is_fitted = config.training.epochs > 0
+    return {
+        view: f'vectors.{view}={{pooling = "{pooling}", cells = {cells}}}'
+        for view, (pooling, cells) in found.items()
+        if (pooling, cells) != config.vectors_of(view) and not (is_fitted and pooling == LEARNED_POOLING)
+    }
+
+
 def _trunk(spec: EncoderSpec, whose: str) -> TrunkSection:
     try:
         return TrunkSection.of(spec)
@@ -160,12 +191,16 @@ def restore_encoders(method: Method, config: Config) -> list[str]:
     return list(sources)
 
 
-def method_names(config: Config) -> dict[str, str]:
+def method_names(config: Config, *, is_trained: bool) -> dict[str, str]:
     """How each view's encoder was pre-trained, for its contract: here, in the run it started from, or not at all.
 
     One that another run has trained by labels alone is `supervised`.
+
+    Args:
+        config: of the run.
+        is_trained: whether the encoders are those that it pre-trained.
     """
-    if config.training.epochs:
+    if is_trained:
         return dict.fromkeys(config.views, config.method)
     sources, named = source_files(config), named_sources(config)
     return {view: _method(sources[view], named[view]) if view in sources else RANDOM for view in config.views}
@@ -179,15 +214,20 @@ def _method(files: ViewFiles, run: Path) -> str:
     return "supervised" if classifier.mode == "finetune" and classifier.head != "none" else method
 
 
-def pretrained_aggregators(config: Config, method: Method) -> dict[str, dict[str, Tensor]]:
+def pretrained_aggregators(config: Config, method: Method, *, is_trained: bool) -> dict[str, dict[str, Tensor]]:
     """State of each view's `ConvGRU`: the method's own, or without pre-training that of the run it started from.
 
     Views whose aggregator was not kept, or that start untrained, are not in it.
 
+    Args:
+        config: of the run.
+        method: its networks.
+        is_trained: whether their encoders are those that it pre-trained.
+
     Raises:
         MismatchError: a file cannot be read.
     """
-    if config.training.epochs:
+    if is_trained:
         return aggregators_of(method)
     found = {view: files.aggregator() for view, files in source_files(config).items()}
     return {view: aggregator for view, aggregator in found.items() if aggregator is not None}

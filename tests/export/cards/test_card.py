@@ -163,6 +163,11 @@ def test_a_card_tells_how_long_it_was_trained_and_what_that_gained(run: Path, ma
         "on average: +12.3 ± 1.8 points over untrained networks, -3.0 ± 2.0 points over the encoders that it started "
         "from."
     ) in card
+    kept = replace(length, epochs=0, steps=0, ended_by="start")
+    (run / "complete.json").write_text(json.dumps({"videos": 80, "labels": [], "length": kept.to_dict()}))
+    card = card_of(make_source("flow").contract, training_of_run(RunFolder.open(run)))
+    assert "Not pre-trained here: `flow` began with the weights of the run `earlier`, method `cocon`." in card
+    assert "-3.0 ± 2.0 points over the encoders that it started from; so those were kept, and are these." in card
     (run / "verdict.json").write_text('{"judged_on": "few", "gains": [{"over": "start"}]}')
     with pytest.raises(MismatchError, match=r"verdict\.json' cannot be read \(no verdict: KeyError\('points'\)\)"):
         training_of_run(RunFolder.open(run))

@@ -153,7 +153,8 @@ def test_encoders_that_lie_here_are_started_from_with_their_clips_and_pictures()
     assert config.training.init_from == start.run
     assert config.clip.spec() == start.contracts["rgb"].clip
     assert config.flow_spec("flow") == start.contracts["flow"].flow
-    assert any("/people': rgb of width 16, flow of width 32, pose of width 16" in line for line in lines)
+    widths = "rgb of width 16 (768 numbers a clip), flow of width 32 (512 numbers a clip), pose of width 16 (768"
+    assert any(f"/people': {widths}" in line for line in lines)
     assert _chosen(_survey(), "training.probe_every_epochs=0")[0].training.early_stop == 0
     named, lines = _chosen(_survey(), "training.init_from=elsewhere", start=start)
     assert named.training.init_from == Path("elsewhere") and not any("starts from" in line for line in lines)

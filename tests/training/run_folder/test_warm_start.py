@@ -17,7 +17,13 @@ from cocon.training.config.run import Config
 from cocon.training.methods.building import build_method
 from cocon.training.run_folder.files import RunFolder
 from cocon.training.run_folder.view_files import ViewFiles
-from cocon.training.run_folder.warm_start import architecture_settings, method_names, restore_encoders, source_files
+from cocon.training.run_folder.warm_start import (
+    architecture_settings,
+    method_names,
+    restore_encoders,
+    source_files,
+    vectors_settings,
+)
 
 MakeConfig = Callable[..., Config]
 TrainTiny = Callable[..., bool]
@@ -187,6 +193,26 @@ def test_a_run_named_for_a_view_must_have_it(bare: Path, tiny_config: MakeConfig
             source_files(config)
 
 
+def test_vectors_keep_what_those_of_the_encoders_to_start_from_do(
+    tiny_config: MakeConfig, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    first = ("views=['rgb']", "training.epochs=0", "model.pooling=thirds", "view.rgb.crop_px=48", "model.cells=2")
+    assert train_tiny(tiny_config(*first, "view.rgb.resize_px=56"), tmp_path / "first")
+    start = f"training.init_from='{tmp_path / 'first'}'"
+    of_small = {"rgb": 'vectors.rgb={pooling = "thirds", cells = 1}'}  # 24 px have one place
+    assert vectors_settings(tiny_config(start), None) == of_small
+    large = ("view.rgb.crop_px=48", "view.rgb.resize_px=56")
+    taken = vectors_settings(tiny_config(start, *large), None)
+    assert taken == {"rgb": 'vectors.rgb={pooling = "thirds", cells = 2}'}
+    config = tiny_config(start, *large, *taken.values())
+    assert (config.vectors_of("rgb"), config.vectors_of("pose")) == (("thirds", 2), ("mean", 1))
+    assert vectors_settings(config, None) == {}
+    assert vectors_settings(tiny_config(start), tiny_config(start)) == {}  # a run that begun without them goes on so
+    shutil.rmtree(tmp_path / "first")
+    assert vectors_settings(tiny_config(start, *large), config) == taken
+    assert vectors_settings(tiny_config(), None) == {}
+
+
 @pytest.mark.training
 def test_the_command_takes_the_architecture_over_unless_one_is_set(
     trained: Path,
@@ -214,6 +240,8 @@ def test_the_command_takes_the_architecture_over_unless_one_is_set(
     ]
     contracts = [RunFolder.open(tmp_path / "run").contract(view).encoder.width for view in ("rgb", "pose")]
     assert contracts == [4, 16]
+    assert cocon(*arguments[:4], tmp_path / "set", *arguments[5:], "--set", "model.pooling=thirds")[0] == 0
+    assert RunFolder.open(tmp_path / "set").contract("rgb").encoder.pooling == "thirds"
     code, output, errors = cocon(*arguments)
     assert (code, "is complete already" in output) == (0, True)
     code, _, errors = cocon(*arguments, "--init-from", f"rgb={trained}")
@@ -233,6 +261,10 @@ def test_what_labels_alone_have_trained_is_called_supervised_where_others_start_
     from_tuned, from_fitted = (
         tiny_config(*no_pretraining, f"training.init_from='{tmp_path / name}'") for name in ("tuned", "fitted")
     )
-    assert (method_names(from_tuned), method_names(from_fitted)) == ({"rgb": "supervised"}, {"rgb": "random"})
+    assert _names(from_tuned, from_fitted) == ({"rgb": "supervised"}, {"rgb": "random"})
     (tmp_path / "tuned" / "config.toml").unlink()
-    assert method_names(from_tuned) == {"rgb": "random"}
+    assert _names(from_tuned) == ({"rgb": "random"},)
+
+
+def _names(*configs: Config) -> tuple[dict[str, str], ...]:
+    return tuple(method_names(config, is_trained=False) for config in configs)

@@ -25,6 +25,7 @@ def make_classifiers(
     fabric: Fabric,
     told: Told,
     *,
+    is_trained: bool,
     first_step: int,
 ) -> int:
     """Give the encoders of a method their classifiers.
@@ -36,6 +37,7 @@ def make_classifiers(
         labels: class names in the order of the logits.
         fabric: devices and precision, launched.
         told: how it is told what is done.
+        is_trained: whether the encoders are those that were pre-trained here.
         first_step: steps of pre-training, which the journal counts on from.
 
     Returns:
@@ -59,7 +61,7 @@ def make_classifiers(
             labelled,
             labels,
             fabric,
-            aggregators=pretrained_aggregators(config, method),
+            aggregators=pretrained_aggregators(config, method, is_trained=is_trained),
             first_step=first_step,
             on_progress=Forecast("training classifiers", per_epoch, bar, told.say),
             say=told.say_epoch,

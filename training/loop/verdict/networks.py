@@ -13,9 +13,10 @@ from cocon.training.evaluation.recognition.evaluate import untrained_encoders
 from cocon.training.loop.learner import random_states, restore_random_states
 from cocon.training.loop.verdict.held_out import HeldOut
 from cocon.training.loop.verdict.verdict import START, TRAINED, UNTRAINED, TrainingVerdict, judged
+from cocon.training.methods.building import build_method
 from cocon.training.models.encoder import Encoder
 from cocon.training.run_folder.files import RunFolder
-from cocon.training.run_folder.warm_start import source_files
+from cocon.training.run_folder.warm_start import restore_encoders, source_files
 
 __all__ = ["judge_run", "judged_on_said", "verdict_of"]
 
@@ -39,14 +40,26 @@ def judge_run(
     held_out: HeldOut,
     fabric: Fabric,
     say: Callable[[str], None],
-) -> None:
-    """Say what a training was good for, and keep it in the run folder; arguments as of `verdict_of`."""
-    verdict = verdict_of(run.config, encoders, frames, held_out, fabric)
-    if verdict is None:
-        return
-    run.save_verdict(verdict.to_dict())
-    for line in verdict.lines():
-        say(line)
+) -> bool:
+    """Say what a training was good for, and keep it in the run folder; every process calls it, the first one judges.
+
+    Args:
+        run: whose folder it is kept in.
+        encoders: view → trained encoder.
+        frames: training videos.
+        held_out: what judges.
+        fabric: devices, launched.
+        say: called with a line at a time, by the first process.
+
+    Returns:
+        Whether trained encoders are worse than those that the run began with, and those are to be kept.
+    """
+    verdict = verdict_of(run.config, encoders, frames, held_out, fabric) if fabric.is_global_zero else None
+    if verdict is not None:
+        run.save_verdict(verdict.to_dict())
+        for line in verdict.lines():
+            say(line)
+    return bool(fabric.broadcast(verdict is not None and verdict.keeps_start))
 
 
 def verdict_of(
@@ -71,7 +84,8 @@ def verdict_of(
         for of in networks.values():
             for encoder in of.values():
                 encoder.to(fabric.device)
-        return judged(held_out.results(networks | {TRAINED: dict(encoders)}), held_out.judged_on)
+        results = held_out.results(networks | {TRAINED: dict(encoders)})
+        return judged(results, held_out.judged_on, may_keep_start=config.training.guard)
     except (CoconError, ValueError) as error:
         _logger.warning("the encoders are not judged: %s", error)
         return None
@@ -80,10 +94,13 @@ def verdict_of(
 
 
 def _start(config: Config) -> dict[str, Encoder]:
-    """The encoders that a run began with, where all views had one and they are still there."""
+    """The encoders that a run began with, with its vectors, where all views had one and they are still there."""
     try:
-        found = {view: files.encoder()[0] for view, files in source_files(config).items()}
+        if source_files(config).keys() != set(config.views):
+            return {}
+        method = build_method(config)
+        restore_encoders(method, config)
     except CoconError as error:
         _logger.warning("what the run started from is not judged: %s", error)
         return {}
-    return found if found.keys() == set(config.views) else {}
+    return method.encoders

@@ -23,10 +23,7 @@ _UNTRAINED_REMEDY = (
     "try a longer training (training.steps), a start from packed encoders (--init-from), other views, or see what a "
     "baseline that learns nothing reaches: cocon evaluate RUN --baseline flow-histogram"
 )
-_START_REMEDY = (
-    "use the start as it is, or train on more gently: --set optimizer.learning_rate=1e-4, fewer training.steps, or "
-    "--set optimizer.backbone_learning_rate_share=0.1"
-)
+_START_REMEDY = "train on more gently: --set optimizer.backbone_learning_rate_share=0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +58,19 @@ class TrainingVerdict:
     Attributes:
         judged_on: which videos, in words.
         figures: network → row (a view, or `ensemble`) → `probe_top1` and `R@1`, in per cent.
-        gains: over each other network.
+        gains: of the trained one over each other.
+        keeps_start: whether the run is left with the encoders that it began with, as trained ones are worse.
     """
 
     judged_on: str
     figures: Mapping[str, Mapping[str, Mapping[str, float]]]
     gains: tuple[Gain, ...]
+    keeps_start: bool = False
 
     @property
     def conclusions(self) -> tuple[str, ...]:
         """What follows, a sentence for each other network, with what to try where nothing is gained."""
-        return tuple(_conclusion(gain) for gain in self.gains)
+        return tuple(_conclusion(gain, keeps_start=self.keeps_start) for gain in self.gains)
 
     def lines(self) -> Iterator[str]:
         """The table, then the conclusions."""
@@ -99,18 +98,26 @@ class TrainingVerdict:
             }
             for gain in self.gains
         ]
-        return {"judged_on": self.judged_on, "rows": rows, "gains": gains, "conclusions": list(self.conclusions)}
+        found = {"judged_on": self.judged_on, "rows": rows, "gains": gains, "conclusions": list(self.conclusions)}
+        return found | {"keeps_start": self.keeps_start}
 
 
-def judged(results: Mapping[str, EvaluationResult], judged_on: str) -> TrainingVerdict:
-    """The verdict of figures counted on the same videos, those of `trained` among them."""
+def judged(results: Mapping[str, EvaluationResult], judged_on: str, *, may_keep_start: bool = False) -> TrainingVerdict:
+    """The verdict of figures counted on the same videos, those of `trained` among them.
+
+    Args:
+        results: network → figures.
+        judged_on: which videos, in words.
+        may_keep_start: whether a run takes its start back where trained encoders are worse.
+    """
     figures = {
         name: {row.view: {"probe_top1": row.probe_top1, "R@1": row.recall[1]} for row in result.metrics}
         for name, result in results.items()
     }
     own = results[TRAINED]
     gains = tuple(_gain(name, own, other) for name, other in results.items() if name != TRAINED)
-    return TrainingVerdict(judged_on, figures, gains)
+    is_worse = any(gain.over == START and gain.is_worse for gain in gains)
+    return TrainingVerdict(judged_on, figures, gains, keeps_start=is_worse and may_keep_start)
 
 
 def _gain(name: str, own: EvaluationResult, other: EvaluationResult) -> Gain:
@@ -127,12 +134,13 @@ def _scores(result: EvaluationResult, rows: list[str]) -> NDArray[np.float64]:
     return np.mean([result.hits[row][figure] for row in rows for figure in _FIGURES], axis=0, dtype=np.float64)
 
 
-def _conclusion(gain: Gain) -> str:
+def _conclusion(gain: Gain, *, keeps_start: bool) -> str:
     by = f"{gain.points:+.1f} ± {gain.standard_error:.1f} points"
     if gain.over == UNTRAINED:
         return (
             f"better than untrained: {by}" if gain.is_better else f"no better than untrained: {by}; {_UNTRAINED_REMEDY}"
         )
     if gain.is_worse:
-        return f"worse than its start: {by}; {_START_REMEDY}"
+        kept = "the encoders that it began with are kept" if keeps_start else "its start is the better one"
+        return f"worse than its start: {by}; {kept}; {_START_REMEDY}"
     return f"{'better than' if gain.is_better else 'as good as'} its start: {by}"

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from cocon.training.config.run import Config
 from cocon.training.evaluation.recognition.features import VideoFeatures
 from cocon.training.evaluation.recognition.result import EvaluationResult, MetricOptions, evaluate_features
 from cocon.training.loop.run import train_run
 from cocon.training.loop.verdict.verdict import judged
+from cocon.training.run_folder.files import RunFolder
 from tests.training.conftest import silent_bar
 
 MakeConfig = Callable[..., Config]
@@ -46,7 +48,17 @@ def test_where_nothing_is_gained_it_is_said_and_what_to_try() -> None:
     verdict = judged({"untrained": _result(0.6), "start": _result(0.9), "trained": _result(0.6)}, "60 videos")
     untrained, start = verdict.conclusions
     assert untrained.startswith("no better than untrained: +0.0 ± ") and "--init-from" in untrained
-    assert start.startswith("worse than its start: -3") and "optimizer.learning_rate=1e-4" in start
+    assert start.startswith("worse than its start: -3") and "; its start is the better one; train on more gent" in start
+
+
+@pytest.mark.parametrize(("share", "may", "keeps"), [(0.6, True, True), (0.6, False, False), (0.88, True, False)])
+def test_a_start_is_kept_where_trained_encoders_are_worse_by_more_than_the_error(
+    share: float, may: bool, keeps: bool
+) -> None:
+    results = {"untrained": _result(0.3), "start": _result(0.9), "trained": _result(share)}
+    verdict = judged(results, "60 videos", may_keep_start=may)
+    assert verdict.keeps_start == verdict.to_dict()["keeps_start"] == keeps
+    assert ("the encoders that it began with are kept" in verdict.conclusions[1]) == keeps
 
 
 def test_the_table_has_a_line_for_each_view() -> None:
@@ -73,3 +85,24 @@ def test_a_run_ends_with_its_verdict_beside_its_start(
     assert [line.split()[0] for line in said[first + 1 : first + 5]] == ["untrained", "rgb", "pose", "fused"]
     assert said[first + 5 : first + 7] == verdict["conclusions"]
     assert any(line.startswith("judged at the end on") and "not trained on" in line for line in said)
+
+
+@pytest.mark.parametrize("guard", [True, False])
+def test_a_run_that_spoils_its_encoders_keeps_those_it_began_with(
+    guard: bool, many: Path, tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    settings = [f"data.folder={many}", "training.held_out_share=0.15", "training.epochs=1", "training.batch_size=16"]
+    first = RunFolder(tmp_path / "first", tiny_config(*settings, "classifier.head=none"))
+    assert train_run(first.config, first.path, overwrite=False, progress_bar=silent_bar)
+    spoiled = ["optimizer.learning_rate=1", "training.start_warmup_steps=0", "classifier.epochs=1"]
+    again = [f"training.init_from={first.path}", f"training.guard={str(guard).lower()}", "classifier.head=gru"]
+    said = list[str]()
+    config = tiny_config(*settings, *spoiled, *again, "method=cpc")
+    assert train_run(config, tmp_path / "spoiled", overwrite=False, progress_bar=silent_bar, say=said.append)
+    run, verdict = RunFolder.open(tmp_path / "spoiled"), json.loads((tmp_path / "spoiled/verdict.json").read_text())
+    assert verdict["gains"][1]["over"] == "start" and -verdict["gains"][1]["points"] > 5
+    own, start = (of.encoder("rgb")[0].backbone.state_dict() for of in (run, first))
+    assert all(torch.equal(own[name], start[name]) for name in start) == guard == verdict["keeps_start"]
+    assert run.contract("rgb").method == ("cocon" if guard else "cpc")
+    assert (run.length.ended_by, run.length.steps) == (("start", 0) if guard else ("plan", 2))
+    assert any("the encoders that it began with are kept" in line for line in said) == guard
