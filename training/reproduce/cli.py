@@ -120,9 +120,8 @@ def real(
         Path | None, typer.Option(help="Run, such as a packed one, whose encoders are judged and trained on from.")
     ] = None,
     runs: Runs = Path("runs/real"),
-    finetune: Annotated[
-        bool, typer.Option(help="Also fine-tune: with all labels, and with 1, 5 and 10 a class.")
-    ] = True,
+    finetune: Annotated[bool, typer.Option(help="Also fine-tune.")] = True,
+    few_labels: Annotated[bool, typer.Option(help="Also fine-tune with 1, 5 and 10 labels a class.")] = True,
 ) -> None:
     """What encoders are worth on real videos: untrained, histograms, packed, trained on, from nothing, CPC, published.
 
@@ -139,5 +138,5 @@ def real(
     taken = None
     if packed is not None:
         taken = PackedEncoders.read(packed, load_config(options.preset, options.settings or ()).views)
-    kind = partial(RealTable, packed=taken, fine_tunes=finetune)
+    kind = partial(RealTable, packed=taken, fine_tunes=finetune, few_labels=few_labels)
     options.make(kind, runs, () if taken is None else taken.settings, has_few_shot=True)

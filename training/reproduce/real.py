@@ -60,16 +60,18 @@ class RealTable(Table):
     Attributes:
         packed: encoders of others.
         fine_tunes: also the rows that are fine-tuned.
+        few_labels: of those, also the ones with few labels of each class.
     """
 
     kind = "real"
     why_two_views = "what views add needs two or more"
     packed: PackedEncoders | None = None
     fine_tunes: bool = True
+    few_labels: bool = True
 
     def cells(self, plan: Plan, config: Config) -> list[Cell]:
         """See `real_cells`."""
-        few_labels = FEW_LABELS if self.fine_tunes else None
+        few_labels = None if not self.fine_tunes else FEW_LABELS if self.few_labels else ()
         # Trunks leave a place for every 32 pixels.
         cells = min(2, min(-(-config.geometry(view).crop_px // 32) for view in config.views))
         return real_cells(config.views, seeds=self.seeds, packed=self.packed, few_labels=few_labels, cells=cells)
@@ -96,9 +98,9 @@ class RealTable(Table):
         return "\n\n".join(parts) + "\n"
 
     def _command(self, plan: Plan) -> str:
-        more = (() if self.packed is None else ("--packed", str(self.packed.folder))) + (
-            () if self.fine_tunes else ("--no-finetune",)
-        )
+        more: tuple[str, ...] = () if self.packed is None else ("--packed", str(self.packed.folder))
+        more += () if self.fine_tunes else ("--no-finetune",)
+        more += () if self.few_labels or not self.fine_tunes else ("--no-few-labels",)
         # The settings of the packed encoders come with them.
         taken = () if self.packed is None else self.packed.settings
         said = Plan(plan.preset, plan.settings[len(taken) :], plan.data, plan.runs, plan.num_threads)

@@ -168,6 +168,26 @@ def test_the_page_has_every_row_once_and_says_what_differs_from_the_paper(plan: 
     assert "--packed pretrained/people --set training.epochs=1`" in text
 
 
+@pytest.mark.parametrize(
+    ("finetunes", "few", "rows", "said"),
+    [
+        (True, True, {"packed", "packed-1", "packed-5", "packed-10"}, "--packed pretrained/people`"),
+        (True, False, {"packed"}, "--packed pretrained/people --no-few-labels`"),
+        (False, True, set(), "--packed pretrained/people --no-finetune`"),
+    ],
+)
+def test_fine_tuned_rows_may_be_left_out_and_the_page_says_so(
+    finetunes: bool, few: bool, rows: set[str], said: str, plan: Plan, figures: Path
+) -> None:
+    table = RealTable(name="tiny", seeds=1, jobs=1, packed=PACKED, fine_tunes=finetunes, few_labels=few)
+    told = Plan(plan.preset, PACKED.settings, plan.data, plan.runs, 1)
+    config = load_config(plan.preset, plan.settings)
+    cells = table.cells(told, config)
+    tuned = {cell.row.removeprefix("finetuned-") for cell in cells if cell.kind == "finetuned"}
+    assert {name for name in tuned if name.startswith("packed")} == rows
+    assert said in table.page(_rows(cells, packed=5), told, config, DatasetFolder.open(figures))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_command_makes_the_page_and_goes_on(
