@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -26,6 +27,7 @@ from cocon.training.config.run import Config
 from cocon.training.data.stretches.opening import training_frames
 from cocon.training.loop.verdict.held_out import HeldOut
 from cocon.training.loop.verdict.networks import verdict_of
+from cocon.training.reproduce.markdown import machine
 from cocon.training.run_folder.files import RunFolder
 from cocon.video.store.dataset import DatasetFolder
 
@@ -177,12 +179,19 @@ def _page(rows: Sequence[dict], others: Sequence[dict]) -> list[str]:
     page = [
         "# Starts from packed encoders on small sets",
         "",
-        f"{len(rows)} trainings that began with `pretrained/people` (`docs/results/starts.py`), in all four views:",
-        f"{sum(value < COLLAPSED for value in least)} collapsed (a spread below {COLLAPSED}), {len(worse)} of the",
-        f"{len(judged)} judged are worse than their start by more than a standard error. Spread: of the first epoch →",
-        "the least → of the last. Steps: of the encoders that the run kept, of those planned; 0 are its start's, where",
-        "its held-out videos found trained ones worse. Gains: mean of probe and R@1 over views and fused, in points,",
-        f"on at most {MOST_JUDGING} test videos.",
+        "`python docs/results/starts.py --data arid=data/arid --data utd_mhad=data/utd_mhad --runs runs/starts`",
+        "",
+        f"Made on {date.today()}, {machine()}, one thread each.",
+        "",
+        f"{len(rows)} trainings in all four views that began with `pretrained/people`: "
+        f"{sum(value < COLLAPSED for value in least)} collapsed (a spread below {COLLAPSED}), "
+        f"{len(worse)} of the {len(judged)} judged are worse than their start by more than a standard error.",
+        "",
+        "* Spread: of the first epoch → the least → of the last.",
+        "* Steps: of the encoders that the run kept, of those planned; 0 are those that it began with, which its "
+        "held-out videos found better than trained ones.",
+        "* Gains: of what it kept, mean of probe and R@1 over views and fused, in points, on at most "
+        f"{MOST_JUDGING} test videos.",
         "",
         "| data | videos | batch | seed | steps | rgb | flow | pose | mask | over its start | over untrained |",
         "|---|--:|--:|--:|--:|---|---|---|---|--:|--:|",
