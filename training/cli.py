@@ -128,8 +128,9 @@ def _configuration(
     config, taken = load_config(preset, overrides), list[str]()
     before = load_config(str(begun)) if begun is not None and begun.is_file() else None
     for keys, settings_of in ((_ARCHITECTURE, architecture_settings), (_VECTORS, vectors_settings)):
-        if not any(override.strip().startswith(keys) for override in overrides):
-            taken += settings_of(config, before).values()
+        is_set = any(override.strip().startswith(keys) for override in overrides)
+        if not is_set and (more := settings_of(config, before)):
+            taken += more.values()
             config = load_config(preset, [*overrides, *taken])
     if taken and preset != AUTO:  # that has said what it starts from
         _logger.warning("taken from the encoders to start from, in place of the preset's: %s", ", ".join(taken))

@@ -107,7 +107,7 @@ def _train(start: tuple[str, int, int, int], folder: Path, runs: Path, steps: in
     (run / "seconds").write_text(f"{time.monotonic() - began:.0f}")
 
 
-def _part(folder: Path, into: Path, number: int, seed: int) -> None:
+def _part(folder: Path, into: Path, number: int, seed: int, *, tests_as: str = "test") -> None:
     """So many of the training videos, drawn by the seed, and test videos, beside the views that are made of them."""
     into.mkdir(parents=True, exist_ok=True)
     with (folder / "manifest.csv").open(newline="") as stream:
@@ -115,27 +115,21 @@ def _part(folder: Path, into: Path, number: int, seed: int) -> None:
     draw, drawn = random.Random(seed), list[dict[str, str]]()
     for split, most in (("train", number), ("test", MOST_JUDGING)):
         of_split = [row for row in rows if row["split"] == split]
-        drawn += draw.sample(of_split, min(most, len(of_split)))
-    _write_manifest(into, drawn)
+        drawn_as = tests_as if split == "test" else split
+        drawn += [row | {"split": drawn_as} for row in draw.sample(of_split, min(most, len(of_split)))]
+    with (into / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(drawn[0]))
+        writer.writeheader()
+        writer.writerows(sorted(drawn, key=lambda row: row["video_id"]))
     for name in ("views", "videos", "rgb", "RGB"):
         if (folder / name).is_dir() and not (into / name).is_symlink():
             (into / name).symlink_to((folder / name).absolute())
 
 
-def _write_manifest(into: Path, rows: Sequence[dict[str, str]]) -> None:
-    with (into / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: row["video_id"]))
-
-
 def _judge(start: tuple[str, int, int, int], folder: Path, runs: Path) -> None:
     """The encoders that the run kept beside those it began with and untrained ones, on the test videos."""
     run, judged = RunFolder.open(runs / _name(start)), runs / f"{_name(start)}-judged"
-    _part(folder, judged, start[1], start[3])
-    with (judged / "manifest.csv").open(newline="") as stream:
-        rows = [row | {"split": "val" if row["split"] == "test" else "train"} for row in csv.DictReader(stream)]
-    _write_manifest(judged, rows)
+    _part(folder, judged, start[1], start[3], tests_as="val")  # where labels judge
     config: Config = run.config.model_copy(update={"data": run.config.data.model_copy(update={"folder": judged})})
     videos = training_frames(config, DatasetFolder.open(judged))
     assert videos.held_out is not None

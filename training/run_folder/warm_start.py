@@ -127,7 +127,7 @@ def vectors_settings(config: Config, begun: Config | None) -> dict[str, str]:
 
     Args:
         config: as read, with the architectures that are taken.
-        begun: see `architecture_settings`; a run that begun before vectors were taken goes on with its own.
+        begun: see `architecture_settings`; a run of before vectors were taken goes on with its own.
 
     Returns:
         View → an override such as `vectors.rgb={...}`.
@@ -141,11 +141,11 @@ def vectors_settings(config: Config, begun: Config | None) -> dict[str, str]:
     else:
         specs = {view: files.contract().encoder for view, files in _kept(config).items()}
         found = {view: (spec.pooling, min(spec.cells, config.most_cells(view))) for view, spec in specs.items()}
-    is_fitted = config.training.epochs > 0
+    trains = config.training.epochs > 0
     return {
         view: f'vectors.{view}={{pooling = "{pooling}", cells = {cells}}}'
         for view, (pooling, cells) in found.items()
-        if (pooling, cells) != config.vectors_of(view) and not (is_fitted and pooling == LEARNED_POOLING)
+        if (pooling, cells) != config.vectors_of(view) and not (trains and pooling == LEARNED_POOLING)
     }
 
 
